@@ -1,0 +1,1 @@
+//! The wire: one command table, knows no host.

@@ -1,0 +1,1 @@
+//! Importers, the data doctor, splits.

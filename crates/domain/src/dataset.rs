@@ -1,0 +1,71 @@
+//! A data set: rows, where they came from, and what was wrong with the rows that are not in it.
+
+use crate::Example;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// What the rows of a set can teach, so that a goal can find its method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetKind {
+    /// Prompts with answers, or whole conversations.
+    Answers,
+    /// Preferred and rejected answers.
+    Pairs,
+    /// Answers with a thumb up or down.
+    Ratings,
+    /// Plain documents.
+    Texts,
+    /// Questions without answers.
+    Prompts,
+}
+
+/// A row that was not taken, with its place and its remedy. Bad rows are data, not errors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct RowIssue {
+    /// Number of the record in the file, from 1.
+    pub row: usize,
+    /// Short name of the reason, equal for equal faults ("no answer").
+    pub reason: String,
+    /// What was found in this row.
+    pub found: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// How many rows were dropped for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ReasonCount {
+    /// The reason, as in [`RowIssue::reason`].
+    pub reason: String,
+    /// Rows dropped for it.
+    pub rows: usize,
+}
+
+/// What an import did: read = kept + dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ImportSummary {
+    /// Name of the detected shape ("alpaca", "sharegpt pairs", …).
+    pub format: String,
+    /// Records found in the file.
+    pub read: usize,
+    /// Rows in the data set.
+    pub kept: usize,
+    /// Rows left out, by reason.
+    pub dropped: Vec<ReasonCount>,
+}
+
+/// Rows with their history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// What the rows can teach.
+    pub kind: DatasetKind,
+    /// What the import did.
+    pub summary: ImportSummary,
+    /// The rows that were kept, in file order.
+    pub rows: Vec<Example>,
+    /// The rows that were not, in file order.
+    pub issues: Vec<RowIssue>,
+    /// Remarks that concern the whole file (a repaired end, a template that was assumed).
+    pub remarks: Vec<String>,
+}

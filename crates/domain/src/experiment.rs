@@ -1,0 +1,20 @@
+//! A question and the ordered list of recipes that is to answer it.
+
+use crate::Recipe;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// What a person wants to find out, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Experiment {
+    /// Identifier within one installation.
+    pub id: String,
+    /// Short name.
+    pub title: String,
+    /// The question in the person's words.
+    pub question: String,
+    /// The stages in order; a stage may start from `adapter = "stage:1"`, the result of the first.
+    pub pipeline: Vec<Recipe>,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}

@@ -1,0 +1,36 @@
+//! The words of Alidade: plain data that every other crate talks about, and the ports between them.
+//!
+//! Nothing here reads a file, a clock or the environment, and nothing here knows a tensor. What crosses the wire to the
+//! window carries a TypeScript shape (ts-rs), so that the two languages cannot drift apart.
+
+mod conversation;
+mod dataset;
+mod evaluation;
+mod example;
+mod experiment;
+mod method;
+mod plan;
+mod ports;
+mod problem;
+mod random;
+mod recipe;
+mod report;
+mod run;
+mod settings;
+mod stack;
+
+pub use conversation::{Message, Role, conversation_text};
+pub use dataset::{Dataset, DatasetKind, ImportSummary, ReasonCount, RowIssue};
+pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair, Side};
+pub use example::{Example, PreferencePair};
+pub use experiment::Experiment;
+pub use method::{MethodCard, MethodName};
+pub use plan::{CheckedPipeline, Plan, StageEstimate};
+pub use ports::{Generator, Observer, Sampling, Scorer, StopReason, StopSignal};
+pub use problem::{Problem, ProblemCode};
+pub use random::{Purpose, Stream};
+pub use recipe::{LoraSpec, Recipe, nearest_name};
+pub use report::{Curve, Fact, Report, ReportStage};
+pub use run::{EventKind, Phase, RunEvent, RunState};
+pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
+pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};

@@ -1,0 +1,98 @@
+//! The resolved twin of a recipe: every file exists, every default is written out, every number is counted. A worker needs
+//! nothing else; running the same plan again gives the same bytes.
+
+use crate::{LoraSpec, MethodName, ModelRef, Problem, Settings};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use ts_rs::TS;
+
+/// Everything a worker needs to carry out one stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The run that carries it out.
+    pub run: String,
+    /// The method.
+    pub method: MethodName,
+    /// The base model, by name and content.
+    pub model: ModelRef,
+    /// Its folder.
+    pub model_dir: PathBuf,
+    /// A PEFT folder to start from.
+    pub adapter_dir: Option<PathBuf>,
+    /// Shape of a fresh adapter; absent when one is continued.
+    pub lora: Option<LoraSpec>,
+    /// The rows to learn from, one JSON [`crate::Example`] a line.
+    pub rows: PathBuf,
+    /// SHA-256 of that file.
+    pub rows_sha256: String,
+    /// Rows kept apart for evaluation, in the same form.
+    pub held_out: Option<PathBuf>,
+    /// True when the starter world's oracle can judge the answers.
+    pub oracle: bool,
+    /// Prompts that the evaluation answers; 0 skips it.
+    pub evaluation_prompts: usize,
+    /// Evaluation of the stack that this stage starts from, made earlier on the same prompts and seeds.
+    pub earlier_evaluation: Option<PathBuf>,
+    /// Name of the adapter to be, for people.
+    pub adapter_name: String,
+    /// Every setting of the method.
+    pub settings: Settings,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Threads to compute with; the result does not depend on it.
+    pub threads: usize,
+    /// Optimizer steps between checkpoints.
+    pub checkpoint_every: u64,
+}
+
+/// What a stage will do and cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct StageEstimate {
+    /// The method.
+    pub method: MethodName,
+    /// Optimizer steps.
+    pub optimizer_steps: u64,
+    /// Rows that will be learned from.
+    pub rows: usize,
+    /// Rows kept apart for evaluation.
+    pub held_out_rows: usize,
+    /// Rows left out because the prompt alone fills `max_length` or nothing is left to learn.
+    pub skipped_rows: usize,
+    /// Rows whose answer is cut at `max_length`.
+    pub truncated_rows: usize,
+    /// Real tokens in one pass over the rows.
+    pub tokens: u64,
+    /// Tokens that are learned or scored in one pass.
+    pub learned_tokens: u64,
+    /// Tokens of the longest row.
+    pub longest_tokens: usize,
+    /// Trainable numbers.
+    pub trainable_parameters: u64,
+    /// Numbers in the base model.
+    pub model_parameters: u64,
+    /// Expected peak memory.
+    pub memory_bytes: u64,
+    /// Expected disk use.
+    pub disk_bytes: u64,
+    /// Expected time with evaluation, on this machine.
+    pub seconds: f64,
+}
+
+/// The answer to "can this pipeline run?".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct CheckedPipeline {
+    /// True when nothing stands in the way.
+    pub ready: bool,
+    /// What stands in the way, each at its field.
+    pub problems: Vec<Problem>,
+    /// What a person should know before starting.
+    pub warnings: Vec<Problem>,
+    /// One estimate per stage; empty while there are problems.
+    pub stages: Vec<StageEstimate>,
+    /// Memory that is free on this machine.
+    pub free_memory_bytes: u64,
+    /// Disk space that is free.
+    pub free_disk_bytes: u64,
+    /// The pipeline as terminal commands, one a line.
+    pub commands: Vec<String>,
+}

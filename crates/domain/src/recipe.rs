@@ -1,0 +1,235 @@
+//! What the person said: the same keys in TOML, in the wizard and on the command line. Nothing here is resolved yet.
+
+use crate::{MethodName, Problem, SettingValue, Settings};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use ts_rs::TS;
+
+/// One training stage as a person describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The method.
+    pub method: MethodName,
+    /// A model: `model:<id>` of the store, or a folder (terminal only).
+    pub model: String,
+    /// A data set: `dataset:<id>` of the store, or a file (terminal only).
+    pub dataset: String,
+    /// Where results go (terminal only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_dir: Option<String>,
+    /// Seed of everything random in the run.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// The adapter to start from: `stage:<n>`, `adapter:<id>`, or a PEFT folder (terminal only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
+    /// Shape of a fresh adapter; absent when `adapter` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraSpec>,
+    /// Settings of the method; absent keys have their defaults.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+fn default_seed() -> u64 {
+    42
+}
+
+/// Shape of a LoRA adapter, under PEFT's names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoraSpec {
+    /// Rank.
+    pub r: usize,
+    /// Scale numerator: the update is multiplied by `lora_alpha / r`.
+    pub lora_alpha: f64,
+    /// Dropout before A, in training only.
+    pub lora_dropout: f64,
+    /// `["all-linear"]`, or endings of module paths.
+    pub target_modules: Vec<String>,
+}
+
+impl Default for LoraSpec {
+    fn default() -> Self {
+        Self { r: 16, lora_alpha: 32.0, lora_dropout: 0.05, target_modules: vec!["all-linear".to_owned()] }
+    }
+}
+
+const TOP_KEYS: &[&str] = &["method", "model", "dataset", "output_dir", "seed", "adapter", "lora", "settings"];
+const LORA_KEYS: &[&str] = &["r", "lora_alpha", "lora_dropout", "target_modules"];
+
+impl Recipe {
+    /// Reads a recipe in TOML.
+    ///
+    /// # Errors
+    /// When it is no TOML, lacks a key or has one that is not known; names the key and, for an unknown one, the nearest
+    /// known name.
+    pub fn from_toml(text: &str) -> Result<Recipe, Problem> {
+        let table: toml::Table =
+            text.parse().map_err(|error| Problem::input(format!("The recipe is not valid TOML: {error}")))?;
+        check_keys(&table, TOP_KEYS, "")?;
+        if let Some(toml::Value::Table(lora)) = table.get("lora") {
+            check_keys(lora, LORA_KEYS, "lora.")?;
+        }
+        check_method(&table)?;
+        let recipe = RawRecipe::deserialize(table)
+            .map_err(|error| Problem::input(format!("The recipe cannot be read: {}", error.message())))?;
+        let recipe = recipe.finish()?;
+        if recipe.adapter.is_some() && recipe.lora.is_some() {
+            return Err(Problem::input("The recipe names an adapter to start from and has a [lora] table as well.")
+                .hint("Remove [lora]: rank, alpha, targets and dropout come from the adapter's own configuration.")
+                .at("lora"));
+        }
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML, so that it can be run again.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String, Problem> {
+        let mut recipe = self.clone();
+        recipe.settings.0.retain(|_, value| *value != SettingValue::Automatic);
+        toml::to_string(&recipe).map_err(|error| Problem::internal(format!("The recipe cannot be written: {error}")))
+    }
+}
+
+#[derive(Deserialize)]
+struct RawRecipe {
+    method: MethodName,
+    model: Option<String>,
+    dataset: Option<String>,
+    output_dir: Option<String>,
+    seed: Option<u64>,
+    adapter: Option<String>,
+    lora: Option<RawLora>,
+    #[serde(default)]
+    settings: BTreeMap<String, SettingValue>,
+}
+
+#[derive(Deserialize)]
+struct RawLora {
+    r: Option<usize>,
+    lora_alpha: Option<f64>,
+    lora_dropout: Option<f64>,
+    target_modules: Option<OneOrMany>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl RawRecipe {
+    fn finish(self) -> Result<Recipe, Problem> {
+        let missing = |key: &str| Problem::input(format!("The recipe has no “{key}”.")).at(key.to_owned());
+        Ok(Recipe {
+            method: self.method,
+            model: self.model.ok_or_else(|| missing("model"))?,
+            dataset: self.dataset.ok_or_else(|| missing("dataset"))?,
+            output_dir: self.output_dir,
+            seed: self.seed.unwrap_or_else(default_seed),
+            adapter: self.adapter,
+            lora: self.lora.map(RawLora::finish),
+            settings: Settings(self.settings),
+        })
+    }
+}
+
+impl RawLora {
+    fn finish(self) -> LoraSpec {
+        let fallback = LoraSpec::default();
+        LoraSpec {
+            r: self.r.unwrap_or(fallback.r),
+            lora_alpha: self.lora_alpha.unwrap_or(fallback.lora_alpha),
+            lora_dropout: self.lora_dropout.unwrap_or(fallback.lora_dropout),
+            target_modules: match self.target_modules {
+                None => fallback.target_modules,
+                Some(OneOrMany::One(name)) => vec![name],
+                Some(OneOrMany::Many(names)) => names,
+            },
+        }
+    }
+}
+
+fn check_method(table: &toml::Table) -> Result<(), Problem> {
+    let known = MethodName::ALL.iter().map(|method| method.as_str());
+    match table.get("method").and_then(toml::Value::as_str) {
+        None => Err(Problem::input("The recipe has no “method”.").at("method")),
+        Some(name) if known.clone().any(|method| method == name) => Ok(()),
+        Some(name) => {
+            let list = known.clone().collect::<Vec<_>>().join(", ");
+            let problem = Problem::input(format!("There is no method “{name}”. Known: {list}.")).at("method");
+            Err(match nearest_name(name, known) {
+                Some(near) => problem.hint(format!("Did you mean {near}?")),
+                None => problem,
+            })
+        }
+    }
+}
+
+fn check_keys(table: &toml::Table, known: &[&str], prefix: &str) -> Result<(), Problem> {
+    for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
+        let problem = Problem::input(format!("The recipe has an unknown key “{prefix}{key}”.")).at(format!("{prefix}{key}"));
+        return Err(match nearest_name(key, known.iter().copied()) {
+            Some(near) => problem.hint(format!("Did you mean {prefix}{near}?")),
+            None => problem,
+        });
+    }
+    Ok(())
+}
+
+/// The known name with the fewest edits to `wrong`, if it is near enough to be meant.
+pub fn nearest_name<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.map(|name| (edits(&wrong.to_lowercase(), name), name));
+    scored.min().filter(|(distance, name)| *distance <= 2.max(name.len() / 2)).map(|(_, name)| name)
+}
+
+/// Levenshtein distance in characters.
+fn edits(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let substitute = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECIPE: &str = "method = \"dpo\"\nmodel = \"m\"\ndataset = \"d.jsonl\"\n[settings]\nbeta = 0.1\n";
+
+    #[test]
+    fn a_recipe_survives_writing_and_reading() {
+        let recipe = Recipe::from_toml(RECIPE).unwrap();
+        assert_eq!(recipe.seed, 42);
+        assert_eq!(Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(), recipe);
+    }
+
+    #[test]
+    fn unknown_keys_name_their_neighbour() {
+        let problem = Recipe::from_toml(&RECIPE.replace("dataset", "datset")).unwrap_err();
+        assert_eq!(problem.hints, ["Did you mean dataset?"]);
+        let problem = Recipe::from_toml(&RECIPE.replace("\"dpo\"", "\"dop\"")).unwrap_err();
+        assert_eq!(problem.hints, ["Did you mean dpo?"]);
+        let problem = Recipe::from_toml(&format!("{RECIPE}[lora]\nalpha = 3\n")).unwrap_err();
+        assert_eq!(problem.hints, ["Did you mean lora.lora_alpha?"]);
+    }
+
+    #[test]
+    fn an_adapter_and_a_lora_table_exclude_each_other() {
+        let problem = Recipe::from_toml(&format!("adapter = \"a\"\n{RECIPE}[lora]\nr = 4\n")).unwrap_err();
+        assert_eq!(problem.field.as_deref(), Some("lora"));
+    }
+}

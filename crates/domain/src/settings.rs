@@ -1,0 +1,201 @@
+//! Settings of a method, declared once: a field list yields the wizard's form, the recipe's keys, the range check, the
+//! defaults and the help text.
+
+use crate::{Problem, nearest_name};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use ts_rs::TS;
+
+/// The value of a setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(untagged)]
+pub enum SettingValue {
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Whole(i64),
+    /// Any number.
+    Number(f64),
+    /// One of a list of names.
+    Text(String),
+    /// Left to the program, which decides from the data.
+    Automatic,
+}
+
+/// What values a setting takes.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum SettingKind {
+    /// A whole number from `low` to `high`, ends included.
+    Whole {
+        /// Smallest allowed value.
+        low: i64,
+        /// Largest allowed value.
+        high: i64,
+    },
+    /// A number from `low` to `high`, ends included.
+    Number {
+        /// Smallest allowed value.
+        low: f64,
+        /// Largest allowed value.
+        high: f64,
+    },
+    /// Yes or no; `automatic` when the program may decide from the data.
+    Flag {
+        /// True when it may be left to the program.
+        automatic: bool,
+    },
+    /// One of these names.
+    Choice {
+        /// The names.
+        options: &'static [&'static str],
+    },
+}
+
+/// Whether a setting is shown at once or behind *advanced*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum SettingLevel {
+    /// Shown to everyone.
+    Simple,
+    /// Shown on demand.
+    Advanced,
+}
+
+/// One setting: its key as TRL spells it, what it takes, and what it means.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct SettingField {
+    /// TRL's name.
+    pub key: &'static str,
+    /// Allowed values.
+    #[serde(rename = "value_kind")]
+    pub kind: SettingKind,
+    /// Value when nothing is said.
+    pub default: SettingValue,
+    /// Where it is shown.
+    pub level: SettingLevel,
+    /// One plain sentence.
+    pub help: &'static str,
+}
+
+impl SettingField {
+    fn accepts(&self, value: &SettingValue) -> Result<SettingValue, String> {
+        match (&self.kind, value) {
+            (SettingKind::Whole { low, high }, SettingValue::Whole(number)) => {
+                in_range(*number as f64, *low as f64, *high as f64).map(|()| value.clone())
+            }
+            (SettingKind::Number { low, high }, SettingValue::Whole(number)) => {
+                in_range(*number as f64, *low, *high).map(|()| SettingValue::Number(*number as f64))
+            }
+            (SettingKind::Number { low, high }, SettingValue::Number(number)) => {
+                in_range(*number, *low, *high).map(|()| value.clone())
+            }
+            (SettingKind::Flag { .. }, SettingValue::Flag(_))
+            | (SettingKind::Flag { automatic: true }, SettingValue::Automatic) => Ok(value.clone()),
+            (SettingKind::Choice { options }, SettingValue::Text(text)) if options.contains(&text.as_str()) => {
+                Ok(value.clone())
+            }
+            (kind, _) => Err(format!("must be {}", kind.describe())),
+        }
+    }
+}
+
+impl SettingKind {
+    fn describe(&self) -> String {
+        match self {
+            SettingKind::Whole { low, high } => format!("a whole number from {low} to {high}"),
+            SettingKind::Number { low, high } => format!("a number from {low} to {high}"),
+            SettingKind::Flag { .. } => "true or false".to_owned(),
+            SettingKind::Choice { options } => format!("one of: {}", options.join(", ")),
+        }
+    }
+}
+
+fn in_range(value: f64, low: f64, high: f64) -> Result<(), String> {
+    if value.is_finite() && (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(format!("must be from {low} to {high}"))
+}
+
+/// Settings by key; what is absent has its default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
+#[serde(transparent)]
+pub struct Settings(pub BTreeMap<String, SettingValue>);
+
+impl Settings {
+    /// Checks every value against the fields and fills in the defaults.
+    ///
+    /// # Errors
+    /// One problem per unknown key (with the nearest known name) and per value out of range, each at its field.
+    pub fn resolve(&self, fields: &[SettingField]) -> Result<Settings, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut resolved: BTreeMap<String, SettingValue> =
+            fields.iter().map(|field| (field.key.to_owned(), field.default.clone())).collect();
+        for (key, value) in &self.0 {
+            let Some(field) = fields.iter().find(|field| field.key == key) else {
+                problems.push(unknown_key(key, fields));
+                continue;
+            };
+            match field.accepts(value) {
+                Ok(value) => drop(resolved.insert(key.clone(), value)),
+                Err(rule) => problems
+                    .push(Problem::input(format!("{key} is {}; it {rule}.", value.show())).at(format!("settings.{key}"))),
+            }
+        }
+        if problems.is_empty() { Ok(Settings(resolved)) } else { Err(problems) }
+    }
+
+    /// A number of resolved settings; 0 for a key that the method does not declare.
+    pub fn number(&self, key: &str) -> f64 {
+        match self.0.get(key) {
+            Some(SettingValue::Number(value)) => *value,
+            Some(SettingValue::Whole(value)) => *value as f64,
+            _ => 0.0,
+        }
+    }
+
+    /// A whole number of resolved settings; 0 for a key that the method does not declare.
+    pub fn whole(&self, key: &str) -> i64 {
+        match self.0.get(key) {
+            Some(SettingValue::Whole(value)) => *value,
+            _ => 0,
+        }
+    }
+
+    /// A flag of resolved settings; `None` when left to the program.
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        match self.0.get(key) {
+            Some(SettingValue::Flag(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A name of resolved settings; empty for a key that the method does not declare.
+    pub fn text(&self, key: &str) -> &str {
+        match self.0.get(key) {
+            Some(SettingValue::Text(value)) => value,
+            _ => "",
+        }
+    }
+}
+
+impl SettingValue {
+    fn show(&self) -> String {
+        match self {
+            SettingValue::Flag(value) => value.to_string(),
+            SettingValue::Whole(value) => value.to_string(),
+            SettingValue::Number(value) => value.to_string(),
+            SettingValue::Text(value) => format!("“{value}”"),
+            SettingValue::Automatic => "automatic".to_owned(),
+        }
+    }
+}
+
+fn unknown_key(key: &str, fields: &[SettingField]) -> Problem {
+    let problem = Problem::input(format!("[settings] has no key “{key}”.")).at(format!("settings.{key}"));
+    match nearest_name(key, fields.iter().map(|field| field.key)) {
+        Some(name) => problem.hint(format!("Did you mean {name}?")),
+        None => problem,
+    }
+}

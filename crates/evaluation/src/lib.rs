@@ -1,0 +1,1 @@
+//! Measuring a stack: suites and statistics.

@@ -1,0 +1,13 @@
+//! Llama and what follows its shape (SmolLM2, TinyLlama, the starter models): optional biases on all layers.
+
+use super::{Architecture, Config};
+use crate::DecoderSpec;
+use crate::error::Result;
+
+pub(super) const LLAMA: Architecture = Architecture { name: "llama", read };
+
+fn read(config: &Config) -> Result<DecoderSpec> {
+    let bias = config.flag("attention_bias");
+    let common = config.common("llama")?;
+    Ok(DecoderSpec { qkv_bias: bias, output_bias: bias, mlp_bias: config.flag("mlp_bias"), ..common })
+}

@@ -1,0 +1,112 @@
+//! Token rows padded to one width on the right, with marks on the tokens whose log-probability is wanted.
+//!
+//! Padding on the right needs no mask beyond the causal one: no real token ever looks at a later position.
+
+use crate::ModelError;
+use crate::error::Result;
+
+/// One sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// True for each token whose log-probability given the earlier ones is wanted; the first token never has one.
+    pub scored: Vec<bool>,
+}
+
+impl TokenRow {
+    /// A row in which every token but the first is scored.
+    pub fn all_scored(ids: Vec<u32>) -> Self {
+        let scored = (0..ids.len()).map(|position| position > 0).collect();
+        Self { ids, scored }
+    }
+
+    /// A prompt, not scored, and an answer, scored.
+    pub fn answer(prompt: &[u32], answer: &[u32]) -> Self {
+        let mut ids = prompt.to_vec();
+        ids.extend_from_slice(answer);
+        let scored = (0..ids.len()).map(|position| position >= prompt.len() && position > 0).collect();
+        Self { ids, scored }
+    }
+
+    /// Tokens whose log-probability is wanted.
+    pub fn scored_tokens(&self) -> usize {
+        self.scored.iter().filter(|scored| **scored).count()
+    }
+}
+
+/// Rows of one forward pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenBatch {
+    /// Number of rows B.
+    pub rows: usize,
+    /// Padded width T.
+    pub width: usize,
+    /// Ids, `[B, T]` row-major; padding is id 0 and never looked at.
+    pub ids: Vec<u32>,
+    /// For each scored token in row order: (row, position of the token that predicts it, id of the scored token).
+    pub targets: Vec<Target>,
+}
+
+/// A token whose log-probability is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Row of the batch.
+    pub row: usize,
+    /// Position whose output predicts the token: its own position minus one.
+    pub position: usize,
+    /// The token.
+    pub id: u32,
+}
+
+impl TokenBatch {
+    /// Pads the rows to the longest.
+    ///
+    /// # Errors
+    /// When there is no row, a row is empty, or its marks do not match its ids.
+    pub fn new(rows: &[TokenRow]) -> Result<Self> {
+        let width = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+        if rows.is_empty() || rows.iter().any(|row| row.ids.is_empty() || row.ids.len() != row.scored.len()) {
+            return Err(ModelError::Request("A batch needs at least one row, and each row at least one token.".to_owned()));
+        }
+        let mut batch = Self { rows: rows.len(), width, ids: vec![0; rows.len() * width], targets: Vec::new() };
+        for (index, row) in rows.iter().enumerate() {
+            batch.ids[index * width..index * width + row.ids.len()].copy_from_slice(&row.ids);
+            let scored = (1..row.ids.len()).filter(|position| row.scored[*position]);
+            batch.targets.extend(scored.map(|position| Target { row: index, position: position - 1, id: row.ids[position] }));
+        }
+        Ok(batch)
+    }
+
+    /// Ranges of `targets` that belong to each row.
+    pub fn target_ranges(&self) -> Vec<std::ops::Range<usize>> {
+        let mut start = 0;
+        let mut range = |row| {
+            let count = self.targets[start..].iter().take_while(|target| target.row == row).count();
+            start += count;
+            start - count..start
+        };
+        (0..self.rows).map(&mut range).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_point_at_the_position_before() {
+        let rows = [TokenRow::answer(&[5, 6], &[7, 8]), TokenRow::answer(&[9], &[4])];
+        let batch = TokenBatch::new(&rows).unwrap();
+        assert_eq!(batch.ids, [5, 6, 7, 8, 9, 4, 0, 0]);
+        let expected = [(0, 1, 7), (0, 2, 8), (1, 0, 4)].map(|(row, position, id)| Target { row, position, id });
+        assert_eq!(batch.targets, expected);
+        assert_eq!(batch.target_ranges(), [0..2, 2..3]);
+    }
+
+    #[test]
+    fn empty_rows_are_refused() {
+        assert!(TokenBatch::new(&[]).is_err());
+        assert!(TokenBatch::new(&[TokenRow { ids: vec![], scored: vec![] }]).is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! From hidden rows to log-probabilities of the scored tokens, and the way back.
+//!
+//! Only rows whose next token is scored reach the output matrix: its product is by far the widest of the model.
+
+use super::block::{Context, Weights};
+use super::rules::token_logp;
+use crate::decoder::TokenScores;
+use crate::error::Result;
+use crate::{ModelError, TokenBatch};
+use candle_core::backprop::GradStore;
+use candle_core::{D, Tensor};
+
+/// What backward needs.
+pub(super) struct Tape {
+    logp: Tensor,
+    hidden: Tensor,
+}
+
+/// Scores the targets of the batch on hidden rows `[B, T, H]`.
+pub(super) fn score(
+    weights: &Weights,
+    hidden: Tensor,
+    batch: &TokenBatch,
+    context: &Context,
+    want_hidden: bool,
+) -> Result<(TokenScores, Tape)> {
+    if batch.targets.is_empty() {
+        return Err(ModelError::Request("The batch has no token to score.".to_owned()));
+    }
+    let device = hidden.device();
+    let rows: Vec<u32> = batch.targets.iter().map(|target| (target.row * batch.width + target.position) as u32).collect();
+    let ids: Vec<u32> = batch.targets.iter().map(|target| target.id).collect();
+    let flat = hidden.flatten(0, 1)?.index_select(&Tensor::from_vec(rows, batch.targets.len(), device)?, 0)?;
+    let logits = weights.output(&flat, context)?;
+    let (logp, log_probabilities) = token_logp(&logits, &Tensor::from_slice(&ids, ids.len(), device)?, context.tape)?;
+    let entropy = (log_probabilities.exp()? * &log_probabilities)?.sum(D::Minus1)?.neg()?;
+    let top: Vec<u32> = log_probabilities.argmax(D::Minus1)?.to_vec1()?;
+    let wide = |tensor: &Tensor| -> Result<Vec<f64>> { Ok(tensor.to_vec1::<f32>()?.into_iter().map(f64::from).collect()) };
+    let scores = TokenScores {
+        logp: wide(&logp.detach())?,
+        entropy: wide(&entropy)?,
+        top: top.iter().zip(&ids).map(|(top, id)| top == id).collect(),
+        mean_logit: wide(&logits.detach().mean(D::Minus1)?)?,
+        hidden: if want_hidden { flat.flatten_all()?.to_vec1()? } else { Vec::new() },
+    };
+    Ok((scores, Tape { logp, hidden: flat }))
+}
+
+impl Tape {
+    /// Gradients of Σ g·logp + Σ h·hidden.
+    pub(super) fn backward(self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<GradStore> {
+        let count = self.logp.elem_count();
+        if logp_gradient.len() != count {
+            let given = logp_gradient.len();
+            return Err(ModelError::Request(format!("Backward got {given} coefficients for {count} scored tokens.")));
+        }
+        let narrow: Vec<f32> = logp_gradient.iter().map(|value| *value as f32).collect();
+        let mut surrogate = (&self.logp * Tensor::from_vec(narrow, count, self.logp.device())?)?.sum_all()?;
+        if let Some(gradient) = hidden_gradient {
+            let gradient = Tensor::from_slice(gradient, self.hidden.shape(), self.hidden.device())?;
+            surrogate = (surrogate + (&self.hidden * gradient)?.sum_all()?)?;
+        }
+        Ok(surrogate.backward()?)
+    }
+}

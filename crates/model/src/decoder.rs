@@ -1,0 +1,131 @@
+//! The block interface that every back-end shares. A method never sees a tensor: it gets log-probabilities, computes its
+//! loss as a plain function of them, and hands the coefficients ∂loss/∂logp back.
+
+use crate::adapter::AdapterWeights;
+use crate::error::Result;
+use crate::{DecoderSpec, TokenBatch};
+use std::collections::BTreeMap;
+
+/// Names the dropout masks of one forward pass, so that a resumed run draws the same ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DropoutSeed {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Optimizer step.
+    pub step: u64,
+    /// Micro-batch within the step.
+    pub micro_batch: u64,
+}
+
+/// What a forward pass should do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ForwardOptions<'a> {
+    /// The adapter to apply; none for the bare base model.
+    pub adapter: Option<&'a str>,
+    /// Keep what `backward` needs.
+    pub tape: bool,
+    /// Draw dropout masks; none switches dropout off.
+    pub dropout: Option<DropoutSeed>,
+    /// Return the last hidden rows of the scored positions as well.
+    pub hidden: bool,
+}
+
+/// What a forward pass found, one entry per scored token in batch order.
+#[derive(Debug, Clone, Default)]
+pub struct TokenScores {
+    /// Log-probability of the token, in nats.
+    pub logp: Vec<f64>,
+    /// Entropy of the distribution that it was drawn from, in nats.
+    pub entropy: Vec<f64>,
+    /// True when the token was the likeliest one.
+    pub top: Vec<bool>,
+    /// Mean of the logits over the vocabulary.
+    pub mean_logit: Vec<f64>,
+    /// Final hidden rows `[targets, H]` when asked for, else empty.
+    pub hidden: Vec<f32>,
+}
+
+/// Keys and values of earlier positions of a batch that is being generated.
+pub trait Cache: Send {
+    /// Logits `[rows, V]` after feeding one more token per row (or, at first, the left-padded prompts).
+    ///
+    /// # Errors
+    /// When the tensor library fails or the context is full.
+    fn advance(&mut self, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>>;
+}
+
+/// A decoder with adapters, on some back-end.
+pub trait Decoder: Send {
+    /// Shape of the model.
+    fn spec(&self) -> &DecoderSpec;
+
+    /// Puts an adapter beside the base under a name; `trainable` ones get gradients.
+    ///
+    /// # Errors
+    /// When its tensors do not fit the model.
+    fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()>;
+
+    /// Takes an adapter out as it stands now.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    fn extract(&self, name: &str) -> Result<AdapterWeights>;
+
+    /// Makes every weight of the base trainable (full training).
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    fn train_base(&mut self) -> Result<()>;
+
+    /// Log-probabilities of the scored tokens.
+    ///
+    /// # Errors
+    /// When a token is outside the vocabulary or a row longer than the context.
+    fn forward(&mut self, batch: &TokenBatch, options: &ForwardOptions) -> Result<TokenScores>;
+
+    /// Adds the gradient of Σ `logp_gradient`·logp (+ Σ `hidden_gradient`·hidden) of the last taped forward pass to the
+    /// gradients of the trainable tensors, and drops the tape.
+    ///
+    /// # Errors
+    /// When there is no tape, the lengths do not match, or a trainable tensor was not reached.
+    fn backward(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()>;
+
+    /// Names and sizes of the trainable tensors, in name order.
+    fn trainable(&self) -> Vec<(String, usize)>;
+
+    /// Values of a trainable tensor.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    fn read(&self, name: &str) -> Result<Vec<f32>>;
+
+    /// Overwrites a trainable tensor.
+    ///
+    /// # Errors
+    /// When there is none of this name or the length differs.
+    fn write(&mut self, name: &str, values: &[f32]) -> Result<()>;
+
+    /// The gradients added up since the last call, by tensor name.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    fn take_gradients(&mut self) -> Result<BTreeMap<String, Vec<f32>>>;
+
+    /// Logits `[B, T, V]` of whole rows of equal length, row-major.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    fn logits(&self, ids: &[Vec<u32>], adapter: Option<&str>) -> Result<Vec<f32>>;
+
+    /// A fresh cache for generation.
+    ///
+    /// # Errors
+    /// When the adapter does not exist.
+    fn cache(&self, adapter: Option<&str>) -> Result<Box<dyn Cache>>;
+
+    /// The base weights as they stand now, by checkpoint name (after full training).
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    fn base_weights(&self) -> Result<BTreeMap<String, crate::NamedTensor>>;
+}

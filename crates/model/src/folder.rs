@@ -1,0 +1,75 @@
+//! Fingerprints of models and adapters: the hash that stands on every badge is over the bytes that were really loaded.
+
+use crate::ModelError;
+use crate::error::Result;
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// SHA-256 of a file, in lower-case hexadecimal.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn file_sha256(path: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    feed(&mut hasher, path)?;
+    Ok(hex(hasher))
+}
+
+/// SHA-256 of an adapter's weight file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn adapter_sha256(folder: &Path) -> Result<String> {
+    file_sha256(&folder.join("adapter_model.safetensors"))
+}
+
+/// SHA-256 over config.json and the weight files in name order.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn model_sha256(folder: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    feed(&mut hasher, &folder.join("config.json"))?;
+    for file in weight_files(folder)? {
+        feed(&mut hasher, &file)?;
+    }
+    Ok(hex(hasher))
+}
+
+/// The safetensors files of a model in name order: one file, or the shards that its index names.
+pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let single = folder.join("model.safetensors");
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    let index = folder.join("model.safetensors.index.json");
+    let unreadable = |found: String| ModelError::File { path: single.clone(), found };
+    let text = std::fs::read_to_string(&index)
+        .map_err(|_| unreadable("neither model.safetensors nor model.safetensors.index.json is there".to_owned()))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| unreadable(format!("the index is broken: {error}")))?;
+    let map = value.get("weight_map").and_then(serde_json::Value::as_object);
+    let mut names: Vec<&str> = map.into_iter().flatten().filter_map(|(_, file)| file.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() || names.iter().any(|name| Path::new(name).components().count() != 1 || name.starts_with('.')) {
+        return Err(unreadable("the index names no shard files in this folder".to_owned()));
+    }
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+fn feed(hasher: &mut Sha256, path: &Path) -> Result<()> {
+    let failed = |error: std::io::Error| ModelError::File { path: path.to_owned(), found: error.to_string() };
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

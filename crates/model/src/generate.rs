@@ -1,0 +1,136 @@
+//! Writing answers: batched, with a cache, greedy or sampled. Each row has its own stream of random numbers, keyed by the
+//! seed and the row, so that an answer does not depend on which rows happen to share its batch.
+
+use crate::ModelError;
+use crate::decoder::Decoder;
+use crate::error::Result;
+use candle_core::{Device, Tensor};
+use candle_transformers::generation::{LogitsProcessor, Sampling as TokenSampling};
+use std::collections::BTreeSet;
+
+/// How to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerationOptions {
+    /// 0 takes the likeliest token.
+    pub temperature: f64,
+    /// Keep the likeliest tokens up to this mass; 1 keeps all.
+    pub top_p: f64,
+    /// Most tokens to write.
+    pub max_new_tokens: usize,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// Tokens that end a row; empty writes on to the limit.
+    pub stops: BTreeSet<u32>,
+}
+
+/// How a row ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// With a stop token (which is not part of the answer).
+    Stop,
+    /// At the limit.
+    Length,
+    /// The caller had enough.
+    Cancelled,
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// New tokens, without the stop token.
+    pub ids: Vec<u32>,
+    /// How it ended.
+    pub finish: Finish,
+}
+
+/// Answers to prompts, in order.
+///
+/// # Errors
+/// When a prompt is empty or longer than the context, or the back-end fails.
+pub fn generate(
+    decoder: &dyn Decoder,
+    adapter: Option<&str>,
+    prompts: &[Vec<u32>],
+    options: &GenerationOptions,
+) -> Result<Vec<Generation>> {
+    generate_streaming(decoder, adapter, prompts, options, &mut |_, _| true)
+}
+
+/// As [`generate`], telling every new token as (row, id); writing ends when the listener returns false.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_streaming(
+    decoder: &dyn Decoder,
+    adapter: Option<&str>,
+    prompts: &[Vec<u32>],
+    options: &GenerationOptions,
+    listener: &mut dyn FnMut(usize, u32) -> bool,
+) -> Result<Vec<Generation>> {
+    let room = room(decoder.spec().context, prompts, options.max_new_tokens)?;
+    let mut rows: Vec<Row> = (0..prompts.len()).map(|index| Row::new(index, options)).collect();
+    let mut cache = decoder.cache(adapter)?;
+    let mut feed = prompts.to_vec();
+    for _ in 0..room {
+        let logits = cache.advance(&feed)?;
+        for (index, (row, logits)) in rows.iter_mut().zip(logits).enumerate() {
+            feed[index] = vec![row.take(logits, &options.stops)?];
+            if let (None, Some(id)) = (row.finish, row.ids.last())
+                && !listener(index, *id)
+            {
+                row.finish = Some(Finish::Cancelled);
+            }
+        }
+        if rows.iter().all(|row| row.finish.is_some()) {
+            break;
+        }
+    }
+    Ok(rows.into_iter().map(|row| Generation { ids: row.ids, finish: row.finish.unwrap_or(Finish::Length) }).collect())
+}
+
+fn room(context: usize, prompts: &[Vec<u32>], wanted: usize) -> Result<usize> {
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+    if prompts.iter().any(Vec::is_empty) {
+        return Err(ModelError::Request("A prompt without any token cannot be answered.".to_owned()));
+    }
+    if longest >= context {
+        return Err(ModelError::Request(format!("The prompt has {longest} tokens; the model's context holds {context}.")));
+    }
+    Ok(wanted.min(context - longest + 1))
+}
+
+/// A row that is being written.
+struct Row {
+    ids: Vec<u32>,
+    finish: Option<Finish>,
+    sampler: LogitsProcessor,
+}
+
+impl Row {
+    fn new(index: usize, options: &GenerationOptions) -> Self {
+        let temperature = options.temperature;
+        let sampling = match (temperature > 0.0, options.top_p < 1.0) {
+            (false, _) => TokenSampling::ArgMax,
+            (true, false) => TokenSampling::All { temperature },
+            (true, true) => TokenSampling::TopP { p: options.top_p, temperature },
+        };
+        // The golden ratio's bits keep the streams of neighbouring rows and seeds apart.
+        let seed = options.seed.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Self { ids: Vec::new(), finish: None, sampler: LogitsProcessor::from_sampling(seed, sampling) }
+    }
+
+    /// Draws the next token and returns what to feed next; a finished row feeds any token and keeps nothing.
+    fn take(&mut self, logits: Vec<f32>, stops: &BTreeSet<u32>) -> Result<u32> {
+        if self.finish.is_some() {
+            return Ok(0);
+        }
+        let count = logits.len();
+        let id = self.sampler.sample(&Tensor::from_vec(logits, count, &Device::Cpu)?)?;
+        if stops.contains(&id) {
+            self.finish = Some(Finish::Stop);
+        } else {
+            self.ids.push(id);
+        }
+        Ok(id)
+    }
+}

@@ -1,0 +1,40 @@
+//! The language model: what it is made of, how it computes, what is added to it, and how it speaks.
+//!
+//! Methods see a [`Policy`]: token batches in, per-token log-probabilities out, and coefficients back in. Which back-end
+//! does the arithmetic stands behind [`Decoder`]; today that is candle. Not here: losses, optimizers, data.
+
+mod adapter;
+mod architectures;
+mod batch;
+mod candle_backend;
+mod chat_template;
+mod decoder;
+mod error;
+mod folder;
+mod generate;
+mod merge;
+mod peft;
+mod policy;
+mod pretrained;
+mod spec;
+mod tensor_file;
+mod tokenizer;
+mod train_tokenizer;
+mod weights;
+
+pub use adapter::{AdapterConfig, AdapterWeights, NamedTensor};
+pub use architectures::{ARCHITECTURES, Architecture, read_spec};
+pub use batch::{TokenBatch, TokenRow};
+pub use chat_template::{ChatTemplate, Rendering};
+pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, TokenScores};
+pub use error::ModelError;
+pub use folder::{adapter_sha256, file_sha256, model_sha256};
+pub use generate::{Finish, Generation, GenerationOptions, generate, generate_streaming};
+pub use merge::save_merged;
+pub use peft::{load_adapter, save_adapter};
+pub use policy::Policy;
+pub use pretrained::{ModelFolder, RandomModel};
+pub use spec::{DecoderSpec, Linear, Llama3Scaling, Rope};
+pub use tensor_file::{TensorData, read_tensors, write_tensors};
+pub use tokenizer::TextTokenizer;
+pub use train_tokenizer::train_byte_level_bpe;

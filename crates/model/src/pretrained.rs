@@ -1,0 +1,131 @@
+//! A model folder in the hub's layout: opened, checked, loaded, or made anew from random weights.
+
+use crate::architectures::read_spec;
+use crate::candle_backend::CandleDecoder;
+use crate::decoder::Decoder;
+use crate::error::Result;
+use crate::tensor_file::{TensorData, write_half_tensors, write_tensors};
+use crate::weights::load_weights;
+use crate::{ChatTemplate, DecoderSpec, ModelError, NamedTensor, TextTokenizer};
+use alidade_domain::{Purpose, Stream};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A folder with config.json and weights.
+#[derive(Debug, Clone)]
+pub struct ModelFolder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What config.json says.
+    pub spec: DecoderSpec,
+}
+
+impl ModelFolder {
+    /// Reads the configuration; weights are read by [`ModelFolder::decoder`].
+    ///
+    /// # Errors
+    /// When config.json is missing, broken, or of an unknown family.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = path.join("config.json");
+        let text = std::fs::read_to_string(&file).map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
+        let config: Value = serde_json::from_str(&text).map_err(|error| ModelError::Configuration {
+            file: "config.json".to_owned(),
+            key: "(file)".to_owned(),
+            found: format!("is no valid JSON: {error}"),
+        })?;
+        Ok(Self { path: path.to_owned(), spec: read_spec(&config)? })
+    }
+
+    /// Loads the weights.
+    ///
+    /// # Errors
+    /// When a weight file is missing, cut off, or does not match the configuration.
+    pub fn decoder(&self) -> Result<Box<dyn Decoder>> {
+        Ok(Box::new(CandleDecoder::new(self.spec.clone(), load_weights(&self.path, &self.spec)?)?))
+    }
+
+    /// Reads the tokenizer.
+    ///
+    /// # Errors
+    /// When it is missing or broken, or has more tokens than the model.
+    pub fn tokenizer(&self) -> Result<TextTokenizer> {
+        TextTokenizer::open(&self.path)
+    }
+
+    /// Reads the chat template, if there is one.
+    ///
+    /// # Errors
+    /// When there is one that cannot be compiled.
+    pub fn chat_template(&self, tokenizer: &TextTokenizer) -> Result<Option<ChatTemplate>> {
+        ChatTemplate::open(&self.path, tokenizer)
+    }
+}
+
+/// A Llama-shaped model that does not exist yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RandomModel {
+    /// Vocabulary size.
+    pub vocabulary: usize,
+    /// Width.
+    pub hidden: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Longest sequence in tokens.
+    pub context: usize,
+    /// Id of the token that ends an answer.
+    pub eos: u32,
+}
+
+impl RandomModel {
+    fn config(&self) -> Value {
+        json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
+            "vocab_size": self.vocabulary, "hidden_size": self.hidden, "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers, "num_attention_heads": self.heads, "num_key_value_heads": self.kv_heads,
+            "head_dim": self.hidden / self.heads, "max_position_embeddings": self.context, "rms_norm_eps": 1e-5,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}, "attention_bias": false, "mlp_bias": false,
+            "tie_word_embeddings": true, "bos_token_id": null, "eos_token_id": self.eos, "torch_dtype": "float16",
+        })
+    }
+
+    /// A decoder with weights from N(0, 0.02²), the two layers that write to the residual stream scaled by 1/√(2L).
+    ///
+    /// # Errors
+    /// When the sizes make no sense.
+    pub fn decoder(&self, seed: u64) -> Result<Box<dyn Decoder>> {
+        let spec = read_spec(&self.config())?;
+        let residual = 0.02 / (2.0 * spec.layers as f64).sqrt();
+        let mut weights = BTreeMap::new();
+        for (index, (name, shape)) in spec.tensors().into_iter().enumerate() {
+            let mut stream = Stream::new(seed, Purpose::Initialise, 0, index as u64);
+            let scale = if name.contains("o_proj") || name.contains("down_proj") { residual } else { 0.02 };
+            let norm = name.contains("norm");
+            let count = shape.iter().product();
+            let values = (0..count).map(|_| if norm { 1.0 } else { (stream.normal() * scale) as f32 }).collect();
+            weights.insert(name, NamedTensor { shape, values });
+        }
+        Ok(Box::new(CandleDecoder::new(spec, weights)?))
+    }
+
+    /// Writes config.json and the weights of `decoder` in f16 (or f32) into an existing folder.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, decoder: &dyn Decoder, folder: &Path, half: bool) -> Result<()> {
+        let mut config = self.config();
+        config["torch_dtype"] = json!(if half { "float16" } else { "float32" });
+        let text = serde_json::to_string_pretty(&config).map_err(|error| ModelError::Request(error.to_string()))?;
+        let path = folder.join("config.json");
+        std::fs::write(&path, text + "\n").map_err(|error| ModelError::File { path, found: error.to_string() })?;
+        let tensors = decoder.base_weights()?.into_iter().map(|(name, t)| (name, (t.shape, TensorData::Floats(t.values))));
+        let (tensors, file) = (tensors.collect(), folder.join("model.safetensors"));
+        if half { write_half_tensors(&file, &tensors) } else { write_tensors(&file, &tensors) }
+    }
+}

@@ -1,0 +1,1 @@
+//! SQLite and run folders: what must survive.

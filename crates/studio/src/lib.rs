@@ -1,0 +1,1 @@
+//! Use cases: plan, queue, worker processes, recorder, chat.

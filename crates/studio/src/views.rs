@@ -1,0 +1,265 @@
+//! What a host shows: plain pictures of stored things, each with everything its screen needs and nothing that it does not.
+
+use alidade_domain::{
+    AdapterRef, DatasetKind, Evaluation, Example, Experiment, ImportSummary, Message, MethodName, ModelRef, Problem, Recipe,
+    RowIssue, RunState, Sampling, Stack, StageEstimate,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use ts_rs::TS;
+
+/// The program and the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct AppInfo {
+    /// Version of the program.
+    pub version: String,
+    /// Operating system and processor, in words.
+    pub machine: String,
+    /// Folder that holds everything.
+    pub home: String,
+    /// Threads that runs compute with.
+    pub threads: usize,
+    /// Memory of the machine.
+    pub memory_bytes: u64,
+}
+
+/// A base model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct ModelView {
+    /// Name and content.
+    pub model: ModelRef,
+    /// Architecture ("llama").
+    pub family: String,
+    /// Numbers in the model.
+    pub parameters: u64,
+    /// Size of its vocabulary.
+    pub vocabulary: usize,
+    /// Longest text in tokens.
+    pub context_tokens: usize,
+    /// Size on the disk.
+    pub bytes: u64,
+    /// True for the models that come with the program.
+    pub bundled: bool,
+    /// Licence, if the card names one.
+    pub licence: Option<String>,
+    /// True when it brings a chat template.
+    pub chat_template: bool,
+    /// Its folder.
+    pub folder: String,
+    /// The model card in Markdown, if there is one.
+    pub card: Option<String>,
+}
+
+/// A data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct DatasetView {
+    /// Identifier.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// What its rows can teach.
+    pub kind: DatasetKind,
+    /// What the import did.
+    pub summary: ImportSummary,
+    /// Remarks on the whole file.
+    pub remarks: Vec<String>,
+    /// SHA-256 of the normalised rows.
+    pub sha256: String,
+    /// True for the sets that come with the program.
+    pub bundled: bool,
+    /// True when rows may hold harmful text: drawn blurred until revealed.
+    pub flagged: bool,
+    /// Licence, if known.
+    pub licence: Option<String>,
+    /// When it was imported, in milliseconds since 1970.
+    pub imported_ms: u64,
+}
+
+/// A page of rows or of row issues.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct DatasetPage {
+    /// Rows in all.
+    pub total_rows: usize,
+    /// Rows from the requested offset.
+    pub rows: Vec<Example>,
+    /// Rows that were left out, in all.
+    pub total_issues: usize,
+    /// Issues from the requested offset.
+    pub issues: Vec<RowIssue>,
+}
+
+/// A ready-made pipeline for a goal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Preset {
+    /// Stable name ("kind_and_true", "own_pairs", …).
+    pub id: String,
+    /// Model that it was made for; any model when absent.
+    pub model: Option<String>,
+    /// The stages.
+    pub pipeline: Vec<Recipe>,
+}
+
+/// Where an experiment stands: where its most telling run stands, or `Draft` before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ExperimentState {
+    /// Not started.
+    Draft,
+    /// A run waits or works.
+    Running,
+    /// Paused by the person.
+    Paused,
+    /// A worker vanished; can go on.
+    Interrupted,
+    /// Ended early with a usable adapter.
+    Stopped,
+    /// All stages are done.
+    Finished,
+    /// A stage ended with a problem.
+    Failed,
+}
+
+/// An experiment as a line in the list.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct ExperimentSummary {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// Where it stands.
+    pub state: ExperimentState,
+    /// Its runs, in stage order.
+    pub runs: Vec<RunView>,
+    /// First stack against last, on the same prompts, when evaluated.
+    pub overall: Option<Evaluation>,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct RunView {
+    /// Identifier.
+    pub id: String,
+    /// Experiment that it belongs to.
+    pub experiment: String,
+    /// Title of that experiment.
+    pub experiment_title: String,
+    /// Place in the pipeline, from 0.
+    pub stage: usize,
+    /// Method.
+    pub method: MethodName,
+    /// Where it stands.
+    pub state: RunState,
+    /// Steps taken.
+    pub step: u64,
+    /// Steps in all.
+    pub total_steps: u64,
+    /// Seconds of work so far.
+    pub seconds: f64,
+    /// Latest figures under TRL's names.
+    pub metrics: BTreeMap<String, f64>,
+    /// What came out.
+    pub adapter: Option<AdapterRef>,
+    /// Before and after of this stage.
+    pub evaluation: Option<Evaluation>,
+    /// What ended it.
+    pub problem: Option<Problem>,
+    /// The recipe.
+    pub recipe: Recipe,
+    /// What was expected.
+    pub estimate: Option<StageEstimate>,
+    /// Last event number that is stored.
+    pub last_sequence: u64,
+}
+
+/// A stack that can be talked to.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct StackView {
+    /// The stack.
+    pub stack: Stack,
+    /// Its exact name: what the badge shows.
+    pub label: String,
+    /// Where it comes from ("base model", title of an experiment).
+    pub origin: String,
+    /// Experiment that made it.
+    pub experiment: Option<String>,
+}
+
+/// A conversation with one or more stacks side by side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct ChatView {
+    /// Identifier.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// One stack a pane.
+    pub stacks: Vec<Stack>,
+    /// System line, empty for none.
+    pub system_prompt: String,
+    /// How tokens are drawn; the same in every pane.
+    pub sampling: Sampling,
+    /// Messages in order of turns.
+    pub messages: Vec<ChatMessage>,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerEnd {
+    /// The model closed its turn.
+    Complete,
+    /// `max_new_tokens` was reached.
+    Length,
+    /// The person stopped it.
+    Stopped,
+}
+
+/// A turn of a chat in one pane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct ChatMessage {
+    /// Number of the turn, from 0; a person's message and its answers share it.
+    pub turn: usize,
+    /// Pane of an answer; absent for the person's message.
+    pub pane: Option<usize>,
+    /// What was said.
+    pub message: Message,
+    /// The exact stack that answered.
+    pub badge: Option<String>,
+    /// How the answer ended.
+    pub end: Option<AnswerEnd>,
+    /// Seed that it was drawn with.
+    pub seed: Option<u64>,
+}
+
+/// A piece of a streamed answer.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ChatDelta {
+    /// More text for a pane.
+    Text {
+        /// The pane.
+        pane: usize,
+        /// The text to append.
+        text: String,
+    },
+    /// An answer is complete and stored.
+    Done {
+        /// The stored message.
+        message: ChatMessage,
+    },
+    /// A pane could not answer.
+    Problem {
+        /// The pane.
+        pane: usize,
+        /// Why.
+        problem: Problem,
+    },
+}
+
+/// A report in both forms.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct ReportView {
+    /// Self-contained HTML.
+    pub html: String,
+    /// Markdown.
+    pub markdown: String,
+}

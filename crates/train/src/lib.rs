@@ -1,0 +1,1 @@
+//! Methods, the one optimizer loop, checkpoints.

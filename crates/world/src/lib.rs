@@ -1,0 +1,1 @@
+//! The starter world: facts, grammar, corpus, oracle.
