@@ -1,1 +1,27 @@
-//! Methods, the one optimizer loop, checkpoints.
+//! Training: methods, the one optimizer loop, schedules, checkpoints.
+//!
+//! A method turns rows into token sequences and a step's log-probabilities into coefficients; everything that all methods
+//! share (accumulation, clipping, AdamW, schedule, log, stop, checkpoint) happens once, in [`Session`]. No file here names
+//! a tensor library: numbers come and go as plain slices.
+
+mod checkpoint;
+mod encode;
+mod error;
+mod log;
+mod method;
+mod methods;
+mod optimizer;
+mod order;
+mod pretrain;
+mod schedule;
+mod session;
+mod settings;
+
+pub use checkpoint::{Checkpoint, latest_checkpoint, remove_leftovers};
+pub use encode::{Encoder, Item, Prepared, Skipped};
+pub use error::TrainError;
+pub use method::{METHODS, Method, method};
+pub use order::{Steps, batch_of};
+pub use pretrain::{PretrainOptions, pretrain};
+pub use schedule::Schedule;
+pub use session::{End, Session, SessionOptions, StepBatch, StepOutcome};

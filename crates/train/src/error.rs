@@ -1,0 +1,85 @@
+//! What can stop a training run, with the facts that a person needs to go on.
+
+use alidade_domain::{Problem, ProblemCode};
+use alidade_model::ModelError;
+use std::path::PathBuf;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The model refused.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Loss or gradient is infinite or undefined.
+    #[error("At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; the last checkpoint is intact.")]
+    NotFinite {
+        /// Step, from 1.
+        step: u64,
+        /// "loss" or "gradient norm".
+        what: &'static str,
+        /// The value.
+        value: f64,
+        /// Learning rate of the step.
+        learning_rate: f64,
+        /// Rows of the batch, numbered from 1 as in the data set.
+        rows: Vec<usize>,
+    },
+    /// Nothing is left to learn from.
+    #[error("None of the {given} rows can be learned from: {reason}.")]
+    NoRows {
+        /// Rows in the data set.
+        given: usize,
+        /// The commonest reason.
+        reason: String,
+    },
+    /// A file of the run folder cannot be written or read.
+    #[error("Writing {path} failed: {found}.")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        found: std::io::Error,
+    },
+    /// A checkpoint does not belong to this plan.
+    #[error("The checkpoint in {path} cannot be used: {reason}.")]
+    Checkpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The observer could not write an event down.
+    #[error("{0}")]
+    Observer(Problem),
+}
+
+impl TrainError {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |found| TrainError::File { path, found }
+    }
+}
+
+impl From<TrainError> for Problem {
+    fn from(error: TrainError) -> Problem {
+        let message = error.to_string();
+        match error {
+            TrainError::Model(error) => error.into(),
+            TrainError::Observer(problem) => problem,
+            TrainError::NotFinite { .. } => {
+                Problem::new(ProblemCode::NotFinite, message).hint("Resume with a lower learning rate, or look at the named rows.")
+            }
+            TrainError::NoRows { .. } => {
+                Problem::input(message).hint("Raise max_length, or look at the rows in the data screen.").at("dataset")
+            }
+            TrainError::File { found, .. } if found.kind() == std::io::ErrorKind::StorageFull => {
+                Problem::new(ProblemCode::DiskFull, message).hint("Free some room and press Resume: nothing that was kept is lost.")
+            }
+            TrainError::File { .. } => Problem::internal(message),
+            TrainError::Checkpoint { .. } => Problem::internal(message).hint("Start the run again from its beginning."),
+        }
+    }
+}
+
+/// Shorthand of this crate.
+pub(crate) type Result<T> = std::result::Result<T, TrainError>;

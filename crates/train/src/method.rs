@@ -1,0 +1,53 @@
+//! What every method offers, and the registry of those that exist.
+
+use crate::encode::{Encoder, Prepared};
+use crate::error::Result;
+use crate::methods::{dpo::Dpo, sft::Sft};
+use crate::session::{End, Session};
+use alidade_domain::{Example, MethodCard, MethodName, Settings};
+
+/// A training method: it owns its rows and its loss, never the optimizer loop.
+pub trait Method: Sync {
+    /// Its name in recipes.
+    fn name(&self) -> MethodName;
+
+    /// What a person should know before choosing it, settings included.
+    fn card(&self) -> MethodCard;
+
+    /// Turns rows into token sequences; rows that cannot be used are listed, never dropped in silence.
+    ///
+    /// # Errors
+    /// When no row is left, or the model's tokenizer or chat template fails.
+    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared>;
+
+    /// Trains to the end, or until the person or a problem ends it.
+    ///
+    /// # Errors
+    /// When the model fails or a number is no longer finite.
+    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End>;
+}
+
+/// Every method.
+pub const METHODS: &[&dyn Method] = &[&Sft, &Dpo];
+
+/// The method of a name. `MethodName` lists exactly the registered ones; a test holds the two together.
+pub fn method(name: MethodName) -> &'static dyn Method {
+    METHODS.iter().find(|method| method.name() == name).copied().unwrap_or(METHODS[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_its_method_and_every_default_passes_its_own_check() {
+        assert_eq!(METHODS.iter().map(|method| method.name()).collect::<Vec<_>>(), MethodName::ALL);
+        for name in MethodName::ALL {
+            let card = method(*name).card();
+            assert_eq!(card.name, *name);
+            assert!(!card.needs.is_empty() && card.settings.iter().all(|field| field.help.len() > 10));
+            let defaults = Settings(card.settings.iter().map(|f| (f.key.to_owned(), f.default.clone())).collect());
+            assert_eq!(defaults.resolve(&card.settings).unwrap(), defaults);
+        }
+    }
+}

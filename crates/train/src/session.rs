@@ -1,0 +1,270 @@
+//! The one optimizer loop: accumulate, clip, step, schedule, log, observe, look for the person's wish, checkpoint.
+
+use crate::checkpoint::{Checkpoint, commit, latest_checkpoint, remove_leftovers};
+use crate::encode::Item;
+use crate::error::{Result, TrainError};
+use crate::log::StepLog;
+use crate::optimizer::{AdamW, Moments};
+use crate::order::{Steps, batch_of};
+use crate::schedule::Schedule;
+use crate::settings;
+use alidade_domain::{EventKind, Observer, Settings, StopReason, StopSignal};
+use alidade_model::{DropoutSeed, Policy};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What a session is told once.
+pub struct SessionOptions<'a> {
+    /// Run folder: `log.jsonl` and `checkpoints/` lie in it.
+    pub folder: PathBuf,
+    /// Fingerprint of the plan.
+    pub plan: String,
+    /// Seed of order and dropout.
+    pub seed: u64,
+    /// Steps between checkpoints; 0 keeps none but the one of a pause.
+    pub checkpoint_every: u64,
+    /// Seconds on a clock that never runs backwards.
+    pub clock: &'a dyn Fn() -> f64,
+    /// Called after a checkpoint, to show what the model answers now.
+    pub sampler: Option<&'a mut dyn FnMut(&Policy, u64, &mut dyn Observer) -> std::result::Result<(), TrainError>>,
+}
+
+/// A policy under training.
+pub struct Session<'a> {
+    /// What is trained.
+    pub policy: Policy,
+    options: SessionOptions<'a>,
+    observer: &'a mut dyn Observer,
+    stop: &'a dyn StopSignal,
+}
+
+/// The rows of one optimizer step.
+pub struct StepBatch<'a> {
+    /// Micro-batches, to be run one after the other.
+    pub micro_batches: Vec<Vec<&'a Item>>,
+    seed: u64,
+    step: u64,
+}
+
+impl StepBatch<'_> {
+    /// Rows in all micro-batches.
+    pub fn items(&self) -> usize {
+        self.micro_batches.iter().map(Vec::len).sum()
+    }
+
+    /// Names the dropout masks of a micro-batch.
+    pub fn dropout(&self, micro_batch: usize) -> DropoutSeed {
+        DropoutSeed { seed: self.seed, step: self.step, micro_batch: micro_batch as u64 }
+    }
+}
+
+/// What a method found in one step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepOutcome {
+    /// The loss.
+    pub loss: f64,
+    /// Further figures under TRL's names.
+    pub metrics: BTreeMap<String, f64>,
+    /// Real tokens of the step.
+    pub tokens: u64,
+}
+
+/// How training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All steps were taken.
+    Complete {
+        /// Steps.
+        steps: u64,
+    },
+    /// The person ended it earlier.
+    Requested {
+        /// What was wished.
+        reason: StopReason,
+        /// Steps taken.
+        step: u64,
+    },
+}
+
+impl<'a> Session<'a> {
+    /// A session over a policy.
+    pub fn new(
+        policy: Policy,
+        options: SessionOptions<'a>,
+        observer: &'a mut dyn Observer,
+        stop: &'a dyn StopSignal,
+    ) -> Self {
+        Self { policy, options, observer, stop }
+    }
+
+    /// Runs every step that is not yet behind a checkpoint. `step` computes a step's loss and leaves its gradients in the
+    /// policy; `items` must be the same list at every resume.
+    ///
+    /// # Errors
+    /// When the method fails, a number is no longer finite, or something cannot be written.
+    pub fn optimise(
+        &mut self,
+        items: &[Item],
+        settings: &Settings,
+        step: &mut dyn FnMut(&mut Policy, &StepBatch) -> Result<StepOutcome>,
+    ) -> Result<End> {
+        let steps = settings::steps(settings, items.len());
+        let mut progress = Progress::restore(self, settings, &steps)?;
+        progress.begin((self.options.clock)());
+        while progress.taken < steps.total {
+            if let Some(reason) = self.stop.requested() {
+                return self.end_early(&progress, reason);
+            }
+            let micro_batches = batch_of(&steps, self.options.seed, progress.taken);
+            let micro_batches = micro_batches.iter().map(|batch| batch.iter().map(|index| &items[*index]).collect()).collect();
+            let batch = StepBatch { micro_batches, seed: self.options.seed, step: progress.taken };
+            let outcome = step(&mut self.policy, &batch)?;
+            self.take_step(&mut progress, &batch, outcome)?;
+            let due = self.options.checkpoint_every > 0 && progress.taken.is_multiple_of(self.options.checkpoint_every);
+            if due && progress.taken < steps.total {
+                self.checkpoint(&progress)?;
+            }
+        }
+        progress.log.sync()?;
+        Ok(End::Complete { steps: progress.taken })
+    }
+
+    fn take_step(&mut self, progress: &mut Progress, batch: &StepBatch, outcome: StepOutcome) -> Result<()> {
+        let rate = progress.schedule.rate(progress.taken);
+        let gradients = self.policy.take_gradients()?;
+        let norm = AdamW::norm(&gradients);
+        for (what, value) in [("loss", outcome.loss), ("gradient norm", norm)] {
+            if !value.is_finite() {
+                let rows = batch.micro_batches.iter().flatten().map(|item| item.row).collect();
+                return Err(TrainError::NotFinite { step: progress.taken + 1, what, value, learning_rate: rate, rows });
+            }
+        }
+        progress.optimizer.step(&mut progress.parameters, &gradients, norm, rate);
+        for (name, values) in &progress.parameters {
+            self.policy.set_parameter(name, values)?;
+        }
+        progress.taken += 1;
+        progress.tokens += outcome.tokens;
+        let mut metrics = outcome.metrics;
+        metrics.insert("loss".to_owned(), outcome.loss);
+        metrics.insert("grad_norm".to_owned(), norm);
+        metrics.insert("learning_rate".to_owned(), rate);
+        metrics.insert("num_tokens".to_owned(), progress.tokens as f64);
+        metrics.insert("epoch".to_owned(), progress.steps.epoch(progress.taken));
+        progress.log.write(progress.taken, &metrics)?;
+        let event = progress.event(metrics, (self.options.clock)(), outcome.tokens);
+        self.observer.observe(event).map_err(TrainError::Observer)
+    }
+
+    fn checkpoint(&mut self, progress: &Progress) -> Result<()> {
+        progress.log.sync()?;
+        let folder = self.options.folder.join("checkpoints");
+        let (name, bytes) = commit(&folder, &self.options.plan, &progress.checkpoint())?;
+        let event = EventKind::Checkpoint { step: progress.taken, folder: format!("checkpoints/{name}"), bytes };
+        self.observer.observe(event).map_err(TrainError::Observer)?;
+        match self.options.sampler.as_deref_mut() {
+            Some(sampler) => sampler(&self.policy, progress.taken, self.observer),
+            None => Ok(()),
+        }
+    }
+
+    fn end_early(&mut self, progress: &Progress, reason: StopReason) -> Result<End> {
+        if reason != StopReason::Discard && progress.taken > 0 {
+            self.checkpoint(progress)?;
+        }
+        Ok(End::Requested { reason, step: progress.taken })
+    }
+}
+
+/// What changes from step to step.
+struct Progress {
+    steps: Steps,
+    schedule: Schedule,
+    optimizer: AdamW,
+    parameters: BTreeMap<String, Vec<f32>>,
+    taken: u64,
+    tokens: u64,
+    log: StepLog,
+    pace: Pace,
+}
+
+impl Progress {
+    /// From the newest checkpoint, or from the beginning.
+    fn restore(session: &mut Session, settings: &Settings, steps: &Steps) -> Result<Self> {
+        let folder = session.options.folder.join("checkpoints");
+        std::fs::create_dir_all(&folder).map_err(TrainError::file(&folder))?;
+        remove_leftovers(&folder)?;
+        let mut optimizer = AdamW::new(settings);
+        let mut parameters = session.policy.parameters()?;
+        let checkpoint = latest_checkpoint(&folder, &session.options.plan)?.unwrap_or_default();
+        if checkpoint.step > 0 {
+            if checkpoint.values.keys().ne(parameters.keys()) {
+                return Err(TrainError::Checkpoint { path: folder, reason: "it holds other tensors than the model".to_owned() });
+            }
+            for (name, values) in &checkpoint.values {
+                session.policy.set_parameter(name, values)?;
+            }
+            parameters.clone_from(&checkpoint.values);
+            optimizer.taken = checkpoint.step;
+            let mut second = checkpoint.second;
+            optimizer.moments = checkpoint.first.into_iter().map(|(name, first)| {
+                let second = second.remove(&name).unwrap_or_default();
+                (name, Moments { first, second })
+            }).collect();
+        }
+        let (schedule, log) = (settings::schedule(settings, steps.total), StepLog::open(&session.options.folder, checkpoint.step)?);
+        let (taken, tokens, pace) = (checkpoint.step, checkpoint.tokens, Pace::default());
+        Ok(Self { steps: *steps, schedule, optimizer, parameters, taken, tokens, log, pace })
+    }
+
+    fn begin(&mut self, now: f64) {
+        self.pace = Pace { last: now, ..Pace::default() };
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let moments = |pick: fn(&Moments) -> &Vec<f32>| {
+            self.optimizer.moments.iter().map(|(name, moments)| (name.clone(), pick(moments).clone())).collect()
+        };
+        Checkpoint {
+            step: self.taken,
+            tokens: self.tokens,
+            values: self.parameters.clone(),
+            first: moments(|moments| &moments.first),
+            second: moments(|moments| &moments.second),
+        }
+    }
+
+    fn event(&mut self, metrics: BTreeMap<String, f64>, now: f64, tokens: u64) -> EventKind {
+        let seconds = self.pace.observe(now, tokens);
+        EventKind::Step {
+            step: self.taken,
+            total: self.steps.total,
+            metrics,
+            tokens_per_second: self.pace.tokens_per_second(),
+            seconds_left: seconds * (self.steps.total - self.taken) as f64,
+        }
+    }
+}
+
+/// Moving averages of time and tokens per step.
+#[derive(Default)]
+struct Pace {
+    last: f64,
+    seconds: f64,
+    tokens: f64,
+}
+
+impl Pace {
+    fn observe(&mut self, now: f64, tokens: u64) -> f64 {
+        let passed = (now - self.last).max(1e-9);
+        let blend = |old: f64, new: f64| if old == 0.0 { new } else { 0.9 * old + 0.1 * new };
+        self.seconds = blend(self.seconds, passed);
+        self.tokens = blend(self.tokens, tokens as f64);
+        self.last = now;
+        self.seconds
+    }
+
+    fn tokens_per_second(&self) -> f64 {
+        self.tokens / self.seconds.max(1e-9)
+    }
+}

@@ -1,0 +1,152 @@
+//! Training curves and final adapters against real TRL runs, starting from the same adapter.
+
+use alidade_domain::{
+    EventKind, Example, Message, MethodName, Observer, PreferencePair, Problem, SettingValue, Settings, StopReason, StopSignal,
+};
+use alidade_model::{AdapterWeights, ModelFolder, Policy, load_adapter};
+use alidade_train::{Encoder, Session, SessionOptions, method};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+struct Silent;
+impl Observer for Silent {
+    fn observe(&mut self, _: EventKind) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+struct Never;
+impl StopSignal for Never {
+    fn requested(&self) -> Option<StopReason> {
+        None
+    }
+}
+
+fn golden(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(path)
+}
+
+fn messages(value: &Value) -> Vec<Message> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn example(row: &Value) -> Example {
+    if row.get("messages").is_some() {
+        return Example::Conversation { messages: messages(&row["messages"]) };
+    }
+    let prompt = messages(&row["prompt"]);
+    match row.get("chosen") {
+        Some(chosen) => {
+            let (chosen, rejected) = (messages(chosen), messages(&row["rejected"]));
+            Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None })
+        }
+        None => Example::Answer { prompt, completion: messages(&row["completion"]) },
+    }
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Trains as `run.json` says; returns our log and the final adapter.
+fn train(name: &str) -> (Vec<Value>, AdapterWeights) {
+    let run: Value = serde_json::from_slice(&std::fs::read(golden(name).join("run.json")).unwrap()).unwrap();
+    let method = method(serde_json::from_value::<MethodName>(run["method"].clone()).unwrap());
+    let said: BTreeMap<String, SettingValue> = serde_json::from_value(run["settings"].clone()).unwrap();
+    let settings = Settings(said).resolve(&method.card().settings).unwrap();
+    let folder = ModelFolder::open(&golden("model")).unwrap();
+    let tokenizer = folder.tokenizer().unwrap();
+    let template = folder.chat_template(&tokenizer).unwrap();
+    let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+    let rows: Vec<Example> = lines(&golden(name).join("data.jsonl")).iter().map(example).collect();
+    let prepared = method.prepare(&rows, &encoder, &settings).unwrap();
+    let start = load_adapter(&golden(run["adapter"].as_str().unwrap()), &folder.spec).unwrap();
+    let policy = Policy::continuing(folder.decoder().unwrap(), &start).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let options = SessionOptions {
+        folder: out.path().to_owned(),
+        plan: "golden".to_owned(),
+        seed: 3,
+        checkpoint_every: 0,
+        clock: &|| 0.0,
+        sampler: None,
+    };
+    let (mut observer, stop) = (Silent, Never);
+    let mut session = Session::new(policy, options, &mut observer, &stop);
+    method.train(&mut session, &prepared, &settings).unwrap();
+    (lines(&out.path().join("log.jsonl")), session.policy.adapter().unwrap().unwrap())
+}
+
+fn check(name: &str, figures: &[(&str, f64)]) {
+    let (ours, trained) = train(name);
+    let theirs: Vec<Value> = serde_json::from_slice(&std::fs::read(golden(name).join("log.json")).unwrap()).unwrap();
+    assert_eq!(ours.len(), theirs.len());
+    for (figure, bound) in figures {
+        let gap = |(ours, theirs): (&Value, &Value)| {
+            let (a, b) = (ours[*figure].as_f64().unwrap(), theirs[*figure].as_f64().unwrap());
+            (a - b).abs() / b.abs().max(1.0)
+        };
+        let worst = ours.iter().zip(&theirs).map(gap).fold(0.0, f64::max);
+        println!("{name}: {figure} differs by {worst:.1e}");
+        assert!(worst <= *bound, "{name}: {figure} differs by {worst}");
+    }
+    let folder = ModelFolder::open(&golden("model")).unwrap();
+    let expected = load_adapter(&golden(name).join("adapter"), &folder.spec).unwrap();
+    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
+    let gap = |tensor: &str| {
+        let (ours, theirs) = (&trained.tensors[tensor].values, &expected.tensors[tensor].values);
+        let difference = square(&mut ours.iter().zip(theirs).map(|(a, b)| f64::from(a - b)));
+        (difference / square(&mut theirs.iter().map(|value| f64::from(*value)))).sqrt()
+    };
+    let worst = expected.tensors.keys().map(|tensor| gap(tensor)).fold(0.0, f64::max);
+    println!("{name}: final adapter differs by {worst:.1e}");
+    assert!(worst <= 1e-3, "{name}: final adapter differs by {worst}");
+}
+
+const SFT: &[(&str, f64)] = &[
+    ("loss", 1e-4),
+    ("grad_norm", 1e-3),
+    ("learning_rate", 1e-9),
+    ("mean_token_accuracy", 1e-6),
+    ("entropy", 1e-3),
+    ("num_tokens", 0.0),
+    ("epoch", 1e-9),
+];
+
+const DPO: &[(&str, f64)] = &[
+    ("loss", 1e-4),
+    ("grad_norm", 1e-3),
+    ("learning_rate", 1e-9),
+    ("rewards/chosen", 1e-3),
+    ("rewards/rejected", 1e-3),
+    ("rewards/margins", 1e-3),
+    ("rewards/accuracies", 1e-3),
+    ("logps/chosen", 1e-3),
+    ("logps/rejected", 1e-3),
+    ("logits/chosen", 1e-3),
+    ("logits/rejected", 1e-3),
+    ("mean_token_accuracy", 1e-6),
+    ("entropy", 1e-3),
+    ("num_tokens", 0.0),
+];
+
+#[test]
+fn sft_on_completions_agrees_with_trl() {
+    check("sft_completion_only", SFT);
+}
+
+#[test]
+fn sft_on_all_tokens_agrees_with_trl() {
+    check("sft_all_tokens", SFT);
+}
+
+#[test]
+fn sft_with_accumulation_agrees_with_trl() {
+    check("sft_grad_accum_8x1", &[("loss", 1e-4), ("grad_norm", 1e-3), ("learning_rate", 1e-9)]);
+}
+
+#[test]
+fn dpo_agrees_with_trl() {
+    check("dpo_sigmoid", DPO);
+}
