@@ -1,0 +1,37 @@
+//! Real demo files of the neighbours, where they lie beside the project, and the rows of the golden runs, always.
+
+use alidade_domain::DatasetKind;
+use std::path::PathBuf;
+
+fn beside(path: &str) -> Option<Vec<u8>> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
+    let bytes = std::fs::read(&path).ok();
+    if bytes.is_none() {
+        println!("skipped: {} is not here", path.display());
+    }
+    bytes
+}
+
+#[test]
+fn demo_files_of_the_neighbours_are_kept_whole() {
+    let cases = [
+        ("llama-factory/alpaca_en_demo.json", 999, DatasetKind::Answers),
+        ("llama-factory/dpo_en_demo.json", 300, DatasetKind::Pairs),
+        ("llama-factory/kto_en_demo.json", 300, DatasetKind::Ratings),
+        ("llama-factory/identity.json", 91, DatasetKind::Answers),
+    ];
+    for (path, rows, kind) in cases {
+        let Some(bytes) = beside(path) else { continue };
+        let dataset = alidade_data::import(&bytes, path).unwrap();
+        assert_eq!((dataset.summary.kept, dataset.kind), (rows, kind), "{path}: {:?}", dataset.issues.first());
+    }
+}
+
+#[test]
+fn rows_of_the_golden_runs_import() {
+    for (run, kind) in [("dpo_sigmoid", DatasetKind::Pairs), ("sft_completion_only", DatasetKind::Answers), ("sft_all_tokens", DatasetKind::Answers)] {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(run).join("data.jsonl");
+        let dataset = alidade_data::import(&std::fs::read(path).unwrap(), "data.jsonl").unwrap();
+        assert_eq!((dataset.summary.kept, dataset.kind, dataset.issues.len()), (8, kind, 0), "{run}");
+    }
+}
