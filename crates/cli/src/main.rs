@@ -1,1 +1,50 @@
-fn main() {}
+//! The program `alidade`: every use case from a terminal.
+//!
+//! Standard output of a `--json` command is one JSON document (`train`: one event a line); everything else goes to
+//! standard error. Exit 2 for the person's input, 1 for a failure.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program speaks to a terminal")]
+
+mod commands;
+mod output;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Align language models on your own machine.
+#[derive(Parser)]
+#[command(name = "alidade", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train as a recipe says.
+    Train(commands::train::Arguments),
+    /// Continue a prompt.
+    Generate(commands::generate::Arguments),
+    /// Talk to a model.
+    Chat(commands::chat::Arguments),
+    /// Write logits and gradients of given token ids.
+    Logits(commands::logits::Arguments),
+    /// Read a data file and say what is in it.
+    Import(commands::import::Arguments),
+    /// Write an adapter merged into its base, or a copy of it.
+    Export(commands::export::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Train(arguments) => commands::train::run(&arguments),
+        Command::Generate(arguments) => commands::generate::run(&arguments),
+        Command::Chat(arguments) => commands::chat::run(&arguments),
+        Command::Logits(arguments) => commands::logits::run(&arguments),
+        Command::Import(arguments) => commands::import::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => output::report(&problem),
+    }
+}

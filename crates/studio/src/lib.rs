@@ -1,1 +1,21 @@
-//! Use cases: plan, queue, worker processes, recorder, chat.
+//! Use cases: what a person can do, independent of the host that shows it.
+//!
+//! The terminal, the window and the browser all call what stands here. Only this crate starts processes and reads the
+//! clock and the environment.
+
+mod answer;
+mod control;
+mod event_log;
+mod execute;
+mod export;
+mod inspect;
+mod resolve;
+pub mod views;
+
+pub use answer::{AnswerRequest, Speaker};
+pub use control::{ControlFile, write_wish};
+pub use event_log::{EventLog, read_events};
+pub use export::{ExportForm, export};
+pub use execute::{Clock, execute};
+pub use inspect::{continue_ids, write_logits};
+pub use resolve::{ResolvedRecipe, import_file, resolve_recipe};

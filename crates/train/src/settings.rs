@@ -53,6 +53,7 @@ pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
         number("max_grad_norm", (0.0, 1e6), 1.0, Advanced, "Longest gradient; what is longer is scaled down. 0 switches this off."),
         number("adam_beta1", (0.0, 0.999_999), 0.9, Advanced, "Memory of AdamW's mean of gradients."),
         number("adam_beta2", (0.0, 0.999_999_9), 0.999, Advanced, "Memory of AdamW's mean of squared gradients."),
+        whole("save_steps", 1, 1_000_000, 50, Advanced, "Optimizer steps between checkpoints; the result does not depend on it."),
         number("adam_epsilon", (0.0, 1.0), 1e-8, Advanced, "Keeps AdamW from dividing by zero."),
     ]
 }

@@ -1,0 +1,60 @@
+//! `alidade chat`: a conversation in the terminal; answers appear as they are written.
+
+use alidade_domain::{Message, Problem, Sampling};
+use alidade_studio::{AnswerRequest, Speaker};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+/// Arguments of `chat`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The model folder.
+    #[arg(long)]
+    model: PathBuf,
+    /// A PEFT adapter folder.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// A system line.
+    #[arg(long)]
+    system: Option<String>,
+    /// 0 takes the likeliest token.
+    #[arg(long, default_value_t = 0.7)]
+    temperature: f64,
+    /// Most tokens of an answer.
+    #[arg(long, default_value_t = 256)]
+    max_new_tokens: usize,
+    /// Seed of the first answer; each further one takes the next.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref())?;
+    let mut messages: Vec<Message> = arguments.system.iter().map(|text| Message::system(text.clone())).collect();
+    let (mut sampling, input) = (
+        Sampling { temperature: arguments.temperature, top_p: 1.0, max_new_tokens: arguments.max_new_tokens, seed: arguments.seed },
+        std::io::stdin(),
+    );
+    loop {
+        if input.is_terminal() {
+            eprint!("you: ");
+        }
+        let mut line = String::new();
+        let read = input.lock().read_line(&mut line).map_err(|error| Problem::internal(format!("Reading failed: {error}.")))?;
+        if read == 0 {
+            return Ok(());
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        messages.push(Message::user(line.trim()));
+        let request = AnswerRequest { messages: &messages, sampling: &sampling };
+        let (text, _) = speaker.answer(&request, &mut |piece| {
+            print!("{piece}");
+            std::io::stdout().flush().is_ok()
+        })?;
+        println!();
+        messages.push(Message::assistant(text));
+        sampling.seed = sampling.seed.wrapping_add(1);
+    }
+}

@@ -1,0 +1,44 @@
+//! `alidade export`: an adapter merged into its base as a model folder that any program opens, or a checked copy of it.
+
+use alidade_domain::{Problem, ProblemCode};
+use alidade_studio::{ExportForm, export};
+use std::path::PathBuf;
+
+/// Arguments of `export`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The model folder.
+    #[arg(long)]
+    model: PathBuf,
+    /// The PEFT adapter folder.
+    #[arg(long)]
+    adapter: PathBuf,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = Form::Merged)]
+    form: Form,
+    /// The folder to write; must not exist yet.
+    #[arg(long)]
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Form {
+    /// PEFT's adapter folder.
+    Peft,
+    /// A whole model in safetensors.
+    Merged,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    if arguments.output.exists() {
+        let message = format!("{} exists already.", arguments.output.display());
+        return Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"));
+    }
+    let form = match arguments.form {
+        Form::Peft => ExportForm::Peft,
+        Form::Merged => ExportForm::Merged,
+    };
+    let gap = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
+    eprintln!("Written to {}; its logits differ from the live adapter's by at most {gap:.1e}.", arguments.output.display());
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! `alidade generate`: continues a text, or token ids from a file.
+
+use crate::output;
+use alidade_domain::{Problem, Sampling};
+use alidade_studio::{Speaker, continue_ids};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Arguments of `generate`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The model folder.
+    #[arg(long)]
+    model: PathBuf,
+    /// A PEFT adapter folder.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// Text to continue; no chat template is applied.
+    #[arg(long, conflicts_with = "input", required_unless_present = "input")]
+    prompt: Option<String>,
+    /// A safetensors file with token ids in `prompt`.
+    #[arg(long)]
+    input: Option<PathBuf>,
+    /// Most tokens to write.
+    #[arg(long, default_value_t = 64)]
+    max_new_tokens: usize,
+    /// 0 takes the likeliest token.
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f64,
+    /// Keep the likeliest tokens up to this mass.
+    #[arg(long, default_value_t = 1.0)]
+    top_p: f64,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Write on after an end token.
+    #[arg(long)]
+    ignore_eos: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let sampling = Sampling {
+        temperature: arguments.temperature,
+        top_p: arguments.top_p,
+        max_new_tokens: arguments.max_new_tokens,
+        seed: arguments.seed,
+    };
+    if !(sampling.temperature >= 0.0 && sampling.temperature.is_finite() && sampling.top_p > 0.0 && sampling.top_p <= 1.0) {
+        return Err(Problem::input("The temperature must be 0 or more, and top-p above 0 and at most 1."));
+    }
+    let adapter = arguments.adapter.as_deref();
+    if let Some(input) = &arguments.input {
+        let ids = continue_ids(&arguments.model, adapter, input, &sampling, arguments.ignore_eos)?;
+        output::json(&json!({ "ids": ids }));
+        return Ok(());
+    }
+    let prompt = arguments.prompt.as_deref().unwrap_or_default();
+    let text = Speaker::open(&arguments.model, adapter)?.continue_text(prompt, &sampling, arguments.ignore_eos)?;
+    if arguments.json { output::json(&json!({ "text": text })) } else { println!("{text}") }
+    Ok(())
+}

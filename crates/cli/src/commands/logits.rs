@@ -1,0 +1,29 @@
+//! `alidade logits`: what other programs compare their numbers with.
+
+use alidade_domain::Problem;
+use alidade_studio::write_logits;
+use std::path::PathBuf;
+
+/// Arguments of `logits`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The model folder.
+    #[arg(long)]
+    model: PathBuf,
+    /// A PEFT adapter folder.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// A safetensors file with `input_ids`.
+    #[arg(long)]
+    input: PathBuf,
+    /// Where to write.
+    #[arg(long)]
+    output: PathBuf,
+    /// Also write the loss and the gradient of every adapter tensor.
+    #[arg(long)]
+    gradients: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    write_logits(&arguments.model, arguments.adapter.as_deref(), &arguments.input, &arguments.output, arguments.gradients)
+}

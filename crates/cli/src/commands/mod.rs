@@ -1,0 +1,8 @@
+//! One file per sub-command: its arguments and what it does with them.
+
+pub mod chat;
+pub mod export;
+pub mod generate;
+pub mod import;
+pub mod logits;
+pub mod train;

@@ -1,0 +1,25 @@
+//! What every command prints alike.
+
+use alidade_domain::{Problem, ProblemCode};
+use serde_json::Value;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Prints one JSON document. A closed pipe ends the program's interest, not the program.
+pub fn json(value: &Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+}
+
+/// Prints a problem with its hints to standard error and turns it into an exit code.
+pub fn report(problem: &Problem) -> ExitCode {
+    match &problem.field {
+        Some(field) => eprintln!("error ({field}): {}", problem.message),
+        None => eprintln!("error: {}", problem.message),
+    }
+    problem.hints.iter().for_each(|hint| eprintln!("hint: {hint}"));
+    match problem.code {
+        ProblemCode::Input | ProblemCode::NotFound | ProblemCode::Conflict => ExitCode::from(2),
+        _ => ExitCode::from(1),
+    }
+}

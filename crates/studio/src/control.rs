@@ -1,0 +1,44 @@
+//! The person's wish, left as a file in the run folder: it survives the app, and the worker looks for it between steps.
+
+use alidade_domain::{Problem, StopReason, StopSignal};
+use std::path::{Path, PathBuf};
+
+const NAME: &str = "wish";
+
+/// The worker's view.
+pub struct ControlFile(PathBuf);
+
+impl ControlFile {
+    /// Watches a run folder; an old wish is forgotten.
+    pub fn watch(folder: &Path) -> Self {
+        let path = folder.join(NAME);
+        // Absent in the common case; a leftover that cannot be removed would only end the run at once, visibly.
+        let _ = std::fs::remove_file(&path);
+        Self(path)
+    }
+}
+
+impl StopSignal for ControlFile {
+    fn requested(&self) -> Option<StopReason> {
+        match std::fs::read_to_string(&self.0).ok()?.trim() {
+            "pause" => Some(StopReason::Pause),
+            "stop_and_save" => Some(StopReason::StopAndSave),
+            "discard" => Some(StopReason::Discard),
+            _ => None,
+        }
+    }
+}
+
+/// Leaves a wish for the worker of a run folder.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_wish(folder: &Path, reason: StopReason) -> Result<(), Problem> {
+    let word = match reason {
+        StopReason::Pause => "pause",
+        StopReason::StopAndSave => "stop_and_save",
+        StopReason::Discard => "discard",
+    };
+    std::fs::write(folder.join(NAME), word)
+        .map_err(|error| Problem::internal(format!("Telling the run to end failed: {error}.")))
+}

@@ -1,0 +1,72 @@
+//! Exports that prove themselves: what was written is loaded again and must say the same as the live adapter, or it is
+//! not called exported.
+
+use alidade_domain::{Problem, Purpose, Stream};
+use alidade_model::{Decoder, ModelFolder, load_adapter, save_adapter, save_merged};
+use std::path::Path;
+
+const ADAPTER: &str = "adapter";
+/// Largest difference of a logit that rounding explains.
+const TOLERANCE: f32 = 2e-3;
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportForm {
+    /// PEFT's adapter folder.
+    Peft,
+    /// A whole model with the adapter merged in, in f32 safetensors.
+    Merged,
+}
+
+/// Writes into a folder that does not exist yet; returns the largest difference of a logit between the export and the
+/// live adapter on a fixed probe.
+///
+/// # Errors
+/// When something cannot be read or written, or the export says something else than the live adapter.
+pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> Result<f32, Problem> {
+    let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
+    let weights = load_adapter(adapter, &folder.spec).map_err(|error| Problem::from(error).at("adapter"))?;
+    let failed = |error: std::io::Error| Problem::internal(format!("Writing {} failed: {error}.", output.display()));
+    let temporary = output.with_extension("partial");
+    if temporary.exists() {
+        std::fs::remove_dir_all(&temporary).map_err(failed)?;
+    }
+    std::fs::create_dir_all(&temporary).map_err(failed)?;
+    match form {
+        ExportForm::Peft => save_adapter(&temporary, &weights)?,
+        ExportForm::Merged => save_merged(&folder, &weights, &temporary)?,
+    }
+    let gap = difference(&folder, adapter, form, &temporary)?;
+    if gap.is_nan() || gap > TOLERANCE {
+        return Err(Problem::internal(format!("The export was checked and differs from the live adapter by {gap}; it was not kept.")));
+    }
+    std::fs::rename(&temporary, output).map_err(failed)?;
+    Ok(gap)
+}
+
+fn difference(model: &ModelFolder, adapter: &Path, form: ExportForm, written: &Path) -> Result<f32, Problem> {
+    let probe = probe(model.spec.vocabulary, model.spec.context);
+    let live = logits(model, Some(adapter), &probe)?;
+    let exported = match form {
+        ExportForm::Peft => logits(model, Some(written), &probe)?,
+        ExportForm::Merged => logits(&ModelFolder::open(written)?, None, &probe)?,
+    };
+    Ok(live.iter().zip(&exported).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max))
+}
+
+fn logits(model: &ModelFolder, adapter: Option<&Path>, ids: &[Vec<u32>]) -> Result<Vec<f32>, Problem> {
+    let mut decoder: Box<dyn Decoder> = model.decoder()?;
+    if let Some(path) = adapter {
+        decoder.install(ADAPTER, &load_adapter(path, &model.spec)?, false)?;
+    }
+    Ok(decoder.logits(ids, adapter.map(|_| ADAPTER))?)
+}
+
+/// Two rows of random tokens, the same for every export.
+fn probe(vocabulary: usize, context: usize) -> Vec<Vec<u32>> {
+    let row = |row| {
+        let mut stream = Stream::new(0, Purpose::Generate, 0, row);
+        (0..context.min(24)).map(|_| stream.below(vocabulary) as u32).collect()
+    };
+    (0..2).map(row).collect()
+}

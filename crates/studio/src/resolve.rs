@@ -1,0 +1,77 @@
+//! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
+
+use alidade_data::{import, rows_to_jsonl};
+use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe};
+use alidade_model::{ModelFolder, file_sha256, model_sha256};
+use alidade_train::method;
+use std::path::{Path, PathBuf};
+
+/// A recipe whose model and data exist.
+#[derive(Debug)]
+pub struct ResolvedRecipe {
+    /// What a worker needs.
+    pub plan: Plan,
+    /// Where results go.
+    pub output: PathBuf,
+}
+
+/// Reads and maps a data file.
+///
+/// # Errors
+/// When it cannot be read or holds no usable row.
+pub fn import_file(path: &Path) -> Result<Dataset, Problem> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Problem::input(format!("Reading the data set {} failed: {error}.", path.display())).at("dataset")
+    })?;
+    let name = path.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
+    Ok(import(&bytes, &name)?)
+}
+
+/// Resolves a recipe from the terminal; its paths are relative to `base`. Writes the normalised rows into the output
+/// folder.
+///
+/// # Errors
+/// When a setting, the model, the adapter or the data set is not usable.
+pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<ResolvedRecipe, Problem> {
+    let card = method(recipe.method).card();
+    let settings = recipe.settings.resolve(&card.settings).map_err(first)?;
+    let output = recipe.output_dir.as_ref().map(|path| base.join(path));
+    let output = output.ok_or_else(|| Problem::input("The recipe has no “output_dir”.").at("output_dir"))?;
+    let model_dir = base.join(&recipe.model);
+    ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
+    let adapter_dir = recipe.adapter.as_ref().map(|path| base.join(path));
+    let dataset = import_file(&base.join(&recipe.dataset))?;
+    std::fs::create_dir_all(&output).map_err(|error| {
+        Problem::input(format!("Making the folder {} failed: {error}.", output.display())).at("output_dir")
+    })?;
+    let rows = output.join("rows.jsonl");
+    std::fs::write(&rows, rows_to_jsonl(&dataset.rows)?)
+        .map_err(|error| Problem::internal(format!("Writing {} failed: {error}.", rows.display())))?;
+    let name = model_dir.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
+    let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
+    let plan = Plan {
+        run: "terminal".to_owned(),
+        method: recipe.method,
+        model: ModelRef { id: name.clone(), name, sha256 },
+        model_dir,
+        lora: adapter_dir.is_none().then(|| recipe.lora.clone().unwrap_or_default()),
+        adapter_dir,
+        rows_sha256: file_sha256(&rows)?,
+        rows,
+        held_out: None,
+        oracle: false,
+        evaluation_prompts: 0,
+        earlier_evaluation: None,
+        adapter_name: recipe.method.as_str().to_owned(),
+        checkpoint_every: u64::try_from(settings.whole("save_steps")).unwrap_or(50),
+        settings,
+        seed: recipe.seed,
+        threads,
+    };
+    Ok(ResolvedRecipe { plan, output })
+}
+
+/// The first of several problems; the others are found when it is mended.
+fn first(problems: Vec<Problem>) -> Problem {
+    problems.into_iter().next().unwrap_or_else(|| Problem::internal("The settings were refused without a reason."))
+}
