@@ -32,6 +32,8 @@ enum Command {
     Import(commands::import::Arguments),
     /// Write an adapter merged into its base, or a copy of it.
     Export(commands::export::Arguments),
+    /// Pre-train the starter model from random weights.
+    Starter(commands::starter::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Logits(arguments) => commands::logits::run(&arguments),
         Command::Import(arguments) => commands::import::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Starter(arguments) => commands::starter::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

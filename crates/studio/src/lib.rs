@@ -10,6 +10,7 @@ mod execute;
 mod export;
 mod inspect;
 mod resolve;
+mod starter;
 pub mod views;
 
 pub use answer::{AnswerRequest, Speaker};
@@ -19,3 +20,4 @@ pub use export::{ExportForm, export};
 pub use execute::{Clock, execute};
 pub use inspect::{continue_ids, write_logits};
 pub use resolve::{ResolvedRecipe, import_file, resolve_recipe};
+pub use starter::{StarterOptions, make_starter};

@@ -5,4 +5,5 @@ pub mod export;
 pub mod generate;
 pub mod import;
 pub mod logits;
+pub mod starter;
 pub mod train;

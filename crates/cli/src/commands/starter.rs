@@ -1,0 +1,42 @@
+//! `alidade starter`: pre-trains the model that the program carries.
+
+use alidade_domain::{EventKind, Observer, Problem};
+use alidade_studio::{StarterOptions, make_starter};
+use std::path::PathBuf;
+
+/// Arguments of `starter`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Where the model folder is written.
+    #[arg(long)]
+    output: PathBuf,
+    /// Where checkpoints and the log go; an interrupted run goes on from there.
+    #[arg(long)]
+    work: PathBuf,
+    /// Seed of corpus and weights.
+    #[arg(long, default_value_t = StarterOptions::default().seed)]
+    seed: u64,
+    /// Tokens of pre-training.
+    #[arg(long, default_value_t = StarterOptions::default().tokens)]
+    tokens: usize,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let options = StarterOptions { seed: arguments.seed, tokens: arguments.tokens, ..StarterOptions::default() };
+    make_starter(&arguments.output, &arguments.work, options, &mut Lines)
+}
+
+/// One line every fiftieth step.
+struct Lines;
+
+impl Observer for Lines {
+    fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
+        if let EventKind::Step { step, total, metrics, tokens_per_second, seconds_left } = kind {
+            let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
+            if step % 50 == 0 || step == 1 {
+                eprintln!("step {step} of {total} · loss {loss:.3} · {tokens_per_second:.0} tokens/s · {seconds_left:.0} s left");
+            }
+        }
+        Ok(())
+    }
+}
