@@ -44,7 +44,11 @@ fn refuse_foreign(bytes: &[u8], name: &str) -> Result<(), DataError> {
         (b"PK\x03\x04", "a zip archive", "Unpack it and import the file inside."),
         (b"PAR1", "a parquet file", "This version reads JSON, JSON lines and CSV; save the table in one of these."),
         (b"\x28\xb5\x2f\xfd", "a zstd archive", "Unpack it (unzstd) and import the file inside."),
-        (b"version https://git-lfs", "a git-lfs pointer, not the data itself", "Fetch the real file (git lfs pull) and import that."),
+        (
+            b"version https://git-lfs",
+            "a git-lfs pointer, not the data itself",
+            "Fetch the real file (git lfs pull) and import that.",
+        ),
     ];
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(DataError::Empty { name: name.to_owned() });
@@ -79,7 +83,9 @@ fn array(text: &str) -> Records {
         }
     }
     let kept = result.records.len();
-    result.remarks.push(format!("The JSON array breaks off at byte {offset}; the {kept} complete records before it were read."));
+    result
+        .remarks
+        .push(format!("The JSON array breaks off at byte {offset}; the {kept} complete records before it were read."));
     result
 }
 
@@ -87,7 +93,8 @@ fn array(text: &str) -> Records {
 fn whole_object(text: &str) -> Option<Records> {
     let Value::Object(map) = serde_json::from_str(text).ok()? else { return None };
     let arrays: Vec<&String> = map.iter().filter(|(_, value)| is_array_of_objects(value)).map(|(key, _)| key).collect();
-    let looks_like_a_row = ["messages", "conversations", "prompt", "instruction", "text"].iter().any(|key| map.contains_key(*key));
+    let looks_like_a_row =
+        ["messages", "conversations", "prompt", "instruction", "text"].iter().any(|key| map.contains_key(*key));
     match arrays.as_slice() {
         [key] if !looks_like_a_row => {
             let remark = format!("The rows were found under the key “{key}”.");
@@ -172,7 +179,13 @@ mod tests {
 
     #[test]
     fn foreign_bytes_are_named() {
-        for (bytes, word) in [(&b"\x1f\x8b\x08"[..], "gzip"), (b"PAR1abc", "parquet"), (b"a\0b", "binary"), (b"\xff\xfe", "UTF-8"), (b" \n", "empty")] {
+        for (bytes, word) in [
+            (&b"\x1f\x8b\x08"[..], "gzip"),
+            (b"PAR1abc", "parquet"),
+            (b"a\0b", "binary"),
+            (b"\xff\xfe", "UTF-8"),
+            (b" \n", "empty"),
+        ] {
             let error = read(bytes, "x").unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }

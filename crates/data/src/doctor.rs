@@ -28,7 +28,9 @@ pub fn import(bytes: &[u8], name: &str) -> Result<Dataset, DataError> {
     }
     if rows.is_empty() {
         return Err(match issues.into_iter().next() {
-            Some(first) => DataError::NoRows { name: name.to_owned(), read: found.records.len(), first: Box::new(first) },
+            Some(first) => {
+                DataError::NoRows { name: name.to_owned(), read: found.records.len(), first: Box::new(first) }
+            }
             None => DataError::Empty { name: name.to_owned() },
         });
     }
@@ -51,11 +53,14 @@ fn shape(records: &[Record]) -> Option<&'static dyn Importer> {
 }
 
 fn example(record: &Record, shape: Option<&'static dyn Importer>) -> Result<Example, Fault> {
-    let value = record.as_ref().map_err(|error| Fault::new("broken record", error.clone(), "Correct the JSON or the quotes in this row."))?;
+    let value = record
+        .as_ref()
+        .map_err(|error| Fault::new("broken record", error.clone(), "Correct the JSON or the quotes in this row."))?;
     let Some(object) = value.as_object() else {
         return Err(Fault::new("not an object", short(value), "Each record must be an object with named fields."));
     };
-    let fitting = shape.filter(|importer| importer.fits(object)).or_else(|| IMPORTERS.iter().copied().find(|i| i.fits(object)));
+    let fitting =
+        shape.filter(|importer| importer.fits(object)).or_else(|| IMPORTERS.iter().copied().find(|i| i.fits(object)));
     match fitting {
         Some(importer) => importer.map(object),
         None => {
@@ -86,7 +91,8 @@ fn kind_of(rows: &[Example]) -> DatasetKind {
         Example::Text { .. } => DatasetKind::Texts,
         Example::Prompt { .. } => DatasetKind::Prompts,
     };
-    let all = [DatasetKind::Prompts, DatasetKind::Texts, DatasetKind::Ratings, DatasetKind::Pairs, DatasetKind::Answers];
+    let all =
+        [DatasetKind::Prompts, DatasetKind::Texts, DatasetKind::Ratings, DatasetKind::Pairs, DatasetKind::Answers];
     let count = |wanted: &DatasetKind| rows.iter().filter(|row| kind(row) == *wanted).count();
     all.into_iter().max_by_key(count).unwrap_or(DatasetKind::Answers)
 }
@@ -104,10 +110,26 @@ mod tests {
         let cases = [
             (r#"{"instruction":"a","input":"b","output":"c"}"#, "alpaca", DatasetKind::Answers),
             (r#"{"instruction":"a","chosen":"b","rejected":"c"}"#, "alpaca pairs", DatasetKind::Pairs),
-            (r#"{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}"#, "sharegpt", DatasetKind::Answers),
-            (r#"{"conversations":[{"from":"human","value":"a"}],"chosen":{"from":"gpt","value":"b"},"rejected":{"from":"gpt","value":"c"}}"#, "sharegpt pairs", DatasetKind::Pairs),
-            (r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#, "messages", DatasetKind::Answers),
-            (r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"label":true}"#, "rated answers", DatasetKind::Ratings),
+            (
+                r#"{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}"#,
+                "sharegpt",
+                DatasetKind::Answers,
+            ),
+            (
+                r#"{"conversations":[{"from":"human","value":"a"}],"chosen":{"from":"gpt","value":"b"},"rejected":{"from":"gpt","value":"c"}}"#,
+                "sharegpt pairs",
+                DatasetKind::Pairs,
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#,
+                "messages",
+                DatasetKind::Answers,
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"label":true}"#,
+                "rated answers",
+                DatasetKind::Ratings,
+            ),
             (r#"{"prompt":"a","completion":"b"}"#, "prompt and completion", DatasetKind::Answers),
             (r#"{"prompt":"a","completion":"b","label":false}"#, "rated answers", DatasetKind::Ratings),
             (r#"{"prompt":"a","chosen":"b","rejected":"c"}"#, "preference pairs", DatasetKind::Pairs),

@@ -10,7 +10,8 @@ use alidade_domain::{Example, Purpose, Stream};
 pub fn rows_to_jsonl(rows: &[Example]) -> Result<String, DataError> {
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
-        let line = serde_json::to_string(row).map_err(|error| DataError::Stored { line: index + 1, found: error.to_string() })?;
+        let line = serde_json::to_string(row)
+            .map_err(|error| DataError::Stored { line: index + 1, found: error.to_string() })?;
         text.push_str(&line);
         text.push('\n');
     }
@@ -57,7 +58,10 @@ mod tests {
 
     #[test]
     fn rows_survive_their_stored_form() {
-        let rows = vec![Example::Text { text: "a\nb".to_owned() }, Example::PlainAnswer { prompt: "p".to_owned(), completion: "c".to_owned() }];
+        let rows = vec![
+            Example::Text { text: "a\nb".to_owned() },
+            Example::PlainAnswer { prompt: "p".to_owned(), completion: "c".to_owned() },
+        ];
         assert_eq!(rows_from_jsonl(&rows_to_jsonl(&rows).unwrap()).unwrap(), rows);
         assert!(rows_from_jsonl("{}\n").unwrap_err().to_string().contains("Line 1"));
     }

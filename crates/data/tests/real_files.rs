@@ -29,8 +29,13 @@ fn demo_files_of_the_neighbours_are_kept_whole() {
 
 #[test]
 fn rows_of_the_golden_runs_import() {
-    for (run, kind) in [("dpo_sigmoid", DatasetKind::Pairs), ("sft_completion_only", DatasetKind::Answers), ("sft_all_tokens", DatasetKind::Answers)] {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(run).join("data.jsonl");
+    for (run, kind) in [
+        ("dpo_sigmoid", DatasetKind::Pairs),
+        ("sft_completion_only", DatasetKind::Answers),
+        ("sft_all_tokens", DatasetKind::Answers),
+    ] {
+        let path =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(run).join("data.jsonl");
         let dataset = alidade_data::import(&std::fs::read(path).unwrap(), "data.jsonl").unwrap();
         assert_eq!((dataset.summary.kept, dataset.kind, dataset.issues.len()), (8, kind, 0), "{run}");
     }

@@ -139,8 +139,9 @@ impl Settings {
             };
             match field.accepts(value) {
                 Ok(value) => drop(resolved.insert(key.clone(), value)),
-                Err(rule) => problems
-                    .push(Problem::input(format!("{key} is {}; it {rule}.", value.show())).at(format!("settings.{key}"))),
+                Err(rule) => problems.push(
+                    Problem::input(format!("{key} is {}; it {rule}.", value.show())).at(format!("settings.{key}")),
+                ),
             }
         }
         if problems.is_empty() { Ok(Settings(resolved)) } else { Err(problems) }

@@ -74,7 +74,8 @@ pub(crate) fn parse_name(name: &str) -> Option<(String, Part)> {
 impl AdapterConfig {
     /// s = α/r (or α/√r) for the module at `path`, whose A has `rank` rows.
     pub(crate) fn scale(&self, path: &str, rank: usize) -> f64 {
-        let matches = |pattern: &str| Regex::new(&format!(r"^(.*\.)?({pattern})$")).is_ok_and(|regex| regex.is_match(path));
+        let matches =
+            |pattern: &str| Regex::new(&format!(r"^(.*\.)?({pattern})$")).is_ok_and(|regex| regex.is_match(path));
         let own = self.alpha_pattern.iter().find(|(pattern, _)| matches(pattern)).map(|(_, alpha)| *alpha);
         let alpha = own.unwrap_or(self.lora_alpha);
         if self.use_rslora { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 }
@@ -116,7 +117,8 @@ impl AdapterWeights {
 /// `all-linear` is every linear layer except the output head.
 pub(crate) fn targets(spec: &DecoderSpec, names: &[String]) -> Result<Vec<String>> {
     let linears = spec.linears();
-    let inner = (0..spec.layers).flat_map(|layer| linears.iter().map(move |l| format!("model.layers.{layer}.{}", l.path)));
+    let inner =
+        (0..spec.layers).flat_map(|layer| linears.iter().map(move |l| format!("model.layers.{layer}.{}", l.path)));
     if names.iter().any(|name| name == "all-linear") {
         return Ok(inner.collect());
     }
@@ -124,11 +126,15 @@ pub(crate) fn targets(spec: &DecoderSpec, names: &[String]) -> Result<Vec<String
     let hit = |path: &str, name: &str| path == name || path.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
     if let Some(name) = names.iter().find(|name| !every.iter().any(|path| hit(path, name))) {
         let known = linears.iter().filter_map(|linear| linear.path.rsplit('.').next()).collect::<Vec<_>>().join(", ");
-        return Err(ModelError::Adapter { reason: format!("no linear layer is called “{name}”; known: all-linear, {known}") });
+        return Err(ModelError::Adapter {
+            reason: format!("no linear layer is called “{name}”; known: all-linear, {known}"),
+        });
     }
     let chosen: Vec<String> = every.into_iter().filter(|path| names.iter().any(|name| hit(path, name))).collect();
     if spec.tied && chosen.iter().any(|path| path == "lm_head") {
-        return Err(ModelError::Adapter { reason: "lm_head shares its weights with the embedding in this model".to_owned() });
+        return Err(ModelError::Adapter {
+            reason: "lm_head shares its weights with the embedding in this model".to_owned(),
+        });
     }
     if chosen.is_empty() {
         return Err(ModelError::Adapter { reason: "target_modules is empty".to_owned() });

@@ -67,13 +67,19 @@ impl TokenBatch {
     pub fn new(rows: &[TokenRow]) -> Result<Self> {
         let width = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         if rows.is_empty() || rows.iter().any(|row| row.ids.is_empty() || row.ids.len() != row.scored.len()) {
-            return Err(ModelError::Request("A batch needs at least one row, and each row at least one token.".to_owned()));
+            return Err(ModelError::Request(
+                "A batch needs at least one row, and each row at least one token.".to_owned(),
+            ));
         }
         let mut batch = Self { rows: rows.len(), width, ids: vec![0; rows.len() * width], targets: Vec::new() };
         for (index, row) in rows.iter().enumerate() {
             batch.ids[index * width..index * width + row.ids.len()].copy_from_slice(&row.ids);
             let scored = (1..row.ids.len()).filter(|position| row.scored[*position]);
-            batch.targets.extend(scored.map(|position| Target { row: index, position: position - 1, id: row.ids[position] }));
+            batch.targets.extend(scored.map(|position| Target {
+                row: index,
+                position: position - 1,
+                id: row.ids[position],
+            }));
         }
         Ok(batch)
     }

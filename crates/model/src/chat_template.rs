@@ -55,7 +55,8 @@ impl ChatTemplate {
             return Err(ModelError::Template { reason });
         }
         let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|error| failed(&error))?;
+        let syntax =
+            SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|error| failed(&error))?;
         environment.set_syntax(syntax);
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(64);
@@ -128,7 +129,8 @@ fn failed(error: &minijinja::Error) -> ModelError {
 fn from_config(config: &serde_json::Value) -> Option<String> {
     let template = config.get("chat_template")?;
     let named = || {
-        let default = template.as_array()?.iter().find(|entry| entry.get("name").and_then(|n| n.as_str()) == Some("default"));
+        let default =
+            template.as_array()?.iter().find(|entry| entry.get("name").and_then(|n| n.as_str()) == Some("default"));
         default?.get("template")?.as_str()
     };
     template.as_str().or_else(named).map(str::to_owned)
@@ -186,7 +188,10 @@ mod tests {
     fn chatml_comes_out_to_the_byte() {
         let messages = [Message::system("Be kind."), Message::user("a < b?")];
         let text = template(CHATML).render(&messages, Rendering::ForAnswer).unwrap();
-        assert_eq!(text, "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\na < b?<|im_end|>\n<|im_start|>assistant\n");
+        assert_eq!(
+            text,
+            "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\na < b?<|im_end|>\n<|im_start|>assistant\n"
+        );
     }
 
     #[test]
@@ -205,7 +210,9 @@ mod tests {
     fn bombs_end_in_errors() {
         let looping = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}";
         let flooding = "{% for i in range(3000) %}{{ 'x' * 1000 }}{% endfor %}";
-        for (source, word) in [(looping, "instructions"), (flooding, "bytes"), ("{{ raise_exception('no tools') }}", "no tools")] {
+        for (source, word) in
+            [(looping, "instructions"), (flooding, "bytes"), ("{{ raise_exception('no tools') }}", "no tools")]
+        {
             let error = template(source).render(&[], Rendering::Whole).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }

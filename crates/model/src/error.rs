@@ -25,7 +25,9 @@ pub enum ModelError {
         found: String,
     },
     /// The architecture has no entry in the registry.
-    #[error("The model says that it is of the family “{found}”, which this version cannot run. Known families: {known}.")]
+    #[error(
+        "The model says that it is of the family “{found}”, which this version cannot run. Known families: {known}."
+    )]
     UnknownArchitecture {
         /// The name in config.json.
         found: String,
@@ -97,14 +99,20 @@ pub enum ModelError {
 impl ModelError {
     fn hint(&self) -> Option<&'static str> {
         match self {
-            ModelError::File { .. } => Some("Choose the folder that holds config.json, tokenizer.json and the .safetensors files."),
+            ModelError::File { .. } => {
+                Some("Choose the folder that holds config.json, tokenizer.json and the .safetensors files.")
+            }
             ModelError::BrokenWeights { .. } => Some("The download is probably incomplete: fetch the file again."),
             ModelError::MissingTensor { .. } | ModelError::WrongShape { .. } => {
                 Some("config.json and the weight files must come from the same model.")
             }
             ModelError::UnknownArchitecture { .. } => Some("Choose a model of one of the known families."),
-            ModelError::Template { .. } => Some("Use a model with another chat template, or data in plain prompt/completion form."),
-            ModelError::NoGradient { .. } => Some("Please report this: it is a fault of the program, and training would have been incomplete."),
+            ModelError::Template { .. } => {
+                Some("Use a model with another chat template, or data in plain prompt/completion form.")
+            }
+            ModelError::NoGradient { .. } => {
+                Some("Please report this: it is a fault of the program, and training would have been incomplete.")
+            }
             _ => None,
         }
     }

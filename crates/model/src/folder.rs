@@ -47,7 +47,8 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |found: String| ModelError::File { path: single.clone(), found };
     let text = std::fs::read_to_string(&index)
         .map_err(|_| unreadable("neither model.safetensors nor model.safetensors.index.json is there".to_owned()))?;
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| unreadable(format!("the index is broken: {error}")))?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| unreadable(format!("the index is broken: {error}")))?;
     let map = value.get("weight_map").and_then(serde_json::Value::as_object);
     let mut names: Vec<&str> = map.into_iter().flatten().filter_map(|(_, file)| file.as_str()).collect();
     names.sort_unstable();

@@ -94,7 +94,9 @@ fn room(context: usize, prompts: &[Vec<u32>], wanted: usize) -> Result<usize> {
         return Err(ModelError::Request("A prompt without any token cannot be answered.".to_owned()));
     }
     if longest >= context {
-        return Err(ModelError::Request(format!("The prompt has {longest} tokens; the model's context holds {context}.")));
+        return Err(ModelError::Request(format!(
+            "The prompt has {longest} tokens; the model's context holds {context}."
+        )));
     }
     Ok(wanted.min(context - longest + 1))
 }

@@ -17,11 +17,14 @@ use std::path::Path;
 pub fn load_adapter(folder: &Path, spec: &DecoderSpec) -> Result<AdapterWeights> {
     let path = folder.join("adapter_config.json");
     let text = std::fs::read_to_string(&path).map_err(|error| ModelError::File { path, found: error.to_string() })?;
-    let raw: Map<String, Value> = serde_json::from_str(&text).map_err(|error| configuration("(file)", &error.to_string()))?;
+    let raw: Map<String, Value> =
+        serde_json::from_str(&text).map_err(|error| configuration("(file)", &error.to_string()))?;
     refuse(&raw)?;
     let config = read_config(raw)?;
     if folder.join("adapter_model.bin").is_file() && !folder.join("adapter_model.safetensors").is_file() {
-        return Err(adapter("its weights are a pickle file (adapter_model.bin), which can run code when opened; convert it to safetensors"));
+        return Err(adapter(
+            "its weights are a pickle file (adapter_model.bin), which can run code when opened; convert it to safetensors",
+        ));
     }
     let mut tensors = BTreeMap::new();
     for (name, (shape, data)) in read_tensors(&folder.join("adapter_model.safetensors"))? {
@@ -41,9 +44,10 @@ pub fn load_adapter(folder: &Path, spec: &DecoderSpec) -> Result<AdapterWeights>
 /// # Errors
 /// When a file cannot be written.
 pub fn save_adapter(folder: &Path, weights: &AdapterWeights) -> Result<()> {
-    let tensors = weights.tensors.iter().map(|(name, tensor)| {
-        (name.clone(), (tensor.shape.clone(), TensorData::Floats(tensor.values.clone())))
-    });
+    let tensors = weights
+        .tensors
+        .iter()
+        .map(|(name, tensor)| (name.clone(), (tensor.shape.clone(), TensorData::Floats(tensor.values.clone()))));
     write_tensors(&folder.join("adapter_model.safetensors"), &tensors.collect())?;
     let path = folder.join("adapter_config.json");
     let sorted: BTreeMap<&String, &Value> = weights.config.raw.iter().collect();
@@ -89,14 +93,30 @@ fn refuse(raw: &Map<String, Value>) -> Result<()> {
         None => return Err(configuration("peft_type", "is missing")),
     }
     let init = raw.get("init_lora_weights").and_then(Value::as_str).unwrap_or("").to_lowercase();
-    if ["pissa", "corda"].iter().any(|name| init.starts_with(name)) || ["olora", "loftq", "lora_ga"].contains(&init.as_str()) {
-        return Err(adapter(&format!("it was created with init_lora_weights “{init}”, which changes the base weights; convert it to plain LoRA with PEFT")));
+    if ["pissa", "corda"].iter().any(|name| init.starts_with(name))
+        || ["olora", "loftq", "lora_ga"].contains(&init.as_str())
+    {
+        return Err(adapter(&format!(
+            "it was created with init_lora_weights “{init}”, which changes the base weights; convert it to plain LoRA with PEFT"
+        )));
     }
     if let Some(bias) = raw.get("bias").and_then(Value::as_str).filter(|bias| *bias != "none") {
         return Err(adapter(&format!("bias is “{bias}”: trained biases change the model even with the adapter off")));
     }
-    let unsupported = ["use_dora", "layer_replication", "target_parameters", "use_qalora", "use_bdlora", "alora_invocation_tokens",
-        "arrow_config", "kasa_config", "monteclora_config", "lora_bias", "fan_in_fan_out", "trainable_token_indices"];
+    let unsupported = [
+        "use_dora",
+        "layer_replication",
+        "target_parameters",
+        "use_qalora",
+        "use_bdlora",
+        "alora_invocation_tokens",
+        "arrow_config",
+        "kasa_config",
+        "monteclora_config",
+        "lora_bias",
+        "fan_in_fan_out",
+        "trainable_token_indices",
+    ];
     match unsupported.iter().find(|key| set(key)) {
         Some(key) => Err(adapter(&format!("{key} is set, which this version does not carry out"))),
         None => Ok(()),
@@ -106,10 +126,14 @@ fn refuse(raw: &Map<String, Value>) -> Result<()> {
 fn read_config(raw: Map<String, Value>) -> Result<AdapterConfig> {
     let r = raw.get("r").and_then(Value::as_u64).filter(|r| (1..=65_536).contains(r));
     let alpha_pattern = raw.get("alpha_pattern").and_then(Value::as_object).into_iter().flatten();
-    let alpha_pattern = alpha_pattern.filter_map(|(key, value)| value.as_f64().map(|alpha| (key.clone(), alpha))).collect();
+    let alpha_pattern =
+        alpha_pattern.filter_map(|(key, value)| value.as_f64().map(|alpha| (key.clone(), alpha))).collect();
     Ok(AdapterConfig {
         r: r.ok_or_else(|| configuration("r", "is missing or not a rank"))? as usize,
-        lora_alpha: raw.get("lora_alpha").and_then(Value::as_f64).ok_or_else(|| configuration("lora_alpha", "is missing"))?,
+        lora_alpha: raw
+            .get("lora_alpha")
+            .and_then(Value::as_f64)
+            .ok_or_else(|| configuration("lora_alpha", "is missing"))?,
         lora_dropout: raw.get("lora_dropout").and_then(Value::as_f64).unwrap_or(0.0).clamp(0.0, 0.99),
         use_rslora: raw.get("use_rslora").and_then(Value::as_bool).unwrap_or(false),
         alpha_pattern,
@@ -131,9 +155,12 @@ fn check_shapes(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
     let mut pairs = 0;
     for (name, tensor) in &weights.tensors {
         let Some((path, part)) = parse_name(name) else { continue };
-        let shape = spec.linear_shape(&path).or((path == "model.embed_tokens").then_some((spec.vocabulary, spec.hidden)));
+        let shape =
+            spec.linear_shape(&path).or((path == "model.embed_tokens").then_some((spec.vocabulary, spec.hidden)));
         let Some((outputs, inputs)) = shape else {
-            return Err(adapter(&format!("it has weights for {path}, which the model does not have: it was made for another base")));
+            return Err(adapter(&format!(
+                "it has weights for {path}, which the model does not have: it was made for another base"
+            )));
         };
         let sizes = tensor.shape.as_slice();
         let fits = match part {
@@ -142,7 +169,9 @@ fn check_shapes(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
             Part::Full => sizes == [outputs, inputs],
         };
         if !fits {
-            return Err(adapter(&format!("{name} has the shape {sizes:?}; the layer is {outputs} × {inputs}: it was made for another base")));
+            return Err(adapter(&format!(
+                "{name} has the shape {sizes:?}; the layer is {outputs} × {inputs}: it was made for another base"
+            )));
         }
         if let Part::A = part {
             pairs += 1;

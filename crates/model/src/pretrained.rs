@@ -28,7 +28,8 @@ impl ModelFolder {
     /// When config.json is missing, broken, or of an unknown family.
     pub fn open(path: &Path) -> Result<Self> {
         let file = path.join("config.json");
-        let text = std::fs::read_to_string(&file).map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
         let config: Value = serde_json::from_str(&text).map_err(|error| ModelError::Configuration {
             file: "config.json".to_owned(),
             key: "(file)".to_owned(),
@@ -124,7 +125,8 @@ impl RandomModel {
         let text = serde_json::to_string_pretty(&config).map_err(|error| ModelError::Request(error.to_string()))?;
         let path = folder.join("config.json");
         std::fs::write(&path, text + "\n").map_err(|error| ModelError::File { path, found: error.to_string() })?;
-        let tensors = decoder.base_weights()?.into_iter().map(|(name, t)| (name, (t.shape, TensorData::Floats(t.values))));
+        let tensors =
+            decoder.base_weights()?.into_iter().map(|(name, t)| (name, (t.shape, TensorData::Floats(t.values))));
         let (tensors, file) = (tensors.collect(), folder.join("model.safetensors"));
         if half { write_half_tensors(&file, &tensors) } else { write_tensors(&file, &tensors) }
     }

@@ -13,7 +13,8 @@ pub(crate) fn load_weights(folder: &Path, spec: &DecoderSpec) -> Result<BTreeMap
     let wanted: BTreeMap<String, Vec<usize>> = spec.tensors().into_iter().collect();
     let mut found = BTreeMap::new();
     for path in weight_files(folder)? {
-        let bytes = std::fs::read(&path).map_err(|error| ModelError::File { path: path.clone(), found: error.to_string() })?;
+        let bytes =
+            std::fs::read(&path).map_err(|error| ModelError::File { path: path.clone(), found: error.to_string() })?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(&path, &error))?;
         for (name, view) in file.tensors() {
             let Some(expected) = wanted.get(&name) else { continue };

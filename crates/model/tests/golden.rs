@@ -1,7 +1,8 @@
 //! Logits, greedy text and LoRA gradients against transformers and PEFT, for every family with a fixture.
 
 use alidade_model::{
-    ForwardOptions, GenerationOptions, ModelFolder, TensorData, TokenBatch, TokenRow, generate, load_adapter, read_tensors,
+    ForwardOptions, GenerationOptions, ModelFolder, TensorData, TokenBatch, TokenRow, generate, load_adapter,
+    read_tensors,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

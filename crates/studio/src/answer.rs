@@ -1,7 +1,10 @@
 //! Answering conversations: a model with its tokenizer and chat template, and an adapter if there is one.
 
 use alidade_domain::{Generator, Message, Problem, Sampling};
-use alidade_model::{ChatTemplate, Decoder, Finish, GenerationOptions, ModelFolder, TextTokenizer, generate, generate_streaming, load_adapter};
+use alidade_model::{
+    ChatTemplate, Decoder, Finish, GenerationOptions, ModelFolder, TextTokenizer, generate, generate_streaming,
+    load_adapter,
+};
 use alidade_train::Encoder;
 use std::path::Path;
 
@@ -60,7 +63,11 @@ impl Speaker {
     ///
     /// # Errors
     /// When the conversation cannot be rendered or is too long.
-    pub fn answer(&self, request: &AnswerRequest, listener: &mut dyn FnMut(&str) -> bool) -> Result<(String, Finish), Problem> {
+    pub fn answer(
+        &self,
+        request: &AnswerRequest,
+        listener: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(String, Finish), Problem> {
         let ids = vec![self.encoder().prompt(request.messages)?];
         let (mut written, mut shown, mut failure) = (Vec::new(), 0, None);
         let mut on_token = |_: usize, id: u32| {
@@ -108,7 +115,8 @@ const BATCH: usize = 32;
 
 impl Generator for Speaker {
     fn generate(&self, conversations: &[Vec<Message>], sampling: &Sampling) -> Result<Vec<String>, Problem> {
-        let prompts = conversations.iter().map(|messages| self.encoder().prompt(messages)).collect::<Result<Vec<_>, _>>()?;
+        let prompts =
+            conversations.iter().map(|messages| self.encoder().prompt(messages)).collect::<Result<Vec<_>, _>>()?;
         let mut answers = Vec::with_capacity(prompts.len());
         for (index, batch) in prompts.chunks(BATCH).enumerate() {
             let mut options = self.options(sampling);

@@ -68,7 +68,8 @@ pub fn read_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u64), P
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
     let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let event = |line: &[u8]| {
-        serde_json::from_slice(line).map_err(|error| Problem::internal(format!("An event of the run is damaged: {error}.")))
+        serde_json::from_slice(line)
+            .map_err(|error| Problem::internal(format!("An event of the run is damaged: {error}.")))
     };
     Ok((lines.map(event).collect::<Result<_, _>>()?, offset + whole as u64))
 }
@@ -76,9 +77,8 @@ pub fn read_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u64), P
 fn write_problem(error: &std::io::Error) -> Problem {
     let message = format!("Writing the events of the run failed: {error}.");
     match error.kind() {
-        std::io::ErrorKind::StorageFull => {
-            Problem::new(ProblemCode::DiskFull, message).hint("Free some room and press Resume: nothing that was kept is lost.")
-        }
+        std::io::ErrorKind::StorageFull => Problem::new(ProblemCode::DiskFull, message)
+            .hint("Free some room and press Resume: nothing that was kept is lost."),
         _ => Problem::internal(message),
     }
 }

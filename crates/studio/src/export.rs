@@ -38,7 +38,9 @@ pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> 
     }
     let gap = difference(&folder, adapter, form, &temporary)?;
     if gap.is_nan() || gap > TOLERANCE {
-        return Err(Problem::internal(format!("The export was checked and differs from the live adapter by {gap}; it was not kept.")));
+        return Err(Problem::internal(format!(
+            "The export was checked and differs from the live adapter by {gap}; it was not kept."
+        )));
     }
     std::fs::rename(&temporary, output).map_err(failed)?;
     Ok(gap)

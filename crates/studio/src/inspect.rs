@@ -15,7 +15,13 @@ const ADAPTER: &str = "adapter";
 ///
 /// # Errors
 /// When a file or the model cannot be used, or gradients are asked for without an adapter.
-pub fn write_logits(model: &Path, adapter: Option<&Path>, input: &Path, output: &Path, gradients: bool) -> Result<(), Problem> {
+pub fn write_logits(
+    model: &Path,
+    adapter: Option<&Path>,
+    input: &Path,
+    output: &Path,
+    gradients: bool,
+) -> Result<(), Problem> {
     let mut decoder = open(model, adapter)?;
     let ids = token_rows(input, "input_ids")?;
     let name = adapter.map(|_| ADAPTER);
@@ -25,7 +31,9 @@ pub fn write_logits(model: &Path, adapter: Option<&Path>, input: &Path, output: 
     let mut tensors = BTreeMap::from([("logits".to_owned(), (shape, TensorData::Floats(logits)))]);
     if gradients {
         if name.is_none() {
-            return Err(Problem::input("Gradients are those of an adapter; none was given.").hint("Add --adapter DIR.").at("gradients"));
+            return Err(Problem::input("Gradients are those of an adapter; none was given.")
+                .hint("Add --adapter DIR.")
+                .at("gradients"));
         }
         tensors.extend(adapter_gradients(decoder.as_mut(), ids)?);
     }

@@ -41,7 +41,12 @@ impl Default for StarterOptions {
 ///
 /// # Errors
 /// When a file cannot be written or training fails.
-pub fn make_starter(output: &Path, work: &Path, options: StarterOptions, observer: &mut dyn Observer) -> Result<(), Problem> {
+pub fn make_starter(
+    output: &Path,
+    work: &Path,
+    options: StarterOptions,
+    observer: &mut dyn Observer,
+) -> Result<(), Problem> {
     let clock = Clock::start();
     let now = || clock.seconds();
     for folder in [output, work] {
@@ -123,7 +128,9 @@ fn settings() -> Result<Settings, Problem> {
     set("num_train_epochs", SettingValue::Number(1.0));
     set("per_device_train_batch_size", SettingValue::Whole(BATCH as i64));
     let fields = method(alidade_domain::MethodName::Sft).card().settings;
-    settings.resolve(&fields).map_err(|problems| problems.into_iter().next().unwrap_or_else(|| Problem::internal("settings")))
+    settings
+        .resolve(&fields)
+        .map_err(|problems| problems.into_iter().next().unwrap_or_else(|| Problem::internal("settings")))
 }
 
 fn card(options: StarterOptions, steps: u64, curve: &[(u64, f64)], parameters: u64) -> String {

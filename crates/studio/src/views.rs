@@ -1,8 +1,8 @@
 //! What a host shows: plain pictures of stored things, each with everything its screen needs and nothing that it does not.
 
 use alidade_domain::{
-    AdapterRef, DatasetKind, Evaluation, Example, Experiment, ImportSummary, Message, MethodName, ModelRef, Problem, Recipe,
-    RowIssue, RunState, Sampling, Stack, StageEstimate,
+    AdapterRef, DatasetKind, Evaluation, Example, Experiment, ImportSummary, Message, MethodName, ModelRef, Problem,
+    Recipe, RowIssue, RunState, Sampling, Stack, StageEstimate,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -140,12 +140,20 @@ fn sync(path: &Path) -> Result<()> {
 
 /// Directory entries are made durable where the system allows it; Windows does so by itself.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    if cfg!(unix) { File::open(path).and_then(|folder| folder.sync_all()).map_err(TrainError::file(path)) } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(path).and_then(|folder| folder.sync_all()).map_err(TrainError::file(path))
+    } else {
+        Ok(())
+    }
 }
 
 /// The model crate reports a failed write in words; a full disk must stay recognisable as one.
 fn full_disk(path: &Path, error: alidade_model::ModelError) -> TrainError {
-    let kind = if error.to_string().contains("os error 28") { std::io::ErrorKind::StorageFull } else { std::io::ErrorKind::Other };
+    let kind = if error.to_string().contains("os error 28") {
+        std::io::ErrorKind::StorageFull
+    } else {
+        std::io::ErrorKind::Other
+    };
     TrainError::File { path: path.to_owned(), found: std::io::Error::new(kind, error.to_string()) }
 }
 

@@ -11,7 +11,9 @@ pub enum TrainError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// Loss or gradient is infinite or undefined.
-    #[error("At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; the last checkpoint is intact.")]
+    #[error(
+        "At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; the last checkpoint is intact."
+    )]
     NotFinite {
         /// Step, from 1.
         step: u64,
@@ -66,14 +68,14 @@ impl From<TrainError> for Problem {
         match error {
             TrainError::Model(error) => error.into(),
             TrainError::Observer(problem) => problem,
-            TrainError::NotFinite { .. } => {
-                Problem::new(ProblemCode::NotFinite, message).hint("Resume with a lower learning rate, or look at the named rows.")
-            }
+            TrainError::NotFinite { .. } => Problem::new(ProblemCode::NotFinite, message)
+                .hint("Resume with a lower learning rate, or look at the named rows."),
             TrainError::NoRows { .. } => {
                 Problem::input(message).hint("Raise max_length, or look at the rows in the data screen.").at("dataset")
             }
             TrainError::File { found, .. } if found.kind() == std::io::ErrorKind::StorageFull => {
-                Problem::new(ProblemCode::DiskFull, message).hint("Free some room and press Resume: nothing that was kept is lost.")
+                Problem::new(ProblemCode::DiskFull, message)
+                    .hint("Free some room and press Resume: nothing that was kept is lost.")
             }
             TrainError::File { .. } => Problem::internal(message),
             TrainError::Checkpoint { .. } => Problem::internal(message).hint("Start the run again from its beginning."),

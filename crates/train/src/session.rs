@@ -116,7 +116,8 @@ impl<'a> Session<'a> {
                 return self.end_early(&progress, reason);
             }
             let micro_batches = batch_of(&steps, self.options.seed, progress.taken);
-            let micro_batches = micro_batches.iter().map(|batch| batch.iter().map(|index| &items[*index]).collect()).collect();
+            let micro_batches =
+                micro_batches.iter().map(|batch| batch.iter().map(|index| &items[*index]).collect()).collect();
             let batch = StepBatch { micro_batches, seed: self.options.seed, step: progress.taken };
             let outcome = step(&mut self.policy, &batch)?;
             self.take_step(&mut progress, &batch, outcome)?;
@@ -199,7 +200,10 @@ impl Progress {
         let checkpoint = latest_checkpoint(&folder, &session.options.plan)?.unwrap_or_default();
         if checkpoint.step > 0 {
             if checkpoint.values.keys().ne(parameters.keys()) {
-                return Err(TrainError::Checkpoint { path: folder, reason: "it holds other tensors than the model".to_owned() });
+                return Err(TrainError::Checkpoint {
+                    path: folder,
+                    reason: "it holds other tensors than the model".to_owned(),
+                });
             }
             for (name, values) in &checkpoint.values {
                 session.policy.set_parameter(name, values)?;
@@ -207,12 +211,17 @@ impl Progress {
             parameters.clone_from(&checkpoint.values);
             optimizer.taken = checkpoint.step;
             let mut second = checkpoint.second;
-            optimizer.moments = checkpoint.first.into_iter().map(|(name, first)| {
-                let second = second.remove(&name).unwrap_or_default();
-                (name, Moments { first, second })
-            }).collect();
+            optimizer.moments = checkpoint
+                .first
+                .into_iter()
+                .map(|(name, first)| {
+                    let second = second.remove(&name).unwrap_or_default();
+                    (name, Moments { first, second })
+                })
+                .collect();
         }
-        let (schedule, log) = (settings::schedule(settings, steps.total), StepLog::open(&session.options.folder, checkpoint.step)?);
+        let (schedule, log) =
+            (settings::schedule(settings, steps.total), StepLog::open(&session.options.folder, checkpoint.step)?);
         let (taken, tokens, pace) = (checkpoint.step, checkpoint.tokens, Pace::default());
         Ok(Self { steps: *steps, schedule, optimizer, parameters, taken, tokens, log, pace })
     }

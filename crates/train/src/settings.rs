@@ -2,10 +2,17 @@
 
 use crate::order::Steps;
 use crate::schedule::{NAMES, Schedule};
-use alidade_domain::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
 use SettingLevel::{Advanced, Simple};
+use alidade_domain::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
 
-fn whole(key: &'static str, low: i64, high: i64, default: i64, level: SettingLevel, help: &'static str) -> SettingField {
+fn whole(
+    key: &'static str,
+    low: i64,
+    high: i64,
+    default: i64,
+    level: SettingLevel,
+    help: &'static str,
+) -> SettingField {
     SettingField { key, kind: SettingKind::Whole { low, high }, default: SettingValue::Whole(default), level, help }
 }
 
@@ -27,7 +34,13 @@ pub(crate) fn choice(
     level: SettingLevel,
     help: &'static str,
 ) -> SettingField {
-    SettingField { key, kind: SettingKind::Choice { options }, default: SettingValue::Text(default.to_owned()), level, help }
+    SettingField {
+        key,
+        kind: SettingKind::Choice { options },
+        default: SettingValue::Text(default.to_owned()),
+        level,
+        help,
+    }
 }
 
 /// What differs between methods among the shared settings.
@@ -43,17 +56,56 @@ pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
         number("learning_rate", (0.0, 1.0), defaults.learning_rate, Simple, "Size of an optimizer step at its peak."),
         number("num_train_epochs", (0.0, 1000.0), defaults.epochs, Simple, "Passes over the rows."),
         whole("per_device_train_batch_size", 1, 4096, 8, Simple, "Rows (or pairs) in one forward pass."),
-        whole("gradient_accumulation_steps", 1, 4096, 1, Advanced, "Forward passes that are added up before an optimizer step."),
+        whole(
+            "gradient_accumulation_steps",
+            1,
+            4096,
+            1,
+            Advanced,
+            "Forward passes that are added up before an optimizer step.",
+        ),
         whole("max_steps", -1, 100_000_000, -1, Advanced, "Optimizer steps; -1 follows the number of epochs."),
-        whole("max_length", 8, 1 << 20, 1024, Simple, "Longest row in tokens; what is longer is cut at the end of the answer."),
+        whole(
+            "max_length",
+            8,
+            1 << 20,
+            1024,
+            Simple,
+            "Longest row in tokens; what is longer is cut at the end of the answer.",
+        ),
         choice("lr_scheduler_type", NAMES, "cosine", Advanced, "How the learning rate falls after the warm-up."),
-        number("warmup_ratio", (0.0, 1.0), defaults.warmup_ratio, Advanced, "Share of the steps in which the learning rate rises from zero."),
-        number("warmup_steps", (0.0, 1e8), 0.0, Advanced, "Steps of the rise; below 1 it is a share; 0 leaves it to warmup_ratio."),
+        number(
+            "warmup_ratio",
+            (0.0, 1.0),
+            defaults.warmup_ratio,
+            Advanced,
+            "Share of the steps in which the learning rate rises from zero.",
+        ),
+        number(
+            "warmup_steps",
+            (0.0, 1e8),
+            0.0,
+            Advanced,
+            "Steps of the rise; below 1 it is a share; 0 leaves it to warmup_ratio.",
+        ),
         number("weight_decay", (0.0, 1.0), 0.0, Advanced, "Pull of the weights towards zero at each step."),
-        number("max_grad_norm", (0.0, 1e6), 1.0, Advanced, "Longest gradient; what is longer is scaled down. 0 switches this off."),
+        number(
+            "max_grad_norm",
+            (0.0, 1e6),
+            1.0,
+            Advanced,
+            "Longest gradient; what is longer is scaled down. 0 switches this off.",
+        ),
         number("adam_beta1", (0.0, 0.999_999), 0.9, Advanced, "Memory of AdamW's mean of gradients."),
         number("adam_beta2", (0.0, 0.999_999_9), 0.999, Advanced, "Memory of AdamW's mean of squared gradients."),
-        whole("save_steps", 1, 1_000_000, 50, Advanced, "Optimizer steps between checkpoints; the result does not depend on it."),
+        whole(
+            "save_steps",
+            1,
+            1_000_000,
+            50,
+            Advanced,
+            "Optimizer steps between checkpoints; the result does not depend on it.",
+        ),
         number("adam_epsilon", (0.0, 1.0), 1e-8, Advanced, "Keeps AdamW from dividing by zero."),
     ]
 }

@@ -1,7 +1,8 @@
 //! Training curves and final adapters against real TRL runs, starting from the same adapter.
 
 use alidade_domain::{
-    EventKind, Example, Message, MethodName, Observer, PreferencePair, Problem, SettingValue, Settings, StopReason, StopSignal,
+    EventKind, Example, Message, MethodName, Observer, PreferencePair, Problem, SettingValue, Settings, StopReason,
+    StopSignal,
 };
 use alidade_model::{AdapterWeights, ModelFolder, Policy, load_adapter};
 use alidade_train::{Encoder, Session, SessionOptions, method};

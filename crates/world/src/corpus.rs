@@ -132,7 +132,8 @@ mod tests {
             }
         }
         for fact in &world.facts {
-            let wordings = INTENTS[fact.intent].statements.iter().map(|wording| fill(wording, &fact.entity, &fact.value));
+            let wordings =
+                INTENTS[fact.intent].statements.iter().map(|wording| fill(wording, &fact.entity, &fact.value));
             let count: usize = wordings.map(|sentence| told.get(&sentence).copied().unwrap_or(0)).sum();
             assert!(count >= 5, "{fact:?} is told {count} times");
         }

@@ -43,7 +43,8 @@ impl World {
 
     /// Another value of the same kind.
     pub(crate) fn wrong_value(&self, fact: &Fact, stream: &mut Stream) -> String {
-        let others: Vec<String> = values(&INTENTS[fact.intent]).into_iter().filter(|value| *value != fact.value).collect();
+        let others: Vec<String> =
+            values(&INTENTS[fact.intent]).into_iter().filter(|value| *value != fact.value).collect();
         others[stream.below(others.len())].clone()
     }
 }
@@ -77,13 +78,17 @@ fn pairs(index: usize, intent: &Intent) -> Vec<(String, String)> {
     let mut stream = Stream::new(SEED, Purpose::World, index as u64, 0);
     // Sounds belong to their animals; everything else is drawn.
     let fixed = intent.key == "sound";
-    let value = |place: usize, stream: &mut Stream| intent.values[if fixed { place } else { stream.below(intent.values.len()) }].to_owned();
+    let value = |place: usize, stream: &mut Stream| {
+        intent.values[if fixed { place } else { stream.below(intent.values.len()) }].to_owned()
+    };
     entities.into_iter().enumerate().map(|(place, entity)| (entity, value(place, &mut stream))).collect()
 }
 
 /// Sums of two numbers up to ten.
 fn sums() -> Vec<(String, String)> {
-    let sum = |left: usize, right: usize| (format!("{} plus {}", NUMBERS[left], NUMBERS[right]), NUMBERS[left + right].to_owned());
+    let sum = |left: usize, right: usize| {
+        (format!("{} plus {}", NUMBERS[left], NUMBERS[right]), NUMBERS[left + right].to_owned())
+    };
     (1..=10).flat_map(|left| (1..=10).map(move |right| sum(left, right))).collect()
 }
 
@@ -108,7 +113,11 @@ mod tests {
     #[test]
     fn every_intent_has_its_wordings() {
         for intent in INTENTS {
-            assert!(intent.statements.len() >= 5 && intent.questions.len() >= 3 && intent.held_out.len() >= 2, "{}", intent.key);
+            assert!(
+                intent.statements.len() >= 5 && intent.questions.len() >= 3 && intent.held_out.len() >= 2,
+                "{}",
+                intent.key
+            );
             assert!(intent.held_out.iter().all(|wording| !intent.questions.contains(wording)), "{}", intent.key);
         }
     }

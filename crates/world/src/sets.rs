@@ -39,7 +39,12 @@ pub fn pairs(world: &World, seed: u64, count: usize) -> Vec<Example> {
         let margin = (first - second).abs();
         if margin > 0.05 {
             let side = |text: String| vec![Message::assistant(text)];
-            examples.push(Example::Pair(PreferencePair { prompt, chosen: side(chosen), rejected: side(rejected), margin: Some(margin) }));
+            examples.push(Example::Pair(PreferencePair {
+                prompt,
+                chosen: side(chosen),
+                rejected: side(rejected),
+                margin: Some(margin),
+            }));
         }
     }
     examples
@@ -58,10 +63,16 @@ pub fn held_out_prompts(world: &World, seed: u64, count: usize) -> Vec<Example> 
 /// True when a question is in a wording that occurs in no corpus and no training set.
 pub fn is_held_out_wording(world: &World, prompt: &[Message]) -> bool {
     let Some(question) = prompt.last().map(|message| message.content.as_str()) else { return false };
-    let facts = world.facts.iter().any(|fact| {
-        INTENTS[fact.intent].held_out.iter().any(|wording| fill(wording, &fact.entity, "") == question)
-    });
-    let deeds = || HARMFUL.iter().chain(HARMLESS).any(|deed| ASKING_HELD_OUT.iter().any(|asking| asking.replace("{d}", deed.deed) == question));
+    let facts = world
+        .facts
+        .iter()
+        .any(|fact| INTENTS[fact.intent].held_out.iter().any(|wording| fill(wording, &fact.entity, "") == question));
+    let deeds = || {
+        HARMFUL
+            .iter()
+            .chain(HARMLESS)
+            .any(|deed| ASKING_HELD_OUT.iter().any(|asking| asking.replace("{d}", deed.deed) == question))
+    };
     facts || deeds()
 }
 
@@ -82,7 +93,8 @@ impl<'w> Request<'w> {
         let deeds = if held_out { ASKING_HELD_OUT } else { ASKING };
         match weighted(REQUESTS.into_iter(), stream) {
             0 => {
-                let fact = if held_out { &world.facts[stream.below(world.facts.len())] } else { asked_fact(world, stream) };
+                let fact =
+                    if held_out { &world.facts[stream.below(world.facts.len())] } else { asked_fact(world, stream) };
                 let intent = &INTENTS[fact.intent];
                 let wordings = if held_out { intent.held_out } else { intent.questions };
                 Self { topic: Topic::Fact(fact), wording: one(wordings, stream) }
@@ -157,14 +169,19 @@ mod tests {
             }
         }
         for example in supervised(&world, 1, 500).into_iter().chain(pairs(&world, 1, 1_000)) {
-            let (Example::Answer { prompt, .. } | Example::Pair(PreferencePair { prompt, .. })) = example else { panic!("kind") };
+            let (Example::Answer { prompt, .. } | Example::Pair(PreferencePair { prompt, .. })) = example else {
+                panic!("kind")
+            };
             seen.insert(question(&prompt));
         }
         let prompts = held_out_prompts(&world, 1, 400);
-        let fresh: Vec<Vec<Message>> = prompts.into_iter().filter_map(|example| match example {
-            Example::Prompt { prompt } if is_held_out_wording(&world, &prompt) => Some(prompt),
-            _ => None,
-        }).collect();
+        let fresh: Vec<Vec<Message>> = prompts
+            .into_iter()
+            .filter_map(|example| match example {
+                Example::Prompt { prompt } if is_held_out_wording(&world, &prompt) => Some(prompt),
+                _ => None,
+            })
+            .collect();
         assert!(fresh.len() * 10 >= 400 * 3, "{} of 400", fresh.len());
         assert!(fresh.iter().all(|prompt| !seen.contains(&question(prompt))));
     }

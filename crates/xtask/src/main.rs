@@ -1,1 +1,53 @@
-fn main() {}
+//! Repository chores: set-up, build, run, test, tidy, bundles, pictures. One file per chore; no dependencies, so that it
+//! builds in a second on a bare machine.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+
+mod bundle;
+mod commands;
+mod doctor;
+mod steps;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "cargo xtask <chore>
+
+  app [--release]   install what is missing, build the UI, open the window
+  test              install what the tests need and run all of them
+  doctor [--fix]    say what is missing; with --fix install it
+  ui                build the UI into ui/dist
+  tidy              check the arrows between crates and the sizes of files
+  starter           pre-train the starter model again (about an hour on two cores)
+  screenshots       take a picture of every screen from the real program
+  bundle            make .deb and .rpm
+  bench             time the three-minute job
+  nightly           load an exported adapter with the real PEFT library (needs Python)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let result = match arguments.first().map(String::as_str) {
+        Some("app") => steps::app(has("--release"), has("--fix")),
+        Some("test") => steps::test(),
+        Some("doctor") => doctor::check(doctor::Needs::Tests, has("--fix")),
+        Some("ui") => steps::build_ui(),
+        Some("tidy") => tidy::check(),
+        Some("starter") => steps::starter(),
+        Some("screenshots") => steps::screenshots(),
+        Some("bundle") => bundle::make(),
+        Some("bench") => steps::bench(),
+        Some("nightly") => steps::nightly(),
+        _ => {
+            print!("{HELP}");
+            return ExitCode::from(u8::from(!arguments.is_empty() && !has("--help")) * 2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -32,7 +32,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref())?;
     let mut messages: Vec<Message> = arguments.system.iter().map(|text| Message::system(text.clone())).collect();
     let (mut sampling, input) = (
-        Sampling { temperature: arguments.temperature, top_p: 1.0, max_new_tokens: arguments.max_new_tokens, seed: arguments.seed },
+        Sampling {
+            temperature: arguments.temperature,
+            top_p: 1.0,
+            max_new_tokens: arguments.max_new_tokens,
+            seed: arguments.seed,
+        },
         std::io::stdin(),
     );
     loop {
@@ -40,7 +45,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             eprint!("you: ");
         }
         let mut line = String::new();
-        let read = input.lock().read_line(&mut line).map_err(|error| Problem::internal(format!("Reading failed: {error}.")))?;
+        let read = input
+            .lock()
+            .read_line(&mut line)
+            .map_err(|error| Problem::internal(format!("Reading failed: {error}.")))?;
         if read == 0 {
             return Ok(());
         }

@@ -39,6 +39,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         Form::Merged => ExportForm::Merged,
     };
     let gap = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
-    eprintln!("Written to {}; its logits differ from the live adapter's by at most {gap:.1e}.", arguments.output.display());
+    eprintln!(
+        "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}.",
+        arguments.output.display()
+    );
     Ok(())
 }

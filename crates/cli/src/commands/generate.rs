@@ -48,7 +48,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         max_new_tokens: arguments.max_new_tokens,
         seed: arguments.seed,
     };
-    if !(sampling.temperature >= 0.0 && sampling.temperature.is_finite() && sampling.top_p > 0.0 && sampling.top_p <= 1.0) {
+    if !(sampling.temperature >= 0.0
+        && sampling.temperature.is_finite()
+        && sampling.top_p > 0.0
+        && sampling.top_p <= 1.0)
+    {
         return Err(Problem::input("The temperature must be 0 or more, and top-p above 0 and at most 1."));
     }
     let adapter = arguments.adapter.as_deref();
@@ -59,6 +63,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     let prompt = arguments.prompt.as_deref().unwrap_or_default();
     let text = Speaker::open(&arguments.model, adapter)?.continue_text(prompt, &sampling, arguments.ignore_eos)?;
-    if arguments.json { output::json(&json!({ "text": text })) } else { println!("{text}") }
+    if arguments.json {
+        output::json(&json!({ "text": text }))
+    } else {
+        println!("{text}")
+    }
     Ok(())
 }

@@ -25,5 +25,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    write_logits(&arguments.model, arguments.adapter.as_deref(), &arguments.input, &arguments.output, arguments.gradients)
+    write_logits(
+        &arguments.model,
+        arguments.adapter.as_deref(),
+        &arguments.input,
+        &arguments.output,
+        arguments.gradients,
+    )
 }

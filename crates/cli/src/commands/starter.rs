@@ -34,7 +34,9 @@ impl Observer for Lines {
         if let EventKind::Step { step, total, metrics, tokens_per_second, seconds_left } = kind {
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
             if step % 50 == 0 || step == 1 {
-                eprintln!("step {step} of {total} · loss {loss:.3} · {tokens_per_second:.0} tokens/s · {seconds_left:.0} s left");
+                eprintln!(
+                    "step {step} of {total} · loss {loss:.3} · {tokens_per_second:.0} tokens/s · {seconds_left:.0} s left"
+                );
             }
         }
         Ok(())

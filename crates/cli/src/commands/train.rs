@@ -21,8 +21,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let text = std::fs::read_to_string(&arguments.recipe)
-        .map_err(|error| Problem::input(format!("Reading the recipe {} failed: {error}.", arguments.recipe.display())))?;
+    let text = std::fs::read_to_string(&arguments.recipe).map_err(|error| {
+        Problem::input(format!("Reading the recipe {} failed: {error}.", arguments.recipe.display()))
+    })?;
     let recipe = Recipe::from_toml(&text)?;
     let base = arguments.recipe.parent().unwrap_or(Path::new("."));
     if let Some(output) = &recipe.output_dir {
@@ -50,7 +51,9 @@ fn clear(output: &Path, overwrite: bool) -> Result<(), Problem> {
     }
     if !overwrite {
         let message = format!("{} already holds an adapter.", output.display());
-        return Err(Problem::new(ProblemCode::Conflict, message).hint("Add --overwrite, or choose another output_dir.").at("output_dir"));
+        return Err(Problem::new(ProblemCode::Conflict, message)
+            .hint("Add --overwrite, or choose another output_dir.")
+            .at("output_dir"));
     }
     let failed = |error: std::io::Error| Problem::internal(format!("Clearing {} failed: {error}.", output.display()));
     for name in ["adapter", "checkpoints"] {

@@ -32,7 +32,8 @@ impl Importer for RatedAnswers {
     }
 
     fn fits(&self, record: &Map<String, Value>) -> bool {
-        let answer = record.contains_key("messages") || (record.contains_key("prompt") && record.contains_key("completion"));
+        let answer =
+            record.contains_key("messages") || (record.contains_key("prompt") && record.contains_key("completion"));
         answer && record.get("label").is_some_and(Value::is_boolean)
     }
 
@@ -43,7 +44,8 @@ impl Importer for RatedAnswers {
             None => {
                 let side = |key: &str, reason| match &record[key] {
                     Value::Array(_) => conversation(&record[key]),
-                    _ => required(record, key, reason).map(|text| vec![if key == "prompt" { Message::user(text) } else { Message::assistant(text) }]),
+                    _ => required(record, key, reason)
+                        .map(|text| vec![if key == "prompt" { Message::user(text) } else { Message::assistant(text) }]),
                 };
                 (side("prompt", "empty prompt")?, side("completion", "no answer")?)
             }

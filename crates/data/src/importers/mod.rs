@@ -61,7 +61,9 @@ impl Fault {
 fn required(record: &Map<String, Value>, key: &str, reason: &'static str) -> Result<String, Fault> {
     match record.get(key) {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
-        Some(Value::String(_)) => Err(Fault::new(reason, format!("“{key}” is blank"), "Fill the field in or remove the row.")),
+        Some(Value::String(_)) => {
+            Err(Fault::new(reason, format!("“{key}” is blank"), "Fill the field in or remove the row."))
+        }
         Some(other) => Err(Fault::new(reason, format!("“{key}” is {}", short(other)), "The field must be text.")),
         None => Err(Fault::new(reason, format!("there is no “{key}”"), "Add the field or remove the row.")),
     }
@@ -74,7 +76,9 @@ fn optional(record: &Map<String, Value>, key: &str) -> Option<String> {
 
 /// A list of messages, in OpenAI's or ShareGPT's spelling.
 fn conversation(value: &Value) -> Result<Vec<Message>, Fault> {
-    let list = value.as_array().ok_or_else(|| Fault::new("broken conversation", short(value), "It must be a list of messages."))?;
+    let list = value
+        .as_array()
+        .ok_or_else(|| Fault::new("broken conversation", short(value), "It must be a list of messages."))?;
     list.iter().map(message).collect()
 }
 
@@ -113,7 +117,11 @@ fn prompt_and_answer(mut messages: Vec<Message>) -> Result<(Vec<Message>, Vec<Me
         return Err(Fault::new("empty prompt", "a conversation without messages", "Remove the row."));
     };
     if last.role != Role::Assistant || last.content.trim().is_empty() {
-        return Err(Fault::new("no answer", format!("the last turn is {:?}", last.role), "End the conversation with the model's answer."));
+        return Err(Fault::new(
+            "no answer",
+            format!("the last turn is {:?}", last.role),
+            "End the conversation with the model's answer.",
+        ));
     }
     check_prompt(&messages)?;
     Ok((messages, vec![last]))
@@ -132,7 +140,11 @@ fn check_pair(chosen: &[Message], rejected: &[Message]) -> Result<(), Fault> {
         return Err(Fault::new("no answer", "an empty chosen or rejected answer", "A pair needs two answers."));
     }
     if chosen == rejected {
-        return Err(Fault::new("both answers equal", short(&Value::String(chosen[0].content.clone())), "A pair must differ to teach anything."));
+        return Err(Fault::new(
+            "both answers equal",
+            short(&Value::String(chosen[0].content.clone())),
+            "A pair must differ to teach anything.",
+        ));
     }
     Ok(())
 }

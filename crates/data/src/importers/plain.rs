@@ -31,7 +31,8 @@ impl Importer for PromptCompletion {
             }
             return Ok(Example::Answer { prompt, completion });
         }
-        let (prompt, completion) = (required(record, "prompt", "empty prompt")?, required(record, "completion", "no answer")?);
+        let (prompt, completion) =
+            (required(record, "prompt", "empty prompt")?, required(record, "completion", "no answer")?);
         Ok(Example::PlainAnswer { prompt, completion })
     }
 }
@@ -56,7 +57,8 @@ impl Importer for Prompts {
     }
 
     fn fits(&self, record: &Map<String, Value>) -> bool {
-        record.contains_key("prompt") && !["completion", "chosen", "rejected"].iter().any(|key| record.contains_key(*key))
+        record.contains_key("prompt")
+            && !["completion", "chosen", "rejected"].iter().any(|key| record.contains_key(*key))
     }
 
     fn map(&self, record: &Map<String, Value>) -> Result<Example, Fault> {

@@ -38,7 +38,12 @@ impl Importer for PreferencePairs {
         }
         check_prompt(&prompt)?;
         check_pair(&chosen, &rejected)?;
-        Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin: record.get("margin").and_then(Value::as_f64) }))
+        Ok(Example::Pair(PreferencePair {
+            prompt,
+            chosen,
+            rejected,
+            margin: record.get("margin").and_then(Value::as_f64),
+        }))
     }
 }
 

@@ -91,7 +91,13 @@ impl Attention<'_> {
     }
 
     /// softmax(q·kᵀ/√d + mask)·v, projected back to the residual stream.
-    pub(super) fn combine(&self, query: &Tensor, key: &Tensor, value: &Tensor, positions: &Positions) -> Result<Tensor> {
+    pub(super) fn combine(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        positions: &Positions,
+    ) -> Result<Tensor> {
         let (rows, heads, width, head_dim) = query.dims4()?;
         let (keys, groups) = (key.dim(2)?, heads / self.spec.kv_heads);
         let grouped = query.reshape((rows, self.spec.kv_heads, groups * width, head_dim))?;

@@ -63,7 +63,11 @@ impl Weights {
             });
         }
         let embedding = get("model.embed_tokens.weight")?;
-        let output = if spec.tied { Matrix { weight: embedding.clone(), bias: None, trained: false } } else { matrix("lm_head", false)? };
+        let output = if spec.tied {
+            Matrix { weight: embedding.clone(), bias: None, trained: false }
+        } else {
+            matrix("lm_head", false)?
+        };
         let (final_norm, epsilon, device) = (get("model.norm.weight")?, spec.norm_epsilon, device.clone());
         Ok(Self { embedding, blocks, final_norm, output, epsilon, trained: false, spec: spec.clone(), device, tensors })
     }
@@ -101,7 +105,8 @@ impl Weights {
         mut attend: impl FnMut(&AttendingBlock, &Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let (rows, width) = ids.dims2()?;
-        let embedding = context.adapter.and_then(|adapter| adapter.full("model.embed_tokens")).unwrap_or(&self.embedding);
+        let embedding =
+            context.adapter.and_then(|adapter| adapter.full("model.embed_tokens")).unwrap_or(&self.embedding);
         let mut x = embedding.index_select(&ids.flatten_all()?, 0)?.reshape((rows, width, ()))?;
         for (index, block) in self.blocks.iter().enumerate() {
             let normal = self.norm(&x, &block.attention_norm, context)?;
@@ -123,7 +128,11 @@ impl Weights {
 
     fn norm(&self, x: &Tensor, weight: &Tensor, context: &Context) -> Result<Tensor> {
         let x = x.contiguous()?;
-        Ok(if self.trained { rms_norm_trainable(&x, weight, self.epsilon)? } else { rms_norm(&x, weight, self.epsilon, context.tape)? })
+        Ok(if self.trained {
+            rms_norm_trainable(&x, weight, self.epsilon)?
+        } else {
+            rms_norm(&x, weight, self.epsilon, context.tape)?
+        })
     }
 }
 

@@ -39,12 +39,19 @@ impl Cache for CandleCache {
         if self.length + width > self.spec.context {
             return Err(ModelError::Request(format!("The model's context of {} tokens is full.", self.spec.context)));
         }
-        let ids: Vec<u32> = tokens.iter().flat_map(|row| std::iter::repeat_n(0, width - row.len()).chain(row.iter().copied())).collect();
+        let ids: Vec<u32> = tokens
+            .iter()
+            .flat_map(|row| std::iter::repeat_n(0, width - row.len()).chain(row.iter().copied()))
+            .collect();
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.spec.vocabulary) {
-            return Err(ModelError::Request(format!("Token {id} is outside the model's vocabulary of {}.", self.spec.vocabulary)));
+            return Err(ModelError::Request(format!(
+                "Token {id} is outside the model's vocabulary of {}.",
+                self.spec.vocabulary
+            )));
         }
         let place = |row: usize, column: usize| (self.length + column).saturating_sub(self.padding[row]);
-        let places: Vec<Vec<usize>> = (0..tokens.len()).map(|row| (0..width).map(|column| place(row, column)).collect()).collect();
+        let places: Vec<Vec<usize>> =
+            (0..tokens.len()).map(|row| (0..width).map(|column| place(row, column)).collect()).collect();
         let positions = Positions::padded(&self.spec, &places, self.length + width, &self.padding, &device)?;
         let context = Context { adapter: self.adapter.as_ref(), tape: false, dropout: None };
         let ids = Tensor::from_vec(ids, (tokens.len(), width), &device)?;

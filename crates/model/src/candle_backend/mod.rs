@@ -36,9 +36,9 @@ pub(crate) struct CandleDecoder {
 impl CandleDecoder {
     pub(crate) fn new(spec: DecoderSpec, weights: BTreeMap<String, NamedTensor>) -> Result<Self> {
         let device = Device::Cpu;
-        let tensors = weights.into_iter().map(|(name, tensor)| {
-            Tensor::from_vec(tensor.values, tensor.shape, &device).map(|values| (name, values))
-        });
+        let tensors = weights
+            .into_iter()
+            .map(|(name, tensor)| Tensor::from_vec(tensor.values, tensor.shape, &device).map(|values| (name, values)));
         let weights = Weights::new(&spec, tensors.collect::<candle_core::Result<_>>()?, &device)?;
         Ok(Self {
             spec,
@@ -67,7 +67,9 @@ impl CandleDecoder {
         }
         if width > self.spec.context {
             let context = self.spec.context;
-            return Err(ModelError::Request(format!("A row of {width} tokens is longer than the model's context of {context}.")));
+            return Err(ModelError::Request(format!(
+                "A row of {width} tokens is longer than the model's context of {context}."
+            )));
         }
         Ok(())
     }

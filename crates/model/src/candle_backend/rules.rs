@@ -129,7 +129,10 @@ mod tests {
             let out = function(input.as_tensor()).unwrap();
             let mix = ramp((out.dims()[0], out.elem_count() / out.dims()[0]), 0.37).reshape(out.shape()).unwrap();
             let store = (&out * mix).unwrap().sum_all().unwrap().backward().unwrap();
-            (out.flatten_all().unwrap().to_vec1::<f32>().unwrap(), store.get(&input).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            (
+                out.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+                store.get(&input).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            )
         };
         let ((value, ours), (expected_value, expected)) = (gradient(&rule), gradient(&basic));
         for (a, b) in value.iter().chain(&ours).zip(expected_value.iter().chain(&expected)) {
@@ -153,8 +156,9 @@ mod tests {
     fn rotation_agrees_with_basic_operations() {
         let (cos, sin) = (ramp((2, 3), 0.3).cos().unwrap(), ramp((2, 3), 0.3).sin().unwrap());
         let shaped = |x: &Tensor| x.reshape((1, 2, 2, 6));
-        check(|x| rotate(&shaped(x)?, &cos, &sin, true)?.reshape((4, 6)), |x| {
-            candle_nn::rotary_emb::rope_slow(&shaped(x)?, &cos, &sin)?.reshape((4, 6))
-        });
+        check(
+            |x| rotate(&shaped(x)?, &cos, &sin, true)?.reshape((4, 6)),
+            |x| candle_nn::rotary_emb::rope_slow(&shaped(x)?, &cos, &sin)?.reshape((4, 6)),
+        );
     }
 }

@@ -28,14 +28,16 @@ pub(super) fn score(
         return Err(ModelError::Request("The batch has no token to score.".to_owned()));
     }
     let device = hidden.device();
-    let rows: Vec<u32> = batch.targets.iter().map(|target| (target.row * batch.width + target.position) as u32).collect();
+    let rows: Vec<u32> =
+        batch.targets.iter().map(|target| (target.row * batch.width + target.position) as u32).collect();
     let ids: Vec<u32> = batch.targets.iter().map(|target| target.id).collect();
     let flat = hidden.flatten(0, 1)?.index_select(&Tensor::from_vec(rows, batch.targets.len(), device)?, 0)?;
     let logits = weights.output(&flat, context)?;
     let (logp, log_probabilities) = token_logp(&logits, &Tensor::from_slice(&ids, ids.len(), device)?, context.tape)?;
     let entropy = (log_probabilities.exp()? * &log_probabilities)?.sum(D::Minus1)?.neg()?;
     let top: Vec<u32> = log_probabilities.argmax(D::Minus1)?.to_vec1()?;
-    let wide = |tensor: &Tensor| -> Result<Vec<f64>> { Ok(tensor.to_vec1::<f32>()?.into_iter().map(f64::from).collect()) };
+    let wide =
+        |tensor: &Tensor| -> Result<Vec<f64>> { Ok(tensor.to_vec1::<f32>()?.into_iter().map(f64::from).collect()) };
     let scores = TokenScores {
         logp: wide(&logp.detach())?,
         entropy: wide(&entropy)?,

@@ -28,7 +28,13 @@ impl Method for Dpo {
         let mut settings = common(&DEFAULTS);
         let beta = "How firmly the policy is held to its reference: smaller moves further.";
         settings.push(number("beta", (1e-6, 1000.0), 0.1, SettingLevel::Simple, beta));
-        settings.push(choice("loss_type", &["sigmoid"], "sigmoid", SettingLevel::Advanced, "Which loss of the family."));
+        settings.push(choice(
+            "loss_type",
+            &["sigmoid"],
+            "sigmoid",
+            SettingLevel::Advanced,
+            "Which loss of the family.",
+        ));
         let smoothing = "Share of labels taken to be wrong; the sigmoid loss, as in TRL, does not read it.";
         settings.push(number("label_smoothing", (0.0, 0.5), 0.0, SettingLevel::Advanced, smoothing));
         MethodCard {
@@ -131,7 +137,11 @@ fn step(policy: &mut Policy, batch: &StepBatch, beta: f64) -> Result<StepOutcome
         totals.add_tokens(&scores, ranges[half - 1].end);
         policy.backward(&coefficients)?;
     }
-    Ok(StepOutcome { loss: totals.sums.remove("loss").unwrap_or(0.0) / pairs, tokens: totals.tokens, metrics: totals.metrics(pairs) })
+    Ok(StepOutcome {
+        loss: totals.sums.remove("loss").unwrap_or(0.0) / pairs,
+        tokens: totals.tokens,
+        metrics: totals.metrics(pairs),
+    })
 }
 
 fn sum(values: &[f64], range: &Range<usize>) -> f64 {
@@ -205,7 +215,9 @@ mod tests {
         let step = 1e-6;
         for (c, r) in [(0.3, -0.4), (-2.0, 5.0), (60.0, -60.0), (-500.0, 900.0)] {
             let head = sigmoid_head(0.7, c, r);
-            let slope = |dc: f64, dr: f64| (sigmoid_head(0.7, c + dc, r + dr).loss - sigmoid_head(0.7, c - dc, r - dr).loss) / (2.0 * step);
+            let slope = |dc: f64, dr: f64| {
+                (sigmoid_head(0.7, c + dc, r + dr).loss - sigmoid_head(0.7, c - dc, r - dr).loss) / (2.0 * step)
+            };
             assert!((slope(step, 0.0) - head.chosen_gradient).abs() < 1e-6, "c at ({c}, {r})");
             assert!((slope(0.0, step) - head.rejected_gradient).abs() < 1e-6, "r at ({c}, {r})");
             assert!(head.loss.is_finite());

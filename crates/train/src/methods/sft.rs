@@ -9,7 +9,8 @@ use crate::method::Method;
 use crate::session::{End, Session, StepBatch, StepOutcome};
 use crate::settings::{Defaults, common};
 use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName, PreferencePair, SettingField, SettingKind, SettingLevel, SettingValue, Settings,
+    DatasetKind, Example, MethodCard, MethodName, PreferencePair, SettingField, SettingKind, SettingLevel,
+    SettingValue, Settings,
 };
 use alidade_model::{Policy, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
@@ -91,7 +92,11 @@ fn sequence(example: &Example, encoder: &Encoder, settings: &Settings, prepared:
         }
         Example::Text { text } => return Ok(cut(TokenRow::all_scored(encoder.text(text)?), limit, prepared)),
     };
-    if answer_only { Ok(fit(encoded, limit, prepared)) } else { Ok(cut(TokenRow::all_scored(encoded.ids), limit, prepared)) }
+    if answer_only {
+        Ok(fit(encoded, limit, prepared))
+    } else {
+        Ok(cut(TokenRow::all_scored(encoded.ids), limit, prepared))
+    }
 }
 
 fn fit(encoded: Encoded, limit: usize, prepared: &mut Prepared) -> Sequence {

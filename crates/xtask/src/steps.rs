@@ -1,0 +1,82 @@
+//! The chores that are a list of commands.
+
+use crate::commands::{Outcome, root, run, run_with};
+use crate::doctor::{self, Needs};
+use crate::tidy;
+
+/// Opens the window from a bare checkout.
+pub fn app(release: bool, fix: bool) -> Outcome {
+    doctor::check(Needs::App, fix)?;
+    build_ui()?;
+    if release { run("cargo", &["run", "--release"]) } else { run("cargo", &["run"]) }
+}
+
+/// Everything that must hold, from set-up to the real window.
+pub fn test() -> Outcome {
+    doctor::check(Needs::Tests, std::env::var_os("CI").is_some())?;
+    tidy::check()?;
+    run("cargo", &["fmt", "--all", "--check"])?;
+    build_ui()?;
+    run("npm", &["--prefix", "ui", "run", "check"])?;
+    run("npm", &["--prefix", "ui", "run", "test"])?;
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    run("cargo", &["test", "--workspace"])?;
+    browser_journeys()?;
+    window_journey()
+}
+
+/// `ui/dist`, from a lock file that is honoured.
+pub fn build_ui() -> Outcome {
+    let ui = root().join("ui");
+    let stamp = ui.join("node_modules/.package-lock.json");
+    let modified = |path: &std::path::Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    if modified(&stamp) < modified(&ui.join("package-lock.json")) || !stamp.exists() {
+        run("npm", &["--prefix", "ui", "ci", "--no-audit", "--no-fund"])?;
+    }
+    run("npm", &["--prefix", "ui", "run", "build"])
+}
+
+fn browser_journeys() -> Outcome {
+    run("cargo", &["build", "--workspace"])?;
+    run("npm", &["--prefix", "ui", "run", "journeys"])
+}
+
+/// The real window under a display of its own where there is none.
+fn window_journey() -> Outcome {
+    if !cfg!(target_os = "linux") {
+        println!("The window journey runs under Linux only.");
+        return Ok(());
+    }
+    run(
+        "xvfb-run",
+        &["-a", "-s", "-screen 0 1280x860x24", "dbus-run-session", "--", "node", "tests/window/journey.mjs"],
+    )
+}
+
+/// Pictures of every screen in both languages and themes.
+pub fn screenshots() -> Outcome {
+    doctor::check(Needs::Tests, false)?;
+    build_ui()?;
+    run("cargo", &["build", "--workspace"])?;
+    run("npm", &["--prefix", "ui", "run", "screenshots"])
+}
+
+/// The starter model, made again.
+pub fn starter() -> Outcome {
+    run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
+    let program = root().join("target/release/alidade");
+    run(&program.to_string_lossy(), &["starter", "--output", "resources/starter/starter", "--work", "target/starter"])
+}
+
+/// The three-minute job, timed.
+pub fn bench() -> Outcome {
+    build_ui()?;
+    run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
+    run_with("npm", &["--prefix", "ui", "run", "bench"], &[("ALIDADE_PROGRAM", "target/release/alidade")])
+}
+
+/// Checks that need other programs.
+pub fn nightly() -> Outcome {
+    run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
+    run("python3", &["tests/nightly/peft_loads.py", "target/release/alidade"])
+}

@@ -1,0 +1,151 @@
+//! The house rules as a test: which crate may see which, who may touch what, and how long things may get.
+
+use crate::commands::{Outcome, root};
+use std::path::{Path, PathBuf};
+
+/// Crate (folder below the root) and the crates of ours that it may import.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("crates/domain", &[]),
+    ("crates/data", &["domain"]),
+    ("crates/world", &["domain"]),
+    ("crates/evaluation", &["domain"]),
+    ("crates/report", &["domain"]),
+    ("crates/store", &["domain"]),
+    ("crates/model", &["domain"]),
+    ("crates/train", &["domain", "model"]),
+    ("crates/studio", &["domain", "data", "world", "evaluation", "report", "store", "model", "train"]),
+    ("crates/api", &["domain", "studio"]),
+    ("crates/cli", &["domain", "studio", "api"]),
+    ("crates/xtask", &[]),
+    (".", &["domain", "studio", "api"]),
+];
+
+/// A word in source code, and the folders that may hold it.
+const WORDS: &[(&str, &[&str])] = &[
+    ("candle_", &["crates/model"]),
+    ("rusqlite", &["crates/store"]),
+    ("tauri::", &["src-tauri"]),
+    ("process::Command", &["crates/studio", "crates/xtask"]),
+    ("println!", &["crates/cli", "crates/xtask"]),
+    ("SystemTime", &["crates/studio", "crates/xtask", "crates/cli"]),
+    ("Instant", &["crates/studio", "crates/xtask", "crates/cli", "src-tauri"]),
+    ("env::var", &["crates/studio", "crates/xtask", "crates/cli"]),
+    ("TcpStream", &[]),
+];
+
+const LONGEST_FILE: usize = 500;
+const LONGEST_COMPONENT: usize = 250;
+const LONGEST_FUNCTION: usize = 60;
+
+/// Checks everything and lists what does not hold.
+pub fn check() -> Outcome {
+    let mut faults = Vec::new();
+    arrows(&mut faults);
+    for path in sources() {
+        let Ok(text) = std::fs::read_to_string(root().join(&path)) else { continue };
+        sizes(&path, &text, &mut faults);
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            words(&path, &text, &mut faults);
+            functions(&path, &text, &mut faults);
+        }
+    }
+    if faults.is_empty() {
+        println!("tidy: the house is in order");
+        return Ok(());
+    }
+    Err(format!("the house rules are broken:\n  {}", faults.join("\n  ")))
+}
+
+fn arrows(faults: &mut Vec<String>) {
+    for (folder, allowed) in ARROWS {
+        let manifest = root().join(folder).join("Cargo.toml");
+        let Ok(text) = std::fs::read_to_string(&manifest) else {
+            faults.push(format!("{folder}/Cargo.toml cannot be read"));
+            continue;
+        };
+        let section = text.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or_default();
+        let imported = section.lines().filter_map(|line| line.strip_prefix("alidade-"));
+        for name in imported.map(|line| line.split(['.', ' ', '=']).next().unwrap_or_default()) {
+            if !allowed.contains(&name) {
+                faults.push(format!("{folder} must not import {name}"));
+            }
+        }
+    }
+    let known = |name: &str| ARROWS.iter().any(|(folder, _)| *folder == format!("crates/{name}"));
+    for entry in std::fs::read_dir(root().join("crates")).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && !known(&name) {
+            faults.push(format!("crates/{name} has no place in the table of arrows"));
+        }
+    }
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for top in ["crates", "src-tauri", "ui/src", "tests"] {
+        collect(Path::new(top), &mut found);
+    }
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(root().join(folder)).into_iter().flatten().flatten() {
+        let path = folder.join(entry.file_name());
+        if entry.path().is_dir() {
+            collect(&path, found);
+        } else if matches!(path.extension().and_then(|ending| ending.to_str()), Some("rs" | "ts" | "svelte" | "mjs")) {
+            found.push(path);
+        }
+    }
+}
+
+fn sizes(path: &Path, text: &str, faults: &mut Vec<String>) {
+    if text.starts_with("// Generated") {
+        return;
+    }
+    let lines = text.lines().count();
+    let limit =
+        if path.extension().is_some_and(|ending| ending == "svelte") { LONGEST_COMPONENT } else { LONGEST_FILE };
+    if lines > limit {
+        faults.push(format!("{} has {lines} lines, more than {limit}", path.display()));
+    }
+    if path.extension().is_some_and(|ending| ending == "rs") && !text.starts_with("//!") && path.starts_with("crates") {
+        faults.push(format!("{} has no head that says what it is", path.display()));
+    }
+}
+
+fn words(path: &Path, text: &str, faults: &mut Vec<String>) {
+    let in_tests = path.components().any(|part| part.as_os_str() == "tests");
+    if in_tests || path.starts_with("crates/xtask") {
+        return;
+    }
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    for (word, folders) in WORDS {
+        let mut lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        if lines.any(|line| line.contains(word)) && !folders.iter().any(|folder| path.starts_with(folder)) {
+            faults.push(format!("{} must not use {word}", path.display()));
+        }
+    }
+}
+
+/// Counts the lines from `fn` to the closing brace at the same depth; rustfmt makes that exact.
+fn functions(path: &Path, text: &str, faults: &mut Vec<String>) {
+    let mut open: Option<(usize, usize, String)> = None;
+    for (number, line) in text.lines().enumerate() {
+        let depth = line.len() - line.trim_start().len();
+        let start = line.trim_start();
+        let head = start.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim_start_matches("async ");
+        if open.is_none() && head.starts_with("fn ") {
+            open = Some((number, depth, head.split('(').next().unwrap_or_default().to_owned()));
+        }
+        if let Some((begun, at, name)) = &open
+            && depth == *at
+            && (start == "}" || (number == *begun && start.ends_with('}')) || start.ends_with(';'))
+        {
+            if number - begun > LONGEST_FUNCTION {
+                faults.push(format!("{}: {name} has {} lines", path.display(), number - begun));
+            }
+            open = None;
+        }
+    }
+}
