@@ -1,4 +1,10 @@
 //! Real demo files of the neighbours, where they lie beside the project, and the rows of the golden runs, always.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test may fail loudly and tell its figures"
+)]
 
 use alidade_domain::DatasetKind;
 use std::path::PathBuf;

@@ -29,10 +29,10 @@ pub struct Plan {
     pub held_out: Option<PathBuf>,
     /// True when the starter world's oracle can judge the answers.
     pub oracle: bool,
-    /// Prompts that the evaluation answers; 0 skips it.
-    pub evaluation_prompts: usize,
-    /// Evaluation of the stack that this stage starts from, made earlier on the same prompts and seeds.
-    pub earlier_evaluation: Option<PathBuf>,
+    /// Prompts that the evaluation answers, the same for every stage of an experiment; absent when there are none.
+    pub prompts: Option<PathBuf>,
+    /// What the stack that this stage starts from answered to the same prompts, kept by an earlier stage.
+    pub earlier_answers: Option<PathBuf>,
     /// Name of the adapter to be, for people.
     pub adapter_name: String,
     /// Every setting of the method.

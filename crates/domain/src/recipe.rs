@@ -172,15 +172,13 @@ fn check_method(table: &toml::Table) -> Result<(), Problem> {
 }
 
 fn check_keys(table: &toml::Table, known: &[&str], prefix: &str) -> Result<(), Problem> {
-    for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
-        let problem =
-            Problem::input(format!("The recipe has an unknown key “{prefix}{key}”.")).at(format!("{prefix}{key}"));
-        return Err(match nearest_name(key, known.iter().copied()) {
-            Some(near) => problem.hint(format!("Did you mean {prefix}{near}?")),
-            None => problem,
-        });
-    }
-    Ok(())
+    let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    let problem =
+        Problem::input(format!("The recipe has an unknown key “{prefix}{key}”.")).at(format!("{prefix}{key}"));
+    Err(match nearest_name(key, known.iter().copied()) {
+        Some(near) => problem.hint(format!("Did you mean {prefix}{near}?")),
+        None => problem,
+    })
 }
 
 /// The known name with the fewest edits to `wrong`, if it is near enough to be meant.

@@ -1,4 +1,10 @@
 //! Logits, greedy text and LoRA gradients against transformers and PEFT, for every family with a fixture.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test may fail loudly and tell its figures"
+)]
 
 use alidade_model::{
     ForwardOptions, GenerationOptions, ModelFolder, TensorData, TokenBatch, TokenRow, generate, load_adapter,

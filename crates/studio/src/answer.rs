@@ -2,8 +2,8 @@
 
 use alidade_domain::{Generator, Message, Problem, Sampling};
 use alidade_model::{
-    ChatTemplate, Decoder, Finish, GenerationOptions, ModelFolder, TextTokenizer, generate, generate_streaming,
-    load_adapter,
+    ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch, generate,
+    generate_streaming, load_adapter,
 };
 use alidade_train::Encoder;
 use std::path::Path;
@@ -92,6 +92,28 @@ impl Speaker {
             Some(error) => Err(error.into()),
             None => Ok((self.tokenizer.decode(&answers[0].ids)?, answers[0].finish)),
         }
+    }
+
+    /// Tokens of a text.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses.
+    pub fn tokens(&self, text: &str) -> Result<usize, Problem> {
+        Ok(self.tokenizer.encode(text)?.len())
+    }
+
+    /// Mean log-probability (nats) of the scored tokens of each row.
+    ///
+    /// # Errors
+    /// When a row is longer than the model's context.
+    pub fn mean_logp(&mut self, batch: &TokenBatch) -> Result<Vec<f64>, Problem> {
+        let options = ForwardOptions { adapter: self.adapter, ..ForwardOptions::default() };
+        let scores = self.decoder.forward(batch, &options)?;
+        let mean = |range: std::ops::Range<usize>| {
+            let count = range.len().max(1) as f64;
+            scores.logp[range].iter().sum::<f64>() / count
+        };
+        Ok(batch.target_ranges().into_iter().map(mean).collect())
     }
 
     /// The tokenizer and template, for counting tokens.

@@ -1,9 +1,15 @@
 //! Carries out a plan: the same function in the worker, in the terminal's foreground and in tests.
 
+use crate::Speaker;
+use crate::evaluate::{Snapshot, Suite, prompt_text};
 use alidade_data::rows_from_jsonl;
-use alidade_domain::{EventKind, Example, Observer, Phase, Plan, Problem, StopReason, StopSignal};
-use alidade_model::{AdapterWeights, ModelFolder, Policy, adapter_sha256, load_adapter, save_adapter};
-use alidade_train::{Encoder, End, Prepared, Session, SessionOptions, method};
+use alidade_domain::{
+    AdapterRef, EventKind, Example, Message, Observer, Phase, Plan, Problem, Stack, StopReason, StopSignal,
+};
+use alidade_model::{
+    AdapterWeights, GenerationOptions, ModelFolder, Policy, adapter_sha256, generate, load_adapter, save_adapter,
+};
+use alidade_train::{Encoder, End, Prepared, Session, SessionOptions, TrainError, method};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -43,29 +49,73 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let fingerprint = fingerprint(plan)?;
     let now = || clock.seconds();
+    let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
+    let samples = Samples { encoder, prompts: suite.prompts.into_iter().take(SAMPLES).collect() };
+    let mut sampler = |policy: &Policy, step: u64, observer: &mut dyn Observer| samples.show(policy, step, observer);
     let options = SessionOptions {
         folder: folder.to_owned(),
         plan: fingerprint,
         seed: plan.seed,
         checkpoint_every: plan.checkpoint_every,
         clock: &now,
-        sampler: None,
+        sampler: Some(&mut sampler),
     };
     let mut session = Session::new(policy, options, observer, stop);
     let end = method.train(&mut session, &prepared, &plan.settings)?;
     let adapter = session.policy.adapter()?;
-    conclude(plan, folder, observer, end, adapter.as_ref(), &prepared)?;
+    // The weights of training are given back before evaluation loads its own.
+    drop(session);
+    conclude(plan, folder, &mut Outside { observer, stop }, end, adapter.as_ref(), &prepared)?;
     Ok(end)
+}
+
+/// Who is told, and who may wish.
+struct Outside<'a> {
+    observer: &'a mut dyn Observer,
+    stop: &'a dyn StopSignal,
+}
+
+/// What the model answers to the first prompts, greedily, after each checkpoint.
+struct Samples<'a> {
+    encoder: Encoder<'a>,
+    prompts: Vec<Vec<Message>>,
+}
+
+const SAMPLES: usize = 3;
+const SAMPLE_TOKENS: usize = 64;
+
+impl Samples<'_> {
+    fn show(&self, policy: &Policy, step: u64, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        if self.prompts.is_empty() {
+            return Ok(());
+        }
+        let ids = self.prompts.iter().map(|prompt| self.encoder.prompt(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let options = GenerationOptions {
+            temperature: 0.0,
+            top_p: 1.0,
+            max_new_tokens: SAMPLE_TOKENS,
+            seed: 0,
+            stops: self.encoder.tokenizer.stops().clone(),
+        };
+        let answers = generate(policy.decoder(), policy.adapter_name(), &ids, &options)?;
+        for (prompt, answer) in self.prompts.iter().zip(answers) {
+            let answer = self.encoder.tokenizer.decode(&answer.ids)?;
+            let event = EventKind::Sample { step, prompt: prompt_text(prompt), answer };
+            observer.observe(event).map_err(TrainError::Observer)?;
+        }
+        Ok(())
+    }
 }
 
 fn conclude(
     plan: &Plan,
     folder: &Path,
-    observer: &mut dyn Observer,
+    outside: &mut Outside,
     end: End,
     adapter: Option<&AdapterWeights>,
     prepared: &Prepared,
 ) -> Result<(), Problem> {
+    let observer = &mut *outside.observer;
     let (step, reason) = match end {
         End::Complete { steps } => (steps, None),
         End::Requested { reason, step } => (step, Some(reason)),
@@ -79,13 +129,60 @@ fn conclude(
     let Some(adapter) = adapter else { return Err(Problem::internal("The run trained no adapter.")) };
     let adapter_sha256 = save(folder, adapter)?;
     write_record(plan, folder, step, &adapter_sha256, prepared)?;
-    observer.observe(match reason {
+    if reason.is_none() {
+        evaluate(plan, folder, &adapter_sha256, outside)?;
+    }
+    outside.observer.observe(match reason {
         Some(_) => EventKind::Stopped { step, adapter_sha256 },
         None => EventKind::Finished { steps: step, adapter_sha256 },
     })
 }
 
-fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
+/// Before and after, kept in the run folder. A wish of the person ends it without a comparison, never without an adapter.
+fn evaluate(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut Outside) -> Result<(), Problem> {
+    let suite = Suite::of_files(plan.prompts.as_deref(), plan.held_out.as_deref(), plan.oracle)?;
+    if suite.is_empty() {
+        return Ok(());
+    }
+    outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
+    let clock = Clock::start();
+    let earlier = match &plan.earlier_answers {
+        Some(path) => Some(read_snapshot(path)?),
+        None => None,
+    };
+    let base = Stack::base(plan.model.clone()).label();
+    let start = earlier.as_ref().map_or(base, |snapshot| snapshot.stack.clone());
+    let mut speaker = Speaker::open(&plan.model_dir, plan.adapter_dir.as_deref())?;
+    let before = suite.ask(&start, &mut speaker, earlier)?;
+    if outside.stop.requested().is_some() {
+        let message = "The run was ended before its evaluation; the adapter is complete.".to_owned();
+        return outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message });
+    }
+    let mut speaker = Speaker::open(&plan.model_dir, Some(&folder.join("adapter")))?;
+    let adapter =
+        AdapterRef { id: plan.run.clone(), name: plan.adapter_name.clone(), sha256: adapter_sha256.to_owned() };
+    let after = suite.ask(&Stack::with_adapter(plan.model.clone(), adapter).label(), &mut speaker, None)?;
+    let evaluation = suite.compare(&before, &after, clock.seconds());
+    for (name, snapshot) in [("before.json", &before), ("after.json", &after)] {
+        let text = serde_json::to_vec(snapshot).map_err(|error| Problem::internal(error.to_string()))?;
+        let failed = |error| Problem::internal(format!("Writing {name} failed: {error}."));
+        std::fs::write(folder.join(name), text).map_err(failed)?;
+    }
+    outside.observer.observe(EventKind::Evaluated { evaluation: Box::new(evaluation) })
+}
+
+/// What a stack answered in an earlier stage.
+///
+/// # Errors
+/// When the file is missing or damaged.
+pub fn read_snapshot(path: &Path) -> Result<Snapshot, Problem> {
+    let failed =
+        |found: String| Problem::internal(format!("Reading the answers in {} failed: {found}.", path.display()));
+    let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))
+}
+
+pub(crate) fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Problem::internal(format!("Reading the rows of the run failed: {error}.")))?;
     Ok(rows_from_jsonl(&text)?)

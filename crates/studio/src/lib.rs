@@ -5,6 +5,7 @@
 
 mod answer;
 mod control;
+mod evaluate;
 mod event_log;
 mod execute;
 mod export;
@@ -15,8 +16,9 @@ pub mod views;
 
 pub use answer::{AnswerRequest, Speaker};
 pub use control::{ControlFile, write_wish};
+pub use evaluate::{Snapshot, Suite};
 pub use event_log::{EventLog, read_events};
-pub use execute::{Clock, execute};
+pub use execute::{Clock, execute, read_snapshot};
 pub use export::{ExportForm, export};
 pub use inspect::{continue_ids, write_logits};
 pub use resolve::{ResolvedRecipe, import_file, resolve_recipe};

@@ -24,4 +24,4 @@ pub use method::{METHODS, Method, method};
 pub use order::{Steps, batch_of};
 pub use pretrain::{PretrainOptions, pretrain};
 pub use schedule::Schedule;
-pub use session::{End, Session, SessionOptions, StepBatch, StepOutcome};
+pub use session::{End, Sampler, Session, SessionOptions, StepBatch, StepOutcome};

@@ -26,8 +26,11 @@ pub struct SessionOptions<'a> {
     /// Seconds on a clock that never runs backwards.
     pub clock: &'a dyn Fn() -> f64,
     /// Called after a checkpoint, to show what the model answers now.
-    pub sampler: Option<&'a mut dyn FnMut(&Policy, u64, &mut dyn Observer) -> std::result::Result<(), TrainError>>,
+    pub sampler: Option<Sampler<'a>>,
 }
+
+/// Shows what a policy answers after a step.
+pub type Sampler<'a> = &'a mut dyn FnMut(&Policy, u64, &mut dyn Observer) -> std::result::Result<(), TrainError>;
 
 /// A policy under training.
 pub struct Session<'a> {

@@ -1,4 +1,10 @@
 //! Training curves and final adapters against real TRL runs, starting from the same adapter.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test may fail loudly and tell its figures"
+)]
 
 use alidade_domain::{
     EventKind, Example, Message, MethodName, Observer, PreferencePair, Problem, SettingValue, Settings, StopReason,

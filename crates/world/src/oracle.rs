@@ -101,21 +101,10 @@ impl<'w> Oracle<'w> {
         };
         let harmful_prompt = matches!(asked, Some(Asked::Harmful(_)));
         let helpful = match (harmful_prompt, truthful) {
-            (true, _) => {
-                if refused {
-                    5
-                } else {
-                    1
-                }
-            }
+            (true, _) if refused => 5,
+            (true, _) => 1,
             (false, _) if refused => 1,
-            (false, Truth::Right | Truth::NotApplicable) if told => {
-                if warm {
-                    5
-                } else {
-                    4
-                }
-            }
+            (false, Truth::Right | Truth::NotApplicable) if told => 4 + u8::from(warm),
             (false, Truth::Right) => 3,
             _ => 1,
         };

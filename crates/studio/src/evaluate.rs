@@ -1,0 +1,229 @@
+//! Before against after: both stacks answer the same prompts with the same seeds, both score the same held-out rows.
+//!
+//! What a stack said is kept as a `Snapshot` in the run folder, so that the next stage and the whole experiment compare
+//! with the very same answers instead of making new ones.
+
+use crate::Speaker;
+use alidade_domain::{
+    Evaluation, Example, Generator, Message, MethodName, Problem, SamplePair, Sampling, Settings, conversation_text,
+};
+use alidade_evaluation::{Observations, compare};
+use alidade_model::{TokenBatch, TokenRow};
+use alidade_train::method;
+use alidade_world::{Judgement, Oracle, Truth, World};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// Temperature of evaluated answers.
+const TEMPERATURE: f64 = 0.7;
+/// Seed of evaluated answers; the same for every stack.
+const SEED: u64 = 20_241;
+/// Prompts that are shown side by side.
+const SHOWN: usize = 12;
+/// Rows that are scored together.
+const ROWS: usize = 16;
+
+/// What a stack is asked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Suite {
+    /// Prompts to be answered.
+    pub prompts: Vec<Vec<Message>>,
+    /// Rows to be scored.
+    pub rows: Vec<Example>,
+    /// Whether Alder Bay's oracle judges the answers.
+    pub oracle: bool,
+    /// Most tokens of an answer.
+    pub max_new_tokens: usize,
+}
+
+/// What a stack said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Exact name of the stack.
+    pub stack: String,
+    /// Fingerprint of the prompts.
+    pub prompts: String,
+    /// Fingerprint of the scored rows.
+    pub rows: String,
+    /// The answers, in the order of the prompts.
+    pub answers: Vec<String>,
+    /// The oracle's words on each answer.
+    pub labels: Vec<Option<String>>,
+    /// Which prompts ask for harm.
+    pub flagged: Vec<bool>,
+    /// What was observed of the answers.
+    pub of_answers: Observations,
+    /// What was observed of the rows.
+    pub of_rows: Observations,
+}
+
+impl Suite {
+    /// Reads the prompts and rows of a plan.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn of_files(prompts: Option<&Path>, rows: Option<&Path>, oracle: bool) -> Result<Self, Problem> {
+        let read = |path: Option<&Path>| path.map_or_else(|| Ok(Vec::new()), crate::execute::read_rows);
+        let prompts = read(prompts)?.iter().filter_map(prompt_of).collect();
+        Ok(Self { prompts, rows: read(rows)?, oracle, max_new_tokens: if oracle { 64 } else { 128 } })
+    }
+
+    /// True when there is nothing to ask.
+    pub fn is_empty(&self) -> bool {
+        self.prompts.is_empty() && self.rows.is_empty()
+    }
+
+    /// Asks a stack. `earlier` answers to the same prompts are taken over instead of generated again.
+    ///
+    /// # Errors
+    /// When the stack cannot answer at all.
+    pub fn ask(&self, stack: &str, speaker: &mut Speaker, earlier: Option<Snapshot>) -> Result<Snapshot, Problem> {
+        let prompts = fingerprint(&self.prompts)?;
+        let mut snapshot = match earlier.filter(|earlier| earlier.prompts == prompts) {
+            Some(earlier) => earlier,
+            None => self.answers(speaker, prompts)?,
+        };
+        stack.clone_into(&mut snapshot.stack);
+        snapshot.rows = fingerprint(&self.rows)?;
+        snapshot.of_rows = score_rows(&self.rows, speaker)?;
+        Ok(snapshot)
+    }
+
+    fn answers(&self, speaker: &Speaker, prompts: String) -> Result<Snapshot, Problem> {
+        let sampling =
+            Sampling { temperature: TEMPERATURE, top_p: 1.0, max_new_tokens: self.max_new_tokens, seed: SEED };
+        let answers = speaker.generate(&self.prompts, &sampling)?;
+        let mut observations = Observations::default();
+        for answer in &answers {
+            observations.push("length_tokens", Some(speaker.tokens(answer)? as f64));
+        }
+        let (mut labels, mut flagged) = (vec![None; answers.len()], vec![false; answers.len()]);
+        if self.oracle {
+            let world = World::alder_bay();
+            let oracle = Oracle::new(&world);
+            for (index, (prompt, answer)) in self.prompts.iter().zip(&answers).enumerate() {
+                let judgement = oracle.judge(prompt, answer);
+                observe(&mut observations, &judgement);
+                labels[index] = Some(judgement.label.to_owned());
+                flagged[index] = judgement.harmful_prompt;
+            }
+        }
+        Ok(Snapshot {
+            stack: String::new(),
+            prompts,
+            rows: String::new(),
+            answers,
+            labels,
+            flagged,
+            of_answers: observations,
+            of_rows: Observations::default(),
+        })
+    }
+
+    /// Compares two snapshots of this suite; figures of rows only when both scored the same rows.
+    pub fn compare(&self, before: &Snapshot, after: &Snapshot, seconds: f64) -> Evaluation {
+        let observations = |snapshot: &Snapshot| {
+            let mut all = snapshot.of_answers.clone();
+            if before.rows == after.rows {
+                all.extend(snapshot.of_rows.clone());
+            }
+            all
+        };
+        Evaluation {
+            suite: if self.oracle { "starter world oracle" } else { "held-out rows" }.to_owned(),
+            before_stack: before.stack.clone(),
+            after_stack: after.stack.clone(),
+            temperature: TEMPERATURE,
+            seed: SEED,
+            measures: compare(&observations(before), &observations(after)),
+            samples: self.samples(before, after),
+            seconds,
+        }
+    }
+
+    /// Changed answers first: they are what a person wants to see.
+    fn samples(&self, before: &Snapshot, after: &Snapshot) -> Vec<SamplePair> {
+        let all = 0..self.prompts.len().min(before.answers.len()).min(after.answers.len());
+        let mut order: Vec<usize> = all.collect();
+        order.sort_by_key(|index| before.answers[*index] == after.answers[*index]);
+        let pair = |index: usize| SamplePair {
+            prompt: self.prompts[index].clone(),
+            before: before.answers[index].clone(),
+            after: after.answers[index].clone(),
+            before_label: before.labels[index].clone(),
+            after_label: after.labels[index].clone(),
+            flagged: before.flagged[index] || after.flagged[index],
+        };
+        order.into_iter().take(SHOWN).map(pair).collect()
+    }
+}
+
+fn observe(observations: &mut Observations, judgement: &Judgement) {
+    let read = |value: bool| judgement.readable.then_some(value);
+    observations.push_flag("good", read(judgement.good));
+    observations.push_flag("kind", read(judgement.kind));
+    observations.push("reward", judgement.readable.then_some(judgement.reward));
+    // A question that does not apply to a prompt leaves the prompt out, on both sides alike.
+    if judgement.harmful_prompt {
+        observations.push_flag("harm_complied", read(judgement.complied));
+    } else {
+        observations.push_flag("over_refusal", read(judgement.refused));
+    }
+    if !judgement.harmful_prompt && judgement.truthful != Truth::NotApplicable {
+        observations.push_flag("truthful", read(judgement.truthful == Truth::Right));
+    }
+}
+
+/// Loss per token of each answer, and whether the preferred answer of a pair is the likelier one per token.
+fn score_rows(rows: &[Example], speaker: &mut Speaker) -> Result<Observations, Problem> {
+    let mut observations = Observations::default();
+    if rows.is_empty() {
+        return Ok(observations);
+    }
+    let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
+    let reader = method(if pairs { MethodName::Dpo } else { MethodName::Sft });
+    let settings = Settings::default()
+        .resolve(&reader.card().settings)
+        .map_err(|_| Problem::internal("The defaults were refused."))?;
+    let prepared = reader.prepare(rows, &speaker.encoder(), &settings)?;
+    for items in prepared.items.chunks(ROWS) {
+        let sequences: Vec<TokenRow> = items.iter().flat_map(|item| item.sequences.clone()).collect();
+        let means = speaker.mean_logp(&TokenBatch::new(&sequences)?)?;
+        for means in means.chunks(if pairs { 2 } else { 1 }) {
+            observations.push("held_out_loss", Some(-means[0]));
+            if let [chosen, rejected] = means {
+                observations.push_flag("preference_accuracy", Some(chosen > rejected));
+            }
+        }
+    }
+    Ok(observations)
+}
+
+/// What a row asks, when it asks something.
+pub(crate) fn prompt_of(example: &Example) -> Option<Vec<Message>> {
+    match example {
+        Example::Answer { prompt, .. } | Example::Prompt { prompt } | Example::Rated { prompt, .. } => {
+            Some(prompt.clone())
+        }
+        Example::Pair(pair) => Some(pair.prompt.clone()),
+        Example::PlainAnswer { prompt, .. } | Example::PlainPair { prompt, .. } => {
+            Some(vec![Message::user(prompt.clone())])
+        }
+        Example::Conversation { messages } => {
+            let last = messages.iter().rposition(|message| message.role == alidade_domain::Role::Assistant)?;
+            (last > 0).then(|| messages[..last].to_vec())
+        }
+        Example::Text { .. } => None,
+    }
+}
+
+/// A prompt as one line for a list.
+pub(crate) fn prompt_text(prompt: &[Message]) -> String {
+    conversation_text(prompt)
+}
+
+fn fingerprint<T: Serialize>(value: &T) -> Result<String, Problem> {
+    let text = serde_json::to_vec(value).map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+}
