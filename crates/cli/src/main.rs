@@ -32,6 +32,8 @@ enum Command {
     Import(commands::import::Arguments),
     /// Write an adapter merged into its base, or a copy of it.
     Export(commands::export::Arguments),
+    /// Compare a model with and without an adapter on held-out prompts.
+    Evaluate(commands::evaluate::Arguments),
     /// Pre-train the starter model from random weights.
     Starter(commands::starter::Arguments),
 }
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Logits(arguments) => commands::logits::run(&arguments),
         Command::Import(arguments) => commands::import::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Starter(arguments) => commands::starter::run(&arguments),
     };
     match result {

@@ -3,22 +3,27 @@
 //! What a stack said is kept as a `Snapshot` in the run folder, so that the next stage and the whole experiment compare
 //! with the very same answers instead of making new ones.
 
-use crate::Speaker;
+use crate::{Clock, Speaker, import_file};
 use alidade_domain::{
-    Evaluation, Example, Generator, Message, MethodName, Problem, SamplePair, Sampling, Settings, conversation_text,
+    AdapterRef, Evaluation, Example, Generator, Message, MethodName, ModelRef, Problem, SamplePair, Sampling, Settings,
+    Stack, conversation_text,
 };
 use alidade_evaluation::{Observations, compare};
-use alidade_model::{TokenBatch, TokenRow};
+use alidade_model::{TokenBatch, TokenRow, adapter_sha256, model_sha256};
 use alidade_train::method;
-use alidade_world::{Judgement, Oracle, Truth, World};
+use alidade_world::{Judgement, Oracle, Truth, World, held_out_prompts};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Temperature of evaluated answers.
 const TEMPERATURE: f64 = 0.7;
 /// Seed of evaluated answers; the same for every stack.
 const SEED: u64 = 20_241;
+/// Seed of the questions about Alder Bay.
+pub(crate) const WORLD_SEED: u64 = 1;
+const WORLD_TOKENS: usize = 64;
+const OWN_TOKENS: usize = 96;
 /// Prompts that are shown side by side.
 const SHOWN: usize = 12;
 /// Rows that are scored together.
@@ -35,6 +40,44 @@ pub struct Suite {
     pub oracle: bool,
     /// Most tokens of an answer.
     pub max_new_tokens: usize,
+}
+
+/// A bare model against the same model with an adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// The model folder.
+    pub model: PathBuf,
+    /// The PEFT folder.
+    pub adapter: PathBuf,
+    /// Held-out rows; without them Alder Bay is asked.
+    pub data: Option<PathBuf>,
+    /// Most prompts or rows.
+    pub limit: usize,
+}
+
+/// Evaluates outside of a run.
+///
+/// # Errors
+/// When a file cannot be used; the field is named.
+pub fn evaluate(comparison: &Comparison) -> Result<Evaluation, Problem> {
+    let clock = Clock::start();
+    let suite = match &comparison.data {
+        Some(path) => Suite::of_rows(import_file(path)?.rows.into_iter().take(comparison.limit).collect()),
+        None => Suite::of_world(comparison.limit),
+    };
+    let name = comparison.model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let model = ModelRef {
+        id: name.clone(),
+        name,
+        sha256: model_sha256(&comparison.model).map_err(|e| Problem::from(e).at("model"))?,
+    };
+    let sha256 = adapter_sha256(&comparison.adapter).map_err(|error| Problem::from(error).at("adapter"))?;
+    let adapter = AdapterRef { id: String::new(), name: "adapter".to_owned(), sha256 };
+    let before = Stack::base(model.clone()).label();
+    let before = suite.ask(&before, &mut Speaker::open(&comparison.model, None)?, None)?;
+    let mut speaker = Speaker::open(&comparison.model, Some(&comparison.adapter))?;
+    let after = suite.ask(&Stack::with_adapter(model, adapter).label(), &mut speaker, None)?;
+    Ok(suite.compare(&before, &after, clock.seconds()))
 }
 
 /// What a stack said.
@@ -66,7 +109,25 @@ impl Suite {
     pub fn of_files(prompts: Option<&Path>, rows: Option<&Path>, oracle: bool) -> Result<Self, Problem> {
         let read = |path: Option<&Path>| path.map_or_else(|| Ok(Vec::new()), crate::execute::read_rows);
         let prompts = read(prompts)?.iter().filter_map(prompt_of).collect();
-        Ok(Self { prompts, rows: read(rows)?, oracle, max_new_tokens: if oracle { 64 } else { 128 } })
+        Ok(Self { prompts, rows: read(rows)?, oracle, max_new_tokens: if oracle { WORLD_TOKENS } else { OWN_TOKENS } })
+    }
+
+    /// Questions about Alder Bay, half of them in wordings of no corpus.
+    pub fn of_world(prompts: usize) -> Self {
+        let questions = held_out_prompts(&World::alder_bay(), WORLD_SEED, prompts);
+        let prompts = questions.iter().filter_map(prompt_of).collect();
+        Self { prompts, rows: Vec::new(), oracle: true, max_new_tokens: WORLD_TOKENS }
+    }
+
+    /// Rows of the person's own, each prompt asked once.
+    pub fn of_rows(rows: Vec<Example>) -> Self {
+        let mut prompts: Vec<Vec<Message>> = Vec::new();
+        for prompt in rows.iter().filter_map(prompt_of) {
+            if !prompts.contains(&prompt) {
+                prompts.push(prompt);
+            }
+        }
+        Self { prompts, rows, oracle: false, max_new_tokens: OWN_TOKENS }
     }
 
     /// True when there is nothing to ask.

@@ -16,7 +16,7 @@ pub mod views;
 
 pub use answer::{AnswerRequest, Speaker};
 pub use control::{ControlFile, write_wish};
-pub use evaluate::{Snapshot, Suite};
+pub use evaluate::{Comparison, Snapshot, Suite, evaluate};
 pub use event_log::{EventLog, read_events};
 pub use execute::{Clock, execute, read_snapshot};
 pub use export::{ExportForm, export};

@@ -1,6 +1,7 @@
 //! One file per sub-command: its arguments and what it does with them.
 
 pub mod chat;
+pub mod evaluate;
 pub mod export;
 pub mod generate;
 pub mod import;

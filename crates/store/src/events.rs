@@ -1,0 +1,161 @@
+//! Tables `events`, `metrics`, `samples` and `checkpoints`: what workers told, each event once.
+
+use crate::Store;
+use crate::database::{from_json, to_json};
+use crate::error::{Result, StoreError};
+use crate::runs::{RunRecord, read_run, write_run};
+use alidade_domain::{EventKind, RunEvent};
+use rusqlite::{Transaction, params};
+
+pub(crate) const MIGRATION: &str = "
+CREATE TABLE events (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, sequence INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (run, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE metrics (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, name TEXT NOT NULL, step INTEGER NOT NULL, value REAL NOT NULL,
+    PRIMARY KEY (run, name, step)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE samples (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, step INTEGER NOT NULL, prompt TEXT NOT NULL, answer TEXT NOT NULL,
+    PRIMARY KEY (run, step, prompt)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, step INTEGER NOT NULL, folder TEXT NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (run, step)
+) STRICT, WITHOUT ROWID;";
+
+impl Store {
+    /// Takes events of a run in, in one transaction; those that are stored already are passed over. `offset` is the place
+    /// in the event file behind them.
+    ///
+    /// # Errors
+    /// When there is no such run or an event is missing in between: then nothing is taken.
+    pub fn take_events(&self, run: &str, events: &[RunEvent], offset: u64) -> Result<RunRecord> {
+        self.write(|transaction| {
+            let mut record = read_run(transaction, run)?;
+            for event in events.iter().filter(|event| event.sequence > record.last_sequence).collect::<Vec<_>>() {
+                if event.sequence != record.last_sequence + 1 {
+                    let (last, found) = (record.last_sequence, event.sequence);
+                    return Err(StoreError::Gap { run: run.to_owned(), last, found });
+                }
+                record.apply(event);
+                insert(transaction, run, event)?;
+            }
+            record.offset = record.offset.max(offset);
+            write_run(transaction, &record)?;
+            Ok(record)
+        })
+    }
+
+    /// Events of a run after a number.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn events_after(&self, run: &str, sequence: u64) -> Result<Vec<RunEvent>> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare("SELECT body FROM events WHERE run = ?1 AND sequence > ?2 ORDER BY sequence")?;
+        let bodies =
+            query.query_map(params![run, sequence], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        bodies.iter().map(|body| from_json("event", body)).collect()
+    }
+
+    /// Values of a metric by step, as (step, value).
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn metric(&self, run: &str, name: &str) -> Result<Vec<(f64, f64)>> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare("SELECT step, value FROM metrics WHERE run = ?1 AND name = ?2 ORDER BY step")?;
+        let rows = query.query_map(params![run, name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn insert(transaction: &Transaction, run: &str, event: &RunEvent) -> Result<()> {
+    transaction.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3)")?.execute(params![
+        run,
+        event.sequence,
+        to_json("event", event)?
+    ])?;
+    match &event.kind {
+        // A step that is repeated after a resume has the same figures; the row stays one.
+        EventKind::Step { step, metrics, .. } => {
+            let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4)")?;
+            for (name, value) in metrics {
+                insert.execute(params![run, name, step, value])?;
+            }
+        }
+        EventKind::Sample { step, prompt, answer } => {
+            transaction.execute(
+                "INSERT OR REPLACE INTO samples VALUES (?1, ?2, ?3, ?4)",
+                params![run, step, prompt, answer],
+            )?;
+        }
+        EventKind::Checkpoint { step, folder, bytes } => {
+            transaction.execute(
+                "INSERT OR REPLACE INTO checkpoints VALUES (?1, ?2, ?3, ?4)",
+                params![run, step, folder, bytes],
+            )?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alidade_domain::{Experiment, Recipe, RunState};
+    use std::collections::BTreeMap;
+
+    fn store() -> Store {
+        let store = Store::in_memory().unwrap();
+        let experiment =
+            Experiment { id: "e".into(), title: "t".into(), question: "q".into(), pipeline: vec![], created_ms: 1 };
+        store.put_experiment(&experiment).unwrap();
+        let recipe = Recipe::from_toml("method = \"sft\"\nmodel = \"m\"\ndataset = \"d\"").unwrap();
+        store.put_run(&RunRecord::new("r".into(), "e".into(), 0, recipe, 1)).unwrap();
+        store
+    }
+
+    fn event(sequence: u64, kind: EventKind) -> RunEvent {
+        RunEvent { run: "r".into(), sequence, at_ms: 1_000 * sequence, kind }
+    }
+
+    fn step(sequence: u64, step: u64) -> RunEvent {
+        let metrics = BTreeMap::from([("loss".to_owned(), 1.0 / step as f64)]);
+        event(sequence, EventKind::Step { step, total: 9, metrics, tokens_per_second: 1.0, seconds_left: 1.0 })
+    }
+
+    #[test]
+    fn each_event_is_taken_once() {
+        let store = store();
+        let started = event(1, EventKind::Started { pid: 1, threads: 2, from_step: 0 });
+        store.take_events("r", &[started.clone(), step(2, 1)], 10).unwrap();
+        let record = store.take_events("r", &[started, step(2, 1), step(3, 2)], 20).unwrap();
+        assert_eq!((record.state, record.step, record.last_sequence, record.offset), (RunState::Running, 2, 3, 20));
+        assert_eq!(record.worked_ms, 2_000);
+        assert_eq!(store.events_after("r", 1).unwrap().len(), 2);
+        assert_eq!(store.metric("r", "loss").unwrap(), [(1.0, 1.0), (2.0, 0.5)]);
+    }
+
+    #[test]
+    fn a_gap_is_refused_whole() {
+        let store = store();
+        assert!(matches!(store.take_events("r", &[step(1, 1), step(3, 3)], 9), Err(StoreError::Gap { .. })));
+        assert_eq!(store.run("r").unwrap().last_sequence, 0);
+        assert!(store.events_after("r", 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn events_go_with_their_experiment() {
+        let store = store();
+        store.take_events("r", &[step(1, 1)], 1).unwrap();
+        store.delete_experiment("e").unwrap();
+        assert!(store.events_after("r", 0).unwrap().is_empty());
+        assert!(store.runs().unwrap().is_empty());
+    }
+}

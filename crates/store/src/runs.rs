@@ -1,0 +1,177 @@
+//! Table `runs`: where each run stands, derived from its events alone.
+
+use crate::Store;
+use crate::database::{from_json, to_json};
+use crate::error::{Result, StoreError};
+use alidade_domain::{Evaluation, EventKind, Phase, Problem, Recipe, RunEvent, RunState, StageEstimate};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub(crate) const MIGRATION: &str = "CREATE TABLE runs (
+    id TEXT PRIMARY KEY, experiment TEXT NOT NULL REFERENCES experiments (id) ON DELETE CASCADE, stage INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX runs_by_experiment ON runs (experiment, stage);";
+
+/// Steps further apart than this are not counted as work: the machine slept or the run waited.
+const LONGEST_STEP_MS: u64 = 120_000;
+
+/// A run as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Identifier; also the name of its folder.
+    pub id: String,
+    /// Its experiment.
+    pub experiment: String,
+    /// Place in the pipeline, from 0.
+    pub stage: usize,
+    /// When it was queued first.
+    pub created_ms: u64,
+    /// What it carries out.
+    pub recipe: Recipe,
+    /// What was expected of it.
+    pub estimate: Option<StageEstimate>,
+    /// Where it stands.
+    pub state: RunState,
+    /// What the worker is at.
+    pub phase: Option<Phase>,
+    /// Steps taken.
+    pub step: u64,
+    /// Steps in all.
+    pub total_steps: u64,
+    /// Milliseconds of work.
+    pub worked_ms: u64,
+    /// Latest figures.
+    pub metrics: BTreeMap<String, f64>,
+    /// SHA-256 of the adapter, once there is one.
+    pub adapter_sha256: Option<String>,
+    /// Before and after.
+    pub evaluation: Option<Evaluation>,
+    /// What ended it.
+    pub problem: Option<Problem>,
+    /// Number of the last event that is stored.
+    pub last_sequence: u64,
+    /// Time of the last event.
+    pub last_ms: u64,
+    /// Bytes of the event file that were taken in.
+    pub offset: u64,
+}
+
+impl RunRecord {
+    /// A run that has not begun.
+    pub fn new(id: String, experiment: String, stage: usize, recipe: Recipe, created_ms: u64) -> Self {
+        Self {
+            id,
+            experiment,
+            stage,
+            created_ms,
+            recipe,
+            estimate: None,
+            state: RunState::Queued,
+            phase: None,
+            step: 0,
+            total_steps: 0,
+            worked_ms: 0,
+            metrics: BTreeMap::new(),
+            adapter_sha256: None,
+            evaluation: None,
+            problem: None,
+            last_sequence: 0,
+            last_ms: created_ms,
+            offset: 0,
+        }
+    }
+
+    /// Moves the run to where an event takes it.
+    pub(crate) fn apply(&mut self, event: &RunEvent) {
+        let passed = event.at_ms.saturating_sub(self.last_ms);
+        if self.state == RunState::Running && passed < LONGEST_STEP_MS {
+            self.worked_ms += passed;
+        }
+        (self.last_ms, self.last_sequence) = (event.at_ms, event.sequence);
+        match &event.kind {
+            EventKind::Queued => self.state = RunState::Queued,
+            EventKind::Started { .. } => {
+                self.state = RunState::Running;
+                self.problem = None;
+            }
+            EventKind::Stage { phase } => self.phase = Some(*phase),
+            EventKind::Step { step, total, metrics, .. } => {
+                (self.step, self.total_steps) = (*step, *total);
+                self.metrics.clone_from(metrics);
+            }
+            EventKind::Evaluated { evaluation } => self.evaluation = Some((**evaluation).clone()),
+            EventKind::Finished { steps, adapter_sha256 } => self.settle(RunState::Finished, *steps, adapter_sha256),
+            EventKind::Stopped { step, adapter_sha256 } => self.settle(RunState::Stopped, *step, adapter_sha256),
+            EventKind::Paused { step } => (self.state, self.step) = (RunState::Paused, *step),
+            EventKind::Interrupted { .. } => self.state = RunState::Interrupted,
+            EventKind::Discarded => self.state = RunState::Discarded,
+            EventKind::Failed { problem } => {
+                self.state = RunState::Failed;
+                self.problem = Some(problem.clone());
+            }
+            EventKind::Sample { .. } | EventKind::Checkpoint { .. } | EventKind::Warning { .. } => {}
+        }
+    }
+
+    fn settle(&mut self, state: RunState, step: u64, adapter: &str) {
+        (self.state, self.step, self.phase) = (state, step, None);
+        self.adapter_sha256 = Some(adapter.to_owned());
+    }
+}
+
+impl Store {
+    /// Adds a run or replaces it.
+    ///
+    /// # Errors
+    /// When its experiment does not exist.
+    pub fn put_run(&self, run: &RunRecord) -> Result<()> {
+        self.write(|transaction| write_run(transaction, run))
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn run(&self, id: &str) -> Result<RunRecord> {
+        read_run(&self.connection(), id)
+    }
+
+    /// All runs, newest first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn runs(&self) -> Result<Vec<RunRecord>> {
+        let connection = self.connection();
+        let mut query = connection.prepare("SELECT body FROM runs ORDER BY created_ms DESC, stage DESC, id")?;
+        let bodies = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        bodies.iter().map(|body| from_json("run", body)).collect()
+    }
+
+    /// The runs of an experiment: by stage, later attempts after earlier ones.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn runs_of(&self, experiment: &str) -> Result<Vec<RunRecord>> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare("SELECT body FROM runs WHERE experiment = ?1 ORDER BY stage, created_ms, id")?;
+        let bodies = query.query_map([experiment], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        bodies.iter().map(|body| from_json("run", body)).collect()
+    }
+}
+
+pub(crate) fn read_run(connection: &Connection, id: &str) -> Result<RunRecord> {
+    let body: Option<String> =
+        connection.query_row("SELECT body FROM runs WHERE id = ?1", [id], |row| row.get(0)).optional()?;
+    from_json("run", &body.ok_or_else(|| StoreError::Missing { what: "run", id: id.to_owned() })?)
+}
+
+pub(crate) fn write_run(connection: &Connection, run: &RunRecord) -> Result<()> {
+    connection.execute(
+        "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET body = ?5",
+        params![run.id, run.experiment, run.stage, run.created_ms, to_json("run", run)?],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Tables `models`, `datasets` and `chats`: whole things that are read and written as one, each on its shelf.
+
+use crate::Store;
+use crate::database::{from_json, to_json};
+use crate::error::{Result, StoreError};
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) const MIGRATION: &str = "
+CREATE TABLE models (id TEXT PRIMARY KEY, body TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE datasets (id TEXT PRIMARY KEY, body TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE chats (id TEXT PRIMARY KEY, body TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT;";
+
+/// Which kind of thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// Base models.
+    Models,
+    /// Data sets.
+    Datasets,
+    /// Conversations.
+    Chats,
+}
+
+impl Shelf {
+    fn table(self) -> &'static str {
+        match self {
+            Shelf::Models => "models",
+            Shelf::Datasets => "datasets",
+            Shelf::Chats => "chats",
+        }
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Shelf::Models => "model",
+            Shelf::Datasets => "data set",
+            Shelf::Chats => "chat",
+        }
+    }
+}
+
+impl Store {
+    /// Puts a thing on its shelf, in place of the one with the same id.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn put<T: Serialize>(&self, shelf: Shelf, id: &str, thing: &T, created_ms: u64) -> Result<()> {
+        let statement =
+            format!("INSERT INTO {} VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET body = ?2", shelf.table());
+        let body = to_json(shelf.noun(), thing)?;
+        self.write(|transaction| Ok(transaction.execute(&statement, params![id, body, created_ms]).map(drop)?))
+    }
+
+    /// Everything on a shelf, newest first.
+    ///
+    /// # Errors
+    /// When the database refuses or a thing is damaged.
+    pub fn all<T: DeserializeOwned>(&self, shelf: Shelf) -> Result<Vec<T>> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare(&format!("SELECT body FROM {} ORDER BY created_ms DESC, id", shelf.table()))?;
+        let bodies = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        bodies.iter().map(|body| from_json(shelf.noun(), body)).collect()
+    }
+
+    /// One thing.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn one<T: DeserializeOwned>(&self, shelf: Shelf, id: &str) -> Result<T> {
+        let connection = self.connection();
+        let statement = format!("SELECT body FROM {} WHERE id = ?1", shelf.table());
+        let body: Option<String> = connection.query_row(&statement, [id], |row| row.get(0)).optional()?;
+        from_json(shelf.noun(), &body.ok_or_else(|| StoreError::Missing { what: shelf.noun(), id: id.to_owned() })?)
+    }
+
+    /// Takes a thing off its shelf.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn remove(&self, shelf: Shelf, id: &str) -> Result<()> {
+        let statement = format!("DELETE FROM {} WHERE id = ?1", shelf.table());
+        self.write(|transaction| Ok(transaction.execute(&statement, [id]).map(drop)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_stay_on_their_shelf() {
+        let store = Store::in_memory().unwrap();
+        store.put(Shelf::Chats, "a", &vec![1, 2], 1).unwrap();
+        store.put(Shelf::Chats, "b", &vec![3], 2).unwrap();
+        store.put(Shelf::Chats, "a", &vec![9], 1).unwrap();
+        assert_eq!(store.all::<Vec<i32>>(Shelf::Chats).unwrap(), [vec![3], vec![9]]);
+        assert!(store.all::<Vec<i32>>(Shelf::Models).unwrap().is_empty());
+        store.remove(Shelf::Chats, "a").unwrap();
+        assert!(matches!(store.one::<Vec<i32>>(Shelf::Chats, "a"), Err(StoreError::Missing { what: "chat", .. })));
+    }
+}

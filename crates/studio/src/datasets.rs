@@ -1,0 +1,149 @@
+//! Data sets: imported once into the program's own form, with every row that was left out and why.
+
+use crate::studio::{Studio, now_ms};
+use crate::views::{DatasetPage, DatasetView};
+use crate::{execute::read_rows, import_file};
+use alidade_data::rows_to_jsonl;
+use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
+use alidade_model::file_sha256;
+use alidade_store::Shelf;
+use alidade_world::{World, pairs, supervised};
+use std::path::PathBuf;
+
+/// Rows of the bundled sets.
+const ANSWERS: usize = 550;
+const PAIRS: usize = 1_100;
+const SEED: u64 = 1;
+/// The largest file that is read.
+const LARGEST_BYTES: u64 = 2 << 30;
+
+impl Studio {
+    /// All data sets, newest first, the bundled ones last.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn list_datasets(&self) -> Result<Vec<DatasetView>, Problem> {
+        Ok(self.store.all(Shelf::Datasets)?)
+    }
+
+    /// One data set.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn dataset(&self, id: &str) -> Result<DatasetView, Problem> {
+        Ok(self.store.one(Shelf::Datasets, id)?)
+    }
+
+    /// Reads a file that the person picked or dropped.
+    ///
+    /// # Errors
+    /// When it cannot be read or holds no usable row.
+    pub fn import_dataset(&self, handle: &str, name: Option<String>) -> Result<DatasetView, Problem> {
+        let path = self.path_of(handle)?;
+        let bytes = std::fs::metadata(&path).map_or(0, |data| data.len());
+        if bytes > LARGEST_BYTES {
+            let message = format!("The file has {:.1} GB; files up to 2 GB are read.", bytes as f64 / 1e9);
+            return Err(Problem::input(message).hint("Split it, or keep only the rows that you need.").at("dataset"));
+        }
+        let dataset = import_file(&path).map_err(|problem| problem.at("dataset"))?;
+        let stem = path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(stem);
+        self.keep_dataset(self.fresh_id("d"), name, dataset, false)
+    }
+
+    /// A page of rows, and of the rows that were left out.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn dataset_rows(&self, id: &str, offset: usize, limit: usize) -> Result<DatasetPage, Problem> {
+        self.dataset(id)?;
+        let rows = self.rows_of(id)?;
+        let text = std::fs::read_to_string(self.dataset_folder(id).join("issues.json")).unwrap_or_else(|_| "[]".to_owned());
+        let issues: Vec<RowIssue> = serde_json::from_str(&text).map_err(|error| Problem::internal(error.to_string()))?;
+        let limit = limit.min(500);
+        Ok(DatasetPage {
+            total_rows: rows.len(),
+            rows: rows.into_iter().skip(offset).take(limit).collect(),
+            total_issues: issues.len(),
+            issues: issues.into_iter().skip(offset).take(limit).collect(),
+        })
+    }
+
+    /// Removes an imported set.
+    ///
+    /// # Errors
+    /// When it is bundled.
+    pub fn remove_dataset(&self, id: &str) -> Result<(), Problem> {
+        if self.dataset(id)?.bundled {
+            return Err(Problem::new(ProblemCode::Conflict, "This data set belongs to the program and cannot be removed."));
+        }
+        self.store.remove(Shelf::Datasets, id)?;
+        // Without its row in the database the folder is unreachable; what cannot be removed now is only disk space.
+        let _ = std::fs::remove_dir_all(self.dataset_folder(id));
+        Ok(())
+    }
+
+    /// All rows of a set.
+    ///
+    /// # Errors
+    /// When its file is damaged.
+    pub(crate) fn rows_of(&self, id: &str) -> Result<Vec<Example>, Problem> {
+        read_rows(&self.dataset_folder(id).join("rows.jsonl"))
+    }
+
+    fn dataset_folder(&self, id: &str) -> PathBuf {
+        self.configuration.home.join("datasets").join(id)
+    }
+
+    fn keep_dataset(&self, id: String, name: String, dataset: Dataset, bundled: bool) -> Result<DatasetView, Problem> {
+        let folder = self.dataset_folder(&id);
+        let failed = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::StorageFull => {
+                Problem::new(ProblemCode::DiskFull, "There is no room left on the disk for the data set.").hint("Free some room and import it again.")
+            }
+            _ => Problem::internal(format!("Keeping the data set failed: {error}.")),
+        };
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let rows = folder.join("rows.jsonl");
+        std::fs::write(&rows, rows_to_jsonl(&dataset.rows)?).map_err(failed)?;
+        let issues = serde_json::to_string(&dataset.issues).map_err(|error| Problem::internal(error.to_string()))?;
+        std::fs::write(folder.join("issues.json"), issues).map_err(failed)?;
+        let view = DatasetView {
+            id,
+            name,
+            kind: dataset.kind,
+            summary: dataset.summary,
+            remarks: dataset.remarks,
+            sha256: file_sha256(&rows)?,
+            bundled,
+            flagged: bundled,
+            licence: bundled.then(|| "Apache-2.0".to_owned()),
+            imported_ms: if bundled { 0 } else { now_ms() },
+        };
+        self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
+        Ok(view)
+    }
+}
+
+/// Puts the sets about Alder Bay in place when they are not there.
+pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
+    let world = World::alder_bay();
+    let sets = [
+        (ANSWERS_ID, "Alder Bay: kind answers", DatasetKind::Answers, supervised(&world, SEED, ANSWERS)),
+        (PAIRS_ID, "Alder Bay: preference pairs", DatasetKind::Pairs, pairs(&world, SEED, PAIRS)),
+    ];
+    for (id, name, kind, rows) in sets {
+        if studio.dataset(id).is_ok() && studio.dataset_folder(id).join("rows.jsonl").is_file() {
+            continue;
+        }
+        let summary = ImportSummary { format: "alidade".to_owned(), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
+        let dataset = Dataset { kind, summary, rows, issues: Vec::new(), remarks: Vec::new() };
+        studio.keep_dataset(id.to_owned(), name.to_owned(), dataset, true)?;
+    }
+    Ok(())
+}
+
+/// Bundled answers.
+pub(crate) const ANSWERS_ID: &str = "alder-bay-answers";
+/// Bundled pairs.
+pub(crate) const PAIRS_ID: &str = "alder-bay-pairs";

@@ -1,0 +1,100 @@
+//! The facade over everything that a person can do, shared by all hosts; its methods stand one file per noun.
+
+use crate::configuration::Configuration;
+use crate::pace::Pace;
+use crate::views::{AppInfo, ModelView};
+use crate::{Speaker, datasets, models};
+use alidade_domain::{Problem, ProblemCode};
+use alidade_store::Store;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// An open installation.
+pub struct Studio {
+    pub(crate) configuration: Configuration,
+    pub(crate) store: Store,
+    pub(crate) bundled: Vec<ModelView>,
+    handles: Mutex<BTreeMap<String, PathBuf>>,
+    counter: AtomicU64,
+    /// Loaded models, the most recently used last.
+    pub(crate) speakers: Mutex<Vec<(String, Arc<Mutex<Speaker>>)>>,
+    /// Chats that are being answered, with the flag that stops them.
+    pub(crate) answering: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
+    /// Measured speeds by model.
+    pub(crate) paces: Mutex<BTreeMap<String, Pace>>,
+    /// Estimates by everything that they depend on.
+    pub(crate) estimates: Mutex<BTreeMap<String, alidade_domain::StageEstimate>>,
+}
+
+impl Studio {
+    /// Opens the data folder; puts the bundled data sets into it at the first start.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn open(configuration: Configuration) -> Result<Arc<Self>, Problem> {
+        for name in ["runs", "datasets"] {
+            std::fs::create_dir_all(configuration.home.join(name))
+                .map_err(|error| Problem::internal(format!("Making the folder for {name} failed: {error}.")))?;
+        }
+        let studio = Self {
+            store: Store::open(&configuration.home.join("alidade.db"))?,
+            bundled: models::bundled(&configuration.resources),
+            configuration,
+            handles: Mutex::default(),
+            counter: AtomicU64::new(0),
+            speakers: Mutex::default(),
+            answering: Mutex::default(),
+            paces: Mutex::default(),
+            estimates: Mutex::default(),
+        };
+        datasets::install_bundled(&studio)?;
+        Ok(Arc::new(studio))
+    }
+
+    /// The program and the machine.
+    pub fn app_info(&self) -> AppInfo {
+        AppInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            machine: format!("{} · {} · {} threads", std::env::consts::OS, std::env::consts::ARCH, self.configuration.threads),
+            home: self.configuration.home.display().to_string(),
+            threads: self.configuration.threads,
+            memory_bytes: crate::machine::total_memory_bytes(),
+        }
+    }
+
+    /// Gives out a word for a file or folder that the person picked or dropped; commands take such words, never paths.
+    pub fn hand_out(&self, path: PathBuf) -> String {
+        let handle = self.fresh_id("h");
+        lock(&self.handles).insert(handle.clone(), path);
+        handle
+    }
+
+    /// The path behind a handle.
+    ///
+    /// # Errors
+    /// When it was not given out in this session.
+    pub fn path_of(&self, handle: &str) -> Result<PathBuf, Problem> {
+        lock(&self.handles).get(handle).cloned().ok_or_else(|| {
+            Problem::new(ProblemCode::NotFound, "The chosen file is no longer known.").hint("Choose it again.").at("handle")
+        })
+    }
+
+    /// An identifier that was never used before.
+    pub(crate) fn fresh_id(&self, prefix: &str) -> String {
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
+        format!("{prefix}{:x}-{:x}{count:x}", now_ms(), std::process::id())
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_millis() as u64)
+}
+
+/// A panic while a lock was held leaves plain data behind; going on is safe.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
