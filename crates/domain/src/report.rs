@@ -47,6 +47,8 @@ pub struct Report {
     pub question: String,
     /// One sentence that answers it as far as the figures do.
     pub verdict: String,
+    /// First stack against last.
+    pub overall: Option<Evaluation>,
     /// The stages in order.
     pub stages: Vec<ReportStage>,
     /// What these figures cannot say.

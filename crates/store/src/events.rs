@@ -61,6 +61,16 @@ impl Store {
         bodies.iter().map(|body| from_json("event", body)).collect()
     }
 
+    /// Step of the newest checkpoint of a run; 0 when it has none.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn last_checkpoint(&self, run: &str) -> Result<u64> {
+        let connection = self.connection();
+        Ok(connection
+            .query_row("SELECT COALESCE(MAX(step), 0) FROM checkpoints WHERE run = ?1", [run], |row| row.get(0))?)
+    }
+
     /// Values of a metric by step, as (step, value).
     ///
     /// # Errors

@@ -57,7 +57,14 @@ fn data_folder() -> Option<PathBuf> {
 /// Beside the program when it was unpacked, below `lib` or `Resources` when it was installed, above `target` in a checkout.
 fn resources_of(program: &Path) -> PathBuf {
     let folder = program.parent().unwrap_or(Path::new("."));
-    let places = ["resources", "../lib/Alidade/resources", "../lib/alidade/resources", "../Resources/resources", "../../resources", "../../../resources"];
+    let places = [
+        "resources",
+        "../lib/Alidade/resources",
+        "../lib/alidade/resources",
+        "../Resources/resources",
+        "../../resources",
+        "../../../resources",
+    ];
     let found = places.iter().map(|place| folder.join(place)).find(|place| place.join("starter").is_dir());
     found.unwrap_or_else(|| PathBuf::from("resources"))
 }

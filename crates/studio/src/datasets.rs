@@ -58,8 +58,10 @@ impl Studio {
     pub fn dataset_rows(&self, id: &str, offset: usize, limit: usize) -> Result<DatasetPage, Problem> {
         self.dataset(id)?;
         let rows = self.rows_of(id)?;
-        let text = std::fs::read_to_string(self.dataset_folder(id).join("issues.json")).unwrap_or_else(|_| "[]".to_owned());
-        let issues: Vec<RowIssue> = serde_json::from_str(&text).map_err(|error| Problem::internal(error.to_string()))?;
+        let text =
+            std::fs::read_to_string(self.dataset_folder(id).join("issues.json")).unwrap_or_else(|_| "[]".to_owned());
+        let issues: Vec<RowIssue> =
+            serde_json::from_str(&text).map_err(|error| Problem::internal(error.to_string()))?;
         let limit = limit.min(500);
         Ok(DatasetPage {
             total_rows: rows.len(),
@@ -75,7 +77,10 @@ impl Studio {
     /// When it is bundled.
     pub fn remove_dataset(&self, id: &str) -> Result<(), Problem> {
         if self.dataset(id)?.bundled {
-            return Err(Problem::new(ProblemCode::Conflict, "This data set belongs to the program and cannot be removed."));
+            return Err(Problem::new(
+                ProblemCode::Conflict,
+                "This data set belongs to the program and cannot be removed.",
+            ));
         }
         self.store.remove(Shelf::Datasets, id)?;
         // Without its row in the database the folder is unreachable; what cannot be removed now is only disk space.
@@ -99,7 +104,8 @@ impl Studio {
         let folder = self.dataset_folder(&id);
         let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::StorageFull => {
-                Problem::new(ProblemCode::DiskFull, "There is no room left on the disk for the data set.").hint("Free some room and import it again.")
+                Problem::new(ProblemCode::DiskFull, "There is no room left on the disk for the data set.")
+                    .hint("Free some room and import it again.")
             }
             _ => Problem::internal(format!("Keeping the data set failed: {error}.")),
         };
@@ -136,7 +142,8 @@ pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
         if studio.dataset(id).is_ok() && studio.dataset_folder(id).join("rows.jsonl").is_file() {
             continue;
         }
-        let summary = ImportSummary { format: "alidade".to_owned(), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
+        let summary =
+            ImportSummary { format: "alidade".to_owned(), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
         let dataset = Dataset { kind, summary, rows, issues: Vec::new(), remarks: Vec::new() };
         studio.keep_dataset(id.to_owned(), name.to_owned(), dataset, true)?;
     }

@@ -9,7 +9,7 @@ use alidade_domain::{
 use alidade_model::{
     AdapterWeights, GenerationOptions, ModelFolder, Policy, adapter_sha256, generate, load_adapter, save_adapter,
 };
-use alidade_train::{Encoder, End, Prepared, Session, SessionOptions, TrainError, method};
+use alidade_train::{Encoder, End, Prepared, Session, SessionOptions, TrainError, latest_checkpoint, method};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -37,6 +37,10 @@ impl Clock {
 /// When something in the plan cannot be used, or training meets a problem. What was kept stays usable.
 pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &dyn StopSignal) -> Result<End, Problem> {
     let clock = Clock::start();
+    let fingerprint = fingerprint(plan)?;
+    let from_step =
+        latest_checkpoint(&folder.join("checkpoints"), &fingerprint)?.map_or(0, |checkpoint| checkpoint.step);
+    observer.observe(EventKind::Started { pid: std::process::id(), threads: plan.threads, from_step })?;
     observer.observe(EventKind::Stage { phase: Phase::Preparing })?;
     let model = ModelFolder::open(&plan.model_dir)?;
     let tokenizer = model.tokenizer()?;
@@ -47,7 +51,6 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     warn(&prepared, observer)?;
     let policy = policy(plan, &model)?;
     observer.observe(EventKind::Stage { phase: Phase::Training })?;
-    let fingerprint = fingerprint(plan)?;
     let now = || clock.seconds();
     let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
     let samples = Samples { encoder, prompts: suite.prompts.into_iter().take(SAMPLES).collect() };

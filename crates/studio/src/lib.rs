@@ -4,22 +4,42 @@
 //! clock and the environment.
 
 mod answer;
+mod chats;
+mod configuration;
 mod control;
+mod datasets;
 mod evaluate;
 mod event_log;
 mod execute;
+mod experiments;
 mod export;
 mod inspect;
+mod machine;
+mod models;
+mod pace;
+mod pipeline;
+mod planning;
+mod presets;
+mod queue;
+mod reports;
 mod resolve;
+mod runs;
 mod starter;
+mod studio;
 pub mod views;
+mod worker;
 
 pub use answer::{AnswerRequest, Speaker};
+pub use chats::ChatChange;
+pub use configuration::Configuration;
 pub use control::{ControlFile, write_wish};
 pub use evaluate::{Comparison, Snapshot, Suite, evaluate};
 pub use event_log::{EventLog, read_events};
 pub use execute::{Clock, execute, read_snapshot};
 pub use export::{ExportForm, export};
 pub use inspect::{continue_ids, write_logits};
+pub use queue::tend_in_background;
 pub use resolve::{ResolvedRecipe, import_file, resolve_recipe};
 pub use starter::{StarterOptions, make_starter};
+pub use studio::Studio;
+pub use worker::work;

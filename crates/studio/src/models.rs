@@ -53,7 +53,10 @@ impl Studio {
     /// When it is bundled.
     pub fn remove_model(&self, id: &str) -> Result<(), Problem> {
         if self.bundled.iter().any(|model| model.model.id == id) {
-            return Err(Problem::new(ProblemCode::Conflict, "This model belongs to the program and cannot be removed."));
+            return Err(Problem::new(
+                ProblemCode::Conflict,
+                "This model belongs to the program and cannot be removed.",
+            ));
         }
         Ok(self.store.remove(Shelf::Models, id)?)
     }
@@ -74,7 +77,8 @@ fn look_into(folder: &Path, bundled: bool) -> Result<ModelView, Problem> {
     let (licence, card) = split_card(card);
     let bytes = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.metadata().ok());
     let template = ["chat_template.jinja", "tokenizer_config.json"].iter().any(|name| {
-        std::fs::read_to_string(folder.join(name)).is_ok_and(|text| *name == "chat_template.jinja" || text.contains("\"chat_template\""))
+        std::fs::read_to_string(folder.join(name))
+            .is_ok_and(|text| *name == "chat_template.jinja" || text.contains("\"chat_template\""))
     });
     Ok(ModelView {
         model: ModelRef { id: name.clone(), name, sha256: model_sha256(folder)? },

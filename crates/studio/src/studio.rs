@@ -58,7 +58,12 @@ impl Studio {
     pub fn app_info(&self) -> AppInfo {
         AppInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            machine: format!("{} · {} · {} threads", std::env::consts::OS, std::env::consts::ARCH, self.configuration.threads),
+            machine: format!(
+                "{} · {} · {} threads",
+                std::env::consts::OS,
+                std::env::consts::ARCH,
+                self.configuration.threads
+            ),
             home: self.configuration.home.display().to_string(),
             threads: self.configuration.threads,
             memory_bytes: crate::machine::total_memory_bytes(),
@@ -78,7 +83,9 @@ impl Studio {
     /// When it was not given out in this session.
     pub fn path_of(&self, handle: &str) -> Result<PathBuf, Problem> {
         lock(&self.handles).get(handle).cloned().ok_or_else(|| {
-            Problem::new(ProblemCode::NotFound, "The chosen file is no longer known.").hint("Choose it again.").at("handle")
+            Problem::new(ProblemCode::NotFound, "The chosen file is no longer known.")
+                .hint("Choose it again.")
+                .at("handle")
         })
     }
 

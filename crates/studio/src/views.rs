@@ -1,8 +1,8 @@
 //! What a host shows: plain pictures of stored things, each with everything its screen needs and nothing that it does not.
 
 use alidade_domain::{
-    AdapterRef, DatasetKind, Evaluation, Example, Experiment, ImportSummary, Message, MethodName, ModelRef, Problem,
-    Recipe, RowIssue, RunState, Sampling, Stack, StageEstimate,
+    AdapterRef, DatasetKind, Evaluation, Example, Experiment, ImportSummary, Message, MethodName, ModelRef, Phase,
+    Problem, Recipe, RowIssue, RunState, Sampling, Stack, StageEstimate,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -147,6 +147,8 @@ pub struct RunView {
     pub method: MethodName,
     /// Where it stands.
     pub state: RunState,
+    /// What the worker is at.
+    pub phase: Option<Phase>,
     /// Steps taken.
     pub step: u64,
     /// Steps in all.

@@ -25,3 +25,4 @@ pub use order::{Steps, batch_of};
 pub use pretrain::{PretrainOptions, pretrain};
 pub use schedule::Schedule;
 pub use session::{End, Sampler, Session, SessionOptions, StepBatch, StepOutcome};
+pub use settings::optimizer_steps;

@@ -110,6 +110,11 @@ pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
     ]
 }
 
+/// Optimizer steps that resolved settings make of so many rows.
+pub fn optimizer_steps(settings: &Settings, items: usize) -> u64 {
+    steps(settings, items).total
+}
+
 /// Number of optimizer steps and their shape for so many rows.
 pub(crate) fn steps(settings: &Settings, items: usize) -> Steps {
     Steps::new(

@@ -1,0 +1,168 @@
+//! Experiments: made, started, shown with what became of them.
+
+use crate::studio::{Studio, now_ms};
+use crate::views::{ExperimentState, ExperimentSummary};
+use crate::{Snapshot, Suite, read_snapshot};
+use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, Recipe, RunState};
+use alidade_store::RunRecord;
+
+/// Longest title and question that are kept.
+const LONGEST_TEXT: usize = 2_000;
+
+impl Studio {
+    /// All experiments, newest first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn list_experiments(&self) -> Result<Vec<ExperimentSummary>, Problem> {
+        self.store.experiments()?.into_iter().map(|experiment| self.summary(experiment)).collect()
+    }
+
+    /// One experiment.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn get_experiment(&self, id: &str) -> Result<ExperimentSummary, Problem> {
+        self.summary(self.store.experiment(id)?)
+    }
+
+    /// Keeps a new experiment as a draft.
+    ///
+    /// # Errors
+    /// When it has no title.
+    pub fn create_experiment(
+        &self,
+        title: &str,
+        question: &str,
+        pipeline: Vec<Recipe>,
+    ) -> Result<ExperimentSummary, Problem> {
+        let (title, question) = texts(title, question)?;
+        let experiment = Experiment { id: self.fresh_id("e"), title, question, pipeline, created_ms: now_ms() };
+        self.store.put_experiment(&experiment)?;
+        self.summary(experiment)
+    }
+
+    /// Changes title and question.
+    ///
+    /// # Errors
+    /// When there is none of this id, or no title.
+    pub fn rename_experiment(&self, id: &str, title: &str, question: &str) -> Result<ExperimentSummary, Problem> {
+        let mut experiment = self.store.experiment(id)?;
+        (experiment.title, experiment.question) = texts(title, question)?;
+        self.store.put_experiment(&experiment)?;
+        self.summary(experiment)
+    }
+
+    /// Removes an experiment with its runs, their folders and adapters.
+    ///
+    /// # Errors
+    /// When one of its runs is at work.
+    pub fn delete_experiment(&self, id: &str) -> Result<(), Problem> {
+        let runs = self.store.runs_of(id)?;
+        if runs.iter().any(|run| run.state == RunState::Running) {
+            return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is at work.")
+                .hint("Discard the run first."));
+        }
+        self.store.delete_experiment(id)?;
+        for run in runs {
+            // The database no longer knows the folder; what cannot be removed now is only disk space.
+            let _ = std::fs::remove_dir_all(self.run_folder(&run.id));
+        }
+        Ok(())
+    }
+
+    /// Queues every stage that has no result yet.
+    ///
+    /// # Errors
+    /// When the pipeline is not ready; the first fault is named with its field.
+    pub fn start_experiment(&self, id: &str) -> Result<ExperimentSummary, Problem> {
+        let experiment = self.store.experiment(id)?;
+        let checked = self.check_pipeline(&experiment.pipeline)?;
+        if let Some(problem) = checked.problems.into_iter().next() {
+            return Err(problem);
+        }
+        let runs = self.store.runs_of(id)?;
+        for (stage, recipe) in experiment.pipeline.iter().enumerate() {
+            match runs.iter().rev().find(|run| run.stage == stage && run.state != RunState::Discarded) {
+                Some(run) if run.state.can_resume() => drop(self.tell(run, EventKind::Queued)?),
+                Some(_) => {}
+                None => {
+                    let mut run = RunRecord::new(self.fresh_id("r"), id.to_owned(), stage, recipe.clone(), now_ms());
+                    run.estimate = checked.stages.get(stage).cloned();
+                    run.total_steps = run.estimate.as_ref().map_or(0, |estimate| estimate.optimizer_steps);
+                    self.store.put_run(&run)?;
+                }
+            }
+        }
+        self.get_experiment(id)
+    }
+
+    fn summary(&self, experiment: Experiment) -> Result<ExperimentSummary, Problem> {
+        let runs = self.store.runs_of(&experiment.id)?;
+        let latest = latest(&runs);
+        let state = state(&latest, experiment.pipeline.len());
+        let views = latest.iter().map(|run| self.run_view(run)).collect::<Result<Vec<_>, _>>()?;
+        let overall = self.overall(&experiment, &latest);
+        Ok(ExperimentSummary { experiment, state, runs: views, overall })
+    }
+
+    /// The first stack against the last, from the answers that the stages kept.
+    pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Option<Evaluation> {
+        let evaluated = |run: &&&RunRecord| run.evaluation.is_some();
+        let (first, last) = (runs.iter().find(evaluated)?, runs.iter().rev().find(evaluated)?);
+        if first.id == last.id {
+            return last.evaluation.clone();
+        }
+        let snapshot = |run: &RunRecord, name: &str| -> Option<Snapshot> {
+            read_snapshot(&self.run_folder(&run.id).join(name)).ok()
+        };
+        let (before, after) = (snapshot(first, "before.json")?, snapshot(last, "after.json")?);
+        let model = self.model_of(&first.recipe).ok()?;
+        let prompts = self.run_folder(&last.id).join("prompts.jsonl");
+        let suite = Suite::of_files(Some(&prompts), None, self.judged_by_oracle(experiment, &model)).ok()?;
+        let seconds = runs.iter().filter_map(|run| run.evaluation.as_ref()).map(|evaluation| evaluation.seconds).sum();
+        (before.prompts == after.prompts).then(|| suite.compare(&before, &after, seconds))
+    }
+}
+
+/// The latest attempt of each stage, discarded ones only where there is no other.
+pub(crate) fn latest(runs: &[RunRecord]) -> Vec<&RunRecord> {
+    let mut found: Vec<&RunRecord> = Vec::new();
+    for run in runs {
+        match found.iter_mut().find(|known| known.stage == run.stage) {
+            Some(known) if run.state != RunState::Discarded || known.state == RunState::Discarded => *known = run,
+            Some(_) => {}
+            None => found.push(run),
+        }
+    }
+    found
+}
+
+fn state(runs: &[&RunRecord], stages: usize) -> ExperimentState {
+    let any = |state: RunState| runs.iter().any(|run| run.state == state);
+    let done = |run: &&&RunRecord| matches!(run.state, RunState::Finished | RunState::Stopped);
+    let told = [
+        (RunState::Failed, ExperimentState::Failed),
+        (RunState::Interrupted, ExperimentState::Interrupted),
+        (RunState::Paused, ExperimentState::Paused),
+        (RunState::Running, ExperimentState::Running),
+        (RunState::Queued, ExperimentState::Running),
+    ];
+    if let Some((_, state)) = told.into_iter().find(|(run, _)| any(*run)) {
+        return state;
+    }
+    match (runs.iter().filter(done).count() == stages && stages > 0, any(RunState::Stopped)) {
+        (true, true) => ExperimentState::Stopped,
+        (true, false) => ExperimentState::Finished,
+        _ => ExperimentState::Draft,
+    }
+}
+
+fn texts(title: &str, question: &str) -> Result<(String, String), Problem> {
+    let title = title.trim();
+    if title.is_empty() {
+        return Err(Problem::input("The experiment needs a title.").at("title"));
+    }
+    let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
+    Ok((cut(title), cut(question.trim())))
+}

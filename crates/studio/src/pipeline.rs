@@ -1,0 +1,314 @@
+//! "Can this pipeline run, and what will it cost?" — answered before anything starts, every fault at its field.
+
+use crate::studio::{Studio, lock};
+use crate::views::{DatasetView, ModelView};
+use crate::{evaluate, machine};
+use alidade_data::split;
+use alidade_domain::{CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, Settings, StageEstimate};
+use alidade_model::{AdapterWeights, ModelFolder};
+use alidade_train::{Encoder, Prepared, method};
+use std::path::Path;
+
+/// Prompts of an evaluation with the oracle, and without it.
+pub(crate) const WORLD_PROMPTS: usize = 200;
+pub(crate) const OWN_PROMPTS: usize = 40;
+/// One row in so many is kept apart, and at most so many.
+const HELD_OUT_SHARE: usize = 10;
+const HELD_OUT_MOST: usize = 100;
+/// Fewer rows are all needed for training.
+const SMALLEST_SPLIT: usize = 20;
+/// Below this many steps nothing visible will change.
+const FEW_STEPS: u64 = 10;
+/// Preference rates from here on need a word of warning; the starter model, being tiny, bears more.
+const HIGH_DPO_RATE: f64 = 5e-5;
+const SMALL_MODEL: u64 = 20_000_000;
+/// Bytes of activations per token, layer and hidden unit that one pass keeps.
+const ACTIVATION_BYTES: u64 = 4 * 24;
+
+impl Studio {
+    /// Checks every stage and estimates what it costs. Nothing is changed.
+    ///
+    /// # Errors
+    /// When the database refuses; faults of the pipeline are part of the answer.
+    pub fn check_pipeline(&self, pipeline: &[Recipe]) -> Result<CheckedPipeline, Problem> {
+        let mut checked = CheckedPipeline {
+            ready: false,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            stages: Vec::new(),
+            free_memory_bytes: machine::free_memory_bytes(),
+            free_disk_bytes: machine::free_disk_bytes(&self.configuration.home),
+            commands: Vec::new(),
+        };
+        if pipeline.is_empty() {
+            checked.problems.push(Problem::input("The pipeline has no stage.").hint("Choose a goal.").at("pipeline"));
+        }
+        for (index, recipe) in pipeline.iter().enumerate() {
+            match self.check_stage(index, recipe, pipeline) {
+                Ok((estimate, warnings)) => {
+                    checked.warnings.extend(warnings.into_iter().map(|warning| at_stage(index, warning)));
+                    checked.stages.push(estimate);
+                }
+                Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| at_stage(index, problem))),
+            }
+        }
+        let needed = checked.stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or(0);
+        if needed > checked.free_memory_bytes {
+            let message = format!(
+                "The run needs about {:.1} GB of memory; {:.1} GB are free.",
+                gigabytes(needed),
+                gigabytes(checked.free_memory_bytes)
+            );
+            checked.problems.push(
+                Problem::input(message)
+                    .hint("Lower the batch size or max_length, or close other programs.")
+                    .at("memory"),
+            );
+        }
+        let disk: u64 = checked.stages.iter().map(|stage| stage.disk_bytes).sum();
+        if checked.free_disk_bytes > 0 && disk > checked.free_disk_bytes {
+            let message = format!(
+                "The run needs about {:.1} GB of disk; {:.1} GB are free.",
+                gigabytes(disk),
+                gigabytes(checked.free_disk_bytes)
+            );
+            checked.problems.push(Problem::input(message).hint("Free some room, or move the data folder.").at("disk"));
+        }
+        checked.commands = (1..=pipeline.len()).map(|stage| format!("alidade train stage-{stage}.toml")).collect();
+        checked.ready = checked.problems.is_empty();
+        Ok(checked)
+    }
+
+    fn check_stage(
+        &self,
+        index: usize,
+        recipe: &Recipe,
+        pipeline: &[Recipe],
+    ) -> Result<(StageEstimate, Vec<Problem>), Vec<Problem>> {
+        let settings = recipe.settings.resolve(&method(recipe.method).card().settings);
+        let model = self.model_of(recipe).map_err(|problem| problem.at("model"));
+        let dataset = self
+            .dataset_of(recipe)
+            .and_then(|dataset| fits(recipe.method, dataset))
+            .map_err(|problem| problem.at("dataset"));
+        let start = start_problem(index, recipe, pipeline);
+        let mut problems: Vec<Problem> = start.into_iter().collect();
+        let (settings, model, dataset) = match (settings, model, dataset) {
+            (Ok(settings), Ok(model), Ok(dataset)) if problems.is_empty() => (settings, model, dataset),
+            (settings, model, dataset) => {
+                problems.extend(settings.err().unwrap_or_default());
+                problems.extend(model.err());
+                problems.extend(dataset.err());
+                return Err(problems);
+            }
+        };
+        let estimate = self.estimate(recipe, &settings, &model, &dataset).map_err(|problem| vec![problem])?;
+        let warnings = warnings(recipe, &settings, &estimate);
+        Ok((estimate, warnings))
+    }
+
+    fn estimate(
+        &self,
+        recipe: &Recipe,
+        settings: &Settings,
+        model: &ModelView,
+        dataset: &DatasetView,
+    ) -> Result<StageEstimate, Problem> {
+        let key = serde_json::json!([model.model.sha256, dataset.sha256, recipe]).to_string();
+        let known = lock(&self.estimates).get(&key).cloned();
+        if let Some(estimate) = known {
+            return Ok(estimate);
+        }
+        let (rows, held_out) = self.split_rows(dataset, recipe.seed)?;
+        let folder = ModelFolder::open(Path::new(&model.folder)).map_err(|error| Problem::from(error).at("model"))?;
+        let tokenizer = folder.tokenizer().map_err(|error| Problem::from(error).at("model"))?;
+        let template = folder.chat_template(&tokenizer).map_err(|error| Problem::from(error).at("model"))?;
+        let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+        let prepared = method(recipe.method)
+            .prepare(&rows, &encoder, settings)
+            .map_err(|error| Problem::from(error).at("dataset"))?;
+        let lora = recipe.lora.clone().unwrap_or_default();
+        let adapter = AdapterWeights::fresh(&folder.spec, &lora, "estimate", 0)
+            .map_err(|error| Problem::from(error).at("lora"))?;
+        let trainable = adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum();
+        let pace = self.pace(model)?;
+        let mut estimate = cost(recipe.method, settings, &prepared, model, &folder, trainable);
+        let train = estimate.tokens as f64 * passes(settings, estimate.optimizer_steps, prepared.items.len());
+        // DPO scores every token once more under the reference: about a third on top of forward and backward.
+        let reference = if recipe.method == MethodName::Dpo { 4.0 / 3.0 } else { 1.0 };
+        let prompts = if self.has_oracle(model, dataset) { WORLD_PROMPTS } else { OWN_PROMPTS.min(held_out.len()) };
+        let answers = 2.0 * prompts as f64 * 30.0 * pace.write_seconds_per_token;
+        estimate.seconds = 3.0 * pace.load_seconds + train * reference * pace.train_seconds_per_token + answers;
+        estimate.held_out_rows = held_out.len();
+        lock(&self.estimates).insert(key, estimate.clone());
+        Ok(estimate)
+    }
+
+    /// Training rows and held-out rows of a set.
+    pub(crate) fn split_rows(&self, dataset: &DatasetView, seed: u64) -> Result<(Vec<Example>, Vec<Example>), Problem> {
+        let rows = self.rows_of(&dataset.id)?;
+        let held = if rows.len() < SMALLEST_SPLIT { 0 } else { (rows.len() / HELD_OUT_SHARE).min(HELD_OUT_MOST) };
+        let (train, held) = split(rows.len(), held, seed);
+        let take = |indices: Vec<usize>| indices.into_iter().map(|index| rows[index].clone()).collect();
+        Ok((take(train), take(held)))
+    }
+
+    /// True when Alder Bay's oracle can judge what comes out.
+    pub(crate) fn has_oracle(&self, model: &ModelView, dataset: &DatasetView) -> bool {
+        model.bundled && dataset.bundled
+    }
+
+    pub(crate) fn model_of(&self, recipe: &Recipe) -> Result<ModelView, Problem> {
+        let id = recipe.model.strip_prefix("model:").unwrap_or_default();
+        if id.is_empty() {
+            return Err(Problem::input("No model is chosen.").hint("Choose a model."));
+        }
+        self.model(id)
+    }
+
+    pub(crate) fn dataset_of(&self, recipe: &Recipe) -> Result<DatasetView, Problem> {
+        let id = recipe.dataset.strip_prefix("dataset:").unwrap_or_default();
+        if id.is_empty() {
+            return Err(Problem::input("No data set is chosen.").hint("Choose one, or drop a file."));
+        }
+        self.dataset(id)
+    }
+}
+
+fn at_stage(index: usize, mut problem: Problem) -> Problem {
+    problem.field = Some(match problem.field {
+        Some(field) => format!("stage.{index}.{field}"),
+        None => format!("stage.{index}"),
+    });
+    problem
+}
+
+fn fits(name: MethodName, dataset: DatasetView) -> Result<DatasetView, Problem> {
+    let card = method(name).card();
+    if card.needs.contains(&dataset.kind) {
+        return Ok(dataset);
+    }
+    let message =
+        format!("{} cannot learn from “{}”: its rows are {:?}.", card.title, dataset.name, dataset.kind).to_lowercase();
+    let message = message[..1].to_uppercase() + &message[1..];
+    Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
+}
+
+fn start_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe]) -> Option<Problem> {
+    let start = recipe.adapter.as_deref()?;
+    let number = start.strip_prefix("stage:").and_then(|number| number.parse::<usize>().ok());
+    let problem = match number {
+        Some(number) if number >= 1 && number <= index => {
+            let same = pipeline[number - 1].model == recipe.model;
+            (!same).then(|| {
+                Problem::input("This stage starts from an adapter of another model.")
+                    .hint("Use one model in all stages.")
+            })
+        }
+        _ => Some(
+            Problem::input(format!("This stage cannot start from “{start}”."))
+                .hint("Start from an earlier stage, as in stage:1."),
+        ),
+    };
+    let twice = recipe
+        .lora
+        .is_some()
+        .then(|| Problem::input("A stage that goes on with an adapter takes its shape from it.").at("lora"));
+    problem.map(|problem| problem.at("adapter")).or(twice)
+}
+
+fn cost(
+    name: MethodName,
+    settings: &Settings,
+    prepared: &Prepared,
+    model: &ModelView,
+    folder: &ModelFolder,
+    trainable: u64,
+) -> StageEstimate {
+    let spec = &folder.spec;
+    let batch = settings.whole("per_device_train_batch_size").max(1) as u64;
+    let sequences = if name == MethodName::Dpo { 2 * batch } else { batch };
+    let tokens = sequences * prepared.longest() as u64;
+    let activations = tokens * spec.layers as u64 * (spec.hidden + spec.intermediate) as u64 * ACTIVATION_BYTES;
+    let logits = tokens * spec.vocabulary as u64 * 4 * 3;
+    StageEstimate {
+        method: name,
+        optimizer_steps: alidade_train::optimizer_steps(settings, prepared.items.len()),
+        rows: prepared.items.len(),
+        held_out_rows: 0,
+        skipped_rows: prepared.skipped.len(),
+        truncated_rows: prepared.truncated,
+        tokens: prepared.tokens(),
+        learned_tokens: prepared.learned_tokens(),
+        longest_tokens: prepared.longest(),
+        trainable_parameters: trainable,
+        model_parameters: model.parameters,
+        memory_bytes: 60_000_000 + model.parameters * 4 + trainable * 16 + activations + logits,
+        disk_bytes: trainable * 4 * (1 + 2 * 3) + 2_000_000,
+        seconds: 0.0,
+    }
+}
+
+/// Passes over the rows, which `max_steps` may cut short or lengthen.
+fn passes(settings: &Settings, steps: u64, rows: usize) -> f64 {
+    let per_step =
+        settings.whole("per_device_train_batch_size").max(1) * settings.whole("gradient_accumulation_steps").max(1);
+    steps as f64 * per_step as f64 / rows.max(1) as f64
+}
+
+fn warnings(recipe: &Recipe, settings: &Settings, estimate: &StageEstimate) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut warn = |message: String, hint: &str, field: &str| found.push(Problem::input(message).hint(hint).at(field));
+    if estimate.optimizer_steps < FEW_STEPS {
+        warn(
+            format!("Only {} optimizer steps: hardly anything will change.", estimate.optimizer_steps),
+            "Use more rows or epochs, or a smaller batch.",
+            "settings.num_train_epochs",
+        );
+    }
+    let rate = settings.number("learning_rate");
+    if recipe.method == MethodName::Dpo && rate >= HIGH_DPO_RATE && estimate.model_parameters > SMALL_MODEL {
+        warn(
+            format!("A learning rate of {rate:e} is high for DPO and may spoil the model."),
+            "5e-6 is a good start.",
+            "settings.learning_rate",
+        );
+    }
+    if estimate.truncated_rows > 0 {
+        warn(
+            format!("{} answers are longer than max_length and will be cut.", estimate.truncated_rows),
+            "Raise max_length if memory allows.",
+            "settings.max_length",
+        );
+    }
+    if estimate.skipped_rows > 0 {
+        warn(
+            format!("{} rows leave nothing to learn within max_length and are left out.", estimate.skipped_rows),
+            "Raise max_length, or shorten the prompts.",
+            "settings.max_length",
+        );
+    }
+    found
+}
+
+/// The prompts of an experiment's evaluation, the same for all of its stages.
+pub(crate) fn own_prompts(held_out: &[Vec<Example>]) -> Vec<Example> {
+    let mut prompts: Vec<Example> = Vec::new();
+    for example in held_out.iter().flatten() {
+        let Some(prompt) = evaluate::prompt_of(example) else { continue };
+        let prompt = Example::Prompt { prompt };
+        if prompts.len() < OWN_PROMPTS && !prompts.contains(&prompt) {
+            prompts.push(prompt);
+        }
+    }
+    prompts
+}
+
+/// The shape of an adapter when the recipe says nothing.
+pub(crate) fn lora_of(recipe: &Recipe) -> Option<LoraSpec> {
+    recipe.adapter.is_none().then(|| recipe.lora.clone().unwrap_or_default())
+}
+
+fn gigabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
+}

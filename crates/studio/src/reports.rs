@@ -1,0 +1,151 @@
+//! Reports and exports: what a person takes away.
+
+use crate::experiments::latest;
+use crate::export::{ExportForm, export};
+use crate::studio::Studio;
+use crate::views::ReportView;
+use alidade_domain::{Curve, Experiment, Fact, Problem, Report, ReportStage, SettingValue};
+use alidade_report::{to_html, to_markdown, verdict};
+use alidade_store::RunRecord;
+use std::path::Path;
+
+/// Curves of a report, in this order, where a run has them.
+const CURVES: &[&str] =
+    &["loss", "rewards/margins", "rewards/accuracies", "rewards/chosen", "rewards/rejected", "mean_token_accuracy"];
+
+impl Studio {
+    /// The report of an experiment in both forms.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn get_report(&self, experiment: &str) -> Result<ReportView, Problem> {
+        let report = self.report(experiment)?;
+        Ok(ReportView { html: to_html(&report)?, markdown: to_markdown(&report) })
+    }
+
+    /// Writes a report to a file that the person picked.
+    ///
+    /// # Errors
+    /// When the form is unknown or the file cannot be written.
+    pub fn save_report(&self, experiment: &str, format: &str, handle: &str) -> Result<(), Problem> {
+        let view = self.get_report(experiment)?;
+        let text = match format {
+            "html" => view.html,
+            "markdown" => view.markdown,
+            _ => return Err(Problem::input(format!("A report is html or markdown, not {format}.")).at("format")),
+        };
+        let path = self.path_of(handle)?;
+        std::fs::write(&path, text)
+            .map_err(|error| Problem::input(format!("Writing the report failed: {error}.")).at("handle"))
+    }
+
+    /// Writes an adapter, or its base with it merged in, into a folder that the person picked; checks what was written.
+    ///
+    /// # Errors
+    /// When the folder holds something already, cannot be written, or the copy does not answer like the original.
+    pub fn export_adapter(&self, adapter: &str, form: &str, handle: &str) -> Result<(), Problem> {
+        let record = self.store.adapter(adapter)?;
+        let model = self.model(&record.model.id)?;
+        let form = match form {
+            "peft" => ExportForm::Peft,
+            "merged" => ExportForm::Merged,
+            _ => return Err(Problem::input(format!("An export is peft or merged, not {form}.")).at("form")),
+        };
+        let name: String = record.adapter.name.chars().filter(|c| c.is_alphanumeric()).collect();
+        let short: String = record.adapter.sha256.chars().take(8).collect();
+        let folder = self.path_of(handle)?.join(format!("{}-{name}-{short}", model.model.name));
+        if folder.exists() {
+            return Err(Problem::input(format!("{} exists already.", folder.display()))
+                .hint("Choose another folder.")
+                .at("handle"));
+        }
+        export(Path::new(&model.folder), Path::new(&record.folder), form, &folder).map(drop)
+    }
+
+    fn report(&self, id: &str) -> Result<Report, Problem> {
+        let experiment = self.store.experiment(id)?;
+        let runs = self.store.runs_of(id)?;
+        let runs = latest(&runs);
+        let overall = self.overall(&experiment, &runs);
+        let stages = runs.iter().map(|run| self.report_stage(run)).collect::<Result<Vec<_>, _>>()?;
+        let info = self.app_info();
+        let fact = |label: &str, value: String| Fact { label: label.to_owned(), value };
+        Ok(Report {
+            title: experiment.title.clone(),
+            question: experiment.question.clone(),
+            verdict: verdict(overall.as_ref()),
+            overall,
+            stages,
+            limits: limits(),
+            licences: self.licences(&experiment),
+            made_with: vec![fact("Alidade", info.version), fact("Machine", info.machine)],
+        })
+    }
+
+    fn report_stage(&self, run: &RunRecord) -> Result<ReportStage, Problem> {
+        let fact = |label: &str, value: String| Fact { label: label.to_owned(), value };
+        let (model, dataset) = (self.model_of(&run.recipe)?, self.dataset_of(&run.recipe)?);
+        let mut setup = vec![
+            fact("Method", run.recipe.method.as_str().to_owned()),
+            fact("Model", format!("{} ({} numbers)", model.model.name, model.parameters)),
+            fact("Model SHA-256", model.model.sha256),
+            fact("Data", format!("{} ({} rows)", dataset.name, dataset.summary.kept)),
+            fact("Data SHA-256", dataset.sha256),
+            fact("Seed", run.recipe.seed.to_string()),
+            fact("Steps", run.step.to_string()),
+            fact("Time", format!("{:.0} s", run.worked_ms as f64 / 1000.0)),
+        ];
+        setup.extend(run.adapter_sha256.iter().map(|sha256| fact("Adapter SHA-256", sha256.clone())));
+        setup.extend(run.recipe.settings.0.iter().map(|(key, value)| fact(key, show(value))));
+        let mut curves = Vec::new();
+        for name in CURVES {
+            let points = self.store.metric(&run.id, name)?;
+            if points.len() > 1 {
+                curves.push(Curve { name: (*name).to_owned(), points });
+            }
+        }
+        Ok(ReportStage {
+            title: format!("{} · {}", run.stage + 1, run.recipe.method.as_str().to_uppercase()),
+            setup,
+            data: Some(dataset.summary),
+            curves,
+            evaluation: run.evaluation.clone(),
+            recipe: run.recipe.to_toml()?,
+        })
+    }
+
+    fn licences(&self, experiment: &Experiment) -> Vec<Fact> {
+        let mut found: Vec<Fact> = Vec::new();
+        let mut add = |label: String, licence: Option<String>| {
+            if !found.iter().any(|fact| fact.label == label) {
+                found.push(Fact { label, value: licence.unwrap_or_else(|| "not stated".to_owned()) });
+            }
+        };
+        for recipe in &experiment.pipeline {
+            let (model, dataset): (_, _) = (self.model_of(recipe), self.dataset_of(recipe));
+            model.into_iter().for_each(|model| add(model.model.name, model.licence));
+            dataset.into_iter().for_each(|dataset| add(dataset.name, dataset.licence));
+        }
+        found
+    }
+}
+
+fn limits() -> Vec<String> {
+    [
+        "The prompts are few and of one kind; the interval tells how few, not how typical they are.",
+        "Answers are drawn at one temperature with one seed for each prompt.",
+        "A change outside of what was measured is not excluded.",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn show(value: &SettingValue) -> String {
+    match value {
+        SettingValue::Flag(value) => value.to_string(),
+        SettingValue::Whole(value) => value.to_string(),
+        SettingValue::Number(value) => value.to_string(),
+        SettingValue::Text(value) => value.clone(),
+        SettingValue::Automatic => "automatic".to_owned(),
+    }
+}

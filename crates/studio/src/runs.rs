@@ -1,0 +1,133 @@
+//! Runs as people see them, and what people may wish of them.
+
+use crate::studio::Studio;
+use crate::views::RunView;
+use crate::worker::is_alive;
+use crate::{control, planning};
+use alidade_domain::{AdapterRef, EventKind, Problem, ProblemCode, RunEvent, RunState, StopReason};
+use alidade_store::RunRecord;
+
+impl Studio {
+    /// All runs, newest first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn list_runs(&self) -> Result<Vec<RunView>, Problem> {
+        self.store.runs()?.iter().map(|run| self.run_view(run)).collect()
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn get_run(&self, id: &str) -> Result<RunView, Problem> {
+        self.run_view(&self.store.run(id)?)
+    }
+
+    /// Stored events of a run after a number, and whether more may come.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub fn events_after(&self, id: &str, sequence: u64) -> Result<(Vec<RunEvent>, bool), Problem> {
+        // The state is read first: an event that settles the run between the two reads is then not missed.
+        let open = !self.store.run(id)?.state.is_settled();
+        Ok((self.store.events_after(id, sequence)?, open))
+    }
+
+    /// Ends a run so that it can go on later.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn pause_run(&self, id: &str) -> Result<RunView, Problem> {
+        self.wish(id, StopReason::Pause)
+    }
+
+    /// Ends a run now with a usable adapter.
+    ///
+    /// # Errors
+    /// When it is not at work.
+    pub fn stop_run(&self, id: &str) -> Result<RunView, Problem> {
+        self.wish(id, StopReason::StopAndSave)
+    }
+
+    /// Throws a run away, and the stages that wait for it.
+    ///
+    /// # Errors
+    /// When it has an adapter already.
+    pub fn discard_run(&self, id: &str) -> Result<RunView, Problem> {
+        self.wish(id, StopReason::Discard)
+    }
+
+    /// Queues a paused, interrupted or failed run again; it goes on from its newest checkpoint.
+    ///
+    /// # Errors
+    /// When it cannot go on.
+    pub fn resume_run(&self, id: &str) -> Result<RunView, Problem> {
+        let run = self.store.run(id)?;
+        if !run.state.can_resume() {
+            return Err(conflict(&run, "cannot go on"));
+        }
+        self.tell(&run, EventKind::Queued)?;
+        self.get_run(id)
+    }
+
+    fn wish(&self, id: &str, reason: StopReason) -> Result<RunView, Problem> {
+        let run = self.store.run(id)?;
+        let folder = self.run_folder(id);
+        match (run.state, reason) {
+            (RunState::Finished | RunState::Stopped | RunState::Discarded, _) => {
+                return Err(conflict(&run, "has ended"));
+            }
+            (RunState::Running, _) => control::write_wish(&folder, reason)?,
+            (RunState::Queued, _) if is_alive(&folder) => control::write_wish(&folder, reason)?,
+            (RunState::Queued, StopReason::Pause) => drop(self.tell(&run, EventKind::Paused { step: run.step })?),
+            (_, StopReason::Discard) => self.discard_settled(&run)?,
+            _ => return Err(conflict(&run, "is not at work").hint("Resume it first.")),
+        }
+        self.get_run(id)
+    }
+
+    fn discard_settled(&self, run: &RunRecord) -> Result<(), Problem> {
+        self.tell(run, EventKind::Discarded)?;
+        // Checkpoints of a discarded run are never read again; a leftover costs only room.
+        let _ = std::fs::remove_dir_all(self.run_folder(&run.id).join("checkpoints"));
+        let runs = self.store.runs_of(&run.experiment)?;
+        for later in runs.iter().filter(|later| later.stage > run.stage && later.state == RunState::Queued) {
+            self.tell(later, EventKind::Discarded)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn run_view(&self, run: &RunRecord) -> Result<RunView, Problem> {
+        let experiment = self.store.experiment(&run.experiment)?;
+        let adapter = run.adapter_sha256.as_ref().map(|sha256| AdapterRef {
+            id: run.id.clone(),
+            name: planning::adapter_name(&experiment, run.stage),
+            sha256: sha256.clone(),
+        });
+        Ok(RunView {
+            id: run.id.clone(),
+            experiment: run.experiment.clone(),
+            experiment_title: experiment.title,
+            stage: run.stage,
+            method: run.recipe.method,
+            state: run.state,
+            phase: run.phase,
+            step: run.step,
+            total_steps: run.total_steps,
+            seconds: run.worked_ms as f64 / 1000.0,
+            metrics: run.metrics.clone(),
+            adapter,
+            evaluation: run.evaluation.clone(),
+            problem: run.problem.clone(),
+            recipe: run.recipe.clone(),
+            estimate: run.estimate.clone(),
+            last_sequence: run.last_sequence,
+        })
+    }
+}
+
+fn conflict(run: &RunRecord, what: &str) -> Problem {
+    let state = format!("{:?}", run.state).to_lowercase();
+    Problem::new(ProblemCode::Conflict, format!("This run {what}: it is {state}."))
+}
