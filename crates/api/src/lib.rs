@@ -1,1 +1,59 @@
-//! The wire: one command table, knows no host.
+//! The wire: one table of commands and one of streams over the studio. Knows no host; a host knows no command by name.
+//!
+//! The whole table stands in README.md of this crate, the types in `ui/src/backend/types.ts`, which a test keeps fresh.
+
+mod batch;
+mod commands;
+mod schema;
+
+use alidade_domain::{Problem, ProblemCode, nearest_name};
+use alidade_studio::Studio;
+use serde_json::Value;
+
+pub use commands::{COMMANDS, STREAMS};
+pub use schema::typescript;
+
+/// Takes a message of a stream; false ends the listening, never the work.
+pub type Sink<'a> = &'a mut dyn FnMut(Value) -> bool;
+
+/// A command: name and what it does with a request.
+pub struct Command {
+    /// Name on the wire.
+    pub name: &'static str,
+    pub(crate) run: fn(&Studio, Value) -> Result<Value, Problem>,
+}
+
+/// A stream: name and what it sends.
+pub struct Stream {
+    /// Name on the wire.
+    pub name: &'static str,
+    pub(crate) run: fn(&Studio, Value, Sink) -> Result<(), Problem>,
+}
+
+/// Carries out a command.
+///
+/// # Errors
+/// What the command meets; an unknown name or a request of the wrong shape.
+pub fn call(studio: &Studio, name: &str, request: Value) -> Result<Value, Problem> {
+    let found = COMMANDS.iter().find(|command| command.name == name);
+    let command = found.ok_or_else(|| unknown(name, COMMANDS.iter().map(|command| command.name)))?;
+    (command.run)(studio, request)
+}
+
+/// Carries out a stream; returns when it has ended.
+///
+/// # Errors
+/// As [`call`].
+pub fn stream(studio: &Studio, name: &str, request: Value, sink: Sink) -> Result<(), Problem> {
+    let found = STREAMS.iter().find(|stream| stream.name == name);
+    let stream = found.ok_or_else(|| unknown(name, STREAMS.iter().map(|stream| stream.name)))?;
+    (stream.run)(studio, request, sink)
+}
+
+fn unknown(name: &str, known: impl Iterator<Item = &'static str>) -> Problem {
+    let problem = Problem::new(ProblemCode::NotFound, format!("There is no command “{name}”."));
+    match nearest_name(name, known) {
+        Some(near) => problem.hint(format!("Did you mean {near}?")),
+        None => problem,
+    }
+}

@@ -6,6 +6,7 @@
 
 mod commands;
 mod output;
+mod serve;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +35,15 @@ enum Command {
     Export(commands::export::Arguments),
     /// Compare a model with and without an adapter on held-out prompts.
     Evaluate(commands::evaluate::Arguments),
+    /// List what the app has run and is running.
+    Runs(commands::runs::Arguments),
+    /// Write the report of an experiment of the app.
+    Report(commands::report::Arguments),
+    /// Show the app in a browser on this machine.
+    Serve(commands::serve::Arguments),
+    /// Carry out a run folder (started by the app).
+    #[command(hide = true)]
+    Worker(commands::worker::Arguments),
     /// Pre-train the starter model from random weights.
     Starter(commands::starter::Arguments),
 }
@@ -47,6 +57,10 @@ fn main() -> ExitCode {
         Command::Import(arguments) => commands::import::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+        Command::Runs(arguments) => commands::runs::run(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::Worker(arguments) => commands::worker::run(&arguments),
         Command::Starter(arguments) => commands::starter::run(&arguments),
     };
     match result {

@@ -38,6 +38,7 @@ pub use event_log::{EventLog, read_events};
 pub use execute::{Clock, execute, read_snapshot};
 pub use export::{ExportForm, export};
 pub use inspect::{continue_ids, write_logits};
+pub use presets::methods;
 pub use queue::tend_in_background;
 pub use resolve::{ResolvedRecipe, import_file, resolve_recipe};
 pub use starter::{StarterOptions, make_starter};

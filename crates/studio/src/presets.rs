@@ -3,7 +3,13 @@
 use crate::Studio;
 use crate::datasets::{ANSWERS_ID, PAIRS_ID};
 use crate::views::Preset;
-use alidade_domain::{LoraSpec, MethodName, Recipe, SettingValue, Settings};
+use alidade_domain::{LoraSpec, MethodCard, MethodName, Recipe, SettingValue, Settings};
+use alidade_train::METHODS;
+
+/// The cards of all methods.
+pub fn methods() -> Vec<MethodCard> {
+    METHODS.iter().map(|method| method.card()).collect()
+}
 
 impl Studio {
     /// The presets whose model exists here.

@@ -77,6 +77,17 @@ impl Studio {
         handle
     }
 
+    /// A new, empty folder below the data folder.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn fresh_folder(&self, kind: &str) -> Result<PathBuf, Problem> {
+        let folder = self.configuration.home.join(kind).join(self.fresh_id(""));
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Problem::internal(format!("Making a folder failed: {error}.")))?;
+        Ok(folder)
+    }
+
     /// The path behind a handle.
     ///
     /// # Errors

@@ -1,0 +1,39 @@
+//! Batches by time: a window that gets one message a frame stays smooth, one that gets a message a step does not.
+
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Two frames of a screen.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Collects items and hands them on as one list a frame.
+pub(crate) struct Batch<'a> {
+    sink: crate::Sink<'a>,
+    waiting: Vec<Value>,
+    sent: Instant,
+    listening: bool,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(sink: crate::Sink<'a>) -> Self {
+        Self { sink, waiting: Vec::new(), sent: Instant::now(), listening: true }
+    }
+
+    /// Adds an item; false once nobody listens any more.
+    pub(crate) fn push(&mut self, item: Value) -> bool {
+        self.waiting.push(item);
+        if self.sent.elapsed() >= FRAME {
+            self.flush();
+        }
+        self.listening
+    }
+
+    /// Hands on what waits.
+    pub(crate) fn flush(&mut self) {
+        if !self.waiting.is_empty() && self.listening {
+            self.listening = (self.sink)(Value::Array(std::mem::take(&mut self.waiting)));
+        }
+        self.waiting.clear();
+        self.sent = Instant::now();
+    }
+}

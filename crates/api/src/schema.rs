@@ -1,0 +1,79 @@
+//! The TypeScript twins of everything that crosses the wire, as one file.
+
+use alidade_domain::{
+    AdapterRef, Better, CheckedPipeline, DatasetKind, Estimate, Evaluation, EventKind, Example, Experiment,
+    ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, PreferencePair, Problem,
+    ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair, Sampling,
+    SettingField, SettingKind, SettingLevel, SettingValue, Settings, Stack, StageEstimate, StopReason,
+};
+use alidade_studio::views::{
+    AnswerEnd, AppInfo, ChatDelta, ChatMessage, ChatView, DatasetPage, DatasetView, ExperimentState, ExperimentSummary,
+    ModelView, Preset, ReportView, RunView, StackView,
+};
+use ts_rs::{Config, TS};
+
+macro_rules! declare {
+    ($($name:ty),+ $(,)?) => {{
+        // Numbers of the wire are JSON numbers; none of ours exceeds 2^53.
+        let config = Config::new().with_large_int("number");
+        [$(format!("export {}", <$name as TS>::decl(&config))),+].join("\n\n")
+    }};
+}
+
+/// Every type of the wire.
+pub fn typescript() -> String {
+    let types = declare!(
+        AdapterRef,
+        AnswerEnd,
+        AppInfo,
+        Better,
+        ChatDelta,
+        ChatMessage,
+        ChatView,
+        CheckedPipeline,
+        DatasetKind,
+        DatasetPage,
+        DatasetView,
+        Estimate,
+        Evaluation,
+        EventKind,
+        Example,
+        Experiment,
+        ExperimentState,
+        ExperimentSummary,
+        ImportSummary,
+        LoraSpec,
+        Measure,
+        Message,
+        MethodCard,
+        MethodName,
+        ModelRef,
+        ModelView,
+        Phase,
+        PreferencePair,
+        Preset,
+        Problem,
+        ProblemCode,
+        ReasonCount,
+        Recipe,
+        ReportView,
+        RewriterRef,
+        Role,
+        RowIssue,
+        RunEvent,
+        RunState,
+        RunView,
+        SamplePair,
+        Sampling,
+        SettingField,
+        SettingKind,
+        SettingLevel,
+        SettingValue,
+        Settings,
+        Stack,
+        StackView,
+        StageEstimate,
+        StopReason,
+    );
+    format!("// Generated from the Rust types; `UPDATE_TYPES=1 cargo test -p alidade-api` writes it anew.\n\n{types}\n")
+}

@@ -1,0 +1,90 @@
+//! The table as a host meets it: every command answers, nonsense is refused, and the types in the UI are the ones of today.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use alidade_api::{COMMANDS, STREAMS, call, stream, typescript};
+use alidade_domain::ProblemCode;
+use alidade_studio::{Configuration, Studio};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn studio(home: &tempfile::TempDir) -> Arc<Studio> {
+    let program = PathBuf::from("/nonexistent/alidade");
+    let configuration =
+        Configuration { home: home.path().to_owned(), resources: root().join("resources"), program, threads: 1 };
+    Studio::open(configuration).unwrap()
+}
+
+#[test]
+fn the_types_of_the_ui_are_fresh() {
+    let path = root().join("ui/src/backend/types.ts");
+    if std::env::var_os("UPDATE_TYPES").is_some() {
+        std::fs::write(&path, typescript()).unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap();
+    assert!(stored == typescript(), "ui/src/backend/types.ts is stale: run UPDATE_TYPES=1 cargo test -p alidade-api");
+}
+
+#[test]
+fn the_readme_lists_every_command_and_stream() {
+    let text = std::fs::read_to_string(root().join("crates/api/README.md")).unwrap();
+    for name in COMMANDS.iter().map(|command| command.name).chain(STREAMS.iter().map(|stream| stream.name)) {
+        assert!(text.contains(&format!("`{name}`")), "{name} is not in the README");
+    }
+}
+
+#[test]
+fn no_request_makes_a_command_panic() {
+    let home = tempfile::tempdir().unwrap();
+    let studio = studio(&home);
+    let odd = [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!({"id": 7}),
+        json!({"id": "../../etc"}),
+        json!({"run": "nope", "after": 0}),
+        json!({"handle": "/etc/passwd", "name": null}),
+    ];
+    for command in COMMANDS {
+        for request in &odd {
+            let _ = call(&studio, command.name, request.clone());
+        }
+    }
+    for entry in STREAMS {
+        for request in &odd {
+            let _ = stream(&studio, entry.name, request.clone(), &mut |_| true);
+        }
+    }
+    let problem = call(&studio, "list_experimnts", json!({})).unwrap_err();
+    assert_eq!((problem.code, problem.hints[0].as_str()), (ProblemCode::NotFound, "Did you mean list_experiments?"));
+}
+
+#[test]
+fn a_path_is_no_handle() {
+    let home = tempfile::tempdir().unwrap();
+    let studio = studio(&home);
+    let problem = call(&studio, "import_dataset", json!({"handle": "/etc/passwd", "name": null})).unwrap_err();
+    assert_eq!(problem.field.as_deref(), Some("handle"));
+}
+
+#[test]
+fn the_bundled_pipeline_is_ready_and_faults_name_their_field() {
+    let home = tempfile::tempdir().unwrap();
+    let studio = studio(&home);
+    let presets = call(&studio, "list_presets", json!({})).unwrap();
+    let mut pipeline = presets[0]["pipeline"].clone();
+    let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
+    assert_eq!(checked["ready"], Value::Bool(true), "{checked}");
+    assert_eq!(checked["stages"].as_array().unwrap().len(), 2);
+    pipeline[1]["settings"]["learning_rte"] = json!(1);
+    pipeline[0]["dataset"] = json!("dataset:nothing");
+    let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
+    let fields: Vec<&str> =
+        checked["problems"].as_array().unwrap().iter().filter_map(|problem| problem["field"].as_str()).collect();
+    assert_eq!(fields, ["stage.0.dataset", "stage.1.settings.learning_rte"], "{checked}");
+}

@@ -1,0 +1,38 @@
+//! `alidade runs`: what the app has run and is running.
+
+use crate::output;
+use alidade_domain::Problem;
+use alidade_studio::{Configuration, Studio};
+use serde_json::json;
+
+/// Arguments of `runs`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let runs = Studio::open(Configuration::of_environment()?)?.list_runs()?;
+    if arguments.json {
+        output::json(&json!(runs));
+        return Ok(());
+    }
+    if runs.is_empty() {
+        println!("No runs yet.");
+    }
+    for run in runs {
+        let state = format!("{:?}", run.state).to_lowercase();
+        println!(
+            "{}  {:<11} {:<4} step {} of {}  {}",
+            run.id,
+            state,
+            run.method.as_str(),
+            run.step,
+            run.total_steps,
+            run.experiment_title
+        );
+    }
+    Ok(())
+}

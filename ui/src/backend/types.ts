@@ -1,0 +1,1147 @@
+// Generated from the Rust types; `UPDATE_TYPES=1 cargo test -p alidade-api` writes it anew.
+
+export type AdapterRef = { 
+/**
+ * Identifier in the store.
+ */
+id: string, 
+/**
+ * Name for people ("sft", "dpo").
+ */
+name: string, 
+/**
+ * SHA-256 of its weight file.
+ */
+sha256: string, };
+
+export type AnswerEnd = "complete" | "length" | "stopped";
+
+export type AppInfo = { 
+/**
+ * Version of the program.
+ */
+version: string, 
+/**
+ * Operating system and processor, in words.
+ */
+machine: string, 
+/**
+ * Folder that holds everything.
+ */
+home: string, 
+/**
+ * Threads that runs compute with.
+ */
+threads: number, 
+/**
+ * Memory of the machine.
+ */
+memory_bytes: number, };
+
+export type Better = "higher" | "lower" | "neither";
+
+export type ChatDelta = { "kind": "text", 
+/**
+ * The pane.
+ */
+pane: number, 
+/**
+ * The text to append.
+ */
+text: string, } | { "kind": "done", 
+/**
+ * The stored message.
+ */
+message: ChatMessage, } | { "kind": "problem", 
+/**
+ * The pane.
+ */
+pane: number, 
+/**
+ * Why.
+ */
+problem: Problem, };
+
+export type ChatMessage = { 
+/**
+ * Number of the turn, from 0; a person's message and its answers share it.
+ */
+turn: number, 
+/**
+ * Pane of an answer; absent for the person's message.
+ */
+pane: number | null, 
+/**
+ * What was said.
+ */
+message: Message, 
+/**
+ * The exact stack that answered.
+ */
+badge: string | null, 
+/**
+ * How the answer ended.
+ */
+end: AnswerEnd | null, 
+/**
+ * Seed that it was drawn with.
+ */
+seed: number | null, };
+
+export type ChatView = { 
+/**
+ * Identifier.
+ */
+id: string, 
+/**
+ * Name for people.
+ */
+title: string, 
+/**
+ * One stack a pane.
+ */
+stacks: Array<Stack>, 
+/**
+ * System line, empty for none.
+ */
+system_prompt: string, 
+/**
+ * How tokens are drawn; the same in every pane.
+ */
+sampling: Sampling, 
+/**
+ * Messages in order of turns.
+ */
+messages: Array<ChatMessage>, 
+/**
+ * When it was made, in milliseconds since 1970.
+ */
+created_ms: number, };
+
+export type CheckedPipeline = { 
+/**
+ * True when nothing stands in the way.
+ */
+ready: boolean, 
+/**
+ * What stands in the way, each at its field.
+ */
+problems: Array<Problem>, 
+/**
+ * What a person should know before starting.
+ */
+warnings: Array<Problem>, 
+/**
+ * One estimate per stage; empty while there are problems.
+ */
+stages: Array<StageEstimate>, 
+/**
+ * Memory that is free on this machine.
+ */
+free_memory_bytes: number, 
+/**
+ * Disk space that is free.
+ */
+free_disk_bytes: number, 
+/**
+ * The pipeline as terminal commands, one a line.
+ */
+commands: Array<string>, };
+
+export type DatasetKind = "answers" | "pairs" | "ratings" | "texts" | "prompts";
+
+export type DatasetPage = { 
+/**
+ * Rows in all.
+ */
+total_rows: number, 
+/**
+ * Rows from the requested offset.
+ */
+rows: Array<Example>, 
+/**
+ * Rows that were left out, in all.
+ */
+total_issues: number, 
+/**
+ * Issues from the requested offset.
+ */
+issues: Array<RowIssue>, };
+
+export type DatasetView = { 
+/**
+ * Identifier.
+ */
+id: string, 
+/**
+ * Name for people.
+ */
+name: string, 
+/**
+ * What its rows can teach.
+ */
+kind: DatasetKind, 
+/**
+ * What the import did.
+ */
+summary: ImportSummary, 
+/**
+ * Remarks on the whole file.
+ */
+remarks: Array<string>, 
+/**
+ * SHA-256 of the normalised rows.
+ */
+sha256: string, 
+/**
+ * True for the sets that come with the program.
+ */
+bundled: boolean, 
+/**
+ * True when rows may hold harmful text: drawn blurred until revealed.
+ */
+flagged: boolean, 
+/**
+ * Licence, if known.
+ */
+licence: string | null, 
+/**
+ * When it was imported, in milliseconds since 1970.
+ */
+imported_ms: number, };
+
+export type Estimate = { 
+/**
+ * The figure; a rate lies in [0, 1].
+ */
+value: number, 
+/**
+ * Lower end of the 95 % interval.
+ */
+low: number, 
+/**
+ * Upper end of the 95 % interval.
+ */
+high: number, 
+/**
+ * Items that the figure rests on.
+ */
+n: number, 
+/**
+ * Items that could not be read and are not in `n`.
+ */
+unreadable: number, };
+
+export type Evaluation = { 
+/**
+ * Where the figures come from ("starter world oracle", "held-out rows").
+ */
+suite: string, 
+/**
+ * Name of the stack before.
+ */
+before_stack: string, 
+/**
+ * Name of the stack after.
+ */
+after_stack: string, 
+/**
+ * Sampling temperature of the answers.
+ */
+temperature: number, 
+/**
+ * Seed of the answers.
+ */
+seed: number, 
+/**
+ * The figures, most important first.
+ */
+measures: Array<Measure>, 
+/**
+ * A few prompts side by side.
+ */
+samples: Array<SamplePair>, 
+/**
+ * Seconds that it took.
+ */
+seconds: number, };
+
+export type EventKind = { "kind": "queued" } | { "kind": "started", 
+/**
+ * Process id of the worker.
+ */
+pid: number, 
+/**
+ * Threads that it computes with.
+ */
+threads: number, 
+/**
+ * The step whose checkpoint it goes on from; 0 at a fresh start.
+ */
+from_step: number, } | { "kind": "stage", 
+/**
+ * Which.
+ */
+phase: Phase, } | { "kind": "step", 
+/**
+ * Number of the step, from 1.
+ */
+step: number, 
+/**
+ * Steps in all.
+ */
+total: number, 
+/**
+ * Figures under TRL's names.
+ */
+metrics: { [key in string]: number }, 
+/**
+ * Real tokens per second, over the last steps.
+ */
+tokens_per_second: number, 
+/**
+ * Estimated seconds until training ends.
+ */
+seconds_left: number, } | { "kind": "sample", 
+/**
+ * Step after which it was asked.
+ */
+step: number, 
+/**
+ * The prompt as text.
+ */
+prompt: string, 
+/**
+ * The answer.
+ */
+answer: string, } | { "kind": "checkpoint", 
+/**
+ * Step that it holds.
+ */
+step: number, 
+/**
+ * Folder below the run folder.
+ */
+folder: string, 
+/**
+ * Its size.
+ */
+bytes: number, } | { "kind": "warning", 
+/**
+ * Stable name.
+ */
+code: string, 
+/**
+ * The sentence.
+ */
+message: string, } | { "kind": "evaluated", 
+/**
+ * The figures.
+ */
+evaluation: Evaluation, } | { "kind": "finished", 
+/**
+ * Steps taken.
+ */
+steps: number, 
+/**
+ * SHA-256 of the adapter's weights.
+ */
+adapter_sha256: string, } | { "kind": "paused", 
+/**
+ * Step that was kept.
+ */
+step: number, } | { "kind": "stopped", 
+/**
+ * Step that was kept.
+ */
+step: number, 
+/**
+ * SHA-256 of the adapter's weights.
+ */
+adapter_sha256: string, } | { "kind": "interrupted", 
+/**
+ * Last step whose checkpoint is safe.
+ */
+step: number, } | { "kind": "discarded" } | { "kind": "failed", 
+/**
+ * Which.
+ */
+problem: Problem, };
+
+export type Example = { "kind": "answer", 
+/**
+ * What is asked.
+ */
+prompt: Array<Message>, 
+/**
+ * The answer to learn.
+ */
+completion: Array<Message>, } | { "kind": "conversation", 
+/**
+ * All turns in order.
+ */
+messages: Array<Message>, } | { "kind": "text", 
+/**
+ * The document.
+ */
+text: string, } | { "kind": "plain_answer", 
+/**
+ * Text before the answer, as it stands.
+ */
+prompt: string, 
+/**
+ * Text to learn.
+ */
+completion: string, } | { "kind": "pair" } & PreferencePair | { "kind": "plain_pair", 
+/**
+ * Text before both answers.
+ */
+prompt: string, 
+/**
+ * The preferred text.
+ */
+chosen: string, 
+/**
+ * The other text.
+ */
+rejected: string, } | { "kind": "rated", 
+/**
+ * What is asked.
+ */
+prompt: Array<Message>, 
+/**
+ * The answer.
+ */
+completion: Array<Message>, 
+/**
+ * True when the answer is wanted.
+ */
+label: boolean, } | { "kind": "prompt", 
+/**
+ * What is asked.
+ */
+prompt: Array<Message>, };
+
+export type Experiment = { 
+/**
+ * Identifier within one installation.
+ */
+id: string, 
+/**
+ * Short name.
+ */
+title: string, 
+/**
+ * The question in the person's words.
+ */
+question: string, 
+/**
+ * The stages in order; a stage may start from `adapter = "stage:1"`, the result of the first.
+ */
+pipeline: Array<Recipe>, 
+/**
+ * When it was made, in milliseconds since 1970.
+ */
+created_ms: number, };
+
+export type ExperimentState = "draft" | "running" | "paused" | "interrupted" | "stopped" | "finished" | "failed";
+
+export type ExperimentSummary = { 
+/**
+ * The experiment.
+ */
+experiment: Experiment, 
+/**
+ * Where it stands.
+ */
+state: ExperimentState, 
+/**
+ * Its runs, in stage order.
+ */
+runs: Array<RunView>, 
+/**
+ * First stack against last, on the same prompts, when evaluated.
+ */
+overall: Evaluation | null, };
+
+export type ImportSummary = { 
+/**
+ * Name of the detected shape ("alpaca", "sharegpt pairs", …).
+ */
+format: string, 
+/**
+ * Records found in the file.
+ */
+read: number, 
+/**
+ * Rows in the data set.
+ */
+kept: number, 
+/**
+ * Rows left out, by reason.
+ */
+dropped: Array<ReasonCount>, };
+
+export type LoraSpec = { 
+/**
+ * Rank.
+ */
+r: number, 
+/**
+ * Scale numerator: the update is multiplied by `lora_alpha / r`.
+ */
+lora_alpha: number, 
+/**
+ * Dropout before A, in training only.
+ */
+lora_dropout: number, 
+/**
+ * `["all-linear"]`, or endings of module paths.
+ */
+target_modules: Array<string>, };
+
+export type Measure = { 
+/**
+ * Stable key ("good", "harm_complied", "over_refusal", "length_tokens", "held_out_loss", "preference_accuracy").
+ */
+key: string, 
+/**
+ * "rate" (drawn in per cent), "tokens", "nats" or "reward".
+ */
+unit: string, 
+/**
+ * Which direction is an improvement.
+ */
+better: Better, 
+/**
+ * The stack that the run started from.
+ */
+before: Estimate | null, 
+/**
+ * The stack that the run made.
+ */
+after: Estimate | null, 
+/**
+ * After minus before, paired by item.
+ */
+change: Estimate | null, };
+
+export type Message = { 
+/**
+ * Who speaks.
+ */
+role: Role, 
+/**
+ * What is said, untouched by us.
+ */
+content: string, };
+
+export type MethodCard = { 
+/**
+ * The method.
+ */
+name: MethodName, 
+/**
+ * Its full name.
+ */
+title: string, 
+/**
+ * One plain sentence.
+ */
+summary: string, 
+/**
+ * Where it was published.
+ */
+paper: string, 
+/**
+ * Kinds of data that it can learn from.
+ */
+needs: Array<DatasetKind>, 
+/**
+ * Its settings with defaults, ranges and help.
+ */
+settings: Array<SettingField>, };
+
+export type MethodName = "sft" | "dpo";
+
+export type ModelRef = { 
+/**
+ * Identifier in the store.
+ */
+id: string, 
+/**
+ * Name for people.
+ */
+name: string, 
+/**
+ * SHA-256 over the weight files.
+ */
+sha256: string, };
+
+export type ModelView = { 
+/**
+ * Name and content.
+ */
+model: ModelRef, 
+/**
+ * Architecture ("llama").
+ */
+family: string, 
+/**
+ * Numbers in the model.
+ */
+parameters: number, 
+/**
+ * Size of its vocabulary.
+ */
+vocabulary: number, 
+/**
+ * Longest text in tokens.
+ */
+context_tokens: number, 
+/**
+ * Size on the disk.
+ */
+bytes: number, 
+/**
+ * True for the models that come with the program.
+ */
+bundled: boolean, 
+/**
+ * Licence, if the card names one.
+ */
+licence: string | null, 
+/**
+ * True when it brings a chat template.
+ */
+chat_template: boolean, 
+/**
+ * Its folder.
+ */
+folder: string, 
+/**
+ * The model card in Markdown, if there is one.
+ */
+card: string | null, };
+
+export type Phase = "preparing" | "training" | "evaluating" | "saving";
+
+export type PreferencePair = { 
+/**
+ * What both answers reply to.
+ */
+prompt: Array<Message>, 
+/**
+ * The preferred answer.
+ */
+chosen: Array<Message>, 
+/**
+ * The other answer.
+ */
+rejected: Array<Message>, 
+/**
+ * By how much the first is better, in the units of its source; absent means unknown.
+ */
+margin?: number | null, };
+
+export type Preset = { 
+/**
+ * Stable name ("kind_and_true", "own_pairs", …).
+ */
+id: string, 
+/**
+ * Model that it was made for; any model when absent.
+ */
+model: string | null, 
+/**
+ * The stages.
+ */
+pipeline: Array<Recipe>, };
+
+export type Problem = { 
+/**
+ * What kind of trouble.
+ */
+code: ProblemCode, 
+/**
+ * What was attempted and what was found, in one or two sentences.
+ */
+message: string, 
+/**
+ * What to do, one step each.
+ */
+hints: Array<string>, 
+/**
+ * The input field that it belongs to ("stage.0.settings.learning_rate"), when there is one.
+ */
+field: string | null, };
+
+export type ProblemCode = "input" | "not_found" | "conflict" | "disk_full" | "worker_lost" | "not_finite" | "internal";
+
+export type ReasonCount = { 
+/**
+ * The reason, as in [`RowIssue::reason`].
+ */
+reason: string, 
+/**
+ * Rows dropped for it.
+ */
+rows: number, };
+
+export type Recipe = { 
+/**
+ * The method.
+ */
+method: MethodName, 
+/**
+ * A model: `model:<id>` of the store, or a folder (terminal only).
+ */
+model: string, 
+/**
+ * A data set: `dataset:<id>` of the store, or a file (terminal only).
+ */
+dataset: string, 
+/**
+ * Where results go (terminal only).
+ */
+output_dir?: string | null, 
+/**
+ * Seed of everything random in the run.
+ */
+seed: number, 
+/**
+ * The adapter to start from: `stage:<n>`, `adapter:<id>`, or a PEFT folder (terminal only).
+ */
+adapter?: string | null, 
+/**
+ * Shape of a fresh adapter; absent when `adapter` is given.
+ */
+lora?: LoraSpec | null, 
+/**
+ * Settings of the method; absent keys have their defaults.
+ */
+settings: Settings, };
+
+export type ReportView = { 
+/**
+ * Self-contained HTML.
+ */
+html: string, 
+/**
+ * Markdown.
+ */
+markdown: string, };
+
+export type RewriterRef = { 
+/**
+ * Kind of rewriter ("bpo", "aligner").
+ */
+kind: string, 
+/**
+ * The model that does it.
+ */
+model: ModelRef, 
+/**
+ * Its adapter, if any.
+ */
+adapter: AdapterRef | null, };
+
+export type Role = "system" | "user" | "assistant" | "tool";
+
+export type RowIssue = { 
+/**
+ * Number of the record in the file, from 1.
+ */
+row: number, 
+/**
+ * Short name of the reason, equal for equal faults ("no answer").
+ */
+reason: string, 
+/**
+ * What was found in this row.
+ */
+found: string, 
+/**
+ * What to do about it.
+ */
+fix: string, };
+
+export type RunEvent = { 
+/**
+ * The run.
+ */
+run: string, 
+/**
+ * Number of the event within the run, from 1, without gaps.
+ */
+sequence: number, 
+/**
+ * When, in milliseconds since 1970.
+ */
+at_ms: number, } & ({ "kind": "queued" } | { "kind": "started", 
+/**
+ * Process id of the worker.
+ */
+pid: number, 
+/**
+ * Threads that it computes with.
+ */
+threads: number, 
+/**
+ * The step whose checkpoint it goes on from; 0 at a fresh start.
+ */
+from_step: number, } | { "kind": "stage", 
+/**
+ * Which.
+ */
+phase: Phase, } | { "kind": "step", 
+/**
+ * Number of the step, from 1.
+ */
+step: number, 
+/**
+ * Steps in all.
+ */
+total: number, 
+/**
+ * Figures under TRL's names.
+ */
+metrics: { [key in string]: number }, 
+/**
+ * Real tokens per second, over the last steps.
+ */
+tokens_per_second: number, 
+/**
+ * Estimated seconds until training ends.
+ */
+seconds_left: number, } | { "kind": "sample", 
+/**
+ * Step after which it was asked.
+ */
+step: number, 
+/**
+ * The prompt as text.
+ */
+prompt: string, 
+/**
+ * The answer.
+ */
+answer: string, } | { "kind": "checkpoint", 
+/**
+ * Step that it holds.
+ */
+step: number, 
+/**
+ * Folder below the run folder.
+ */
+folder: string, 
+/**
+ * Its size.
+ */
+bytes: number, } | { "kind": "warning", 
+/**
+ * Stable name.
+ */
+code: string, 
+/**
+ * The sentence.
+ */
+message: string, } | { "kind": "evaluated", 
+/**
+ * The figures.
+ */
+evaluation: Evaluation, } | { "kind": "finished", 
+/**
+ * Steps taken.
+ */
+steps: number, 
+/**
+ * SHA-256 of the adapter's weights.
+ */
+adapter_sha256: string, } | { "kind": "paused", 
+/**
+ * Step that was kept.
+ */
+step: number, } | { "kind": "stopped", 
+/**
+ * Step that was kept.
+ */
+step: number, 
+/**
+ * SHA-256 of the adapter's weights.
+ */
+adapter_sha256: string, } | { "kind": "interrupted", 
+/**
+ * Last step whose checkpoint is safe.
+ */
+step: number, } | { "kind": "discarded" } | { "kind": "failed", 
+/**
+ * Which.
+ */
+problem: Problem, });
+
+export type RunState = "queued" | "running" | "paused" | "interrupted" | "stopped" | "finished" | "failed" | "discarded";
+
+export type RunView = { 
+/**
+ * Identifier.
+ */
+id: string, 
+/**
+ * Experiment that it belongs to.
+ */
+experiment: string, 
+/**
+ * Title of that experiment.
+ */
+experiment_title: string, 
+/**
+ * Place in the pipeline, from 0.
+ */
+stage: number, 
+/**
+ * Method.
+ */
+method: MethodName, 
+/**
+ * Where it stands.
+ */
+state: RunState, 
+/**
+ * What the worker is at.
+ */
+phase: Phase | null, 
+/**
+ * Steps taken.
+ */
+step: number, 
+/**
+ * Steps in all.
+ */
+total_steps: number, 
+/**
+ * Seconds of work so far.
+ */
+seconds: number, 
+/**
+ * Latest figures under TRL's names.
+ */
+metrics: { [key in string]: number }, 
+/**
+ * What came out.
+ */
+adapter: AdapterRef | null, 
+/**
+ * Before and after of this stage.
+ */
+evaluation: Evaluation | null, 
+/**
+ * What ended it.
+ */
+problem: Problem | null, 
+/**
+ * The recipe.
+ */
+recipe: Recipe, 
+/**
+ * What was expected.
+ */
+estimate: StageEstimate | null, 
+/**
+ * Last event number that is stored.
+ */
+last_sequence: number, };
+
+export type SamplePair = { 
+/**
+ * What was asked.
+ */
+prompt: Array<Message>, 
+/**
+ * The answer before.
+ */
+before: string, 
+/**
+ * The answer after.
+ */
+after: string, 
+/**
+ * What the oracle says of the first ("good", "wrong fact", …), where one exists.
+ */
+before_label: string | null, 
+/**
+ * What the oracle says of the second.
+ */
+after_label: string | null, 
+/**
+ * True where prompt or answer may be harmful: drawn blurred until revealed.
+ */
+flagged: boolean, };
+
+export type Sampling = { 
+/**
+ * 0 takes the likeliest token.
+ */
+temperature: number, 
+/**
+ * Keep the likeliest tokens up to this mass; 1 keeps all.
+ */
+top_p: number, 
+/**
+ * Most tokens to write.
+ */
+max_new_tokens: number, 
+/**
+ * Seed of the draw.
+ */
+seed: number, };
+
+export type SettingField = { 
+/**
+ * TRL's name.
+ */
+key: string, 
+/**
+ * Allowed values.
+ */
+value_kind: SettingKind, 
+/**
+ * Value when nothing is said.
+ */
+default: SettingValue, 
+/**
+ * Where it is shown.
+ */
+level: SettingLevel, 
+/**
+ * One plain sentence.
+ */
+help: string, };
+
+export type SettingKind = { "type": "whole", 
+/**
+ * Smallest allowed value.
+ */
+low: number, 
+/**
+ * Largest allowed value.
+ */
+high: number, } | { "type": "number", 
+/**
+ * Smallest allowed value.
+ */
+low: number, 
+/**
+ * Largest allowed value.
+ */
+high: number, } | { "type": "flag", 
+/**
+ * True when it may be left to the program.
+ */
+automatic: boolean, } | { "type": "choice", 
+/**
+ * The names.
+ */
+options: Array<string>, };
+
+export type SettingLevel = "simple" | "advanced";
+
+export type SettingValue = boolean | number | number | string | null;
+
+export type Settings = { [key in string]: SettingValue };
+
+export type Stack = { 
+/**
+ * Applied to the prompt, in order.
+ */
+prompt_rewriters: Array<RewriterRef>, 
+/**
+ * The base model.
+ */
+model: ModelRef, 
+/**
+ * The adapter on it; none for the untouched base.
+ */
+adapter: AdapterRef | null, 
+/**
+ * Applied to the answer, in order.
+ */
+response_rewriters: Array<RewriterRef>, };
+
+export type StackView = { 
+/**
+ * The stack.
+ */
+stack: Stack, 
+/**
+ * Its exact name: what the badge shows.
+ */
+label: string, 
+/**
+ * Where it comes from ("base model", title of an experiment).
+ */
+origin: string, 
+/**
+ * Experiment that made it.
+ */
+experiment: string | null, };
+
+export type StageEstimate = { 
+/**
+ * The method.
+ */
+method: MethodName, 
+/**
+ * Optimizer steps.
+ */
+optimizer_steps: number, 
+/**
+ * Rows that will be learned from.
+ */
+rows: number, 
+/**
+ * Rows kept apart for evaluation.
+ */
+held_out_rows: number, 
+/**
+ * Rows left out because the prompt alone fills `max_length` or nothing is left to learn.
+ */
+skipped_rows: number, 
+/**
+ * Rows whose answer is cut at `max_length`.
+ */
+truncated_rows: number, 
+/**
+ * Real tokens in one pass over the rows.
+ */
+tokens: number, 
+/**
+ * Tokens that are learned or scored in one pass.
+ */
+learned_tokens: number, 
+/**
+ * Tokens of the longest row.
+ */
+longest_tokens: number, 
+/**
+ * Trainable numbers.
+ */
+trainable_parameters: number, 
+/**
+ * Numbers in the base model.
+ */
+model_parameters: number, 
+/**
+ * Expected peak memory.
+ */
+memory_bytes: number, 
+/**
+ * Expected disk use.
+ */
+disk_bytes: number, 
+/**
+ * Expected time with evaluation, on this machine.
+ */
+seconds: number, };
+
+export type StopReason = "pause" | "stop_and_save" | "discard";
