@@ -130,6 +130,14 @@ impl Suite {
         Self { prompts, rows, oracle: false, max_new_tokens: OWN_TOKENS }
     }
 
+    /// Prompts that may be shown without a warning.
+    pub(crate) fn harmless_prompts(&self) -> Vec<Vec<Message>> {
+        let world = World::alder_bay();
+        let oracle = self.oracle.then(|| Oracle::new(&world));
+        let harmless = |prompt: &&Vec<Message>| oracle.as_ref().is_none_or(|oracle| !oracle.judge(prompt, "").harmful_prompt);
+        self.prompts.iter().filter(harmless).cloned().collect()
+    }
+
     /// True when there is nothing to ask.
     pub fn is_empty(&self) -> bool {
         self.prompts.is_empty() && self.rows.is_empty()

@@ -53,7 +53,7 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let now = || clock.seconds();
     let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
-    let samples = Samples { encoder, prompts: suite.prompts.into_iter().take(SAMPLES).collect() };
+    let samples = Samples { encoder, prompts: suite.harmless_prompts().into_iter().take(SAMPLES).collect() };
     let mut sampler = |policy: &Policy, step: u64, observer: &mut dyn Observer| samples.show(policy, step, observer);
     let options = SessionOptions {
         folder: folder.to_owned(),

@@ -45,11 +45,11 @@ fn kind_and_true(model: &str) -> Preset {
         MethodName::Dpo,
         PAIRS_ID,
         &[
-            ("learning_rate", SettingValue::Number(5e-4)),
+            ("learning_rate", SettingValue::Number(3e-4)),
             ("num_train_epochs", SettingValue::Number(1.0)),
             ("per_device_train_batch_size", SettingValue::Whole(16)),
             ("max_length", SettingValue::Whole(128)),
-            ("beta", SettingValue::Number(0.1)),
+            ("beta", SettingValue::Number(0.5)),
         ],
     );
     dpo.adapter = Some("stage:1".to_owned());

@@ -1,0 +1,106 @@
+// The browser host: HTTP on loopback with the token that stands in the address.
+import type { Backend, Picked } from "./index";
+import type { Problem } from "./types";
+
+const KEY = "alidade-token";
+
+function token(): string {
+  const found = /token=([0-9a-f]+)/.exec(location.hash);
+  if (found?.[1]) {
+    sessionStorage.setItem(KEY, found[1]);
+    // The word must not stay in the address bar or in a bookmark.
+    history.replaceState(null, "", location.pathname);
+  }
+  return sessionStorage.getItem(KEY) ?? "";
+}
+
+async function refusal(response: Response): Promise<Problem> {
+  if (response.status === 401) {
+    return { code: "internal", message: "This page lacks its token.", hints: ["Open the address that `alidade serve` printed."], field: null };
+  }
+  try {
+    return (await response.json()) as Problem;
+  } catch {
+    return { code: "internal", message: `The program answered with status ${response.status}.`, hints: [], field: null };
+  }
+}
+
+export function browserBackend(): Backend {
+  const bearer = { Authorization: `Bearer ${token()}` };
+
+  async function post(path: string, body: BodyInit, signal?: AbortSignal): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(path, { method: "POST", body, signal, headers: { ...bearer, "Content-Type": "application/json" } });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw { code: "internal", message: "The program does not answer.", hints: ["Start `alidade serve` again."], field: null } satisfies Problem;
+    }
+    if (!response.ok) throw await refusal(response);
+    return response;
+  }
+
+  async function takeFile(file: File): Promise<Picked> {
+    const response = await post(`/api/upload?name=${encodeURIComponent(file.name)}`, file);
+    const { handle } = (await response.json()) as { handle: string };
+    return { handle, name: file.name };
+  }
+
+  return {
+    picksFolders: false,
+    takeFile,
+    onDrop: () => () => {},
+
+    async call<T>(name: string, request: object): Promise<T> {
+      return (await (await post(`/api/call/${name}`, JSON.stringify(request))).json()) as T;
+    },
+
+    async stream<T>(name: string, request: object, onMessage: (message: T) => void, signal?: AbortSignal): Promise<void> {
+      const response = await post(`/api/stream/${name}`, JSON.stringify(request), signal);
+      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (;;) {
+        const part = await reader?.read();
+        if (!part || part.done) return;
+        const lines = (rest + part.value).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) {
+          const { message, problem } = JSON.parse(line) as { message?: T; problem?: Problem };
+          if (problem) throw problem;
+          if (message !== undefined) onMessage(message);
+        }
+      }
+    },
+
+    pickFile(): Promise<Picked | null> {
+      const input = document.createElement("input");
+      input.type = "file";
+      input.accept = ".json,.jsonl,.csv,.tsv,.txt,.parquet";
+      return new Promise((resolve, reject) => {
+        input.oncancel = () => resolve(null);
+        input.onchange = () => {
+          const file = input.files?.[0];
+          if (file) takeFile(file).then(resolve, reject);
+          else resolve(null);
+        };
+        input.click();
+      });
+    },
+
+    async pickFolder(purpose): Promise<Picked | null> {
+      if (purpose === "read") return null;
+      const made = (await (await post("/api/folder", "{}")).json()) as { handle: string; path: string };
+      return { handle: made.handle, name: made.path, path: made.path };
+    },
+
+    saveReport(_experiment, format, title, text): Promise<boolean> {
+      const kind = format === "html" ? "text/html" : "text/markdown";
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text], { type: kind }));
+      link.download = `${title.replace(/[^\p{L}\p{N} -]/gu, "").trim() || "report"}.${format === "html" ? "html" : "md"}`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+      return Promise.resolve(true);
+    },
+  };
+}

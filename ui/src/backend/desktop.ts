@@ -1,0 +1,39 @@
+// The window: one command over the whole table, one channel a stream. The only file that knows Tauri.
+import { Channel, invoke } from "@tauri-apps/api/core";
+import { listen } from "@tauri-apps/api/event";
+import type { Backend, Picked } from "./index";
+
+export function desktopBackend(): Backend {
+  const rpc = <T>(name: string, request: object, channel: Channel<unknown> = new Channel()): Promise<T> =>
+    invoke<T>("rpc", { name, request, channel });
+
+  return {
+    picksFolders: true,
+    call: (name, request) => rpc(name, request),
+
+    async stream<T>(name: string, request: object, onMessage: (message: T) => void, signal?: AbortSignal): Promise<void> {
+      const id = crypto.randomUUID();
+      const channel = new Channel<unknown>((message) => {
+        if (!signal?.aborted) onMessage(message as T);
+      });
+      signal?.addEventListener("abort", () => void rpc("host.cancel", { id }));
+      await rpc(`stream.${name}`, { id, request }, channel);
+    },
+
+    pickFile: () => rpc<Picked | null>("host.pick_file", {}),
+    pickFolder: () => rpc<Picked | null>("host.pick_folder", {}),
+    takeFile: () => Promise.reject(new Error("The window takes dropped files itself.")),
+
+    async saveReport(experiment, format, title): Promise<boolean> {
+      const picked = await rpc<Picked | null>("host.pick_save", { name: `${title}.${format === "html" ? "html" : "md"}` });
+      if (!picked) return false;
+      await rpc("save_report", { experiment, format, handle: picked.handle });
+      return true;
+    },
+
+    onDrop(listener): () => void {
+      const stop = listen<Picked>("dropped", (event) => listener(event.payload));
+      return () => void stop.then((off) => off());
+    },
+  };
+}

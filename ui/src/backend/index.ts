@@ -1,0 +1,38 @@
+// The one door to the program: commands, streams, picked files. Two hosts stand behind it, the window and the browser.
+import type { Problem } from "./types";
+import { browserBackend } from "./browser";
+import { desktopBackend } from "./desktop";
+
+export interface Picked {
+  handle: string;
+  name: string;
+  /** Where an export lies, when the host may say so. */
+  path?: string;
+}
+
+export interface Backend {
+  call<T>(name: string, request: object): Promise<T>;
+  /** Listens until the stream ends or `signal` aborts. */
+  stream<T>(name: string, request: object, onMessage: (message: T) => void, signal?: AbortSignal): Promise<void>;
+  /** A file of the person's choice; null when none was chosen. */
+  pickFile(): Promise<Picked | null>;
+  /** A folder to read from (a model) or to write into (an export). */
+  pickFolder(purpose: "read" | "write"): Promise<Picked | null>;
+  /** Gives a dropped file to the program. */
+  takeFile(file: File): Promise<Picked>;
+  /** Saves a report; resolves to false when the person changed their mind. */
+  saveReport(experiment: string, format: "html" | "markdown", title: string, text: string): Promise<boolean>;
+  /** Files dropped on the window, where the host sees them before the page does. */
+  onDrop(listener: (picked: Picked) => void): () => void;
+  /** True when model folders can be picked. */
+  readonly picksFolders: boolean;
+}
+
+export const isDesktop = "__TAURI_INTERNALS__" in window;
+export const backend: Backend = isDesktop ? desktopBackend() : browserBackend();
+
+export function asProblem(error: unknown): Problem {
+  if (typeof error === "object" && error !== null && "code" in error && "message" in error) return error as Problem;
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: "internal", message, hints: [], field: null };
+}

@@ -1,0 +1,10 @@
+// Starts the app. Under LANG=C WebKitGTK names the language "C", which Intl refuses; that must be mended before any import
+// that formats numbers.
+import "./shared/locale-guard";
+import "uplot/dist/uPlot.min.css";
+import "./app.css";
+import { mount } from "svelte";
+import App from "./views/App.svelte";
+
+const target = document.getElementById("app");
+if (target) mount(App, { target });

@@ -1,0 +1,48 @@
+// Friendly names and explanations of settings; the field's own name stands small beside them.
+type Field = { label: string; help: string };
+
+export const en: Record<string, Field> = {
+  learning_rate: { label: "Learning rate", help: "Size of an optimizer step at its peak. Too high spoils the model, too low changes nothing." },
+  num_train_epochs: { label: "Epochs", help: "Passes over the rows." },
+  per_device_train_batch_size: { label: "Batch size", help: "Rows (or pairs) in one forward pass." },
+  max_length: { label: "Longest row", help: "In tokens; what is longer is cut at the end of the answer." },
+  beta: { label: "Beta", help: "How strongly the model is held near where it started. Higher holds more." },
+  completion_only_loss: { label: "Learn answers only", help: "Prompts are read but not learned." },
+  assistant_only_loss: { label: "Learn assistant turns only", help: "In conversations, other speakers' turns are read but not learned." },
+  loss_type: { label: "Loss", help: "Form of the preference loss." },
+  label_smoothing: { label: "Label smoothing", help: "Share of pairs assumed to be labelled the wrong way round." },
+  gradient_accumulation_steps: { label: "Gradient accumulation", help: "Forward passes added up before an optimizer step." },
+  max_steps: { label: "Steps at most", help: "−1 follows the number of epochs." },
+  lr_scheduler_type: { label: "Learning-rate schedule", help: "How the learning rate falls after the warm-up." },
+  warmup_ratio: { label: "Warm-up share", help: "Share of the steps in which the learning rate rises from zero." },
+  warmup_steps: { label: "Warm-up steps", help: "Steps of the rise; 0 leaves it to the share." },
+  weight_decay: { label: "Weight decay", help: "Pull of the weights towards zero." },
+  max_grad_norm: { label: "Gradient limit", help: "Longer gradients are scaled down to this norm. 0 switches it off." },
+  adam_beta1: { label: "Adam beta 1", help: "Memory of the mean of gradients." },
+  adam_beta2: { label: "Adam beta 2", help: "Memory of the mean of squared gradients." },
+  adam_epsilon: { label: "Adam epsilon", help: "Keeps the optimizer from dividing by zero." },
+  save_steps: { label: "Steps between checkpoints", help: "The result does not depend on it." },
+};
+
+export const zh: typeof en = {
+  learning_rate: { label: "学习率", help: "优化步的最大幅度。太高会损坏模型，太低则毫无变化。" },
+  num_train_epochs: { label: "轮数", help: "遍历数据的次数。" },
+  per_device_train_batch_size: { label: "批大小", help: "一次前向计算的行数（或对数）。" },
+  max_length: { label: "最长行", help: "以词元计；超出部分从回答末尾截去。" },
+  beta: { label: "Beta", help: "把模型拉回起点的力度。越高越接近起点。" },
+  completion_only_loss: { label: "只学习回答", help: "提问只读入，不学习。" },
+  assistant_only_loss: { label: "只学习助手的发言", help: "对话中其他人的发言只读入，不学习。" },
+  loss_type: { label: "损失函数", help: "偏好损失的形式。" },
+  label_smoothing: { label: "标签平滑", help: "假定标反的数据对所占比例。" },
+  gradient_accumulation_steps: { label: "梯度累积", help: "一个优化步之前累加的前向计算次数。" },
+  max_steps: { label: "最多步数", help: "−1 表示由轮数决定。" },
+  lr_scheduler_type: { label: "学习率计划", help: "预热之后学习率如何下降。" },
+  warmup_ratio: { label: "预热比例", help: "学习率从零上升的步数所占比例。" },
+  warmup_steps: { label: "预热步数", help: "上升的步数；0 表示由比例决定。" },
+  weight_decay: { label: "权重衰减", help: "将权重拉向零的力度。" },
+  max_grad_norm: { label: "梯度上限", help: "超过此范数的梯度会被缩小。0 表示关闭。" },
+  adam_beta1: { label: "Adam beta 1", help: "梯度均值的记忆。" },
+  adam_beta2: { label: "Adam beta 2", help: "梯度平方均值的记忆。" },
+  adam_epsilon: { label: "Adam epsilon", help: "避免优化器除以零。" },
+  save_steps: { label: "检查点间隔步数", help: "结果与它无关。" },
+};

@@ -1,0 +1,22 @@
+// One dictionary per noun; English is the source of the type.
+import * as chat from "./chat";
+import * as common from "./common";
+import * as data from "./data";
+import * as experiments from "./experiments";
+import * as fields from "./fields";
+import * as models from "./models";
+import * as report from "./report";
+import * as run from "./run";
+import * as wizard from "./wizard";
+
+export const en = {
+  common: common.en, experiments: experiments.en, wizard: wizard.en, run: run.en, chat: chat.en, models: models.en,
+  data: data.en, report: report.en, fields: fields.en,
+};
+
+export type Messages = typeof en;
+
+export const zh: Messages = {
+  common: common.zh, experiments: experiments.zh, wizard: wizard.zh, run: run.zh, chat: chat.zh, models: models.zh,
+  data: data.zh, report: report.zh, fields: fields.zh,
+};

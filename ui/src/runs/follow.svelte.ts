@@ -1,0 +1,84 @@
+// One run as it goes on: its events from the first, then live; a lost connection goes on after the last number.
+import { asProblem, backend } from "../backend";
+import type { Problem, RunEvent } from "../backend/types";
+import type { Curves } from "./reading";
+
+const AGAIN_MS = 1000;
+
+export interface Sample {
+  step: number;
+  prompt: string;
+  answer: string;
+}
+
+export class Followed {
+  readonly run: string;
+  step = $state(0);
+  total = $state(0);
+  tokensPerSecond = $state(0);
+  secondsLeft = $state(0);
+  steps: number[] = $state.raw([]);
+  curves: Curves = $state.raw({});
+  samples: Sample[] = $state.raw([]);
+  log: RunEvent[] = $state.raw([]);
+  ended = $state(false);
+  problem: Problem | null = $state(null);
+  #after = 0;
+  #stop = new AbortController();
+
+  constructor(run: string) {
+    this.run = run;
+    void this.#listen();
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  async #listen(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await backend.stream<RunEvent[]>("follow_run", { run: this.run, after: this.#after }, (events) => this.#take(events), this.#stop.signal);
+        this.ended = true;
+        return;
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        this.problem = asProblem(error);
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    }
+  }
+
+  #take(events: RunEvent[]): void {
+    const fresh = events.filter((event) => event.sequence > this.#after);
+    if (fresh.length === 0) return;
+    this.problem = null;
+    this.#after = fresh.at(-1)!.sequence;
+    const steps = [...this.steps];
+    const curves: Curves = Object.fromEntries(Object.entries(this.curves).map(([name, values]) => [name, [...values]]));
+    const samples = [...this.samples];
+    const log = [...this.log];
+    for (const event of fresh) {
+      if (event.kind === "step") this.#step(event, steps, curves);
+      else if (event.kind === "sample") samples.push({ step: event.step, prompt: event.prompt, answer: event.answer });
+      else log.push(event);
+    }
+    [this.steps, this.curves, this.samples, this.log] = [steps, curves, samples, log];
+  }
+
+  /** Steps that are repeated after a resume take the place of the earlier ones. */
+  #step(event: Extract<RunEvent, { kind: "step" }>, steps: number[], curves: Curves): void {
+    let place = steps.length;
+    while (place > 0 && steps[place - 1]! >= event.step) place--;
+    steps.length = place;
+    steps.push(event.step);
+    for (const [name, value] of Object.entries(event.metrics)) {
+      const values = (curves[name] ??= []);
+      while (values.length < place) values.push(null);
+      values.length = place;
+      values.push(value);
+    }
+    [this.step, this.total] = [event.step, event.total];
+    [this.tokensPerSecond, this.secondsLeft] = [event.tokens_per_second, event.seconds_left];
+  }
+}

@@ -1,0 +1,73 @@
+// Numbers as people read them. Every figure keeps its unit, its n and its interval.
+import type { Estimate, Measure, Message } from "../backend/types";
+import { language, t } from "./i18n.svelte";
+
+const locale = (): string => (language() === "zh" ? "zh-CN" : "en");
+
+export const whole = (value: number): string => new Intl.NumberFormat(locale()).format(Math.round(value));
+
+export function compact(value: number): string {
+  return new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 }).format(value);
+}
+
+export function bytes(value: number): string {
+  if (value >= 1e9) return `${(value / 1e9).toFixed(1)} GB`;
+  if (value >= 1e6) return `${(value / 1e6).toFixed(value >= 1e7 ? 0 : 1)} MB`;
+  return `${Math.max(1, Math.round(value / 1e3))} kB`;
+}
+
+export function duration(seconds: number): string {
+  const total = Math.max(0, Math.round(seconds));
+  if (total < 60) return `${total} s`;
+  const minutes = Math.floor(total / 60);
+  if (minutes < 60) return `${minutes} min ${total % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A number with as many digits as help: 0.0421, 1.83, 152. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && size < 1e-3) return value.toExponential(1);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
+}
+
+/** The bare value of a measure: "88 %", "1.42 nats". */
+export function value(unit: string, estimate: Estimate | null): string {
+  if (!estimate) return "–";
+  return unit === "rate" ? `${Math.round(100 * estimate.value)} %` : `${figure(estimate.value)} ${t().common.units[unit] ?? unit}`;
+}
+
+/** "83–92, n = 200", and how many could not be read. */
+export function interval(unit: string, estimate: Estimate | null): string {
+  if (!estimate) return "";
+  const end = (x: number): string => (unit === "rate" ? String(Math.round(100 * x)) : figure(x));
+  const unread = estimate.unreadable > 0 ? `, ${t().common.unreadable(estimate.unreadable)}` : "";
+  return `${end(estimate.low)}–${end(estimate.high)}, n = ${estimate.n}${unread}`;
+}
+
+export type Direction = "better" | "worse" | "unclear" | "neutral";
+
+/** What the interval of the change allows to say. */
+export function direction(measure: Measure): Direction {
+  const change = measure.change;
+  if (!change || (change.low <= 0 && change.high >= 0)) return "unclear";
+  if (measure.better === "neither") return "neutral";
+  return change.value > 0 === (measure.better === "higher") ? "better" : "worse";
+}
+
+export function change(measure: Measure): string {
+  const c = measure.change;
+  if (!c) return "–";
+  const signed = (x: number): string => (x > 0 ? "+" : x < 0 ? "−" : "") + (measure.unit === "rate" ? Math.abs(Math.round(100 * x)) : figure(Math.abs(x)));
+  return `${signed(c.value)} (${signed(c.low)} … ${signed(c.high)})`;
+}
+
+export const day = (ms: number): string =>
+  new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(ms));
+
+/** A conversation as text; a lone turn needs no speaker. */
+export function words(messages: Message[]): string {
+  if (messages.length === 1) return messages[0]?.content ?? "";
+  return messages.map((message) => `${message.role}: ${message.content}`).join("\n");
+}
