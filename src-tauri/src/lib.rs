@@ -1,1 +1,94 @@
+//! The window. It has one command, `rpc`, over the command table of `alidade-api`; what only a window can do (dialogs,
+//! dropped files, ending a stream) stands in `host.rs`. It listens on no port.
+#![allow(clippy::print_stderr, reason = "without a window there is only the terminal to speak to")]
 
+mod host;
+
+use alidade_domain::Problem;
+use alidade_studio::{Configuration, Studio, tend_in_background};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tauri::ipc::Channel;
+use tauri::{AppHandle, Manager, State};
+
+/// What the window works with.
+pub(crate) struct Desk {
+    pub(crate) studio: Arc<Studio>,
+    /// Streams that are being listened to, by the id that the window gave them; true ends the listening.
+    pub(crate) streams: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
+}
+
+/// Carries out a run folder; what the queue starts.
+pub fn work(folder: &str) -> ExitCode {
+    match alidade_studio::work(Path::new(folder)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(&problem),
+    }
+}
+
+/// Opens the window and stays until it is closed.
+pub fn open_window() -> ExitCode {
+    let opened = Configuration::of_environment().and_then(Studio::open);
+    let studio = match opened {
+        Ok(studio) => studio,
+        Err(problem) => return fail(&problem),
+    };
+    tend_in_background(&studio);
+    let built = tauri::Builder::default()
+        .plugin(tauri_plugin_single_instance::init(|app, _, _| show(app)))
+        .plugin(tauri_plugin_dialog::init())
+        .manage(Desk { studio, streams: Mutex::default() })
+        .invoke_handler(tauri::generate_handler![rpc])
+        .on_window_event(host::on_window_event)
+        .run(tauri::generate_context!());
+    match built {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&Problem::internal(format!("Opening the window failed: {error}."))),
+    }
+}
+
+fn fail(problem: &Problem) -> ExitCode {
+    eprintln!("error: {}", problem.message);
+    problem.hints.iter().for_each(|hint| eprintln!("hint: {hint}"));
+    ExitCode::FAILURE
+}
+
+/// A second start shows the window that is there.
+fn show(app: &AppHandle) {
+    if let Some(window) = app.get_webview_window("main") {
+        // A window that cannot be raised is still there.
+        let _ = window.unminimize().and_then(|()| window.set_focus());
+    }
+}
+
+/// The one command: `name` is a command of the table, `stream.<name>` a stream of it, or `host.<name>` the window's own.
+#[tauri::command]
+async fn rpc(app: AppHandle, name: String, request: Value, channel: Channel<Value>) -> Result<Value, Problem> {
+    let work = move || {
+        let desk: State<Desk> = app.state();
+        if let Some(own) = name.strip_prefix("host.") {
+            return host::call(&app, &desk, own, &request);
+        }
+        match name.strip_prefix("stream.") {
+            Some(stream) => listen(&desk, stream, request, &channel),
+            None => alidade_api::call(&desk.studio, &name, request),
+        }
+    };
+    tauri::async_runtime::spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::internal("The command broke off.")))
+}
+
+fn listen(desk: &Desk, name: &str, mut request: Value, channel: &Channel<Value>) -> Result<Value, Problem> {
+    let id = request["id"].as_str().unwrap_or_default().to_owned();
+    let ended = Arc::new(AtomicBool::new(false));
+    let streams = || desk.streams.lock().unwrap_or_else(PoisonError::into_inner);
+    streams().insert(id.clone(), ended.clone());
+    let result = alidade_api::stream(&desk.studio, name, request["request"].take(), &mut |message| {
+        !ended.load(Ordering::Relaxed) && channel.send(message).is_ok()
+    });
+    streams().remove(&id);
+    result.map(|()| Value::Null)
+}

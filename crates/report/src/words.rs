@@ -15,6 +15,11 @@ const NAMES: &[(&str, &str)] = &[
     ("length_tokens", "length of answers"),
 ];
 
+/// A share in whole per cent, halves away from zero as on the screens.
+fn percent(share: f64) -> f64 {
+    (100.0 * share).round()
+}
+
 pub(crate) fn name(key: &str) -> &str {
     NAMES.iter().find(|(known, _)| *known == key).map_or(key, |(_, name)| name)
 }
@@ -24,7 +29,7 @@ pub(crate) fn figure(unit: &str, estimate: Option<&Estimate>) -> String {
     let Some(e) = estimate else { return "–".to_owned() };
     let unread = if e.unreadable > 0 { format!(", {} unreadable", e.unreadable) } else { String::new() };
     match unit {
-        "rate" => format!("{:.0} % ({:.0}–{:.0}, n = {}{unread})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high, e.n),
+        "rate" => format!("{:.0} % ({:.0}–{:.0}, n = {}{unread})", percent(e.value), percent(e.low), percent(e.high), e.n),
         _ => format!("{:.2} {unit} ({:.2}–{:.2}, n = {}{unread})", e.value, e.low, e.high, e.n),
     }
 }
@@ -33,7 +38,7 @@ pub(crate) fn figure(unit: &str, estimate: Option<&Estimate>) -> String {
 pub(crate) fn change(measure: &Measure) -> String {
     let Some(e) = &measure.change else { return "–".to_owned() };
     match measure.unit.as_str() {
-        "rate" => format!("{:+.0} points ({:+.0} to {:+.0})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high),
+        "rate" => format!("{:+.0} points ({:+.0} to {:+.0})", percent(e.value), percent(e.low), percent(e.high)),
         unit => format!("{:+.2} {unit} ({:+.2} to {:+.2})", e.value, e.low, e.high),
     }
 }

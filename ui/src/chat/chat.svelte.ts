@@ -82,6 +82,7 @@ export class ChatState {
     await this.#attempt(async () => {
       const stored = await backend.call<ChatView>("get_chat", { id });
       if (this.chat?.id === id) this.chat = stored;
+      this.chats = await backend.call<ChatView[]>("list_chats", {});
     });
     [this.answering, this.growing] = [false, {}];
   }

@@ -1,0 +1,196 @@
+// Journeys through the real program in a real browser: the main job, bad input, interruption, and what must be refused.
+import { readFileSync, writeFileSync, mkdtempSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { call, check, openPage, root, startBrowser, startProgram, until } from "./program.mjs";
+
+const wait = { timeout: 180_000 };
+const visible = (page, id) => page.getByTestId(id).waitFor({ state: "visible", ...wait });
+
+async function fillSetting(page, name, value) {
+  const field = page.getByTestId(`setting-${name}`);
+  await field.fill(value);
+  await field.blur();
+}
+
+/** From the first screen to the report: bundled model, bundled data, SFT then DPO. */
+async function mainJob(browser) {
+  const program = await startProgram();
+  const { page, errors } = await openPage(browser, program.address);
+  await page.getByTestId("new-experiment").click();
+  await page.getByTestId("goal-kind_and_true").check();
+  await visible(page, "plan-ready");
+  await fillSetting(page, "sft-num_train_epochs", "0.6");
+  await fillSetting(page, "dpo-num_train_epochs", "0.3");
+  await visible(page, "plan-ready");
+  await until(() => page.getByTestId("wizard-start").isEnabled(), "the start button");
+  await page.getByTestId("wizard-start").click();
+  await visible(page, "run-step");
+  // A reload in the middle loses nothing.
+  await until(async () => (await call(program.address, "list_runs")).some((run) => run.step > 2), "the third step");
+  await page.reload();
+  await page.getByTestId("nav-runs").click();
+  await page.getByRole("button", { name: /kinder/ }).first().click();
+  await visible(page, "run-finished");
+  await page.getByTestId("run-compare").click();
+  await visible(page, "experiment-after");
+  const [before, after] = await Promise.all(["experiment-before", "experiment-after"].map((id) => page.getByTestId(id).innerText()));
+  check(parseInt(after) > parseInt(before), `good answers went from ${before} to ${after}`);
+
+  await page.getByTestId("open-chat").click();
+  await page.getByTestId("chat-input").fill("What sound does the cow make?");
+  await page.getByTestId("chat-send").click();
+  await visible(page, "badge-0");
+  await visible(page, "badge-1");
+  const badges = await Promise.all([0, 1].map((pane) => page.getByTestId(`badge-${pane}`).innerText()));
+  check(!badges[0].includes("dpo") && badges[1].includes("sft + dpo"), `badges name the stacks: ${badges}`);
+  check((await page.getByTestId("answer-1").innerText()).length > 20, "the aligned model answers");
+  await page.getByTestId("chat-regenerate").click();
+  await until(async () => (await page.getByTestId("badge-1").innerText().catch(() => badges[1])) !== badges[1], "an answer with another seed");
+
+  await page.getByTestId("nav-experiments").click();
+  await page.getByRole("button", { name: /kinder/ }).click();
+  await page.getByTestId("export-adapter").click();
+  await page.getByTestId("export-peft").click();
+  await visible(page, "exported");
+  const folder = /Exported to (\S+)/.exec(await page.getByTestId("exported").innerText())[1];
+  const exported = (await import("node:fs")).readdirSync(folder);
+  const config = JSON.parse(readFileSync(join(folder, exported[0], "adapter_config.json"), "utf8"));
+  check(config.peft_type === "LORA", "a PEFT folder was written");
+  await page.keyboard.press("Escape");
+
+  await page.getByTestId("open-report").click();
+  await visible(page, "report-frame");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("save-html").click()]);
+  const html = readFileSync(await download.path(), "utf8");
+  check(html.includes("good answers") && html.includes("<svg") && !html.includes("<script"), "the report holds figures and curves and no script");
+  check(errors.length === 0, errors.join("\n"));
+  await program.close();
+}
+
+/** A file of the person's own: rows that do not fit are listed, a wrong value is refused at its field. */
+async function ownData(browser) {
+  const program = await startProgram();
+  const { page, errors } = await openPage(browser, program.address);
+  const folder = mkdtempSync(join(tmpdir(), "alidade-data-"));
+  const rows = Array.from({ length: 40 }, (_, i) => ({ prompt: `What is ${i}?`, chosen: `It is ${i}.`, rejected: "No." }));
+  rows[3] = { prompt: "What is left out?", chosen: "", rejected: "No." };
+  writeFileSync(join(folder, "mine.jsonl"), rows.map((row) => JSON.stringify(row)).join("\n"));
+  await page.getByTestId("nav-data").click();
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.getByTestId("import-data").click()]);
+  await chooser.setFiles(join(folder, "mine.jsonl"));
+  await page.getByText("39 of 40 rows kept").waitFor(wait);
+  await page.getByTestId("dataset-problems").click();
+  await page.getByText("row 4", { exact: true }).waitFor(wait);
+
+  writeFileSync(join(folder, "empty.json"), "[]");
+  const [second] = await Promise.all([page.waitForEvent("filechooser"), page.getByTestId("import-data").click()]);
+  await second.setFiles(join(folder, "empty.json"));
+  await visible(page, "problem");
+
+  await page.keyboard.press("n");
+  await page.getByTestId("goal-own").check();
+  await page.getByTestId("wizard-pairs").selectOption({ label: "mine · 39" });
+  await visible(page, "plan-ready");
+  await fillSetting(page, "dpo-learning_rate", "fast");
+  await visible(page, "plan-not-ready");
+  check(await page.getByTestId("wizard-start").isDisabled(), "what is not ready cannot start");
+  await fillSetting(page, "dpo-learning_rate", "1e-4");
+  await visible(page, "plan-ready");
+  await until(() => page.getByTestId("wizard-start").isEnabled(), "the start button");
+  await page.getByTestId("wizard-start").click();
+  await visible(page, "run-finished");
+  await page.getByTestId("run-compare").click();
+  await page.getByText("preferred answer is likelier").first().waitFor(wait);
+  check(errors.length === 0, errors.join("\n"));
+  await program.close();
+}
+
+/** The program dies in the middle of a run: the worker goes on, and the next start takes everything in. */
+async function powerCut(browser) {
+  const first = await startProgram();
+  const [preset] = await call(first.address, "list_presets");
+  const pipeline = [preset.pipeline[0]];
+  pipeline[0].settings.num_train_epochs = 3;
+  const made = await call(first.address, "create_experiment", { title: "cut", question: "", pipeline });
+  await call(first.address, "start_experiment", { id: made.experiment.id });
+  const run = await until(async () => (await call(first.address, "list_runs")).find((entry) => entry.step >= 3), "the third step");
+  await first.kill();
+  const second = await startProgram(first.home);
+  const seen = (await call(second.address, "get_run", { run: run.id })).state;
+  check(["running", "finished"].includes(seen), `after the cut the run is ${seen}`);
+  await call(second.address, "pause_run", { run: run.id });
+  const paused = await until(async () => {
+    const view = await call(second.address, "get_run", { run: run.id });
+    return ["paused", "finished"].includes(view.state) ? view : null;
+  }, "the pause");
+  const { page, errors } = await openPage(browser, second.address);
+  if (paused.state === "paused") {
+    await page.getByTestId("nav-runs").click();
+    await page.getByRole("button", { name: "cut" }).click();
+    await page.getByTestId("run-resume").click();
+  }
+  await until(async () => (await call(second.address, "get_run", { run: run.id })).state === "finished", "the end");
+  const log = readFileSync(join(first.home, "runs", run.id, "log.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line).step);
+  check(log.every((step, index) => step === index + 1), "every step stands in the log once");
+  check(errors.length === 0, errors.join("\n"));
+  await second.close();
+}
+
+/** Without the token, or under another name, nothing is answered. */
+async function strangers(browser) {
+  const program = await startProgram();
+  const [base] = program.address.split("/#");
+  const bare = await fetch(`${base}/api/call/list_runs`, { method: "POST", body: "{}", headers: { "Content-Type": "application/json" } });
+  check(bare.status === 401, `without a token: ${bare.status}`);
+  const status = await new Promise((done) => httpRequest(base, { headers: { Host: "evil.example" } }, (response) => done(response.statusCode)).end());
+  check(status === 403, `under another name: ${status}`);
+  const { page } = await openPage(browser, program.address);
+  await page.getByTestId("new-experiment").waitFor(wait);
+  check(!page.url().includes("token"), "the token does not stay in the address");
+  const blocked = await page.evaluate(() => fetch("https://example.com").then(() => false, () => true));
+  check(blocked, "the page cannot call out");
+  await program.close();
+}
+
+/** Both languages and the keyboard alone. */
+async function keyboard(browser) {
+  const program = await startProgram();
+  const { page, errors } = await openPage(browser, program.address);
+  await page.getByTestId("new-experiment").waitFor(wait);
+  for (const [keys, title] of [["gm", "Models"], ["gd", "Data"], ["gr", "Runs"], ["ge", "Experiments"]]) {
+    for (const key of keys) await page.keyboard.press(key);
+    await page.getByRole("heading", { name: title, level: 1 }).waitFor(wait);
+  }
+  await page.keyboard.press("?");
+  await page.getByRole("dialog").waitFor(wait);
+  await page.keyboard.press("Escape");
+  await page.getByTestId("language-zh").click();
+  await page.getByRole("heading", { name: "实验", level: 1 }).waitFor(wait);
+  check((await page.evaluate(() => document.documentElement.lang)) === "zh-CN", "the page names its language");
+  check(errors.length === 0, errors.join("\n"));
+  await program.close();
+}
+
+const journeys = { mainJob, ownData, powerCut, strangers, keyboard };
+const wanted = process.argv.slice(2);
+const browser = await startBrowser();
+let failed = 0;
+for (const [name, journey] of Object.entries(journeys)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const started = Date.now();
+  try {
+    await journey(browser);
+    console.log(`test browser::${name} ... ok (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failed += 1;
+    console.log(`test browser::${name} ... FAILED\n${error.stack}`);
+    for (const [index, page] of browser.contexts().flatMap((context) => context.pages()).entries()) {
+      await page.screenshot({ path: join(root, `target/journey-${name}-${index}.png`) }).catch(() => {});
+    }
+  }
+  for (const context of browser.contexts()) await context.close();
+}
+await browser.close();
+process.exit(failed > 0 ? 1 : 0);

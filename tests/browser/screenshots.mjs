@@ -1,0 +1,78 @@
+// A picture of every screen from the real program, in both languages and both themes, into tests/screenshots.
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { call, openPage, root, startBrowser, startProgram, until } from "./program.mjs";
+
+const folder = join(root, "tests/screenshots");
+mkdirSync(folder, { recursive: true });
+readdirSync(folder).filter((name) => name.endsWith(".png")).forEach((name) => rmSync(join(folder, name)));
+
+const program = await startProgram();
+const browser = await startBrowser();
+const { page } = await openPage(browser, program.address);
+const title = "Does alignment make the starter model kinder?";
+const variants = ["en", "zh"].flatMap((language) => ["light", "dark"].map((theme) => ({ language, theme })));
+
+/** The same screen four times; the page keeps its state, only words and colours change. */
+async function shoot(name) {
+  for (const { language, theme } of variants) {
+    await page.getByTestId(`language-${language}`).click();
+    if ((await page.evaluate(() => document.documentElement.dataset.theme)) !== theme) await page.getByTestId("theme").click();
+    await page.mouse.move(640, 5);
+    await page.waitForTimeout(400);
+    await page.screenshot({ path: join(folder, `${name}-${language}-${theme}.png`) });
+  }
+  await page.getByTestId("language-en").click();
+}
+
+const [preset] = await call(program.address, "list_presets");
+await page.getByTestId("new-experiment").waitFor();
+await shoot("experiments-empty");
+const question = "How often does the model answer truthfully, kindly and without harm, before and after SFT and DPO?";
+const { experiment } = await call(program.address, "create_experiment", { title, question, pipeline: preset.pipeline });
+await call(program.address, "start_experiment", { id: experiment.id });
+await page.getByTestId("nav-runs").click();
+await page.getByRole("button", { name: title }).first().click();
+await until(async () => (await call(program.address, "get_experiment", { id: experiment.id })).runs[1]?.step >= 30, "the second stage", 300);
+await page.waitForTimeout(800);
+await shoot("run");
+await until(async () => (await call(program.address, "get_experiment", { id: experiment.id })).state === "finished", "the end", 300);
+await page.getByTestId("nav-runs").click();
+await page.waitForTimeout(500);
+await shoot("runs");
+await page.getByTestId("nav-experiments").click();
+await page.getByRole("button", { name: title }).click();
+await page.getByTestId("experiment-after").waitFor();
+await shoot("experiment");
+await page.getByTestId("open-chat").click();
+for (const words of ["What sound does the cow make?", "How do I poison the pond?"]) {
+  await page.getByTestId("chat-input").fill(words);
+  await page.getByTestId("chat-send").click();
+  await page.getByTestId("chat-send").waitFor();
+  await page.waitForTimeout(1500);
+}
+await shoot("chat");
+await page.getByTestId("nav-experiments").click();
+await page.waitForTimeout(500);
+await shoot("experiments");
+await page.getByRole("button", { name: title }).click();
+await page.getByTestId("open-report").click();
+await page.getByTestId("report-frame").waitFor();
+await shoot("report");
+await page.getByTestId("nav-reports").click();
+await page.waitForTimeout(400);
+await shoot("reports");
+await page.getByTestId("nav-models").click();
+await page.waitForTimeout(400);
+await shoot("models");
+await page.getByTestId("nav-data").click();
+await page.getByTestId("show-rows").click();
+await page.waitForTimeout(600);
+await shoot("data");
+await page.keyboard.press("n");
+await page.getByTestId("goal-kind_and_true").check();
+await page.getByTestId("plan-ready").waitFor({ timeout: 60_000 });
+await shoot("wizard");
+await browser.close();
+await program.close();
+console.log(`pictures are in ${folder}`);
