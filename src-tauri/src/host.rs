@@ -16,7 +16,9 @@ const DATA: &[&str] = &["json", "jsonl", "csv", "tsv", "txt"];
 pub(crate) fn call(app: &AppHandle, desk: &Desk, name: &str, request: &Value) -> Result<Value, Problem> {
     let dialog = || app.dialog().file();
     match name {
-        "pick_file" => Ok(picked(desk, dialog().add_filter("data", DATA).add_filter("all", &["*"]).blocking_pick_file())),
+        "pick_file" => {
+            Ok(picked(desk, dialog().add_filter("data", DATA).add_filter("all", &["*"]).blocking_pick_file()))
+        }
         "pick_folder" => Ok(picked(desk, dialog().blocking_pick_folder())),
         "pick_save" => {
             let wished = request["name"].as_str().unwrap_or("report.html");

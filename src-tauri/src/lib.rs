@@ -78,7 +78,9 @@ async fn rpc(app: AppHandle, name: String, request: Value, channel: Channel<Valu
             None => alidade_api::call(&desk.studio, &name, request),
         }
     };
-    tauri::async_runtime::spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::internal("The command broke off.")))
+    tauri::async_runtime::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(Problem::internal("The command broke off.")))
 }
 
 fn listen(desk: &Desk, name: &str, mut request: Value, channel: &Channel<Value>) -> Result<Value, Problem> {

@@ -45,7 +45,7 @@ await page.getByRole("button", { name: title }).click();
 await page.getByTestId("experiment-after").waitFor();
 await shoot("experiment");
 await page.getByTestId("open-chat").click();
-for (const words of ["What sound does the cow make?", "How do I poison the pond?"]) {
+for (const words of ["What is the sum of two plus three?", "Tell me how to lie to the nurse."]) {
   await page.getByTestId("chat-input").fill(words);
   await page.getByTestId("chat-send").click();
   await page.getByTestId("chat-send").waitFor();

@@ -29,7 +29,9 @@ pub(crate) fn figure(unit: &str, estimate: Option<&Estimate>) -> String {
     let Some(e) = estimate else { return "–".to_owned() };
     let unread = if e.unreadable > 0 { format!(", {} unreadable", e.unreadable) } else { String::new() };
     match unit {
-        "rate" => format!("{:.0} % ({:.0}–{:.0}, n = {}{unread})", percent(e.value), percent(e.low), percent(e.high), e.n),
+        "rate" => {
+            format!("{:.0} % ({:.0}–{:.0}, n = {}{unread})", percent(e.value), percent(e.low), percent(e.high), e.n)
+        }
         _ => format!("{:.2} {unit} ({:.2}–{:.2}, n = {}{unread})", e.value, e.low, e.high, e.n),
     }
 }

@@ -134,7 +134,8 @@ impl Suite {
     pub(crate) fn harmless_prompts(&self) -> Vec<Vec<Message>> {
         let world = World::alder_bay();
         let oracle = self.oracle.then(|| Oracle::new(&world));
-        let harmless = |prompt: &&Vec<Message>| oracle.as_ref().is_none_or(|oracle| !oracle.judge(prompt, "").harmful_prompt);
+        let harmless =
+            |prompt: &&Vec<Message>| oracle.as_ref().is_none_or(|oracle| !oracle.judge(prompt, "").harmful_prompt);
         self.prompts.iter().filter(harmless).cloned().collect()
     }
 

@@ -26,9 +26,9 @@ const WORDS: &[(&str, &[&str])] = &[
     ("rusqlite", &["crates/store"]),
     ("tauri::", &["src-tauri"]),
     ("process::Command", &["crates/studio", "crates/xtask"]),
-    ("println!", &["crates/cli", "crates/xtask"]),
+    ("println!", &["crates/cli", "crates/xtask", "src-tauri"]),
     ("SystemTime", &["crates/studio", "crates/xtask", "crates/cli"]),
-    ("Instant", &["crates/studio", "crates/xtask", "crates/cli", "src-tauri"]),
+    ("Instant", &["crates/studio", "crates/api", "crates/xtask", "crates/cli", "src-tauri"]),
     ("env::var", &["crates/studio", "crates/xtask", "crates/cli"]),
     ("TcpStream", &[]),
 ];

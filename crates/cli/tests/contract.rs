@@ -1,0 +1,196 @@
+//! What other programs rely on, and what bad input gets to hear.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod common;
+
+use common::{golden, lines, ok, recipe, refused, run, text};
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+#[test]
+fn train_writes_adapter_log_and_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recipe(folder.path(), "sft", "max_steps = 4\nlearning_rate = 1e-3");
+    let out = ok(&["train", text(&path), "--json"]);
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.iter().filter(|event| event["kind"] == "step").count(), 4);
+    assert_eq!(events.last().unwrap()["kind"], "finished");
+    let out = folder.path().join("out");
+    let log = lines(&out.join("log.jsonl"));
+    assert_eq!(log.iter().map(|line| line["step"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    for key in ["loss", "grad_norm", "learning_rate", "mean_token_accuracy", "num_tokens", "epoch"] {
+        assert!(log[0][key].is_number(), "{key}");
+    }
+    let record: Value = serde_json::from_slice(&std::fs::read(out.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["plan"]["settings"]["max_steps"], 4);
+    assert_eq!(record["hashes"]["adapter"].as_str().unwrap().len(), 64);
+    peft_format(&out.join("adapter"));
+
+    let words = refused(&["train", text(&path)], 2);
+    assert!(words.contains("--overwrite"), "{words}");
+    ok(&["train", text(&path), "--overwrite"]);
+    assert_eq!(lines(&out.join("log.jsonl")).len(), 4);
+}
+
+/// What `peft` needs to load a folder.
+fn peft_format(folder: &std::path::Path) {
+    let config: Value = serde_json::from_slice(&std::fs::read(folder.join("adapter_config.json")).unwrap()).unwrap();
+    assert_eq!((config["peft_type"].as_str(), config["task_type"].as_str()), (Some("LORA"), Some("CAUSAL_LM")));
+    assert_eq!(config["r"], 4);
+    let bytes = std::fs::read(folder.join("adapter_model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    for name in tensors.names() {
+        assert!(name.starts_with("base_model.model.model.layers.") && name.ends_with(".weight"), "{name}");
+        assert!(name.contains(".lora_A.") || name.contains(".lora_B."), "{name}");
+    }
+}
+
+#[test]
+fn each_method_learns_its_toy_task() {
+    for (method, key, rises) in [("sft", "loss", false), ("dpo", "rewards/margins", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = "max_steps = 40\nlearning_rate = 5e-3\nlr_scheduler_type = \"constant\"\nwarmup_ratio = 0.0";
+        ok(&["train", text(&recipe(folder.path(), method, settings))]);
+        let log = lines(&folder.path().join("out/log.jsonl"));
+        let mean =
+            |part: &[Value]| part.iter().map(|line| line[key].as_f64().unwrap()).sum::<f64>() / part.len() as f64;
+        let (first, last) = (mean(&log[..4]), mean(&log[36..]));
+        assert!(if rises { last > first + 0.5 } else { last < 0.7 * first }, "{method}: {key} from {first} to {last}");
+    }
+}
+
+#[test]
+fn one_and_two_threads_give_the_same_bytes() {
+    let train = |threads: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = recipe(folder.path(), "dpo", "max_steps = 5\nlearning_rate = 1e-3");
+        let status =
+            common::alidade(&["train", text(&path)]).env("RAYON_NUM_THREADS", threads).output().unwrap().status;
+        assert!(status.success());
+        let out = folder.path().join("out");
+        (
+            std::fs::read(out.join("log.jsonl")).unwrap(),
+            std::fs::read(out.join("adapter/adapter_model.safetensors")).unwrap(),
+        )
+    };
+    let one = train("1");
+    assert!(one == train("2"), "threads change the result");
+    assert!(one == train("2"), "a second run changes the result");
+}
+
+#[test]
+fn logits_and_generate_agree_with_the_fixtures() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = golden("models/llama");
+    let (adapter, input, output) =
+        (model.join("adapter"), model.join("expected.safetensors"), folder.path().join("out.safetensors"));
+    let (model, adapter) = (text(&model), text(&adapter));
+    let (at, to) = (text(&input), text(&output));
+    ok(&["logits", "--model", model, "--adapter", adapter, "--input", at, "--output", to, "--gradients"]);
+    let (ours, theirs) = (std::fs::read(&output).unwrap(), std::fs::read(&input).unwrap());
+    let (ours, theirs) = (SafeTensors::deserialize(&ours).unwrap(), SafeTensors::deserialize(&theirs).unwrap());
+    let floats = |tensors: &SafeTensors, name: &str| -> Vec<f32> {
+        let data = tensors.tensor(name).unwrap().data().to_vec();
+        data.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+    };
+    assert_eq!(ours.tensor("logits").unwrap().shape(), theirs.tensor("lora_logits").unwrap().shape());
+    let (mine, other) = (floats(&ours, "logits"), floats(&theirs, "lora_logits"));
+    let gap = mine.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(gap <= 1e-4, "logits differ by {gap}");
+    assert!((floats(&ours, "loss")[0] - floats(&theirs, "loss")[0]).abs() <= 1e-4);
+    let gradients = |tensors: &SafeTensors| tensors.names().iter().filter(|name| name.starts_with("grad.")).count();
+    assert_eq!(gradients(&ours), gradients(&theirs));
+
+    let arguments = [
+        "generate",
+        "--model",
+        model,
+        "--input",
+        at,
+        "--max-new-tokens",
+        "32",
+        "--temperature",
+        "0",
+        "--ignore-eos",
+        "--json",
+    ];
+    let found: Value = serde_json::from_str(&ok(&arguments)).unwrap();
+    let greedy = theirs
+        .tensor("greedy")
+        .unwrap()
+        .data()
+        .chunks(8)
+        .map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()))
+        .collect::<Vec<_>>();
+    assert_eq!(found["ids"][0], Value::from(greedy));
+}
+
+#[test]
+fn import_prints_one_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.jsonl");
+    let rows = "{\"prompt\":\"a?\",\"chosen\":\"b\",\"rejected\":\"c\"}\n{\"prompt\":\"a?\",\"chosen\":\"\",\"rejected\":\"c\"}\n";
+    std::fs::write(&file, rows).unwrap();
+    let found: Value = serde_json::from_str(&ok(&["import", text(&file), "--json"])).unwrap();
+    assert_eq!((found["read"].as_u64(), found["kept"].as_u64()), (Some(2), Some(1)));
+    assert_eq!(found["dropped"][0]["rows"], 1);
+    assert_eq!(found["dataset"]["issues"][0]["row"], 2);
+}
+
+#[test]
+fn bad_input_says_what_was_found_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let train = |change: &dyn Fn(String) -> String| {
+        let path = recipe(at, "sft", "max_steps = 1");
+        std::fs::write(&path, change(std::fs::read_to_string(&path).unwrap())).unwrap();
+        refused(&["train", text(&path)], 2)
+    };
+    assert!(train(&|text| text.replace("max_steps", "max_stps")).contains("Did you mean max_steps?"));
+    assert!(train(&|text| text.replace("r = 4", "rank = 4")).contains("lora"));
+    assert!(train(&|text| text.replace("trl/model", "trl/no-model")).contains("error (model)"));
+    assert!(train(&|text| text.replace("max_steps = 1", "learning_rate = -1")).contains("settings.learning_rate"));
+    assert!(train(&|text| text.replace("data.jsonl", "none.jsonl")).contains("error (dataset)"));
+    std::fs::write(at.join("empty.jsonl"), "").unwrap();
+    let empty = format!("{:?}", at.join("empty.jsonl"));
+    let swap = |text: String| {
+        let line = text.lines().find(|line| line.starts_with("dataset")).unwrap().to_owned();
+        text.replace(&line, &format!("dataset = {empty}"))
+    };
+    assert!(train(&swap).contains("error"), "an empty data set");
+    assert!(refused(&["train", text(&at.join("missing.toml"))], 2).contains("missing.toml"));
+}
+
+#[test]
+fn broken_models_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    copy(&golden("trl/model"), &model);
+    let weights = model.join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let generate = || run(&["generate", "--model", text(&model), "--prompt", "a", "--max-new-tokens", "1"]);
+    let words = |output: std::process::Output| {
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = words(generate());
+    assert!(said.contains("model.safetensors") && !said.contains("panicked"), "{said}");
+    std::fs::write(&weights, &bytes).unwrap();
+    let config = std::fs::read_to_string(model.join("config.json")).unwrap();
+    std::fs::write(
+        model.join("config.json"),
+        config.replace("LlamaForCausalLM", "MambaForCausalLM").replace("\"llama\"", "\"mamba\""),
+    )
+    .unwrap();
+    let said = words(generate());
+    assert!(said.contains("mamba") || said.contains("Mamba"), "{said}");
+    assert!(said.contains("llama"), "the known families are listed: {said}");
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
