@@ -93,6 +93,4 @@ pub struct CheckedPipeline {
     pub free_memory_bytes: u64,
     /// Disk space that is free.
     pub free_disk_bytes: u64,
-    /// The pipeline as terminal commands, one a line.
-    pub commands: Vec<String>,
 }

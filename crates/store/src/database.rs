@@ -1,7 +1,7 @@
 //! Opening the database and bringing it up to date.
 
 use crate::error::{Result, StoreError};
-use crate::{adapters, events, experiments, runs, shelves};
+use crate::{adapters, events, experiments, runs, shelves, verdicts};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,8 +10,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Each entry takes the database one version further; entries are only ever added.
-const MIGRATIONS: &[&str] =
-    &[experiments::MIGRATION, runs::MIGRATION, events::MIGRATION, adapters::MIGRATION, shelves::MIGRATION];
+const MIGRATIONS: &[&str] = &[
+    experiments::MIGRATION,
+    runs::MIGRATION,
+    events::MIGRATION,
+    adapters::MIGRATION,
+    shelves::MIGRATION,
+    verdicts::MIGRATION,
+];
 
 /// How long a writer waits for another process.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -10,9 +10,11 @@ mod events;
 mod experiments;
 mod runs;
 mod shelves;
+mod verdicts;
 
 pub use adapters::AdapterRecord;
 pub use database::Store;
 pub use error::StoreError;
 pub use runs::RunRecord;
 pub use shelves::Shelf;
+pub use verdicts::VerdictRecord;

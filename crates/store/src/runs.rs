@@ -149,6 +149,19 @@ impl Store {
         bodies.iter().map(|body| from_json("run", body)).collect()
     }
 
+    /// Runs that wait or work.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn unsettled_runs(&self) -> Result<Vec<RunRecord>> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT body FROM runs WHERE json_extract(body, '$.state') IN ('queued', 'running') ORDER BY created_ms, stage, id",
+        )?;
+        let bodies = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        bodies.iter().map(|body| from_json("run", body)).collect()
+    }
+
     /// The runs of an experiment: by stage, later attempts after earlier ones.
     ///
     /// # Errors

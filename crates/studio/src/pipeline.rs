@@ -38,7 +38,6 @@ impl Studio {
             stages: Vec::new(),
             free_memory_bytes: machine::free_memory_bytes(),
             free_disk_bytes: machine::free_disk_bytes(&self.configuration.home),
-            commands: Vec::new(),
         };
         if pipeline.is_empty() {
             checked.problems.push(Problem::input("The pipeline has no stage.").hint("Choose a goal.").at("pipeline"));
@@ -74,7 +73,6 @@ impl Studio {
             );
             checked.problems.push(Problem::input(message).hint("Free some room, or move the data folder.").at("disk"));
         }
-        checked.commands = (1..=pipeline.len()).map(|stage| format!("alidade train stage-{stage}.toml")).collect();
         checked.ready = checked.problems.is_empty();
         Ok(checked)
     }

@@ -28,6 +28,7 @@ impl Studio {
         let experiment = self.store.experiment(&run.experiment)?;
         let plan = self.plan(run, &experiment, &folder)?;
         let text = serde_json::to_string_pretty(&plan).map_err(|error| Problem::internal(error.to_string()))?;
+        self.store.put_plan(&run.id, &text)?;
         write(&folder.join(PLAN), &text)
     }
 

@@ -38,6 +38,7 @@ fn kind_and_true(model: &str) -> Preset {
             ("num_train_epochs", SettingValue::Number(3.0)),
             ("per_device_train_batch_size", SettingValue::Whole(16)),
             ("max_length", SettingValue::Whole(128)),
+            ("save_steps", SettingValue::Whole(20)),
         ],
     );
     sft.lora = Some(LoraSpec { lora_dropout: 0.0, ..LoraSpec::default() });
@@ -49,6 +50,7 @@ fn kind_and_true(model: &str) -> Preset {
             ("num_train_epochs", SettingValue::Number(1.0)),
             ("per_device_train_batch_size", SettingValue::Whole(16)),
             ("max_length", SettingValue::Whole(128)),
+            ("save_steps", SettingValue::Whole(20)),
             ("beta", SettingValue::Number(0.5)),
         ],
     );

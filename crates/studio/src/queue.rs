@@ -3,9 +3,9 @@
 
 use crate::studio::{Studio, lock};
 use crate::worker::is_alive;
-use crate::{EventLog, planning, read_events};
+use crate::{EventLog, planning, read_events, read_snapshot};
 use alidade_domain::{AdapterRef, EventKind, Observer, Problem, ProblemCode, RunState};
-use alidade_store::{AdapterRecord, RunRecord};
+use alidade_store::{AdapterRecord, RunRecord, VerdictRecord};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,6 +16,14 @@ use std::time::Duration;
 const ROUND: Duration = Duration::from_millis(100);
 /// Bytes of a worker's last words that are shown.
 const LAST_WORDS: usize = 600;
+
+/// A worker that this program started.
+struct Working {
+    run: String,
+    process: Child,
+    /// The last event of the run before it began; a worker that adds none has died at birth.
+    from_sequence: u64,
+}
 
 /// Tends the queue in the background as long as the studio lives. Of several programs on one data folder, one does.
 pub fn tend_in_background(studio: &Arc<Studio>) {
@@ -29,13 +37,13 @@ fn tend(studio: &Weak<Studio>) {
     else {
         return;
     };
-    let mut child: Option<(String, Child)> = None;
+    let mut working: Option<Working> = None;
     let mut ours = false;
     while let Some(studio) = studio.upgrade() {
         ours = ours || lock_file.try_lock().is_ok();
         if ours {
             // A fault of one round (a busy database, a full disk) is met again in the next.
-            let _ = studio.round(&mut child);
+            let _ = studio.round(&mut working);
         }
         drop(studio);
         std::thread::sleep(ROUND);
@@ -43,32 +51,29 @@ fn tend(studio: &Weak<Studio>) {
 }
 
 impl Studio {
-    fn round(&self, child: &mut Option<(String, Child)>) -> Result<(), Problem> {
-        let exited = match child {
-            Some((_, process)) => process.try_wait().map(|status| status.is_some()).unwrap_or(true),
-            None => true,
-        };
-        let ended = if exited { child.take().map(|(run, _)| run) } else { None };
-        let mut busy = child.is_some();
-        for run in self.store.runs()?.into_iter().filter(|run| !run.state.is_settled()) {
+    fn round(&self, working: &mut Option<Working>) -> Result<(), Problem> {
+        let exited = working.as_mut().is_some_and(|working| !matches!(working.process.try_wait(), Ok(None)));
+        let ended = if exited { working.take() } else { None };
+        let open = self.store.unsettled_runs()?;
+        let mut busy = working.is_some();
+        for run in &open {
             let folder = self.run_folder(&run.id);
-            let alive = is_alive(&folder) || child.as_ref().is_some_and(|(id, _)| *id == run.id);
-            let run = self.take_in(&run)?;
+            // Asked before the events are read: a worker that ends in between has then told everything.
+            let alive = is_alive(&folder) || working.as_ref().is_some_and(|working| working.run == run.id);
+            let run = self.take_in(run)?;
             busy = busy || alive;
             if !alive && run.state == RunState::Running {
                 let step = self.store.last_checkpoint(&run.id)?;
                 self.tell(&run, EventKind::Interrupted { step })?;
-            } else if run.state == RunState::Queued && ended.as_ref() == Some(&run.id) {
-                let problem = Problem::new(
-                    ProblemCode::WorkerLost,
-                    format!("The run ended before it began. {}", last_words(&folder)),
-                );
-                self.tell(&run, EventKind::Failed { problem })?;
+            }
+            if ended.as_ref().is_some_and(|ended| ended.run == run.id && ended.from_sequence == run.last_sequence) {
+                let message = format!("The run ended before it began. {}", last_words(&folder));
+                self.tell(&run, EventKind::Failed { problem: Problem::new(ProblemCode::WorkerLost, message) })?;
             }
         }
-        self.discard_orphans()?;
-        if !busy {
-            *child = self.start_next()?;
+        if !open.is_empty() && !busy {
+            self.discard_orphans()?;
+            *working = self.start_next()?;
         }
         Ok(())
     }
@@ -86,7 +91,7 @@ impl Studio {
         Ok(())
     }
 
-    fn start_next(&self) -> Result<Option<(String, Child)>, Problem> {
+    fn start_next(&self) -> Result<Option<Working>, Problem> {
         let mut runs = self.store.runs()?;
         runs.reverse();
         let done = |other: &RunRecord| matches!(other.state, RunState::Finished | RunState::Stopped);
@@ -98,7 +103,7 @@ impl Studio {
         };
         let Some(run) = runs.iter().find(ready) else { return Ok(None) };
         match self.start(run) {
-            Ok(child) => Ok(Some((run.id.clone(), child))),
+            Ok(process) => Ok(Some(Working { run: run.id.clone(), process, from_sequence: run.last_sequence })),
             Err(problem) => {
                 self.tell(run, EventKind::Failed { problem })?;
                 Ok(None)
@@ -129,6 +134,13 @@ impl Studio {
         if let Some(sha256) = &run.adapter_sha256 {
             self.keep_adapter(&run, sha256)?;
         }
+        if run.state == RunState::Discarded {
+            // Checkpoints of a discarded run are never read again; a leftover costs only room.
+            let _ = std::fs::remove_dir_all(self.run_folder(&run.id).join("checkpoints"));
+        }
+        if events.iter().any(|event| matches!(event.kind, EventKind::Evaluated { .. })) {
+            self.keep_verdicts(&run)?;
+        }
         Ok(run)
     }
 
@@ -139,6 +151,22 @@ impl Studio {
             .map_err(|error| Problem::internal(format!("Making the run folder failed: {error}.")))?;
         EventLog::open(&folder, &run.id)?.observe(kind)?;
         self.take_in(run)
+    }
+
+    fn keep_verdicts(&self, run: &RunRecord) -> Result<(), Problem> {
+        let mut verdicts = Vec::new();
+        for side in ["before", "after"] {
+            let snapshot = read_snapshot(&self.run_folder(&run.id).join(format!("{side}.json")))?;
+            let labelled = snapshot.answers.into_iter().zip(snapshot.labels).enumerate();
+            verdicts.extend(labelled.map(|(item, (answer, label))| VerdictRecord {
+                side,
+                item,
+                stack: snapshot.stack.clone(),
+                answer,
+                label,
+            }));
+        }
+        Ok(self.store.put_verdicts(&run.id, &verdicts)?)
     }
 
     fn keep_adapter(&self, run: &RunRecord, sha256: &str) -> Result<(), Problem> {

@@ -89,8 +89,6 @@ impl Studio {
 
     fn discard_settled(&self, run: &RunRecord) -> Result<(), Problem> {
         self.tell(run, EventKind::Discarded)?;
-        // Checkpoints of a discarded run are never read again; a leftover costs only room.
-        let _ = std::fs::remove_dir_all(self.run_folder(&run.id).join("checkpoints"));
         let runs = self.store.runs_of(&run.experiment)?;
         for later in runs.iter().filter(|later| later.stage > run.stage && later.state == RunState::Queued) {
             self.tell(later, EventKind::Discarded)?;

@@ -142,11 +142,7 @@ free_memory_bytes: number,
 /**
  * Disk space that is free.
  */
-free_disk_bytes: number, 
-/**
- * The pipeline as terminal commands, one a line.
- */
-commands: Array<string>, };
+free_disk_bytes: number, };
 
 export type DatasetKind = "answers" | "pairs" | "ratings" | "texts" | "prompts";
 

@@ -5,6 +5,8 @@ import { smooth } from "../shared/smooth";
 export type Reading = keyof Messages["run"]["readings"];
 
 const EARLY = 10;
+/** Rewards nearer to zero than this are noise to the eye. */
+const NOTABLE = 0.05;
 
 export type Curves = Record<string, (number | null)[]>;
 
@@ -26,8 +28,8 @@ export function readDpo(curves: Curves): Reading {
   const margin = ends(curves["rewards/margins"]);
   const chosen = ends(curves["rewards/chosen"]);
   if (!margin || !chosen) return "begin";
-  if (margin.last < -0.05) return "dpoReversed";
-  if (margin.last < 0.05) return "dpoFlat";
+  if (margin.last < -NOTABLE) return "dpoReversed";
+  if (margin.last < NOTABLE) return "dpoFlat";
   if (chosen.last < 0 && -chosen.last > margin.last) return "dpoFar";
-  return chosen.last < 0 ? "dpoChosenFalls" : "dpoGood";
+  return chosen.last < -NOTABLE ? "dpoChosenFalls" : "dpoGood";
 }

@@ -27,6 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         let port = listener.local_addr().map_err(failed)?.port();
         let token = token()?;
         println!("http://127.0.0.1:{port}/#token={token}");
+        eprintln!("Open this address in a browser on this machine. Ctrl-C ends the server; runs go on.");
         // The address is for programs as well; a closed pipe must not end the server.
         let _ = std::io::stdout().flush();
         let server = Server { studio, token, port };

@@ -1,0 +1,52 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+
+const answers: Record<string, unknown> = {
+  list_models: [{ model: { id: "starter", name: "starter", sha256: "9f" }, parameters: 1, bundled: true }],
+  list_datasets: [
+    { id: "a", name: "answers", kind: "answers", summary: { kept: 5 } },
+    { id: "p", name: "pairs", kind: "pairs", summary: { kept: 5 } },
+  ],
+  list_methods: [
+    { name: "sft", settings: [{ key: "learning_rate", default: 2e-4, level: "simple", value_kind: { type: "number", low: 0, high: 1 } }] },
+    { name: "dpo", settings: [{ key: "learning_rate", default: 5e-6, level: "simple", value_kind: { type: "number", low: 0, high: 1 } }] },
+  ],
+  list_presets: [],
+  import_dataset: { id: "n", name: "new", kind: "pairs", summary: { kept: 3 } },
+};
+vi.mock("../backend", () => ({
+  backend: { call: (name: string) => Promise.resolve(answers[name]) },
+  asProblem: (error: unknown) => error,
+}));
+const { WizardState } = await import("./wizard.svelte");
+
+describe("the wizard", () => {
+  let wizard: InstanceType<typeof WizardState>;
+  beforeEach(async () => {
+    wizard = new WizardState();
+    await wizard.load();
+    wizard.goal = "own";
+  });
+
+  it("lets the data choose the method", () => {
+    wizard.pairs = "p";
+    expect(wizard.pipeline.map((recipe) => recipe.method)).toEqual(["dpo"]);
+    wizard.answers = "a";
+    expect(wizard.pipeline.map((recipe) => recipe.method)).toEqual(["sft", "dpo"]);
+    expect(wizard.pipeline[1]).toMatchObject({ adapter: "stage:1", dataset: "dataset:p", model: "model:starter" });
+    expect(wizard.pipeline[0]?.adapter).toBeUndefined();
+  });
+
+  it("doubles the rate for strong and lets a typed value win", () => {
+    wizard.pairs = "p";
+    wizard.strength = "strong";
+    expect(wizard.pipeline[0]?.settings["learning_rate"]).toBeCloseTo(1e-5);
+    wizard.set("dpo", "learning_rate", 3e-6);
+    expect(wizard.pipeline[0]?.settings["learning_rate"]).toBe(3e-6);
+  });
+
+  it("chooses an imported set", async () => {
+    wizard.answers = "a";
+    await wizard.import("h1");
+    expect([wizard.answers, wizard.pairs]).toEqual(["", "n"]);
+  });
+});
