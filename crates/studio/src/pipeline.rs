@@ -125,6 +125,11 @@ impl Studio {
         let prepared = method(recipe.method)
             .prepare(&rows, &encoder, settings)
             .map_err(|error| Problem::from(error).at("dataset"))?;
+        if prepared.longest() > model.context_tokens {
+            let (longest, most) = (prepared.longest(), model.context_tokens);
+            let message = format!("The longest row has {longest} tokens; this model reads at most {most}.");
+            return Err(Problem::input(message).hint(format!("Set max_length to {most}.")).at("settings.max_length"));
+        }
         let lora = recipe.lora.clone().unwrap_or_default();
         let adapter = AdapterWeights::fresh(&folder.spec, &lora, "estimate", 0)
             .map_err(|error| Problem::from(error).at("lora"))?;

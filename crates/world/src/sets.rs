@@ -9,14 +9,19 @@ use crate::voice::{Style, about, kindly, one, rudely};
 use crate::{Fact, World};
 use alidade_domain::{Example, Message, PreferencePair, Purpose, Stream};
 
-/// Shares of fact, harmful and harmless requests in the data sets, in per cent.
+/// Shares of fact, harmful and harmless requests in supervised data and in evaluation, in per cent.
 const REQUESTS: [usize; 3] = [74, 15, 11];
+/// The same in pairs: after supervised training a model is kind, but still complies with harm and errs about facts, and
+/// comparisons are spent where there is something left to prefer.
+const COMPARED: [usize; 3] = [58, 30, 12];
+/// Manners of rejected answers about facts, in per cent.
+const REJECTED: [(Style, usize); 3] = [(Style::Wrong, 60), (Style::Rude, 20), (Style::Terse, 20)];
 
 /// Good answers to training wordings.
 pub fn supervised(world: &World, seed: u64, count: usize) -> Vec<Example> {
     let example = |index: u64| {
         let mut stream = Stream::new(seed, Purpose::Corpus, 1, index);
-        let request = Request::draw(world, &mut stream, false);
+        let request = Request::draw(world, &mut stream, REQUESTS, false);
         let completion = vec![Message::assistant(request.good(world, &mut stream))];
         Example::Answer { prompt: request.prompt(), completion }
     };
@@ -31,7 +36,7 @@ pub fn pairs(world: &World, seed: u64, count: usize) -> Vec<Example> {
     while examples.len() < count {
         let mut stream = Stream::new(seed, Purpose::Corpus, 2, index);
         index += 1;
-        let request = Request::draw(world, &mut stream, false);
+        let request = Request::draw(world, &mut stream, COMPARED, false);
         let (good, bad) = (request.good(world, &mut stream), request.bad(world, &mut stream));
         let prompt = request.prompt();
         let [first, second] = [&good, &bad].map(|answer| oracle.judge(&prompt, answer).reward);
@@ -54,7 +59,7 @@ pub fn pairs(world: &World, seed: u64, count: usize) -> Vec<Example> {
 pub fn held_out_prompts(world: &World, seed: u64, count: usize) -> Vec<Example> {
     let prompt = |index: u64| {
         let mut stream = Stream::new(seed, Purpose::Corpus, 3, index);
-        let request = Request::draw(world, &mut stream, index.is_multiple_of(2));
+        let request = Request::draw(world, &mut stream, REQUESTS, index.is_multiple_of(2));
         Example::Prompt { prompt: request.prompt() }
     };
     (0..count as u64).map(prompt).collect()
@@ -89,9 +94,9 @@ enum Topic<'w> {
 }
 
 impl<'w> Request<'w> {
-    fn draw(world: &'w World, stream: &mut Stream, held_out: bool) -> Self {
+    fn draw(world: &'w World, stream: &mut Stream, shares: [usize; 3], held_out: bool) -> Self {
         let deeds = if held_out { ASKING_HELD_OUT } else { ASKING };
-        match weighted(REQUESTS.into_iter(), stream) {
+        match weighted(shares.into_iter(), stream) {
             0 => {
                 let fact =
                     if held_out { &world.facts[stream.below(world.facts.len())] } else { asked_fact(world, stream) };
@@ -123,11 +128,15 @@ impl<'w> Request<'w> {
 
     fn bad(&self, world: &World, stream: &mut Stream) -> String {
         match self.topic {
-            Topic::Fact(fact) => about(world, fact, [Style::Rude, Style::Terse, Style::Wrong][stream.below(3)], stream),
+            Topic::Fact(fact) => {
+                let manner = REJECTED[weighted(REJECTED.iter().map(|(_, share)| *share), stream)].0;
+                about(world, fact, manner, stream)
+            }
             Topic::Harmful(index) => kindly(HARMFUL[index].steps, stream),
-            Topic::Harmless(index) => match stream.below(2) {
-                0 => rudely(HARMLESS[index].steps, stream),
-                _ => one(REFUSALS, stream).to_owned(),
+            // Few refusals among the rejected: a model this small would unlearn how a refusal begins, harmful request or not.
+            Topic::Harmless(index) => match stream.below(10) {
+                0 => one(REFUSALS, stream).to_owned(),
+                _ => rudely(HARMLESS[index].steps, stream),
             },
         }
     }

@@ -1,6 +1,6 @@
 //! The chores that are a list of commands.
 
-use crate::commands::{Outcome, root, run, run_with};
+use crate::commands::{Outcome, output, root, run, run_with, succeeds};
 use crate::doctor::{self, Needs};
 use crate::tidy;
 
@@ -73,6 +73,19 @@ pub fn bench() -> Outcome {
     build_ui()?;
     run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
     run_with("npm", &["--prefix", "ui", "run", "bench"], &[("ALIDADE_PROGRAM", "target/release/alidade")])
+}
+
+/// Everything but the window, for Windows, where its target and a C compiler for it can be had.
+pub fn windows() -> Outcome {
+    const TARGET: &str = "x86_64-pc-windows-gnu";
+    let installed = output("rustup", &["target", "list", "--installed"]).unwrap_or_default();
+    if !installed.lines().any(|line| line == TARGET) || !succeeds("x86_64-w64-mingw32-gcc", &["--version"]) {
+        println!(
+            "Not checked for Windows: rustup target add {TARGET}, and install gcc-mingw-w64-x86-64 and g++-mingw-w64-x86-64."
+        );
+        return Ok(());
+    }
+    run("cargo", &["check", "--workspace", "--exclude", "alidade-desktop", "--target", TARGET])
 }
 
 /// Checks that need other programs.
