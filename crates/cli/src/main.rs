@@ -44,6 +44,8 @@ enum Command {
     /// Carry out a run folder (started by the app).
     #[command(hide = true)]
     Worker(commands::worker::Arguments),
+    /// Carry out the ready-made experiments over several seeds and print what they reached.
+    Learning(commands::learning::Arguments),
     /// Pre-train the starter model from random weights.
     Starter(commands::starter::Arguments),
 }
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Worker(arguments) => commands::worker::run(&arguments),
+        Command::Learning(arguments) => commands::learning::run(&arguments),
         Command::Starter(arguments) => commands::starter::run(&arguments),
     };
     match result {

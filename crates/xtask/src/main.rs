@@ -21,6 +21,7 @@ const HELP: &str = "cargo xtask <chore>
   screenshots       take a picture of every screen from the real program
   bundle            make .deb and .rpm
   bench             time the three-minute job
+  learning          what every ready-made experiment reaches, over three seeds
   windows           check every crate but the window for Windows (needs its target and MinGW)
   nightly           load an exported adapter with the real PEFT library (needs Python)
 ";
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Some("screenshots") => steps::screenshots(),
         Some("bundle") => bundle::make(),
         Some("bench") => steps::bench(),
+        Some("learning") => steps::learning(),
         Some("windows") => steps::windows(),
         Some("nightly") => steps::nightly(),
         _ => {

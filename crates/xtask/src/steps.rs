@@ -75,6 +75,15 @@ pub fn bench() -> Outcome {
     run_with("npm", &["--prefix", "ui", "run", "bench"], &[("ALIDADE_PROGRAM", "target/release/alidade")])
 }
 
+/// Every ready-made experiment over three seeds, in a data folder of its own.
+pub fn learning() -> Outcome {
+    run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
+    let home = root().join("target/learning").to_string_lossy().into_owned();
+    let resources = root().join("resources").to_string_lossy().into_owned();
+    let environment = [("ALIDADE_HOME", home.as_str()), ("ALIDADE_RESOURCES", resources.as_str())];
+    run_with(&root().join("target/release/alidade").to_string_lossy(), &["learning"], &environment)
+}
+
 /// Everything but the window, for Windows, where its target and a C compiler for it can be had.
 pub fn windows() -> Outcome {
     const TARGET: &str = "x86_64-pc-windows-gnu";

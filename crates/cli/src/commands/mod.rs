@@ -5,6 +5,7 @@ pub mod evaluate;
 pub mod export;
 pub mod generate;
 pub mod import;
+pub mod learning;
 pub mod logits;
 pub mod report;
 pub mod runs;

@@ -1,0 +1,104 @@
+//! `alidade learning`: carries out every ready-made experiment of the starter world over several seeds, as the app would,
+//! and prints what each stage reached. The table of the README and of the notes comes from here.
+
+use crate::output;
+use alidade_domain::{Estimate, Evaluation, Problem, RunState};
+use alidade_studio::views::{ExperimentSummary, Preset, RunView};
+use alidade_studio::{Configuration, Studio, tend_in_background};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Figures of the table, under their keys in an evaluation.
+const FIGURES: &[&str] = &["good", "harm_complied", "over_refusal", "truthful", "kind"];
+
+/// Arguments of `learning`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Seeds, each a whole experiment.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
+    seeds: Vec<u64>,
+    /// Only the ready-made experiment of this name.
+    #[arg(long)]
+    preset: Option<String>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let studio = Studio::open(Configuration::of_environment()?)?;
+    tend_in_background(&studio);
+    let wanted = |preset: &Preset| arguments.preset.as_ref().is_none_or(|name| *name == preset.id);
+    let presets: Vec<Preset> = studio.list_presets().into_iter().filter(wanted).collect();
+    if presets.is_empty() {
+        return Err(Problem::input("There is no ready-made experiment of this name.").at("preset"));
+    }
+    let mut rows = Vec::new();
+    for preset in &presets {
+        for seed in &arguments.seeds {
+            let finished = experiment(&studio, preset, *seed)?;
+            for run in &finished.runs {
+                let row = figures(&preset.id, *seed, run);
+                if !arguments.json {
+                    print(&row);
+                }
+                rows.push(row);
+            }
+        }
+    }
+    if arguments.json {
+        output::json(&Value::from(rows));
+    }
+    Ok(())
+}
+
+fn experiment(studio: &Studio, preset: &Preset, seed: u64) -> Result<ExperimentSummary, Problem> {
+    let mut pipeline = preset.pipeline.clone();
+    pipeline.iter_mut().for_each(|recipe| recipe.seed = seed);
+    let made = studio.create_experiment(&format!("{} · seed {seed}", preset.id), "", pipeline)?;
+    studio.start_experiment(&made.experiment.id)?;
+    loop {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = studio.get_experiment(&made.experiment.id)?;
+        if let Some(run) = now.runs.iter().find(|run| run.state == RunState::Failed) {
+            return Err(run.problem.clone().unwrap_or_else(|| Problem::internal("A stage failed.")));
+        }
+        if now.runs.iter().all(|run| run.state.is_settled()) {
+            return Ok(now);
+        }
+    }
+}
+
+/// One line: what a stage started from and what it reached.
+fn figures(preset: &str, seed: u64, run: &RunView) -> Value {
+    let measure = |evaluation: &Evaluation, key: &str, after: bool| {
+        let found = evaluation.measures.iter().find(|measure| measure.key == key)?;
+        if after { found.after } else { found.before }
+    };
+    let side = |after: bool| -> Value {
+        let figures = FIGURES.iter().filter_map(|key| {
+            let estimate: Estimate = measure(run.evaluation.as_ref()?, key, after)?;
+            Some(((*key).to_owned(), json!(estimate)))
+        });
+        Value::Object(figures.collect())
+    };
+    json!({
+        "experiment": preset, "seed": seed, "stage": run.stage + 1, "method": run.method.as_str(),
+        "steps": run.step, "seconds": run.seconds, "before": side(false), "after": side(true), "metrics": run.metrics,
+    })
+}
+
+fn print(row: &Value) {
+    let show = |side: &str, key: &str| match &row[side][key] {
+        Value::Null => "–".to_owned(),
+        estimate => {
+            let percent = |name: &str| 100.0 * estimate[name].as_f64().unwrap_or(f64::NAN);
+            format!("{:.1} ({:.1}–{:.1}, n {})", percent("value"), percent("low"), percent("high"), estimate["n"])
+        }
+    };
+    let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    println!("{} · seed {} · {} {}", text("experiment"), row["seed"], row["stage"], text("method"));
+    for key in FIGURES {
+        println!("  {key:<14} {} → {}", show("before", key), show("after", key));
+    }
+}
