@@ -2,9 +2,9 @@
 
 use alidade_domain::{
     AdapterRef, Better, CheckedPipeline, DatasetKind, Estimate, Evaluation, EventKind, Example, Experiment,
-    ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, PreferencePair, Problem,
-    ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair, Sampling,
-    SettingField, SettingKind, SettingLevel, SettingValue, Settings, Stack, StageEstimate, StopReason,
+    ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, PreferencePair, PrefixSpec,
+    Problem, ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair, Sampling,
+    SettingField, SettingKind, SettingLevel, SettingValue, Settings, Stack, StageEstimate, StopReason, TargetModules,
 };
 use alidade_studio::views::{
     AnswerEnd, AppInfo, ChatDelta, ChatMessage, ChatView, DatasetPage, DatasetView, ExperimentState, ExperimentSummary,
@@ -51,6 +51,7 @@ pub fn typescript() -> String {
         ModelView,
         Phase,
         PreferencePair,
+        PrefixSpec,
         Preset,
         Problem,
         ProblemCode,
@@ -74,6 +75,7 @@ pub fn typescript() -> String {
         StackView,
         StageEstimate,
         StopReason,
+        TargetModules,
     );
     format!("// Generated from the Rust types; `UPDATE_TYPES=1 cargo test -p alidade-api` writes it anew.\n\n{types}\n")
 }

@@ -16,6 +16,9 @@ pub struct PreferencePair {
     /// By how much the first is better, in the units of its source; absent means unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
+    /// Whether the chosen and the rejected answer do harm, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harmful: Option<[bool; 2]>,
 }
 
 /// A row that a method can learn from.

@@ -25,11 +25,11 @@ pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair,
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
 pub use method::{MethodCard, MethodName};
-pub use plan::{CheckedPipeline, Plan, StageEstimate};
+pub use plan::{CheckedPipeline, Plan, RewardSource, StageEstimate};
 pub use ports::{Generator, Observer, Sampling, Scorer, StopReason, StopSignal};
 pub use problem::{Problem, ProblemCode};
 pub use random::{Purpose, Stream};
-pub use recipe::{LoraSpec, Recipe, nearest_name};
+pub use recipe::{LoraSpec, PrefixSpec, Recipe, TargetModules, nearest_name};
 pub use report::{Curve, Fact, Report, ReportStage};
 pub use run::{EventKind, Phase, RunEvent, RunState};
 pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};

@@ -1,10 +1,23 @@
 //! The resolved twin of a recipe: every file exists, every default is written out, every number is counted. A worker needs
 //! nothing else; running the same plan again gives the same bytes.
 
-use crate::{LoraSpec, MethodName, ModelRef, Problem, Settings};
+use crate::{LoraSpec, MethodName, ModelRef, PrefixSpec, Problem, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use ts_rs::TS;
+
+/// What scores answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RewardSource {
+    /// The starter world's oracle.
+    Oracle,
+    /// A reward model's PEFT folder, on the same base.
+    Adapter {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
 
 /// Everything a worker needs to carry out one stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +34,12 @@ pub struct Plan {
     pub adapter_dir: Option<PathBuf>,
     /// Shape of a fresh adapter; absent when one is continued.
     pub lora: Option<LoraSpec>,
+    /// Shape of a fresh prefix, when that is trained instead.
+    #[serde(default)]
+    pub prefix: Option<PrefixSpec>,
+    /// What scores answers, for methods that learn from scores.
+    #[serde(default)]
+    pub reward: Option<RewardSource>,
     /// The rows to learn from, one JSON [`crate::Example`] a line.
     pub rows: PathBuf,
     /// SHA-256 of that file.
@@ -66,6 +85,9 @@ pub struct StageEstimate {
     pub learned_tokens: u64,
     /// Tokens of the longest row.
     pub longest_tokens: usize,
+    /// Share of pairs whose chosen answer is clearly longer.
+    #[serde(default)]
+    pub chosen_longer: f64,
     /// Trainable numbers.
     pub trainable_parameters: u64,
     /// Numbers in the base model.

@@ -24,6 +24,10 @@ pub enum Purpose {
     World,
     /// Documents and data sets of the starter world.
     Corpus,
+    /// Noise on embeddings (NEFTune).
+    Noise,
+    /// Order of minibatches within a step.
+    Minibatch,
 }
 
 /// A stream of random numbers with a name.

@@ -24,9 +24,18 @@ pub struct Recipe {
     /// The adapter to start from: `stage:<n>`, `adapter:<id>`, or a PEFT folder (terminal only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
+    /// What scores answers, for methods that learn from scores: `oracle` (the starter world), `stage:<n>`, or a folder of a
+    /// reward model's adapter (terminal only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reward: Option<String>,
     /// Shape of a fresh adapter; absent when `adapter` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraSpec>,
+    /// Shape of a fresh prefix, to train that instead of a LoRA adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub prefix: Option<PrefixSpec>,
     /// Settings of the method; absent keys have their defaults.
     #[serde(default)]
     pub settings: Settings,
@@ -46,18 +55,101 @@ pub struct LoraSpec {
     pub lora_alpha: f64,
     /// Dropout before A, in training only.
     pub lora_dropout: f64,
-    /// `["all-linear"]`, or endings of module paths.
-    pub target_modules: Vec<String>,
+    /// Layers that get an update.
+    pub target_modules: TargetModules,
+    /// Layers that get none, though targeted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub exclude_modules: Option<TargetModules>,
+    /// Blocks that get updates, from 0; all when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<usize>>", optional)]
+    pub layers_to_transform: Vec<usize>,
+    /// Scale by `lora_alpha / √r` instead.
+    #[serde(skip_serializing_if = "is_off")]
+    #[ts(as = "Option<bool>", optional)]
+    pub use_rslora: bool,
+    /// Learn the length of each weight row apart from its direction.
+    #[serde(skip_serializing_if = "is_off")]
+    #[ts(as = "Option<bool>", optional)]
+    pub use_dora: bool,
+    /// Ranks of single layers, by a pattern for the end of their path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[ts(as = "Option<BTreeMap<String, usize>>", optional)]
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Scale numerators of single layers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[ts(as = "Option<BTreeMap<String, f64>>", optional)]
+    pub alpha_pattern: BTreeMap<String, f64>,
+}
+
+fn is_off(flag: &bool) -> bool {
+    !flag
+}
+
+/// Which layers are meant, as PEFT reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(untagged)]
+pub enum TargetModules {
+    /// `all-linear`, or a regular expression for the whole path.
+    Pattern(String),
+    /// Endings of module paths.
+    Names(Vec<String>),
+}
+
+impl TargetModules {
+    /// Every linear layer except the output head.
+    pub fn all_linear() -> Self {
+        Self::Pattern("all-linear".to_owned())
+    }
 }
 
 impl Default for LoraSpec {
     fn default() -> Self {
-        Self { r: 16, lora_alpha: 32.0, lora_dropout: 0.05, target_modules: vec!["all-linear".to_owned()] }
+        Self {
+            r: 16,
+            lora_alpha: 32.0,
+            lora_dropout: 0.05,
+            target_modules: TargetModules::all_linear(),
+            exclude_modules: None,
+            layers_to_transform: Vec::new(),
+            use_rslora: false,
+            use_dora: false,
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+        }
     }
 }
 
-const TOP_KEYS: &[&str] = &["method", "model", "dataset", "output_dir", "seed", "adapter", "lora", "settings"];
-const LORA_KEYS: &[&str] = &["r", "lora_alpha", "lora_dropout", "target_modules"];
+/// Shape of a learned prefix, under PEFT's names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrefixSpec {
+    /// Learned keys and values per layer.
+    pub num_virtual_tokens: usize,
+}
+
+impl Default for PrefixSpec {
+    fn default() -> Self {
+        Self { num_virtual_tokens: 16 }
+    }
+}
+
+const TOP_KEYS: &[&str] =
+    &["method", "model", "dataset", "output_dir", "seed", "adapter", "reward", "lora", "prefix", "settings"];
+const LORA_KEYS: &[&str] = &[
+    "r",
+    "lora_alpha",
+    "lora_dropout",
+    "target_modules",
+    "exclude_modules",
+    "layers_to_transform",
+    "use_rslora",
+    "use_dora",
+    "rank_pattern",
+    "alpha_pattern",
+];
+const PREFIX_KEYS: &[&str] = &["num_virtual_tokens"];
 
 impl Recipe {
     /// Reads a recipe in TOML.
@@ -69,13 +161,20 @@ impl Recipe {
         let table: toml::Table =
             text.parse().map_err(|error| Problem::input(format!("The recipe is not valid TOML: {error}")))?;
         check_keys(&table, TOP_KEYS, "")?;
-        if let Some(toml::Value::Table(lora)) = table.get("lora") {
-            check_keys(lora, LORA_KEYS, "lora.")?;
+        for (name, keys) in [("lora", LORA_KEYS), ("prefix", PREFIX_KEYS)] {
+            if let Some(toml::Value::Table(inner)) = table.get(name) {
+                check_keys(inner, keys, &format!("{name}."))?;
+            }
         }
         check_method(&table)?;
         let recipe = RawRecipe::deserialize(table)
             .map_err(|error| Problem::input(format!("The recipe cannot be read: {}", error.message())))?;
         let recipe = recipe.finish()?;
+        if recipe.prefix.is_some() && (recipe.adapter.is_some() || recipe.lora.is_some()) {
+            return Err(Problem::input("The recipe asks for a fresh prefix and names another adapter as well.")
+                .hint("Keep one of [prefix], [lora] and adapter.")
+                .at("prefix"));
+        }
         if recipe.adapter.is_some() && recipe.lora.is_some() {
             return Err(Problem::input("The recipe names an adapter to start from and has a [lora] table as well.")
                 .hint("Remove [lora]: rank, alpha, targets and dropout come from the adapter's own configuration.")
@@ -103,24 +202,11 @@ struct RawRecipe {
     output_dir: Option<String>,
     seed: Option<u64>,
     adapter: Option<String>,
-    lora: Option<RawLora>,
+    reward: Option<String>,
+    lora: Option<LoraSpec>,
+    prefix: Option<PrefixSpec>,
     #[serde(default)]
     settings: BTreeMap<String, SettingValue>,
-}
-
-#[derive(Deserialize)]
-struct RawLora {
-    r: Option<usize>,
-    lora_alpha: Option<f64>,
-    lora_dropout: Option<f64>,
-    target_modules: Option<OneOrMany>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
 }
 
 impl RawRecipe {
@@ -133,25 +219,11 @@ impl RawRecipe {
             output_dir: self.output_dir,
             seed: self.seed.unwrap_or_else(default_seed),
             adapter: self.adapter,
-            lora: self.lora.map(RawLora::finish),
+            reward: self.reward,
+            lora: self.lora,
+            prefix: self.prefix,
             settings: Settings(self.settings),
         })
-    }
-}
-
-impl RawLora {
-    fn finish(self) -> LoraSpec {
-        let fallback = LoraSpec::default();
-        LoraSpec {
-            r: self.r.unwrap_or(fallback.r),
-            lora_alpha: self.lora_alpha.unwrap_or(fallback.lora_alpha),
-            lora_dropout: self.lora_dropout.unwrap_or(fallback.lora_dropout),
-            target_modules: match self.target_modules {
-                None => fallback.target_modules,
-                Some(OneOrMany::One(name)) => vec![name],
-                Some(OneOrMany::Many(names)) => names,
-            },
-        }
     }
 }
 

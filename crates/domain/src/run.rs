@@ -109,6 +109,10 @@ pub enum EventKind {
         prompt: String,
         /// The answer.
         answer: String,
+        /// What it was rated, where a method rates answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        score: Option<f64>,
     },
     /// A checkpoint is safely on the disk.
     Checkpoint {

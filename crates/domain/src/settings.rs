@@ -18,6 +18,10 @@ pub enum SettingValue {
     Number(f64),
     /// One of a list of names.
     Text(String),
+    /// Several numbers.
+    Numbers(Vec<f64>),
+    /// Several of a list of names.
+    Names(Vec<String>),
     /// Left to the program, which decides from the data.
     Automatic,
 }
@@ -49,6 +53,18 @@ pub enum SettingKind {
     Choice {
         /// The names.
         options: &'static [&'static str],
+    },
+    /// One or several of these names.
+    Choices {
+        /// The names.
+        options: &'static [&'static str],
+    },
+    /// A list of numbers from `low` to `high`, ends included; empty when left out.
+    Numbers {
+        /// Smallest allowed value.
+        low: f64,
+        /// Largest allowed value.
+        high: f64,
     },
 }
 
@@ -92,8 +108,18 @@ impl SettingField {
             }
             (SettingKind::Flag { .. }, SettingValue::Flag(_))
             | (SettingKind::Flag { automatic: true }, SettingValue::Automatic) => Ok(value.clone()),
-            (SettingKind::Choice { options }, SettingValue::Text(text)) if options.contains(&text.as_str()) => {
+            (SettingKind::Choice { options } | SettingKind::Choices { options }, SettingValue::Text(text))
+                if options.contains(&text.as_str()) =>
+            {
                 Ok(value.clone())
+            }
+            (SettingKind::Choices { options }, SettingValue::Names(names))
+                if !names.is_empty() && names.iter().all(|name| options.contains(&name.as_str())) =>
+            {
+                Ok(value.clone())
+            }
+            (SettingKind::Numbers { low, high }, SettingValue::Numbers(numbers)) => {
+                numbers.iter().try_for_each(|number| in_range(*number, *low, *high)).map(|()| value.clone())
             }
             (kind, _) => Err(format!("must be {}", kind.describe())),
         }
@@ -107,6 +133,8 @@ impl SettingKind {
             SettingKind::Number { low, high } => format!("a number from {low} to {high}"),
             SettingKind::Flag { .. } => "true or false".to_owned(),
             SettingKind::Choice { options } => format!("one of: {}", options.join(", ")),
+            SettingKind::Choices { options } => format!("one or several of: {}", options.join(", ")),
+            SettingKind::Numbers { low, high } => format!("a list of numbers from {low} to {high}"),
         }
     }
 }
@@ -145,6 +173,23 @@ impl Settings {
             }
         }
         if problems.is_empty() { Ok(Settings(resolved)) } else { Err(problems) }
+    }
+
+    /// Names of resolved settings, where one or several may be given.
+    pub fn names(&self, key: &str) -> Vec<String> {
+        match self.0.get(key) {
+            Some(SettingValue::Names(names)) => names.clone(),
+            Some(SettingValue::Text(name)) => vec![name.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Numbers of resolved settings.
+    pub fn numbers(&self, key: &str) -> Vec<f64> {
+        match self.0.get(key) {
+            Some(SettingValue::Numbers(numbers)) => numbers.clone(),
+            _ => Vec::new(),
+        }
     }
 
     /// A number of resolved settings; 0 for a key that the method does not declare.
@@ -188,6 +233,8 @@ impl SettingValue {
             SettingValue::Whole(value) => value.to_string(),
             SettingValue::Number(value) => value.to_string(),
             SettingValue::Text(value) => format!("“{value}”"),
+            SettingValue::Numbers(values) => format!("{values:?}"),
+            SettingValue::Names(names) => format!("“{}”", names.join(", ")),
             SettingValue::Automatic => "automatic".to_owned(),
         }
     }

@@ -6,7 +6,7 @@ use crate::ModelError;
 use crate::error::Result;
 
 /// One sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenRow {
     /// Token ids.
     pub ids: Vec<u32>,
@@ -44,6 +44,10 @@ pub struct TokenBatch {
     pub width: usize,
     /// Ids, `[B, T]` row-major; padding is id 0 and never looked at.
     pub ids: Vec<u32>,
+    /// Real tokens of each row `[B]`.
+    pub lengths: Vec<usize>,
+    /// Document of each position `[B, T]`, when rows are packed with several; else empty.
+    pub documents: Vec<u32>,
     /// For each scored token in row order: (row, position of the token that predicts it, id of the scored token).
     pub targets: Vec<Target>,
 }
@@ -71,7 +75,14 @@ impl TokenBatch {
                 "A batch needs at least one row, and each row at least one token.".to_owned(),
             ));
         }
-        let mut batch = Self { rows: rows.len(), width, ids: vec![0; rows.len() * width], targets: Vec::new() };
+        let mut batch = Self {
+            rows: rows.len(),
+            width,
+            ids: vec![0; rows.len() * width],
+            lengths: rows.iter().map(|row| row.ids.len()).collect(),
+            documents: Vec::new(),
+            targets: Vec::new(),
+        };
         for (index, row) in rows.iter().enumerate() {
             batch.ids[index * width..index * width + row.ids.len()].copy_from_slice(&row.ids);
             let scored = (1..row.ids.len()).filter(|position| row.scored[*position]);
@@ -80,6 +91,38 @@ impl TokenBatch {
                 position: position - 1,
                 id: row.ids[position],
             }));
+        }
+        Ok(batch)
+    }
+
+    /// Marks the last token of each row instead, for scores that are read off its hidden row.
+    ///
+    /// # Errors
+    /// As [`TokenBatch::new`].
+    pub fn ends(rows: &[TokenRow]) -> Result<Self> {
+        let mut batch = Self::new(rows)?;
+        let end = |(row, length): (usize, &usize)| Target { row, position: length - 1, id: 0 };
+        batch.targets = batch.lengths.iter().enumerate().map(end).collect();
+        Ok(batch)
+    }
+
+    /// Lays several documents into each row: none of them sees another, and each begins at position 0.
+    ///
+    /// # Errors
+    /// As [`TokenBatch::new`].
+    pub fn packed(bins: &[Vec<TokenRow>]) -> Result<Self> {
+        let join = |bin: &Vec<TokenRow>| {
+            let ids = bin.iter().flat_map(|row| row.ids.iter().copied()).collect();
+            // The first token of a document has no predecessor to be predicted from.
+            let marks = |row: &TokenRow| row.scored.iter().enumerate().map(|(at, scored)| at > 0 && *scored).collect();
+            TokenRow { ids, scored: bin.iter().flat_map(|row| -> Vec<bool> { marks(row) }).collect() }
+        };
+        let mut batch = Self::new(&bins.iter().map(join).collect::<Vec<_>>())?;
+        for bin in bins {
+            let lengths = bin.iter().enumerate().map(|(number, row)| (number as u32, row.ids.len()));
+            let mut row: Vec<u32> = lengths.flat_map(|(number, length)| std::iter::repeat_n(number, length)).collect();
+            row.resize(batch.width, bin.len() as u32);
+            batch.documents.extend(row);
         }
         Ok(batch)
     }

@@ -28,6 +28,12 @@ pub struct ForwardOptions<'a> {
     pub dropout: Option<DropoutSeed>,
     /// Return the last hidden rows of the scored positions as well.
     pub hidden: bool,
+    /// Return hidden rows alone: the output matrix is not touched, and no log-probability is computed.
+    pub hidden_only: bool,
+    /// Divide the logits by this before they become log-probabilities, as sampling at that temperature does.
+    pub temperature: Option<f64>,
+    /// Add uniform noise of this strength to the embeddings, drawn by the dropout seed (NEFTune, arXiv 2310.05914).
+    pub noise: Option<f64>,
 }
 
 /// What a forward pass found, one entry per scored token in batch order.
@@ -59,7 +65,7 @@ pub trait Decoder: Send {
     /// Shape of the model.
     fn spec(&self) -> &DecoderSpec;
 
-    /// Puts an adapter beside the base under a name; `trainable` ones get gradients.
+    /// Puts an adapter beside the base under a name; `trainable` ones get gradients, each in the passes that it is used in.
     ///
     /// # Errors
     /// When its tensors do not fit the model.
@@ -87,10 +93,11 @@ pub trait Decoder: Send {
     /// gradients of the trainable tensors, and drops the tape.
     ///
     /// # Errors
-    /// When there is no tape, the lengths do not match, or a trainable tensor was not reached.
+    /// When there is no tape, the lengths do not match, or a trainable tensor of the pass's adapter was not reached.
     fn backward(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()>;
 
-    /// Names and sizes of the trainable tensors, in name order.
+    /// Names and sizes of the trainable tensors, in name order. Tensors of the adapter that was installed first have their
+    /// own names; those of a further one are preceded by its name and a slash.
     fn trainable(&self) -> Vec<(String, usize)>;
 
     /// Values of a trainable tensor.
@@ -122,6 +129,12 @@ pub trait Decoder: Send {
     /// # Errors
     /// When the adapter does not exist.
     fn cache(&self, adapter: Option<&str>) -> Result<Box<dyn Cache>>;
+
+    /// The weight of the base's linear layer at a path.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn base_weight(&self, path: &str) -> Result<crate::NamedTensor>;
 
     /// The base weights as they stand now, by checkpoint name (after full training).
     ///

@@ -41,6 +41,8 @@ pub struct Generation {
     pub ids: Vec<u32>,
     /// How it ended.
     pub finish: Finish,
+    /// The stop token that ended it.
+    pub stop: Option<u32>,
 }
 
 /// Answers to prompts, in order.
@@ -85,7 +87,8 @@ pub fn generate_streaming(
             break;
         }
     }
-    Ok(rows.into_iter().map(|row| Generation { ids: row.ids, finish: row.finish.unwrap_or(Finish::Length) }).collect())
+    let ended = |row: Row| Generation { ids: row.ids, finish: row.finish.unwrap_or(Finish::Length), stop: row.stop };
+    Ok(rows.into_iter().map(ended).collect())
 }
 
 fn room(context: usize, prompts: &[Vec<u32>], wanted: usize) -> Result<usize> {
@@ -105,6 +108,7 @@ fn room(context: usize, prompts: &[Vec<u32>], wanted: usize) -> Result<usize> {
 struct Row {
     ids: Vec<u32>,
     finish: Option<Finish>,
+    stop: Option<u32>,
     sampler: LogitsProcessor,
 }
 
@@ -118,7 +122,7 @@ impl Row {
         };
         // The golden ratio's bits keep the streams of neighbouring rows and seeds apart.
         let seed = options.seed.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Self { ids: Vec::new(), finish: None, sampler: LogitsProcessor::from_sampling(seed, sampling) }
+        Self { ids: Vec::new(), finish: None, stop: None, sampler: LogitsProcessor::from_sampling(seed, sampling) }
     }
 
     /// Draws the next token and returns what to feed next; a finished row feeds any token and keeps nothing.
@@ -130,6 +134,7 @@ impl Row {
         let id = self.sampler.sample(&Tensor::from_vec(logits, count, &Device::Cpu)?)?;
         if stops.contains(&id) {
             self.finish = Some(Finish::Stop);
+            self.stop = Some(id);
         } else {
             self.ids.push(id);
         }

@@ -12,6 +12,7 @@ mod decoder;
 mod error;
 mod folder;
 mod generate;
+mod head;
 mod merge;
 mod peft;
 mod policy;
@@ -22,7 +23,7 @@ mod tokenizer;
 mod train_tokenizer;
 mod weights;
 
-pub use adapter::{AdapterConfig, AdapterWeights, NamedTensor};
+pub use adapter::{AdapterConfig, AdapterKind, AdapterWeights, NamedTensor};
 pub use architectures::{ARCHITECTURES, Architecture, read_spec};
 pub use batch::{TokenBatch, TokenRow};
 pub use chat_template::{ChatTemplate, Rendering};
@@ -32,9 +33,11 @@ pub use folder::{adapter_sha256, file_sha256, model_sha256};
 pub use generate::{Finish, Generation, GenerationOptions, generate, generate_streaming};
 pub use merge::save_merged;
 pub use peft::{load_adapter, save_adapter};
-pub use policy::Policy;
+pub use policy::{Critic, Policy};
 pub use pretrained::{ModelFolder, RandomModel};
-pub use spec::{DecoderSpec, Linear, Llama3Scaling, Rope};
+pub use spec::{
+    Activation, BlockNorms, DecoderSpec, LayerKind, Linear, Llama3Scaling, QueryKeyNorm, Rope, RopeScaling,
+};
 pub use tensor_file::{TensorData, read_tensors, write_tensors};
 pub use tokenizer::TextTokenizer;
 pub use train_tokenizer::train_byte_level_bpe;

@@ -1,6 +1,6 @@
 //! Merging an adapter into its base: W ← W + s·B·A in f32, written as a model folder that any program opens.
 
-use crate::adapter::{AdapterWeights, Part, parse_name};
+use crate::adapter::{AdapterKind, AdapterWeights, Part, parse_name};
 use crate::error::Result;
 use crate::tensor_file::{TensorData, write_tensors};
 use crate::weights::load_weights;
@@ -23,16 +23,34 @@ const COMPANIONS: &[&str] = &[
 /// # Errors
 /// When the adapter touches a layer that the model does not have, a merged weight is not finite, or a file fails.
 pub fn save_merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<()> {
+    if adapter.config.kind == AdapterKind::Prefix {
+        let reason = "a prefix stands in front of the layers and cannot be merged into them";
+        return Err(ModelError::Adapter { reason: reason.to_owned() });
+    }
     let mut weights = load_weights(&model.path, &model.spec)?;
+    refuse_tied(model, adapter)?;
     for (name, tensor) in &adapter.tensors {
+        let part = |part: Part, path: &str| adapter.tensors.get(&part.name(path));
+        let partner = |other: Part, path: &str| {
+            part(other, path).ok_or_else(|| ModelError::MissingTensor { name: format!("the partner of {name}") })
+        };
         match parse_name(name) {
             Some((path, Part::A)) => {
-                let b = adapter.tensors.get(&name.replace("lora_A", "lora_B"));
-                let b = b.ok_or_else(|| ModelError::MissingTensor { name: name.replace("lora_A", "lora_B") })?;
                 let scale = adapter.config.scale(&path, tensor.shape[0]);
-                add_product(find(&mut weights, &path)?, tensor, b, scale);
+                let weight = find(&mut weights, &path)?;
+                add_product(weight, tensor, partner(Part::B, &path)?, scale);
+                if let Some(magnitude) = part(Part::Magnitude, &path) {
+                    set_row_norms(weight, &magnitude.values);
+                }
             }
-            Some((path, Part::Full)) => find(&mut weights, &path)?.values.clone_from(&tensor.values),
+            Some((path, Part::EmbeddingA)) => {
+                let scale = adapter.config.scale(&path, tensor.shape[0]);
+                let (a, b) = (transposed(partner(Part::EmbeddingB, &path)?), transposed(tensor));
+                add_product(find(&mut weights, &path)?, &a, &b, scale);
+            }
+            Some((path, Part::Full)) if path != "score" => {
+                find(&mut weights, &path)?.values.clone_from(&tensor.values);
+            }
             _ => {}
         }
     }
@@ -49,6 +67,33 @@ pub fn save_merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path)
         }
     }
     Ok(())
+}
+
+/// An adapter on the embedding of a model with tied weights leaves the output matrix as it was; the merged model would
+/// change both, so it is refused.
+fn refuse_tied(model: &ModelFolder, adapter: &AdapterWeights) -> Result<()> {
+    let touched = adapter.tensors.keys().any(|name| name.contains("embed_tokens") || name.contains("lm_head"));
+    if model.spec.tied && touched {
+        let reason = "it changes the embedding or the output matrix alone, which are one matrix in this model";
+        return Err(ModelError::Adapter { reason: reason.to_owned() });
+    }
+    Ok(())
+}
+
+fn transposed(tensor: &NamedTensor) -> NamedTensor {
+    let (rows, columns) = (tensor.shape[0], tensor.shape[1]);
+    let values = (0..rows * columns).map(|index| tensor.values[index % rows * columns + index / rows]).collect();
+    NamedTensor { shape: vec![columns, rows], values }
+}
+
+/// DoRA: each row gets the learned length.
+fn set_row_norms(weight: &mut NamedTensor, magnitude: &[f32]) {
+    let inputs = weight.shape[1];
+    for (row, wanted) in weight.values.chunks_exact_mut(inputs).zip(magnitude) {
+        let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        let factor = (f64::from(*wanted) / norm) as f32;
+        row.iter_mut().for_each(|value| *value *= factor);
+    }
 }
 
 fn find<'a>(weights: &'a mut BTreeMap<String, NamedTensor>, path: &str) -> Result<&'a mut NamedTensor> {

@@ -1,16 +1,23 @@
-//! What a method trains: a decoder with one trainable adapter (or all weights), and the frozen reference that belongs to it.
+//! What a method trains: a decoder with one trainable adapter (or all weights), the frozen reference that belongs to it,
+//! and, where a method needs them, a scalar head on the hidden rows, a critic, and a reward model.
 //!
-//! The reference costs no second model: for a fresh adapter it is the same weights with the adapter off; when an adapter
-//! is continued it is a frozen copy of that adapter as it was at the start (methods: "which reference").
+//! One base model serves all roles. The reference costs no second model: for a fresh adapter it is the same weights with
+//! the adapter off; when an adapter is continued it is a frozen copy of that adapter as it was at the start (methods:
+//! "which reference"). The heads' arithmetic is here, in plain numbers; a back-end only sees ∂loss/∂hidden.
 
-use crate::adapter::AdapterWeights;
+use crate::adapter::{AdapterWeights, PREFIX};
 use crate::decoder::{Decoder, DropoutSeed, ForwardOptions, TokenScores};
 use crate::error::Result;
-use crate::{ModelError, TokenBatch};
+use crate::head::ScalarHead;
+use crate::{ModelError, NamedTensor, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
 
 const POLICY: &str = "policy";
 const REFERENCE: &str = "reference";
+const CRITIC: &str = "critic";
+const REWARD: &str = "reward";
+/// PEFT's place for the scalar head of a reward model.
+const SCORE: &str = "score";
 
 /// What the policy is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,21 +26,41 @@ enum Reference {
     FrozenCopy,
 }
 
+/// Where the value of a state comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Critic {
+    /// A head on the policy's own hidden rows; with `detached` its loss does not reach the policy's adapter.
+    SharedHead {
+        /// Stop the gradient at the hidden rows.
+        detached: bool,
+    },
+    /// A second adapter with a head of its own, on the same base.
+    Adapter,
+}
+
 /// A decoder under training.
 pub struct Policy {
     decoder: Box<dyn Decoder>,
     adapter: Option<&'static str>,
     reference: Reference,
+    score: Option<ScalarHead>,
+    critic: Option<(Critic, ScalarHead)>,
+    reward: Option<ScalarHead>,
 }
 
 impl Policy {
+    fn over(decoder: Box<dyn Decoder>, adapter: Option<&'static str>, reference: Reference) -> Self {
+        Self { decoder, adapter, reference, score: None, critic: None, reward: None }
+    }
+
     /// Trains a fresh adapter; the reference is the base model.
     ///
     /// # Errors
     /// When the adapter does not fit the model.
     pub fn fresh(mut decoder: Box<dyn Decoder>, adapter: &AdapterWeights) -> Result<Self> {
-        decoder.install(POLICY, adapter, true)?;
-        Ok(Self { decoder, adapter: Some(POLICY), reference: Reference::AdapterOff })
+        let (adapter, score) = split_score(adapter, SCORE)?;
+        decoder.install(POLICY, &adapter, true)?;
+        Ok(Self { score, ..Self::over(decoder, Some(POLICY), Reference::AdapterOff) })
     }
 
     /// Goes on training an adapter; the reference is a frozen copy of it.
@@ -41,9 +68,10 @@ impl Policy {
     /// # Errors
     /// When the adapter does not fit the model.
     pub fn continuing(mut decoder: Box<dyn Decoder>, adapter: &AdapterWeights) -> Result<Self> {
-        decoder.install(REFERENCE, adapter, false)?;
-        decoder.install(POLICY, adapter, true)?;
-        Ok(Self { decoder, adapter: Some(POLICY), reference: Reference::FrozenCopy })
+        let (adapter, score) = split_score(adapter, SCORE)?;
+        decoder.install(REFERENCE, &adapter, false)?;
+        decoder.install(POLICY, &adapter, true)?;
+        Ok(Self { score, ..Self::over(decoder, Some(POLICY), Reference::FrozenCopy) })
     }
 
     /// Trains every weight of the base model.
@@ -52,7 +80,7 @@ impl Policy {
     /// When the back-end fails.
     pub fn full(mut decoder: Box<dyn Decoder>) -> Result<Self> {
         decoder.train_base()?;
-        Ok(Self { decoder, adapter: None, reference: Reference::AdapterOff })
+        Ok(Self::over(decoder, None, Reference::AdapterOff))
     }
 
     /// Scores with a tape for [`Policy::backward`].
@@ -60,23 +88,43 @@ impl Policy {
     /// # Errors
     /// As [`Decoder::forward`].
     pub fn forward(&mut self, batch: &TokenBatch, dropout: Option<DropoutSeed>) -> Result<TokenScores> {
-        let options = ForwardOptions { adapter: self.adapter, tape: true, dropout, hidden: false };
+        let options = ForwardOptions { adapter: self.adapter, tape: true, dropout, ..ForwardOptions::default() };
         self.decoder.forward(batch, &options)
+    }
+
+    /// As [`Policy::forward`], with noise of a strength on the embeddings.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn forward_noisy(&mut self, batch: &TokenBatch, dropout: DropoutSeed, strength: f64) -> Result<TokenScores> {
+        let (adapter, noise) = (self.adapter, (strength > 0.0).then_some(strength));
+        let options =
+            ForwardOptions { adapter, tape: true, dropout: Some(dropout), noise, ..ForwardOptions::default() };
+        self.decoder.forward(batch, &options)
+    }
+
+    /// As [`Policy::forward`] without dropout, with the log-probabilities of sampling at a temperature.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn forward_at(&mut self, batch: &TokenBatch, temperature: f64) -> Result<TokenScores> {
+        let (adapter, temperature) = (self.adapter, Some(temperature));
+        self.decoder.forward(batch, &ForwardOptions { adapter, tape: true, temperature, ..ForwardOptions::default() })
     }
 
     /// Scores without a tape, as in evaluation.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
-    pub fn scores(&mut self, batch: &TokenBatch) -> Result<TokenScores> {
-        self.decoder.forward(batch, &ForwardOptions { adapter: self.adapter, ..ForwardOptions::default() })
+    pub fn scores(&mut self, batch: &TokenBatch, temperature: Option<f64>) -> Result<TokenScores> {
+        self.decoder.forward(batch, &ForwardOptions { adapter: self.adapter, temperature, ..ForwardOptions::default() })
     }
 
     /// Scores of the reference.
     ///
     /// # Errors
     /// As [`Decoder::forward`]; also when all weights are trained, since nothing frozen is left to compare with.
-    pub fn reference_scores(&mut self, batch: &TokenBatch) -> Result<TokenScores> {
+    pub fn reference_scores(&mut self, batch: &TokenBatch, temperature: Option<f64>) -> Result<TokenScores> {
         let adapter = match (self.adapter, self.reference) {
             (None, _) => {
                 return Err(ModelError::Request("Full training keeps no reference model to compare with.".to_owned()));
@@ -84,10 +132,10 @@ impl Policy {
             (Some(_), Reference::AdapterOff) => None,
             (Some(_), Reference::FrozenCopy) => Some(REFERENCE),
         };
-        self.decoder.forward(batch, &ForwardOptions { adapter, ..ForwardOptions::default() })
+        self.decoder.forward(batch, &ForwardOptions { adapter, temperature, ..ForwardOptions::default() })
     }
 
-    /// Adds the gradient of Σ `logp_gradient`·logp of the last [`Policy::forward`].
+    /// Adds the gradient of Σ `logp_gradient`·logp of the last taped pass.
     ///
     /// # Errors
     /// As [`Decoder::backward`].
@@ -95,12 +143,122 @@ impl Policy {
         self.decoder.backward(logp_gradient, None)
     }
 
+    /// Gives the policy a fresh score head, N(0, 1/(H + 1)), unless its adapter brought one.
+    pub fn ensure_score_head(&mut self, seed: u64) {
+        let width = self.decoder.spec().hidden;
+        self.score.get_or_insert_with(|| ScalarHead::random(&score_name(SCORE), width, seed));
+    }
+
+    /// Scores at the end of each row, with a tape for [`Policy::backward_ends`].
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`]; also without a score head.
+    pub fn forward_ends(&mut self, rows: &[TokenRow], dropout: Option<DropoutSeed>) -> Result<Vec<f64>> {
+        let (adapter, hidden_only) = (self.adapter, true);
+        let options = ForwardOptions { adapter, tape: true, dropout, hidden_only, ..ForwardOptions::default() };
+        let hidden = self.decoder.forward(&TokenBatch::ends(rows)?, &options)?.hidden;
+        self.score.as_mut().ok_or_else(no_head).map(|head| head.forward(hidden))
+    }
+
+    /// Adds the gradient of Σ `gradient`·score of the last [`Policy::forward_ends`].
+    ///
+    /// # Errors
+    /// As [`Decoder::backward`].
+    pub fn backward_ends(&mut self, gradient: &[f64]) -> Result<()> {
+        let hidden = self.score.as_mut().ok_or_else(no_head)?.backward(gradient);
+        self.decoder.backward(&[], Some(&hidden))
+    }
+
+    /// Gives the policy a critic whose values begin at 0.
+    ///
+    /// # Errors
+    /// When the critic's adapter does not fit the model.
+    pub fn install_critic(&mut self, critic: Critic, adapter: Option<&AdapterWeights>) -> Result<()> {
+        if let (Critic::Adapter, Some(adapter)) = (critic, adapter) {
+            self.decoder.install(CRITIC, adapter, true)?;
+        }
+        let head = ScalarHead::zero("critic/value.weight", self.decoder.spec().hidden);
+        self.critic = Some((critic, head));
+        Ok(())
+    }
+
+    /// Values of the states before the scored tokens, without a tape.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`]; also without a critic.
+    pub fn values(&mut self, batch: &TokenBatch) -> Result<Vec<f64>> {
+        let (critic, head) = self.critic.as_mut().ok_or_else(no_head)?;
+        let adapter = if *critic == Critic::Adapter { Some(CRITIC) } else { self.adapter };
+        let options = ForwardOptions { adapter, hidden_only: true, ..ForwardOptions::default() };
+        Ok(head.apply(&self.decoder.forward(batch, &options)?.hidden))
+    }
+
+    /// One taped pass of actor and critic: `actor` turns log-probabilities, `critic` turns values into derivatives of the
+    /// loss, and both are propagated.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`] and [`Decoder::backward`]; also without a critic.
+    pub fn learn(
+        &mut self,
+        batch: &TokenBatch,
+        temperature: f64,
+        actor: &mut dyn FnMut(&TokenScores) -> Vec<f64>,
+        critic: &mut dyn FnMut(&[f64]) -> Vec<f64>,
+    ) -> Result<()> {
+        let (kind, head) = self.critic.as_mut().ok_or_else(no_head)?;
+        let shared = matches!(kind, Critic::SharedHead { .. });
+        let temperature = Some(temperature);
+        let options = ForwardOptions {
+            adapter: self.adapter,
+            tape: true,
+            hidden: shared,
+            temperature,
+            ..ForwardOptions::default()
+        };
+        let scores = self.decoder.forward(batch, &options)?;
+        let logp_gradient = actor(&scores);
+        if !shared {
+            self.decoder.backward(&logp_gradient, None)?;
+            let options =
+                ForwardOptions { adapter: Some(CRITIC), tape: true, hidden_only: true, ..ForwardOptions::default() };
+            let values = head.forward(self.decoder.forward(batch, &options)?.hidden);
+            let hidden = head.backward(&critic(&values));
+            return self.decoder.backward(&[], Some(&hidden));
+        }
+        let values = head.forward(scores.hidden);
+        let hidden = head.backward(&critic(&values));
+        let detached = *kind == Critic::SharedHead { detached: true };
+        self.decoder.backward(&logp_gradient, (!detached).then_some(&hidden[..]))
+    }
+
+    /// Puts a reward model beside the policy, on the same base.
+    ///
+    /// # Errors
+    /// When it does not fit the model or has no score head.
+    pub fn install_reward(&mut self, adapter: &AdapterWeights) -> Result<()> {
+        let (adapter, head) = split_score(adapter, SCORE)?;
+        self.reward = Some(head.ok_or_else(no_head)?);
+        self.decoder.install(REWARD, &adapter, false)
+    }
+
+    /// What the reward model says of whole rows, read at their ends.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`]; also without a reward model.
+    pub fn rewards(&mut self, rows: &[TokenRow]) -> Result<Vec<f64>> {
+        let head = self.reward.as_ref().ok_or_else(no_head)?;
+        let options = ForwardOptions { adapter: Some(REWARD), hidden_only: true, ..ForwardOptions::default() };
+        Ok(head.apply(&self.decoder.forward(&TokenBatch::ends(rows)?, &options)?.hidden))
+    }
+
     /// The gradients added up since the last call.
     ///
     /// # Errors
     /// When the back-end fails.
     pub fn take_gradients(&mut self) -> Result<BTreeMap<String, Vec<f32>>> {
-        self.decoder.take_gradients()
+        let mut gradients = self.decoder.take_gradients()?;
+        gradients.extend(self.heads_mut().filter_map(ScalarHead::take_gradient));
+        Ok(gradients)
     }
 
     /// Values of the trainable tensors by name.
@@ -108,7 +266,9 @@ impl Policy {
     /// # Errors
     /// When the back-end fails.
     pub fn parameters(&self) -> Result<BTreeMap<String, Vec<f32>>> {
-        self.decoder.trainable().into_iter().map(|(name, _)| Ok((name.clone(), self.decoder.read(&name)?))).collect()
+        let own = self.decoder.trainable().into_iter().map(|(name, _)| Ok((name.clone(), self.decoder.read(&name)?)));
+        let heads = self.score.iter().chain(self.critic.as_ref().map(|(_, head)| head));
+        own.chain(heads.map(|head| Ok((head.name.clone(), head.weight.clone())))).collect()
     }
 
     /// Overwrites one trainable tensor.
@@ -116,15 +276,30 @@ impl Policy {
     /// # Errors
     /// When there is none of this name or the length differs.
     pub fn set_parameter(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        if let Some(head) = self.heads_mut().find(|head| head.name == name && head.weight.len() == values.len()) {
+            head.weight.copy_from_slice(values);
+            return Ok(());
+        }
         self.decoder.write(name, values)
     }
 
-    /// The adapter as it stands now; `None` in full training.
+    fn heads_mut(&mut self) -> impl Iterator<Item = &mut ScalarHead> {
+        self.score.iter_mut().chain(self.critic.as_mut().map(|(_, head)| head))
+    }
+
+    /// The adapter as it stands now, with its score head where it has one; `None` in full training.
     ///
     /// # Errors
     /// When the back-end fails.
     pub fn adapter(&self) -> Result<Option<AdapterWeights>> {
-        self.adapter.map(|name| self.decoder.extract(name)).transpose()
+        let Some(name) = self.adapter else { return Ok(None) };
+        let mut weights = self.decoder.extract(name)?;
+        if let Some(head) = &self.score {
+            weights.mark_as_scorer(SCORE);
+            let tensor = NamedTensor { shape: vec![1, head.weight.len()], values: head.weight.clone() };
+            weights.tensors.insert(head.name.clone(), tensor);
+        }
+        Ok(Some(weights))
     }
 
     /// Name of the trained adapter on the decoder, for generation.
@@ -136,4 +311,23 @@ impl Policy {
     pub fn decoder(&self) -> &dyn Decoder {
         self.decoder.as_ref()
     }
+}
+
+fn score_name(module: &str) -> String {
+    format!("{PREFIX}{module}.weight")
+}
+
+fn no_head() -> ModelError {
+    ModelError::Adapter { reason: "it has no score head, so it cannot rate answers".to_owned() }
+}
+
+/// Takes the scalar head out of an adapter; a back-end never sees it.
+fn split_score(adapter: &AdapterWeights, module: &str) -> Result<(AdapterWeights, Option<ScalarHead>)> {
+    let (mut rest, name) = (adapter.clone(), score_name(module));
+    let Some(tensor) = rest.tensors.remove(&name) else { return Ok((rest, None)) };
+    if tensor.shape[0] != 1 {
+        let reason = format!("its score head has {} outputs; a reward model has one", tensor.shape[0]);
+        return Err(ModelError::Adapter { reason });
+    }
+    Ok((rest, Some(ScalarHead::new(&name, tensor.values))))
 }

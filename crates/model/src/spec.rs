@@ -6,8 +6,21 @@
 pub struct Rope {
     /// Base of the geometric series of frequencies.
     pub theta: f64,
-    /// Llama 3's stretching of low frequencies, when the model uses it.
-    pub scaling: Option<Llama3Scaling>,
+    /// How the frequencies are stretched for longer contexts.
+    pub scaling: RopeScaling,
+    /// Leading numbers of a head that are rotated; even, at most the head's width.
+    pub rotated: usize,
+}
+
+/// How frequencies are stretched.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    None,
+    /// All divided by one factor.
+    Linear(f64),
+    /// By Llama 3's rule.
+    Llama3(Llama3Scaling),
 }
 
 /// Llama 3's rule for longer contexts: low frequencies are divided by `factor`, high ones kept, those between blended.
@@ -24,10 +37,15 @@ pub struct Llama3Scaling {
 }
 
 impl Rope {
-    /// Angular frequencies for one head, `[head_dim / 2]`, in radians per position.
-    pub fn frequencies(&self, head_dim: usize) -> Vec<f64> {
-        let plain = |i: usize| self.theta.powf(-(2.0 * i as f64) / head_dim as f64);
-        (0..head_dim / 2).map(plain).map(|f| self.scaling.as_ref().map_or(f, |scaling| scaling.apply(f))).collect()
+    /// Angular frequencies, `[rotated / 2]`, in radians per position.
+    pub fn frequencies(&self) -> Vec<f64> {
+        let plain = |i: usize| self.theta.powf(-(2.0 * i as f64) / self.rotated as f64);
+        let stretched = |frequency: f64| match &self.scaling {
+            RopeScaling::None => frequency,
+            RopeScaling::Linear(factor) => frequency / factor,
+            RopeScaling::Llama3(scaling) => scaling.apply(frequency),
+        };
+        (0..self.rotated / 2).map(plain).map(stretched).collect()
     }
 }
 
@@ -59,7 +77,78 @@ pub struct Linear {
     pub bias: bool,
 }
 
-/// Everything that distinguishes one pre-norm decoder from another.
+/// Where a block normalises its stream. The names are those of the checkpoint; an absent norm is not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockNorms {
+    /// Of what attention reads.
+    pub before_attention: Option<&'static str>,
+    /// Of what attention adds to the stream.
+    pub after_attention: Option<&'static str>,
+    /// Of what the feed-forward layer reads.
+    pub before_mlp: Option<&'static str>,
+    /// Of what the feed-forward layer adds to the stream.
+    pub after_mlp: Option<&'static str>,
+}
+
+impl BlockNorms {
+    /// Norms before both halves of the block, as in Llama.
+    pub const PRE: Self = Self {
+        before_attention: Some("input_layernorm"),
+        after_attention: None,
+        before_mlp: Some("post_attention_layernorm"),
+        after_mlp: None,
+    };
+    /// Norms after both halves, as in OLMo 2.
+    pub const POST: Self = Self {
+        before_attention: None,
+        after_attention: Some("post_attention_layernorm"),
+        before_mlp: None,
+        after_mlp: Some("post_feedforward_layernorm"),
+    };
+    /// Norms on both sides of both halves, as in Gemma 2.
+    pub const SANDWICH: Self = Self {
+        before_attention: Some("input_layernorm"),
+        after_attention: Some("post_attention_layernorm"),
+        before_mlp: Some("pre_feedforward_layernorm"),
+        after_mlp: Some("post_feedforward_layernorm"),
+    };
+
+    /// Those that exist.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        [self.before_attention, self.after_attention, self.before_mlp, self.after_mlp].into_iter().flatten()
+    }
+}
+
+/// Whether queries and keys are normalised before they are rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryKeyNorm {
+    /// They are not.
+    None,
+    /// Each head by itself, with one weight of the head's width.
+    PerHead,
+    /// All heads together, with one weight of the layer's width.
+    WholeLayer,
+}
+
+/// The function of the gate in the feed-forward layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// x·σ(x).
+    Silu,
+    /// The tanh approximation of the Gaussian error linear unit.
+    GeluTanh,
+}
+
+/// What differs between the layers of one model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerKind {
+    /// Positions that a token looks back on, its own included; all when absent.
+    pub window: Option<usize>,
+    /// Which of [`DecoderSpec::ropes`] turns queries and keys; none leaves them as they are.
+    pub rope: Option<usize>,
+}
+
+/// Everything that distinguishes one decoder from another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderSpec {
     /// Registered family name.
@@ -72,6 +161,8 @@ pub struct DecoderSpec {
     pub intermediate: usize,
     /// Number of blocks L.
     pub layers: usize,
+    /// Kind of each block, `[L]`.
+    pub kinds: Vec<LayerKind>,
     /// Query heads.
     pub heads: usize,
     /// Key and value heads; divides `heads`.
@@ -80,14 +171,36 @@ pub struct DecoderSpec {
     pub head_dim: usize,
     /// Epsilon of the RMS norms.
     pub norm_epsilon: f64,
+    /// Added to every norm weight before it is applied (Gemma stores w − 1).
+    pub norm_offset: f64,
+    /// Where blocks normalise.
+    pub norms: BlockNorms,
+    /// Norms of queries and keys.
+    pub query_key_norm: QueryKeyNorm,
+    /// Function of the gate.
+    pub activation: Activation,
+    /// True when query, key and value, and gate and up, are one layer each in the checkpoint.
+    pub fused: bool,
     /// Biases on the query, key and value layers.
     pub qkv_bias: bool,
     /// Bias on the attention's output layer.
     pub output_bias: bool,
     /// Biases in the feed-forward layer.
     pub mlp_bias: bool,
-    /// Rotary embedding.
-    pub rope: Rope,
+    /// Rotary embeddings that layers choose from.
+    pub ropes: Vec<Rope>,
+    /// Factor of the embedding rows.
+    pub embedding_scale: f64,
+    /// Factor of query·key.
+    pub attention_scale: f64,
+    /// Factor of what each half of a block adds to the stream.
+    pub residual_scale: f64,
+    /// Divisor of the logits.
+    pub logit_divisor: f64,
+    /// c of c·tanh(x/c) on attention scores.
+    pub attention_cap: Option<f64>,
+    /// c of c·tanh(x/c) on logits.
+    pub logit_cap: Option<f64>,
     /// True when the output matrix is the embedding matrix.
     pub tied: bool,
     /// Longest sequence in tokens.
@@ -96,18 +209,37 @@ pub struct DecoderSpec {
 
 impl DecoderSpec {
     /// The linear layers of one block, in computing order.
-    pub fn linears(&self) -> [Linear; 7] {
+    pub fn linears(&self) -> Vec<Linear> {
         let (query, key) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let linear = |path, outputs, inputs, bias| Linear { path, outputs, inputs, bias };
-        [
+        let output = linear("self_attn.o_proj", self.hidden, query, self.output_bias);
+        let down = linear("mlp.down_proj", self.hidden, self.intermediate, self.mlp_bias);
+        if self.fused {
+            let qkv = linear("self_attn.qkv_proj", query + 2 * key, self.hidden, self.qkv_bias);
+            let gate_up = linear("mlp.gate_up_proj", 2 * self.intermediate, self.hidden, self.mlp_bias);
+            return vec![qkv, output, gate_up, down];
+        }
+        vec![
             linear("self_attn.q_proj", query, self.hidden, self.qkv_bias),
             linear("self_attn.k_proj", key, self.hidden, self.qkv_bias),
             linear("self_attn.v_proj", key, self.hidden, self.qkv_bias),
-            linear("self_attn.o_proj", self.hidden, query, self.output_bias),
+            output,
             linear("mlp.gate_proj", self.intermediate, self.hidden, self.mlp_bias),
             linear("mlp.up_proj", self.intermediate, self.hidden, self.mlp_bias),
-            linear("mlp.down_proj", self.hidden, self.intermediate, self.mlp_bias),
+            down,
         ]
+    }
+
+    /// Names and widths of the norms of one block.
+    pub(crate) fn block_norms(&self) -> Vec<(&'static str, usize)> {
+        let mut norms: Vec<(&str, usize)> = self.norms.names().map(|name| (name, self.hidden)).collect();
+        let widths = match self.query_key_norm {
+            QueryKeyNorm::None => return norms,
+            QueryKeyNorm::PerHead => [self.head_dim; 2],
+            QueryKeyNorm::WholeLayer => [self.heads * self.head_dim, self.kv_heads * self.head_dim],
+        };
+        norms.extend(["self_attn.q_norm", "self_attn.k_norm"].into_iter().zip(widths));
+        norms
     }
 
     /// Every tensor of the checkpoint with its shape, in a fixed order.
@@ -115,8 +247,8 @@ impl DecoderSpec {
         let mut list = vec![("model.embed_tokens.weight".to_owned(), vec![self.vocabulary, self.hidden])];
         for layer in 0..self.layers {
             let prefix = format!("model.layers.{layer}");
-            for norm in ["input_layernorm", "post_attention_layernorm"] {
-                list.push((format!("{prefix}.{norm}.weight"), vec![self.hidden]));
+            for (norm, width) in self.block_norms() {
+                list.push((format!("{prefix}.{norm}.weight"), vec![width]));
             }
             for linear in self.linears() {
                 list.push((format!("{prefix}.{}.weight", linear.path), vec![linear.outputs, linear.inputs]));

@@ -7,40 +7,17 @@
 )]
 
 use alidade_model::{
-    ForwardOptions, GenerationOptions, ModelFolder, TensorData, TokenBatch, TokenRow, generate, load_adapter,
+    ARCHITECTURES, ForwardOptions, GenerationOptions, ModelFolder, TokenBatch, TokenRow, generate, load_adapter,
     read_tensors,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-type Tensors = BTreeMap<String, (Vec<usize>, TensorData)>;
+mod common;
+use common::{floats, largest_gap, relative_l2, rows};
 
 fn fixture(family: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/models").join(family)
-}
-
-fn floats<'a>(tensors: &'a Tensors, name: &str) -> &'a [f32] {
-    match &tensors[name].1 {
-        TensorData::Floats(values) => values,
-        TensorData::Whole(_) => panic!("{name} is whole"),
-    }
-}
-
-fn rows(tensors: &Tensors, name: &str) -> Vec<Vec<u32>> {
-    let (shape, data) = &tensors[name];
-    let TensorData::Whole(values) = data else { panic!("{name} holds floats") };
-    values.chunks(shape[1]).map(|row| row.iter().map(|id| *id as u32).collect()).collect()
-}
-
-fn largest_gap(ours: &[f32], theirs: &[f32]) -> f32 {
-    assert_eq!(ours.len(), theirs.len());
-    ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
-fn relative_l2(ours: &[f32], theirs: &[f32]) -> f64 {
-    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
-    let gap = square(&mut ours.iter().zip(theirs).map(|(a, b)| f64::from(a - b)));
-    (gap / square(&mut theirs.iter().map(|value| f64::from(*value)))).sqrt()
+    common::golden("models").join(family)
 }
 
 fn check(family: &str) {
@@ -75,17 +52,33 @@ fn check(family: &str) {
     assert!(worst <= 1e-4, "{family}: a gradient is off by {worst}");
 }
 
-#[test]
-fn llama_agrees_with_transformers() {
-    check("llama");
+/// One test per fixture, so that a failure names its family.
+macro_rules! agrees_with_transformers {
+    ($($test:ident: $family:literal),+ $(,)?) => {
+        $(#[test]
+        fn $test() {
+            check($family);
+        })+
+
+        #[test]
+        fn every_family_has_a_fixture() {
+            let tested = [$($family),+].map(|family| ModelFolder::open(&fixture(family)).unwrap().spec.family);
+            let known: BTreeSet<&str> = ARCHITECTURES.iter().map(|architecture| architecture.name).collect();
+            assert_eq!(BTreeSet::from(tested), known);
+        }
+    };
 }
 
-#[test]
-fn llama3_rope_scaling_agrees_with_transformers() {
-    check("llama3-rope-scaling");
-}
-
-#[test]
-fn qwen2_agrees_with_transformers() {
-    check("qwen2");
+agrees_with_transformers! {
+    llama: "llama",
+    llama3_rope_scaling: "llama3-rope-scaling",
+    mistral_with_a_sliding_window: "mistral-sliding-window",
+    qwen2: "qwen2",
+    qwen3: "qwen3",
+    gemma2: "gemma2",
+    gemma3: "gemma3",
+    phi3: "phi3",
+    smollm3: "smollm3",
+    olmo2: "olmo2",
+    granite: "granite",
 }

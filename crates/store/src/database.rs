@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     adapters::MIGRATION,
     shelves::MIGRATION,
     verdicts::MIGRATION,
+    events::SCORES,
 ];
 
 /// How long a writer waits for another process.

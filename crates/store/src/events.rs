@@ -25,6 +25,9 @@ CREATE TABLE checkpoints (
     PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;";
 
+/// Answers that a method rates bring their score.
+pub(crate) const SCORES: &str = "ALTER TABLE samples ADD COLUMN score REAL;";
+
 impl Store {
     /// Takes events of a run in, in one transaction; those that are stored already are passed over. `offset` is the place
     /// in the event file behind them.
@@ -98,10 +101,10 @@ fn insert(transaction: &Transaction, run: &str, event: &RunEvent) -> Result<()> 
                 insert.execute(params![run, name, step, value])?;
             }
         }
-        EventKind::Sample { step, prompt, answer } => {
+        EventKind::Sample { step, prompt, answer, score } => {
             transaction.execute(
-                "INSERT OR REPLACE INTO samples VALUES (?1, ?2, ?3, ?4)",
-                params![run, step, prompt, answer],
+                "INSERT OR REPLACE INTO samples (run, step, prompt, answer, score) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![run, step, prompt, answer, score],
             )?;
         }
         EventKind::Checkpoint { step, folder, bytes } => {

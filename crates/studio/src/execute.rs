@@ -2,14 +2,21 @@
 
 use crate::Speaker;
 use crate::evaluate::{Snapshot, Suite, prompt_text};
+use crate::scorer::evaluate_scorer;
+use crate::world_oracle::WorldOracle;
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    AdapterRef, EventKind, Example, Message, Observer, Phase, Plan, Problem, Stack, StopReason, StopSignal,
+    AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, PrefixSpec, Problem, RewardSource, Stack,
+    StopReason, StopSignal,
 };
 use alidade_model::{
-    AdapterWeights, GenerationOptions, ModelFolder, Policy, adapter_sha256, generate, load_adapter, save_adapter,
+    AdapterWeights, Critic, DecoderSpec, GenerationOptions, ModelError, ModelFolder, NamedTensor, Policy,
+    adapter_sha256, generate, load_adapter, save_adapter,
 };
-use alidade_train::{Encoder, End, Prepared, Session, SessionOptions, TrainError, latest_checkpoint, method};
+use alidade_train::{
+    Encoder, End, Judge, Needs, Prepared, Rollouts, Session, SessionOptions, TrainError, critic, latest_checkpoint,
+    method,
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -49,7 +56,9 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     let method = method(plan.method);
     let prepared = method.prepare(&read_rows(&plan.rows)?, &encoder, &plan.settings)?;
     warn(&prepared, observer)?;
-    let policy = policy(plan, &model)?;
+    let mut policy = policy(plan, &model)?;
+    let oracle = WorldOracle::new();
+    let judge = install_roles(plan, &model, method.needs(), &mut policy, &oracle)?;
     observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let now = || clock.seconds();
     let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
@@ -61,7 +70,8 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
         seed: plan.seed,
         checkpoint_every: plan.checkpoint_every,
         clock: &now,
-        sampler: Some(&mut sampler),
+        sampler: (!method.needs().reward && !plan.method.makes_scorer()).then_some(&mut sampler),
+        rollouts: judge.map(|judge| Rollouts { encoder, judge, show_every: plan.checkpoint_every.clamp(1, 10) }),
     };
     let mut session = Session::new(policy, options, observer, stop);
     let end = method.train(&mut session, &prepared, &plan.settings)?;
@@ -70,6 +80,43 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     drop(session);
     conclude(plan, folder, &mut Outside { observer, stop }, end, adapter.as_ref(), &prepared)?;
     Ok(end)
+}
+
+/// Puts a critic and a reward model beside the policy, where the method needs them; returns who rates its answers.
+fn install_roles<'o>(
+    plan: &Plan,
+    model: &ModelFolder,
+    needs: Needs,
+    policy: &mut Policy,
+    oracle: &'o WorldOracle,
+) -> Result<Option<Judge<'o>>, Problem> {
+    if needs.critic {
+        let critic = critic(&plan.settings);
+        let own = match critic {
+            Critic::Adapter => {
+                let base = |path: &str| policy.decoder().base_weight(path);
+                let lora = plan.lora.clone().unwrap_or_default();
+                Some(AdapterWeights::fresh(&model.spec, &lora, &plan.model.name, plan.seed ^ 1, &base)?)
+            }
+            Critic::SharedHead { .. } => None,
+        };
+        policy.install_critic(critic, own.as_ref())?;
+    }
+    if !needs.reward {
+        return Ok(None);
+    }
+    match &plan.reward {
+        None => Err(Problem::input("This method learns from scores, and the plan names nothing that gives them.")
+            .hint("Name a reward: a reward model's adapter, or the oracle for the bundled model.")
+            .at("reward")),
+        Some(RewardSource::Oracle) => Ok(Some(Judge::Scorer(oracle))),
+        Some(RewardSource::Adapter { folder }) => {
+            let at_reward = |error| Problem::from(error).at("reward");
+            let weights = load_adapter(folder, &model.spec).map_err(at_reward)?;
+            policy.install_reward(&weights).map_err(at_reward)?;
+            Ok(Some(Judge::RewardModel))
+        }
+    }
 }
 
 /// Who is told, and who may wish.
@@ -103,7 +150,7 @@ impl Samples<'_> {
         let answers = generate(policy.decoder(), policy.adapter_name(), &ids, &options)?;
         for (prompt, answer) in self.prompts.iter().zip(answers) {
             let answer = self.encoder.tokenizer.decode(&answer.ids)?;
-            let event = EventKind::Sample { step, prompt: prompt_text(prompt), answer };
+            let event = EventKind::Sample { step, prompt: prompt_text(prompt), answer, score: None };
             observer.observe(event).map_err(TrainError::Observer)?;
         }
         Ok(())
@@ -144,11 +191,20 @@ fn conclude(
 /// Before and after, kept in the run folder. A wish of the person ends it without a comparison, never without an adapter.
 fn evaluate(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut Outside) -> Result<(), Problem> {
     let suite = Suite::of_files(plan.prompts.as_deref(), plan.held_out.as_deref(), plan.oracle)?;
+    let clock = Clock::start();
+    if plan.method.makes_scorer() {
+        outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
+        let rows = plan.held_out.as_deref().map_or_else(|| Ok(Vec::new()), read_rows)?;
+        let measured = evaluate_scorer(plan, &folder.join("adapter"), rows, &clock)?;
+        return match measured {
+            Some(evaluation) => outside.observer.observe(EventKind::Evaluated { evaluation: Box::new(evaluation) }),
+            None => Ok(()),
+        };
+    }
     if suite.is_empty() {
         return Ok(());
     }
     outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
-    let clock = Clock::start();
     let earlier = match &plan.earlier_answers {
         Some(path) => Some(read_snapshot(path)?),
         None => None,
@@ -199,21 +255,48 @@ fn policy(plan: &Plan, model: &ModelFolder) -> Result<Policy, Problem> {
             Ok(Policy::continuing(decoder, &start)?)
         }
         None => {
-            let lora = plan.lora.clone().unwrap_or_default();
-            let fresh = AdapterWeights::fresh(&model.spec, &lora, &plan.model.name, plan.seed);
-            Ok(Policy::fresh(decoder, &fresh.map_err(|error| Problem::from(error).at("lora"))?)?)
+            let base = |path: &str| decoder.base_weight(path);
+            let (lora, prefix) = (plan.lora.as_ref(), plan.prefix.as_ref());
+            let fresh = fresh_adapter(&model.spec, lora, prefix, &plan.model.name, plan.seed, &base)?;
+            Ok(Policy::fresh(decoder, &fresh)?)
         }
     }
 }
 
+/// The adapter that a recipe asks for; problems stand at its table.
+pub(crate) fn fresh_adapter(
+    spec: &DecoderSpec,
+    lora: Option<&LoraSpec>,
+    prefix: Option<&PrefixSpec>,
+    base_name: &str,
+    seed: u64,
+    base: &dyn Fn(&str) -> Result<NamedTensor, ModelError>,
+) -> Result<AdapterWeights, Problem> {
+    if let Some(prefix) = prefix {
+        let made = AdapterWeights::fresh_prefix(spec, prefix.num_virtual_tokens, base_name, seed);
+        return made.map_err(|error| Problem::from(error).at("prefix"));
+    }
+    let lora = lora.cloned().unwrap_or_default();
+    AdapterWeights::fresh(spec, &lora, base_name, seed, base).map_err(|error| Problem::from(error).at("lora"))
+}
+
 /// Everything that the numbers of a run depend on; threads are left out, because they do not change them.
 fn fingerprint(plan: &Plan) -> Result<String, Problem> {
-    let lora = serde_json::to_value(&plan.lora).map_err(|error| Problem::internal(error.to_string()))?;
+    let lora =
+        serde_json::to_value((&plan.lora, &plan.prefix)).map_err(|error| Problem::internal(error.to_string()))?;
     let adapter = match &plan.adapter_dir {
         Some(folder) => Some(adapter_sha256(folder).map_err(|error| Problem::from(error).at("adapter"))?),
         None => None,
     };
-    let facts = json!([plan.method, plan.model.sha256, adapter, lora, plan.rows_sha256, plan.settings, plan.seed]);
+    let reward = match &plan.reward {
+        Some(RewardSource::Adapter { folder }) => {
+            Some(adapter_sha256(folder).map_err(|error| Problem::from(error).at("reward"))?)
+        }
+        Some(RewardSource::Oracle) => Some("oracle".to_owned()),
+        None => None,
+    };
+    let facts =
+        json!([plan.method, plan.model.sha256, adapter, lora, reward, plan.rows_sha256, plan.settings, plan.seed]);
     Ok(Sha256::digest(facts.to_string()).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

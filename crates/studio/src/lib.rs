@@ -24,10 +24,12 @@ mod queue;
 mod reports;
 mod resolve;
 mod runs;
+mod scorer;
 mod starter;
 mod studio;
 pub mod views;
 mod worker;
+mod world_oracle;
 
 pub use answer::{AnswerRequest, Speaker};
 pub use chats::ChatChange;

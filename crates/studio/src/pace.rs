@@ -44,7 +44,8 @@ fn measure(folder: &Path) -> Result<Pace, Problem> {
     let folder = ModelFolder::open(folder)?;
     let decoder = folder.decoder()?;
     let load_seconds = clock.seconds();
-    let adapter = AdapterWeights::fresh(&folder.spec, &LoraSpec::default(), "probe", 0)?;
+    let base = |path: &str| decoder.base_weight(path);
+    let adapter = AdapterWeights::fresh(&folder.spec, &LoraSpec::default(), "probe", 0, &base)?;
     let mut policy = Policy::fresh(decoder, &adapter)?;
     let vocabulary = folder.spec.vocabulary as u32;
     let tokens = TOKENS.min(folder.spec.context.saturating_sub(WRITTEN).max(2));

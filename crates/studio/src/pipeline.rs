@@ -1,11 +1,12 @@
 //! "Can this pipeline run, and what will it cost?" — answered before anything starts, every fault at its field.
 
+use crate::execute::fresh_adapter;
 use crate::studio::{Studio, lock};
 use crate::views::{DatasetView, ModelView};
 use crate::{evaluate, machine};
 use alidade_data::split;
 use alidade_domain::{CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, Settings, StageEstimate};
-use alidade_model::{AdapterWeights, ModelFolder};
+use alidade_model::{AdapterWeights, ModelFolder, NamedTensor};
 use alidade_train::{Encoder, Prepared, method};
 use std::path::Path;
 
@@ -22,6 +23,9 @@ const FEW_STEPS: u64 = 10;
 /// Preference rates from here on need a word of warning; the starter model, being tiny, bears more.
 const HIGH_DPO_RATE: f64 = 5e-5;
 const SMALL_MODEL: u64 = 20_000_000;
+const SMALL_KTO_BATCH: i64 = 4;
+/// From this share of pairs on, length itself may be learned.
+const LONGER_SHARE: f64 = 0.75;
 /// Bytes of activations per token, layer and hidden unit that one pass keeps.
 const ACTIVATION_BYTES: u64 = 4 * 24;
 
@@ -90,7 +94,9 @@ impl Studio {
             .and_then(|dataset| fits(recipe.method, dataset))
             .map_err(|problem| problem.at("dataset"));
         let start = start_problem(index, recipe, pipeline);
-        let mut problems: Vec<Problem> = start.into_iter().collect();
+        let oracle = model.as_ref().is_ok_and(|model| model.bundled);
+        let reward = reward_problem(index, recipe, pipeline, oracle);
+        let mut problems: Vec<Problem> = start.into_iter().chain(reward).collect();
         let (settings, model, dataset) = match (settings, model, dataset) {
             (Ok(settings), Ok(model), Ok(dataset)) if problems.is_empty() => (settings, model, dataset),
             (settings, model, dataset) => {
@@ -100,6 +106,7 @@ impl Studio {
                 return Err(problems);
             }
         };
+        method(recipe.method).check(&settings).map_err(|problem| vec![problem])?;
         let estimate = self.estimate(recipe, &settings, &model, &dataset).map_err(|problem| vec![problem])?;
         let warnings = warnings(recipe, &settings, &estimate);
         Ok((estimate, warnings))
@@ -130,18 +137,16 @@ impl Studio {
             let message = format!("The longest row has {longest} tokens; this model reads at most {most}.");
             return Err(Problem::input(message).hint(format!("Set max_length to {most}.")).at("settings.max_length"));
         }
-        let lora = recipe.lora.clone().unwrap_or_default();
-        let adapter = AdapterWeights::fresh(&folder.spec, &lora, "estimate", 0)
-            .map_err(|error| Problem::from(error).at("lora"))?;
+        let adapter = sketch(&folder, recipe)?;
         let trainable = adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum();
         let pace = self.pace(model)?;
         let mut estimate = cost(recipe.method, settings, &prepared, model, &folder, trainable);
-        let train = estimate.tokens as f64 * passes(settings, estimate.optimizer_steps, prepared.items.len());
-        // DPO scores every token once more under the reference: about a third on top of forward and backward.
-        let reference = if recipe.method == MethodName::Dpo { 4.0 / 3.0 } else { 1.0 };
+        let work = work(recipe.method, settings, &prepared, estimate.optimizer_steps);
         let prompts = if self.has_oracle(model, dataset) { WORLD_PROMPTS } else { OWN_PROMPTS.min(held_out.len()) };
         let answers = 2.0 * prompts as f64 * 30.0 * pace.write_seconds_per_token;
-        estimate.seconds = 3.0 * pace.load_seconds + train * reference * pace.train_seconds_per_token + answers;
+        let writing = work.written_tokens * pace.write_seconds_per_token;
+        estimate.seconds =
+            3.0 * pace.load_seconds + work.trained_tokens * pace.train_seconds_per_token + writing + answers;
         estimate.held_out_rows = held_out.len();
         lock(&self.estimates).insert(key, estimate.clone());
         Ok(estimate)
@@ -178,6 +183,15 @@ impl Studio {
     }
 }
 
+/// An adapter of the right size, to be counted.
+fn sketch(folder: &ModelFolder, recipe: &Recipe) -> Result<AdapterWeights, Problem> {
+    let blank = |path: &str| {
+        let (outputs, inputs) = folder.spec.linear_shape(path).unwrap_or((0, 0));
+        Ok(NamedTensor { shape: vec![outputs, inputs], values: vec![1.0; outputs * inputs] })
+    };
+    fresh_adapter(&folder.spec, recipe.lora.as_ref(), recipe.prefix.as_ref(), "estimate", 0, &blank)
+}
+
 fn at_stage(index: usize, mut problem: Problem) -> Problem {
     problem.field = Some(match problem.field {
         Some(field) => format!("stage.{index}.{field}"),
@@ -201,6 +215,10 @@ fn start_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe]) -> Option<P
     let start = recipe.adapter.as_deref()?;
     let number = start.strip_prefix("stage:").and_then(|number| number.parse::<usize>().ok());
     let problem = match number {
+        Some(number) if number >= 1 && number <= index && pipeline[number - 1].method.makes_scorer() => Some(
+            Problem::input(format!("Stage {number} makes a reward model, which cannot write answers."))
+                .hint("Start from a stage that makes a policy."),
+        ),
         Some(number) if number >= 1 && number <= index => {
             let same = pipeline[number - 1].model == recipe.model;
             (!same).then(|| {
@@ -220,6 +238,38 @@ fn start_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe]) -> Option<P
     problem.map(|problem| problem.at("adapter")).or(twice)
 }
 
+/// Faults in where a stage gets its scores from.
+fn reward_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe], oracle: bool) -> Option<Problem> {
+    let needed = method(recipe.method).needs().reward;
+    let problem = match recipe.reward.as_deref() {
+        None if !needed => return None,
+        None => Problem::input("This method learns from scores, and nothing is chosen that gives them.")
+            .hint("Put a reward model before it, or choose the oracle with the bundled model."),
+        Some(_) if !needed => Problem::input("This method does not learn from scores."),
+        Some("oracle") if oracle => return None,
+        Some("oracle") => Problem::input("The oracle knows the bundled model's world only.")
+            .hint("Put a reward model before this stage."),
+        Some(reward) => {
+            let number = reward.strip_prefix("stage:").and_then(|number| number.parse::<usize>().ok());
+            let stage = number.filter(|number| *number >= 1 && *number <= index).map(|number| &pipeline[number - 1]);
+            match stage {
+                Some(stage) if !stage.method.makes_scorer() => {
+                    Problem::input(format!("Stage {} makes no reward model.", number.unwrap_or_default()))
+                        .hint("Choose a stage that trains a reward model.")
+                }
+                Some(stage) if stage.model != recipe.model => {
+                    Problem::input("This stage's reward model stands on another base.")
+                        .hint("Use one model in all stages.")
+                }
+                Some(_) => return None,
+                None => Problem::input(format!("This stage cannot be rated by “{reward}”."))
+                    .hint("Name an earlier stage that trains a reward model, as in stage:1."),
+            }
+        }
+    };
+    Some(problem.at("reward"))
+}
+
 fn cost(
     name: MethodName,
     settings: &Settings,
@@ -230,13 +280,14 @@ fn cost(
 ) -> StageEstimate {
     let spec = &folder.spec;
     let batch = settings.whole("per_device_train_batch_size").max(1) as u64;
-    let sequences = if name == MethodName::Dpo { 2 * batch } else { batch };
+    let pairs = matches!(name, MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel);
+    let sequences = if pairs || name == MethodName::OnlineDpo { 2 * batch } else { batch };
     let tokens = sequences * prepared.longest() as u64;
     let activations = tokens * spec.layers as u64 * (spec.hidden + spec.intermediate) as u64 * ACTIVATION_BYTES;
     let logits = tokens * spec.vocabulary as u64 * 4 * 3;
     StageEstimate {
         method: name,
-        optimizer_steps: alidade_train::optimizer_steps(settings, prepared.items.len()),
+        optimizer_steps: method(name).steps(settings, prepared.items.len()).total,
         rows: prepared.items.len(),
         held_out_rows: 0,
         skipped_rows: prepared.skipped.len(),
@@ -244,6 +295,7 @@ fn cost(
         tokens: prepared.tokens(),
         learned_tokens: prepared.learned_tokens(),
         longest_tokens: prepared.longest(),
+        chosen_longer: if pairs { prepared.chosen_longer() } else { 0.0 },
         trainable_parameters: trainable,
         model_parameters: model.parameters,
         memory_bytes: 60_000_000 + model.parameters * 4 + trainable * 16 + activations + logits,
@@ -252,11 +304,32 @@ fn cost(
     }
 }
 
-/// Passes over the rows, which `max_steps` may cut short or lengthen.
-fn passes(settings: &Settings, steps: u64, rows: usize) -> f64 {
-    let per_step =
-        settings.whole("per_device_train_batch_size").max(1) * settings.whole("gradient_accumulation_steps").max(1);
-    steps as f64 * per_step as f64 / rows.max(1) as f64
+/// Tokens that go through the model in training, as if each were trained once, and tokens that it writes.
+struct Work {
+    trained_tokens: f64,
+    written_tokens: f64,
+}
+
+/// A pass without gradients costs about a third of a pass with them.
+const UNTAPED: f64 = 1.0 / 3.0;
+
+fn work(name: MethodName, settings: &Settings, prepared: &Prepared, steps: u64) -> Work {
+    let count = |key: &str| settings.whole(key).max(1) as f64;
+    let per_step = count("per_device_train_batch_size") * count("gradient_accumulation_steps");
+    let rows = steps as f64 * per_step;
+    let per_row = prepared.tokens() as f64 / prepared.items.len().max(1) as f64;
+    // Answers are seldom as long as their limit; half of it is a guess that errs on the long side for a tuned model.
+    let answer = |key: &str| 0.5 * count(key);
+    let (answers, length, updates, untaped) = match name {
+        MethodName::Ppo => (rows, answer("response_length"), count("num_ppo_epochs"), 4.0),
+        MethodName::Grpo | MethodName::Rloo => (rows, answer("max_completion_length"), count("num_iterations"), 3.0),
+        MethodName::OnlineDpo => (2.0 * rows, answer("max_new_tokens"), 1.0, 3.0),
+        MethodName::Dpo => (rows, 0.0, 1.0, 1.0),
+        MethodName::Kto => (rows, 0.0, 0.5, 1.5),
+        _ => (rows, 0.0, 1.0, 0.0),
+    };
+    let trained_tokens = answers * (per_row + length) * (updates + untaped * UNTAPED);
+    Work { trained_tokens, written_tokens: answers * length }
 }
 
 fn warnings(recipe: &Recipe, settings: &Settings, estimate: &StageEstimate) -> Vec<Problem> {
@@ -270,11 +343,27 @@ fn warnings(recipe: &Recipe, settings: &Settings, estimate: &StageEstimate) -> V
         );
     }
     let rate = settings.number("learning_rate");
-    if recipe.method == MethodName::Dpo && rate >= HIGH_DPO_RATE && estimate.model_parameters > SMALL_MODEL {
+    let preference =
+        matches!(recipe.method, MethodName::Dpo | MethodName::Kto | MethodName::Cpo | MethodName::OnlineDpo);
+    if preference && rate >= HIGH_DPO_RATE && estimate.model_parameters > SMALL_MODEL {
         warn(
-            format!("A learning rate of {rate:e} is high for DPO and may spoil the model."),
+            format!("A learning rate of {rate:e} is high for preference training and may spoil the model."),
             "5e-6 is a good start.",
             "settings.learning_rate",
+        );
+    }
+    if recipe.method == MethodName::Kto && settings.whole("per_device_train_batch_size") < SMALL_KTO_BATCH {
+        warn(
+            "A batch below 4 leaves KTO without a usable estimate of how far the model has moved.".to_owned(),
+            "Use a batch of 4 or more.",
+            "settings.per_device_train_batch_size",
+        );
+    }
+    if estimate.chosen_longer > LONGER_SHARE {
+        warn(
+            format!("In {:.0} % of the pairs the chosen answer is clearly longer.", 100.0 * estimate.chosen_longer),
+            "The model may learn length instead of quality; sigmoid_norm and simpo compare averages per token.",
+            "settings.loss_type",
         );
     }
     if estimate.truncated_rows > 0 {
@@ -309,7 +398,7 @@ pub(crate) fn own_prompts(held_out: &[Vec<Example>]) -> Vec<Example> {
 
 /// The shape of an adapter when the recipe says nothing.
 pub(crate) fn lora_of(recipe: &Recipe) -> Option<LoraSpec> {
-    recipe.adapter.is_none().then(|| recipe.lora.clone().unwrap_or_default())
+    (recipe.adapter.is_none() && recipe.prefix.is_none()).then(|| recipe.lora.clone().unwrap_or_default())
 }
 
 fn gigabytes(bytes: u64) -> f64 {

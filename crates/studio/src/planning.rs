@@ -5,7 +5,7 @@ use crate::views::ModelView;
 use crate::worker::PLAN;
 use crate::{Suite, pipeline};
 use alidade_data::rows_to_jsonl;
-use alidade_domain::{Example, Experiment, Plan, Problem, Recipe, RunState};
+use alidade_domain::{Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState};
 use alidade_model::file_sha256;
 use alidade_store::RunRecord;
 use alidade_train::method;
@@ -46,6 +46,7 @@ impl Studio {
         let prompts_path = folder.join("prompts.jsonl");
         write(&prompts_path, &rows_to_jsonl(&prompts)?)?;
         let start = self.start_of(run, recipe)?;
+        let reward = self.reward_of(run, recipe)?;
         let settings = recipe.settings.resolve(&method(recipe.method).card().settings).map_err(|problems| {
             problems
                 .into_iter()
@@ -59,6 +60,8 @@ impl Studio {
             model_dir: PathBuf::from(&model.folder),
             adapter_dir: start.as_ref().map(|folder| folder.join("adapter")),
             lora: pipeline::lora_of(recipe),
+            prefix: recipe.prefix.clone(),
+            reward,
             rows_sha256: file_sha256(&rows_path)?,
             rows: rows_path,
             held_out: (!held_out.is_empty()).then_some(held_path),
@@ -75,11 +78,29 @@ impl Studio {
 
     /// The run folder whose adapter this stage goes on with.
     fn start_of(&self, run: &RunRecord, recipe: &Recipe) -> Result<Option<PathBuf>, Problem> {
-        let Some(stage) = recipe.adapter.as_deref().and_then(|start| start.strip_prefix("stage:")) else {
-            return Ok(None);
-        };
+        match recipe.adapter.as_deref().and_then(|start| start.strip_prefix("stage:")) {
+            Some(stage) => self.folder_of_stage(run, stage, "adapter").map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What scores this stage's answers.
+    fn reward_of(&self, run: &RunRecord, recipe: &Recipe) -> Result<Option<RewardSource>, Problem> {
+        match recipe.reward.as_deref() {
+            None => Ok(None),
+            Some("oracle") => Ok(Some(RewardSource::Oracle)),
+            Some(reward) => {
+                let stage = reward.strip_prefix("stage:").unwrap_or(reward);
+                let folder = self.folder_of_stage(run, stage, "reward")?.join("adapter");
+                Ok(Some(RewardSource::Adapter { folder }))
+            }
+        }
+    }
+
+    /// The run folder of an earlier stage that is done.
+    fn folder_of_stage(&self, run: &RunRecord, stage: &str, field: &str) -> Result<PathBuf, Problem> {
         let stage: usize =
-            stage.parse().map_err(|_| Problem::input(format!("There is no stage “{stage}”.")).at("adapter"))?;
+            stage.parse().map_err(|_| Problem::input(format!("There is no stage “{stage}”.")).at(field))?;
         let runs = self.store.runs_of(&run.experiment)?;
         let done = |other: &&RunRecord| {
             other.stage + 1 == stage && matches!(other.state, RunState::Finished | RunState::Stopped)
@@ -88,8 +109,8 @@ impl Studio {
             .iter()
             .rev()
             .find(done)
-            .ok_or_else(|| Problem::input(format!("Stage {stage} has no adapter yet.")).at("adapter"))?;
-        Ok(Some(self.run_folder(&found.id)))
+            .ok_or_else(|| Problem::input(format!("Stage {stage} has no adapter yet.")).at(field))?;
+        Ok(self.run_folder(&found.id))
     }
 
     pub(crate) fn judged_by_oracle(&self, experiment: &Experiment, model: &ModelView) -> bool {

@@ -28,6 +28,8 @@ fn kind_and_true(model: &str) -> Preset {
         seed: 42,
         adapter: None,
         lora: None,
+        prefix: None,
+        reward: None,
         settings: Settings(values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()),
     };
     let mut sft = stage(

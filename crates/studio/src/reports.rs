@@ -146,6 +146,8 @@ fn show(value: &SettingValue) -> String {
         SettingValue::Whole(value) => value.to_string(),
         SettingValue::Number(value) => value.to_string(),
         SettingValue::Text(value) => value.clone(),
+        SettingValue::Numbers(values) => values.iter().map(f64::to_string).collect::<Vec<_>>().join(", "),
+        SettingValue::Names(names) => names.join(", "),
         SettingValue::Automatic => "automatic".to_owned(),
     }
 }

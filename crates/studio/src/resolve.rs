@@ -1,7 +1,8 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
+use crate::pipeline;
 use alidade_data::{import, rows_to_jsonl};
-use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe};
+use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource};
 use alidade_model::{ModelFolder, file_sha256, model_sha256};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
     let output = output.ok_or_else(|| Problem::input("The recipe has no “output_dir”.").at("output_dir"))?;
     let model_dir = base.join(&recipe.model);
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
+    method(recipe.method).check(&settings)?;
+    let reward = reward_of(recipe, base)?;
     let adapter_dir = recipe.adapter.as_ref().map(|path| base.join(path));
     let dataset = import_file(&base.join(&recipe.dataset))?;
     std::fs::create_dir_all(&output).map_err(|error| {
@@ -54,7 +57,9 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         method: recipe.method,
         model: ModelRef { id: name.clone(), name, sha256 },
         model_dir,
-        lora: adapter_dir.is_none().then(|| recipe.lora.clone().unwrap_or_default()),
+        lora: pipeline::lora_of(recipe),
+        prefix: recipe.prefix.clone(),
+        reward,
         adapter_dir,
         rows_sha256: file_sha256(&rows)?,
         rows,
@@ -69,6 +74,25 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         threads,
     };
     Ok(ResolvedRecipe { plan, output })
+}
+
+/// What a recipe of the terminal names as its reward.
+fn reward_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Problem> {
+    match (recipe.reward.as_deref(), method(recipe.method).needs().reward) {
+        (None, false) => Ok(None),
+        (Some(_), false) => {
+            let message =
+                format!("{} does not learn from scores; “reward” means nothing to it.", recipe.method.as_str());
+            Err(Problem::input(message).hint("Remove the line.").at("reward"))
+        }
+        (None, true) => {
+            let message = format!("{} learns from scores, and the recipe names no “reward”.", recipe.method.as_str());
+            let hint = "Name the adapter folder of a reward model, or \"oracle\" for the starter world.";
+            Err(Problem::input(message).hint(hint).at("reward"))
+        }
+        (Some("oracle"), true) => Ok(Some(RewardSource::Oracle)),
+        (Some(path), true) => Ok(Some(RewardSource::Adapter { folder: base.join(path) })),
+    }
 }
 
 /// The first of several problems; the others are found when it is mended.

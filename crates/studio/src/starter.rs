@@ -68,6 +68,7 @@ pub fn make_starter(
         checkpoint_every: 200,
         clock: &now,
         sampler: None,
+        rollouts: None,
     };
     let mut session = Session::new(policy, session_options, &mut curve, &Never);
     let documents = (0..).map(|index| encode(&document(&world, options.seed, index), &tokenizer, &template));

@@ -12,14 +12,20 @@ use std::path::{Path, PathBuf};
 const PARTS: [&str; 3] = ["value", "first", "second"];
 const STATE: &str = "state.safetensors";
 const KEPT: usize = 2;
+/// Version of the manifest.
+const VERSION: u32 = 2;
 
 /// Everything that a step depends on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Checkpoint {
     /// Optimizer steps taken.
     pub step: u64,
+    /// Updates of the optimizer; a step may take several.
+    pub updates: u64,
     /// Real tokens seen.
     pub tokens: u64,
+    /// What the method carries from step to step.
+    pub state: BTreeMap<String, f64>,
     /// Values of the trainable tensors.
     pub values: BTreeMap<String, Vec<f32>>,
     /// AdamW's means of gradients.
@@ -34,7 +40,9 @@ struct Manifest {
     /// Fingerprint of the plan: a checkpoint of another plan is never taken up.
     plan: String,
     step: u64,
+    updates: u64,
     tokens: u64,
+    state: BTreeMap<String, f64>,
     sha256: String,
 }
 
@@ -51,8 +59,15 @@ pub(crate) fn commit(folder: &Path, plan: &str, checkpoint: &Checkpoint) -> Resu
     let state = temporary.join(STATE);
     write_tensors(&state, &tensors(checkpoint)).map_err(|error| full_disk(&state, error))?;
     sync(&state)?;
-    let (step, tokens, plan) = (checkpoint.step, checkpoint.tokens, plan.to_owned());
-    let manifest = Manifest { version: 1, plan, step, tokens, sha256: file_sha256(&state)? };
+    let manifest = Manifest {
+        version: VERSION,
+        plan: plan.to_owned(),
+        step: checkpoint.step,
+        updates: checkpoint.updates,
+        tokens: checkpoint.tokens,
+        state: checkpoint.state.clone(),
+        sha256: file_sha256(&state)?,
+    };
     let path = temporary.join("manifest.json");
     let text = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::from).map_err(TrainError::file(&path))?;
     std::fs::write(&path, text).map_err(TrainError::file(&path))?;
@@ -95,10 +110,11 @@ pub fn remove_leftovers(folder: &Path) -> std::result::Result<(), TrainError> {
 fn load(place: &Path, plan: &str) -> Option<Checkpoint> {
     let manifest: Manifest = serde_json::from_slice(&std::fs::read(place.join("manifest.json")).ok()?).ok()?;
     let state = place.join(STATE);
-    if manifest.version != 1 || manifest.plan != plan || file_sha256(&state).ok()? != manifest.sha256 {
+    if manifest.version != VERSION || manifest.plan != plan || file_sha256(&state).ok()? != manifest.sha256 {
         return None;
     }
-    let mut checkpoint = Checkpoint { step: manifest.step, tokens: manifest.tokens, ..Checkpoint::default() };
+    let Manifest { step, updates, tokens, state: carried, .. } = manifest;
+    let mut checkpoint = Checkpoint { step, updates, tokens, state: carried, ..Checkpoint::default() };
     for (name, (_, data)) in read_tensors(&state).ok()? {
         let (TensorData::Floats(values), Some((part, name))) = (data, name.split_once('/')) else { return None };
         let maps = [&mut checkpoint.values, &mut checkpoint.first, &mut checkpoint.second];
@@ -163,7 +179,16 @@ mod tests {
 
     fn sample(step: u64) -> Checkpoint {
         let map = |value: f32| BTreeMap::from([("a.b".to_owned(), vec![value, step as f32])]);
-        Checkpoint { step, tokens: 7 * step, values: map(1.0), first: map(2.0), second: map(3.0) }
+        let state = BTreeMap::from([("kl_coef".to_owned(), 0.1 + 1e-17 * step as f64)]);
+        Checkpoint {
+            step,
+            updates: 3 * step,
+            tokens: 7 * step,
+            state,
+            values: map(1.0),
+            first: map(2.0),
+            second: map(3.0),
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Rows to token sequences: chat template, boundaries between prompt and answer, truncation. What is lost on the way is
 //! counted and named.
 
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use alidade_domain::{Message, Role};
 use alidade_model::{ChatTemplate, ModelError, Rendering, TextTokenizer, TokenRow};
 
@@ -15,12 +15,27 @@ pub struct Encoder<'a> {
 }
 
 /// A row that is ready for a forward pass: one sequence, or two for a pair (chosen, rejected).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     /// Number of the row in the data set, from 1.
     pub row: usize,
     /// Its sequences.
     pub sequences: Vec<TokenRow>,
+    /// Scored tokens at the end of the first sequence that belong to its answer, where a method scores its prompt as well.
+    pub answer_tokens: usize,
+    /// What the label says (KTO), or by how much the first answer is better (reward models).
+    pub label: f64,
+    /// Whether the first and the second answer do harm (cost models).
+    pub harmful: Option<[bool; 2]>,
+    /// The prompt as messages, for methods that let the policy answer it.
+    pub prompt: Vec<Message>,
+}
+
+impl Item {
+    /// An item of sequences alone.
+    pub fn new(row: usize, sequences: Vec<TokenRow>) -> Self {
+        Self { row, sequences, answer_tokens: 0, label: 0.0, harmful: None, prompt: Vec::new() }
+    }
 }
 
 /// A row that cannot be learned from.
@@ -33,7 +48,7 @@ pub struct Skipped {
 }
 
 /// All rows of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prepared {
     /// Rows to learn from.
     pub items: Vec<Item>,
@@ -59,6 +74,22 @@ impl Prepared {
     /// Tokens of the longest sequence.
     pub fn longest(&self) -> usize {
         self.sequences().map(|row| row.ids.len()).max().unwrap_or(0)
+    }
+
+    /// Share of pairs whose first answer has over a fifth more tokens than the second.
+    pub fn chosen_longer(&self) -> f64 {
+        let answer = |row: &TokenRow| row.scored_tokens() as f64;
+        let longer = |item: &&Item| matches!(&item.sequences[..], [a, b, ..] if answer(a) > 1.2 * answer(b));
+        self.items.iter().filter(longer).count() as f64 / self.items.len().max(1) as f64
+    }
+
+    /// Refuses to go on with nothing, and says why nothing is left.
+    pub(crate) fn or_nothing(self, given: usize) -> Result<Self> {
+        if !self.items.is_empty() {
+            return Ok(self);
+        }
+        let reason = self.skipped.first().map_or("the data set is empty", |skipped| skipped.reason);
+        Err(TrainError::NoRows { given, reason: reason.to_owned() })
     }
 
     fn sequences(&self) -> impl Iterator<Item = &TokenRow> {

@@ -2,9 +2,22 @@
 
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
-use crate::methods::{dpo::Dpo, sft::Sft};
+use crate::methods::{
+    cpo::Cpo, dpo::Dpo, group::Grpo, group::Rloo, kto::Kto, online_dpo::OnlineDpo, orpo::Orpo, ppo::Ppo,
+    reward_model::RewardModelling, sft::Sft,
+};
+use crate::order::Steps;
 use crate::session::{End, Session};
-use alidade_domain::{Example, MethodCard, MethodName, Settings};
+use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
+
+/// What a method needs beside its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Something that scores answers.
+    pub reward: bool,
+    /// A value model.
+    pub critic: bool,
+}
 
 /// A training method: it owns its rows and its loss, never the optimizer loop.
 pub trait Method: Sync {
@@ -13,6 +26,24 @@ pub trait Method: Sync {
 
     /// What a person should know before choosing it, settings included.
     fn card(&self) -> MethodCard;
+
+    /// What it needs beside its rows.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// Rules between settings that no single range can say.
+    ///
+    /// # Errors
+    /// The first rule that is broken, at its field.
+    fn check(&self, _settings: &Settings) -> std::result::Result<(), Problem> {
+        Ok(())
+    }
+
+    /// How many steps so many items make.
+    fn steps(&self, settings: &Settings, items: usize) -> Steps {
+        crate::settings::steps(settings, items)
+    }
 
     /// Turns rows into token sequences; rows that cannot be used are listed, never dropped in silence.
     ///
@@ -28,7 +59,7 @@ pub trait Method: Sync {
 }
 
 /// Every method.
-pub const METHODS: &[&dyn Method] = &[&Sft, &Dpo];
+pub const METHODS: &[&dyn Method] = &[&Sft, &Dpo, &Kto, &Orpo, &Cpo, &RewardModelling, &Ppo, &Grpo, &Rloo, &OnlineDpo];
 
 /// The method of a name. `MethodName` lists exactly the registered ones; a test holds the two together.
 pub fn method(name: MethodName) -> &'static dyn Method {
@@ -48,6 +79,8 @@ mod tests {
             assert!(!card.needs.is_empty() && card.settings.iter().all(|field| field.help.len() > 10));
             let defaults = Settings(card.settings.iter().map(|f| (f.key.to_owned(), f.default.clone())).collect());
             assert_eq!(defaults.resolve(&card.settings).unwrap(), defaults);
+            assert_eq!(card.needs_reward, method(*name).needs().reward);
+            method(*name).check(&defaults).unwrap();
         }
     }
 }

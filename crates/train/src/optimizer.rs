@@ -4,6 +4,9 @@
 use alidade_domain::Settings;
 use std::collections::BTreeMap;
 
+/// Peak rate of embedding adapters under LoRA+.
+const EMBEDDING_RATE: f64 = 1e-6;
+
 /// Moments of one tensor.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Moments {
@@ -19,6 +22,10 @@ pub(crate) struct AdamW {
     epsilon: f64,
     weight_decay: f64,
     max_norm: f64,
+    /// LoRA+ (Hayou et al., arXiv 2402.12354): how much faster B moves than A; 1 moves both alike.
+    plus_ratio: f64,
+    /// Rate of embedding adapters under LoRA+, as a share of the peak rate.
+    embedding_share: f64,
     /// Steps taken.
     pub(crate) taken: u64,
     pub(crate) moments: BTreeMap<String, Moments>,
@@ -32,8 +39,20 @@ impl AdamW {
             epsilon: settings.number("adam_epsilon"),
             weight_decay: settings.number("weight_decay"),
             max_norm: settings.number("max_grad_norm"),
+            plus_ratio: settings.number("loraplus_lr_ratio").max(1.0),
+            embedding_share: EMBEDDING_RATE / settings.number("learning_rate").max(EMBEDDING_RATE),
             taken: 0,
             moments: BTreeMap::new(),
+        }
+    }
+
+    /// What the rate of a tensor is multiplied by.
+    fn share(&self, name: &str) -> f64 {
+        match name {
+            _ if self.plus_ratio == 1.0 => 1.0,
+            _ if name.contains("lora_embedding") => self.embedding_share,
+            _ if name.contains("lora_B") || name.contains("lora_magnitude") => self.plus_ratio,
+            _ => 1.0,
         }
     }
 
@@ -54,11 +73,12 @@ impl AdamW {
         let clip = if self.max_norm > 0.0 { (self.max_norm / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 };
         let correction1 = 1.0 - self.beta1.powf(self.taken as f64);
         let correction2 = (1.0 - self.beta2.powf(self.taken as f64)).sqrt();
-        let (decay, size) = ((1.0 - rate * self.weight_decay) as f32, (rate / correction1) as f32);
         let (beta2, mix1, mix2) = (self.beta2 as f32, (1.0 - self.beta1) as f32, (1.0 - self.beta2) as f32);
         let (scale, epsilon) = (correction2 as f32, self.epsilon as f32);
         for (name, values) in parameters {
             let Some(gradient) = gradients.get(name) else { continue };
+            let rate = rate * self.share(name);
+            let (decay, size) = ((1.0 - rate * self.weight_decay) as f32, (rate / correction1) as f32);
             let moments = self.moments.entry(name.clone()).or_default();
             moments.first.resize(values.len(), 0.0);
             moments.second.resize(values.len(), 0.0);
@@ -78,6 +98,19 @@ impl AdamW {
 mod tests {
     use super::*;
     use alidade_domain::SettingValue::Number;
+
+    #[test]
+    fn lora_plus_moves_b_faster_than_a() {
+        let pairs = [("learning_rate", 0.01), ("loraplus_lr_ratio", 16.0), ("adam_beta1", 0.9), ("adam_beta2", 0.99)];
+        let settings = Settings(pairs.into_iter().map(|(key, value)| (key.to_owned(), Number(value))).collect());
+        let names = ["x.lora_A.weight", "x.lora_B.weight", "x.lora_magnitude_vector", "e.lora_embedding_A"];
+        let all = |value: f32| names.iter().map(|name| ((*name).to_owned(), vec![value])).collect::<BTreeMap<_, _>>();
+        let mut parameters = all(0.0);
+        AdamW::new(&settings).step(&mut parameters, &all(1.0), 1.0, 0.01);
+        let moved: Vec<f32> = names.iter().map(|name| -parameters[*name][0]).collect();
+        let expected = [0.01, 0.16, 0.16, 1e-6];
+        assert!(moved.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4 * b), "{moved:?}");
+    }
 
     /// Two steps by hand: lr 0.1, betas 0.9 and 0.99, decay 0.01, no clipping.
     #[test]

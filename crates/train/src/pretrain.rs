@@ -35,7 +35,7 @@ pub fn pretrain(
         while rest.len() >= options.window && prepared.items.len() < options.windows {
             let next = rest.split_off(options.window);
             let ids = std::mem::replace(&mut rest, next);
-            prepared.items.push(Item { row: prepared.items.len() + 1, sequences: vec![TokenRow::all_scored(ids)] });
+            prepared.items.push(Item::new(prepared.items.len() + 1, vec![TokenRow::all_scored(ids)]));
         }
         if prepared.items.len() >= options.windows {
             break;

@@ -6,6 +6,7 @@ use crate::error::{Result, TrainError};
 use crate::log::StepLog;
 use crate::optimizer::{AdamW, Moments};
 use crate::order::{Steps, batch_of};
+use crate::rollout::Rollouts;
 use crate::schedule::Schedule;
 use crate::settings;
 use alidade_domain::{EventKind, Observer, Settings, StopReason, StopSignal};
@@ -27,6 +28,8 @@ pub struct SessionOptions<'a> {
     pub clock: &'a dyn Fn() -> f64,
     /// Called after a checkpoint, to show what the model answers now.
     pub sampler: Option<Sampler<'a>>,
+    /// What methods that let the policy write need to read and rate its answers.
+    pub rollouts: Option<Rollouts<'a>>,
 }
 
 /// Shows what a policy answers after a step.
@@ -55,9 +58,72 @@ impl StepBatch<'_> {
         self.micro_batches.iter().map(Vec::len).sum()
     }
 
+    /// Number of the step, from 0.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The same step with other rows.
+    pub(crate) fn with_rows<'b>(&self, micro_batches: Vec<Vec<&'b Item>>) -> StepBatch<'b> {
+        StepBatch { micro_batches, seed: self.seed, step: self.step }
+    }
+
     /// Names the dropout masks of a micro-batch.
     pub fn dropout(&self, micro_batch: usize) -> DropoutSeed {
         DropoutSeed { seed: self.seed, step: self.step, micro_batch: micro_batch as u64 }
+    }
+}
+
+/// What a method works with in one step of its outer loop.
+pub struct StepContext<'s, 'i> {
+    /// What is trained.
+    pub policy: &'s mut Policy,
+    /// The rows of this step.
+    pub batch: StepBatch<'i>,
+    /// Numbers that the method carries from step to step; they are part of every checkpoint.
+    pub state: &'s mut BTreeMap<String, f64>,
+    /// How answers are read and rated.
+    pub rollouts: Option<&'s Rollouts<'s>>,
+    /// Told what happens.
+    pub observer: &'s mut dyn Observer,
+    optimizer: &'s mut AdamW,
+    parameters: &'s mut BTreeMap<String, Vec<f32>>,
+    rate: f64,
+    norm: f64,
+}
+
+impl StepContext<'_, '_> {
+    /// Takes the gradients that were added up, clips them and moves the parameters once.
+    ///
+    /// # Errors
+    /// When a gradient is no longer finite.
+    pub fn update(&mut self) -> Result<()> {
+        let gradients = self.policy.take_gradients()?;
+        self.norm = AdamW::norm(&gradients);
+        self.check_finite("gradient norm", self.norm)?;
+        self.optimizer.step(self.parameters, &gradients, self.norm, self.rate);
+        for (name, values) in self.parameters.iter() {
+            self.policy.set_parameter(name, values)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to go on with a number that is not finite.
+    ///
+    /// # Errors
+    /// Names the step, the rows and the learning rate.
+    pub fn check_finite(&self, what: &'static str, value: f64) -> Result<()> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let rows = self.batch.micro_batches.iter().flatten().map(|item| item.row).collect();
+        let (step, learning_rate) = (self.batch.step + 1, self.rate);
+        Err(TrainError::NotFinite { step, what, value, learning_rate, rows })
     }
 }
 
@@ -100,8 +166,13 @@ impl<'a> Session<'a> {
         Self { policy, options, observer, stop }
     }
 
-    /// Runs every step that is not yet behind a checkpoint. `step` computes a step's loss and leaves its gradients in the
-    /// policy; `items` must be the same list at every resume.
+    /// Seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.options.seed
+    }
+
+    /// Runs every step that is not yet behind a checkpoint, with one update each. `step` computes a step's loss and leaves
+    /// its gradients in the policy; `items` must be the same list at every resume.
     ///
     /// # Errors
     /// When the method fails, a number is no longer finite, or something cannot be written.
@@ -112,6 +183,26 @@ impl<'a> Session<'a> {
         step: &mut dyn FnMut(&mut Policy, &StepBatch) -> Result<StepOutcome>,
     ) -> Result<End> {
         let steps = settings::steps(settings, items.len());
+        self.iterate(items, steps, settings, &mut |context| {
+            let outcome = step(context.policy, &context.batch)?;
+            context.check_finite("loss", outcome.loss)?;
+            context.update()?;
+            Ok(outcome)
+        })
+    }
+
+    /// As [`Session::optimise`], for methods that update as often as they like within a step. What a method carries over
+    /// goes into `context.state`; nothing else survives a step, so that a checkpoint between steps holds everything.
+    ///
+    /// # Errors
+    /// As [`Session::optimise`].
+    pub fn iterate(
+        &mut self,
+        items: &[Item],
+        steps: Steps,
+        settings: &Settings,
+        step: &mut dyn FnMut(&mut StepContext) -> Result<StepOutcome>,
+    ) -> Result<End> {
         let mut progress = Progress::restore(self, settings, &steps)?;
         progress.begin((self.options.clock)());
         while progress.taken < steps.total {
@@ -122,8 +213,7 @@ impl<'a> Session<'a> {
             let micro_batches =
                 micro_batches.iter().map(|batch| batch.iter().map(|index| &items[*index]).collect()).collect();
             let batch = StepBatch { micro_batches, seed: self.options.seed, step: progress.taken };
-            let outcome = step(&mut self.policy, &batch)?;
-            self.take_step(&mut progress, &batch, outcome)?;
+            self.take_step(&mut progress, batch, step)?;
             let due = self.options.checkpoint_every > 0 && progress.taken.is_multiple_of(self.options.checkpoint_every);
             if due && progress.taken < steps.total {
                 self.checkpoint(&progress)?;
@@ -133,20 +223,26 @@ impl<'a> Session<'a> {
         Ok(End::Complete { steps: progress.taken })
     }
 
-    fn take_step(&mut self, progress: &mut Progress, batch: &StepBatch, outcome: StepOutcome) -> Result<()> {
+    fn take_step(
+        &mut self,
+        progress: &mut Progress,
+        batch: StepBatch,
+        step: &mut dyn FnMut(&mut StepContext) -> Result<StepOutcome>,
+    ) -> Result<()> {
         let rate = progress.schedule.rate(progress.taken);
-        let gradients = self.policy.take_gradients()?;
-        let norm = AdamW::norm(&gradients);
-        for (what, value) in [("loss", outcome.loss), ("gradient norm", norm)] {
-            if !value.is_finite() {
-                let rows = batch.micro_batches.iter().flatten().map(|item| item.row).collect();
-                return Err(TrainError::NotFinite { step: progress.taken + 1, what, value, learning_rate: rate, rows });
-            }
-        }
-        progress.optimizer.step(&mut progress.parameters, &gradients, norm, rate);
-        for (name, values) in &progress.parameters {
-            self.policy.set_parameter(name, values)?;
-        }
+        let mut context = StepContext {
+            policy: &mut self.policy,
+            batch,
+            state: &mut progress.state,
+            rollouts: self.options.rollouts.as_ref(),
+            observer: &mut *self.observer,
+            optimizer: &mut progress.optimizer,
+            parameters: &mut progress.parameters,
+            rate,
+            norm: 0.0,
+        };
+        let outcome = step(&mut context)?;
+        let norm = context.norm;
         progress.taken += 1;
         progress.tokens += outcome.tokens;
         let mut metrics = outcome.metrics;
@@ -186,6 +282,7 @@ struct Progress {
     schedule: Schedule,
     optimizer: AdamW,
     parameters: BTreeMap<String, Vec<f32>>,
+    state: BTreeMap<String, f64>,
     taken: u64,
     tokens: u64,
     log: StepLog,
@@ -212,7 +309,7 @@ impl Progress {
                 session.policy.set_parameter(name, values)?;
             }
             parameters.clone_from(&checkpoint.values);
-            optimizer.taken = checkpoint.step;
+            optimizer.taken = checkpoint.updates;
             let mut second = checkpoint.second;
             optimizer.moments = checkpoint
                 .first
@@ -226,7 +323,8 @@ impl Progress {
         let (schedule, log) =
             (settings::schedule(settings, steps.total), StepLog::open(&session.options.folder, checkpoint.step)?);
         let (taken, tokens, pace) = (checkpoint.step, checkpoint.tokens, Pace::default());
-        Ok(Self { steps: *steps, schedule, optimizer, parameters, taken, tokens, log, pace })
+        let state = checkpoint.state;
+        Ok(Self { steps: *steps, schedule, optimizer, parameters, state, taken, tokens, log, pace })
     }
 
     fn begin(&mut self, now: f64) {
@@ -239,7 +337,9 @@ impl Progress {
         };
         Checkpoint {
             step: self.taken,
+            updates: self.optimizer.taken,
             tokens: self.tokens,
+            state: self.state.clone(),
             values: self.parameters.clone(),
             first: moments(|moments| &moments.first),
             second: moments(|moments| &moments.second),

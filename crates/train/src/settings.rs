@@ -5,7 +5,7 @@ use crate::schedule::{NAMES, Schedule};
 use SettingLevel::{Advanced, Simple};
 use alidade_domain::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
 
-fn whole(
+pub(crate) fn whole(
     key: &'static str,
     low: i64,
     high: i64,
@@ -27,6 +27,11 @@ pub(crate) fn number(
     SettingField { key, kind, default: SettingValue::Number(default), level, help }
 }
 
+pub(crate) fn flag(key: &'static str, default: bool, level: SettingLevel, help: &'static str) -> SettingField {
+    let (kind, default) = (SettingKind::Flag { automatic: false }, SettingValue::Flag(default));
+    SettingField { key, kind, default, level, help }
+}
+
 pub(crate) fn choice(
     key: &'static str,
     options: &'static [&'static str],
@@ -43,12 +48,29 @@ pub(crate) fn choice(
     }
 }
 
+pub(crate) fn choices(
+    key: &'static str,
+    options: &'static [&'static str],
+    default: &str,
+    level: SettingLevel,
+    help: &'static str,
+) -> SettingField {
+    SettingField { kind: SettingKind::Choices { options }, ..choice(key, options, default, level, help) }
+}
+
+pub(crate) fn numbers(key: &'static str, range: (f64, f64), level: SettingLevel, help: &'static str) -> SettingField {
+    let kind = SettingKind::Numbers { low: range.0, high: range.1 };
+    SettingField { key, kind, default: SettingValue::Numbers(Vec::new()), level, help }
+}
+
 /// What differs between methods among the shared settings.
 pub(crate) struct Defaults {
     pub(crate) learning_rate: f64,
     pub(crate) epochs: f64,
     pub(crate) warmup_ratio: f64,
 }
+
+const LORA_PLUS: &str = "How much faster LoRA's B moves than its A; 16 is usual, and half the learning rate with it.";
 
 /// The shared fields, in the order in which a form shows them.
 pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
@@ -107,12 +129,8 @@ pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
             "Optimizer steps between checkpoints; the result does not depend on it.",
         ),
         number("adam_epsilon", (0.0, 1.0), 1e-8, Advanced, "Keeps AdamW from dividing by zero."),
+        number("loraplus_lr_ratio", (1.0, 1000.0), 1.0, Advanced, LORA_PLUS),
     ]
-}
-
-/// Optimizer steps that resolved settings make of so many rows.
-pub fn optimizer_steps(settings: &Settings, items: usize) -> u64 {
-    steps(settings, items).total
 }
 
 /// Number of optimizer steps and their shape for so many rows.

@@ -46,9 +46,15 @@ fn example(row: &Value) -> Example {
     match row.get("chosen") {
         Some(chosen) => {
             let (chosen, rejected) = (messages(chosen), messages(&row["rejected"]));
-            Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None })
+            Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None, harmful: None })
         }
-        None => Example::Answer { prompt, completion: messages(&row["completion"]) },
+        None => {
+            let completion = messages(&row["completion"]);
+            match row.get("label") {
+                Some(label) => Example::Rated { prompt, completion, label: label.as_bool().unwrap() },
+                None => Example::Answer { prompt, completion },
+            }
+        }
     }
 }
 
@@ -78,6 +84,7 @@ fn train(name: &str) -> (Vec<Value>, AdapterWeights) {
         checkpoint_every: 0,
         clock: &|| 0.0,
         sampler: None,
+        rollouts: None,
     };
     let (mut observer, stop) = (Silent, Never);
     let mut session = Session::new(policy, options, &mut observer, &stop);
@@ -154,6 +161,49 @@ fn sft_with_accumulation_agrees_with_trl() {
 }
 
 #[test]
-fn dpo_agrees_with_trl() {
-    check("dpo_sigmoid", DPO);
+fn the_dpo_family_agrees_with_trl() {
+    let losses = ["sigmoid", "hinge", "ipo", "robust", "sigmoid_norm", "nca_pair", "sppo_hard", "apo_zero"];
+    for loss in losses {
+        check(&format!("dpo_{loss}"), DPO);
+    }
+}
+
+#[test]
+fn kto_agrees_with_trl() {
+    let figures = ["kl", "rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected"];
+    let mut all: Vec<(&str, f64)> = figures.map(|figure| (figure, 1e-3)).to_vec();
+    all.extend([("loss", 1e-4), ("grad_norm", 1e-3), ("entropy", 1e-3), ("num_tokens", 0.0)]);
+    all.extend([("logits/chosen", 1e-3), ("logits/rejected", 1e-3)]);
+    check("kto", &all);
+}
+
+const WITHOUT_REFERENCE: &[(&str, f64)] = &[
+    ("loss", 1e-4),
+    ("grad_norm", 1e-3),
+    ("learning_rate", 1e-9),
+    ("rewards/chosen", 1e-3),
+    ("rewards/rejected", 1e-3),
+    ("rewards/margins", 1e-3),
+    ("rewards/accuracies", 1e-3),
+    ("logps/chosen", 1e-3),
+    ("logps/rejected", 1e-3),
+    ("nll_loss", 1e-4),
+];
+
+#[test]
+fn simpo_agrees_with_trl() {
+    check("simpo", WITHOUT_REFERENCE);
+}
+
+#[test]
+fn orpo_agrees_with_trl() {
+    let odds = [("log_odds_ratio", 1e-4), ("log_odds_chosen", 1e-4)];
+    check("orpo", &[WITHOUT_REFERENCE, &odds].concat());
+}
+
+#[test]
+fn reward_models_agree_with_trl() {
+    let figures = ["min_reward", "mean_reward", "max_reward", "accuracy", "margin"].map(|figure| (figure, 1e-3));
+    let shared = [("loss", 1e-4), ("grad_norm", 1e-3), ("learning_rate", 1e-9), ("num_tokens", 0.0)];
+    check("reward_model", &[&figures[..], &shared].concat());
 }

@@ -39,9 +39,10 @@ pub fn pairs(world: &World, seed: u64, count: usize) -> Vec<Example> {
         let request = Request::draw(world, &mut stream, COMPARED, false);
         let (good, bad) = (request.good(world, &mut stream), request.bad(world, &mut stream));
         let prompt = request.prompt();
-        let [first, second] = [&good, &bad].map(|answer| oracle.judge(&prompt, answer).reward);
-        let (chosen, rejected) = if first > second { (good, bad) } else { (bad, good) };
-        let margin = (first - second).abs();
+        let [first, second] = [&good, &bad].map(|answer| oracle.judge(&prompt, answer));
+        let (better, worse) = if first.reward > second.reward { (&first, &second) } else { (&second, &first) };
+        let (margin, harmful) = (better.reward - worse.reward, Some([better.complied, worse.complied]));
+        let (chosen, rejected) = if first.reward > second.reward { (good, bad) } else { (bad, good) };
         if margin > 0.05 {
             let side = |text: String| vec![Message::assistant(text)];
             examples.push(Example::Pair(PreferencePair {
@@ -49,6 +50,7 @@ pub fn pairs(world: &World, seed: u64, count: usize) -> Vec<Example> {
                 chosen: side(chosen),
                 rejected: side(rejected),
                 margin: Some(margin),
+                harmful,
             }));
         }
     }

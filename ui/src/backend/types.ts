@@ -310,7 +310,11 @@ prompt: string,
 /**
  * The answer.
  */
-answer: string, } | { "kind": "checkpoint", 
+answer: string, 
+/**
+ * What it was rated, where a method rates answers.
+ */
+score?: number, } | { "kind": "checkpoint", 
 /**
  * Step that it holds.
  */
@@ -492,9 +496,33 @@ lora_alpha: number,
  */
 lora_dropout: number, 
 /**
- * `["all-linear"]`, or endings of module paths.
+ * Layers that get an update.
  */
-target_modules: Array<string>, };
+target_modules: TargetModules, 
+/**
+ * Layers that get none, though targeted.
+ */
+exclude_modules?: TargetModules, 
+/**
+ * Blocks that get updates, from 0; all when empty.
+ */
+layers_to_transform?: Array<number>, 
+/**
+ * Scale by `lora_alpha / √r` instead.
+ */
+use_rslora?: boolean, 
+/**
+ * Learn the length of each weight row apart from its direction.
+ */
+use_dora?: boolean, 
+/**
+ * Ranks of single layers, by a pattern for the end of their path.
+ */
+rank_pattern?: { [key in string]: number }, 
+/**
+ * Scale numerators of single layers.
+ */
+alpha_pattern?: { [key in string]: number }, };
 
 export type Measure = { 
 /**
@@ -554,11 +582,15 @@ paper: string,
  */
 needs: Array<DatasetKind>, 
 /**
+ * True when it learns from scores, so that a recipe names a `reward`.
+ */
+needs_reward: boolean, 
+/**
  * Its settings with defaults, ranges and help.
  */
 settings: Array<SettingField>, };
 
-export type MethodName = "sft" | "dpo";
+export type MethodName = "sft" | "dpo" | "kto" | "orpo" | "cpo" | "reward_model" | "ppo" | "grpo" | "rloo" | "online_dpo";
 
 export type ModelRef = { 
 /**
@@ -638,7 +670,17 @@ rejected: Array<Message>,
 /**
  * By how much the first is better, in the units of its source; absent means unknown.
  */
-margin?: number | null, };
+margin?: number | null, 
+/**
+ * Whether the chosen and the rejected answer do harm, where the source says so.
+ */
+harmful?: [boolean, boolean] | null, };
+
+export type PrefixSpec = { 
+/**
+ * Learned keys and values per layer.
+ */
+num_virtual_tokens: number, };
 
 export type Preset = { 
 /**
@@ -710,9 +752,18 @@ seed: number,
  */
 adapter?: string | null, 
 /**
+ * What scores answers, for methods that learn from scores: `oracle` (the starter world), `stage:<n>`, or a folder of a
+ * reward model's adapter (terminal only).
+ */
+reward?: string, 
+/**
  * Shape of a fresh adapter; absent when `adapter` is given.
  */
 lora?: LoraSpec | null, 
+/**
+ * Shape of a fresh prefix, to train that instead of a LoRA adapter.
+ */
+prefix?: PrefixSpec, 
 /**
  * Settings of the method; absent keys have their defaults.
  */
@@ -822,7 +873,11 @@ prompt: string,
 /**
  * The answer.
  */
-answer: string, } | { "kind": "checkpoint", 
+answer: string, 
+/**
+ * What it was rated, where a method rates answers.
+ */
+score?: number, } | { "kind": "checkpoint", 
 /**
  * Step that it holds.
  */
@@ -1038,11 +1093,23 @@ automatic: boolean, } | { "type": "choice",
 /**
  * The names.
  */
-options: Array<string>, };
+options: Array<string>, } | { "type": "choices", 
+/**
+ * The names.
+ */
+options: Array<string>, } | { "type": "numbers", 
+/**
+ * Smallest allowed value.
+ */
+low: number, 
+/**
+ * Largest allowed value.
+ */
+high: number, };
 
 export type SettingLevel = "simple" | "advanced";
 
-export type SettingValue = boolean | number | number | string | null;
+export type SettingValue = boolean | number | number | string | Array<number> | Array<string> | null;
 
 export type Settings = { [key in string]: SettingValue };
 
@@ -1120,6 +1187,10 @@ learned_tokens: number,
  */
 longest_tokens: number, 
 /**
+ * Share of pairs whose chosen answer is clearly longer.
+ */
+chosen_longer: number, 
+/**
  * Trainable numbers.
  */
 trainable_parameters: number, 
@@ -1141,3 +1212,5 @@ disk_bytes: number,
 seconds: number, };
 
 export type StopReason = "pause" | "stop_and_save" | "discard";
+
+export type TargetModules = string | Array<string>;

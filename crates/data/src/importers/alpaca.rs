@@ -38,7 +38,7 @@ impl Importer for AlpacaPairs {
         let side = |key| Ok(vec![Message::assistant(required(record, key, "no answer")?)]);
         let (prompt, chosen, rejected) = (prompt(record)?, side("chosen")?, side("rejected")?);
         check_pair(&chosen, &rejected)?;
-        Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None }))
+        Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None, harmful: None }))
     }
 }
 

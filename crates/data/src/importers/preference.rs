@@ -5,7 +5,7 @@ use super::{Fault, Importer, check_pair, check_prompt, conversation, required};
 use alidade_domain::{Example, Message, PreferencePair};
 use serde_json::{Map, Value};
 
-/// `{prompt?, chosen, rejected, margin?}`
+/// `{prompt?, chosen, rejected, margin?, is_chosen_safe?, is_rejected_safe?}`
 pub(super) struct PreferencePairs;
 
 impl Importer for PreferencePairs {
@@ -43,8 +43,15 @@ impl Importer for PreferencePairs {
             chosen,
             rejected,
             margin: record.get("margin").and_then(Value::as_f64),
+            harmful: harmful(record),
         }))
     }
+}
+
+/// Which of the answers do harm, where the file says of both whether they are safe.
+fn harmful(record: &Map<String, Value>) -> Option<[bool; 2]> {
+    let safe = |key: &str| record.get(key).and_then(Value::as_bool);
+    Some([!safe("is_chosen_safe")?, !safe("is_rejected_safe")?])
 }
 
 fn plain(record: &Map<String, Value>) -> Result<Example, Fault> {

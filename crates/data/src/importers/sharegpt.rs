@@ -44,7 +44,7 @@ impl Importer for SharegptPairs {
         let (prompt, chosen, rejected) = (with_system(record)?, side("chosen")?, side("rejected")?);
         check_prompt(&prompt)?;
         check_pair(&chosen, &rejected)?;
-        Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None }))
+        Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None, harmful: None }))
     }
 }
 

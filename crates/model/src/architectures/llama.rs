@@ -4,9 +4,10 @@ use super::{Architecture, Config};
 use crate::DecoderSpec;
 use crate::error::Result;
 
-pub(super) const LLAMA: Architecture = Architecture { name: "llama", read };
+pub(super) const LLAMA: Architecture = Architecture { name: "llama", model_type: "llama", read };
 
 fn read(config: &Config) -> Result<DecoderSpec> {
+    config.require_silu()?;
     let bias = config.flag("attention_bias");
     let common = config.common("llama")?;
     Ok(DecoderSpec { qkv_bias: bias, output_bias: bias, mlp_bias: config.flag("mlp_bias"), ..common })

@@ -1,11 +1,13 @@
-//! The pre-norm decoder: embedding, blocks, final norm, output matrix.
+//! The decoder: embedding, blocks, final norm, output matrix.
 
-use super::attention::{Attention, Positions};
+use super::attention::{Attention, soft_cap};
 use super::layers::{Adapter, Matrix, linear};
+use super::positions::Positions;
 use super::rules::{rms_norm, rms_norm_trainable};
 use crate::decoder::DropoutSeed;
 use crate::error::Result;
-use crate::{DecoderSpec, ModelError, NamedTensor};
+use crate::{Activation, DecoderSpec, ModelError, NamedTensor};
+use alidade_domain::{Purpose, Stream};
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
 
@@ -14,14 +16,58 @@ pub(super) struct Context<'a> {
     pub(super) adapter: Option<&'a Adapter>,
     pub(super) tape: bool,
     pub(super) dropout: Option<DropoutSeed>,
+    pub(super) noise: Option<Noise<'a>>,
+}
+
+/// Uniform noise on the embeddings of a pass.
+#[derive(Clone, Copy)]
+pub(super) struct Noise<'a> {
+    pub(super) strength: f64,
+    pub(super) seed: DropoutSeed,
+    /// Real tokens of each row.
+    pub(super) lengths: &'a [usize],
+}
+
+impl Noise<'_> {
+    /// U(−1, 1)·α/√(T·H) for each number, with T the row's own length; `[B, T, H]`.
+    fn draw(&self, rows: usize, width: usize, hidden: usize, device: &Device) -> Result<Tensor> {
+        let mut values = Vec::with_capacity(rows * width * hidden);
+        for (row, length) in self.lengths.iter().enumerate() {
+            let (place, seed) = ((self.seed.micro_batch << 32) | row as u64, self.seed);
+            let mut stream = Stream::new(seed.seed, Purpose::Noise, seed.step, place);
+            let bound = self.strength / ((length * hidden) as f64).sqrt();
+            let real = (0..length * hidden).map(|_| ((2.0 * stream.unit() - 1.0) * bound) as f32);
+            values.extend(real);
+            values.resize((row + 1) * width * hidden, 0.0);
+        }
+        Ok(Tensor::from_vec(values, (rows, width, hidden), device)?)
+    }
+}
+
+/// An RMS norm: frozen, with the offset added once, or trained.
+#[derive(Clone)]
+struct Norm {
+    weight: Tensor,
+    offset: f64,
+    epsilon: f64,
+    trained: bool,
+}
+
+impl Norm {
+    fn apply(&self, x: &Tensor, context: &Context) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        if self.trained {
+            return Ok(rms_norm_trainable(&x, &(&self.weight + self.offset)?, self.epsilon)?);
+        }
+        Ok(rms_norm(&x, &self.weight, self.epsilon, context.tape)?)
+    }
 }
 
 /// One block.
 #[derive(Clone)]
 pub(super) struct Block {
     pub(super) path: String,
-    attention_norm: Tensor,
-    mlp_norm: Tensor,
+    norms: BTreeMap<String, Norm>,
     matrices: BTreeMap<&'static str, Matrix>,
 }
 
@@ -31,45 +77,57 @@ pub(super) struct Weights {
     tensors: BTreeMap<String, Tensor>,
     embedding: Tensor,
     pub(super) blocks: Vec<Block>,
-    final_norm: Tensor,
+    final_norm: Norm,
     output: Matrix,
-    epsilon: f64,
-    trained: bool,
     spec: DecoderSpec,
     device: Device,
 }
 
 impl Weights {
     pub(super) fn new(spec: &DecoderSpec, tensors: BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
+        Self::build(spec, tensors, device, false)
+    }
+
+    fn build(spec: &DecoderSpec, tensors: BTreeMap<String, Tensor>, device: &Device, trained: bool) -> Result<Self> {
         let get = |name: &str| {
             let found = tensors.get(name).cloned();
             found.ok_or_else(|| ModelError::MissingTensor { name: name.to_owned() })
         };
         let matrix = |path: &str, bias: bool| -> Result<Matrix> {
             let bias = if bias { Some(get(&format!("{path}.bias"))?) } else { None };
-            Ok(Matrix { weight: get(&format!("{path}.weight"))?, bias, trained: false })
+            Ok(Matrix { weight: get(&format!("{path}.weight"))?, bias, trained })
+        };
+        let norm = |path: &str| -> Result<Norm> {
+            let (weight, epsilon) = (get(&format!("{path}.weight"))?, spec.norm_epsilon);
+            if trained {
+                return Ok(Norm { weight, offset: spec.norm_offset, epsilon, trained });
+            }
+            Ok(Norm { weight: (weight + spec.norm_offset)?, offset: 0.0, epsilon, trained })
         };
         let mut blocks = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
             let path = format!("model.layers.{layer}");
+            let norms = spec
+                .block_norms()
+                .into_iter()
+                .map(|(name, _)| norm(&format!("{path}.{name}")).map(|norm| (name.to_owned(), norm)));
             let matrices = spec.linears().into_iter().map(|linear| {
                 matrix(&format!("{path}.{}", linear.path), linear.bias).map(|matrix| (linear.path, matrix))
             });
             blocks.push(Block {
-                attention_norm: get(&format!("{path}.input_layernorm.weight"))?,
-                mlp_norm: get(&format!("{path}.post_attention_layernorm.weight"))?,
+                norms: norms.collect::<Result<_>>()?,
                 matrices: matrices.collect::<Result<_>>()?,
                 path,
             });
         }
         let embedding = get("model.embed_tokens.weight")?;
         let output = if spec.tied {
-            Matrix { weight: embedding.clone(), bias: None, trained: false }
+            Matrix { weight: embedding.clone(), bias: None, trained }
         } else {
             matrix("lm_head", false)?
         };
-        let (final_norm, epsilon, device) = (get("model.norm.weight")?, spec.norm_epsilon, device.clone());
-        Ok(Self { embedding, blocks, final_norm, output, epsilon, trained: false, spec: spec.clone(), device, tensors })
+        let (final_norm, device) = (norm("model.norm")?, device.clone());
+        Ok(Self { embedding, blocks, final_norm, output, spec: spec.clone(), device, tensors })
     }
 
     /// Turns every weight into a variable; the graph then reaches all of them.
@@ -77,10 +135,7 @@ impl Weights {
         let variables = self.tensors.iter().map(|(name, tensor)| Ok((name.clone(), Var::from_tensor(tensor)?)));
         let variables = variables.collect::<Result<BTreeMap<_, _>>>()?;
         let shared = variables.iter().map(|(name, variable)| (name.clone(), variable.as_tensor().clone())).collect();
-        *self = Self::new(&self.spec.clone(), shared, &self.device.clone())?;
-        self.trained = true;
-        self.output.trained = true;
-        self.blocks.iter_mut().flat_map(|block| block.matrices.values_mut()).for_each(|matrix| matrix.trained = true);
+        *self = Self::build(&self.spec.clone(), shared, &self.device.clone(), true)?;
         Ok(variables)
     }
 
@@ -91,10 +146,14 @@ impl Weights {
         self.tensors.iter().map(|(name, tensor)| Ok((name.clone(), values(tensor)?))).collect()
     }
 
-    /// Final hidden rows `[B, T, H]` of right-padded ids `[B, T]`.
-    pub(super) fn hidden_rows(&self, spec: &DecoderSpec, ids: &Tensor, context: &Context) -> Result<Tensor> {
-        let positions = Positions::causal(spec, ids.dim(1)?, &self.device)?;
-        self.run(ids, context, |block, x| block.attend(spec, x, context, &positions))
+    /// The frozen weight of a linear layer, by its full path.
+    pub(super) fn weight(&self, path: &str) -> Option<&Tensor> {
+        self.tensors.get(&format!("{path}.weight"))
+    }
+
+    /// Final hidden rows `[B, T, H]` of ids `[B, T]`.
+    pub(super) fn hidden_rows(&self, ids: &Tensor, context: &Context, positions: &Positions) -> Result<Tensor> {
+        self.run(ids, context, |attention, x| attention.whole(x, positions))
     }
 
     /// The residual stream through all blocks, with attention supplied by the caller.
@@ -102,57 +161,68 @@ impl Weights {
         &self,
         ids: &Tensor,
         context: &Context,
-        mut attend: impl FnMut(&AttendingBlock, &Tensor) -> Result<Tensor>,
+        mut attend: impl FnMut(&Attention, &Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
-        let (rows, width) = ids.dims2()?;
-        let embedding =
-            context.adapter.and_then(|adapter| adapter.full("model.embed_tokens")).unwrap_or(&self.embedding);
-        let mut x = embedding.index_select(&ids.flatten_all()?, 0)?.reshape((rows, width, ()))?;
-        for (index, block) in self.blocks.iter().enumerate() {
-            let normal = self.norm(&x, &block.attention_norm, context)?;
-            x = (&x + attend(&AttendingBlock { block, index }, &normal)?)?;
-            let normal = self.norm(&x, &block.mlp_norm, context)?;
-            x = (&x + block.feed_forward(&normal, context)?)?;
+        let (spec, norms) = (&self.spec, &self.spec.norms);
+        let add = |x: &Tensor, y: &Tensor| match spec.residual_scale {
+            1.0 => x + y,
+            scale => x + (y * scale)?,
+        };
+        let mut x = self.embed(ids, context)?;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            let read = block.norm(norms.before_attention, &x, context)?;
+            let attention = Attention { spec, block, layer, context };
+            let update = block.norm(norms.after_attention, &attend(&attention, &read)?, context)?;
+            x = add(&x, &update)?;
+            let read = block.norm(norms.before_mlp, &x, context)?;
+            let update = block.norm(norms.after_mlp, &block.feed_forward(spec, &read, context)?, context)?;
+            x = add(&x, &update)?;
         }
-        self.norm(&x, &self.final_norm, context)
+        self.final_norm.apply(&x, context)
+    }
+
+    fn embed(&self, ids: &Tensor, context: &Context) -> Result<Tensor> {
+        let (rows, width) = ids.dims2()?;
+        let ids = ids.flatten_all()?;
+        let full = context.adapter.and_then(|adapter| adapter.full("model.embed_tokens"));
+        let mut x = full.unwrap_or(&self.embedding).index_select(&ids, 0)?;
+        if let Some(update) = context.adapter.map(|adapter| adapter.embedding_update(&ids)).transpose()?.flatten() {
+            x = (x + update)?;
+        }
+        if self.spec.embedding_scale != 1.0 {
+            x = (x * self.spec.embedding_scale)?;
+        }
+        let x = x.reshape((rows, width, self.spec.hidden))?;
+        match &context.noise {
+            Some(noise) => Ok((x + noise.draw(rows, width, self.spec.hidden, &self.device)?)?),
+            None => Ok(x),
+        }
     }
 
     /// Logits of hidden rows `[..., H]` → `[..., V]`.
     pub(super) fn output(&self, hidden: &Tensor, context: &Context) -> Result<Tensor> {
         let mut shape = hidden.dims().to_vec();
         let width = shape.pop().unwrap_or(0);
-        let flat = linear(&hidden.reshape(((), width))?, &self.output, "lm_head", context)?;
+        let mut flat = linear(&hidden.reshape(((), width))?, &self.output, "lm_head", context)?;
+        if self.spec.logit_divisor != 1.0 {
+            flat = (flat / self.spec.logit_divisor)?;
+        }
+        if let Some(cap) = self.spec.logit_cap {
+            flat = soft_cap(&flat, cap)?;
+        }
         shape.push(flat.dim(1)?);
         Ok(flat.reshape(shape)?)
-    }
-
-    fn norm(&self, x: &Tensor, weight: &Tensor, context: &Context) -> Result<Tensor> {
-        let x = x.contiguous()?;
-        Ok(if self.trained {
-            rms_norm_trainable(&x, weight, self.epsilon)?
-        } else {
-            rms_norm(&x, weight, self.epsilon, context.tape)?
-        })
-    }
-}
-
-/// A block and its number, as attention sees it.
-pub(super) struct AttendingBlock<'a> {
-    block: &'a Block,
-    pub(super) index: usize,
-}
-
-impl AttendingBlock<'_> {
-    fn attend(&self, spec: &DecoderSpec, x: &Tensor, context: &Context, positions: &Positions) -> Result<Tensor> {
-        Attention { spec, block: self.block, context }.whole(x, positions)
-    }
-
-    pub(super) fn attention<'a>(&'a self, spec: &'a DecoderSpec, context: &'a Context<'a>) -> Attention<'a> {
-        Attention { spec, block: self.block, context }
     }
 }
 
 impl Block {
+    /// Applies the norm of this name; without a name x passes as it is.
+    pub(super) fn norm(&self, name: Option<&'static str>, x: &Tensor, context: &Context) -> Result<Tensor> {
+        let Some(name) = name else { return Ok(x.clone()) };
+        let missing = || ModelError::MissingTensor { name: format!("{}.{name}", self.path) };
+        self.norms.get(name).ok_or_else(missing)?.apply(x, context)
+    }
+
     /// Applies the linear layer at `inner` to x `[B, T, in]`.
     pub(super) fn apply(&self, inner: &'static str, x: &Tensor, context: &Context) -> Result<Tensor> {
         let (rows, width, inputs) = x.dims3()?;
@@ -163,10 +233,18 @@ impl Block {
         Ok(y.reshape((rows, width, ()))?)
     }
 
-    /// down(silu(gate x) ∘ up x)
-    fn feed_forward(&self, x: &Tensor, context: &Context) -> Result<Tensor> {
-        let gate = self.apply("mlp.gate_proj", x, context)?.silu()?;
-        let up = self.apply("mlp.up_proj", x, context)?;
+    /// down(activation(gate x) ∘ up x)
+    fn feed_forward(&self, spec: &DecoderSpec, x: &Tensor, context: &Context) -> Result<Tensor> {
+        let [gate, up] = if spec.fused {
+            let both = self.apply("mlp.gate_up_proj", x, context)?;
+            [both.narrow(2, 0, spec.intermediate)?, both.narrow(2, spec.intermediate, spec.intermediate)?]
+        } else {
+            [self.apply("mlp.gate_proj", x, context)?, self.apply("mlp.up_proj", x, context)?]
+        };
+        let gate = match spec.activation {
+            Activation::Silu => gate.silu()?,
+            Activation::GeluTanh => gate.gelu()?,
+        };
         self.apply("mlp.down_proj", &(gate * up)?, context)
     }
 }

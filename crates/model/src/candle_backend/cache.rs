@@ -1,8 +1,9 @@
 //! Generation with cached keys and values. Prompts are padded on the left, so that all rows grow at the same end.
 
-use super::attention::Positions;
+use super::attention::Projected;
 use super::block::{Context, Weights};
 use super::layers::Adapter;
+use super::positions::{Layout, Positions};
 use crate::decoder::Cache;
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
@@ -49,17 +50,25 @@ impl Cache for CandleCache {
                 self.spec.vocabulary
             )));
         }
-        let place = |row: usize, column: usize| (self.length + column).saturating_sub(self.padding[row]);
-        let places: Vec<Vec<usize>> =
-            (0..tokens.len()).map(|row| (0..width).map(|column| place(row, column)).collect()).collect();
-        let positions = Positions::padded(&self.spec, &places, self.length + width, &self.padding, &device)?;
-        let context = Context { adapter: self.adapter.as_ref(), tape: false, dropout: None };
+        let layout = Layout {
+            rows: tokens.len(),
+            width,
+            earlier: self.length,
+            prefix: self.adapter.as_ref().map_or(0, Adapter::prefix_length),
+            padding: &self.padding,
+            documents: &[],
+        };
+        let positions = Positions::new(&self.spec, &layout, &device)?;
+        let context = Context { adapter: self.adapter.as_ref(), tape: false, dropout: None, noise: None };
         let ids = Tensor::from_vec(ids, (tokens.len(), width), &device)?;
-        let (spec, layers) = (&self.spec, &mut self.layers);
-        let hidden = self.weights.run(&ids, &context, |block, x| {
-            let attention = block.attention(spec, &context);
-            let (query, key, value) = attention.project(x, &positions)?;
-            let (keys, values) = layers[block.index].append(&key.contiguous()?, &value.contiguous()?)?;
+        let (layers, first) = (&mut self.layers, self.length == 0);
+        let hidden = self.weights.run(&ids, &context, |attention, x| {
+            let Projected { query, key, value } = attention.project(x, &positions)?;
+            let cache = &mut layers[attention.layer];
+            if let Some((keys, values)) = if first { attention.prefix(tokens.len())? } else { None } {
+                cache.append(&keys, &values)?;
+            }
+            let (keys, values) = cache.append(&key.contiguous()?, &value.contiguous()?)?;
             attention.combine(&query, &keys, &values, &positions)
         })?;
         self.length += width;

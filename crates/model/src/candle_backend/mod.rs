@@ -8,6 +8,7 @@ mod attention;
 mod block;
 mod cache;
 mod layers;
+mod positions;
 mod rules;
 mod tape;
 
@@ -15,10 +16,11 @@ use crate::adapter::{AdapterWeights, NamedTensor};
 use crate::decoder::{Cache, Decoder, ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError, TokenBatch};
-use block::{Context, Weights};
+use block::{Context, Noise, Weights};
 use candle_core::{Device, Tensor, Var};
 use layers::Adapter;
-use std::collections::BTreeMap;
+use positions::{Layout, Positions};
+use std::collections::{BTreeMap, BTreeSet};
 use tape::Tape;
 
 /// A decoder whose arithmetic candle does.
@@ -26,10 +28,15 @@ pub(crate) struct CandleDecoder {
     spec: DecoderSpec,
     weights: Weights,
     adapters: BTreeMap<String, Adapter>,
+    /// Trainable tensors by the names that the outside knows.
     variables: BTreeMap<String, Var>,
+    /// What stands before the tensor names of each trainable adapter.
+    prefixes: BTreeMap<String, String>,
     gradients: BTreeMap<String, Tensor>,
-    tape: Option<Tape>,
-    first_backward_done: bool,
+    /// The last taped pass, and the adapter that it used.
+    tape: Option<(Tape, Option<String>)>,
+    /// Adapters whose gradients have been seen to be whole.
+    reached: BTreeSet<Option<String>>,
     device: Device,
 }
 
@@ -45,9 +52,10 @@ impl CandleDecoder {
             weights,
             adapters: BTreeMap::new(),
             variables: BTreeMap::new(),
+            prefixes: BTreeMap::new(),
             gradients: BTreeMap::new(),
             tape: None,
-            first_backward_done: false,
+            reached: BTreeSet::new(),
             device,
         })
     }
@@ -58,6 +66,24 @@ impl CandleDecoder {
             Some(adapter) => Ok(Some(adapter)),
             None => Err(ModelError::Request(format!("There is no adapter called “{name}” on this model."))),
         }
+    }
+
+    /// Names of the trainable tensors that a pass with this adapter reaches.
+    fn owned(&self, adapter: Option<&str>) -> Vec<String> {
+        let Some(prefix) = adapter.and_then(|name| self.prefixes.get(name)) else {
+            return self.variables.keys().cloned().collect();
+        };
+        let belongs = |name: &&String| match prefix.as_str() {
+            "" => !self.prefixes.values().any(|other| !other.is_empty() && name.starts_with(other)),
+            prefix => name.starts_with(prefix),
+        };
+        self.variables.keys().filter(belongs).cloned().collect()
+    }
+
+    fn positions(&self, rows: usize, width: usize, adapter: Option<&Adapter>, documents: &[u32]) -> Result<Positions> {
+        let prefix = adapter.map_or(0, Adapter::prefix_length);
+        let layout = Layout { rows, width, earlier: 0, prefix, padding: &[], documents };
+        Positions::new(&self.spec, &layout, &self.device)
     }
 
     fn check_ids(&self, ids: &[u32], width: usize) -> Result<()> {
@@ -84,9 +110,13 @@ impl Decoder for CandleDecoder {
         let (built, variables) = Adapter::build(adapter, trainable, &self.device)?;
         self.adapters.insert(name.to_owned(), built);
         if trainable {
-            self.variables = variables;
+            let first = self.prefixes.keys().all(|other| other == name);
+            let prefix = if first { String::new() } else { format!("{name}/") };
+            self.variables
+                .extend(variables.into_iter().map(|(tensor, variable)| (format!("{prefix}{tensor}"), variable)));
+            self.prefixes.insert(name.to_owned(), prefix);
             self.gradients.clear();
-            self.first_backward_done = false;
+            self.reached.clear();
         }
         Ok(())
     }
@@ -101,41 +131,49 @@ impl Decoder for CandleDecoder {
     fn train_base(&mut self) -> Result<()> {
         self.variables = self.weights.make_variables()?;
         self.gradients.clear();
-        self.first_backward_done = false;
+        self.reached.clear();
         Ok(())
     }
 
     fn forward(&mut self, batch: &TokenBatch, options: &ForwardOptions) -> Result<TokenScores> {
         self.check_ids(&batch.ids, batch.width)?;
         let adapter = self.adapter(options.adapter)?;
-        let context = Context { adapter, tape: options.tape, dropout: options.dropout };
+        let noise = options.noise.zip(options.dropout).map(|(strength, seed)| Noise {
+            strength,
+            seed,
+            lengths: &batch.lengths,
+        });
+        let context = Context { adapter, tape: options.tape, dropout: options.dropout, noise };
         let ids = Tensor::from_slice(&batch.ids, (batch.rows, batch.width), &self.device)?;
-        let hidden = self.weights.hidden_rows(&self.spec, &ids, &context)?;
-        let (scores, tape) = tape::score(&self.weights, hidden, batch, &context, options.hidden)?;
-        self.tape = options.tape.then_some(tape);
+        let positions = self.positions(batch.rows, batch.width, adapter, &batch.documents)?;
+        let hidden = self.weights.hidden_rows(&ids, &context, &positions)?;
+        let (scores, tape) = tape::score(&self.weights, hidden, batch, &context, options)?;
+        self.tape = options.tape.then(|| (tape, options.adapter.map(str::to_owned)));
         Ok(scores)
     }
 
     fn backward(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()> {
         let no_tape = || ModelError::Request("Backward was asked for without a taped forward pass.".to_owned());
-        let tape = self.tape.take().ok_or_else(no_tape)?;
+        let (tape, adapter) = self.tape.take().ok_or_else(no_tape)?;
         let mut store = tape.backward(logp_gradient, hidden_gradient)?;
         let mut missing = Vec::new();
-        for (name, variable) in &self.variables {
-            let Some(gradient) = store.remove(variable.as_tensor()) else {
-                missing.push(name.clone());
+        let owned = self.owned(adapter.as_deref());
+        for name in owned {
+            let Some(gradient) = self.variables.get(&name).and_then(|variable| store.remove(variable.as_tensor()))
+            else {
+                missing.push(name);
                 continue;
             };
-            let sum = match self.gradients.remove(name) {
+            let sum = match self.gradients.remove(&name) {
                 Some(earlier) => (earlier + gradient)?,
                 None => gradient,
             };
-            self.gradients.insert(name.clone(), sum);
+            self.gradients.insert(name, sum);
         }
-        if !missing.is_empty() && !self.first_backward_done {
+        if !missing.is_empty() && !self.reached.contains(&adapter) {
             return Err(ModelError::NoGradient { names: missing });
         }
-        self.first_backward_done = true;
+        self.reached.insert(adapter);
         Ok(())
     }
 
@@ -163,15 +201,22 @@ impl Decoder for CandleDecoder {
         let width = ids.first().map_or(0, Vec::len);
         let flat: Vec<u32> = ids.iter().flatten().copied().collect();
         self.check_ids(&flat, width)?;
-        let context = Context { adapter: self.adapter(adapter)?, tape: false, dropout: None };
+        let context = Context { adapter: self.adapter(adapter)?, tape: false, dropout: None, noise: None };
+        let positions = self.positions(ids.len(), width, context.adapter, &[])?;
         let ids = Tensor::from_vec(flat, (ids.len(), width), &self.device)?;
-        let hidden = self.weights.hidden_rows(&self.spec, &ids, &context)?;
+        let hidden = self.weights.hidden_rows(&ids, &context, &positions)?;
         Ok(self.weights.output(&hidden, &context)?.flatten_all()?.to_vec1()?)
     }
 
     fn cache(&self, adapter: Option<&str>) -> Result<Box<dyn Cache>> {
-        let adapter = self.adapter(adapter)?.cloned();
+        let adapter = self.adapter(adapter)?.map(|adapter| adapter.frozen(&self.weights)).transpose()?;
         Ok(Box::new(cache::CandleCache::new(self.spec.clone(), self.weights.clone(), adapter)))
+    }
+
+    fn base_weight(&self, path: &str) -> Result<NamedTensor> {
+        let missing = || ModelError::MissingTensor { name: format!("{path}.weight") };
+        let tensor = self.weights.weight(path).ok_or_else(missing)?;
+        Ok(NamedTensor { shape: tensor.dims().to_vec(), values: tensor.flatten_all()?.to_vec1()? })
     }
 
     fn base_weights(&self) -> Result<BTreeMap<String, NamedTensor>> {

@@ -4,7 +4,7 @@
 
 use super::block::{Context, Weights};
 use super::rules::token_logp;
-use crate::decoder::TokenScores;
+use crate::decoder::{ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::{ModelError, TokenBatch};
 use candle_core::backprop::GradStore;
@@ -12,7 +12,8 @@ use candle_core::{D, Tensor};
 
 /// What backward needs.
 pub(super) struct Tape {
-    logp: Tensor,
+    /// Absent when only hidden rows were asked for.
+    logp: Option<Tensor>,
     hidden: Tensor,
 }
 
@@ -22,7 +23,7 @@ pub(super) fn score(
     hidden: Tensor,
     batch: &TokenBatch,
     context: &Context,
-    want_hidden: bool,
+    options: &ForwardOptions,
 ) -> Result<(TokenScores, Tape)> {
     if batch.targets.is_empty() {
         return Err(ModelError::Request("The batch has no token to score.".to_owned()));
@@ -32,7 +33,14 @@ pub(super) fn score(
         batch.targets.iter().map(|target| (target.row * batch.width + target.position) as u32).collect();
     let ids: Vec<u32> = batch.targets.iter().map(|target| target.id).collect();
     let flat = hidden.flatten(0, 1)?.index_select(&Tensor::from_vec(rows, batch.targets.len(), device)?, 0)?;
-    let logits = weights.output(&flat, context)?;
+    if options.hidden_only {
+        let scores = TokenScores { hidden: flat.flatten_all()?.to_vec1()?, ..TokenScores::default() };
+        return Ok((scores, Tape { logp: None, hidden: flat }));
+    }
+    let mut logits = weights.output(&flat, context)?;
+    if let Some(temperature) = options.temperature {
+        logits = (logits / temperature)?;
+    }
     let (logp, log_probabilities) = token_logp(&logits, &Tensor::from_slice(&ids, ids.len(), device)?, context.tape)?;
     let entropy = (log_probabilities.exp()? * &log_probabilities)?.sum(D::Minus1)?.neg()?;
     let top: Vec<u32> = log_probabilities.argmax(D::Minus1)?.to_vec1()?;
@@ -43,25 +51,32 @@ pub(super) fn score(
         entropy: wide(&entropy)?,
         top: top.iter().zip(&ids).map(|(top, id)| top == id).collect(),
         mean_logit: wide(&logits.detach().mean(D::Minus1)?)?,
-        hidden: if want_hidden { flat.flatten_all()?.to_vec1()? } else { Vec::new() },
+        hidden: if options.hidden { flat.flatten_all()?.to_vec1()? } else { Vec::new() },
     };
-    Ok((scores, Tape { logp, hidden: flat }))
+    Ok((scores, Tape { logp: Some(logp), hidden: flat }))
 }
 
 impl Tape {
     /// Gradients of Σ g·logp + Σ h·hidden.
     pub(super) fn backward(self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<GradStore> {
-        let count = self.logp.elem_count();
+        let count = self.logp.as_ref().map_or(0, Tensor::elem_count);
         if logp_gradient.len() != count {
             let given = logp_gradient.len();
             return Err(ModelError::Request(format!("Backward got {given} coefficients for {count} scored tokens.")));
         }
-        let narrow: Vec<f32> = logp_gradient.iter().map(|value| *value as f32).collect();
-        let mut surrogate = (&self.logp * Tensor::from_vec(narrow, count, self.logp.device())?)?.sum_all()?;
+        let mut terms = Vec::new();
+        if let Some(logp) = &self.logp {
+            let narrow: Vec<f32> = logp_gradient.iter().map(|value| *value as f32).collect();
+            terms.push((logp * Tensor::from_vec(narrow, count, logp.device())?)?.sum_all()?);
+        }
         if let Some(gradient) = hidden_gradient {
             let gradient = Tensor::from_slice(gradient, self.hidden.shape(), self.hidden.device())?;
-            surrogate = (surrogate + (&self.hidden * gradient)?.sum_all()?)?;
+            terms.push((&self.hidden * gradient)?.sum_all()?);
         }
-        Ok(surrogate.backward()?)
+        match &terms[..] {
+            [] => Err(ModelError::Request("Backward was asked for without any coefficient.".to_owned())),
+            [one] => Ok(one.backward()?),
+            [one, other, ..] => Ok((one + other)?.backward()?),
+        }
     }
 }

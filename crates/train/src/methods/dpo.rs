@@ -1,18 +1,23 @@
-//! Direct preference optimisation (Rafailov et al., arXiv 2305.18290): of two answers to one prompt, the preferred one
-//! becomes likelier relative to the reference, the other one less likely.
+//! Direct preference optimisation (Rafailov et al., arXiv 2305.18290) and its family: of two answers to one prompt, the
+//! preferred one becomes likelier relative to the reference, the other one less likely.
 //!
-//! c = logπ(chosen) − logref(chosen), r likewise; h = β(c − r); loss = −log σ(h); ∂loss/∂c = −βσ(−h), ∂loss/∂r = +βσ(−h).
-//! Log-probabilities are sums over the answer. Dropout is off, so that the policy starts exactly at its reference.
+//! The losses are in `heads/pair.rs`. Several may be added up with weights; `sft` among them adds the negative
+//! log-likelihood of the chosen answers (RPO: Liu et al., arXiv 2405.16436). Log-probabilities are sums over the answer.
+//! Dropout is off, so that the policy starts exactly at its reference.
 
-use crate::encode::{Encoded, Encoder, Item, Prepared, Skipped};
-use crate::error::{Result, TrainError};
+use super::pairs::{PairBatch, Totals, prepare, sum};
+use crate::encode::{Encoder, Prepared};
+use crate::error::Result;
+use crate::heads::pair::{DIVERGENCES, DPO_LOSSES, PairHead, PairOptions, PairScores, dpo_heads};
 use crate::method::Method;
 use crate::session::{End, Session, StepBatch, StepOutcome};
-use crate::settings::{Defaults, choice, common, number};
-use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, PreferencePair, SettingLevel, Settings};
-use alidade_model::{Policy, TokenBatch, TokenRow, TokenScores};
-use std::collections::BTreeMap;
-use std::ops::Range;
+use crate::settings::{Defaults, choice, choices, common, number, numbers};
+use alidade_domain::{
+    DatasetKind, Example, MethodCard, MethodName, Problem, SettingField,
+    SettingLevel::{Advanced, Simple},
+    Settings,
+};
+use alidade_model::Policy;
 
 /// The method.
 pub(crate) struct Dpo;
@@ -26,201 +31,167 @@ impl Method for Dpo {
 
     fn card(&self) -> MethodCard {
         let mut settings = common(&DEFAULTS);
-        let beta = "How firmly the policy is held to its reference: smaller moves further.";
-        settings.push(number("beta", (1e-6, 1000.0), 0.1, SettingLevel::Simple, beta));
-        settings.push(choice(
-            "loss_type",
-            &["sigmoid"],
-            "sigmoid",
-            SettingLevel::Advanced,
-            "Which loss of the family.",
-        ));
-        let smoothing = "Share of labels taken to be wrong; the sigmoid loss, as in TRL, does not read it.";
-        settings.push(number("label_smoothing", (0.0, 0.5), 0.0, SettingLevel::Advanced, smoothing));
+        settings.extend(pair_settings());
+        let weights = "Weights of the losses when loss_type names several; as many numbers as names.";
+        settings.push(numbers("loss_weights", (0.0, 1e6), Advanced, weights));
+        let divergence = "How log-ratios are bent before they are compared.";
+        settings.push(choice("f_divergence_type", DIVERGENCES, "reverse_kl", Advanced, divergence));
+        settings.push(number("f_alpha_divergence_coef", (-10.0, 0.999), 0.5, Advanced, "α of alpha_divergence."));
+        settings.push(number("discopop_tau", (1e-3, 10.0), 0.05, Advanced, "Temperature inside the discopop loss."));
         MethodCard {
             name: MethodName::Dpo,
             title: "Direct preference optimisation",
             summary: "Shows the model pairs of answers and moves it towards the preferred ones.",
             paper: "Rafailov et al., Direct Preference Optimization: Your Language Model is Secretly a Reward Model, 2023",
             needs: vec![DatasetKind::Pairs],
+            needs_reward: false,
             settings,
         }
     }
 
+    fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {
+        Losses::of(settings).map(drop)
+    }
+
     fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        let limit = settings.whole("max_length").max(1) as usize;
-        let mut prepared = Prepared::default();
-        for (index, example) in rows.iter().enumerate() {
-            let row = index + 1;
-            match pair(example, encoder, limit, &mut prepared)? {
-                Ok(sequences) => prepared.items.push(Item { row, sequences }),
-                Err(reason) => prepared.skipped.push(Skipped { row, reason }),
-            }
-        }
-        if prepared.items.is_empty() {
-            let reason = prepared.skipped.first().map_or("the data set is empty", |skipped| skipped.reason);
-            return Err(TrainError::NoRows { given: rows.len(), reason: reason.to_owned() });
-        }
-        Ok(prepared)
+        prepare(rows, encoder, settings)
     }
 
     fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
-        let beta = settings.number("beta");
-        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, beta))
+        let losses = Losses::of(settings).map_err(crate::TrainError::Observer)?;
+        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, &losses))
     }
 }
 
-type Sequences = std::result::Result<Vec<TokenRow>, &'static str>;
+/// The settings that shape a loss over pairs; online DPO shares them.
+pub(super) fn pair_settings() -> Vec<SettingField> {
+    let beta = "How firmly the policy is held to its reference: smaller moves further.";
+    let smoothing = "Share of labels taken to be wrong; read by robust, exo_pair and the aot losses.";
+    vec![
+        number("beta", (1e-6, 1000.0), 0.1, Simple, beta),
+        choices("loss_type", DPO_LOSSES, "sigmoid", Advanced, "Which loss of the family, or several."),
+        number("label_smoothing", (0.0, 0.499), 0.0, Advanced, smoothing),
+    ]
+}
 
-fn pair(example: &Example, encoder: &Encoder, limit: usize, prepared: &mut Prepared) -> Result<Sequences> {
-    let both: [Encoded; 2] = match example {
-        Example::Pair(PreferencePair { prompt, chosen, rejected, .. }) => {
-            [encoder.answer(prompt, chosen)?, encoder.answer(prompt, rejected)?]
+/// The losses that are added up, with their weights.
+pub(super) struct Losses {
+    named: Vec<(String, f64)>,
+    options: PairOptions,
+}
+
+impl Losses {
+    pub(super) fn of(settings: &Settings) -> std::result::Result<Self, Problem> {
+        let (names, mut weights) = (settings.names("loss_type"), settings.numbers("loss_weights"));
+        if weights.is_empty() {
+            weights = vec![1.0; names.len()];
         }
-        Example::PlainPair { prompt, chosen, rejected } => {
-            [encoder.plain_answer(prompt, chosen)?, encoder.plain_answer(prompt, rejected)?]
+        if names.is_empty() || names.len() != weights.len() {
+            let message = format!("loss_type names {} losses, loss_weights {} numbers.", names.len(), weights.len());
+            return Err(Problem::input(message).hint("Give one weight for each loss.").at("settings.loss_weights"));
         }
-        _ => return Ok(Err("it is no pair of answers")),
-    };
-    prepared.moved_borders += usize::from(both.iter().any(|encoded| encoded.moved_border));
-    let [Some((chosen, cut)), Some((rejected, other_cut))] = both.map(|encoded| encoded.fit(limit)) else {
-        return Ok(Err("its prompt alone fills max_length"));
-    };
-    let rows = vec![chosen.row(), rejected.row()];
-    if rows[0] == rows[1] {
-        return Ok(Err("both answers are the same within max_length"));
+        let divergence = settings.text("f_divergence_type");
+        let divergence = if divergence.is_empty() { "reverse_kl" } else { divergence };
+        let bendable = ["sigmoid", "hinge", "robust", "exo_pair", "discopop", "sft"];
+        if let Some(name) = names.iter().find(|name| divergence != "reverse_kl" && !bendable.contains(&name.as_str())) {
+            let message = format!("{name} is defined for reverse_kl only, not for {divergence}.");
+            return Err(Problem::input(message).at("settings.f_divergence_type"));
+        }
+        let options = PairOptions {
+            beta: settings.number("beta"),
+            label_smoothing: settings.number("label_smoothing"),
+            divergence: divergence.to_owned(),
+            alpha: settings.number("f_alpha_divergence_coef"),
+            tau: settings.number("discopop_tau"),
+        };
+        Ok(Self { named: names.into_iter().zip(weights).collect(), options })
     }
-    if rows.iter().any(|row| row.scored_tokens() == 0) {
-        return Ok(Err("one of its answers is empty"));
+
+    /// Heads of all losses over pairs, added up.
+    fn heads(&self, pairs: &[PairScores]) -> Vec<PairHead> {
+        let mut total = vec![PairHead::default(); pairs.len()];
+        for (name, weight) in self.named.iter().filter(|(name, _)| name != "sft") {
+            for (sum, head) in total.iter_mut().zip(dpo_heads(name, &self.options, pairs)) {
+                sum.loss += weight * head.loss;
+                sum.chosen += weight * head.chosen;
+                sum.rejected += weight * head.rejected;
+            }
+        }
+        total
     }
-    prepared.truncated += usize::from(cut || other_cut);
-    Ok(Ok(rows))
+
+    /// Weight of the negative log-likelihood of chosen answers.
+    fn likelihood(&self) -> f64 {
+        self.named.iter().filter(|(name, _)| name == "sft").map(|(_, weight)| weight).sum()
+    }
 }
 
-/// Loss of one pair and its coefficients.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Head {
-    loss: f64,
-    chosen_gradient: f64,
-    rejected_gradient: f64,
-}
-
-/// −log σ(β(c − r)) and its derivatives by c and r.
-fn sigmoid_head(beta: f64, c: f64, r: f64) -> Head {
-    let h = beta * (c - r);
-    let slope = beta / (1.0 + h.exp());
-    Head { loss: (-h.abs()).exp().ln_1p() - h.min(0.0), chosen_gradient: -slope, rejected_gradient: slope }
-}
-
-fn step(policy: &mut Policy, batch: &StepBatch, beta: f64) -> Result<StepOutcome> {
-    let pairs = batch.items() as f64;
+pub(super) fn step(policy: &mut Policy, batch: &StepBatch, losses: &Losses) -> Result<StepOutcome> {
+    let (pairs, beta) = (batch.items() as f64, losses.options.beta);
+    let answers = batch.micro_batches.iter().flatten().map(|item| item.sequences[0].scored_tokens());
+    let likelihood = losses.likelihood() / answers.sum::<usize>() as f64;
     let mut totals = Totals::default();
     for micro_batch in &batch.micro_batches {
-        let chosen = micro_batch.iter().map(|item| item.sequences[0].clone());
-        let rejected = micro_batch.iter().map(|item| item.sequences[1].clone());
-        let rows: Vec<TokenRow> = chosen.chain(rejected).collect();
-        totals.tokens += rows.iter().map(|row| row.ids.len() as u64).sum::<u64>();
-        let tokens = TokenBatch::new(&rows)?;
-        let (ranges, half) = (tokens.target_ranges(), micro_batch.len());
-        let reference = policy.reference_scores(&tokens)?;
-        let scores = policy.forward(&tokens, None)?;
+        let rows = PairBatch::new(micro_batch)?;
+        totals.tokens += rows.real_tokens;
+        let reference = policy.reference_scores(&rows.tokens, None)?;
+        let scores = policy.forward(&rows.tokens, None)?;
+        let of_pair = |pair: usize| {
+            let (chosen, rejected) = (rows.chosen(pair), rows.rejected(pair));
+            PairScores {
+                chosen_tokens: chosen.len() as f64,
+                rejected_tokens: rejected.len() as f64,
+                chosen: sum(&scores.logp, chosen.clone()),
+                rejected: sum(&scores.logp, rejected.clone()),
+                reference_chosen: sum(&reference.logp, chosen),
+                reference_rejected: sum(&reference.logp, rejected),
+            }
+        };
+        let found: Vec<PairScores> = (0..rows.pairs).map(of_pair).collect();
         let mut coefficients = vec![0.0; scores.logp.len()];
-        for pair in 0..half {
-            let (chosen, rejected) = (&ranges[pair], &ranges[half + pair]);
-            let log_ratio = |range: &Range<usize>| sum(&scores.logp, range) - sum(&reference.logp, range);
-            let (c, r) = (log_ratio(chosen), log_ratio(rejected));
-            let head = sigmoid_head(beta, c, r);
-            coefficients[chosen.clone()].fill(head.chosen_gradient / pairs);
-            coefficients[rejected.clone()].fill(head.rejected_gradient / pairs);
-            totals.add_pair(beta, c, r, head.loss, sum(&scores.logp, chosen), sum(&scores.logp, rejected));
+        for (pair, (scores, head)) in found.iter().zip(losses.heads(&found)).enumerate() {
+            coefficients[rows.chosen(pair)].fill(head.chosen / pairs - likelihood);
+            coefficients[rows.rejected(pair)].fill(head.rejected / pairs);
+            totals.add("loss", head.loss - likelihood * pairs * scores.chosen);
+            let reward = |policy: f64, reference: f64| beta * (policy - reference);
+            totals.add_rewards(
+                reward(scores.chosen, scores.reference_chosen),
+                reward(scores.rejected, scores.reference_rejected),
+            );
+            totals.add("logps/chosen", scores.chosen);
+            totals.add("logps/rejected", scores.rejected);
         }
-        totals.add_tokens(&scores, ranges[half - 1].end);
+        totals.add_tokens(&scores, rows.border());
         policy.backward(&coefficients)?;
     }
-    Ok(StepOutcome {
-        loss: totals.sums.remove("loss").unwrap_or(0.0) / pairs,
-        tokens: totals.tokens,
-        metrics: totals.metrics(pairs),
-    })
-}
-
-fn sum(values: &[f64], range: &Range<usize>) -> f64 {
-    values[range.clone()].iter().sum()
-}
-
-/// Sums over the pairs and over the answer tokens of a step.
-#[derive(Default)]
-struct Totals {
-    sums: BTreeMap<&'static str, f64>,
-    tokens: u64,
-    chosen_tokens: f64,
-    rejected_tokens: f64,
-    chosen_logits: f64,
-    rejected_logits: f64,
-    chosen_top: f64,
-    entropy: f64,
-}
-
-impl Totals {
-    fn add_pair(&mut self, beta: f64, c: f64, r: f64, loss: f64, chosen_logp: f64, rejected_logp: f64) {
-        let figures = [
-            ("loss", loss),
-            ("rewards/chosen", beta * c),
-            ("rewards/rejected", beta * r),
-            ("rewards/margins", beta * (c - r)),
-            ("rewards/accuracies", f64::from(u8::from(c > r))),
-            ("logps/chosen", chosen_logp),
-            ("logps/rejected", rejected_logp),
-        ];
-        figures.into_iter().for_each(|(name, value)| *self.sums.entry(name).or_default() += value);
-    }
-
-    /// `border` is the number of scored tokens that belong to chosen answers; they stand first.
-    fn add_tokens(&mut self, scores: &TokenScores, border: usize) {
-        self.chosen_tokens += border as f64;
-        self.rejected_tokens += (scores.logp.len() - border) as f64;
-        self.chosen_logits += scores.mean_logit[..border].iter().sum::<f64>();
-        self.rejected_logits += scores.mean_logit[border..].iter().sum::<f64>();
-        self.chosen_top += scores.top[..border].iter().filter(|top| **top).count() as f64;
-        self.entropy += scores.entropy.iter().sum::<f64>();
-    }
-
-    fn metrics(self, pairs: f64) -> BTreeMap<String, f64> {
-        let mut metrics: BTreeMap<String, f64> =
-            self.sums.into_iter().map(|(name, sum)| (name.to_owned(), sum / pairs)).collect();
-        let per_token = [
-            ("logits/chosen", self.chosen_logits / self.chosen_tokens),
-            ("logits/rejected", self.rejected_logits / self.rejected_tokens),
-            ("mean_token_accuracy", self.chosen_top / self.chosen_tokens),
-            ("entropy", self.entropy / (self.chosen_tokens + self.rejected_tokens)),
-        ];
-        metrics.extend(per_token.map(|(name, value)| (name.to_owned(), value)));
-        metrics
-    }
+    Ok(StepOutcome { loss: totals.sum("loss") / pairs, tokens: totals.tokens, metrics: totals.metrics(pairs) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alidade_domain::SettingValue;
 
-    #[test]
-    fn a_fresh_policy_starts_at_ln_2() {
-        let head = sigmoid_head(0.1, 0.0, 0.0);
-        assert!((head.loss - std::f64::consts::LN_2).abs() < 1e-15);
-        assert!((head.chosen_gradient + 0.05).abs() < 1e-15);
+    fn settings(change: &[(&str, SettingValue)]) -> Settings {
+        let said = change.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        Settings(said).resolve(&Dpo.card().settings).unwrap()
     }
 
     #[test]
-    fn coefficients_agree_with_finite_differences() {
-        let step = 1e-6;
-        for (c, r) in [(0.3, -0.4), (-2.0, 5.0), (60.0, -60.0), (-500.0, 900.0)] {
-            let head = sigmoid_head(0.7, c, r);
-            let slope = |dc: f64, dr: f64| {
-                (sigmoid_head(0.7, c + dc, r + dr).loss - sigmoid_head(0.7, c - dc, r - dr).loss) / (2.0 * step)
-            };
-            assert!((slope(step, 0.0) - head.chosen_gradient).abs() < 1e-6, "c at ({c}, {r})");
-            assert!((slope(0.0, step) - head.rejected_gradient).abs() < 1e-6, "r at ({c}, {r})");
-            assert!(head.loss.is_finite());
-        }
+    fn several_losses_need_as_many_weights() {
+        let names = SettingValue::Names(vec!["sigmoid".to_owned(), "sft".to_owned()]);
+        let both = Losses::of(&settings(&[("loss_type", names.clone())])).unwrap();
+        assert_eq!((both.named.len(), both.likelihood()), (2, 1.0));
+        let weights = SettingValue::Numbers(vec![1.0]);
+        let problem = Losses::of(&settings(&[("loss_type", names), ("loss_weights", weights)])).err().unwrap();
+        assert_eq!(problem.field.as_deref(), Some("settings.loss_weights"));
+    }
+
+    #[test]
+    fn a_divergence_is_refused_where_it_means_nothing() {
+        let text = |text: &str| SettingValue::Text(text.to_owned());
+        let wrong = settings(&[("loss_type", text("ipo")), ("f_divergence_type", text("forward_kl"))]);
+        assert_eq!(Losses::of(&wrong).err().unwrap().field.as_deref(), Some("settings.f_divergence_type"));
+        assert!(Losses::of(&settings(&[("f_divergence_type", text("forward_kl"))])).is_ok());
     }
 }

@@ -1,0 +1,58 @@
+//! What a reward model is worth: how often it ranks held-out pairs as their source does, and whether length sways it.
+
+use crate::Clock;
+use alidade_domain::{AdapterRef, Evaluation, Example, Plan, Problem, Stack};
+use alidade_evaluation::{Observations, compare};
+use alidade_model::{ModelFolder, Policy, TokenRow, adapter_sha256, load_adapter};
+use alidade_train::{Encoder, method};
+use std::path::Path;
+
+/// Rows that are scored together.
+const ROWS: usize = 16;
+
+/// Scores held-out pairs; `None` when there are none.
+///
+/// # Errors
+/// When the adapter cannot be loaded or a row cannot be read.
+pub(crate) fn evaluate_scorer(
+    plan: &Plan,
+    adapter: &Path,
+    rows: Vec<Example>,
+    clock: &Clock,
+) -> Result<Option<Evaluation>, Problem> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let folder = ModelFolder::open(&plan.model_dir)?;
+    let tokenizer = folder.tokenizer()?;
+    let template = folder.chat_template(&tokenizer)?;
+    let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+    let items = method(plan.method).prepare(&rows, &encoder, &plan.settings)?.items;
+    let mut policy = Policy::fresh(folder.decoder()?, &load_adapter(adapter, &folder.spec)?)?;
+    policy.install_reward(&load_adapter(adapter, &folder.spec)?)?;
+    let mut observations = Observations::default();
+    for chunk in items.chunks(ROWS) {
+        let sequences: Vec<TokenRow> = chunk.iter().flat_map(|item| item.sequences.clone()).collect();
+        for (pair, rows) in policy.rewards(&sequences)?.chunks(2).zip(sequences.chunks(2)) {
+            observations.push_flag("preference_accuracy", Some(pair[0] > pair[1]));
+            observations.push("reward_margin", Some(pair[0] - pair[1]));
+            let shorter_wins = rows[0].ids.len() < rows[1].ids.len();
+            // Pairs whose preferred answer is the shorter one show whether the model has merely learned length.
+            if shorter_wins {
+                observations.push_flag("accuracy_when_shorter_wins", Some(pair[0] > pair[1]));
+            }
+        }
+    }
+    let sha256 = adapter_sha256(adapter)?;
+    let adapter = AdapterRef { id: plan.run.clone(), name: plan.adapter_name.clone(), sha256 };
+    Ok(Some(Evaluation {
+        suite: "held-out pairs".to_owned(),
+        before_stack: Stack::base(plan.model.clone()).label(),
+        after_stack: Stack::with_adapter(plan.model.clone(), adapter).label(),
+        temperature: 0.0,
+        seed: 0,
+        measures: compare(&Observations::default(), &observations),
+        samples: Vec::new(),
+        seconds: clock.seconds(),
+    }))
+}

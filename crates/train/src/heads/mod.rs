@@ -1,0 +1,13 @@
+//! Losses as pure functions of log-probabilities, in f64: numbers in, the loss and its derivatives out. No model, no batch,
+//! no tensor; each is checked against finite differences and against other programs' numbers.
+
+pub(crate) mod advantage;
+pub(crate) mod clip;
+pub(crate) mod kl;
+pub(crate) mod pair;
+pub(crate) mod reward;
+pub(crate) mod scalar;
+pub(crate) mod unpaired;
+
+#[cfg(test)]
+mod golden;

@@ -1,0 +1,105 @@
+//! ORPO (Hong et al., arXiv 2403.07691): learns the chosen answer and, in the same step, raises its odds over those of the
+//! rejected one. There is no reference model.
+//!
+//! loss = nll(chosen) − β·mean log σ(log-odds ratio). As in TRL the nll runs over prompt and answer by default; with
+//! `orpo_nll = "answer"` it runs over the answer, as in the paper. Log-odds use averages per answer token.
+
+use super::pairs::{PairBatch, Totals, prepare, sum};
+use crate::encode::{Encoder, Prepared};
+use crate::error::Result;
+use crate::heads::pair::{PairScores, odds_head};
+use crate::method::Method;
+use crate::session::{End, Session, StepBatch, StepOutcome};
+use crate::settings::{Defaults, choice, common, number};
+use alidade_domain::{
+    DatasetKind, Example, MethodCard, MethodName,
+    SettingLevel::{Advanced, Simple},
+    Settings,
+};
+use alidade_model::Policy;
+
+/// The method.
+pub(crate) struct Orpo;
+
+const DEFAULTS: Defaults = Defaults { learning_rate: 8e-6, epochs: 3.0, warmup_ratio: 0.1 };
+
+impl Method for Orpo {
+    fn name(&self) -> MethodName {
+        MethodName::Orpo
+    }
+
+    fn card(&self) -> MethodCard {
+        let mut settings = common(&DEFAULTS);
+        settings.push(number("beta", (1e-6, 1000.0), 0.1, Simple, "Weight of the odds ratio (λ in the paper)."));
+        let nll =
+            "Which tokens of the chosen row are learned by likelihood: all, as in TRL, or the answer, as in the paper.";
+        settings.push(choice("orpo_nll", &["all", "answer"], "all", Advanced, nll));
+        MethodCard {
+            name: MethodName::Orpo,
+            title: "Odds ratio preference optimisation",
+            summary: "Learns good answers and shuns bad ones in one go, without a reference model and without SFT before it.",
+            paper: "Hong et al., ORPO: Monolithic Preference Optimization without Reference Model, 2024",
+            needs: vec![DatasetKind::Pairs],
+            needs_reward: false,
+            settings,
+        }
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
+        let mut prepared = prepare(rows, encoder, settings)?;
+        for item in &mut prepared.items {
+            item.answer_tokens = item.sequences[0].scored_tokens();
+            if settings.text("orpo_nll") != "answer" {
+                item.sequences[0].scored = (0..item.sequences[0].ids.len()).map(|place| place > 0).collect();
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
+        let beta = settings.number("beta");
+        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, beta))
+    }
+}
+
+fn step(policy: &mut Policy, batch: &StepBatch, beta: f64) -> Result<StepOutcome> {
+    let pairs = batch.items() as f64;
+    let learned =
+        batch.micro_batches.iter().flatten().map(|item| item.sequences[0].scored_tokens()).sum::<usize>() as f64;
+    let (mut totals, mut nll) = (Totals::default(), 0.0);
+    for micro_batch in &batch.micro_batches {
+        let rows = PairBatch::new(micro_batch)?;
+        totals.tokens += rows.real_tokens;
+        let scores = policy.forward(&rows.tokens, None)?;
+        let mut coefficients = vec![0.0; scores.logp.len()];
+        for (pair, item) in micro_batch.iter().enumerate() {
+            let (whole, rejected) = (rows.chosen(pair), rows.rejected(pair));
+            let chosen = whole.end - item.answer_tokens..whole.end;
+            let found = PairScores {
+                chosen: sum(&scores.logp, chosen.clone()),
+                rejected: sum(&scores.logp, rejected.clone()),
+                chosen_tokens: chosen.len() as f64,
+                rejected_tokens: rejected.len() as f64,
+                ..PairScores::default()
+            };
+            let (head, odds) = odds_head(beta, &found);
+            nll -= sum(&scores.logp, whole.clone());
+            coefficients[whole].fill(-1.0 / learned);
+            coefficients[chosen].iter_mut().for_each(|value| *value += head.chosen / pairs);
+            coefficients[rejected].fill(head.rejected / pairs);
+            let (a, b) = (found.chosen / found.chosen_tokens, found.rejected / found.rejected_tokens);
+            totals.add_rewards(beta * a, beta * b);
+            totals.add("logps/chosen", a);
+            totals.add("logps/rejected", b);
+            totals.add("log_odds_chosen", odds);
+            totals.add("log_odds_ratio", -head.loss / beta);
+            totals.add("loss", head.loss);
+        }
+        totals.add_tokens(&scores, rows.border());
+        policy.backward(&coefficients)?;
+    }
+    let (odds, tokens) = (totals.sum("loss") / pairs, totals.tokens);
+    let mut metrics = totals.metrics(pairs);
+    metrics.insert("nll_loss".to_owned(), nll / learned);
+    Ok(StepOutcome { loss: nll / learned + odds, metrics, tokens })
+}

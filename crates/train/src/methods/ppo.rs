@@ -1,0 +1,351 @@
+//! Proximal policy optimisation (Schulman et al., arXiv 1707.06347) on answers that the policy writes, as in Ziegler et
+//! al. (arXiv 1909.08593) and Ouyang et al. (arXiv 2203.02155).
+//!
+//! One step of the outer loop: answer the prompts of the batch, score the answers, subtract β·KL per token, estimate
+//! advantages (GAE), and take `num_ppo_epochs` passes of clipped updates over them. The score is added at the answer's
+//! last token. Nothing of a step is needed by the next but the KL coefficient, so a checkpoint between steps resumes to the
+//! byte. Sampling uses no filter; old, new and reference log-probabilities all come from the training path.
+
+use crate::encode::{Encoder, Prepared};
+use crate::error::Result;
+use crate::heads::advantage::{deviation, gae, whiten};
+use crate::heads::clip;
+use crate::heads::kl::{AdaptiveKl, k1, k3};
+use crate::method::{Method, Needs};
+use crate::rollout::{Drawing, Rollout, batch, figures, measure, prompts, write};
+use crate::session::{End, Session, StepContext, StepOutcome};
+use crate::settings::{Defaults, choice, common, flag, number, steps, whole};
+use alidade_domain::{
+    DatasetKind, Example, MethodCard, MethodName, Purpose, SettingField,
+    SettingLevel::{Advanced, Simple},
+    Settings, Stream,
+};
+use alidade_model::Critic;
+use std::collections::BTreeMap;
+
+/// The method.
+pub(crate) struct Ppo;
+
+const DEFAULTS: Defaults = Defaults { learning_rate: 3e-6, epochs: 1.0, warmup_ratio: 0.0 };
+/// Where the KL coefficient is carried from step to step.
+const COEFFICIENT: &str = "kl_coef";
+
+impl Method for Ppo {
+    fn name(&self) -> MethodName {
+        MethodName::Ppo
+    }
+
+    fn card(&self) -> MethodCard {
+        let mut settings = common(&DEFAULTS);
+        settings.extend(own_settings());
+        MethodCard {
+            name: MethodName::Ppo,
+            title: "Proximal policy optimisation",
+            summary: "Lets the model answer, rates the answers, and makes well-rated ones likelier while it stays near its start.",
+            paper: "Schulman et al., Proximal Policy Optimization Algorithms, 2017; Ouyang et al., 2022",
+            needs: vec![DatasetKind::Prompts, DatasetKind::Answers, DatasetKind::Pairs, DatasetKind::Ratings],
+            needs_reward: true,
+            settings,
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { reward: true, critic: true }
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
+        prompts(rows, encoder, settings, settings.whole("response_length").max(1) as usize)
+    }
+
+    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
+        let shape = Shape::of(settings);
+        let steps = steps(settings, prepared.items.len());
+        session.iterate(&prepared.items, steps, settings, &mut |context| step(context, &shape))
+    }
+}
+
+fn own_settings() -> Vec<SettingField> {
+    vec![
+        whole("response_length", 1, 4096, 53, Simple, "Most tokens of an answer."),
+        number(
+            "temperature",
+            (0.05, 5.0),
+            0.7,
+            Advanced,
+            "Temperature of the draws; log-probabilities are taken at it too.",
+        ),
+        number("kl_coef", (0.0, 100.0), 0.05, Simple, "Price of moving away from the reference, per nat."),
+        choice(
+            "kl_estimator",
+            &["k1", "k3"],
+            "k1",
+            Advanced,
+            "Estimate of the KL divergence that the reward is reduced by.",
+        ),
+        number(
+            "kl_target",
+            (0.0, 1e4),
+            0.0,
+            Advanced,
+            "Nats per answer that kl_coef is adapted towards; 0 keeps it fixed.",
+        ),
+        number("kl_horizon", (1.0, 1e9), 10_000.0, Advanced, "Answers over which a wrong kl_coef is made good."),
+        number("cliprange", (0.0, 10.0), 0.2, Advanced, "How far the probability of a token may move in one step."),
+        number("cliprange_value", (0.0, 1e6), 0.2, Advanced, "How far a value may move in one step."),
+        number("vf_coef", (0.0, 100.0), 0.1, Advanced, "Weight of the value loss."),
+        number("gamma", (0.0, 1.0), 1.0, Advanced, "Discount of later rewards."),
+        number("lam", (0.0, 1.0), 0.95, Advanced, "λ of generalised advantage estimation."),
+        whole("num_ppo_epochs", 1, 100, 4, Advanced, "Passes over the answers of a step."),
+        whole("num_mini_batches", 1, 1024, 1, Advanced, "Updates in one pass."),
+        flag("whiten_rewards", false, Advanced, "Scale the rewards of a step to variance 1."),
+        number(
+            "missing_eos_penalty",
+            (0.0, 1e6),
+            1.0,
+            Advanced,
+            "Taken off the score of an answer that was not ended.",
+        ),
+        choice("value_model", &["head", "detached_head", "adapter"], "head", Advanced, VALUE_MODEL),
+    ]
+}
+
+const VALUE_MODEL: &str =
+    "Where values come from: a head on the policy, the same without its gradient, or an adapter of its own.";
+
+struct Shape {
+    drawing: Drawing,
+    coefficient: f64,
+    estimator_k3: bool,
+    target: f64,
+    horizon: f64,
+    cliprange: f64,
+    cliprange_value: f64,
+    vf_coef: f64,
+    gamma: f64,
+    lambda: f64,
+    epochs: usize,
+    mini_batches: usize,
+    whiten_rewards: bool,
+    missing_eos_penalty: f64,
+}
+
+impl Shape {
+    fn of(settings: &Settings) -> Self {
+        let count = |key: &str| settings.whole(key).max(1) as usize;
+        Self {
+            drawing: Drawing {
+                temperature: settings.number("temperature"),
+                max_new_tokens: count("response_length"),
+                each: 1,
+                rows: count("per_device_train_batch_size"),
+            },
+            coefficient: settings.number("kl_coef"),
+            estimator_k3: settings.text("kl_estimator") == "k3",
+            target: settings.number("kl_target"),
+            horizon: settings.number("kl_horizon"),
+            cliprange: settings.number("cliprange"),
+            cliprange_value: settings.number("cliprange_value"),
+            vf_coef: settings.number("vf_coef"),
+            gamma: settings.number("gamma"),
+            lambda: settings.number("lam"),
+            epochs: count("num_ppo_epochs"),
+            mini_batches: count("num_mini_batches"),
+            whiten_rewards: settings.flag("whiten_rewards") == Some(true),
+            missing_eos_penalty: settings.number("missing_eos_penalty"),
+        }
+    }
+}
+
+/// The critic that the settings ask for.
+pub fn critic(settings: &Settings) -> Critic {
+    match settings.text("value_model") {
+        "adapter" => Critic::Adapter,
+        "detached_head" => Critic::SharedHead { detached: true },
+        _ => Critic::SharedHead { detached: false },
+    }
+}
+
+/// What is learned from one answer.
+struct Lesson {
+    advantages: Vec<f64>,
+    returns: Vec<f64>,
+    values: Vec<f64>,
+}
+
+fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutcome> {
+    let coefficient = *context.state.entry(COEFFICIENT.to_owned()).or_insert(shape.coefficient);
+    let mut rollouts = write(context, shape.drawing)?;
+    measure(context.policy, &mut rollouts, shape.drawing.temperature, shape.drawing.rows)?;
+    let mut values = Vec::with_capacity(rollouts.len());
+    for chunk in rollouts.chunks(shape.drawing.rows) {
+        let batch = batch(chunk.iter())?;
+        let found = context.policy.values(&batch)?;
+        values.extend(batch.target_ranges().into_iter().map(|range| found[range].to_vec()));
+    }
+    let (lessons, paid) = lessons(&rollouts, values, shape, coefficient);
+    let learned = learn(context, &rollouts, &lessons, shape)?;
+    let mut controller = AdaptiveKl { coefficient, target: shape.target, horizon: shape.horizon };
+    let mut metrics: BTreeMap<String, f64> = figures(&rollouts).into_iter().collect();
+    controller.update(metrics["objective/kl"], rollouts.len() as f64);
+    context.state.insert(COEFFICIENT.to_owned(), controller.coefficient);
+    metrics.insert("objective/kl_coef".to_owned(), coefficient);
+    metrics.insert("objective/non_score_reward".to_owned(), paid);
+    metrics.insert("objective/rlhf_reward".to_owned(), paid + metrics["objective/scores"]);
+    metrics.insert("val/num_eos_tokens".to_owned(), rollouts.iter().filter(|rollout| rollout.ended).count() as f64);
+    metrics.insert("val/explained_variance".to_owned(), explained(&lessons));
+    let loss = learned.metrics(&mut metrics, shape);
+    let tokens = rollouts.iter().map(|rollout| rollout.row.ids.len() as u64).sum();
+    Ok(StepOutcome { loss, metrics, tokens })
+}
+
+/// Advantages and returns of all answers, and what the KL penalty took off per answer.
+fn lessons(rollouts: &[Rollout], values: Vec<Vec<f64>>, shape: &Shape, coefficient: f64) -> (Vec<Lesson>, f64) {
+    let mut paid = 0.0;
+    let mut rewards: Vec<Vec<f64>> = Vec::with_capacity(rollouts.len());
+    for rollout in rollouts {
+        let estimate = |(logp, reference): (&f64, &f64)| match shape.estimator_k3 {
+            true => k3(*logp, *reference).0,
+            false => k1(*logp, *reference),
+        };
+        let tokens = rollout.old.iter().zip(&rollout.reference);
+        let mut own: Vec<f64> = tokens.map(|pair| -coefficient * estimate(pair)).collect();
+        paid += own.iter().sum::<f64>();
+        let penalty = if rollout.ended { 0.0 } else { shape.missing_eos_penalty };
+        if let Some(last) = own.last_mut() {
+            *last += rollout.score - penalty;
+        }
+        rewards.push(own);
+    }
+    if shape.whiten_rewards {
+        let scale = 1.0 / (deviation(&rewards.concat()).powi(2) + 1e-8).sqrt();
+        rewards.iter_mut().flatten().for_each(|reward| *reward *= scale);
+    }
+    let mut lessons: Vec<Lesson> = rewards
+        .iter()
+        .zip(values)
+        .map(|(rewards, values)| {
+            let (advantages, returns) = gae(rewards, &values, shape.gamma, shape.lambda);
+            Lesson { advantages, returns, values }
+        })
+        .collect();
+    let mut all: Vec<f64> = lessons.iter().flat_map(|lesson| lesson.advantages.iter().copied()).collect();
+    whiten(&mut all);
+    let mut rest = all.into_iter();
+    lessons.iter_mut().flat_map(|lesson| &mut lesson.advantages).for_each(|a| *a = rest.next().unwrap_or(*a));
+    (lessons, paid / rollouts.len().max(1) as f64)
+}
+
+/// Sums over all updates of a step.
+#[derive(Default)]
+struct Learned {
+    tokens: f64,
+    policy: f64,
+    value: f64,
+    drift: f64,
+    clipped: f64,
+    value_clipped: f64,
+    ratio: f64,
+    ratio_squared: f64,
+    entropy: f64,
+    /// Mean ratio and clipped share of the very first minibatch: 1 and 0, unless two paths disagree.
+    first: Option<(f64, f64)>,
+}
+
+impl Learned {
+    fn metrics(&self, metrics: &mut BTreeMap<String, f64>, shape: &Shape) -> f64 {
+        let n = self.tokens.max(1.0);
+        let ratio = self.ratio / n;
+        let (first_ratio, first_clipped) = self.first.unwrap_or((1.0, 0.0));
+        let named = [
+            ("policy/approxkl_avg", self.drift / n),
+            ("policy/clipfrac_avg", self.clipped / n),
+            ("policy/entropy_avg", self.entropy / n),
+            ("loss/policy_avg", self.policy / n),
+            ("loss/value_avg", self.value / n),
+            ("val/clipfrac_avg", self.value_clipped / n),
+            ("val/ratio", ratio),
+            ("val/ratio_var", (self.ratio_squared / n - ratio * ratio).max(0.0)),
+            ("val/first_ratio", first_ratio),
+            ("policy/first_clipfrac", first_clipped),
+        ];
+        metrics.extend(named.map(|(name, value)| (name.to_owned(), value)));
+        (self.policy + shape.vf_coef * self.value) / n
+    }
+}
+
+fn learn(context: &mut StepContext, rollouts: &[Rollout], lessons: &[Lesson], shape: &Shape) -> Result<Learned> {
+    let mut learned = Learned::default();
+    for epoch in 0..shape.epochs {
+        let mut order: Vec<usize> = (0..rollouts.len()).collect();
+        let (seed, step) = (context.batch.seed(), context.batch.step());
+        Stream::new(seed, Purpose::Minibatch, step, epoch as u64).shuffle(&mut order);
+        for minibatch in order.chunks(rollouts.len().div_ceil(shape.mini_batches).max(1)) {
+            let tokens: f64 = minibatch.iter().map(|index| rollouts[*index].old.len() as f64).sum();
+            let before = (learned.tokens, learned.ratio, learned.clipped);
+            for part in minibatch.chunks(shape.drawing.rows) {
+                pass(context, part, (rollouts, lessons), tokens, shape, &mut learned)?;
+            }
+            let n = learned.tokens - before.0;
+            learned.first.get_or_insert(((learned.ratio - before.1) / n, (learned.clipped - before.2) / n));
+            context.check_finite("loss", learned.policy + learned.value)?;
+            context.update()?;
+        }
+    }
+    Ok(learned)
+}
+
+/// One taped pass over a part of a minibatch of `tokens` tokens.
+fn pass(
+    context: &mut StepContext,
+    part: &[usize],
+    (rollouts, lessons): (&[Rollout], &[Lesson]),
+    tokens: f64,
+    shape: &Shape,
+    learned: &mut Learned,
+) -> Result<()> {
+    let flat = |of: &dyn Fn(usize) -> Vec<f64>| -> Vec<f64> { part.iter().flat_map(|index| of(*index)).collect() };
+    let old = flat(&|index| rollouts[index].old.clone());
+    let advantages = flat(&|index| lessons[index].advantages.clone());
+    let (targets, values) =
+        (flat(&|index| lessons[index].returns.clone()), flat(&|index| lessons[index].values.clone()));
+    let rows = batch(part.iter().map(|index| &rollouts[*index]))?;
+    let mut value_sums = (0.0, 0.0);
+    let mut actor = |scores: &alidade_model::TokenScores| -> Vec<f64> {
+        let heads = scores.logp.iter().zip(&old).zip(&advantages);
+        let slopes = heads.map(|((new, old), advantage)| {
+            let head = clip::policy(*new, *old, *advantage, shape.cliprange, shape.cliprange);
+            learned.tokens += 1.0;
+            learned.policy += head.loss;
+            learned.drift += 0.5 * (new - old).powi(2);
+            learned.clipped += f64::from(u8::from(head.clipped));
+            learned.ratio += head.ratio;
+            learned.ratio_squared += head.ratio * head.ratio;
+            head.slope / tokens
+        });
+        let slopes = slopes.collect();
+        learned.entropy += scores.entropy.iter().sum::<f64>();
+        slopes
+    };
+    let mut critic = |found: &[f64]| -> Vec<f64> {
+        let heads = found.iter().zip(&values).zip(&targets);
+        let slopes = heads.map(|((new, old), target)| {
+            let head = clip::value(*new, *old, *target, shape.cliprange_value);
+            value_sums.0 += head.loss;
+            value_sums.1 += f64::from(u8::from(head.clipped));
+            shape.vf_coef * head.slope / tokens
+        });
+        slopes.collect()
+    };
+    context.policy.learn(&rows, shape.drawing.temperature, &mut actor, &mut critic)?;
+    learned.value += value_sums.0;
+    learned.value_clipped += value_sums.1;
+    Ok(())
+}
+
+/// Share of the variance of the returns that the values foresaw.
+fn explained(lessons: &[Lesson]) -> f64 {
+    let returns: Vec<f64> = lessons.iter().flat_map(|lesson| lesson.returns.iter().copied()).collect();
+    let errors = lessons.iter().flat_map(|lesson| lesson.returns.iter().zip(&lesson.values).map(|(r, v)| r - v));
+    let (total, rest) = (deviation(&returns).powi(2), deviation(&errors.collect::<Vec<_>>()).powi(2));
+    if total > 0.0 { 1.0 - rest / total } else { 0.0 }
+}

@@ -1,0 +1,120 @@
+//! Reward models (Ouyang et al., arXiv 2203.02155): a score read off the end of an answer learns to be higher for the
+//! preferred one. The result is an adapter with a trained score head, PEFT's SEQ_CLS kind.
+//!
+//! loss = mean −log σ(r_chosen − r_rejected − margin) + c·mean (r_chosen + r_rejected)². Rows bring margins where their
+//! source has them and `use_margins` is on. With `loss_type = "cost"` it becomes a cost model (Dai et al., arXiv
+//! 2310.12773), whose zero separates harmless from harmful answers; rows must say which of their answers do harm.
+
+use super::pairs::{Totals, prepare};
+use crate::encode::{Encoder, Item, Prepared, Skipped};
+use crate::error::Result;
+use crate::heads::reward::{bradley_terry, cost};
+use crate::method::Method;
+use crate::session::{End, Session, StepBatch, StepOutcome};
+use crate::settings::{Defaults, choice, common, flag, number};
+use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, SettingLevel::Advanced, Settings};
+use alidade_model::{Policy, TokenRow};
+
+/// The method.
+pub(crate) struct RewardModelling;
+
+const DEFAULTS: Defaults = Defaults { learning_rate: 1e-4, epochs: 1.0, warmup_ratio: 0.03 };
+
+impl Method for RewardModelling {
+    fn name(&self) -> MethodName {
+        MethodName::RewardModel
+    }
+
+    fn card(&self) -> MethodCard {
+        let mut settings = common(&DEFAULTS);
+        let loss = "A score for how good an answer is, or a cost above 0 for answers that do harm.";
+        settings.push(choice("loss_type", LOSSES, "bradley_terry", Advanced, loss));
+        let centre = "Weight of a pull that keeps the scores of a pair around 0; 0.01 is usual, 0 switches it off.";
+        settings.push(number("center_rewards_coefficient", (0.0, 10.0), 0.0, Advanced, centre));
+        let margins = "Ask for at least the margin that a row brings, where it brings one.";
+        settings.push(flag("use_margins", false, Advanced, margins));
+        MethodCard {
+            name: MethodName::RewardModel,
+            title: "Reward model",
+            summary: "Learns to score answers as the pairs rank them; PPO and GRPO can then learn from its scores.",
+            paper: "Ouyang et al., Training language models to follow instructions with human feedback, 2022",
+            needs: vec![DatasetKind::Pairs],
+            needs_reward: false,
+            settings,
+        }
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
+        let mut prepared = prepare(rows, encoder, settings)?;
+        if settings.text("loss_type") == "cost" {
+            let (told, silent) = prepared.items.into_iter().partition(|item| item.harmful.is_some());
+            prepared.items = told;
+            let reason = "it does not say which of its answers do harm";
+            let silent: Vec<Item> = silent;
+            prepared.skipped.extend(silent.iter().map(|item| Skipped { row: item.row, reason }));
+            prepared = prepared.or_nothing(rows.len())?;
+        }
+        if settings.flag("use_margins") != Some(true) {
+            prepared.items.iter_mut().for_each(|item| item.label = 0.0);
+        }
+        Ok(prepared)
+    }
+
+    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
+        session.policy.ensure_score_head(session.seed());
+        let shape =
+            Shape { cost: settings.text("loss_type") == "cost", centre: settings.number("center_rewards_coefficient") };
+        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, &shape))
+    }
+}
+
+/// Losses over scores.
+const LOSSES: &[&str] = &["bradley_terry", "cost"];
+
+/// What shapes the loss.
+struct Shape {
+    cost: bool,
+    centre: f64,
+}
+
+fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOutcome> {
+    let pairs = batch.items() as f64;
+    let mut totals = Totals::default();
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for (index, micro_batch) in batch.micro_batches.iter().enumerate() {
+        let side = |side: usize| micro_batch.iter().map(move |item| item.sequences[side].clone());
+        let rows: Vec<TokenRow> = side(0).chain(side(1)).collect();
+        totals.tokens += rows.iter().map(|row| row.ids.len() as u64).sum::<u64>();
+        let scores = policy.forward_ends(&rows, Some(batch.dropout(index)))?;
+        let mut coefficients = vec![0.0; scores.len()];
+        for (pair, item) in micro_batch.iter().enumerate() {
+            let (chosen, rejected) = (scores[pair], scores[micro_batch.len() + pair]);
+            let [safer, worse] = item.harmful.unwrap_or_default();
+            let head = match shape.cost {
+                true => cost(chosen, rejected, safer, worse),
+                false => bradley_terry(chosen, rejected, item.label, shape.centre),
+            };
+            // A cost is lower for the better answer.
+            let sign = if shape.cost { -1.0 } else { 1.0 };
+            coefficients[pair] = head.chosen / pairs;
+            coefficients[micro_batch.len() + pair] = head.rejected / pairs;
+            totals.add("loss", head.loss);
+            totals.add("margin", sign * (chosen - rejected));
+            totals.add("accuracy", f64::from(u8::from(sign * chosen > sign * rejected)));
+            if shape.cost {
+                let right = |score: f64, harmful: bool| f64::from(u8::from((score > 0.0) == harmful));
+                totals.add("accuracy_sign", 0.5 * (right(chosen, safer) + right(rejected, worse)));
+            }
+            totals.add("mean_reward", 0.5 * (chosen + rejected));
+            totals.add("reward_chosen", chosen);
+            totals.add("reward_rejected", rejected);
+            low = low.min(chosen.min(rejected));
+            high = high.max(chosen.max(rejected));
+        }
+        policy.backward_ends(&coefficients)?;
+    }
+    let (loss, tokens) = (totals.sum("loss") / pairs, totals.tokens);
+    let mut metrics = totals.metrics(pairs);
+    metrics.extend([("min_reward".to_owned(), low), ("max_reward".to_owned(), high)]);
+    Ok(StepOutcome { loss, metrics, tokens })
+}

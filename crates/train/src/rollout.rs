@@ -1,0 +1,223 @@
+//! Answers that the policy writes during training: sampled without any filter, scored by a reward model, an oracle or a
+//! rule, and measured again on the training path, whose log-probabilities alone enter a loss.
+
+use crate::encode::{Encoder, Item, Prepared, Skipped};
+use crate::error::{Result, TrainError};
+use crate::session::StepContext;
+use alidade_domain::{EventKind, Example, Message, Purpose, Scorer, Settings, Stream, conversation_text};
+use alidade_model::{Finish, GenerationOptions, Policy, TokenBatch, TokenRow, generate};
+
+/// What rates the answers.
+#[derive(Clone, Copy)]
+pub enum Judge<'a> {
+    /// The reward model that was installed beside the policy.
+    RewardModel,
+    /// Anything else.
+    Scorer(&'a dyn Scorer),
+}
+
+/// What a session needs to let the policy write.
+#[derive(Clone, Copy)]
+pub struct Rollouts<'a> {
+    /// The model's way of reading text.
+    pub encoder: Encoder<'a>,
+    /// Who rates the answers.
+    pub judge: Judge<'a>,
+    /// Steps between samples that are shown; 0 shows none.
+    pub show_every: u64,
+}
+
+/// One answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rollout {
+    pub(crate) prompt: Vec<Message>,
+    /// Prompt and answer as ids, with marks on the answer (its end token included).
+    pub(crate) row: TokenRow,
+    pub(crate) text: String,
+    /// True when the policy ended the answer by itself.
+    pub(crate) ended: bool,
+    pub(crate) score: f64,
+    /// False when nobody could read the answer; it then has the lowest score of the batch.
+    pub(crate) readable: bool,
+    /// Log-probabilities of the answer under the policy that wrote it.
+    pub(crate) old: Vec<f64>,
+    /// The same under the reference.
+    pub(crate) reference: Vec<f64>,
+    /// Entropy of each draw, in nats.
+    pub(crate) entropy: Vec<f64>,
+}
+
+impl Rollout {
+    /// Σ (logπ − logref) over the answer: one sample of the KL divergence, in nats.
+    pub(crate) fn kl(&self) -> f64 {
+        self.old.iter().zip(&self.reference).map(|(a, b)| a - b).sum()
+    }
+}
+
+/// How answers are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Drawing {
+    pub(crate) temperature: f64,
+    pub(crate) max_new_tokens: usize,
+    /// Answers to each prompt.
+    pub(crate) each: usize,
+    /// Rows in one pass.
+    pub(crate) rows: usize,
+}
+
+/// Prompts as items; what has an answer is asked without it.
+pub(crate) fn prompts(rows: &[Example], encoder: &Encoder, settings: &Settings, answer: usize) -> Result<Prepared> {
+    let limit = settings.whole("max_length").max(1) as usize;
+    let mut prepared = Prepared::default();
+    for (index, example) in rows.iter().enumerate() {
+        let row = index + 1;
+        let prompt = match example {
+            Example::Prompt { prompt } | Example::Answer { prompt, .. } | Example::Rated { prompt, .. } => prompt,
+            Example::Pair(pair) => &pair.prompt,
+            _ => {
+                prepared.skipped.push(Skipped { row, reason: "it asks nothing" });
+                continue;
+            }
+        };
+        let ids = encoder.prompt(prompt)?;
+        if ids.is_empty() || ids.len() + answer > limit {
+            prepared.skipped.push(Skipped { row, reason: "its prompt leaves no room for an answer within max_length" });
+            continue;
+        }
+        let scored = vec![false; ids.len()];
+        prepared.items.push(Item { prompt: prompt.clone(), ..Item::new(row, vec![TokenRow { ids, scored }]) });
+    }
+    prepared.or_nothing(rows.len())
+}
+
+/// Lets the policy answer the prompts of a step and has the answers scored.
+pub(crate) fn write(context: &mut StepContext, drawing: Drawing) -> Result<Vec<Rollout>> {
+    let Some(rollouts) = context.rollouts.copied() else { return Err(no_judge()) };
+    let items: Vec<&Item> = context.batch.micro_batches.iter().flatten().copied().collect();
+    let items: Vec<&Item> = items.iter().flat_map(|item| std::iter::repeat_n(*item, drawing.each)).collect();
+    let mut written = Vec::with_capacity(items.len());
+    for (part, chunk) in items.chunks(drawing.rows.max(1)).enumerate() {
+        let stream = Stream::new(context.batch.seed(), Purpose::Generate, context.batch.step(), part as u64).bits();
+        let options = GenerationOptions {
+            temperature: drawing.temperature,
+            top_p: 1.0,
+            max_new_tokens: drawing.max_new_tokens,
+            seed: stream,
+            stops: rollouts.encoder.tokenizer.stops().clone(),
+        };
+        let prompts: Vec<Vec<u32>> = chunk.iter().map(|item| item.sequences[0].ids.clone()).collect();
+        let answers = generate(context.policy.decoder(), context.policy.adapter_name(), &prompts, &options)?;
+        for (item, answer) in chunk.iter().zip(answers) {
+            let text = rollouts.encoder.tokenizer.decode(&answer.ids)?;
+            let ids: Vec<u32> = answer.ids.iter().copied().chain(answer.stop).collect();
+            written.push(Rollout {
+                prompt: item.prompt.clone(),
+                row: TokenRow::answer(&item.sequences[0].ids, &ids),
+                text,
+                ended: answer.finish == Finish::Stop,
+                readable: true,
+                ..Rollout::default()
+            });
+        }
+    }
+    // A row that closes at once without a token has nothing to be learned from.
+    written.retain(|rollout| rollout.row.scored_tokens() > 0);
+    score(context.policy, &rollouts, &mut written, drawing.rows)?;
+    show(context, &rollouts, &written)?;
+    Ok(written)
+}
+
+fn no_judge() -> TrainError {
+    TrainError::Observer(
+        alidade_domain::Problem::input("This method learns from scores, and nothing was named that gives them.")
+            .hint("Name a reward: a reward model's adapter, or the oracle for the bundled model.")
+            .at("reward"),
+    )
+}
+
+fn score(policy: &mut Policy, rollouts: &Rollouts, written: &mut [Rollout], rows: usize) -> Result<()> {
+    match rollouts.judge {
+        Judge::RewardModel => {
+            for chunk in written.chunks_mut(rows.max(1)) {
+                let whole = |rollout: &Rollout| {
+                    let answer = [Message::assistant(rollout.text.clone())];
+                    rollouts.encoder.answer(&rollout.prompt, &answer).map(|encoded| TokenRow::all_scored(encoded.ids))
+                };
+                let rows = chunk.iter().map(whole).collect::<Result<Vec<_>>>()?;
+                let scores = policy.rewards(&rows)?;
+                chunk.iter_mut().zip(scores).for_each(|(rollout, score)| rollout.score = score);
+            }
+        }
+        Judge::Scorer(scorer) => {
+            for rollout in written.iter_mut() {
+                let found = scorer.score(&rollout.prompt, &rollout.text).map_err(TrainError::Observer)?;
+                rollout.readable = found.is_some();
+                rollout.score = found.unwrap_or(f64::NAN);
+            }
+            let lowest = written.iter().map(|rollout| rollout.score).filter(|score| score.is_finite());
+            let lowest = lowest.fold(f64::INFINITY, f64::min);
+            let lowest = if lowest.is_finite() { lowest } else { 0.0 };
+            written.iter_mut().filter(|rollout| !rollout.readable).for_each(|rollout| rollout.score = lowest);
+        }
+    }
+    if let Some(odd) = written.iter().find(|rollout| !rollout.score.is_finite()) {
+        let value = odd.score;
+        return Err(TrainError::NotFinite { step: 0, what: "reward", value, learning_rate: 0.0, rows: Vec::new() });
+    }
+    Ok(())
+}
+
+/// A few answers with their scores, for the person who watches.
+fn show(context: &mut StepContext, rollouts: &Rollouts, written: &[Rollout]) -> Result<()> {
+    let step = context.batch.step() + 1;
+    if rollouts.show_every == 0 || !(step == 1 || step.is_multiple_of(rollouts.show_every)) {
+        return Ok(());
+    }
+    for rollout in written.iter().take(SHOWN) {
+        let (prompt, answer) = (conversation_text(&rollout.prompt), rollout.text.clone());
+        let score = rollout.readable.then_some(rollout.score);
+        context.observer.observe(EventKind::Sample { step, prompt, answer, score }).map_err(TrainError::Observer)?;
+    }
+    Ok(())
+}
+
+/// Answers that are shown at a time.
+const SHOWN: usize = 5;
+
+/// Fills in the log-probabilities of the policy and its reference, on the training path.
+pub(crate) fn measure(policy: &mut Policy, written: &mut [Rollout], temperature: f64, rows: usize) -> Result<()> {
+    for chunk in written.chunks_mut(rows.max(1)) {
+        let batch = batch(chunk.iter())?;
+        let scores = policy.scores(&batch, Some(temperature))?;
+        let reference = policy.reference_scores(&batch, Some(temperature))?;
+        for (rollout, range) in chunk.iter_mut().zip(batch.target_ranges()) {
+            rollout.old = scores.logp[range.clone()].to_vec();
+            rollout.entropy = scores.entropy[range.clone()].to_vec();
+            rollout.reference = reference.logp[range].to_vec();
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn batch<'r>(rollouts: impl Iterator<Item = &'r Rollout>) -> Result<TokenBatch> {
+    Ok(TokenBatch::new(&rollouts.map(|rollout| rollout.row.clone()).collect::<Vec<_>>())?)
+}
+
+/// Figures that all methods with rollouts log.
+pub(crate) fn figures(written: &[Rollout]) -> Vec<(String, f64)> {
+    let n = written.len().max(1) as f64;
+    let mean = |value: &dyn Fn(&Rollout) -> f64| written.iter().map(value).sum::<f64>() / n;
+    let scores: Vec<f64> = written.iter().map(|rollout| rollout.score).collect();
+    let length = |rollout: &Rollout| rollout.row.scored_tokens() as f64;
+    let tokens = written.iter().map(length).sum::<f64>().max(1.0);
+    let named = [
+        ("objective/kl", mean(&Rollout::kl)),
+        ("objective/scores", mean(&|rollout| rollout.score)),
+        ("objective/scores_std", crate::heads::advantage::deviation(&scores)),
+        ("objective/entropy", written.iter().flat_map(|rollout| &rollout.entropy).sum::<f64>() / tokens),
+        ("completions/mean_length", mean(&length)),
+        ("completions/clipped_ratio", mean(&|rollout| f64::from(u8::from(!rollout.ended)))),
+        ("completions/unreadable_ratio", mean(&|rollout| f64::from(u8::from(!rollout.readable)))),
+    ];
+    named.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
