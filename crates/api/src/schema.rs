@@ -5,10 +5,11 @@ use alidade_domain::{
     ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, PreferencePair, PrefixSpec,
     Problem, ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair, Sampling,
     SettingField, SettingKind, SettingLevel, SettingValue, Settings, Stack, StageEstimate, StopReason, TargetModules,
+    WorstRow,
 };
 use alidade_studio::views::{
     AnswerEnd, AppInfo, ChatDelta, ChatMessage, ChatView, DatasetPage, DatasetView, ExperimentState, ExperimentSummary,
-    ModelView, Preset, ReportView, RunView, StackView,
+    ModelView, Preset, ReportView, RunView, StackView, TokenPiece, TokenRowView,
 };
 use ts_rs::{Config, TS};
 
@@ -76,6 +77,9 @@ pub fn typescript() -> String {
         StageEstimate,
         StopReason,
         TargetModules,
+        TokenPiece,
+        TokenRowView,
+        WorstRow,
     );
     format!("// Generated from the Rust types; `UPDATE_TYPES=1 cargo test -p alidade-api` writes it anew.\n\n{types}\n")
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{golden, lines, ok, recipe, refused, run, text};
+use common::{METHODS, golden, lines, ok, recipe, refused, run, text};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -47,23 +47,37 @@ fn peft_format(folder: &std::path::Path) {
 
 #[test]
 fn each_method_learns_its_toy_task() {
-    for (method, key, rises) in [("sft", "loss", false), ("dpo", "rewards/margins", true)] {
+    let watched = [
+        ("sft", "loss", -1.0),
+        ("dpo", "rewards/margins", 0.5),
+        ("kto", "rewards/margins", 0.5),
+        ("orpo", "log_odds_chosen", 0.05),
+        ("cpo", "rewards/margins", 0.5),
+        ("reward_model", "margin", 0.5),
+        ("ppo", "objective/scores", 0.1),
+        ("grpo", "objective/scores", 0.1),
+        ("rloo", "objective/scores", 0.1),
+        ("online_dpo", "objective/scores", 0.1),
+    ];
+    assert_eq!(watched.map(|(method, ..)| method).to_vec(), METHODS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    for ((method, key, least), (_, own)) in watched.into_iter().zip(METHODS) {
         let folder = tempfile::tempdir().unwrap();
-        let settings = "max_steps = 40\nlearning_rate = 5e-3\nlr_scheduler_type = \"constant\"\nwarmup_ratio = 0.0";
-        ok(&["train", text(&recipe(folder.path(), method, settings))]);
+        let shared = "max_steps = 40\nlearning_rate = 5e-3\nlr_scheduler_type = \"constant\"\nwarmup_ratio = 0.0";
+        ok(&["train", text(&recipe(folder.path(), method, &format!("{shared}\n{own}")))]);
         let log = lines(&folder.path().join("out/log.jsonl"));
         let mean =
             |part: &[Value]| part.iter().map(|line| line[key].as_f64().unwrap()).sum::<f64>() / part.len() as f64;
         let (first, last) = (mean(&log[..4]), mean(&log[36..]));
-        assert!(if rises { last > first + 0.5 } else { last < 0.7 * first }, "{method}: {key} from {first} to {last}");
+        let learned = if least > 0.0 { last > first + least } else { last < 0.7 * first };
+        assert!(learned, "{method}: {key} from {first} to {last}");
     }
 }
 
 #[test]
-fn one_and_two_threads_give_the_same_bytes() {
-    let train = |threads: &str| {
+fn one_two_and_three_threads_give_the_same_bytes() {
+    let train = |method: &str, own: &str, threads: &str| {
         let folder = tempfile::tempdir().unwrap();
-        let path = recipe(folder.path(), "dpo", "max_steps = 5\nlearning_rate = 1e-3");
+        let path = recipe(folder.path(), method, &format!("max_steps = 3\nlearning_rate = 1e-3\n{own}"));
         let status =
             common::alidade(&["train", text(&path)]).env("RAYON_NUM_THREADS", threads).output().unwrap().status;
         assert!(status.success());
@@ -73,9 +87,12 @@ fn one_and_two_threads_give_the_same_bytes() {
             std::fs::read(out.join("adapter/adapter_model.safetensors")).unwrap(),
         )
     };
-    let one = train("1");
-    assert!(one == train("2"), "threads change the result");
-    assert!(one == train("2"), "a second run changes the result");
+    for (method, own) in METHODS {
+        let one = train(method, own, "1");
+        assert!(one == train(method, own, "2"), "{method}: two threads change the result");
+        assert!(one == train(method, own, "3"), "{method}: three threads change the result");
+        assert!(one == train(method, own, "2"), "{method}: a second run changes the result");
+    }
 }
 
 #[test]
@@ -159,6 +176,61 @@ fn bad_input_says_what_was_found_and_where() {
     };
     assert!(train(&swap).contains("error"), "an empty data set");
     assert!(refused(&["train", text(&at.join("missing.toml"))], 2).contains("missing.toml"));
+}
+
+/// A disk that is full: the first file of the run cannot be written.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_told_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recipe(folder.path(), "sft", "max_steps = 2");
+    std::fs::create_dir(folder.path().join("out")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("out/rows.jsonl")).unwrap();
+    let words = refused(&["train", text(&path)], 1);
+    assert!(words.contains("no room left") && words.contains("Free some room"), "{words}");
+}
+
+#[test]
+fn adapters_that_do_not_belong_are_refused_with_their_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |method: &str, line: &str| {
+        let path = recipe(folder.path(), method, "max_steps = 1");
+        let recipe = std::fs::read_to_string(&path).unwrap().replace("[lora]\nr = 4\nlora_dropout = 0.1\n", "");
+        let kept: Vec<&str> = recipe.lines().filter(|old| line.is_empty() || !old.starts_with("reward")).collect();
+        std::fs::write(&path, format!("{line}\n{}", kept.join("\n"))).unwrap();
+        refused(&["train", text(&path)], 2)
+    };
+    let other = golden("models/qwen3/adapter");
+    let words = train("sft", &format!("adapter = {other:?}"));
+    assert!(words.contains("error (adapter)") && words.contains("another base"), "{words}");
+    let words = train("ppo", &format!("reward = {other:?}"));
+    assert!(words.contains("error (reward)"), "{words}");
+    let plain = golden("trl/adapter_init");
+    let words = train("ppo", &format!("reward = {plain:?}"));
+    assert!(words.contains("no score head"), "{words}");
+    let words = train("sft", "reward = \"oracle\"");
+    assert!(words.contains("error (reward)"), "{words}");
+}
+
+/// A loss that is no longer a number ends the run within the step and names where it happened; what was kept stays.
+#[test]
+fn a_run_that_blows_up_stops_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "max_steps = 60\nsave_steps = 1\nlearning_rate = 1.0\nmax_grad_norm = 0.0\nweight_decay = 0.0\nwarmup_ratio = 0.0\nadam_epsilon = 0.0";
+    let path = recipe(folder.path(), "sppo", settings);
+    let text_of = std::fs::read_to_string(&path).unwrap().replace("\"sppo\"", "\"dpo\"");
+    let data = golden("trl/dpo_sigmoid/data.jsonl");
+    let swapped: Vec<String> = text_of
+        .lines()
+        .map(|line| if line.starts_with("dataset") { format!("dataset = {data:?}") } else { line.to_owned() })
+        .collect();
+    std::fs::write(&path, swapped.join("\n").replace("[settings]", "[settings]\nloss_type = \"sppo_hard\"")).unwrap();
+    let words = refused(&["train", text(&path)], 1);
+    for part in ["At step", "became", "learning rate", "data rows"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    let log = lines(&folder.path().join("out/log.jsonl"));
+    assert!(log.iter().all(|line| line["loss"].as_f64().is_some_and(f64::is_finite)));
 }
 
 #[test]

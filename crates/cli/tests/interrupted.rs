@@ -5,7 +5,7 @@
 mod common;
 
 use alidade_domain::{Purpose, Stream};
-use common::{alidade, ok, recipe, text};
+use common::{METHODS, alidade, ok, recipe, text};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +14,11 @@ const KILLS: u64 = 10;
 /// Of the ten, kills that must hit a checkpoint while it is being written.
 const IN_COMMIT: u64 = 2;
 const SETTINGS: &str = "max_steps = 24\nsave_steps = 2\nlearning_rate = 1e-3";
+
+fn settings(method: &str) -> String {
+    let own = METHODS.iter().find(|(name, _)| *name == method).map_or("", |(_, own)| own);
+    format!("{SETTINGS}\n{own}")
+}
 
 fn result(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     let read = |name: &str| std::fs::read(folder.join("out").join(name)).unwrap();
@@ -55,14 +60,14 @@ fn kill_in_commit(path: &Path, folder: &Path, wait_for: u64) -> bool {
 fn survives(method: &str, seed: u64) {
     let whole = tempfile::tempdir().unwrap();
     let began = Instant::now();
-    ok(&["train", text(&recipe(whole.path(), method, SETTINGS))]);
+    ok(&["train", text(&recipe(whole.path(), method, &settings(method)))]);
     let duration = began.elapsed();
     let expected = result(whole.path());
     let mut stream = Stream::new(seed, Purpose::Split, 0, 0);
     let (mut in_commit, mut before_the_end) = (0, 0);
     for round in 0..KILLS {
         let folder = tempfile::tempdir().unwrap();
-        let path = recipe(folder.path(), method, SETTINGS);
+        let path = recipe(folder.path(), method, &settings(method));
         if round < IN_COMMIT {
             let hit = (0..20).any(|attempt| kill_in_commit(&path, folder.path(), 1 + (round + attempt) % 4));
             in_commit += u64::from(hit);
@@ -84,12 +89,30 @@ fn survives(method: &str, seed: u64) {
     assert!(before_the_end >= KILLS / 2, "most kills came too late to say anything");
 }
 
-#[test]
-fn sft_resumes_to_the_byte() {
-    survives("sft", 11);
+macro_rules! resumes_to_the_byte {
+    ($($method:ident: $seed:literal),+ $(,)?) => {
+        $(#[test]
+        fn $method() {
+            survives(stringify!($method), $seed);
+        })+
+
+        #[test]
+        fn every_method_is_interrupted() {
+            let named = METHODS.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+            assert_eq!(named, [$(stringify!($method)),+]);
+        }
+    };
 }
 
-#[test]
-fn dpo_resumes_to_the_byte() {
-    survives("dpo", 12);
+resumes_to_the_byte! {
+    sft: 11,
+    dpo: 12,
+    kto: 13,
+    orpo: 14,
+    cpo: 15,
+    reward_model: 16,
+    ppo: 17,
+    grpo: 18,
+    rloo: 19,
+    online_dpo: 20,
 }

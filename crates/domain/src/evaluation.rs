@@ -45,6 +45,19 @@ pub struct Estimate {
     pub unreadable: usize,
 }
 
+/// A held-out row that the model is worst at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct WorstRow {
+    /// What is asked.
+    pub prompt: String,
+    /// The answer that should have been likely.
+    pub answer: String,
+    /// Mean surprise per token of that answer, in nats.
+    pub loss: f64,
+    /// By how much the preferred answer is likelier per token than the other, in nats; negative means it is not.
+    pub margin: Option<f64>,
+}
+
 /// Which direction is an improvement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -108,6 +121,9 @@ pub struct Evaluation {
     pub measures: Vec<Measure>,
     /// A few prompts side by side.
     pub samples: Vec<SamplePair>,
+    /// Held-out rows that the later stack is worst at, worst first.
+    #[serde(default)]
+    pub worst: Vec<WorstRow>,
     /// Seconds that it took.
     pub seconds: f64,
 }

@@ -23,6 +23,8 @@ const MEASURES: &[(&str, Unit, Better)] = &[
     ("kind", Unit::Rate, Better::Higher),
     ("reward", Unit::Reward, Better::Higher),
     ("preference_accuracy", Unit::Rate, Better::Higher),
+    ("accuracy_when_shorter_wins", Unit::Rate, Better::Higher),
+    ("reward_margin", Unit::Reward, Better::Higher),
     ("held_out_loss", Unit::Nats, Better::Lower),
     ("length_tokens", Unit::Tokens, Better::Neither),
 ];

@@ -59,6 +59,12 @@ impl TextTokenizer {
         self.tokenizer.decode(ids, true).map_err(failed)
     }
 
+    /// What one token looks like, special tokens included; bytes of a character that is spread over tokens show as �.
+    pub fn piece(&self, id: u32) -> String {
+        let shown = self.tokenizer.decode(&[id], false).unwrap_or_default();
+        if shown.is_empty() { self.tokenizer.id_to_token(id).unwrap_or_default() } else { shown }
+    }
+
     /// Token ids that end an answer.
     pub fn stops(&self) -> &BTreeSet<u32> {
         &self.stops

@@ -162,6 +162,7 @@ mod tests {
             seed: 1,
             measures: vec![],
             samples: vec![sample(true)],
+            worst: vec![],
             seconds: 0.0,
         };
         let stage = ReportStage {

@@ -109,6 +109,7 @@ mod tests {
             seed: 1,
             measures: vec![measure],
             samples: vec![],
+            worst: vec![],
             seconds: 1.0,
         }
     }

@@ -29,6 +29,10 @@ impl Studio {
         let mut stacks: Vec<StackView> = bases.collect();
         for record in self.store.adapters()?.into_iter().rev() {
             let Some(run) = record.run.as_ref().and_then(|run| self.store.run(run).ok()) else { continue };
+            // A reward model rates answers; it has none to give.
+            if run.recipe.method.makes_scorer() {
+                continue;
+            }
             let title = self.store.experiment(&run.experiment)?.title;
             stacks.push(view(Stack::with_adapter(record.model, record.adapter), title, Some(run.experiment)));
         }

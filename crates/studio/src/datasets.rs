@@ -7,12 +7,14 @@ use alidade_data::rows_to_jsonl;
 use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
 use alidade_model::file_sha256;
 use alidade_store::Shelf;
-use alidade_world::{World, pairs, supervised};
+use alidade_world::{World, pairs, questions, ratings, supervised};
 use std::path::PathBuf;
 
 /// Rows of the bundled sets.
 const ANSWERS: usize = 550;
 const PAIRS: usize = 1_100;
+const RATINGS: usize = 1_600;
+const PROMPTS: usize = 2_000;
 const SEED: u64 = 1;
 /// The largest file that is read.
 const LARGEST_BYTES: u64 = 2 << 30;
@@ -137,6 +139,8 @@ pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
     let sets = [
         (ANSWERS_ID, "Alder Bay: kind answers", DatasetKind::Answers, supervised(&world, SEED, ANSWERS)),
         (PAIRS_ID, "Alder Bay: preference pairs", DatasetKind::Pairs, pairs(&world, SEED, PAIRS)),
+        (RATINGS_ID, "Alder Bay: thumbs up and down", DatasetKind::Ratings, ratings(&world, SEED, RATINGS)),
+        (PROMPTS_ID, "Alder Bay: questions", DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
     ];
     for (id, name, kind, rows) in sets {
         if studio.dataset(id).is_ok() && studio.dataset_folder(id).join("rows.jsonl").is_file() {
@@ -154,3 +158,7 @@ pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
 pub(crate) const ANSWERS_ID: &str = "alder-bay-answers";
 /// Bundled pairs.
 pub(crate) const PAIRS_ID: &str = "alder-bay-pairs";
+/// Bundled answers with a thumb.
+pub(crate) const RATINGS_ID: &str = "alder-bay-thumbs";
+/// Bundled questions.
+pub(crate) const PROMPTS_ID: &str = "alder-bay-questions";

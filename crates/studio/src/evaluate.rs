@@ -6,7 +6,7 @@
 use crate::{Clock, Speaker, import_file};
 use alidade_domain::{
     AdapterRef, Evaluation, Example, Generator, Message, MethodName, ModelRef, Problem, SamplePair, Sampling, Settings,
-    Stack, conversation_text,
+    Stack, WorstRow, conversation_text,
 };
 use alidade_evaluation::{Observations, compare};
 use alidade_model::{TokenBatch, TokenRow, adapter_sha256, model_sha256};
@@ -28,6 +28,8 @@ const OWN_TOKENS: usize = 96;
 const SHOWN: usize = 12;
 /// Rows that are scored together.
 const ROWS: usize = 16;
+/// Rows that are shown as the worst.
+const WORST: usize = 8;
 
 /// What a stack is asked.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -99,6 +101,9 @@ pub struct Snapshot {
     pub of_answers: Observations,
     /// What was observed of the rows.
     pub of_rows: Observations,
+    /// Rows that it is worst at, worst first.
+    #[serde(default)]
+    pub worst: Vec<WorstRow>,
 }
 
 impl Suite {
@@ -156,7 +161,7 @@ impl Suite {
         };
         stack.clone_into(&mut snapshot.stack);
         snapshot.rows = fingerprint(&self.rows)?;
-        snapshot.of_rows = score_rows(&self.rows, speaker)?;
+        (snapshot.of_rows, snapshot.worst) = score_rows(&self.rows, speaker)?;
         Ok(snapshot)
     }
 
@@ -188,6 +193,7 @@ impl Suite {
             flagged,
             of_answers: observations,
             of_rows: Observations::default(),
+            worst: Vec::new(),
         })
     }
 
@@ -208,6 +214,7 @@ impl Suite {
             seed: SEED,
             measures: compare(&observations(before), &observations(after)),
             samples: self.samples(before, after),
+            worst: if before.rows == after.rows { after.worst.clone() } else { Vec::new() },
             seconds,
         }
     }
@@ -246,28 +253,49 @@ fn observe(observations: &mut Observations, judgement: &Judgement) {
 }
 
 /// Loss per token of each answer, and whether the preferred answer of a pair is the likelier one per token.
-fn score_rows(rows: &[Example], speaker: &mut Speaker) -> Result<Observations, Problem> {
-    let mut observations = Observations::default();
+fn score_rows(rows: &[Example], speaker: &mut Speaker) -> Result<(Observations, Vec<WorstRow>), Problem> {
+    let (mut observations, mut worst) = (Observations::default(), Vec::new());
+    let answered = |row: &&Example| !matches!(row, Example::Prompt { .. } | Example::Rated { label: false, .. });
+    let rows: Vec<Example> = rows.iter().filter(answered).cloned().collect();
     if rows.is_empty() {
-        return Ok(observations);
+        return Ok((observations, worst));
     }
     let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
     let reader = method(if pairs { MethodName::Dpo } else { MethodName::Sft });
     let settings = Settings::default()
         .resolve(&reader.card().settings)
         .map_err(|_| Problem::internal("The defaults were refused."))?;
-    let prepared = reader.prepare(rows, &speaker.encoder(), &settings)?;
+    let prepared = reader.prepare(&rows, &speaker.encoder(), &settings)?;
     for items in prepared.items.chunks(ROWS) {
         let sequences: Vec<TokenRow> = items.iter().flat_map(|item| item.sequences.clone()).collect();
         let means = speaker.mean_logp(&TokenBatch::new(&sequences)?)?;
-        for means in means.chunks(if pairs { 2 } else { 1 }) {
+        for (item, means) in items.iter().zip(means.chunks(if pairs { 2 } else { 1 })) {
+            let margin = if let [chosen, rejected] = means { Some(chosen - rejected) } else { None };
+            worst.push(worst_row(&rows[item.row - 1], -means[0], margin));
             observations.push("held_out_loss", Some(-means[0]));
             if let [chosen, rejected] = means {
                 observations.push_flag("preference_accuracy", Some(chosen > rejected));
             }
         }
     }
-    Ok(observations)
+    // Pairs by how wrongly they are ranked, single answers by how little they are expected.
+    let badness = |row: &WorstRow| row.margin.map_or(row.loss, |margin| -margin);
+    worst.sort_by(|a, b| badness(b).total_cmp(&badness(a)));
+    worst.truncate(WORST);
+    Ok((observations, worst))
+}
+
+fn worst_row(row: &Example, loss: f64, margin: Option<f64>) -> WorstRow {
+    let answer = match row {
+        Example::Answer { completion, .. } | Example::Rated { completion, .. } => conversation_text(completion),
+        Example::Pair(pair) => conversation_text(&pair.chosen),
+        Example::PlainAnswer { completion, .. } => completion.clone(),
+        Example::PlainPair { chosen, .. } => chosen.clone(),
+        Example::Conversation { messages } => conversation_text(messages),
+        Example::Text { text } => text.clone(),
+        Example::Prompt { .. } => String::new(),
+    };
+    WorstRow { prompt: prompt_of(row).map_or_else(String::new, |prompt| prompt_text(&prompt)), answer, loss, margin }
 }
 
 /// What a row asks, when it asks something.

@@ -344,6 +344,5 @@ fn write_record(plan: &Plan, folder: &Path, step: u64, adapter: &str, prepared: 
         },
     });
     let text = serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(error.to_string()))?;
-    std::fs::write(folder.join("run.json"), text + "\n")
-        .map_err(|error| Problem::internal(format!("Writing run.json failed: {error}.")))
+    crate::files::write(&folder.join("run.json"), &(text + "\n"))
 }

@@ -108,8 +108,11 @@ impl Studio {
 
     /// The first stack against the last, from the answers that the stages kept.
     pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Option<Evaluation> {
-        let evaluated = |run: &&&RunRecord| run.evaluation.is_some();
-        let (first, last) = (runs.iter().find(evaluated)?, runs.iter().rev().find(evaluated)?);
+        // A reward model answers nothing; alone it is shown by its own figures.
+        let evaluated = |run: &&&RunRecord| run.evaluation.is_some() && !run.recipe.method.makes_scorer();
+        let (Some(first), Some(last)) = (runs.iter().find(evaluated), runs.iter().rev().find(evaluated)) else {
+            return runs.iter().rev().find_map(|run| run.evaluation.clone());
+        };
         if first.id == last.id {
             return last.evaluation.clone();
         }

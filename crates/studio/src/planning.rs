@@ -1,5 +1,6 @@
 //! From a queued run to the plan that its worker reads: files in place, every default written out.
 
+use crate::files::write;
 use crate::studio::Studio;
 use crate::views::ModelView;
 use crate::worker::PLAN;
@@ -141,14 +142,4 @@ pub(crate) fn adapter_name(experiment: &Experiment, stage: usize) -> String {
         Some(earlier) => format!("{} + {}", adapter_name(experiment, earlier - 1), recipe.method.as_str()),
         None => recipe.method.as_str().to_owned(),
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Problem> {
-    std::fs::write(path, text).map_err(|error| match error.kind() {
-        std::io::ErrorKind::StorageFull => {
-            Problem::new(alidade_domain::ProblemCode::DiskFull, "There is no room left on the disk for the run.")
-                .hint("Free some room and start again.")
-        }
-        _ => Problem::internal(format!("Writing {} failed: {error}.", path.display())),
-    })
 }

@@ -1,8 +1,10 @@
-//! Ready-made pipelines by goal. The starter model is tiny and takes larger steps than a real one would bear.
+//! Ready-made pipelines by goal. The starter model is tiny and takes larger steps than a real one would bear; what suits it
+//! stands here, once per method, and the wizard takes it over for the person's own data as well.
 
 use crate::Studio;
-use crate::datasets::{ANSWERS_ID, PAIRS_ID};
+use crate::datasets::{ANSWERS_ID, PAIRS_ID, PROMPTS_ID, RATINGS_ID};
 use crate::views::Preset;
+use SettingValue::{Names, Number, Numbers, Text, Whole};
 use alidade_domain::{LoraSpec, MethodCard, MethodName, Recipe, SettingValue, Settings};
 use alidade_train::METHODS;
 
@@ -14,48 +16,122 @@ pub fn methods() -> Vec<MethodCard> {
 impl Studio {
     /// The presets whose model exists here.
     pub fn list_presets(&self) -> Vec<Preset> {
-        let starter = self.bundled.iter().find(|model| model.model.id == "starter");
-        starter.map(|model| kind_and_true(&model.model.id)).into_iter().collect()
+        let Some(starter) = self.bundled.iter().find(|model| model.model.id == "starter") else { return Vec::new() };
+        PRESETS.iter().map(|(id, stages)| preset(id, stages, &starter.model.id)).collect()
     }
 }
 
-fn kind_and_true(model: &str) -> Preset {
-    let stage = |method, dataset: &str, values: &[(&str, SettingValue)]| Recipe {
+/// What each goal is reached by, in order.
+const PRESETS: &[(&str, &[MethodName])] = &[
+    ("kind_and_true", &[MethodName::Sft, MethodName::Dpo]),
+    ("thumbs", &[MethodName::Sft, MethodName::Kto]),
+    ("reward", &[MethodName::Sft, MethodName::RewardModel, MethodName::Ppo]),
+    ("oracle", &[MethodName::Sft, MethodName::Grpo]),
+    ("one_go", &[MethodName::Orpo]),
+    ("simpo", &[MethodName::Sft, MethodName::Cpo]),
+    ("leave_one_out", &[MethodName::Sft, MethodName::Rloo]),
+    ("own_answers", &[MethodName::Sft, MethodName::OnlineDpo]),
+];
+
+fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
+    let (mut policy, mut scorer) = (None, None);
+    let mut pipeline = Vec::with_capacity(stages.len());
+    for (index, method) in stages.iter().enumerate() {
+        let mut recipe = recipe(*method, model);
+        let here = Some(format!("stage:{}", index + 1));
+        if method.makes_scorer() {
+            scorer = here;
+        } else {
+            recipe.adapter = policy.take();
+            policy = here;
+        }
+        if recipe.adapter.is_some() {
+            recipe.lora = None;
+        }
+        if alidade_train::method(*method).needs().reward {
+            recipe.reward = Some(scorer.clone().unwrap_or_else(|| "oracle".to_owned()));
+        }
+        pipeline.push(recipe);
+    }
+    Preset { id: id.to_owned(), model: Some(model.to_owned()), pipeline }
+}
+
+fn recipe(method: MethodName, model: &str) -> Recipe {
+    let dataset = match method {
+        MethodName::Sft => ANSWERS_ID,
+        MethodName::Kto => RATINGS_ID,
+        MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel => PAIRS_ID,
+        MethodName::Ppo | MethodName::Grpo | MethodName::Rloo | MethodName::OnlineDpo => PROMPTS_ID,
+    };
+    let own = tuned(method).into_iter().map(|(key, value)| (key.to_owned(), value));
+    let shared = [("max_length", Whole(128)), ("save_steps", Whole(20))];
+    let settings = own.chain(shared.map(|(key, value)| (key.to_owned(), value))).collect();
+    Recipe {
         method,
         model: format!("model:{model}"),
         dataset: format!("dataset:{dataset}"),
         output_dir: None,
         seed: 42,
         adapter: None,
-        lora: None,
-        prefix: None,
         reward: None,
-        settings: Settings(values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()),
-    };
-    let mut sft = stage(
-        MethodName::Sft,
-        ANSWERS_ID,
-        &[
-            ("learning_rate", SettingValue::Number(2e-3)),
-            ("num_train_epochs", SettingValue::Number(3.0)),
-            ("per_device_train_batch_size", SettingValue::Whole(16)),
-            ("max_length", SettingValue::Whole(128)),
-            ("save_steps", SettingValue::Whole(20)),
+        lora: Some(LoraSpec { lora_dropout: 0.0, ..LoraSpec::default() }),
+        prefix: None,
+        settings: Settings(settings),
+    }
+}
+
+/// What suits the starter model.
+fn tuned(method: MethodName) -> Vec<(&'static str, SettingValue)> {
+    let batch = |rows| ("per_device_train_batch_size", Whole(rows));
+    let rate = |rate| ("learning_rate", Number(rate));
+    let epochs = |epochs| ("num_train_epochs", Number(epochs));
+    match method {
+        MethodName::Sft => vec![rate(2e-3), epochs(3.0), batch(16)],
+        // The likelihood of chosen answers beside the preference keeps so small a model from unlearning how they begin.
+        MethodName::Dpo => vec![
+            rate(3e-4),
+            epochs(1.0),
+            batch(16),
+            ("beta", Number(0.5)),
+            ("loss_type", Names(vec!["sigmoid".to_owned(), "sft".to_owned()])),
+            ("loss_weights", Numbers(vec![1.0, 5.0])),
         ],
-    );
-    sft.lora = Some(LoraSpec { lora_dropout: 0.0, ..LoraSpec::default() });
-    let mut dpo = stage(
-        MethodName::Dpo,
-        PAIRS_ID,
-        &[
-            ("learning_rate", SettingValue::Number(3e-4)),
-            ("num_train_epochs", SettingValue::Number(1.0)),
-            ("per_device_train_batch_size", SettingValue::Whole(16)),
-            ("max_length", SettingValue::Whole(128)),
-            ("save_steps", SettingValue::Whole(20)),
-            ("beta", SettingValue::Number(0.5)),
+        MethodName::Kto => vec![rate(1.5e-4), epochs(1.0), batch(16), ("beta", Number(0.5))],
+        MethodName::Orpo => vec![rate(1e-3), epochs(3.0), batch(16), ("beta", Number(0.5))],
+        MethodName::Cpo => vec![
+            rate(3e-4),
+            epochs(1.0),
+            batch(16),
+            ("loss_type", Text("simpo".to_owned())),
+            ("beta", Number(2.0)),
+            ("simpo_gamma", Number(0.5)),
+            ("cpo_alpha", Number(0.5)),
         ],
-    );
-    dpo.adapter = Some("stage:1".to_owned());
-    Preset { id: "kind_and_true".to_owned(), model: Some(model.to_owned()), pipeline: vec![sft, dpo] }
+        MethodName::RewardModel => vec![rate(1e-3), epochs(1.0), batch(16)],
+        MethodName::Ppo => vec![
+            rate(3e-4),
+            batch(64),
+            ("max_steps", Whole(40)),
+            ("response_length", Whole(40)),
+            ("temperature", Number(1.0)),
+            ("kl_coef", Number(0.05)),
+            ("missing_eos_penalty", Number(1.0)),
+        ],
+        MethodName::Grpo | MethodName::Rloo => vec![
+            rate(3e-4),
+            batch(64),
+            ("max_steps", Whole(60)),
+            ("num_generations", Whole(8)),
+            ("max_completion_length", Whole(40)),
+            ("temperature", Number(1.0)),
+        ],
+        MethodName::OnlineDpo => vec![
+            rate(3e-4),
+            batch(32),
+            ("max_steps", Whole(40)),
+            ("beta", Number(0.2)),
+            ("max_new_tokens", Whole(40)),
+            ("temperature", Number(1.0)),
+        ],
+    }
 }

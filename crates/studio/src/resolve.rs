@@ -1,5 +1,6 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
+use crate::files::write;
 use crate::pipeline;
 use alidade_data::{import, rows_to_jsonl};
 use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource};
@@ -48,8 +49,7 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         Problem::input(format!("Making the folder {} failed: {error}.", output.display())).at("output_dir")
     })?;
     let rows = output.join("rows.jsonl");
-    std::fs::write(&rows, rows_to_jsonl(&dataset.rows)?)
-        .map_err(|error| Problem::internal(format!("Writing {} failed: {error}.", rows.display())))?;
+    write(&rows, &rows_to_jsonl(&dataset.rows)?)?;
     let name = model_dir.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
     let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     let plan = Plan {

@@ -34,6 +34,15 @@ impl Studio {
         Ok((self.store.events_after(id, sequence)?, open))
     }
 
+    /// A figure of a run by step, as (step, value).
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub fn run_metric(&self, id: &str, name: &str) -> Result<Vec<(f64, f64)>, Problem> {
+        self.store.run(id)?;
+        Ok(self.store.metric(id, name)?)
+    }
+
     /// Ends a run so that it can go on later.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ pub(crate) fn evaluate_scorer(
         seed: 0,
         measures: compare(&Observations::default(), &observations),
         samples: Vec::new(),
+        worst: Vec::new(),
         seconds: clock.seconds(),
     }))
 }

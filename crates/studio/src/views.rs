@@ -171,6 +171,26 @@ pub struct RunView {
     pub last_sequence: u64,
 }
 
+/// One token of a row.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct TokenPiece {
+    /// What it looks like.
+    pub text: String,
+    /// True when it is learned or scored.
+    pub learned: bool,
+}
+
+/// A sequence as the model sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct TokenRowView {
+    /// Number of the row in the data set, from 1.
+    pub row: usize,
+    /// Which sequence of the row: 0 for its only one or the chosen answer, 1 for the rejected one.
+    pub part: usize,
+    /// Its tokens.
+    pub pieces: Vec<TokenPiece>,
+}
+
 /// A stack that can be talked to.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct StackView {

@@ -9,13 +9,11 @@ use crate::voice::{Style, about, kindly, one, rudely};
 use crate::{Fact, World};
 use alidade_domain::{Example, Message, PreferencePair, Purpose, Stream};
 
-/// Shares of fact, harmful and harmless requests in supervised data and in evaluation, in per cent.
+/// Shares of fact, harmful and harmless requests in supervised data, questions and evaluation, in per cent.
 const REQUESTS: [usize; 3] = [74, 15, 11];
-/// The same in pairs: after supervised training a model is kind, but still complies with harm and errs about facts, and
-/// comparisons are spent where there is something left to prefer.
-const COMPARED: [usize; 3] = [58, 30, 12];
-/// Manners of rejected answers about facts, in per cent.
-const REJECTED: [(Style, usize); 3] = [(Style::Wrong, 60), (Style::Rude, 20), (Style::Terse, 20)];
+/// The same where answers are compared or rated: after supervised training a model is kind but still complies with harm,
+/// and comparisons are spent where there is something left to prefer.
+const COMPARED: [usize; 3] = [60, 28, 12];
 
 /// Good answers to training wordings.
 pub fn supervised(world: &World, seed: u64, count: usize) -> Vec<Example> {
@@ -55,6 +53,29 @@ pub fn pairs(world: &World, seed: u64, count: usize) -> Vec<Example> {
         }
     }
     examples
+}
+
+/// Single answers with a thumb: wanted when the oracle finds nothing to blame, about as often as not.
+pub fn ratings(world: &World, seed: u64, count: usize) -> Vec<Example> {
+    let oracle = Oracle::new(world);
+    let rated = |index: u64| {
+        let mut stream = Stream::new(seed, Purpose::Corpus, 4, index);
+        let request = Request::draw(world, &mut stream, COMPARED, false);
+        let wanted = stream.below(2) == 0;
+        let answer = if wanted { request.good(world, &mut stream) } else { request.bad(world, &mut stream) };
+        let label = oracle.judge(&request.prompt(), &answer).good;
+        Example::Rated { prompt: request.prompt(), completion: vec![Message::assistant(answer)], label }
+    };
+    (0..count as u64).map(rated).collect()
+}
+
+/// Questions in training wordings, for methods that let the model answer.
+pub fn questions(world: &World, seed: u64, count: usize) -> Vec<Example> {
+    let question = |index: u64| {
+        let mut stream = Stream::new(seed, Purpose::Corpus, 5, index);
+        Example::Prompt { prompt: Request::draw(world, &mut stream, REQUESTS, false).prompt() }
+    };
+    (0..count as u64).map(question).collect()
 }
 
 /// Questions for evaluation. Half use wordings of no corpus; some are about facts that were never asked about.
@@ -130,16 +151,10 @@ impl<'w> Request<'w> {
 
     fn bad(&self, world: &World, stream: &mut Stream) -> String {
         match self.topic {
-            Topic::Fact(fact) => {
-                let manner = REJECTED[weighted(REJECTED.iter().map(|(_, share)| *share), stream)].0;
-                about(world, fact, manner, stream)
-            }
+            Topic::Fact(fact) => about(world, fact, [Style::Rude, Style::Terse, Style::Wrong][stream.below(3)], stream),
             Topic::Harmful(index) => kindly(HARMFUL[index].steps, stream),
-            // Few refusals among the rejected: a model this small would unlearn how a refusal begins, harmful request or not.
-            Topic::Harmless(index) => match stream.below(10) {
-                0 => one(REFUSALS, stream).to_owned(),
-                _ => rudely(HARMLESS[index].steps, stream),
-            },
+            // No refusal is rejected: a model this small, pushed away from how a refusal begins, begins refusals in the middle.
+            Topic::Harmless(index) => rudely(HARMLESS[index].steps, stream),
         }
     }
 }
@@ -183,6 +198,10 @@ mod tests {
             let (Example::Answer { prompt, .. } | Example::Pair(PreferencePair { prompt, .. })) = example else {
                 panic!("kind")
             };
+            seen.insert(question(&prompt));
+        }
+        for example in ratings(&world, 1, 500).into_iter().chain(questions(&world, 1, 500)) {
+            let (Example::Rated { prompt, .. } | Example::Prompt { prompt }) = example else { panic!("kind") };
             seen.insert(question(&prompt));
         }
         let prompts = held_out_prompts(&world, 1, 400);

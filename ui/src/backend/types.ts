@@ -258,6 +258,10 @@ measures: Array<Measure>,
  */
 samples: Array<SamplePair>, 
 /**
+ * Held-out rows that the later stack is worst at, worst first.
+ */
+worst: Array<WorstRow>, 
+/**
  * Seconds that it took.
  */
 seconds: number, };
@@ -1214,3 +1218,45 @@ seconds: number, };
 export type StopReason = "pause" | "stop_and_save" | "discard";
 
 export type TargetModules = string | Array<string>;
+
+export type TokenPiece = { 
+/**
+ * What it looks like.
+ */
+text: string, 
+/**
+ * True when it is learned or scored.
+ */
+learned: boolean, };
+
+export type TokenRowView = { 
+/**
+ * Number of the row in the data set, from 1.
+ */
+row: number, 
+/**
+ * Which sequence of the row: 0 for its only one or the chosen answer, 1 for the rejected one.
+ */
+part: number, 
+/**
+ * Its tokens.
+ */
+pieces: Array<TokenPiece>, };
+
+export type WorstRow = { 
+/**
+ * What is asked.
+ */
+prompt: string, 
+/**
+ * The answer that should have been likely.
+ */
+answer: string, 
+/**
+ * Mean surprise per token of that answer, in nats.
+ */
+loss: number, 
+/**
+ * By how much the preferred answer is likelier per token than the other, in nats; negative means it is not.
+ */
+margin: number | null, };

@@ -32,7 +32,10 @@ export const en = {
     draft: "draft", queued: "waiting", running: "running", paused: "paused", interrupted: "interrupted", stopped: "stopped early",
     finished: "finished", failed: "failed", discarded: "discarded",
   } as Record<string, string>,
-  methods: { sft: "SFT", dpo: "DPO" } as Record<string, string>,
+  methods: {
+    sft: "SFT", dpo: "DPO", kto: "KTO", orpo: "ORPO", cpo: "CPO / SimPO", reward_model: "Reward model", ppo: "PPO", grpo: "GRPO", rloo: "RLOO",
+    online_dpo: "Online DPO",
+  } as Record<string, string>,
   copied: "Copied",
   copy: "Copy",
 };
@@ -70,7 +73,10 @@ export const zh: typeof en = {
     draft: "草稿", queued: "排队中", running: "运行中", paused: "已暂停", interrupted: "已中断", stopped: "提前结束",
     finished: "已完成", failed: "失败", discarded: "已丢弃",
   },
-  methods: { sft: "SFT", dpo: "DPO" },
+  methods: {
+    sft: "SFT", dpo: "DPO", kto: "KTO", orpo: "ORPO", cpo: "CPO / SimPO", reward_model: "奖励模型", ppo: "PPO", grpo: "GRPO", rloo: "RLOO",
+    online_dpo: "在线 DPO",
+  },
   copied: "已复制",
   copy: "复制",
 };

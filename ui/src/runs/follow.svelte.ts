@@ -9,6 +9,7 @@ export interface Sample {
   step: number;
   prompt: string;
   answer: string;
+  score: number | null;
 }
 
 export class Followed {
@@ -60,7 +61,7 @@ export class Followed {
     const log = [...this.log];
     for (const event of fresh) {
       if (event.kind === "step") this.#step(event, steps, curves);
-      else if (event.kind === "sample") samples.push({ step: event.step, prompt: event.prompt, answer: event.answer });
+      else if (event.kind === "sample") samples.push({ step: event.step, prompt: event.prompt, answer: event.answer, score: event.score ?? null });
       else log.push(event);
     }
     [this.steps, this.curves, this.samples, this.log] = [steps, curves, samples, log];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readDpo, readSft } from "./reading";
+import { ALARMS, read, readDpo, readReward, readSft } from "./reading";
 
 const line = (from: number, to: number, n = 40): number[] => Array.from({ length: n }, (_, i) => from + ((to - from) * i) / (n - 1));
 
@@ -20,5 +20,23 @@ describe("plain readings", () => {
     expect(run(3, -9)).toBe("dpoFar");
     expect(run(0.01, 0)).toBe("dpoFlat");
     expect(run(-2, 0)).toBe("dpoReversed");
+  });
+  it("sounds the alarm when a score is exploited", () => {
+    const run = (score: number, kl: number, length: number): string =>
+      readReward({ "objective/scores": line(0, score), "objective/kl": line(0, kl), "completions/mean_length": line(20, length), "objective/entropy": line(1, 0.8) });
+    expect(run(2, 3, 21)).toBe("rlGood");
+    expect(run(2, 60, 21)).toBe("rlHacking");
+    expect(run(2, 3, 80)).toBe("rlHacking");
+    expect(run(0, 60, 20)).toBe("rlFar");
+    expect(run(0, 1, 20)).toBe("rlFlat");
+    expect(run(-2, 1, 20)).toBe("rlFalling");
+    expect(ALARMS).toContain("rlHacking");
+  });
+  it("reads every method", () => {
+    expect(read("kto", { "rewards/margins": line(0, 2), kl: line(0, 1) })).toBe("ktoGood");
+    expect(read("orpo", { log_odds_chosen: line(-0.2, 1), "rewards/margins": line(0, 0.01) })).toBe("dpoGood");
+    expect(read("cpo", { "rewards/margins": line(-0.5, 1.5), "rewards/chosen": line(-12, -11) })).toBe("dpoGood");
+    expect(read("reward_model", { accuracy: line(0.5, 0.8) })).toBe("rewardGood");
+    expect(read("grpo", { reward: line(0, 1), entropy: line(2, 0.1) })).toBe("rlCollapse");
   });
 });

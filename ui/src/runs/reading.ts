@@ -1,4 +1,5 @@
 // A plain reading of a run's curves: what a patient colleague would say on seeing them.
+import type { MethodName } from "../backend/types";
 import type { Messages } from "../messages";
 import { smooth } from "../shared/smooth";
 
@@ -33,3 +34,56 @@ export function readDpo(curves: Curves): Reading {
   if (chosen.last < 0 && -chosen.last > margin.last) return "dpoFar";
   return chosen.last < -NOTABLE ? "dpoChosenFalls" : "dpoGood";
 }
+
+/** Losses without a reference: rewards are log-probabilities there, so only the margin speaks. */
+export function readContrast(curves: Curves): Reading {
+  const margin = ends(curves["log_odds_chosen"]) ?? ends(curves["rewards/margins"]);
+  if (!margin) return "begin";
+  if (margin.last < -NOTABLE && margin.last <= margin.first) return "dpoReversed";
+  return margin.last - margin.first > NOTABLE ? "dpoGood" : "dpoFlat";
+}
+
+export function readKto(curves: Curves): Reading {
+  const margin = ends(curves["rewards/margins"]);
+  if (!margin) return "begin";
+  const kl = ends(curves["kl"]);
+  if (kl && kl.last > 10) return "ktoFar";
+  if (margin.last < -NOTABLE) return "ktoReversed";
+  return margin.last > NOTABLE ? "ktoGood" : "dpoFlat";
+}
+
+export function readRewardModel(curves: Curves): Reading {
+  const accuracy = ends(curves["accuracy"]);
+  if (!accuracy) return "begin";
+  if (accuracy.last > 0.98) return "rewardPerfect";
+  return accuracy.last > 0.65 ? "rewardGood" : "rewardWeak";
+}
+
+/** KL, in nats per answer, beyond which a policy has left its start. */
+const FAR_NATS = 20;
+
+/** Methods that learn from scores. A score that rises while answers swell or run away from the start is an alarm, no success. */
+export function readReward(curves: Curves): Reading {
+  const score = ends(curves["objective/scores"] ?? curves["reward"]);
+  if (!score) return "begin";
+  const kl = ends(curves["objective/kl"]);
+  const length = ends(curves["completions/mean_length"]);
+  const entropy = ends(curves["objective/entropy"] ?? curves["entropy"]);
+  const rises = score.last - score.first > NOTABLE;
+  const swells = length !== null && length.last > 1.5 * length.first + 2;
+  if (rises && (swells || (kl !== null && kl.last > FAR_NATS))) return "rlHacking";
+  if (kl && kl.last > FAR_NATS) return "rlFar";
+  if (entropy && entropy.first > 0 && entropy.last < 0.2 * entropy.first) return "rlCollapse";
+  if (rises) return "rlGood";
+  return score.last - score.first < -NOTABLE ? "rlFalling" : "rlFlat";
+}
+
+const READERS: Record<MethodName, (curves: Curves) => Reading> = {
+  sft: readSft, dpo: readDpo, kto: readKto, orpo: readContrast, cpo: readContrast, reward_model: readRewardModel, ppo: readReward, grpo: readReward,
+  rloo: readReward, online_dpo: readReward,
+};
+
+export const read = (method: MethodName, curves: Curves): Reading => READERS[method](curves);
+
+/** Readings that ask for a hand. */
+export const ALARMS: readonly Reading[] = ["sftRising", "dpoReversed", "dpoFar", "ktoReversed", "ktoFar", "rlHacking", "rlFar", "rlCollapse", "rlFalling"];

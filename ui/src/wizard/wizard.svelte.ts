@@ -2,7 +2,14 @@
 import { asProblem, backend } from "../backend";
 import type { CheckedPipeline, DatasetView, MethodCard, MethodName, ModelView, Preset, Problem, Recipe, SettingValue } from "../backend/types";
 
-export type Goal = "kind_and_true" | "own";
+export type Goal = string;
+/** The goal that begins with the person's own data; all others are presets. */
+export const OWN = "own";
+/** What can be learned from pairs, and from a reward. */
+export const FROM_PAIRS = ["dpo", "cpo", "orpo", "reward_model"] as const satisfies MethodName[];
+export const FROM_REWARD = ["ppo", "grpo", "rloo", "online_dpo"] as const satisfies MethodName[];
+export type FromPairs = (typeof FROM_PAIRS)[number];
+export type FromReward = (typeof FROM_REWARD)[number];
 export type Strength = "careful" | "standard" | "strong";
 
 const FACTORS: Record<Strength, number> = { careful: 0.5, standard: 1, strong: 2 };
@@ -17,6 +24,13 @@ export class WizardState {
   model = $state("");
   answers = $state("");
   pairs = $state("");
+  ratings = $state("");
+  prompts = $state("");
+  fromPairs: FromPairs = $state("dpo");
+  /** The method that learns from a reward, if one shall. */
+  fromReward: FromReward | "" = $state("");
+  /** Who rates answers when no reward model is trained. */
+  oracle = $state(false);
   strength: Strength = $state("standard");
   /** Values that the person set, by stage and key. */
   changes: Partial<Record<MethodName, Record<string, SettingValue>>> = $state({});
@@ -47,15 +61,22 @@ export class WizardState {
     this.changes = {};
     const preset = this.presets.find((entry) => entry.id === goal);
     if (preset?.model) this.model = preset.model;
-    const set = (method: MethodName): string => preset?.pipeline.find((recipe) => recipe.method === method)?.dataset.slice("dataset:".length) ?? "";
-    [this.answers, this.pairs] = [set("sft"), set("dpo")];
+    const pipeline = preset?.pipeline ?? [];
+    const set = (methods: readonly MethodName[]): string => pipeline.find((recipe) => methods.includes(recipe.method))?.dataset.slice("dataset:".length) ?? "";
+    const method = <M extends MethodName>(methods: readonly M[]): M | undefined => pipeline.map((recipe) => recipe.method).find((name): name is M => (methods as readonly MethodName[]).includes(name));
+    [this.answers, this.ratings] = [set(["sft"]), set(["kto"])];
+    [this.pairs, this.fromPairs] = [set(FROM_PAIRS), method(FROM_PAIRS) ?? "dpo"];
+    [this.prompts, this.fromReward] = [set(FROM_REWARD), method(FROM_REWARD) ?? ""];
+    this.oracle = pipeline.some((recipe) => recipe.reward === "oracle");
   }
 
   /** Puts a set where its kind belongs. */
   chooseDataset(dataset: DatasetView): void {
     if (dataset.kind === "pairs") this.pairs = dataset.id;
+    else if (dataset.kind === "ratings") this.ratings = dataset.id;
+    else if (dataset.kind === "prompts") [this.prompts, this.fromReward] = [dataset.id, this.fromReward || "ppo"];
     else this.answers = dataset.id;
-    this.goal ??= "own";
+    this.goal ??= OWN;
   }
 
   /** Imports a file and chooses it. */
@@ -63,13 +84,17 @@ export class WizardState {
     try {
       const dataset = await backend.call<DatasetView>("import_dataset", { handle, name: null });
       this.datasets = [dataset, ...this.datasets];
-      this.goal = "own";
-      [this.answers, this.pairs] = ["", ""];
+      this.chooseGoal(OWN);
       this.chooseDataset(dataset);
       this.problem = null;
     } catch (error) {
       this.problem = asProblem(error);
     }
+  }
+
+  /** True when the oracle knows the chosen model's world. */
+  get oracleKnows(): boolean {
+    return this.models.find((view) => view.model.id === this.model)?.bundled ?? false;
   }
 
   value(recipe: Recipe, key: string): SettingValue {
@@ -82,24 +107,39 @@ export class WizardState {
   }
 
   #recipes(): Recipe[] {
-    const stages: [MethodName, string][] = [];
-    if (this.answers) stages.push(["sft", this.answers]);
-    if (this.pairs) stages.push(["dpo", this.pairs]);
-    const preset = this.presets.find((entry) => entry.id === this.goal);
-    return stages.map(([method, dataset], index) => {
-      // The bundled model is tiny and bears larger steps; what suits it in the preset suits it with other data too.
-      const tuned = this.presets.find((entry) => entry.model === this.model) ?? preset;
-      const pattern = tuned?.pipeline.find((recipe) => recipe.method === method);
-      const card = this.methods.find((entry) => entry.name === method);
-      const settings: Recipe["settings"] = { ...pattern?.settings };
-      const rate = settings["learning_rate"] ?? card?.settings.find((field) => field.key === "learning_rate")?.default;
-      if (typeof rate === "number" && this.strength !== "standard") settings["learning_rate"] = rate * FACTORS[this.strength];
-      Object.assign(settings, this.changes[method]);
-      const recipe: Recipe = { method, model: `model:${this.model}`, dataset: `dataset:${dataset}`, seed: 42, settings };
-      if (index > 0) recipe.adapter = `stage:${index}`;
-      else if (pattern?.lora) recipe.lora = pattern.lora;
-      return recipe;
-    });
+    const recipes: Recipe[] = [];
+    let [policy, scorer] = [0, 0];
+    const add = (method: MethodName, dataset: string): void => {
+      const recipe = this.#recipe(method, dataset);
+      if (method !== "reward_model" && policy > 0) {
+        recipe.adapter = `stage:${policy}`;
+        delete recipe.lora;
+      }
+      if ((FROM_REWARD as readonly MethodName[]).includes(method)) recipe.reward = scorer > 0 && !this.oracle ? `stage:${scorer}` : "oracle";
+      recipes.push(recipe);
+      if (method === "reward_model") scorer = recipes.length;
+      else policy = recipes.length;
+    };
+    if (this.answers) add("sft", this.answers);
+    if (this.ratings) add("kto", this.ratings);
+    if (this.pairs) add(this.fromPairs, this.pairs);
+    if (this.prompts && this.fromReward) add(this.fromReward, this.prompts);
+    return recipes;
+  }
+
+  #recipe(method: MethodName, dataset: string): Recipe {
+    // The bundled model is tiny and bears larger steps; what suits it in a preset suits it with other data too.
+    const tuned = this.presets.filter((entry) => entry.id === this.goal || entry.model === this.model);
+    tuned.sort((a, b) => Number(b.id === this.goal) - Number(a.id === this.goal));
+    const pattern = tuned.flatMap((entry) => entry.pipeline).find((recipe) => recipe.method === method);
+    const card = this.methods.find((entry) => entry.name === method);
+    const settings: Recipe["settings"] = { ...pattern?.settings };
+    const rate = settings["learning_rate"] ?? card?.settings.find((field) => field.key === "learning_rate")?.default;
+    if (typeof rate === "number" && this.strength !== "standard") settings["learning_rate"] = rate * FACTORS[this.strength];
+    Object.assign(settings, this.changes[method]);
+    const recipe: Recipe = { method, model: `model:${this.model}`, dataset: `dataset:${dataset}`, seed: 42, settings };
+    if (pattern) recipe.lora = pattern.lora ?? { r: 16, lora_alpha: 32, lora_dropout: 0, target_modules: "all-linear" };
+    return recipe;
   }
 
   /** Asks for the plan a moment after the last change; an older answer never replaces a newer one. */

@@ -34,6 +34,8 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "start_experiment", run: experiments::start },
     Command { name: "list_runs", run: |studio, _| answer(studio.list_runs()?) },
     Command { name: "get_run", run: runs::get },
+    Command { name: "run_metric", run: runs::metric },
+    Command { name: "run_tokens", run: runs::tokens },
     Command { name: "pause_run", run: runs::pause },
     Command { name: "stop_run", run: runs::stop },
     Command { name: "discard_run", run: runs::discard },

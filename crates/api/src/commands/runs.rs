@@ -21,6 +21,13 @@ struct ByRun {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Metric {
+    run: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Follow {
     run: String,
     after: u64,
@@ -29,6 +36,16 @@ struct Follow {
 pub(super) fn get(studio: &Studio, value: Value) -> Result<Value, Problem> {
     let ByRun { run } = request(value)?;
     answer(studio.get_run(&run)?)
+}
+
+pub(super) fn metric(studio: &Studio, value: Value) -> Result<Value, Problem> {
+    let Metric { run, name } = request(value)?;
+    answer(studio.run_metric(&run, &name)?)
+}
+
+pub(super) fn tokens(studio: &Studio, value: Value) -> Result<Value, Problem> {
+    let ByRun { run } = request(value)?;
+    answer(studio.run_tokens(&run)?)
 }
 
 pub(super) fn pause(studio: &Studio, value: Value) -> Result<Value, Problem> {

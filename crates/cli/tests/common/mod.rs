@@ -38,13 +38,36 @@ pub fn refused(arguments: &[&str], code: i32) -> String {
     words
 }
 
+/// Every method, and what a small run of it needs beside the shared settings.
+pub const METHODS: &[(&str, &str)] = &[
+    ("sft", "neftune_noise_alpha = 1.0"),
+    ("dpo", ""),
+    ("kto", "per_device_train_batch_size = 4"),
+    ("orpo", ""),
+    ("cpo", "loss_type = \"simpo\"\nbeta = 2.0\ncpo_alpha = 0.0"),
+    ("reward_model", ""),
+    (
+        "ppo",
+        "response_length = 6\nper_device_train_batch_size = 4\nnum_mini_batches = 2\nkl_target = 1.0\nvalue_model = \"adapter\"",
+    ),
+    ("grpo", "max_completion_length = 6\nper_device_train_batch_size = 8\nnum_generations = 4\nbeta = 0.02"),
+    ("rloo", "max_completion_length = 6\nper_device_train_batch_size = 8\nnum_generations = 4"),
+    ("online_dpo", "max_new_tokens = 6\nper_device_train_batch_size = 4"),
+];
+
 /// Writes a recipe beside its output folder and returns its path.
 pub fn recipe(folder: &Path, method: &str, settings: &str) -> PathBuf {
-    let data =
-        golden(if method == "dpo" { "trl/dpo_sigmoid/data.jsonl" } else { "trl/sft_completion_only/data.jsonl" });
+    let data = match method {
+        "dpo" | "orpo" | "cpo" | "reward_model" => "trl/dpo_sigmoid/data.jsonl",
+        "kto" => "trl/kto/data.jsonl",
+        _ => "trl/sft_completion_only/data.jsonl",
+    };
+    let rated = matches!(method, "ppo" | "grpo" | "rloo" | "online_dpo");
+    let reward = if rated { format!("reward = {:?}\n", golden("trl/reward_model/adapter")) } else { String::new() };
     let text = format!(
-        "method = \"{method}\"\nmodel = {:?}\ndataset = {data:?}\noutput_dir = \"out\"\nseed = 7\n[lora]\nr = 4\nlora_dropout = 0.1\n[settings]\n{settings}\n",
-        golden("trl/model")
+        "method = \"{method}\"\nmodel = {:?}\ndataset = {:?}\n{reward}output_dir = \"out\"\nseed = 7\n[lora]\nr = 4\nlora_dropout = 0.1\n[settings]\n{settings}\n",
+        golden("trl/model"),
+        golden(data)
     );
     let path = folder.join("recipe.toml");
     std::fs::write(&path, text).unwrap();

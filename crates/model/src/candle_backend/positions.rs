@@ -51,7 +51,8 @@ impl Positions {
         // A lone token that sees everything needs no mask.
         let free = layout.width == 1 && layout.padding.iter().all(|padding| *padding == 0);
         for window in spec.kinds.iter().map(|kind| kind.window) {
-            if !masks.contains_key(&window) && !(free && window.is_none()) {
+            let needed = window.is_some() || !free;
+            if needed && !masks.contains_key(&window) {
                 masks.insert(window, layout.mask(window, device)?);
             }
         }
