@@ -107,6 +107,68 @@ async function ownData(browser) {
   await program.close();
 }
 
+/** Picks a goal, shows all settings, fills some, starts, and waits for the end. */
+async function runGoal(page, goal, chain, settings) {
+  await page.getByTestId("new-experiment").click();
+  await page.getByTestId(`goal-${goal}`).check();
+  await visible(page, "plan-ready");
+  const shown = (await page.getByTestId("wizard-chain").locator("b").allInnerTexts()).join(" → ");
+  check(shown === chain, `the goal ${goal} leads to ${shown}`);
+  await page.getByRole("button", { name: "All settings" }).click();
+  for (const [name, value] of Object.entries(settings)) await fillSetting(page, name, value);
+  await visible(page, "plan-ready");
+  await until(() => page.getByTestId("wizard-start").isEnabled(), "the start button");
+  await page.getByTestId("wizard-start").click();
+  await visible(page, "run-finished");
+}
+
+/** A reward model learns from the pairs, PPO learns from it; its answers come with scores, its curves over those of SFT. */
+async function rewardToPpo(browser) {
+  const program = await startProgram();
+  const { page, errors } = await openPage(browser, program.address);
+  await runGoal(page, "reward", "SFT → Reward model → PPO", {
+    "sft-num_train_epochs": "0.4", "reward_model-num_train_epochs": "0.4", "ppo-max_steps": "3", "ppo-per_device_train_batch_size": "16",
+  });
+  await page.getByText("score of the answers").first().waitFor(wait);
+  const runs = await call(program.address, "list_runs");
+  const [ppo, reward] = ["ppo", "reward_model"].map((method) => runs.find((run) => run.method === method));
+  const accuracy = reward.evaluation.measures.find((measure) => measure.key === "preference_accuracy");
+  check(accuracy.after.n >= 50 && accuracy.after.value > 0.5, `the reward model ranks held-out pairs: ${JSON.stringify(accuracy)}`);
+  check(Math.abs(ppo.metrics["val/first_ratio"] - 1) < 1e-5 && ppo.metrics["policy/first_clipfrac"] === 0, "the first look at fresh answers moves nothing");
+  check(ppo.recipe.adapter === "stage:1" && ppo.recipe.reward === "stage:2", "PPO goes on from SFT and is rated by the reward model");
+  await page.getByRole("tab", { name: /PPO/ }).click();
+  await page.locator(".sample .score").first().waitFor(wait);
+  await page.getByTestId("token-view").locator("summary").click();
+  await page.getByTestId("token-view").locator(".tokens").first().waitFor(wait);
+  await page.getByTestId("run-compare").click();
+  await visible(page, "experiment-after");
+  await page.getByTestId("nav-runs").click();
+  for (const stage of [0, 2]) await page.getByTestId(`pick-${stage}`).first().check();
+  await page.getByTestId("compare-runs").click();
+  await page.getByTestId("overlay-differences").getByText("method", { exact: true }).waitFor(wait);
+  const stacks = await call(program.address, "list_stacks");
+  check(stacks.every((view) => !view.label.includes("reward_model")), "a reward model is not offered for talking");
+  check(errors.length === 0, errors.join("\n"));
+  await program.close();
+}
+
+/** Thumbs up and down, from the goal to the chat. */
+async function thumbs(browser) {
+  const program = await startProgram();
+  const { page, errors } = await openPage(browser, program.address);
+  await runGoal(page, "thumbs", "SFT → KTO", { "sft-num_train_epochs": "0.4", "kto-num_train_epochs": "0.15" });
+  check(["begin", "ktoGood", "dpoFlat"].includes(await page.getByTestId("reading").getAttribute("data-reading")), "the curves are read");
+  await page.getByTestId("run-compare").click();
+  await visible(page, "experiment-after");
+  await page.getByTestId("open-chat").click();
+  await page.getByTestId("chat-input").fill("What is the sum of two plus three?");
+  await page.getByTestId("chat-send").click();
+  await visible(page, "badge-1");
+  check((await page.getByTestId("badge-1").innerText()).includes("sft + kto"), "the badge names the stack");
+  check(errors.length === 0, errors.join("\n"));
+  await program.close();
+}
+
 /** The program dies in the middle of a run: the worker goes on, and the next start takes everything in. */
 async function powerCut(browser) {
   const first = await startProgram();
@@ -173,7 +235,7 @@ async function keyboard(browser) {
   await program.close();
 }
 
-const journeys = { mainJob, ownData, powerCut, strangers, keyboard };
+const journeys = { mainJob, ownData, rewardToPpo, thumbs, powerCut, strangers, keyboard };
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
 let failed = 0;

@@ -58,6 +58,7 @@ fn each_method_learns_its_toy_task() {
         ("grpo", "objective/scores", 0.1),
         ("rloo", "objective/scores", 0.1),
         ("online_dpo", "objective/scores", 0.1),
+        ("rejection_sampling", "objective/scores", 0.1),
     ];
     assert_eq!(watched.map(|(method, ..)| method).to_vec(), METHODS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
     for ((method, key, least), (_, own)) in watched.into_iter().zip(METHODS) {
@@ -210,6 +211,30 @@ fn adapters_that_do_not_belong_are_refused_with_their_reason() {
     assert!(words.contains("no score head"), "{words}");
     let words = train("sft", "reward = \"oracle\"");
     assert!(words.contains("error (reward)"), "{words}");
+}
+
+/// A reward model that fits the shapes but was trained with another tokenizer rates nonsense.
+#[test]
+fn a_reward_model_of_another_tokenizer_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("model");
+    copy(&golden("trl/model"), &other);
+    let path = recipe(folder.path(), "reward_model", "max_steps = 1");
+    ok(&["train", text(&path)]);
+    let tokenizer = std::fs::read_to_string(other.join("tokenizer.json")).unwrap();
+    std::fs::write(other.join("tokenizer.json"), tokenizer.replacen("\"version\"", " \"version\"", 1)).unwrap();
+    let reward = folder.path().join("out/adapter");
+    let path = recipe(folder.path(), "ppo", "max_steps = 1");
+    let text_of = std::fs::read_to_string(&path).unwrap();
+    let lines = text_of.lines().map(|line| match line.split(' ').next() {
+        Some("model") => format!("model = {other:?}"),
+        Some("reward") => format!("reward = {reward:?}"),
+        Some("output_dir") => "output_dir = \"ppo\"".to_owned(),
+        _ => line.to_owned(),
+    });
+    std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let words = refused(&["train", text(&path)], 2);
+    assert!(words.contains("error (reward)") && words.contains("another tokenizer"), "{words}");
 }
 
 /// A loss that is no longer a number ends the run within the step and names where it happened; what was kept stays.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const KILLS: u64 = 10;
 /// Of the ten, kills that must hit a checkpoint while it is being written.
 const IN_COMMIT: u64 = 2;
-const SETTINGS: &str = "max_steps = 24\nsave_steps = 2\nlearning_rate = 1e-3";
+const SETTINGS: &str = "max_steps = 18\nsave_steps = 2\nlearning_rate = 1e-3";
 
 fn settings(method: &str) -> String {
     let own = METHODS.iter().find(|(name, _)| *name == method).map_or("", |(_, own)| own);
@@ -115,4 +115,5 @@ resumes_to_the_byte! {
     grpo: 18,
     rloo: 19,
     online_dpo: 20,
+    rejection_sampling: 21,
 }

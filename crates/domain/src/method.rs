@@ -28,6 +28,8 @@ pub enum MethodName {
     Rloo,
     /// DPO on the policy's own answers.
     OnlineDpo,
+    /// Learning the best of several own answers.
+    RejectionSampling,
 }
 
 impl MethodName {
@@ -43,6 +45,7 @@ impl MethodName {
         MethodName::Grpo,
         MethodName::Rloo,
         MethodName::OnlineDpo,
+        MethodName::RejectionSampling,
     ];
 
     /// The name as it stands in a recipe.
@@ -58,6 +61,7 @@ impl MethodName {
             MethodName::Grpo => "grpo",
             MethodName::Rloo => "rloo",
             MethodName::OnlineDpo => "online_dpo",
+            MethodName::RejectionSampling => "rejection_sampling",
         }
     }
 

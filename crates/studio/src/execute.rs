@@ -2,6 +2,7 @@
 
 use crate::Speaker;
 use crate::evaluate::{Snapshot, Suite, prompt_text};
+use crate::provenance;
 use crate::scorer::evaluate_scorer;
 use crate::world_oracle::WorldOracle;
 use alidade_data::rows_from_jsonl;
@@ -111,6 +112,7 @@ fn install_roles<'o>(
             .at("reward")),
         Some(RewardSource::Oracle) => Ok(Some(Judge::Scorer(oracle))),
         Some(RewardSource::Adapter { folder }) => {
+            provenance::check(folder, plan).map_err(|problem| problem.at("reward"))?;
             let at_reward = |error| Problem::from(error).at("reward");
             let weights = load_adapter(folder, &model.spec).map_err(at_reward)?;
             policy.install_reward(&weights).map_err(at_reward)?;
@@ -177,7 +179,7 @@ fn conclude(
     }
     observer.observe(EventKind::Stage { phase: Phase::Saving })?;
     let Some(adapter) = adapter else { return Err(Problem::internal("The run trained no adapter.")) };
-    let adapter_sha256 = save(folder, adapter)?;
+    let adapter_sha256 = save(plan, folder, adapter)?;
     write_record(plan, folder, step, &adapter_sha256, prepared)?;
     if reason.is_none() {
         evaluate(plan, folder, &adapter_sha256, outside)?;
@@ -251,6 +253,7 @@ fn policy(plan: &Plan, model: &ModelFolder) -> Result<Policy, Problem> {
     let decoder = model.decoder().map_err(|error| Problem::from(error).at("model"))?;
     match &plan.adapter_dir {
         Some(folder) => {
+            provenance::check(folder, plan).map_err(|problem| problem.at("adapter"))?;
             let start = load_adapter(folder, &model.spec).map_err(|error| Problem::from(error).at("adapter"))?;
             Ok(Policy::continuing(decoder, &start)?)
         }
@@ -313,7 +316,7 @@ fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem>
 }
 
 /// Writes the adapter folder beside its place and renames it: an adapter is whole or absent.
-fn save(folder: &Path, adapter: &AdapterWeights) -> Result<String, Problem> {
+fn save(plan: &Plan, folder: &Path, adapter: &AdapterWeights) -> Result<String, Problem> {
     let (temporary, place) = (folder.join("adapter.tmp"), folder.join("adapter"));
     let failed = |error: std::io::Error| Problem::internal(format!("Writing the adapter failed: {error}."));
     for stale in [&temporary, &place] {
@@ -323,6 +326,7 @@ fn save(folder: &Path, adapter: &AdapterWeights) -> Result<String, Problem> {
     }
     std::fs::create_dir_all(&temporary).map_err(failed)?;
     save_adapter(&temporary, adapter)?;
+    provenance::record(&temporary, plan)?;
     for entry in std::fs::read_dir(&temporary).map_err(failed)?.flatten() {
         std::fs::File::options().write(true).open(entry.path()).and_then(|file| file.sync_all()).map_err(failed)?;
     }

@@ -21,6 +21,7 @@ mod pace;
 mod pipeline;
 mod planning;
 mod presets;
+mod provenance;
 mod queue;
 mod reports;
 mod resolve;

@@ -323,6 +323,10 @@ fn work(name: MethodName, settings: &Settings, prepared: &Prepared, steps: u64) 
     let (answers, length, updates, untaped) = match name {
         MethodName::Ppo => (rows, answer("response_length"), count("num_ppo_epochs"), 4.0),
         MethodName::Grpo | MethodName::Rloo => (rows, answer("max_completion_length"), count("num_iterations"), 3.0),
+        MethodName::RejectionSampling => {
+            let each = count("num_generations");
+            (each * rows, answer("max_completion_length"), 1.0 / each, 2.0)
+        }
         MethodName::OnlineDpo => (2.0 * rows, answer("max_new_tokens"), 1.0, 3.0),
         MethodName::Dpo => (rows, 0.0, 1.0, 1.0),
         MethodName::Kto => (rows, 0.0, 0.5, 1.5),

@@ -31,6 +31,7 @@ const PRESETS: &[(&str, &[MethodName])] = &[
     ("simpo", &[MethodName::Sft, MethodName::Cpo]),
     ("leave_one_out", &[MethodName::Sft, MethodName::Rloo]),
     ("own_answers", &[MethodName::Sft, MethodName::OnlineDpo]),
+    ("best_of_own", &[MethodName::Sft, MethodName::RejectionSampling]),
 ];
 
 fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
@@ -61,7 +62,11 @@ fn recipe(method: MethodName, model: &str) -> Recipe {
         MethodName::Sft => ANSWERS_ID,
         MethodName::Kto => RATINGS_ID,
         MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel => PAIRS_ID,
-        MethodName::Ppo | MethodName::Grpo | MethodName::Rloo | MethodName::OnlineDpo => PROMPTS_ID,
+        MethodName::Ppo
+        | MethodName::Grpo
+        | MethodName::Rloo
+        | MethodName::OnlineDpo
+        | MethodName::RejectionSampling => PROMPTS_ID,
     };
     let own = tuned(method).into_iter().map(|(key, value)| (key.to_owned(), value));
     let shared = [("max_length", Whole(128)), ("save_steps", Whole(20))];
@@ -109,19 +114,27 @@ fn tuned(method: MethodName) -> Vec<(&'static str, SettingValue)> {
         ],
         MethodName::RewardModel => vec![rate(1e-3), epochs(1.0), batch(16)],
         MethodName::Ppo => vec![
-            rate(3e-4),
+            rate(2e-4),
             batch(64),
-            ("max_steps", Whole(40)),
+            ("max_steps", Whole(30)),
             ("response_length", Whole(40)),
             ("temperature", Number(1.0)),
-            ("kl_coef", Number(0.05)),
+            ("kl_coef", Number(0.1)),
             ("missing_eos_penalty", Number(1.0)),
         ],
         MethodName::Grpo | MethodName::Rloo => vec![
-            rate(3e-4),
+            rate(1e-3),
             batch(64),
             ("max_steps", Whole(60)),
             ("num_generations", Whole(8)),
+            ("max_completion_length", Whole(40)),
+            ("temperature", Number(1.0)),
+        ],
+        MethodName::RejectionSampling => vec![
+            rate(3e-4),
+            batch(16),
+            ("max_steps", Whole(40)),
+            ("num_generations", Whole(4)),
             ("max_completion_length", Whole(40)),
             ("temperature", Number(1.0)),
         ],

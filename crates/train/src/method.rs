@@ -4,7 +4,7 @@ use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::methods::{
     cpo::Cpo, dpo::Dpo, group::Grpo, group::Rloo, kto::Kto, online_dpo::OnlineDpo, orpo::Orpo, ppo::Ppo,
-    reward_model::RewardModelling, sft::Sft,
+    rejection::RejectionSampling, reward_model::RewardModelling, sft::Sft,
 };
 use crate::order::Steps;
 use crate::session::{End, Session};
@@ -59,7 +59,8 @@ pub trait Method: Sync {
 }
 
 /// Every method.
-pub const METHODS: &[&dyn Method] = &[&Sft, &Dpo, &Kto, &Orpo, &Cpo, &RewardModelling, &Ppo, &Grpo, &Rloo, &OnlineDpo];
+pub const METHODS: &[&dyn Method] =
+    &[&Sft, &Dpo, &Kto, &Orpo, &Cpo, &RewardModelling, &Ppo, &Grpo, &Rloo, &OnlineDpo, &RejectionSampling];
 
 /// The method of a name. `MethodName` lists exactly the registered ones; a test holds the two together.
 pub fn method(name: MethodName) -> &'static dyn Method {

@@ -594,7 +594,7 @@ needs_reward: boolean,
  */
 settings: Array<SettingField>, };
 
-export type MethodName = "sft" | "dpo" | "kto" | "orpo" | "cpo" | "reward_model" | "ppo" | "grpo" | "rloo" | "online_dpo";
+export type MethodName = "sft" | "dpo" | "kto" | "orpo" | "cpo" | "reward_model" | "ppo" | "grpo" | "rloo" | "online_dpo" | "rejection_sampling";
 
 export type ModelRef = { 
 /**

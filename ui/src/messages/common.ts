@@ -34,7 +34,7 @@ export const en = {
   } as Record<string, string>,
   methods: {
     sft: "SFT", dpo: "DPO", kto: "KTO", orpo: "ORPO", cpo: "CPO / SimPO", reward_model: "Reward model", ppo: "PPO", grpo: "GRPO", rloo: "RLOO",
-    online_dpo: "Online DPO",
+    online_dpo: "Online DPO", rejection_sampling: "Rejection sampling",
   } as Record<string, string>,
   copied: "Copied",
   copy: "Copy",
@@ -75,7 +75,7 @@ export const zh: typeof en = {
   },
   methods: {
     sft: "SFT", dpo: "DPO", kto: "KTO", orpo: "ORPO", cpo: "CPO / SimPO", reward_model: "奖励模型", ppo: "PPO", grpo: "GRPO", rloo: "RLOO",
-    online_dpo: "在线 DPO",
+    online_dpo: "在线 DPO", rejection_sampling: "拒绝采样",
   },
   copied: "已复制",
   copy: "复制",

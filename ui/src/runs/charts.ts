@@ -41,5 +41,10 @@ export const CHARTS: Record<MethodName, ChartPreset[]> = {
   ],
   grpo: groups,
   rloo: groups,
+  rejection_sampling: [
+    one("objective/scores"),
+    { title: "best_of", lines: [{ name: "best_of/4", tone: "accent" }, { name: "best_of/2", tone: "base" }] },
+    one("objective/kl", "base", [0, 10]), one("completions/mean_length", "base"), one("objective/entropy", "base"), one("loss"),
+  ],
   online_dpo: [one("objective/scores"), one("rewards/margins"), one("objective/kl", "base", [0, 10]), one("completions/mean_length", "base"), one("ties", "base", [0, 0.5]), one("loss")],
 };

@@ -7,7 +7,7 @@ export type Goal = string;
 export const OWN = "own";
 /** What can be learned from pairs, and from a reward. */
 export const FROM_PAIRS = ["dpo", "cpo", "orpo", "reward_model"] as const satisfies MethodName[];
-export const FROM_REWARD = ["ppo", "grpo", "rloo", "online_dpo"] as const satisfies MethodName[];
+export const FROM_REWARD = ["ppo", "grpo", "rloo", "online_dpo", "rejection_sampling"] as const satisfies MethodName[];
 export type FromPairs = (typeof FROM_PAIRS)[number];
 export type FromReward = (typeof FROM_REWARD)[number];
 export type Strength = "careful" | "standard" | "strong";

@@ -53,6 +53,7 @@ pub const METHODS: &[(&str, &str)] = &[
     ("grpo", "max_completion_length = 6\nper_device_train_batch_size = 8\nnum_generations = 4\nbeta = 0.02"),
     ("rloo", "max_completion_length = 6\nper_device_train_batch_size = 8\nnum_generations = 4"),
     ("online_dpo", "max_new_tokens = 6\nper_device_train_batch_size = 4"),
+    ("rejection_sampling", "max_completion_length = 6\nper_device_train_batch_size = 4\nnum_generations = 4"),
 ];
 
 /// Writes a recipe beside its output folder and returns its path.
@@ -62,7 +63,7 @@ pub fn recipe(folder: &Path, method: &str, settings: &str) -> PathBuf {
         "kto" => "trl/kto/data.jsonl",
         _ => "trl/sft_completion_only/data.jsonl",
     };
-    let rated = matches!(method, "ppo" | "grpo" | "rloo" | "online_dpo");
+    let rated = matches!(method, "ppo" | "grpo" | "rloo" | "online_dpo" | "rejection_sampling");
     let reward = if rated { format!("reward = {:?}\n", golden("trl/reward_model/adapter")) } else { String::new() };
     let text = format!(
         "method = \"{method}\"\nmodel = {:?}\ndataset = {:?}\n{reward}output_dir = \"out\"\nseed = 7\n[lora]\nr = 4\nlora_dropout = 0.1\n[settings]\n{settings}\n",

@@ -59,6 +59,21 @@ pub(crate) fn flat_groups(scores: &[f64], size: usize) -> f64 {
     groups.filter(|group| group.iter().all(|score| *score == group[0])).count() as f64 / count
 }
 
+/// Expected highest of k scores drawn without putting back from the given ones: Σ s₍ᵢ₎·C(i − 1, k − 1) / C(n, k) over the
+/// scores in rising order; k above n counts as n.
+pub(crate) fn best_of(scores: &[f64], k: usize) -> f64 {
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (n, k) = (sorted.len(), k.clamp(1, sorted.len().max(1)));
+    // The weight of the i-th score, C(i − 1, k − 1) / C(n, k), by the ratio of its neighbour's, from the largest down.
+    let (mut sum, mut weight) = (0.0, k as f64 / n.max(1) as f64);
+    for i in (k..=n).rev() {
+        sum += sorted[i - 1] * weight;
+        weight *= (i - k) as f64 / (i as f64 - 1.0).max(1.0);
+    }
+    sum
+}
+
 /// Standard deviation with n − 1 in the denominator; 0 for fewer than two numbers.
 pub(crate) fn deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
@@ -89,6 +104,8 @@ mod tests {
         whiten(&mut one);
         assert_eq!(one, [0.0]);
         whiten(&mut []);
+        assert_eq!((best_of(&[], 3), best_of(&[2.0], 1), best_of(&[1.0, 3.0], 9)), (0.0, 2.0, 3.0));
+        assert_eq!(best_of(&[1.0, 2.0, 6.0], 1), 3.0);
         assert_eq!(leave_one_out(&[1.0], 1), [1.0]);
         assert_eq!(flat_groups(&[1.0, 1.0, 0.0, 1.0], 2), 0.5);
     }

@@ -1,6 +1,6 @@
 //! The heads against TRL's own numbers (`tests/golden/methods`).
 
-use super::advantage::{gae, group_advantages, leave_one_out, whiten};
+use super::advantage::{best_of, gae, group_advantages, leave_one_out, whiten};
 use super::clip;
 use super::kl::{AdaptiveKl, k1, k3};
 use super::pair::{PairOptions, PairScores, cpo_head, dpo_heads, odds_head};
@@ -163,6 +163,10 @@ fn controllers_and_groups_agree() {
         controller.update(number("current_kl"), number("n_steps"));
         close("coefficient", controller.coefficient, number("new_kl_coef"), 1e-12);
     }
+    let best = &misc["best_of_n"];
+    let scores: Vec<f64> = best["scores"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+    let expected = best["unbiased_expected_max_of_k"].as_f64().unwrap();
+    close("best of k", best_of(&scores, 4), expected, 1e-12);
     let groups = &misc["group_advantages"];
     let flat = |key: &str| -> Vec<f64> {
         let rows = groups[key].as_array().unwrap().iter();

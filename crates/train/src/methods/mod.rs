@@ -8,5 +8,6 @@ pub(crate) mod online_dpo;
 pub(crate) mod orpo;
 mod pairs;
 pub(crate) mod ppo;
+pub(crate) mod rejection;
 pub(crate) mod reward_model;
 pub(crate) mod sft;

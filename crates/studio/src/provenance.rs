@@ -1,0 +1,75 @@
+//! Where an adapter comes from: a small file of our own beside PEFT's two, so that an adapter that merely happens to fit
+//! the shapes of another model is refused instead of giving nonsense. Folders without it, from other programs, are judged
+//! by their shapes alone.
+
+use crate::files::write;
+use alidade_domain::{MethodName, Plan, Problem};
+use alidade_model::file_sha256;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+const FILE: &str = "alidade.json";
+
+/// What an adapter was made of.
+#[derive(Debug, Serialize, Deserialize)]
+struct Provenance {
+    /// SHA-256 of the base model.
+    base_sha256: String,
+    /// SHA-256 of the tokenizer, where the model has one.
+    tokenizer_sha256: Option<String>,
+    method: MethodName,
+    rows_sha256: String,
+}
+
+fn tokenizer_sha256(model: &Path) -> Option<String> {
+    file_sha256(&model.join("tokenizer.json")).ok()
+}
+
+/// Writes what the adapter in `folder` was made of.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn record(folder: &Path, plan: &Plan) -> Result<(), Problem> {
+    let provenance = Provenance {
+        base_sha256: plan.model.sha256.clone(),
+        tokenizer_sha256: tokenizer_sha256(&plan.model_dir),
+        method: plan.method,
+        rows_sha256: plan.rows_sha256.clone(),
+    };
+    let text = serde_json::to_string_pretty(&provenance).map_err(|error| Problem::internal(error.to_string()))?;
+    write(&folder.join(FILE), &(text + "\n"))
+}
+
+/// Refuses an adapter that says of itself that it belongs to another base or tokenizer than the plan's.
+///
+/// # Errors
+/// Names what differs. A damaged file counts as absent: shapes are checked in any case.
+pub(crate) fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
+    let Ok(text) = std::fs::read(folder.join(FILE)) else { return Ok(()) };
+    let Ok(made) = serde_json::from_slice::<Provenance>(&text) else { return Ok(()) };
+    let ours = tokenizer_sha256(&plan.model_dir);
+    if let (Some(theirs), Some(ours)) = (&made.tokenizer_sha256, &ours)
+        && theirs != ours
+    {
+        let message = format!(
+            "The adapter was trained with another tokenizer ({}) than the model's ({}): its tokens mean something else.",
+            short(theirs),
+            short(ours)
+        );
+        return Err(Problem::input(message).hint("Use an adapter that was trained on this model."));
+    }
+    if made.base_sha256 != plan.model.sha256 {
+        let message = format!(
+            "The adapter was trained on another base model ({}) than {} ({}).",
+            short(&made.base_sha256),
+            plan.model.name,
+            short(&plan.model.sha256)
+        );
+        return Err(Problem::input(message).hint("Use the base that it was trained on, or train it anew."));
+    }
+    Ok(())
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..8).unwrap_or(hash)
+}

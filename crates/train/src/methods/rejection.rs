@@ -1,0 +1,99 @@
+//! Rejection sampling (Touvron et al., arXiv 2307.09288; RAFT, Dong et al., arXiv 2304.06767): the policy answers each
+//! prompt several times, and learns the best-rated answer by likelihood. What the best of n would score if one always
+//! chose it is logged beside, without bias for every k ≤ n.
+
+use crate::encode::{Encoder, Prepared};
+use crate::error::Result;
+use crate::heads::advantage::best_of;
+use crate::method::{Method, Needs};
+use crate::rollout::{Drawing, Rollout, batch, figures, measure, prompts, write};
+use crate::session::{End, Session, StepContext, StepOutcome};
+use crate::settings::{Defaults, common, number, steps, whole};
+use alidade_domain::{
+    DatasetKind, Example, MethodCard, MethodName,
+    SettingLevel::{Advanced, Simple},
+    Settings,
+};
+use std::collections::BTreeMap;
+
+/// The method.
+pub(crate) struct RejectionSampling;
+
+const DEFAULTS: Defaults = Defaults { learning_rate: 1e-4, epochs: 1.0, warmup_ratio: 0.03 };
+
+impl Method for RejectionSampling {
+    fn name(&self) -> MethodName {
+        MethodName::RejectionSampling
+    }
+
+    fn card(&self) -> MethodCard {
+        let mut settings = common(&DEFAULTS);
+        settings.push(whole(
+            "num_generations",
+            2,
+            1024,
+            4,
+            Simple,
+            "Answers to each prompt, of which the best is learned.",
+        ));
+        settings.push(whole("max_completion_length", 1, 4096, 256, Simple, "Most tokens of an answer."));
+        settings.push(number("temperature", (0.05, 5.0), 1.0, Advanced, "Temperature of the draws."));
+        MethodCard {
+            name: MethodName::RejectionSampling,
+            title: "Rejection sampling",
+            summary: "Lets the model answer each prompt several times and learn its own best answer.",
+            paper: "Touvron et al., Llama 2, 2023; Dong et al., RAFT, 2023",
+            needs: vec![DatasetKind::Prompts, DatasetKind::Answers, DatasetKind::Pairs, DatasetKind::Ratings],
+            needs_reward: true,
+            settings,
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { reward: true, critic: false }
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
+        prompts(rows, encoder, settings, settings.whole("max_completion_length").max(1) as usize)
+    }
+
+    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
+        let count = |key: &str| settings.whole(key).max(1) as usize;
+        let each = count("num_generations");
+        let drawing = Drawing {
+            temperature: settings.number("temperature"),
+            max_new_tokens: count("max_completion_length"),
+            each,
+            rows: each * count("per_device_train_batch_size"),
+        };
+        let steps = steps(settings, prepared.items.len());
+        session.iterate(&prepared.items, steps, settings, &mut |context| step(context, drawing))
+    }
+}
+
+fn step(context: &mut StepContext, drawing: Drawing) -> Result<StepOutcome> {
+    let mut rollouts = write(context, drawing)?;
+    measure(context.policy, &mut rollouts, drawing.temperature, drawing.rows)?;
+    let groups: Vec<&[Rollout]> = rollouts.chunks(drawing.each).collect();
+    let best = |group: &&[Rollout]| group.iter().max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
+    let chosen: Vec<Rollout> = groups.iter().filter_map(best).collect();
+    let learned = chosen.iter().map(|rollout| rollout.row.scored_tokens()).sum::<usize>().max(1) as f64;
+    let mut nll = 0.0;
+    for part in chosen.chunks((drawing.rows / drawing.each).max(1)) {
+        let scores = context.policy.forward(&batch(part.iter())?, None)?;
+        nll -= scores.logp.iter().sum::<f64>();
+        context.policy.backward(&vec![-1.0 / learned; scores.logp.len()])?;
+    }
+    context.check_finite("loss", nll / learned)?;
+    context.update()?;
+    let mut metrics: BTreeMap<String, f64> = figures(&rollouts).into_iter().collect();
+    let mut k = 2;
+    while k <= drawing.each {
+        let of_group = |group: &&[Rollout]| best_of(&group.iter().map(|rollout| rollout.score).collect::<Vec<_>>(), k);
+        let sum: f64 = groups.iter().map(of_group).sum();
+        metrics.insert(format!("best_of/{k}"), sum / groups.len().max(1) as f64);
+        k *= 2;
+    }
+    let tokens = rollouts.iter().map(|rollout| rollout.row.ids.len() as u64).sum();
+    Ok(StepOutcome { loss: nll / learned, metrics, tokens })
+}
