@@ -5,7 +5,7 @@ use alidade_domain::{
     ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, PreferencePair, PrefixSpec,
     Problem, ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair, Sampling,
     SettingField, SettingKind, SettingLevel, SettingValue, Settings, Stack, StageEstimate, StopReason, TargetModules,
-    WorstRow,
+    Tuning, WorstRow,
 };
 use alidade_studio::views::{
     AnswerEnd, AppInfo, ChatDelta, ChatMessage, ChatView, DatasetPage, DatasetView, ExperimentState, ExperimentSummary,
@@ -20,6 +20,8 @@ macro_rules! declare {
         [$(format!("export {}", <$name as TS>::decl(&config))),+].join("\n\n")
     }};
 }
+
+const HEAD: &str = "// Generated from the Rust types; `UPDATE_TYPES=1 cargo test -p alidade-api` writes it anew.\n\n";
 
 /// Every type of the wire.
 pub fn typescript() -> String {
@@ -56,6 +58,13 @@ pub fn typescript() -> String {
         Preset,
         Problem,
         ProblemCode,
+    );
+    format!("{HEAD}{types}\n\n{}\n", the_rest())
+}
+
+/// The second half of the alphabet.
+fn the_rest() -> String {
+    declare!(
         ReasonCount,
         Recipe,
         ReportView,
@@ -79,7 +88,7 @@ pub fn typescript() -> String {
         TargetModules,
         TokenPiece,
         TokenRowView,
+        Tuning,
         WorstRow,
-    );
-    format!("// Generated from the Rust types; `UPDATE_TYPES=1 cargo test -p alidade-api` writes it anew.\n\n{types}\n")
+    )
 }

@@ -213,6 +213,73 @@ fn adapters_that_do_not_belong_are_refused_with_their_reason() {
     assert!(words.contains("error (reward)"), "{words}");
 }
 
+/// Every weight is trained, the tied embedding included; the result is a model that opens like its base.
+#[test]
+fn full_training_makes_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "max_steps = 30\nlearning_rate = 3e-3\nlr_scheduler_type = \"constant\"\nwarmup_ratio = 0.0";
+    let path = recipe(folder.path(), "sft", settings);
+    let full = |method: &str| {
+        let text_of = std::fs::read_to_string(&path).unwrap().replace("[lora]\nr = 4\nlora_dropout = 0.1\n", "");
+        let text_of = text_of.replace("\"sft\"", &format!("{method:?}")).replace("tuning = \"full\"\n", "");
+        std::fs::write(&path, format!("tuning = \"full\"\n{text_of}")).unwrap();
+    };
+    full("sft");
+    ok(&["train", text(&path)]);
+    let log = lines(&folder.path().join("out/log.jsonl"));
+    let loss = |at: usize| log[at]["loss"].as_f64().unwrap();
+    assert!(loss(29) < 0.5 * loss(0), "{} to {}", loss(0), loss(29));
+    let model = folder.path().join("out/model");
+    ok(&["generate", "--model", text(&model), "--prompt", "The", "--max-new-tokens", "4", "--json"]);
+    assert!(!folder.path().join("out/adapter").exists());
+    assert!(refused(&["train", text(&path)], 2).contains("already holds a model"));
+    let data = std::fs::read_to_string(&path).unwrap().replace("\"sft\"", "\"dpo\"");
+    std::fs::write(&path, data.replace("\"out\"", "\"other\"")).unwrap();
+    assert!(refused(&["train", text(&path)], 2).contains("error (tuning)"));
+}
+
+/// A learned prefix instead of an adapter, and a DoRA adapter with patterns: trained, written, and read again.
+#[test]
+fn other_adapters_are_trained_from_a_recipe() {
+    for (table, kind, tensor) in [
+        ("[prefix]\nnum_virtual_tokens = 4", "PREFIX_TUNING", "prompt_embeddings"),
+        (
+            "[lora]\nr = 4\nuse_dora = true\nuse_rslora = true\nlayers_to_transform = [1]\n[lora.rank_pattern]\nq_proj = 2",
+            "LORA",
+            "base_model.model.model.layers.1.self_attn.q_proj.lora_magnitude_vector",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = "max_steps = 30\nlearning_rate = 2e-2\nlr_scheduler_type = \"constant\"\nwarmup_ratio = 0.0";
+        let path = recipe(folder.path(), "sft", settings);
+        let text_of = std::fs::read_to_string(&path).unwrap().replace("[lora]\nr = 4\nlora_dropout = 0.1", table);
+        std::fs::write(&path, text_of).unwrap();
+        ok(&["train", text(&path)]);
+        let log = lines(&folder.path().join("out/log.jsonl"));
+        let loss = |at: usize| log[at]["loss"].as_f64().unwrap();
+        assert!(loss(29) < loss(0) - 0.15, "{kind}: {} to {}", loss(0), loss(29));
+        let adapter = folder.path().join("out/adapter");
+        let config: Value =
+            serde_json::from_slice(&std::fs::read(adapter.join("adapter_config.json")).unwrap()).unwrap();
+        assert_eq!(config["peft_type"], kind);
+        let bytes = std::fs::read(adapter.join("adapter_model.safetensors")).unwrap();
+        assert!(SafeTensors::deserialize(&bytes).unwrap().names().contains(&tensor), "{kind}");
+        let model = golden("trl/model");
+        ok(&[
+            "generate",
+            "--model",
+            text(&model),
+            "--adapter",
+            text(&adapter),
+            "--prompt",
+            "The",
+            "--max-new-tokens",
+            "4",
+            "--json",
+        ]);
+    }
+}
+
 /// A reward model that fits the shapes but was trained with another tokenizer rates nonsense.
 #[test]
 fn a_reward_model_of_another_tokenizer_is_refused() {

@@ -29,7 +29,7 @@ pub use plan::{CheckedPipeline, Plan, RewardSource, StageEstimate};
 pub use ports::{Generator, Observer, Sampling, Scorer, StopReason, StopSignal};
 pub use problem::{Problem, ProblemCode};
 pub use random::{Purpose, Stream};
-pub use recipe::{LoraSpec, PrefixSpec, Recipe, TargetModules, nearest_name};
+pub use recipe::{LoraSpec, PrefixSpec, Recipe, TargetModules, Tuning, nearest_name};
 pub use report::{Curve, Fact, Report, ReportStage};
 pub use run::{EventKind, Phase, RunEvent, RunState};
 pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};

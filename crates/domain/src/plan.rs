@@ -37,6 +37,9 @@ pub struct Plan {
     /// Shape of a fresh prefix, when that is trained instead.
     #[serde(default)]
     pub prefix: Option<PrefixSpec>,
+    /// True when every weight of the model is trained, and the result is a model instead of an adapter.
+    #[serde(default)]
+    pub full: bool,
     /// What scores answers, for methods that learn from scores.
     #[serde(default)]
     pub reward: Option<RewardSource>,

@@ -29,6 +29,10 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reward: Option<String>,
+    /// `full` trains every weight of the model instead of an adapter (terminal only); absent means an adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub tuning: Option<Tuning>,
     /// Shape of a fresh adapter; absent when `adapter` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraSpec>,
@@ -43,6 +47,16 @@ pub struct Recipe {
 
 fn default_seed() -> u64 {
     42
+}
+
+/// What a run trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Tuning {
+    /// An adapter beside the model.
+    Adapter,
+    /// Every weight of the model.
+    Full,
 }
 
 /// Shape of a LoRA adapter, under PEFT's names.
@@ -136,7 +150,7 @@ impl Default for PrefixSpec {
 }
 
 const TOP_KEYS: &[&str] =
-    &["method", "model", "dataset", "output_dir", "seed", "adapter", "reward", "lora", "prefix", "settings"];
+    &["method", "model", "dataset", "output_dir", "seed", "adapter", "reward", "tuning", "lora", "prefix", "settings"];
 const LORA_KEYS: &[&str] = &[
     "r",
     "lora_alpha",
@@ -175,6 +189,11 @@ impl Recipe {
                 .hint("Keep one of [prefix], [lora] and adapter.")
                 .at("prefix"));
         }
+        if recipe.tuning == Some(Tuning::Full) && (recipe.adapter.is_some() || recipe.lora.is_some()) {
+            return Err(Problem::input("The recipe trains every weight and describes an adapter as well.")
+                .hint("Remove [lora] and adapter, or tuning.")
+                .at("tuning"));
+        }
         if recipe.adapter.is_some() && recipe.lora.is_some() {
             return Err(Problem::input("The recipe names an adapter to start from and has a [lora] table as well.")
                 .hint("Remove [lora]: rank, alpha, targets and dropout come from the adapter's own configuration.")
@@ -203,6 +222,7 @@ struct RawRecipe {
     seed: Option<u64>,
     adapter: Option<String>,
     reward: Option<String>,
+    tuning: Option<Tuning>,
     lora: Option<LoraSpec>,
     prefix: Option<PrefixSpec>,
     #[serde(default)]
@@ -220,6 +240,7 @@ impl RawRecipe {
             seed: self.seed.unwrap_or_else(default_seed),
             adapter: self.adapter,
             reward: self.reward,
+            tuning: self.tuning,
             lora: self.lora,
             prefix: self.prefix,
             settings: Settings(self.settings),

@@ -31,7 +31,7 @@ pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, TokenScores};
 pub use error::ModelError;
 pub use folder::{adapter_sha256, file_sha256, model_sha256};
 pub use generate::{Finish, Generation, GenerationOptions, generate, generate_streaming};
-pub use merge::save_merged;
+pub use merge::{save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
 pub use policy::{Critic, Policy};
 pub use pretrained::{ModelFolder, RandomModel};

@@ -54,6 +54,18 @@ pub fn save_merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path)
             _ => {}
         }
     }
+    save_model(model, weights, folder)
+}
+
+/// Writes `weights`, in f32, as a model like `model` into an existing folder.
+///
+/// # Errors
+/// When a weight is not finite, or a file fails.
+pub fn save_model(
+    model: &ModelFolder,
+    weights: BTreeMap<String, NamedTensor>,
+    folder: &Path,
+) -> std::result::Result<(), ModelError> {
     if let Some((name, _)) = weights.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite())) {
         return Err(ModelError::NotFinite { name: name.clone() });
     }

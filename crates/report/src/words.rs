@@ -10,7 +10,9 @@ const NAMES: &[(&str, &str)] = &[
     ("truthful", "truthful"),
     ("kind", "kind"),
     ("reward", "oracle reward"),
-    ("preference_accuracy", "preferred answer is the likelier one"),
+    ("preference_accuracy", "preferred answer is the likelier or higher-rated one"),
+    ("accuracy_when_shorter_wins", "the same where the shorter answer is preferred"),
+    ("reward_margin", "margin between the scores of a pair"),
     ("held_out_loss", "loss on held-out rows"),
     ("length_tokens", "length of answers"),
 ];

@@ -12,7 +12,7 @@ use alidade_domain::{
 };
 use alidade_model::{
     AdapterWeights, Critic, DecoderSpec, GenerationOptions, ModelError, ModelFolder, NamedTensor, Policy,
-    adapter_sha256, generate, load_adapter, save_adapter,
+    adapter_sha256, generate, load_adapter, model_sha256, save_adapter, save_model,
 };
 use alidade_train::{
     Encoder, End, Judge, Needs, Prepared, Rollouts, Session, SessionOptions, TrainError, critic, latest_checkpoint,
@@ -20,6 +20,7 @@ use alidade_train::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -76,11 +77,20 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     };
     let mut session = Session::new(policy, options, observer, stop);
     let end = method.train(&mut session, &prepared, &plan.settings)?;
-    let adapter = session.policy.adapter()?;
+    let trained = match session.policy.adapter()? {
+        Some(adapter) => Trained::Adapter(adapter),
+        None => Trained::Model(session.policy.decoder().base_weights()?),
+    };
     // The weights of training are given back before evaluation loads its own.
     drop(session);
-    conclude(plan, folder, &mut Outside { observer, stop }, end, adapter.as_ref(), &prepared)?;
+    conclude(plan, &model, folder, &mut Outside { observer, stop }, end, trained, &prepared)?;
     Ok(end)
+}
+
+/// What came out.
+enum Trained {
+    Adapter(AdapterWeights),
+    Model(BTreeMap<String, NamedTensor>),
 }
 
 /// Puts a critic and a reward model beside the policy, where the method needs them; returns who rates its answers.
@@ -161,10 +171,11 @@ impl Samples<'_> {
 
 fn conclude(
     plan: &Plan,
+    model: &ModelFolder,
     folder: &Path,
     outside: &mut Outside,
     end: End,
-    adapter: Option<&AdapterWeights>,
+    trained: Trained,
     prepared: &Prepared,
 ) -> Result<(), Problem> {
     let observer = &mut *outside.observer;
@@ -178,10 +189,10 @@ fn conclude(
         Some(StopReason::StopAndSave) | None => {}
     }
     observer.observe(EventKind::Stage { phase: Phase::Saving })?;
-    let Some(adapter) = adapter else { return Err(Problem::internal("The run trained no adapter.")) };
-    let adapter_sha256 = save(plan, folder, adapter)?;
+    let whole_model = matches!(trained, Trained::Model(_));
+    let adapter_sha256 = save(plan, model, folder, trained)?;
     write_record(plan, folder, step, &adapter_sha256, prepared)?;
-    if reason.is_none() {
+    if reason.is_none() && !whole_model {
         evaluate(plan, folder, &adapter_sha256, outside)?;
     }
     outside.observer.observe(match reason {
@@ -251,6 +262,9 @@ pub(crate) fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
 
 fn policy(plan: &Plan, model: &ModelFolder) -> Result<Policy, Problem> {
     let decoder = model.decoder().map_err(|error| Problem::from(error).at("model"))?;
+    if plan.full {
+        return Ok(Policy::full(decoder)?);
+    }
     match &plan.adapter_dir {
         Some(folder) => {
             provenance::check(folder, plan).map_err(|problem| problem.at("adapter"))?;
@@ -285,8 +299,8 @@ pub(crate) fn fresh_adapter(
 
 /// Everything that the numbers of a run depend on; threads are left out, because they do not change them.
 fn fingerprint(plan: &Plan) -> Result<String, Problem> {
-    let lora =
-        serde_json::to_value((&plan.lora, &plan.prefix)).map_err(|error| Problem::internal(error.to_string()))?;
+    let lora = serde_json::to_value((&plan.lora, &plan.prefix, plan.full))
+        .map_err(|error| Problem::internal(error.to_string()))?;
     let adapter = match &plan.adapter_dir {
         Some(folder) => Some(adapter_sha256(folder).map_err(|error| Problem::from(error).at("adapter"))?),
         None => None,
@@ -315,9 +329,11 @@ fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem>
     say("borders_moved", prepared.moved_borders, "rows share a token between prompt and answer; it counts as answer.")
 }
 
-/// Writes the adapter folder beside its place and renames it: an adapter is whole or absent.
-fn save(plan: &Plan, folder: &Path, adapter: &AdapterWeights) -> Result<String, Problem> {
-    let (temporary, place) = (folder.join("adapter.tmp"), folder.join("adapter"));
+/// Writes the result's folder, `adapter` or `model`, beside its place and renames it: it is whole or absent. Returns the
+/// SHA-256 of its weights.
+fn save(plan: &Plan, model: &ModelFolder, folder: &Path, trained: Trained) -> Result<String, Problem> {
+    let name = if matches!(trained, Trained::Adapter(_)) { "adapter" } else { "model" };
+    let (temporary, place) = (folder.join(format!("{name}.tmp")), folder.join(name));
     let failed = |error: std::io::Error| Problem::internal(format!("Writing the adapter failed: {error}."));
     for stale in [&temporary, &place] {
         if stale.exists() {
@@ -325,13 +341,18 @@ fn save(plan: &Plan, folder: &Path, adapter: &AdapterWeights) -> Result<String, 
         }
     }
     std::fs::create_dir_all(&temporary).map_err(failed)?;
-    save_adapter(&temporary, adapter)?;
-    provenance::record(&temporary, plan)?;
+    match trained {
+        Trained::Adapter(adapter) => {
+            save_adapter(&temporary, &adapter)?;
+            provenance::record(&temporary, plan)?;
+        }
+        Trained::Model(weights) => save_model(model, weights, &temporary)?,
+    }
     for entry in std::fs::read_dir(&temporary).map_err(failed)?.flatten() {
         std::fs::File::options().write(true).open(entry.path()).and_then(|file| file.sync_all()).map_err(failed)?;
     }
     std::fs::rename(&temporary, &place).map_err(failed)?;
-    Ok(adapter_sha256(&place)?)
+    Ok(if name == "adapter" { adapter_sha256(&place)? } else { model_sha256(&place)? })
 }
 
 /// `run.json`: the resolved plan, versions and hashes; enough to run it again.

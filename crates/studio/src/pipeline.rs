@@ -5,7 +5,9 @@ use crate::studio::{Studio, lock};
 use crate::views::{DatasetView, ModelView};
 use crate::{evaluate, machine};
 use alidade_data::split;
-use alidade_domain::{CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, Settings, StageEstimate};
+use alidade_domain::{
+    CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, Settings, StageEstimate, Tuning,
+};
 use alidade_model::{AdapterWeights, ModelFolder, NamedTensor};
 use alidade_train::{Encoder, Prepared, method};
 use std::path::Path;
@@ -94,9 +96,13 @@ impl Studio {
             .and_then(|dataset| fits(recipe.method, dataset))
             .map_err(|problem| problem.at("dataset"));
         let start = start_problem(index, recipe, pipeline);
+        let full = (recipe.tuning == Some(Tuning::Full)).then(|| {
+            let message = "Training every weight makes a new model; experiments train adapters.";
+            Problem::input(message).hint("Use alidade train in a terminal, or train an adapter.").at("tuning")
+        });
         let oracle = model.as_ref().is_ok_and(|model| model.bundled);
         let reward = reward_problem(index, recipe, pipeline, oracle);
-        let mut problems: Vec<Problem> = start.into_iter().chain(reward).collect();
+        let mut problems: Vec<Problem> = start.into_iter().chain(reward).chain(full).collect();
         let (settings, model, dataset) = match (settings, model, dataset) {
             (Ok(settings), Ok(model), Ok(dataset)) if problems.is_empty() => (settings, model, dataset),
             (settings, model, dataset) => {

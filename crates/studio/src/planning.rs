@@ -62,6 +62,7 @@ impl Studio {
             adapter_dir: start.as_ref().map(|folder| folder.join("adapter")),
             lora: pipeline::lora_of(recipe),
             prefix: recipe.prefix.clone(),
+            full: false,
             reward,
             rows_sha256: file_sha256(&rows_path)?,
             rows: rows_path,

@@ -81,6 +81,7 @@ fn recipe(method: MethodName, model: &str) -> Recipe {
         reward: None,
         lora: Some(LoraSpec { lora_dropout: 0.0, ..LoraSpec::default() }),
         prefix: None,
+        tuning: None,
         settings: Settings(settings),
     }
 }
@@ -113,38 +114,54 @@ fn tuned(method: MethodName) -> Vec<(&'static str, SettingValue)> {
             ("cpo_alpha", Number(0.5)),
         ],
         MethodName::RewardModel => vec![rate(1e-3), epochs(1.0), batch(16)],
-        MethodName::Ppo => vec![
-            rate(2e-4),
-            batch(64),
-            ("max_steps", Whole(30)),
-            ("response_length", Whole(40)),
-            ("temperature", Number(1.0)),
-            ("kl_coef", Number(0.1)),
-            ("missing_eos_penalty", Number(1.0)),
-        ],
-        MethodName::Grpo | MethodName::Rloo => vec![
-            rate(1e-3),
-            batch(64),
-            ("max_steps", Whole(60)),
-            ("num_generations", Whole(8)),
-            ("max_completion_length", Whole(40)),
-            ("temperature", Number(1.0)),
-        ],
-        MethodName::RejectionSampling => vec![
-            rate(3e-4),
-            batch(16),
-            ("max_steps", Whole(40)),
-            ("num_generations", Whole(4)),
-            ("max_completion_length", Whole(40)),
-            ("temperature", Number(1.0)),
-        ],
-        MethodName::OnlineDpo => vec![
-            rate(3e-4),
-            batch(32),
-            ("max_steps", Whole(40)),
-            ("beta", Number(0.2)),
-            ("max_new_tokens", Whole(40)),
-            ("temperature", Number(1.0)),
-        ],
+        MethodName::Ppo
+        | MethodName::Grpo
+        | MethodName::Rloo
+        | MethodName::OnlineDpo
+        | MethodName::RejectionSampling => tuned_to_rewards(method),
     }
+}
+
+/// The same for methods that let the model answer: larger batches and fewer steps than their data would allow.
+fn tuned_to_rewards(method: MethodName) -> Vec<(&'static str, SettingValue)> {
+    let (length, own) = match method {
+        MethodName::Ppo => (
+            "response_length",
+            vec![
+                ("learning_rate", Number(2e-4)),
+                ("per_device_train_batch_size", Whole(64)),
+                ("max_steps", Whole(30)),
+                ("kl_coef", Number(0.1)),
+            ],
+        ),
+        MethodName::OnlineDpo => (
+            "max_new_tokens",
+            vec![
+                ("learning_rate", Number(3e-4)),
+                ("per_device_train_batch_size", Whole(32)),
+                ("max_steps", Whole(40)),
+                ("beta", Number(0.2)),
+            ],
+        ),
+        MethodName::RejectionSampling => (
+            "max_completion_length",
+            vec![
+                ("learning_rate", Number(3e-4)),
+                ("per_device_train_batch_size", Whole(16)),
+                ("max_steps", Whole(40)),
+                ("num_generations", Whole(4)),
+            ],
+        ),
+        _ => (
+            "max_completion_length",
+            vec![
+                ("learning_rate", Number(1e-3)),
+                ("per_device_train_batch_size", Whole(64)),
+                ("max_steps", Whole(60)),
+                ("num_generations", Whole(8)),
+            ],
+        ),
+    };
+    let shared = [(length, Whole(40)), ("temperature", Number(1.0))];
+    own.into_iter().chain(shared).collect()
 }

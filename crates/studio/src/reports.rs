@@ -10,8 +10,24 @@ use alidade_store::RunRecord;
 use std::path::Path;
 
 /// Curves of a report, in this order, where a run has them.
-const CURVES: &[&str] =
-    &["loss", "rewards/margins", "rewards/accuracies", "rewards/chosen", "rewards/rejected", "mean_token_accuracy"];
+const CURVES: &[&str] = &[
+    "objective/scores",
+    "reward",
+    "objective/kl",
+    "completions/mean_length",
+    "objective/entropy",
+    "policy/clipfrac_avg",
+    "loss",
+    "accuracy",
+    "margin",
+    "rewards/margins",
+    "rewards/accuracies",
+    "rewards/chosen",
+    "rewards/rejected",
+    "log_odds_chosen",
+    "kl",
+    "mean_token_accuracy",
+];
 
 impl Studio {
     /// The report of an experiment in both forms.

@@ -3,7 +3,7 @@
 use crate::files::write;
 use crate::pipeline;
 use alidade_data::{import, rows_to_jsonl};
-use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource};
+use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning};
 use alidade_model::{ModelFolder, file_sha256, model_sha256};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,14 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     method(recipe.method).check(&settings)?;
     let reward = reward_of(recipe, base)?;
+    let full = recipe.tuning == Some(Tuning::Full);
+    if full && (method(recipe.method).needs().reference || recipe.method.makes_scorer()) {
+        let message = format!(
+            "{} needs an adapter: it compares with the untouched model, or makes one that only scores.",
+            recipe.method.as_str()
+        );
+        return Err(Problem::input(message).hint("Remove tuning, or use sft, orpo or cpo.").at("tuning"));
+    }
     let adapter_dir = recipe.adapter.as_ref().map(|path| base.join(path));
     let dataset = import_file(&base.join(&recipe.dataset))?;
     std::fs::create_dir_all(&output).map_err(|error| {
@@ -59,6 +67,7 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         model_dir,
         lora: pipeline::lora_of(recipe),
         prefix: recipe.prefix.clone(),
+        full,
         reward,
         adapter_dir,
         rows_sha256: file_sha256(&rows)?,

@@ -17,6 +17,8 @@ pub struct Needs {
     pub reward: bool,
     /// A value model.
     pub critic: bool,
+    /// The model as it was at the start, to be compared with; training every weight keeps none.
+    pub reference: bool,
 }
 
 /// A training method: it owns its rows and its loss, never the optimizer loop.

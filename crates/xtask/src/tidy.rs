@@ -49,11 +49,23 @@ pub fn check() -> Outcome {
             functions(&path, &text, &mut faults);
         }
     }
+    one_window_command(&mut faults);
     if faults.is_empty() {
         println!("tidy: the house is in order");
         return Ok(());
     }
     Err(format!("the house rules are broken:\n  {}", faults.join("\n  ")))
+}
+
+/// The window answers one command over the table; a second one would be a second, unchecked way in.
+fn one_window_command(faults: &mut Vec<String>) {
+    let mut files = Vec::new();
+    collect(Path::new("src-tauri"), &mut files);
+    let texts = files.iter().filter_map(|path| std::fs::read_to_string(root().join(path)).ok());
+    let commands: usize = texts.map(|text| text.matches("#[tauri::command]").count()).sum();
+    if commands != 1 {
+        faults.push(format!("src-tauri has {commands} commands; it must have one, rpc"));
+    }
 }
 
 fn arrows(faults: &mut Vec<String>) {

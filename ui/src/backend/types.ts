@@ -761,6 +761,10 @@ adapter?: string | null,
  */
 reward?: string, 
 /**
+ * `full` trains every weight of the model instead of an adapter (terminal only); absent means an adapter.
+ */
+tuning?: Tuning, 
+/**
  * Shape of a fresh adapter; absent when `adapter` is given.
  */
 lora?: LoraSpec | null, 
@@ -1242,6 +1246,8 @@ part: number,
  * Its tokens.
  */
 pieces: Array<TokenPiece>, };
+
+export type Tuning = "adapter" | "full";
 
 export type WorstRow = { 
 /**

@@ -39,24 +39,24 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     result?;
     if !arguments.json {
-        eprintln!("The adapter is in {}.", resolved.output.join("adapter").display());
+        let (what, name) = if resolved.plan.full { ("model", "model") } else { ("adapter", "adapter") };
+        eprintln!("The {what} is in {}.", resolved.output.join(name).display());
     }
     Ok(())
 }
 
 /// A finished adapter is never replaced in silence.
 fn clear(output: &Path, overwrite: bool) -> Result<(), Problem> {
-    if !output.join("adapter").exists() {
-        return Ok(());
-    }
+    let Some(result) = ["adapter", "model"].into_iter().find(|name| output.join(name).exists()) else { return Ok(()) };
     if !overwrite {
-        let message = format!("{} already holds an adapter.", output.display());
+        let message =
+            format!("{} already holds {} {result}.", output.display(), if result == "adapter" { "an" } else { "a" });
         return Err(Problem::new(ProblemCode::Conflict, message)
             .hint("Add --overwrite, or choose another output_dir.")
             .at("output_dir"));
     }
     let failed = |error: std::io::Error| Problem::internal(format!("Clearing {} failed: {error}.", output.display()));
-    for name in ["adapter", "checkpoints"] {
+    for name in ["adapter", "model", "checkpoints"] {
         let path = output.join(name);
         if path.exists() {
             std::fs::remove_dir_all(path).map_err(failed)?;

@@ -9,7 +9,7 @@ use super::pairs::{PairBatch, Totals, prepare, sum};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::pair::{DIVERGENCES, DPO_LOSSES, PairHead, PairOptions, PairScores, dpo_heads};
-use crate::method::Method;
+use crate::method::{Method, Needs};
 use crate::session::{End, Session, StepBatch, StepOutcome};
 use crate::settings::{Defaults, choice, choices, common, number, numbers};
 use alidade_domain::{
@@ -47,6 +47,10 @@ impl Method for Dpo {
             needs_reward: false,
             settings,
         }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { reference: true, ..Needs::default() }
     }
 
     fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {

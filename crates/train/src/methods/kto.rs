@@ -7,7 +7,7 @@
 use crate::encode::{Encoded, Encoder, Item, Prepared, Skipped};
 use crate::error::{Result, TrainError};
 use crate::heads::unpaired::{KTO_LOSSES, drift, kto_head};
-use crate::method::Method;
+use crate::method::{Method, Needs};
 use crate::session::{End, Session, StepBatch, StepOutcome};
 use crate::settings::{Defaults, choice, common, number};
 use alidade_domain::{
@@ -55,6 +55,10 @@ impl Method for Kto {
             needs_reward: false,
             settings,
         }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { reference: true, ..Needs::default() }
     }
 
     fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {

@@ -50,7 +50,7 @@ impl Method for Ppo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reward: true, critic: true }
+        Needs { reward: true, critic: true, reference: true }
     }
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
