@@ -151,6 +151,9 @@ impl AdapterWeights {
             let mut put = |part: Part, shape: Vec<usize>, values: Vec<f32>| {
                 tensors.insert(part.name(path), NamedTensor { shape, values });
             };
+            if path == EMBEDDING && rank > spec.hidden.max(spec.vocabulary) {
+                return refused(&format!("a rank of {rank} is larger than the embedding"));
+            }
             if path == EMBEDDING {
                 put(Part::EmbeddingA, vec![rank, spec.vocabulary], vec![0.0; rank * spec.vocabulary]);
                 let b = (0..spec.hidden * rank).map(|_| stream.normal() as f32).collect();
@@ -158,6 +161,9 @@ impl AdapterWeights {
                 continue;
             }
             let Some((outputs, inputs)) = spec.linear_shape(path) else { continue };
+            if rank > outputs.max(inputs) {
+                return refused(&format!("a rank of {rank} is larger than {path}, which is {outputs} × {inputs}"));
+            }
             let bound = 1.0 / (inputs as f64).sqrt();
             let a = (0..rank * inputs).map(|_| ((2.0 * stream.unit() - 1.0) * bound) as f32).collect();
             put(Part::A, vec![rank, inputs], a);

@@ -196,7 +196,8 @@ fn check_shapes(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
         let Some((path, part)) = parse_name(name) else { continue };
         let embedding = (path == EMBEDDING).then_some((spec.vocabulary, spec.hidden));
         // A scalar head on the hidden rows: reward models have it, the base model does not.
-        let head = (path == "score" && matches!(part, Part::Full)).then_some((tensor.shape[0], spec.hidden));
+        let outputs = tensor.shape.first().copied().unwrap_or(0);
+        let head = (path == "score" && matches!(part, Part::Full)).then_some((outputs, spec.hidden));
         let Some((outputs, inputs)) = spec.linear_shape(&path).or(embedding).or(head) else {
             return Err(adapter(&format!(
                 "it has weights for {path}, which the model does not have: it was made for another base"

@@ -116,6 +116,11 @@ impl Speaker {
         Ok(batch.target_ranges().into_iter().map(mean).collect())
     }
 
+    /// Longest row that the model reads, in tokens.
+    pub fn context(&self) -> usize {
+        self.decoder.spec().context
+    }
+
     /// The tokenizer and template, for counting tokens.
     pub fn encoder(&self) -> Encoder<'_> {
         Encoder { tokenizer: &self.tokenizer, template: self.template.as_ref() }

@@ -5,12 +5,12 @@
 
 use crate::{Clock, Speaker, import_file};
 use alidade_domain::{
-    AdapterRef, Evaluation, Example, Generator, Message, MethodName, ModelRef, Problem, SamplePair, Sampling, Settings,
-    Stack, WorstRow, conversation_text,
+    AdapterRef, Evaluation, Example, Generator, Message, MethodName, ModelRef, Problem, SamplePair, Sampling,
+    SettingValue, Settings, Stack, WorstRow, conversation_text,
 };
 use alidade_evaluation::{Observations, compare};
 use alidade_model::{TokenBatch, TokenRow, adapter_sha256, model_sha256};
-use alidade_train::method;
+use alidade_train::{TrainError, method};
 use alidade_world::{Judgement, Oracle, Truth, World, held_out_prompts};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -262,10 +262,15 @@ fn score_rows(rows: &[Example], speaker: &mut Speaker) -> Result<(Observations, 
     }
     let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
     let reader = method(if pairs { MethodName::Dpo } else { MethodName::Sft });
-    let settings = Settings::default()
-        .resolve(&reader.card().settings)
-        .map_err(|_| Problem::internal("The defaults were refused."))?;
-    let prepared = reader.prepare(&rows, &speaker.encoder(), &settings)?;
+    let mut settings = Settings::default();
+    settings.0.insert("max_length".to_owned(), SettingValue::Whole(speaker.context() as i64));
+    let settings =
+        settings.resolve(&reader.card().settings).map_err(|_| Problem::internal("The defaults were refused."))?;
+    let prepared = match reader.prepare(&rows, &speaker.encoder(), &settings) {
+        // Rows that leave nothing to score are no figure, and no fault of the run.
+        Err(TrainError::NoRows { .. }) => return Ok((observations, worst)),
+        prepared => prepared?,
+    };
     for items in prepared.items.chunks(ROWS) {
         let sequences: Vec<TokenRow> = items.iter().flat_map(|item| item.sequences.clone()).collect();
         let means = speaker.mean_logp(&TokenBatch::new(&sequences)?)?;

@@ -57,6 +57,11 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let method = method(plan.method);
     let prepared = method.prepare(&read_rows(&plan.rows)?, &encoder, &plan.settings)?;
+    if prepared.longest() > model.spec.context {
+        let (longest, most) = (prepared.longest(), model.spec.context);
+        let message = format!("The longest row has {longest} tokens; this model reads at most {most}.");
+        return Err(Problem::input(message).hint(format!("Set max_length to {most}.")).at("settings.max_length"));
+    }
     warn(&prepared, observer)?;
     let mut policy = policy(plan, &model)?;
     let oracle = WorldOracle::new();
@@ -123,6 +128,11 @@ fn install_roles<'o>(
         Some(RewardSource::Oracle) => Ok(Some(Judge::Scorer(oracle))),
         Some(RewardSource::Adapter { folder }) => {
             provenance::check(folder, plan).map_err(|problem| problem.at("reward"))?;
+            if provenance::is_cost(folder) {
+                let message =
+                    "This is a cost model: it scores harm, so a policy that learns from it would learn to do harm.";
+                return Err(Problem::input(message).hint("Use a reward model.").at("reward"));
+            }
             let at_reward = |error| Problem::from(error).at("reward");
             let weights = load_adapter(folder, &model.spec).map_err(at_reward)?;
             policy.install_reward(&weights).map_err(at_reward)?;
@@ -151,7 +161,13 @@ impl Samples<'_> {
         if self.prompts.is_empty() {
             return Ok(());
         }
-        let ids = self.prompts.iter().map(|prompt| self.encoder.prompt(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let mut ids = self.prompts.iter().map(|prompt| self.encoder.prompt(prompt)).collect::<Result<Vec<_>, _>>()?;
+        // Samples are a courtesy; a prompt without room for an answer must not end the run.
+        let context = policy.decoder().spec().context;
+        ids.retain(|ids| ids.len() < context);
+        if ids.is_empty() {
+            return Ok(());
+        }
         let options = GenerationOptions {
             temperature: 0.0,
             top_p: 1.0,
@@ -192,8 +208,13 @@ fn conclude(
     let whole_model = matches!(trained, Trained::Model(_));
     let adapter_sha256 = save(plan, model, folder, trained)?;
     write_record(plan, folder, step, &adapter_sha256, prepared)?;
-    if reason.is_none() && !whole_model {
-        evaluate(plan, folder, &adapter_sha256, outside)?;
+    if reason.is_none()
+        && !whole_model
+        && let Err(problem) = evaluate(plan, folder, &adapter_sha256, outside)
+    {
+        // The adapter is whole; a comparison that fails takes nothing from it.
+        let message = format!("Before and after could not be compared: {}", problem.message);
+        outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message })?;
     }
     outside.observer.observe(match reason {
         Some(_) => EventKind::Stopped { step, adapter_sha256 },
@@ -222,8 +243,14 @@ fn evaluate(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut Outs
         Some(path) => Some(read_snapshot(path)?),
         None => None,
     };
-    let base = Stack::base(plan.model.clone()).label();
-    let start = earlier.as_ref().map_or(base, |snapshot| snapshot.stack.clone());
+    let start = match (&earlier, &plan.adapter_dir) {
+        (Some(snapshot), _) => snapshot.stack.clone(),
+        (None, None) => Stack::base(plan.model.clone()).label(),
+        (None, Some(folder)) => {
+            let (name, sha256) = ("earlier stage".to_owned(), alidade_model::adapter_sha256(folder)?);
+            Stack::with_adapter(plan.model.clone(), AdapterRef { id: String::new(), name, sha256 }).label()
+        }
+    };
     let mut speaker = Speaker::open(&plan.model_dir, plan.adapter_dir.as_deref())?;
     let before = suite.ask(&start, &mut speaker, earlier)?;
     if outside.stop.requested().is_some() {
@@ -312,8 +339,10 @@ fn fingerprint(plan: &Plan) -> Result<String, Problem> {
         Some(RewardSource::Oracle) => Some("oracle".to_owned()),
         None => None,
     };
-    let facts =
-        json!([plan.method, plan.model.sha256, adapter, lora, reward, plan.rows_sha256, plan.settings, plan.seed]);
+    // How often checkpoints are kept changes nothing of what is computed.
+    let mut settings = plan.settings.clone();
+    settings.0.remove("save_steps");
+    let facts = json!([plan.method, plan.model.sha256, adapter, lora, reward, plan.rows_sha256, settings, plan.seed]);
     Ok(Sha256::digest(facts.to_string()).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -6,7 +6,7 @@ use crate::views::{DatasetView, ModelView};
 use crate::{evaluate, machine};
 use alidade_data::split;
 use alidade_domain::{
-    CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, Settings, StageEstimate, Tuning,
+    CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, SettingValue, Settings, StageEstimate, Tuning,
 };
 use alidade_model::{AdapterWeights, ModelFolder, NamedTensor};
 use alidade_train::{Encoder, Prepared, method};
@@ -102,7 +102,8 @@ impl Studio {
         });
         let oracle = model.as_ref().is_ok_and(|model| model.bundled);
         let reward = reward_problem(index, recipe, pipeline, oracle);
-        let mut problems: Vec<Problem> = start.into_iter().chain(reward).chain(full).collect();
+        let mut problems: Vec<Problem> =
+            start.into_iter().chain(reward).chain(full).chain(prefix_problem(recipe)).collect();
         let (settings, model, dataset) = match (settings, model, dataset) {
             (Ok(settings), Ok(model), Ok(dataset)) if problems.is_empty() => (settings, model, dataset),
             (settings, model, dataset) => {
@@ -113,7 +114,9 @@ impl Studio {
             }
         };
         method(recipe.method).check(&settings).map_err(|problem| vec![problem])?;
-        let estimate = self.estimate(recipe, &settings, &model, &dataset).map_err(|problem| vec![problem])?;
+        let estimate = self
+            .estimate(recipe, &settings, &model, &dataset, split_seed(pipeline))
+            .map_err(|problem| vec![problem])?;
         let warnings = warnings(recipe, &settings, &estimate);
         Ok((estimate, warnings))
     }
@@ -124,13 +127,14 @@ impl Studio {
         settings: &Settings,
         model: &ModelView,
         dataset: &DatasetView,
+        split: u64,
     ) -> Result<StageEstimate, Problem> {
-        let key = serde_json::json!([model.model.sha256, dataset.sha256, recipe]).to_string();
+        let key = serde_json::json!([model.model.sha256, dataset.sha256, recipe, split]).to_string();
         let known = lock(&self.estimates).get(&key).cloned();
         if let Some(estimate) = known {
             return Ok(estimate);
         }
-        let (rows, held_out) = self.split_rows(dataset, recipe.seed)?;
+        let (rows, held_out) = self.split_rows(dataset, split)?;
         let folder = ModelFolder::open(Path::new(&model.folder)).map_err(|error| Problem::from(error).at("model"))?;
         let tokenizer = folder.tokenizer().map_err(|error| Problem::from(error).at("model"))?;
         let template = folder.chat_template(&tokenizer).map_err(|error| Problem::from(error).at("model"))?;
@@ -198,6 +202,19 @@ fn sketch(folder: &ModelFolder, recipe: &Recipe) -> Result<AdapterWeights, Probl
     fresh_adapter(&folder.spec, recipe.lora.as_ref(), recipe.prefix.as_ref(), "estimate", 0, &blank)
 }
 
+/// One split for all stages: what one keeps apart for evaluation, no other trains on.
+pub(crate) fn split_seed(pipeline: &[Recipe]) -> u64 {
+    pipeline.first().map_or(0, |recipe| recipe.seed)
+}
+
+/// A prefix has no place for a score head in PEFT's form of it.
+pub(crate) fn prefix_problem(recipe: &Recipe) -> Option<Problem> {
+    let both = recipe.prefix.is_some() && recipe.method.makes_scorer();
+    both.then(|| {
+        Problem::input("A reward model needs an adapter on the layers, not a prefix.").hint("Use [lora].").at("prefix")
+    })
+}
+
 fn at_stage(index: usize, mut problem: Problem) -> Problem {
     problem.field = Some(match problem.field {
         Some(field) => format!("stage.{index}.{field}"),
@@ -263,6 +280,12 @@ fn reward_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe], oracle: bo
                     Problem::input(format!("Stage {} makes no reward model.", number.unwrap_or_default()))
                         .hint("Choose a stage that trains a reward model.")
                 }
+                Some(stage) if stage.settings.0.get("loss_type") == Some(&SettingValue::Text("cost".to_owned())) => {
+                    Problem::input(
+                        "That stage trains a cost model: a policy that learns from it would learn to do harm.",
+                    )
+                    .hint("Train a reward model there.")
+                }
                 Some(stage) if stage.model != recipe.model => {
                     Problem::input("This stage's reward model stands on another base.")
                         .hint("Use one model in all stages.")
@@ -291,6 +314,7 @@ fn cost(
     let tokens = sequences * prepared.longest() as u64;
     let activations = tokens * spec.layers as u64 * (spec.hidden + spec.intermediate) as u64 * ACTIVATION_BYTES;
     let logits = tokens * spec.vocabulary as u64 * 4 * 3;
+    let attention = tokens * prepared.longest() as u64 * spec.heads as u64 * 4 * 3;
     StageEstimate {
         method: name,
         optimizer_steps: method(name).steps(settings, prepared.items.len()).total,
@@ -304,7 +328,7 @@ fn cost(
         chosen_longer: if pairs { prepared.chosen_longer() } else { 0.0 },
         trainable_parameters: trainable,
         model_parameters: model.parameters,
-        memory_bytes: 60_000_000 + model.parameters * 4 + trainable * 16 + activations + logits,
+        memory_bytes: 60_000_000 + model.parameters * 4 + trainable * 16 + activations + logits + attention,
         disk_bytes: trainable * 4 * (1 + 2 * 3) + 2_000_000,
         seconds: 0.0,
     }

@@ -1,5 +1,6 @@
 //! From a queued run to the plan that its worker reads: files in place, every default written out.
 
+use crate::evaluate::prompt_of;
 use crate::files::write;
 use crate::studio::Studio;
 use crate::views::ModelView;
@@ -7,9 +8,9 @@ use crate::worker::PLAN;
 use crate::{Suite, pipeline};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState};
-use alidade_model::file_sha256;
+use alidade_model::{ModelFolder, file_sha256};
 use alidade_store::RunRecord;
-use alidade_train::method;
+use alidade_train::{Encoder, method};
 use std::path::{Path, PathBuf};
 
 impl Studio {
@@ -37,13 +38,13 @@ impl Studio {
         let recipe = &run.recipe;
         let model = self.model_of(recipe)?;
         let dataset = self.dataset_of(recipe)?;
-        let (rows, held_out) = self.split_rows(&dataset, recipe.seed)?;
+        let (rows, held_out) = self.split_rows(&dataset, pipeline::split_seed(&experiment.pipeline))?;
         let rows_path = folder.join("rows.jsonl");
         write(&rows_path, &rows_to_jsonl(&rows)?)?;
         let held_path = folder.join("held_out.jsonl");
         write(&held_path, &rows_to_jsonl(&held_out)?)?;
         let oracle = self.judged_by_oracle(experiment, &model);
-        let prompts = self.evaluation_prompts(experiment, oracle)?;
+        let prompts = self.evaluation_prompts(experiment, oracle, &model)?;
         let prompts_path = folder.join("prompts.jsonl");
         write(&prompts_path, &rows_to_jsonl(&prompts)?)?;
         let start = self.start_of(run, recipe)?;
@@ -120,14 +121,30 @@ impl Studio {
         experiment.pipeline.iter().all(bundled)
     }
 
-    fn evaluation_prompts(&self, experiment: &Experiment, oracle: bool) -> Result<Vec<Example>, Problem> {
+    fn evaluation_prompts(
+        &self,
+        experiment: &Experiment,
+        oracle: bool,
+        model: &ModelView,
+    ) -> Result<Vec<Example>, Problem> {
         if oracle {
             let prompts = Suite::of_world(pipeline::WORLD_PROMPTS).prompts;
             return Ok(prompts.into_iter().map(|prompt| Example::Prompt { prompt }).collect());
         }
-        let held = |recipe: &Recipe| Ok(self.split_rows(&self.dataset_of(recipe)?, recipe.seed)?.1);
+        let held = |recipe: &Recipe| {
+            Ok(self.split_rows(&self.dataset_of(recipe)?, pipeline::split_seed(&experiment.pipeline))?.1)
+        };
         let held_out = experiment.pipeline.iter().map(held).collect::<Result<Vec<_>, Problem>>()?;
-        Ok(pipeline::own_prompts(&held_out))
+        // A prompt that fills the model's context cannot be answered, by no stage.
+        let folder = ModelFolder::open(Path::new(&model.folder))?;
+        let tokenizer = folder.tokenizer()?;
+        let template = folder.chat_template(&tokenizer)?;
+        let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+        let room = |example: &Example| match prompt_of(example) {
+            Some(prompt) => encoder.prompt(&prompt).is_ok_and(|ids| ids.len() < folder.spec.context),
+            None => false,
+        };
+        Ok(pipeline::own_prompts(&held_out).into_iter().filter(room).collect())
     }
 }
 

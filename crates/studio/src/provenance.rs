@@ -19,6 +19,15 @@ struct Provenance {
     tokenizer_sha256: Option<String>,
     method: MethodName,
     rows_sha256: String,
+    /// True when it scores harm instead of goodness.
+    #[serde(default)]
+    cost: bool,
+}
+
+/// True when the adapter is a cost model, by its own word.
+pub(crate) fn is_cost(folder: &Path) -> bool {
+    let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
+    serde_json::from_slice::<Provenance>(&text).is_ok_and(|made| made.cost)
 }
 
 fn tokenizer_sha256(model: &Path) -> Option<String> {
@@ -35,6 +44,7 @@ pub(crate) fn record(folder: &Path, plan: &Plan) -> Result<(), Problem> {
         tokenizer_sha256: tokenizer_sha256(&plan.model_dir),
         method: plan.method,
         rows_sha256: plan.rows_sha256.clone(),
+        cost: plan.method.makes_scorer() && plan.settings.text("loss_type") == "cost",
     };
     let text = serde_json::to_string_pretty(&provenance).map_err(|error| Problem::internal(error.to_string()))?;
     write(&folder.join(FILE), &(text + "\n"))

@@ -42,6 +42,9 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
     let model_dir = base.join(&recipe.model);
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     method(recipe.method).check(&settings)?;
+    if let Some(problem) = pipeline::prefix_problem(recipe) {
+        return Err(problem);
+    }
     let reward = reward_of(recipe, base)?;
     let full = recipe.tuning == Some(Tuning::Full);
     if full && (method(recipe.method).needs().reference || recipe.method.makes_scorer()) {

@@ -4,7 +4,7 @@ use crate::Clock;
 use alidade_domain::{AdapterRef, Evaluation, Example, Plan, Problem, Stack};
 use alidade_evaluation::{Observations, compare};
 use alidade_model::{ModelFolder, Policy, TokenRow, adapter_sha256, load_adapter};
-use alidade_train::{Encoder, method};
+use alidade_train::{Encoder, TrainError, method};
 use std::path::Path;
 
 /// Rows that are scored together.
@@ -27,13 +27,20 @@ pub(crate) fn evaluate_scorer(
     let tokenizer = folder.tokenizer()?;
     let template = folder.chat_template(&tokenizer)?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let items = method(plan.method).prepare(&rows, &encoder, &plan.settings)?.items;
+    let items = match method(plan.method).prepare(&rows, &encoder, &plan.settings) {
+        // Held-out rows that say nothing of the question are no figure, and no fault of the run.
+        Err(TrainError::NoRows { .. }) => return Ok(None),
+        prepared => prepared?.items,
+    };
+    // A cost is lower for the better answer.
+    let sign = if plan.settings.text("loss_type") == "cost" { -1.0 } else { 1.0 };
     let mut policy = Policy::fresh(folder.decoder()?, &load_adapter(adapter, &folder.spec)?)?;
     policy.install_reward(&load_adapter(adapter, &folder.spec)?)?;
     let mut observations = Observations::default();
     for chunk in items.chunks(ROWS) {
         let sequences: Vec<TokenRow> = chunk.iter().flat_map(|item| item.sequences.clone()).collect();
-        for (pair, rows) in policy.rewards(&sequences)?.chunks(2).zip(sequences.chunks(2)) {
+        let scores: Vec<f64> = policy.rewards(&sequences)?.into_iter().map(|score| sign * score).collect();
+        for (pair, rows) in scores.chunks(2).zip(sequences.chunks(2)) {
             observations.push_flag("preference_accuracy", Some(pair[0] > pair[1]));
             observations.push("reward_margin", Some(pair[0] - pair[1]));
             let shorter_wins = rows[0].ids.len() < rows[1].ids.len();

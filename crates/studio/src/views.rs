@@ -157,6 +157,8 @@ pub struct RunView {
     pub seconds: f64,
     /// Latest figures under TRL's names.
     pub metrics: BTreeMap<String, f64>,
+    /// True when its rows may hold harmful text: drawn blurred until revealed.
+    pub flagged: bool,
     /// What came out.
     pub adapter: Option<AdapterRef>,
     /// Before and after of this stage.

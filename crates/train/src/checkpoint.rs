@@ -76,7 +76,7 @@ pub(crate) fn commit(folder: &Path, plan: &str, checkpoint: &Checkpoint) -> Resu
     std::fs::rename(&temporary, &place).map_err(TrainError::file(&place))?;
     sync_folder(folder)?;
     let bytes = std::fs::metadata(place.join(STATE)).map_or(0, |data| data.len());
-    prune(folder)?;
+    prune(folder, &manifest.plan)?;
     Ok((name, bytes))
 }
 
@@ -107,8 +107,12 @@ pub fn remove_leftovers(folder: &Path) -> std::result::Result<(), TrainError> {
     Ok(())
 }
 
+fn manifest(place: &Path) -> Option<Manifest> {
+    serde_json::from_slice(&std::fs::read(place.join("manifest.json")).ok()?).ok()
+}
+
 fn load(place: &Path, plan: &str) -> Option<Checkpoint> {
-    let manifest: Manifest = serde_json::from_slice(&std::fs::read(place.join("manifest.json")).ok()?).ok()?;
+    let manifest = manifest(place)?;
     let state = place.join(STATE);
     if manifest.version != VERSION || manifest.plan != plan || file_sha256(&state).ok()? != manifest.sha256 {
         return None;
@@ -142,8 +146,10 @@ fn places(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(places)
 }
 
-fn prune(folder: &Path) -> Result<()> {
-    let places = places(folder)?;
+/// Keeps the newest of this plan; what another plan left is not this one's to remove.
+fn prune(folder: &Path, plan: &str) -> Result<()> {
+    let own = |place: &PathBuf| manifest(place).is_some_and(|manifest| manifest.plan == plan);
+    let places: Vec<PathBuf> = places(folder)?.into_iter().filter(own).collect();
     for old in &places[..places.len().saturating_sub(KEPT)] {
         std::fs::remove_dir_all(old).map_err(TrainError::file(old))?;
     }
@@ -208,6 +214,20 @@ mod tests {
             std::fs::write(&state, flipped).unwrap();
             assert_eq!(latest_checkpoint(folder.path(), "plan").unwrap(), Some(sample(2)), "flip at {position}");
         }
+    }
+
+    #[test]
+    fn a_new_plan_keeps_its_own_checkpoints_beside_older_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        for step in [450, 500] {
+            commit(folder.path(), "old", &sample(step)).unwrap();
+        }
+        for step in [10, 20, 30] {
+            commit(folder.path(), "new", &sample(step)).unwrap();
+        }
+        assert_eq!(latest_checkpoint(folder.path(), "new").unwrap(), Some(sample(30)));
+        assert_eq!(latest_checkpoint(folder.path(), "old").unwrap(), Some(sample(500)));
+        assert_eq!(places(folder.path()).unwrap().len(), 2 * KEPT);
     }
 
     #[test]

@@ -56,6 +56,10 @@ pub struct Prepared {
     pub skipped: Vec<Skipped>,
     /// Rows whose answer was cut at `max_length`.
     pub truncated: usize,
+    /// True when the sequences of an item are laid into one row.
+    pub packed: bool,
+    /// Tokens that the policy may add to each row.
+    pub answer_limit: usize,
     /// Rows whose prompt and answer merge into one token at the border, so that the border was moved.
     pub moved_borders: usize,
 }
@@ -71,15 +75,27 @@ impl Prepared {
         self.sequences().map(|row| row.scored_tokens() as u64).sum()
     }
 
-    /// Tokens of the longest sequence.
+    /// Tokens of the longest row that the model will read, answers of its own included.
     pub fn longest(&self) -> usize {
-        self.sequences().map(|row| row.ids.len()).max().unwrap_or(0)
+        let lengths = |item: &Item| item.sequences.iter().map(|row| row.ids.len()).collect::<Vec<_>>();
+        let row = |item: &Item| match self.packed {
+            true => lengths(item).iter().sum(),
+            false => lengths(item).into_iter().max().unwrap_or(0),
+        };
+        self.items.iter().map(row).max().unwrap_or(0) + self.answer_limit
     }
 
     /// Share of pairs whose first answer has over a fifth more tokens than the second.
     pub fn chosen_longer(&self) -> f64 {
-        let answer = |row: &TokenRow| row.scored_tokens() as f64;
-        let longer = |item: &&Item| matches!(&item.sequences[..], [a, b, ..] if answer(a) > 1.2 * answer(b));
+        // Where the prompt is scored as well, the item says how much of its first sequence is the answer.
+        let first = |item: &Item, row: &TokenRow| match item.answer_tokens {
+            0 => row.scored_tokens(),
+            tokens => tokens,
+        };
+        let longer = |item: &&Item| match &item.sequences[..] {
+            [a, b, ..] => first(item, a) as f64 > 1.2 * b.scored_tokens() as f64,
+            _ => false,
+        };
         self.items.iter().filter(longer).count() as f64 / self.items.len().max(1) as f64
     }
 

@@ -68,7 +68,7 @@ pub(crate) struct Drawing {
 /// Prompts as items; what has an answer is asked without it.
 pub(crate) fn prompts(rows: &[Example], encoder: &Encoder, settings: &Settings, answer: usize) -> Result<Prepared> {
     let limit = settings.whole("max_length").max(1) as usize;
-    let mut prepared = Prepared::default();
+    let mut prepared = Prepared { answer_limit: answer, ..Prepared::default() };
     for (index, example) in rows.iter().enumerate() {
         let row = index + 1;
         let prompt = match example {
@@ -97,11 +97,13 @@ pub(crate) fn write(context: &mut StepContext, drawing: Drawing) -> Result<Vec<R
     let items: Vec<&Item> = items.iter().flat_map(|item| std::iter::repeat_n(*item, drawing.each)).collect();
     let mut written = Vec::with_capacity(items.len());
     for (part, chunk) in items.chunks(drawing.rows.max(1)).enumerate() {
+        let longest = chunk.iter().map(|item| item.sequences[0].ids.len()).max().unwrap_or(0);
+        let room = context.policy.decoder().spec().context.saturating_sub(longest);
         let stream = Stream::new(context.batch.seed(), Purpose::Generate, context.batch.step(), part as u64).bits();
         let options = GenerationOptions {
             temperature: drawing.temperature,
             top_p: 1.0,
-            max_new_tokens: drawing.max_new_tokens,
+            max_new_tokens: drawing.max_new_tokens.min(room),
             seed: stream,
             stops: rollouts.encoder.tokenizer.stops().clone(),
         };
@@ -120,8 +122,6 @@ pub(crate) fn write(context: &mut StepContext, drawing: Drawing) -> Result<Vec<R
             });
         }
     }
-    // A row that closes at once without a token has nothing to be learned from.
-    written.retain(|rollout| rollout.row.scored_tokens() > 0);
     score(context.policy, &rollouts, &mut written, drawing.rows)?;
     show(context, &rollouts, &written)?;
     Ok(written)
@@ -143,7 +143,11 @@ fn score(policy: &mut Policy, rollouts: &Rollouts, written: &mut [Rollout], rows
                     let answer = [Message::assistant(rollout.text.clone())];
                     rollouts.encoder.answer(&rollout.prompt, &answer).map(|encoded| TokenRow::all_scored(encoded.ids))
                 };
-                let rows = chunk.iter().map(whole).collect::<Result<Vec<_>>>()?;
+                let mut rows = chunk.iter().map(whole).collect::<Result<Vec<_>>>()?;
+                // An answer that ran to the context's end leaves no room for the tokens that close it.
+                let context = policy.decoder().spec().context;
+                rows.iter_mut().for_each(|row| row.ids.truncate(context));
+                rows.iter_mut().for_each(|row| row.scored.truncate(context));
                 let scores = policy.rewards(&rows)?;
                 chunk.iter_mut().zip(scores).for_each(|(rollout, score)| rollout.score = score);
             }

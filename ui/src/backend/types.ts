@@ -987,6 +987,10 @@ seconds: number,
  */
 metrics: { [key in string]: number }, 
 /**
+ * True when its rows may hold harmful text: drawn blurred until revealed.
+ */
+flagged: boolean, 
+/**
  * What came out.
  */
 adapter: AdapterRef | null, 

@@ -32,6 +32,11 @@ export class Followed {
     void this.#listen();
   }
 
+  /** Number of the last event that was taken. */
+  get after(): number {
+    return this.#after;
+  }
+
   close(): void {
     this.#stop.abort();
   }

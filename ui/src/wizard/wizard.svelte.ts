@@ -84,12 +84,17 @@ export class WizardState {
     try {
       const dataset = await backend.call<DatasetView>("import_dataset", { handle, name: null });
       this.datasets = [dataset, ...this.datasets];
-      this.chooseGoal(OWN);
+      if (this.goal !== OWN) this.chooseGoal(OWN);
       this.chooseDataset(dataset);
       this.problem = null;
     } catch (error) {
       this.problem = asProblem(error);
     }
+  }
+
+  /** True when the oracle shall rate and can. */
+  get oracleRates(): boolean {
+    return this.oracle && this.oracleKnows;
   }
 
   /** True when the oracle knows the chosen model's world. */
@@ -115,7 +120,8 @@ export class WizardState {
         recipe.adapter = `stage:${policy}`;
         delete recipe.lora;
       }
-      if ((FROM_REWARD as readonly MethodName[]).includes(method)) recipe.reward = scorer > 0 && !this.oracle ? `stage:${scorer}` : "oracle";
+      // Without a judge the reward stays open, and the check says so at its place.
+      if ((FROM_REWARD as readonly MethodName[]).includes(method) && (this.oracleRates || scorer > 0)) recipe.reward = this.oracleRates ? "oracle" : `stage:${scorer}`;
       recipes.push(recipe);
       if (method === "reward_model") scorer = recipes.length;
       else policy = recipes.length;
@@ -145,22 +151,22 @@ export class WizardState {
   /** Asks for the plan a moment after the last change; an older answer never replaces a newer one. */
   checkSoon(): void {
     clearTimeout(this.#timer);
+    const round = ++this.#round;
     if (this.pipeline.length === 0) {
-      this.checked = null;
+      [this.checked, this.checking] = [null, false];
       return;
     }
     this.checking = true;
-    const round = ++this.#round;
     const pipeline = $state.snapshot(this.pipeline);
     this.#timer = setTimeout(() => {
       backend.call<CheckedPipeline>("check_pipeline", { pipeline }).then(
         (checked) => {
           if (round !== this.#round) return;
-          [this.checked, this.checking] = [checked, false];
+          [this.checked, this.checking, this.problem] = [checked, false, null];
         },
         (error: unknown) => {
           if (round !== this.#round) return;
-          [this.problem, this.checking] = [asProblem(error), false];
+          [this.problem, this.checked, this.checking] = [asProblem(error), null, false];
         },
       );
     }, CHECK_AFTER_MS);

@@ -47,6 +47,24 @@ describe("the wizard", () => {
   it("chooses an imported set", async () => {
     wizard.answers = "a";
     await wizard.import("h1");
-    expect([wizard.answers, wizard.pairs]).toEqual(["", "n"]);
+    expect([wizard.answers, wizard.pairs]).toEqual(["a", "n"]);
+    wizard.goal = "kind_and_true";
+    await wizard.import("h1");
+    expect([wizard.goal, wizard.answers, wizard.pairs]).toEqual(["own", "", "n"]);
+  });
+
+  it("chains reward models, policies and judges", () => {
+    wizard.answers = "a";
+    [wizard.pairs, wizard.fromPairs] = ["p", "reward_model"];
+    [wizard.prompts, wizard.fromReward] = ["a", "ppo"];
+    expect(wizard.pipeline.map((recipe) => [recipe.method, recipe.adapter, recipe.reward])).toEqual([
+      ["sft", undefined, undefined], ["reward_model", undefined, undefined], ["ppo", "stage:1", "stage:2"],
+    ]);
+    wizard.oracle = true;
+    expect(wizard.pipeline[2]?.reward).toBe("oracle");
+    wizard.model = "other";
+    expect(wizard.pipeline[2]?.reward).toBe("stage:2");
+    wizard.pairs = "";
+    expect(wizard.pipeline[1]?.reward).toBeUndefined();
   });
 });

@@ -30,7 +30,8 @@ impl AdaptiveKl {
     pub(crate) fn update(&mut self, kl: f64, episodes: f64) {
         if self.target > 0.0 {
             let error = (kl / self.target - 1.0).clamp(-0.2, 0.2);
-            self.coefficient *= 1.0 + error * episodes / self.horizon;
+            // A step that holds more answers than the horizon makes the whole error good, and no more.
+            self.coefficient *= 1.0 + error * (episodes / self.horizon).min(1.0);
         }
     }
 }

@@ -154,10 +154,11 @@ fn dpo_head(loss: &str, options: &PairOptions, pair: &PairScores) -> PairHead {
             head(p + 1.0 - q, beta * p * (1.0 - p) - slope, slope)
         }
         "discopop" => difference(&|h| {
-            let g = sigmoid(h / options.tau);
-            let loss = (1.0 - g) * -log_sigmoid(h) + g * (-h).exp();
-            let slope = g * (1.0 - g) / options.tau * ((-h).exp() + log_sigmoid(h));
-            (loss, slope - (1.0 - g) * sigmoid(-h) - g * (-h).exp())
+            // Far to the left g vanishes faster than e^(−h) grows; the held exponent keeps 0·∞ out.
+            let (g, growth) = (sigmoid(h / options.tau), (-h).min(700.0).exp());
+            let loss = (1.0 - g) * -log_sigmoid(h) + g * growth;
+            let slope = g * (1.0 - g) / options.tau * (growth + log_sigmoid(h));
+            (loss, slope - (1.0 - g) * sigmoid(-h) - g * growth)
         }),
         "sigmoid_norm" => {
             let h = beta * (c / n - r / m);
@@ -329,10 +330,12 @@ mod tests {
     fn far_away_pairs_stay_finite() {
         let far =
             PairScores { chosen: -900.0, rejected: 0.0, chosen_tokens: 1.0, rejected_tokens: 1.0, ..samples()[0] };
-        for loss in DPO_LOSSES.iter().filter(|loss| **loss != "sft" && **loss != "discopop") {
+        for loss in DPO_LOSSES.iter().filter(|loss| **loss != "sft") {
             let head = dpo_heads(loss, &options("reverse_kl"), &[far])[0];
             assert!(head.loss.is_finite() && head.chosen.is_finite() && head.rejected.is_finite(), "{loss}");
         }
+        let bent = dpo_heads("discopop", &options("forward_kl"), &[PairScores { chosen: -30.0, ..far }])[0];
+        assert!(bent.loss.is_finite() && bent.chosen.is_finite());
         let (head, odds) = odds_head(0.1, &far);
         assert!(head.loss.is_finite() && head.rejected.is_finite() && odds.is_finite());
     }

@@ -8,7 +8,7 @@
 use super::pairs::{Totals, prepare};
 use crate::encode::{Encoder, Item, Prepared, Skipped};
 use crate::error::Result;
-use crate::heads::reward::{bradley_terry, cost};
+use crate::heads::reward::{ScoreHead, bradley_terry, cost};
 use crate::method::Method;
 use crate::session::{End, Session, StepBatch, StepOutcome};
 use crate::settings::{Defaults, choice, common, flag, number};
@@ -89,13 +89,19 @@ fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOut
         let mut coefficients = vec![0.0; scores.len()];
         for (pair, item) in micro_batch.iter().enumerate() {
             let (chosen, rejected) = (scores[pair], scores[micro_batch.len() + pair]);
-            let [safer, worse] = item.harmful.unwrap_or_default();
-            let head = match shape.cost {
-                true => cost(chosen, rejected, safer, worse),
-                false => bradley_terry(chosen, rejected, item.label, shape.centre),
+            let [chosen_harmful, rejected_harmful] = item.harmful.unwrap_or_default();
+            // Preferred for another reason than safety: the order of costs is the other way round.
+            let swapped = shape.cost && chosen_harmful && !rejected_harmful;
+            let head = match (shape.cost, swapped) {
+                (false, _) => bradley_terry(chosen, rejected, item.label, shape.centre),
+                (true, false) => cost(chosen, rejected, chosen_harmful, rejected_harmful),
+                (true, true) => {
+                    let head = cost(rejected, chosen, rejected_harmful, chosen_harmful);
+                    ScoreHead { chosen: head.rejected, rejected: head.chosen, ..head }
+                }
             };
             // A cost is lower for the better answer.
-            let sign = if shape.cost { -1.0 } else { 1.0 };
+            let sign = if shape.cost && !swapped { -1.0 } else { 1.0 };
             coefficients[pair] = head.chosen / pairs;
             coefficients[micro_batch.len() + pair] = head.rejected / pairs;
             totals.add("loss", head.loss);
@@ -103,7 +109,7 @@ fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOut
             totals.add("accuracy", f64::from(u8::from(sign * chosen > sign * rejected)));
             if shape.cost {
                 let right = |score: f64, harmful: bool| f64::from(u8::from((score > 0.0) == harmful));
-                totals.add("accuracy_sign", 0.5 * (right(chosen, safer) + right(rejected, worse)));
+                totals.add("accuracy_sign", 0.5 * (right(chosen, chosen_harmful) + right(rejected, rejected_harmful)));
             }
             totals.add("mean_reward", 0.5 * (chosen + rejected));
             totals.add("reward_chosen", chosen);

@@ -59,15 +59,19 @@ impl Method for Sft {
     }
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        let mut prepared = Prepared::default();
+        let packing = settings.flag("packing") == Some(true);
+        // What these strategies cut off is kept as rows of its own, so nothing is cut before.
+        let keeps = packing && settings.text("packing_strategy") != "bfd";
+        let limit = if keeps { usize::MAX } else { settings.whole("max_length").max(1) as usize };
+        let mut prepared = Prepared { packed: packing, ..Prepared::default() };
         for (index, example) in rows.iter().enumerate() {
             let row = index + 1;
-            match sequence(example, encoder, settings, &mut prepared)? {
+            match sequence(example, encoder, settings, limit, &mut prepared)? {
                 Ok(sequence) => prepared.items.push(Item::new(row, vec![sequence])),
                 Err(reason) => prepared.skipped.push(Skipped { row, reason }),
             }
         }
-        if settings.flag("packing") == Some(true) {
+        if packing {
             prepared.items = packed(std::mem::take(&mut prepared.items), settings);
         }
         prepared.or_nothing(rows.len())
@@ -87,14 +91,20 @@ fn packed(items: Vec<Item>, settings: &Settings) -> Vec<Item> {
         let row = bin.first().map_or(0, |(row, _)| *row);
         Item::new(row, bin.into_iter().map(|(_, document)| document).collect())
     };
-    pack(rows, limit, settings.text("packing_strategy")).into_iter().map(item).collect()
+    let learns = |item: &Item| item.sequences.iter().any(|row| row.scored.iter().skip(1).any(|scored| *scored));
+    pack(rows, limit, settings.text("packing_strategy")).into_iter().map(item).filter(learns).collect()
 }
 
 type Sequence = std::result::Result<TokenRow, &'static str>;
 
 /// The token row of an example, or the reason why there is none.
-fn sequence(example: &Example, encoder: &Encoder, settings: &Settings, prepared: &mut Prepared) -> Result<Sequence> {
-    let limit = settings.whole("max_length").max(1) as usize;
+fn sequence(
+    example: &Example,
+    encoder: &Encoder,
+    settings: &Settings,
+    limit: usize,
+    prepared: &mut Prepared,
+) -> Result<Sequence> {
     let answer_only = settings.flag("completion_only_loss").unwrap_or(true);
     let encoded = match example {
         Example::Answer { prompt, completion } => encoder.answer(prompt, completion)?,
