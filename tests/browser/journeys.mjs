@@ -108,12 +108,13 @@ async function ownData(browser) {
 }
 
 /** Picks a goal, shows all settings, fills some, starts, and waits for the end. */
-async function runGoal(page, goal, chain, settings) {
+async function runGoal(page, goal, chain, settings, choices = {}) {
   await page.getByTestId("new-experiment").click();
   await page.getByTestId(`goal-${goal}`).check();
   await visible(page, "plan-ready");
   const shown = (await page.getByTestId("wizard-chain").locator("b").allInnerTexts()).join(" → ");
   check(shown === chain, `the goal ${goal} leads to ${shown}`);
+  for (const [name, value] of Object.entries(choices)) await page.getByTestId(name).selectOption(value);
   await page.getByRole("button", { name: "All settings" }).click();
   for (const [name, value] of Object.entries(settings)) await fillSetting(page, name, value);
   await visible(page, "plan-ready");
@@ -122,13 +123,13 @@ async function runGoal(page, goal, chain, settings) {
   await visible(page, "run-finished");
 }
 
-/** A reward model learns from the pairs, PPO learns from it; its answers come with scores, its curves over those of SFT. */
+/** A reward model learns from the pairs, PPO learns from it under a limit on harm; its answers come with scores, its curves over those of SFT. */
 async function rewardToPpo(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);
   await runGoal(page, "reward", "SFT → Reward model → PPO", {
     "sft-num_train_epochs": "0.4", "reward_model-num_train_epochs": "0.4", "ppo-max_steps": "3", "ppo-per_device_train_batch_size": "16",
-  });
+  }, { "wizard-limit": "oracle" });
   await page.getByText("score of the answers").first().waitFor(wait);
   const runs = await call(program.address, "list_runs");
   const [ppo, reward] = ["ppo", "reward_model"].map((method) => runs.find((run) => run.method === method));
@@ -136,6 +137,12 @@ async function rewardToPpo(browser) {
   check(accuracy.after.n >= 50 && accuracy.after.value > 0.5, `the reward model ranks held-out pairs: ${JSON.stringify(accuracy)}`);
   check(Math.abs(ppo.metrics["val/first_ratio"] - 1) < 1e-5 && ppo.metrics["policy/first_clipfrac"] === 0, "the first look at fresh answers moves nothing");
   check(ppo.recipe.adapter === "stage:1" && ppo.recipe.reward === "stage:2", "PPO goes on from SFT and is rated by the reward model");
+  const { "objective/costs": cost, "objective/lagrange": price } = ppo.metrics;
+  check(ppo.recipe.cost === "oracle" && cost >= 0 && cost <= 1 && price >= 1, `harm has a price: ${cost}, ${price}`);
+  const counted = ({ chosen, rejected }) => [chosen, rejected].map((counts) => counts.reduce((a, b) => a + b, 0));
+  check(counted(reward.evaluation.scores).every((count) => count === accuracy.after.n), "every held-out answer is in the histogram");
+  await page.getByRole("tab", { name: /Reward model/ }).click();
+  await visible(page, "score-spread");
   await page.getByRole("tab", { name: /PPO/ }).click();
   await page.locator(".sample .score").first().waitFor(wait);
   await page.getByTestId("token-view").locator("summary").click();

@@ -4,8 +4,8 @@ use alidade_domain::{
     AdapterRef, Better, CheckedPipeline, DatasetKind, Estimate, Evaluation, EventKind, Example, Experiment,
     ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, PreferencePair, PrefixSpec,
     Problem, ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair, Sampling,
-    SettingField, SettingKind, SettingLevel, SettingValue, Settings, Stack, StageEstimate, StopReason, TargetModules,
-    Tuning, WorstRow,
+    ScoreHistogram, SettingField, SettingKind, SettingLevel, SettingValue, Settings, Stack, StageEstimate, StopReason,
+    TargetModules, Tuning, WorstRow,
 };
 use alidade_studio::views::{
     AnswerEnd, AppInfo, ChatDelta, ChatMessage, ChatView, DatasetPage, DatasetView, ExperimentState, ExperimentSummary,
@@ -90,5 +90,6 @@ fn the_rest() -> String {
         TokenRowView,
         Tuning,
         WorstRow,
+        ScoreHistogram,
     )
 }

@@ -74,6 +74,29 @@ fn each_method_learns_its_toy_task() {
     }
 }
 
+/// With the reward taken for a cost as well, a light price lets the score rise and a heavy one makes it fall; the price
+/// rises while the limit is missed and falls while it is kept.
+#[test]
+fn a_price_on_harm_turns_the_policy() {
+    let trained = |own: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = "max_steps = 50\nlearning_rate = 4e-3\nlr_scheduler_type = \"constant\"\nkl_coef = 0.0\nmissing_eos_penalty = 0.0";
+        let answers = "response_length = 6\nper_device_train_batch_size = 16";
+        ok(&["train", text(&recipe(folder.path(), "ppo", &format!("{shared}\n{answers}\n{own}")))]);
+        let log = lines(&folder.path().join("out/log.jsonl"));
+        let mean = |part: &[Value], key: &str| {
+            part.iter().map(|line| line[key].as_f64().unwrap()).sum::<f64>() / part.len() as f64
+        };
+        assert_eq!(mean(&log, "objective/scores"), mean(&log, "objective/costs"));
+        let price = |at: usize| log[at]["objective/lagrange"].as_f64().unwrap();
+        (mean(&log[25..], "objective/scores"), price(49) / price(0))
+    };
+    let (kept, falling) = trained("lagrange_init = 0.01\nlagrange_lr = 0.01\ncost_limit = 100.0");
+    let (missed, rising) = trained("lagrange_init = 100.0\nlagrange_lr = 0.0001\ncost_limit = -1.0");
+    assert!(falling < 1.0 && rising > 1.0, "prices move by {falling} and {rising}");
+    assert!(kept > missed + 0.2, "mean score {kept} at a light price, {missed} at a heavy one");
+}
+
 #[test]
 fn one_two_and_three_threads_give_the_same_bytes() {
     let train = |method: &str, own: &str, threads: &str| {
@@ -197,7 +220,8 @@ fn adapters_that_do_not_belong_are_refused_with_their_reason() {
     let train = |method: &str, line: &str| {
         let path = recipe(folder.path(), method, "max_steps = 1");
         let recipe = std::fs::read_to_string(&path).unwrap().replace("[lora]\nr = 4\nlora_dropout = 0.1\n", "");
-        let kept: Vec<&str> = recipe.lines().filter(|old| line.is_empty() || !old.starts_with("reward")).collect();
+        let replaced = |old: &str| line.split(' ').next().is_some_and(|key| !key.is_empty() && old.starts_with(key));
+        let kept: Vec<&str> = recipe.lines().filter(|old| !replaced(old)).collect();
         std::fs::write(&path, format!("{line}\n{}", kept.join("\n"))).unwrap();
         refused(&["train", text(&path)], 2)
     };
@@ -211,6 +235,14 @@ fn adapters_that_do_not_belong_are_refused_with_their_reason() {
     assert!(words.contains("no score head"), "{words}");
     let words = train("sft", "reward = \"oracle\"");
     assert!(words.contains("error (reward)"), "{words}");
+    let words = train("dpo", "cost = \"oracle\"");
+    assert!(words.contains("error (cost)") && words.contains("use ppo"), "{words}");
+    ok(&["train", text(&recipe(folder.path(), "reward_model", "max_steps = 1"))]);
+    let reward = folder.path().join("out/adapter");
+    let kept = folder.path().join("reward");
+    std::fs::rename(&reward, &kept).unwrap();
+    let words = train("ppo", &format!("cost = {kept:?}"));
+    assert!(words.contains("error (cost)") && words.contains("would forbid good answers"), "{words}");
 }
 
 /// Every weight is trained, the tied embedding included; the result is a model that opens like its base.

@@ -58,6 +58,19 @@ pub struct WorstRow {
     pub margin: Option<f64>,
 }
 
+/// Scores of held-out pairs, counted in steps of equal width.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct ScoreHistogram {
+    /// Lower end of the first step.
+    pub low: f64,
+    /// Width of a step.
+    pub width: f64,
+    /// Preferred answers in each step.
+    pub chosen: Vec<usize>,
+    /// Other answers in each step.
+    pub rejected: Vec<usize>,
+}
+
 /// Which direction is an improvement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +137,9 @@ pub struct Evaluation {
     /// Held-out rows that the later stack is worst at, worst first.
     #[serde(default)]
     pub worst: Vec<WorstRow>,
+    /// What a reward or cost model gives to held-out pairs.
+    #[serde(default)]
+    pub scores: Option<ScoreHistogram>,
     /// Seconds that it took.
     pub seconds: f64,
 }

@@ -21,7 +21,7 @@ mod stack;
 
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, ReasonCount, RowIssue};
-pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair, Side, WorstRow};
+pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair, ScoreHistogram, Side, WorstRow};
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
 pub use method::{MethodCard, MethodName};

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use ts_rs::TS;
 
-/// What scores answers.
+/// What scores answers, or says what they cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RewardSource {
     /// The starter world's oracle.
     Oracle,
-    /// A reward model's PEFT folder, on the same base.
+    /// The PEFT folder of a reward or cost model, on the same base.
     Adapter {
         /// The folder.
         folder: PathBuf,
@@ -43,6 +43,9 @@ pub struct Plan {
     /// What scores answers, for methods that learn from scores.
     #[serde(default)]
     pub reward: Option<RewardSource>,
+    /// What says how harmful an answer is; above 0 is harmful.
+    #[serde(default)]
+    pub cost: Option<RewardSource>,
     /// The rows to learn from, one JSON [`crate::Example`] a line.
     pub rows: PathBuf,
     /// SHA-256 of that file.

@@ -29,6 +29,11 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reward: Option<String>,
+    /// What says how harmful an answer is, for methods that keep below a limit: `oracle`, `stage:<n>`, or a folder of a cost
+    /// model's adapter (terminal only); absent means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub cost: Option<String>,
     /// `full` trains every weight of the model instead of an adapter (terminal only); absent means an adapter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -149,8 +154,20 @@ impl Default for PrefixSpec {
     }
 }
 
-const TOP_KEYS: &[&str] =
-    &["method", "model", "dataset", "output_dir", "seed", "adapter", "reward", "tuning", "lora", "prefix", "settings"];
+const TOP_KEYS: &[&str] = &[
+    "method",
+    "model",
+    "dataset",
+    "output_dir",
+    "seed",
+    "adapter",
+    "reward",
+    "cost",
+    "tuning",
+    "lora",
+    "prefix",
+    "settings",
+];
 const LORA_KEYS: &[&str] = &[
     "r",
     "lora_alpha",
@@ -222,6 +239,7 @@ struct RawRecipe {
     seed: Option<u64>,
     adapter: Option<String>,
     reward: Option<String>,
+    cost: Option<String>,
     tuning: Option<Tuning>,
     lora: Option<LoraSpec>,
     prefix: Option<PrefixSpec>,
@@ -240,6 +258,7 @@ impl RawRecipe {
             seed: self.seed.unwrap_or_else(default_seed),
             adapter: self.adapter,
             reward: self.reward,
+            cost: self.cost,
             tuning: self.tuning,
             lora: self.lora,
             prefix: self.prefix,

@@ -33,7 +33,7 @@ pub use folder::{adapter_sha256, file_sha256, model_sha256};
 pub use generate::{Finish, Generation, GenerationOptions, generate, generate_streaming};
 pub use merge::{save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
-pub use policy::{Critic, Policy};
+pub use policy::{Critic, Policy, Rater};
 pub use pretrained::{ModelFolder, RandomModel};
 pub use spec::{
     Activation, BlockNorms, DecoderSpec, LayerKind, Linear, Llama3Scaling, QueryKeyNorm, Rope, RopeScaling,

@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 const POLICY: &str = "policy";
 const REFERENCE: &str = "reference";
 const CRITIC: &str = "critic";
-const REWARD: &str = "reward";
 /// PEFT's place for the scalar head of a reward model.
 const SCORE: &str = "score";
 
@@ -38,6 +37,24 @@ pub enum Critic {
     Adapter,
 }
 
+/// A model that rates the policy's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rater {
+    /// How good they are.
+    Reward,
+    /// How harmful they are.
+    Cost,
+}
+
+impl Rater {
+    fn adapter(self) -> &'static str {
+        match self {
+            Rater::Reward => "reward",
+            Rater::Cost => "cost",
+        }
+    }
+}
+
 /// A decoder under training.
 pub struct Policy {
     decoder: Box<dyn Decoder>,
@@ -45,12 +62,12 @@ pub struct Policy {
     reference: Reference,
     score: Option<ScalarHead>,
     critic: Option<(Critic, ScalarHead)>,
-    reward: Option<ScalarHead>,
+    raters: BTreeMap<Rater, ScalarHead>,
 }
 
 impl Policy {
     fn over(decoder: Box<dyn Decoder>, adapter: Option<&'static str>, reference: Reference) -> Self {
-        Self { decoder, adapter, reference, score: None, critic: None, reward: None }
+        Self { decoder, adapter, reference, score: None, critic: None, raters: BTreeMap::new() }
     }
 
     /// Trains a fresh adapter; the reference is the base model.
@@ -231,23 +248,23 @@ impl Policy {
         self.decoder.backward(&logp_gradient, (!detached).then_some(&hidden[..]))
     }
 
-    /// Puts a reward model beside the policy, on the same base.
+    /// Puts a reward or cost model beside the policy, on the same base.
     ///
     /// # Errors
     /// When it does not fit the model or has no score head.
-    pub fn install_reward(&mut self, adapter: &AdapterWeights) -> Result<()> {
+    pub fn install_rater(&mut self, rater: Rater, adapter: &AdapterWeights) -> Result<()> {
         let (adapter, head) = split_score(adapter, SCORE)?;
-        self.reward = Some(head.ok_or_else(no_head)?);
-        self.decoder.install(REWARD, &adapter, false)
+        self.raters.insert(rater, head.ok_or_else(no_head)?);
+        self.decoder.install(rater.adapter(), &adapter, false)
     }
 
-    /// What the reward model says of whole rows, read at their ends.
+    /// What a rater says of whole rows, read at their ends.
     ///
     /// # Errors
-    /// As [`Decoder::forward`]; also without a reward model.
-    pub fn rewards(&mut self, rows: &[TokenRow]) -> Result<Vec<f64>> {
-        let head = self.reward.as_ref().ok_or_else(no_head)?;
-        let options = ForwardOptions { adapter: Some(REWARD), hidden_only: true, ..ForwardOptions::default() };
+    /// As [`Decoder::forward`]; also without such a rater.
+    pub fn ratings(&mut self, rater: Rater, rows: &[TokenRow]) -> Result<Vec<f64>> {
+        let head = self.raters.get(&rater).ok_or_else(no_head)?;
+        let options = ForwardOptions { adapter: Some(rater.adapter()), hidden_only: true, ..ForwardOptions::default() };
         Ok(head.apply(&self.decoder.forward(&TokenBatch::ends(rows)?, &options)?.hidden))
     }
 

@@ -163,6 +163,7 @@ mod tests {
             measures: vec![],
             samples: vec![sample(true)],
             worst: vec![],
+            scores: None,
             seconds: 0.0,
         };
         let stage = ReportStage {

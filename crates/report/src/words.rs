@@ -112,6 +112,7 @@ mod tests {
             measures: vec![measure],
             samples: vec![],
             worst: vec![],
+            scores: None,
             seconds: 1.0,
         }
     }

@@ -215,6 +215,7 @@ impl Suite {
             measures: compare(&observations(before), &observations(after)),
             samples: self.samples(before, after),
             worst: if before.rows == after.rows { after.worst.clone() } else { Vec::new() },
+            scores: None,
             seconds,
         }
     }

@@ -3,21 +3,18 @@
 use crate::Speaker;
 use crate::evaluate::{Snapshot, Suite, prompt_text};
 use crate::provenance;
+use crate::roles::{self, Oracles};
 use crate::scorer::evaluate_scorer;
-use crate::world_oracle::WorldOracle;
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, PrefixSpec, Problem, RewardSource, Stack,
-    StopReason, StopSignal,
+    AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, PrefixSpec, Problem, Stack, StopReason,
+    StopSignal,
 };
 use alidade_model::{
-    AdapterWeights, Critic, DecoderSpec, GenerationOptions, ModelError, ModelFolder, NamedTensor, Policy,
-    adapter_sha256, generate, load_adapter, model_sha256, save_adapter, save_model,
+    AdapterWeights, DecoderSpec, GenerationOptions, ModelError, ModelFolder, NamedTensor, Policy, adapter_sha256,
+    generate, load_adapter, model_sha256, save_adapter, save_model,
 };
-use alidade_train::{
-    Encoder, End, Judge, Needs, Prepared, Rollouts, Session, SessionOptions, TrainError, critic, latest_checkpoint,
-    method,
-};
+use alidade_train::{Encoder, End, Prepared, Rollouts, Session, SessionOptions, TrainError, latest_checkpoint, method};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -64,8 +61,8 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     }
     warn(&prepared, observer)?;
     let mut policy = policy(plan, &model)?;
-    let oracle = WorldOracle::new();
-    let judge = install_roles(plan, &model, method.needs(), &mut policy, &oracle)?;
+    let oracles = Oracles::new();
+    let raters = roles::install(plan, &model, method.needs(), &mut policy, &oracles)?;
     observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let now = || clock.seconds();
     let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
@@ -78,7 +75,12 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
         checkpoint_every: plan.checkpoint_every,
         clock: &now,
         sampler: (!method.needs().reward && !plan.method.makes_scorer()).then_some(&mut sampler),
-        rollouts: judge.map(|judge| Rollouts { encoder, judge, show_every: plan.checkpoint_every.clamp(1, 10) }),
+        rollouts: raters.map(|(judge, cost)| Rollouts {
+            encoder,
+            judge,
+            cost,
+            show_every: plan.checkpoint_every.clamp(1, 10),
+        }),
     };
     let mut session = Session::new(policy, options, observer, stop);
     let end = method.train(&mut session, &prepared, &plan.settings)?;
@@ -96,49 +98,6 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
 enum Trained {
     Adapter(AdapterWeights),
     Model(BTreeMap<String, NamedTensor>),
-}
-
-/// Puts a critic and a reward model beside the policy, where the method needs them; returns who rates its answers.
-fn install_roles<'o>(
-    plan: &Plan,
-    model: &ModelFolder,
-    needs: Needs,
-    policy: &mut Policy,
-    oracle: &'o WorldOracle,
-) -> Result<Option<Judge<'o>>, Problem> {
-    if needs.critic {
-        let critic = critic(&plan.settings);
-        let own = match critic {
-            Critic::Adapter => {
-                let base = |path: &str| policy.decoder().base_weight(path);
-                let lora = plan.lora.clone().unwrap_or_default();
-                Some(AdapterWeights::fresh(&model.spec, &lora, &plan.model.name, plan.seed ^ 1, &base)?)
-            }
-            Critic::SharedHead { .. } => None,
-        };
-        policy.install_critic(critic, own.as_ref())?;
-    }
-    if !needs.reward {
-        return Ok(None);
-    }
-    match &plan.reward {
-        None => Err(Problem::input("This method learns from scores, and the plan names nothing that gives them.")
-            .hint("Name a reward: a reward model's adapter, or the oracle for the bundled model.")
-            .at("reward")),
-        Some(RewardSource::Oracle) => Ok(Some(Judge::Scorer(oracle))),
-        Some(RewardSource::Adapter { folder }) => {
-            provenance::check(folder, plan).map_err(|problem| problem.at("reward"))?;
-            if provenance::is_cost(folder) {
-                let message =
-                    "This is a cost model: it scores harm, so a policy that learns from it would learn to do harm.";
-                return Err(Problem::input(message).hint("Use a reward model.").at("reward"));
-            }
-            let at_reward = |error| Problem::from(error).at("reward");
-            let weights = load_adapter(folder, &model.spec).map_err(at_reward)?;
-            policy.install_reward(&weights).map_err(at_reward)?;
-            Ok(Some(Judge::RewardModel))
-        }
-    }
 }
 
 /// Who is told, and who may wish.
@@ -332,17 +291,13 @@ fn fingerprint(plan: &Plan) -> Result<String, Problem> {
         Some(folder) => Some(adapter_sha256(folder).map_err(|error| Problem::from(error).at("adapter"))?),
         None => None,
     };
-    let reward = match &plan.reward {
-        Some(RewardSource::Adapter { folder }) => {
-            Some(adapter_sha256(folder).map_err(|error| Problem::from(error).at("reward"))?)
-        }
-        Some(RewardSource::Oracle) => Some("oracle".to_owned()),
-        None => None,
-    };
+    let reward = roles::sha256(plan.reward.as_ref(), "reward")?;
+    let cost = roles::sha256(plan.cost.as_ref(), "cost")?;
     // How often checkpoints are kept changes nothing of what is computed.
     let mut settings = plan.settings.clone();
     settings.0.remove("save_steps");
-    let facts = json!([plan.method, plan.model.sha256, adapter, lora, reward, plan.rows_sha256, settings, plan.seed]);
+    let facts =
+        json!([plan.method, plan.model.sha256, adapter, lora, reward, cost, plan.rows_sha256, settings, plan.seed]);
     Ok(Sha256::digest(facts.to_string()).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

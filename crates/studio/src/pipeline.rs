@@ -1,12 +1,13 @@
 //! "Can this pipeline run, and what will it cost?" — answered before anything starts, every fault at its field.
 
 use crate::execute::fresh_adapter;
+use crate::links::{cost_problem, reward_problem, start_problem};
 use crate::studio::{Studio, lock};
 use crate::views::{DatasetView, ModelView};
 use crate::{evaluate, machine};
 use alidade_data::split;
 use alidade_domain::{
-    CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, SettingValue, Settings, StageEstimate, Tuning,
+    CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, Settings, StageEstimate, Tuning,
 };
 use alidade_model::{AdapterWeights, ModelFolder, NamedTensor};
 use alidade_train::{Encoder, Prepared, method};
@@ -102,8 +103,9 @@ impl Studio {
         });
         let oracle = model.as_ref().is_ok_and(|model| model.bundled);
         let reward = reward_problem(index, recipe, pipeline, oracle);
+        let limit = cost_problem(index, recipe, pipeline, oracle);
         let mut problems: Vec<Problem> =
-            start.into_iter().chain(reward).chain(full).chain(prefix_problem(recipe)).collect();
+            start.into_iter().chain(reward).chain(limit).chain(full).chain(prefix_problem(recipe)).collect();
         let (settings, model, dataset) = match (settings, model, dataset) {
             (Ok(settings), Ok(model), Ok(dataset)) if problems.is_empty() => (settings, model, dataset),
             (settings, model, dataset) => {
@@ -232,71 +234,6 @@ fn fits(name: MethodName, dataset: DatasetView) -> Result<DatasetView, Problem> 
         format!("{} cannot learn from “{}”: its rows are {:?}.", card.title, dataset.name, dataset.kind).to_lowercase();
     let message = message[..1].to_uppercase() + &message[1..];
     Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
-}
-
-fn start_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe]) -> Option<Problem> {
-    let start = recipe.adapter.as_deref()?;
-    let number = start.strip_prefix("stage:").and_then(|number| number.parse::<usize>().ok());
-    let problem = match number {
-        Some(number) if number >= 1 && number <= index && pipeline[number - 1].method.makes_scorer() => Some(
-            Problem::input(format!("Stage {number} makes a reward model, which cannot write answers."))
-                .hint("Start from a stage that makes a policy."),
-        ),
-        Some(number) if number >= 1 && number <= index => {
-            let same = pipeline[number - 1].model == recipe.model;
-            (!same).then(|| {
-                Problem::input("This stage starts from an adapter of another model.")
-                    .hint("Use one model in all stages.")
-            })
-        }
-        _ => Some(
-            Problem::input(format!("This stage cannot start from “{start}”."))
-                .hint("Start from an earlier stage, as in stage:1."),
-        ),
-    };
-    let twice = recipe
-        .lora
-        .is_some()
-        .then(|| Problem::input("A stage that goes on with an adapter takes its shape from it.").at("lora"));
-    problem.map(|problem| problem.at("adapter")).or(twice)
-}
-
-/// Faults in where a stage gets its scores from.
-fn reward_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe], oracle: bool) -> Option<Problem> {
-    let needed = method(recipe.method).needs().reward;
-    let problem = match recipe.reward.as_deref() {
-        None if !needed => return None,
-        None => Problem::input("This method learns from scores, and nothing is chosen that gives them.")
-            .hint("Put a reward model before it, or choose the oracle with the bundled model."),
-        Some(_) if !needed => Problem::input("This method does not learn from scores."),
-        Some("oracle") if oracle => return None,
-        Some("oracle") => Problem::input("The oracle knows the bundled model's world only.")
-            .hint("Put a reward model before this stage."),
-        Some(reward) => {
-            let number = reward.strip_prefix("stage:").and_then(|number| number.parse::<usize>().ok());
-            let stage = number.filter(|number| *number >= 1 && *number <= index).map(|number| &pipeline[number - 1]);
-            match stage {
-                Some(stage) if !stage.method.makes_scorer() => {
-                    Problem::input(format!("Stage {} makes no reward model.", number.unwrap_or_default()))
-                        .hint("Choose a stage that trains a reward model.")
-                }
-                Some(stage) if stage.settings.0.get("loss_type") == Some(&SettingValue::Text("cost".to_owned())) => {
-                    Problem::input(
-                        "That stage trains a cost model: a policy that learns from it would learn to do harm.",
-                    )
-                    .hint("Train a reward model there.")
-                }
-                Some(stage) if stage.model != recipe.model => {
-                    Problem::input("This stage's reward model stands on another base.")
-                        .hint("Use one model in all stages.")
-                }
-                Some(_) => return None,
-                None => Problem::input(format!("This stage cannot be rated by “{reward}”."))
-                    .hint("Name an earlier stage that trains a reward model, as in stage:1."),
-            }
-        }
-    };
-    Some(problem.at("reward"))
 }
 
 fn cost(

@@ -48,7 +48,8 @@ impl Studio {
         let prompts_path = folder.join("prompts.jsonl");
         write(&prompts_path, &rows_to_jsonl(&prompts)?)?;
         let start = self.start_of(run, recipe)?;
-        let reward = self.reward_of(run, recipe)?;
+        let reward = self.rater_of(run, recipe.reward.as_deref(), "reward")?;
+        let cost = self.rater_of(run, recipe.cost.as_deref(), "cost")?;
         let settings = recipe.settings.resolve(&method(recipe.method).card().settings).map_err(|problems| {
             problems
                 .into_iter()
@@ -65,6 +66,7 @@ impl Studio {
             prefix: recipe.prefix.clone(),
             full: false,
             reward,
+            cost,
             rows_sha256: file_sha256(&rows_path)?,
             rows: rows_path,
             held_out: (!held_out.is_empty()).then_some(held_path),
@@ -87,14 +89,14 @@ impl Studio {
         }
     }
 
-    /// What scores this stage's answers.
-    fn reward_of(&self, run: &RunRecord, recipe: &Recipe) -> Result<Option<RewardSource>, Problem> {
-        match recipe.reward.as_deref() {
+    /// What scores this stage's answers, or says what they cost.
+    fn rater_of(&self, run: &RunRecord, named: Option<&str>, field: &str) -> Result<Option<RewardSource>, Problem> {
+        match named {
             None => Ok(None),
             Some("oracle") => Ok(Some(RewardSource::Oracle)),
-            Some(reward) => {
-                let stage = reward.strip_prefix("stage:").unwrap_or(reward);
-                let folder = self.folder_of_stage(run, stage, "reward")?.join("adapter");
+            Some(named) => {
+                let stage = named.strip_prefix("stage:").unwrap_or(named);
+                let folder = self.folder_of_stage(run, stage, field)?.join("adapter");
                 Ok(Some(RewardSource::Adapter { folder }))
             }
         }

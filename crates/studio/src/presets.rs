@@ -79,6 +79,7 @@ fn recipe(method: MethodName, model: &str) -> Recipe {
         seed: 42,
         adapter: None,
         reward: None,
+        cost: None,
         lora: Some(LoraSpec { lora_dropout: 0.0, ..LoraSpec::default() }),
         prefix: None,
         tuning: None,

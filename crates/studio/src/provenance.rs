@@ -4,7 +4,7 @@
 
 use crate::files::write;
 use alidade_domain::{MethodName, Plan, Problem};
-use alidade_model::file_sha256;
+use alidade_model::{Rater, file_sha256};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -24,10 +24,11 @@ struct Provenance {
     cost: bool,
 }
 
-/// True when the adapter is a cost model, by its own word.
-pub(crate) fn is_cost(folder: &Path) -> bool {
-    let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
-    serde_json::from_slice::<Provenance>(&text).is_ok_and(|made| made.cost)
+/// What the adapter scores, by its own word; `None` when it says nothing, as one from elsewhere does.
+pub(crate) fn scores(folder: &Path) -> Option<Rater> {
+    let text = std::fs::read(folder.join(FILE)).ok()?;
+    let made: Provenance = serde_json::from_slice(&text).ok()?;
+    Some(if made.cost { Rater::Cost } else { Rater::Reward })
 }
 
 fn tokenizer_sha256(model: &Path) -> Option<String> {

@@ -1,7 +1,7 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
 use crate::files::write;
-use crate::pipeline;
+use crate::{links, pipeline};
 use alidade_data::{import, rows_to_jsonl};
 use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning};
 use alidade_model::{ModelFolder, file_sha256, model_sha256};
@@ -46,6 +46,7 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         return Err(problem);
     }
     let reward = reward_of(recipe, base)?;
+    let cost = cost_of(recipe, base)?;
     let full = recipe.tuning == Some(Tuning::Full);
     if full && (method(recipe.method).needs().reference || recipe.method.makes_scorer()) {
         let message = format!(
@@ -72,6 +73,7 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         prefix: recipe.prefix.clone(),
         full,
         reward,
+        cost,
         adapter_dir,
         rows_sha256: file_sha256(&rows)?,
         rows,
@@ -102,8 +104,23 @@ fn reward_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Probl
             let hint = "Name the adapter folder of a reward model, or \"oracle\" for the starter world.";
             Err(Problem::input(message).hint(hint).at("reward"))
         }
-        (Some("oracle"), true) => Ok(Some(RewardSource::Oracle)),
-        (Some(path), true) => Ok(Some(RewardSource::Adapter { folder: base.join(path) })),
+        (Some(named), true) => Ok(Some(source(named, base))),
+    }
+}
+
+/// What a recipe of the terminal names as its cost.
+fn cost_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Problem> {
+    match recipe.cost.as_deref() {
+        None => Ok(None),
+        Some(_) if !method(recipe.method).needs().cost => Err(links::no_limit(recipe.method)),
+        Some(named) => Ok(Some(source(named, base))),
+    }
+}
+
+fn source(named: &str, base: &Path) -> RewardSource {
+    match named {
+        "oracle" => RewardSource::Oracle,
+        path => RewardSource::Adapter { folder: base.join(path) },
     }
 }
 

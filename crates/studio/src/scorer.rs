@@ -2,13 +2,15 @@
 
 use crate::Clock;
 use alidade_domain::{AdapterRef, Evaluation, Example, Plan, Problem, Stack};
-use alidade_evaluation::{Observations, compare};
-use alidade_model::{ModelFolder, Policy, TokenRow, adapter_sha256, load_adapter};
+use alidade_evaluation::{Observations, compare, histogram};
+use alidade_model::{ModelFolder, Policy, Rater, TokenRow, adapter_sha256, load_adapter};
 use alidade_train::{Encoder, TrainError, method};
 use std::path::Path;
 
 /// Rows that are scored together.
 const ROWS: usize = 16;
+/// Steps of the histogram of scores.
+const BINS: usize = 24;
 
 /// Scores held-out pairs; `None` when there are none.
 ///
@@ -35,12 +37,15 @@ pub(crate) fn evaluate_scorer(
     // A cost is lower for the better answer.
     let sign = if plan.settings.text("loss_type") == "cost" { -1.0 } else { 1.0 };
     let mut policy = Policy::fresh(folder.decoder()?, &load_adapter(adapter, &folder.spec)?)?;
-    policy.install_reward(&load_adapter(adapter, &folder.spec)?)?;
+    policy.install_rater(Rater::Reward, &load_adapter(adapter, &folder.spec)?)?;
     let mut observations = Observations::default();
+    let (mut preferred, mut other) = (Vec::new(), Vec::new());
     for chunk in items.chunks(ROWS) {
         let sequences: Vec<TokenRow> = chunk.iter().flat_map(|item| item.sequences.clone()).collect();
-        let scores: Vec<f64> = policy.rewards(&sequences)?.into_iter().map(|score| sign * score).collect();
-        for (pair, rows) in scores.chunks(2).zip(sequences.chunks(2)) {
+        for (scores, rows) in policy.ratings(Rater::Reward, &sequences)?.chunks(2).zip(sequences.chunks(2)) {
+            preferred.push(scores[0]);
+            other.push(scores[1]);
+            let pair = [sign * scores[0], sign * scores[1]];
             observations.push_flag("preference_accuracy", Some(pair[0] > pair[1]));
             observations.push("reward_margin", Some(pair[0] - pair[1]));
             let shorter_wins = rows[0].ids.len() < rows[1].ids.len();
@@ -61,6 +66,7 @@ pub(crate) fn evaluate_scorer(
         measures: compare(&Observations::default(), &observations),
         samples: Vec::new(),
         worst: Vec::new(),
+        scores: histogram(&preferred, &other, BINS),
         seconds: clock.seconds(),
     }))
 }

@@ -15,6 +15,8 @@ use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
 pub struct Needs {
     /// Something that scores answers.
     pub reward: bool,
+    /// True when it can keep a cost below a limit beside that.
+    pub cost: bool,
     /// A value model.
     pub critic: bool,
     /// The model as it was at the start, to be compared with; training every weight keeps none.

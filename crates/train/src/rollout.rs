@@ -1,17 +1,17 @@
 //! Answers that the policy writes during training: sampled without any filter, scored by a reward model, an oracle or a
-//! rule, and measured again on the training path, whose log-probabilities alone enter a loss.
+//! rule, priced by a cost model where there is a limit on harm, and measured again on the training path, whose log-probabilities alone enter a loss.
 
 use crate::encode::{Encoder, Item, Prepared, Skipped};
 use crate::error::{Result, TrainError};
 use crate::session::StepContext;
 use alidade_domain::{EventKind, Example, Message, Purpose, Scorer, Settings, Stream, conversation_text};
-use alidade_model::{Finish, GenerationOptions, Policy, TokenBatch, TokenRow, generate};
+use alidade_model::{Finish, GenerationOptions, Policy, Rater, TokenBatch, TokenRow, generate};
 
 /// What rates the answers.
 #[derive(Clone, Copy)]
 pub enum Judge<'a> {
-    /// The reward model that was installed beside the policy.
-    RewardModel,
+    /// A reward or cost model that was installed beside the policy.
+    Model(Rater),
     /// Anything else.
     Scorer(&'a dyn Scorer),
 }
@@ -23,6 +23,8 @@ pub struct Rollouts<'a> {
     pub encoder: Encoder<'a>,
     /// Who rates the answers.
     pub judge: Judge<'a>,
+    /// Who says what they cost, when there is a limit.
+    pub cost: Option<Judge<'a>>,
     /// Steps between samples that are shown; 0 shows none.
     pub show_every: u64,
 }
@@ -37,7 +39,9 @@ pub(crate) struct Rollout {
     /// True when the policy ended the answer by itself.
     pub(crate) ended: bool,
     pub(crate) score: f64,
-    /// False when nobody could read the answer; it then has the lowest score of the batch.
+    /// How harmful it is; 0 when nobody says so.
+    pub(crate) cost: f64,
+    /// False when nobody could read the answer; it then has the lowest score and the highest cost of the batch.
     pub(crate) readable: bool,
     /// Log-probabilities of the answer under the policy that wrote it.
     pub(crate) old: Vec<f64>,
@@ -136,39 +140,56 @@ fn no_judge() -> TrainError {
 }
 
 fn score(policy: &mut Policy, rollouts: &Rollouts, written: &mut [Rollout], rows: usize) -> Result<()> {
-    match rollouts.judge {
-        Judge::RewardModel => {
-            for chunk in written.chunks_mut(rows.max(1)) {
+    let scores = ratings(policy, rollouts.judge, rollouts.encoder, written, rows)?;
+    let lowest = scores.iter().flatten().copied().reduce(f64::min).unwrap_or(0.0);
+    for (rollout, score) in written.iter_mut().zip(scores) {
+        rollout.readable = score.is_some();
+        rollout.score = score.unwrap_or(lowest);
+    }
+    let Some(judge) = rollouts.cost else { return Ok(()) };
+    let costs = ratings(policy, judge, rollouts.encoder, written, rows)?;
+    let highest = costs.iter().flatten().copied().reduce(f64::max).unwrap_or(0.0);
+    for (rollout, cost) in written.iter_mut().zip(costs) {
+        rollout.readable &= cost.is_some();
+        rollout.cost = cost.unwrap_or(highest);
+    }
+    Ok(())
+}
+
+/// What a judge says of all answers; `None` where it cannot read one.
+fn ratings(
+    policy: &mut Policy,
+    judge: Judge,
+    encoder: Encoder,
+    written: &[Rollout],
+    rows: usize,
+) -> Result<Vec<Option<f64>>> {
+    let mut found = Vec::with_capacity(written.len());
+    match judge {
+        Judge::Model(rater) => {
+            for chunk in written.chunks(rows.max(1)) {
                 let whole = |rollout: &Rollout| {
                     let answer = [Message::assistant(rollout.text.clone())];
-                    rollouts.encoder.answer(&rollout.prompt, &answer).map(|encoded| TokenRow::all_scored(encoded.ids))
+                    encoder.answer(&rollout.prompt, &answer).map(|encoded| TokenRow::all_scored(encoded.ids))
                 };
                 let mut rows = chunk.iter().map(whole).collect::<Result<Vec<_>>>()?;
                 // An answer that ran to the context's end leaves no room for the tokens that close it.
                 let context = policy.decoder().spec().context;
                 rows.iter_mut().for_each(|row| row.ids.truncate(context));
                 rows.iter_mut().for_each(|row| row.scored.truncate(context));
-                let scores = policy.rewards(&rows)?;
-                chunk.iter_mut().zip(scores).for_each(|(rollout, score)| rollout.score = score);
+                found.extend(policy.ratings(rater, &rows)?.into_iter().map(Some));
             }
         }
         Judge::Scorer(scorer) => {
-            for rollout in written.iter_mut() {
-                let found = scorer.score(&rollout.prompt, &rollout.text).map_err(TrainError::Observer)?;
-                rollout.readable = found.is_some();
-                rollout.score = found.unwrap_or(f64::NAN);
+            for rollout in written {
+                found.push(scorer.score(&rollout.prompt, &rollout.text).map_err(TrainError::Observer)?);
             }
-            let lowest = written.iter().map(|rollout| rollout.score).filter(|score| score.is_finite());
-            let lowest = lowest.fold(f64::INFINITY, f64::min);
-            let lowest = if lowest.is_finite() { lowest } else { 0.0 };
-            written.iter_mut().filter(|rollout| !rollout.readable).for_each(|rollout| rollout.score = lowest);
         }
     }
-    if let Some(odd) = written.iter().find(|rollout| !rollout.score.is_finite()) {
-        let value = odd.score;
+    if let Some(value) = found.iter().flatten().copied().find(|score| !score.is_finite()) {
         return Err(TrainError::NotFinite { step: 0, what: "reward", value, learning_rate: 0.0, rows: Vec::new() });
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A few answers with their scores, for the person who watches.

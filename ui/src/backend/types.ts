@@ -262,6 +262,10 @@ samples: Array<SamplePair>,
  */
 worst: Array<WorstRow>, 
 /**
+ * What a reward or cost model gives to held-out pairs.
+ */
+scores: ScoreHistogram | null, 
+/**
  * Seconds that it took.
  */
 seconds: number, };
@@ -760,6 +764,11 @@ adapter?: string | null,
  * reward model's adapter (terminal only).
  */
 reward?: string, 
+/**
+ * What says how harmful an answer is, for methods that keep below a limit: `oracle`, `stage:<n>`, or a folder of a cost
+ * model's adapter (terminal only); absent means no limit.
+ */
+cost?: string, 
 /**
  * `full` trains every weight of the model instead of an adapter (terminal only); absent means an adapter.
  */
@@ -1270,3 +1279,21 @@ loss: number,
  * By how much the preferred answer is likelier per token than the other, in nats; negative means it is not.
  */
 margin: number | null, };
+
+export type ScoreHistogram = { 
+/**
+ * Lower end of the first step.
+ */
+low: number, 
+/**
+ * Width of a step.
+ */
+width: number, 
+/**
+ * Preferred answers in each step.
+ */
+chosen: Array<number>, 
+/**
+ * Other answers in each step.
+ */
+rejected: Array<number>, };

@@ -24,6 +24,11 @@ export const en = {
   rewardModel: "the reward model of this pipeline",
   rewardModelMissing: "a reward model (choose it for the pairs)",
   oracle: "the oracle of Alder Bay",
+  limit: "Harm is limited by",
+  noLimit: "nothing",
+  costModel: "a cost model, from the harmful answers among the pairs",
+  costModelName: "Cost model",
+  costModelWhy: "learns to tell harmful answers from harmless ones, so that PPO can keep below a limit.",
   why: {
     sft: "shows the model good answers, so that it can give such answers at all.",
     dpo: "moves the model from the worse answer of each pair to the better one, without a separate reward model.",
@@ -106,6 +111,11 @@ export const zh: typeof en = {
   rewardModel: "本流程中的奖励模型",
   rewardModelMissing: "奖励模型（请为偏好对选择它）",
   oracle: "Alder Bay 的裁判",
+  limit: "有害程度由谁限制",
+  noLimit: "不限制",
+  costModel: "代价模型，由偏好对中的有害回答训练",
+  costModelName: "代价模型",
+  costModelWhy: "学会区分有害与无害的回答，使 PPO 能够保持在限度之内。",
   why: {
     sft: "让模型见到好的回答，使它能够给出这样的回答。",
     dpo: "让模型从每对中较差的回答移向较好的回答，不需要单独的奖励模型。",

@@ -37,7 +37,7 @@ export const CHARTS: Record<MethodName, ChartPreset[]> = {
   ],
   ppo: [
     one("objective/scores"), one("objective/kl", "base", [0, 10]), one("completions/mean_length", "base"), one("objective/entropy", "base"),
-    one("policy/clipfrac_avg", "base", [0, 0.2]), one("val/ratio", "base", [0.9, 1.1]), one("loss/value_avg", "base"), one("val/explained_variance", "base", [0, 1]),
+    one("objective/costs"), one("objective/lagrange", "base"), one("policy/clipfrac_avg", "base", [0, 0.2]), one("val/ratio", "base", [0.9, 1.1]), one("loss/value_avg", "base"), one("val/explained_variance", "base", [0, 1]),
   ],
   grpo: groups,
   rloo: groups,

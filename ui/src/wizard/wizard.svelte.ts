@@ -10,6 +10,8 @@ export const FROM_PAIRS = ["dpo", "cpo", "orpo", "reward_model"] as const satisf
 export const FROM_REWARD = ["ppo", "grpo", "rloo", "online_dpo", "rejection_sampling"] as const satisfies MethodName[];
 export type FromPairs = (typeof FROM_PAIRS)[number];
 export type FromReward = (typeof FROM_REWARD)[number];
+/** What says how harmful an answer is. */
+export type Limit = "" | "oracle" | "model";
 export type Strength = "careful" | "standard" | "strong";
 
 const FACTORS: Record<Strength, number> = { careful: 0.5, standard: 1, strong: 2 };
@@ -31,6 +33,8 @@ export class WizardState {
   fromReward: FromReward | "" = $state("");
   /** Who rates answers when no reward model is trained. */
   oracle = $state(false);
+  /** What limits the harm that PPO may learn: nothing, the oracle, or a cost model from the same pairs. */
+  limit: Limit = $state("");
   strength: Strength = $state("standard");
   /** Values that the person set, by stage and key. */
   changes: Partial<Record<MethodName, Record<string, SettingValue>>> = $state({});
@@ -68,6 +72,7 @@ export class WizardState {
     [this.pairs, this.fromPairs] = [set(FROM_PAIRS), method(FROM_PAIRS) ?? "dpo"];
     [this.prompts, this.fromReward] = [set(FROM_REWARD), method(FROM_REWARD) ?? ""];
     this.oracle = pipeline.some((recipe) => recipe.reward === "oracle");
+    this.limit = "";
   }
 
   /** Puts a set where its kind belongs. */
@@ -113,7 +118,8 @@ export class WizardState {
 
   #recipes(): Recipe[] {
     const recipes: Recipe[] = [];
-    let [policy, scorer] = [0, 0];
+    let [policy, scorer, price] = [0, 0, 0];
+    const limited = this.fromReward === "ppo" && this.prompts !== "";
     const add = (method: MethodName, dataset: string): void => {
       const recipe = this.#recipe(method, dataset);
       if (method !== "reward_model" && policy > 0) {
@@ -122,6 +128,8 @@ export class WizardState {
       }
       // Without a judge the reward stays open, and the check says so at its place.
       if ((FROM_REWARD as readonly MethodName[]).includes(method) && (this.oracleRates || scorer > 0)) recipe.reward = this.oracleRates ? "oracle" : `stage:${scorer}`;
+      if (method === "ppo" && this.limit === "oracle" && this.oracleKnows) recipe.cost = "oracle";
+      if (method === "ppo" && this.limit === "model" && price > 0) recipe.cost = `stage:${price}`;
       recipes.push(recipe);
       if (method === "reward_model") scorer = recipes.length;
       else policy = recipes.length;
@@ -129,6 +137,10 @@ export class WizardState {
     if (this.answers) add("sft", this.answers);
     if (this.ratings) add("kto", this.ratings);
     if (this.pairs) add(this.fromPairs, this.pairs);
+    if (this.pairs && this.limit === "model" && limited) {
+      const recipe = this.#recipe("reward_model", this.pairs);
+      price = recipes.push({ ...recipe, settings: { ...recipe.settings, loss_type: "cost" } });
+    }
     if (this.prompts && this.fromReward) add(this.fromReward, this.prompts);
     return recipes;
   }

@@ -62,6 +62,13 @@ describe("the wizard", () => {
     ]);
     wizard.oracle = true;
     expect(wizard.pipeline[2]?.reward).toBe("oracle");
+    wizard.limit = "oracle";
+    expect(wizard.pipeline[2]?.cost).toBe("oracle");
+    wizard.limit = "model";
+    expect(wizard.pipeline.map((recipe) => [recipe.method, recipe.cost, recipe.settings["loss_type"]]).slice(2)).toEqual([
+      ["reward_model", undefined, "cost"], ["ppo", "stage:3", undefined],
+    ]);
+    wizard.limit = "";
     wizard.model = "other";
     expect(wizard.pipeline[2]?.reward).toBe("stage:2");
     wizard.pairs = "";

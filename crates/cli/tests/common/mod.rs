@@ -48,7 +48,7 @@ pub const METHODS: &[(&str, &str)] = &[
     ("reward_model", ""),
     (
         "ppo",
-        "response_length = 6\nper_device_train_batch_size = 4\nnum_mini_batches = 2\nkl_target = 1.0\nvalue_model = \"adapter\"",
+        "response_length = 6\nper_device_train_batch_size = 4\nnum_mini_batches = 2\nkl_target = 1.0\nvalue_model = \"adapter\"\nlagrange_init = 0.1\nlagrange_lr = 0.01",
     ),
     ("grpo", "max_completion_length = 6\nper_device_train_batch_size = 8\nnum_generations = 4\nbeta = 0.02"),
     ("rloo", "max_completion_length = 6\nper_device_train_batch_size = 8\nnum_generations = 4"),
@@ -64,7 +64,11 @@ pub fn recipe(folder: &Path, method: &str, settings: &str) -> PathBuf {
         _ => "trl/sft_completion_only/data.jsonl",
     };
     let rated = matches!(method, "ppo" | "grpo" | "rloo" | "online_dpo" | "rejection_sampling");
-    let reward = if rated { format!("reward = {:?}\n", golden("trl/reward_model/adapter")) } else { String::new() };
+    let rater = golden("trl/reward_model/adapter");
+    let mut reward = if rated { format!("reward = {rater:?}\n") } else { String::new() };
+    if method == "ppo" {
+        reward += &format!("cost = {rater:?}\n");
+    }
     let text = format!(
         "method = \"{method}\"\nmodel = {:?}\ndataset = {:?}\n{reward}output_dir = \"out\"\nseed = 7\n[lora]\nr = 4\nlora_dropout = 0.1\n[settings]\n{settings}\n",
         golden("trl/model"),

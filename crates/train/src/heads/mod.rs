@@ -4,6 +4,7 @@
 pub(crate) mod advantage;
 pub(crate) mod clip;
 pub(crate) mod kl;
+pub(crate) mod lagrange;
 pub(crate) mod pair;
 pub(crate) mod reward;
 pub(crate) mod scalar;

@@ -75,7 +75,7 @@ impl Method for Grpo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reward: true, critic: false, reference: true }
+        Needs { reward: true, reference: true, ..Needs::default() }
     }
 
     fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {
@@ -115,7 +115,7 @@ impl Method for Rloo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reward: true, critic: false, reference: true }
+        Needs { reward: true, reference: true, ..Needs::default() }
     }
 
     fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {

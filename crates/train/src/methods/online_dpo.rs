@@ -41,7 +41,7 @@ impl Method for OnlineDpo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reward: true, critic: false, reference: true }
+        Needs { reward: true, reference: true, ..Needs::default() }
     }
 
     fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {

@@ -3,14 +3,17 @@
 //!
 //! One step of the outer loop: answer the prompts of the batch, score the answers, subtract β·KL per token, estimate
 //! advantages (GAE), and take `num_ppo_epochs` passes of clipped updates over them. The score is added at the answer's
-//! last token. Nothing of a step is needed by the next but the KL coefficient, so a checkpoint between steps resumes to the
-//! byte. Sampling uses no filter; old, new and reference log-probabilities all come from the training path.
+//! last token. With a cost beside the reward it is PPO-Lagrange (Dai et al., arXiv 2310.12773): what is paid is
+//! (R − λ·C) / (1 + λ), and λ rises while the mean cost is above its limit. One critic values that sum. Nothing of a step
+//! is needed by the next but the KL coefficient and λ, so a checkpoint between steps resumes to the byte. Sampling uses no
+//! filter; old, new and reference log-probabilities all come from the training path.
 
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::advantage::{deviation, gae, whiten};
 use crate::heads::clip;
 use crate::heads::kl::{AdaptiveKl, k1, k3};
+use crate::heads::lagrange::Lagrange;
 use crate::method::{Method, Needs};
 use crate::rollout::{Drawing, Rollout, batch, figures, measure, prompts, write};
 use crate::session::{End, Session, StepContext, StepOutcome};
@@ -29,6 +32,8 @@ pub(crate) struct Ppo;
 const DEFAULTS: Defaults = Defaults { learning_rate: 3e-6, epochs: 1.0, warmup_ratio: 0.0 };
 /// Where the KL coefficient is carried from step to step.
 const COEFFICIENT: &str = "kl_coef";
+/// Where the logarithm of the price of harm is.
+const LN_MULTIPLIER: &str = "ln_lagrange";
 
 impl Method for Ppo {
     fn name(&self) -> MethodName {
@@ -50,7 +55,7 @@ impl Method for Ppo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reward: true, critic: true, reference: true }
+        Needs { reward: true, cost: true, critic: true, reference: true }
     }
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
@@ -105,6 +110,9 @@ fn own_settings() -> Vec<SettingField> {
             Advanced,
             "Taken off the score of an answer that was not ended.",
         ),
+        number("cost_limit", (-1e3, 1e3), 0.0, Advanced, "With a cost: the mean cost that is allowed."),
+        number("lagrange_init", (1e-4, 1e3), 1.0, Advanced, "With a cost: its price λ at the start."),
+        number("lagrange_lr", (0.0, 10.0), 0.1, Advanced, "With a cost: how fast λ moves while the limit is missed."),
         choice("value_model", &["head", "detached_head", "adapter"], "head", Advanced, VALUE_MODEL),
     ]
 }
@@ -127,6 +135,7 @@ struct Shape {
     mini_batches: usize,
     whiten_rewards: bool,
     missing_eos_penalty: f64,
+    lagrange: Lagrange,
 }
 
 impl Shape {
@@ -152,6 +161,11 @@ impl Shape {
             mini_batches: count("num_mini_batches"),
             whiten_rewards: settings.flag("whiten_rewards") == Some(true),
             missing_eos_penalty: settings.number("missing_eos_penalty"),
+            lagrange: Lagrange::new(
+                settings.number("lagrange_init"),
+                settings.number("lagrange_lr"),
+                settings.number("cost_limit"),
+            ),
         }
     }
 }
@@ -182,7 +196,10 @@ fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutcome> {
         let found = context.policy.values(&batch)?;
         values.extend(batch.target_ranges().into_iter().map(|range| found[range].to_vec()));
     }
-    let (lessons, paid) = lessons(&rollouts, values, shape, coefficient);
+    let lagrange = price(context, &rollouts, shape);
+    let pay = |rollout: &Rollout| lagrange.map_or(rollout.score, |lagrange| lagrange.pay(rollout.score, rollout.cost));
+    let scores: Vec<f64> = rollouts.iter().map(pay).collect();
+    let (lessons, paid) = lessons(&rollouts, &scores, values, shape, coefficient);
     let learned = learn(context, &rollouts, &lessons, shape)?;
     let mut controller = AdaptiveKl { coefficient, target: shape.target, horizon: shape.horizon };
     let mut metrics: BTreeMap<String, f64> = figures(&rollouts).into_iter().collect();
@@ -190,7 +207,12 @@ fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutcome> {
     context.state.insert(COEFFICIENT.to_owned(), controller.coefficient);
     metrics.insert("objective/kl_coef".to_owned(), coefficient);
     metrics.insert("objective/non_score_reward".to_owned(), paid);
-    metrics.insert("objective/rlhf_reward".to_owned(), paid + metrics["objective/scores"]);
+    let n = rollouts.len().max(1) as f64;
+    metrics.insert("objective/rlhf_reward".to_owned(), paid + scores.iter().sum::<f64>() / n);
+    if let Some(lagrange) = lagrange {
+        metrics.insert("objective/costs".to_owned(), rollouts.iter().map(|rollout| rollout.cost).sum::<f64>() / n);
+        metrics.insert("objective/lagrange".to_owned(), lagrange.multiplier());
+    }
     metrics.insert("val/num_eos_tokens".to_owned(), rollouts.iter().filter(|rollout| rollout.ended).count() as f64);
     metrics.insert("val/explained_variance".to_owned(), explained(&lessons));
     let loss = learned.metrics(&mut metrics, shape);
@@ -198,11 +220,28 @@ fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutcome> {
     Ok(StepOutcome { loss, metrics, tokens })
 }
 
-/// Advantages and returns of all answers, and what the KL penalty took off per answer.
-fn lessons(rollouts: &[Rollout], values: Vec<Vec<f64>>, shape: &Shape, coefficient: f64) -> (Vec<Lesson>, f64) {
+/// The price of harm after the answers of this step; `None` without a limit.
+fn price(context: &mut StepContext, rollouts: &[Rollout], shape: &Shape) -> Option<Lagrange> {
+    context.rollouts.and_then(|rollouts| rollouts.cost)?;
+    let mut lagrange = shape.lagrange;
+    let kept = context.state.entry(LN_MULTIPLIER.to_owned()).or_insert(lagrange.ln_multiplier);
+    lagrange.ln_multiplier = *kept;
+    lagrange.update(rollouts.iter().map(|rollout| rollout.cost).sum::<f64>() / rollouts.len().max(1) as f64);
+    *kept = lagrange.ln_multiplier;
+    Some(lagrange)
+}
+
+/// Advantages and returns of all answers that are paid `scores`, and what the KL penalty took off per answer.
+fn lessons(
+    rollouts: &[Rollout],
+    scores: &[f64],
+    values: Vec<Vec<f64>>,
+    shape: &Shape,
+    coefficient: f64,
+) -> (Vec<Lesson>, f64) {
     let mut paid = 0.0;
     let mut rewards: Vec<Vec<f64>> = Vec::with_capacity(rollouts.len());
-    for rollout in rollouts {
+    for (rollout, score) in rollouts.iter().zip(scores) {
         let estimate = |(logp, reference): (&f64, &f64)| match shape.estimator_k3 {
             true => k3(*logp, *reference).0,
             false => k1(*logp, *reference),
@@ -212,7 +251,7 @@ fn lessons(rollouts: &[Rollout], values: Vec<Vec<f64>>, shape: &Shape, coefficie
         paid += own.iter().sum::<f64>();
         let penalty = if rollout.ended { 0.0 } else { shape.missing_eos_penalty };
         if let Some(last) = own.last_mut() {
-            *last += rollout.score - penalty;
+            *last += score - penalty;
         }
         rewards.push(own);
     }

@@ -50,7 +50,7 @@ impl Method for RejectionSampling {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reward: true, critic: false, reference: true }
+        Needs { reward: true, reference: true, ..Needs::default() }
     }
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
