@@ -78,8 +78,12 @@ await page.getByTestId("plan-ready").waitFor({ timeout: 60_000 });
 await page.getByTestId("wizard-chain").scrollIntoViewIfNeeded();
 await shoot("wizard-reward");
 
-// A short run of PPO, and its curves beside those of SFT.
+// A short run of PPO under a limit on harm, what its reward model learned, and the curves of two runs over each other.
 const reward = (await call(program.address, "list_presets")).find((entry) => entry.id === "reward");
+const price = structuredClone(reward.pipeline[1]);
+price.settings.loss_type = "cost";
+reward.pipeline.splice(2, 0, price);
+reward.pipeline[3].cost = "stage:3";
 for (const recipe of reward.pipeline) recipe.settings.max_steps = recipe.method === "ppo" ? 12 : 40;
 const second = "What does a reward model make of the starter model?";
 const made = await call(program.address, "create_experiment", { title: second, question: "", pipeline: reward.pipeline });
@@ -87,12 +91,16 @@ await call(program.address, "start_experiment", { id: made.experiment.id });
 await until(async () => (await call(program.address, "get_experiment", { id: made.experiment.id })).state === "finished", "the end of PPO", 400);
 await page.getByTestId("nav-runs").click();
 await page.getByRole("button", { name: second }).first().click();
+await page.getByRole("tab", { name: /Reward model|奖励模型/ }).first().click();
+await page.getByTestId("score-spread").scrollIntoViewIfNeeded();
+await page.waitForTimeout(1500);
+await shoot("run-reward");
 await page.getByRole("tab", { name: /PPO/ }).click();
 await page.waitForTimeout(1500);
 await shoot("run-ppo");
 await page.getByTestId("nav-runs").click();
 await page.waitForTimeout(500);
-for (const row of [2, 4]) await page.locator("table input[type=checkbox]").nth(row).check();
+for (const row of [3, 5]) await page.locator("table input[type=checkbox]").nth(row).check();
 await page.getByTestId("compare-runs").click();
 await page.waitForTimeout(1200);
 await shoot("compare-runs");
