@@ -129,7 +129,8 @@ fn tuned_to_rewards(method: MethodName) -> Vec<(&'static str, SettingValue)> {
         MethodName::Ppo => (
             "response_length",
             vec![
-                // Larger steps please the reward model more and the oracle less: it cannot tell right facts from wrong ones.
+                // Larger steps end worse: with the value head on the policy they spoil it; with a detached one they please the
+                // reward model (4.4 to 5.5) by refusing harmless requests, and good answers fall to 60 %.
                 ("learning_rate", Number(1e-4)),
                 ("per_device_train_batch_size", Whole(64)),
                 ("max_steps", Whole(30)),
