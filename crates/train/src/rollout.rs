@@ -4,7 +4,7 @@
 use crate::encode::{Encoder, Item, Prepared, Skipped};
 use crate::error::{Result, TrainError};
 use crate::session::StepContext;
-use alidade_domain::{EventKind, Example, Message, Purpose, Scorer, Settings, Stream, conversation_text};
+use alidade_domain::{DatasetKind, EventKind, Example, Message, Purpose, Scorer, Settings, Stream, conversation_text};
 use alidade_model::{Finish, GenerationOptions, Policy, Rater, TokenBatch, TokenRow, generate};
 
 /// What rates the answers.
@@ -67,6 +67,11 @@ pub(crate) struct Drawing {
     pub(crate) each: usize,
     /// Rows in one pass.
     pub(crate) rows: usize,
+}
+
+/// Kinds of data that such methods learn from: whatever asks something.
+pub(crate) fn asked() -> Vec<DatasetKind> {
+    vec![DatasetKind::Prompts, DatasetKind::Answers, DatasetKind::Pairs, DatasetKind::Ratings]
 }
 
 /// Prompts as items; what has an answer is asked without it.

@@ -12,11 +12,11 @@ use crate::heads::clip;
 use crate::heads::kl::k3;
 use crate::method::{Method, Needs};
 use crate::order::Steps;
-use crate::rollout::{Drawing, Rollout, batch, figures, measure, prompts, write};
+use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
 use crate::session::{End, Session, StepContext, StepOutcome};
 use crate::settings::{Defaults, choice, common, flag, number, whole};
 use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName, Problem, SettingField,
+    Example, MethodCard, MethodName, Problem, SettingField,
     SettingLevel::{Advanced, Simple},
     Settings,
 };
@@ -147,7 +147,7 @@ fn card(name: MethodName, title: &'static str, settings: Vec<SettingField>) -> M
             "Shao et al., DeepSeekMath: Pushing the Limits of Mathematical Reasoning, 2024",
         ),
     };
-    let needs = vec![DatasetKind::Prompts, DatasetKind::Answers, DatasetKind::Pairs, DatasetKind::Ratings];
+    let needs = asked();
     MethodCard { name, title, summary, paper, needs, needs_reward: true, settings }
 }
 

@@ -5,11 +5,11 @@ use super::dpo::{Losses, pair_settings, step as dpo_step};
 use crate::encode::{Encoder, Item, Prepared};
 use crate::error::{Result, TrainError};
 use crate::method::{Method, Needs};
-use crate::rollout::{Drawing, figures, measure, prompts, write};
+use crate::rollout::{Drawing, asked, figures, measure, prompts, write};
 use crate::session::{End, Session, StepContext, StepOutcome};
 use crate::settings::{Defaults, common, number, steps, whole};
 use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName, Problem,
+    Example, MethodCard, MethodName, Problem,
     SettingLevel::{Advanced, Simple},
     Settings,
 };
@@ -34,7 +34,7 @@ impl Method for OnlineDpo {
             title: "Online DPO",
             summary: "Lets the model answer twice, has both answers rated, and learns from its own better one.",
             paper: "Guo et al., Direct Language Model Alignment from Online AI Feedback, 2024",
-            needs: vec![DatasetKind::Prompts, DatasetKind::Answers, DatasetKind::Pairs, DatasetKind::Ratings],
+            needs: asked(),
             needs_reward: true,
             settings,
         }

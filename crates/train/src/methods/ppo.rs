@@ -15,11 +15,11 @@ use crate::heads::clip;
 use crate::heads::kl::{AdaptiveKl, k1, k3};
 use crate::heads::lagrange::Lagrange;
 use crate::method::{Method, Needs};
-use crate::rollout::{Drawing, Rollout, batch, figures, measure, prompts, write};
+use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
 use crate::session::{End, Session, StepContext, StepOutcome};
 use crate::settings::{Defaults, choice, common, flag, number, steps, whole};
 use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName, Purpose, SettingField,
+    Example, MethodCard, MethodName, Purpose, SettingField,
     SettingLevel::{Advanced, Simple},
     Settings, Stream,
 };
@@ -48,7 +48,7 @@ impl Method for Ppo {
             title: "Proximal policy optimisation",
             summary: "Lets the model answer, rates the answers, and makes well-rated ones likelier while it stays near its start.",
             paper: "Schulman et al., Proximal Policy Optimization Algorithms, 2017; Ouyang et al., 2022",
-            needs: vec![DatasetKind::Prompts, DatasetKind::Answers, DatasetKind::Pairs, DatasetKind::Ratings],
+            needs: asked(),
             needs_reward: true,
             settings,
         }

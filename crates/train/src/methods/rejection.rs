@@ -6,11 +6,11 @@ use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::advantage::best_of;
 use crate::method::{Method, Needs};
-use crate::rollout::{Drawing, Rollout, batch, figures, measure, prompts, write};
+use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
 use crate::session::{End, Session, StepContext, StepOutcome};
 use crate::settings::{Defaults, common, number, steps, whole};
 use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName,
+    Example, MethodCard, MethodName,
     SettingLevel::{Advanced, Simple},
     Settings,
 };
@@ -43,7 +43,7 @@ impl Method for RejectionSampling {
             title: "Rejection sampling",
             summary: "Lets the model answer each prompt several times and learn its own best answer.",
             paper: "Touvron et al., Llama 2, 2023; Dong et al., RAFT, 2023",
-            needs: vec![DatasetKind::Prompts, DatasetKind::Answers, DatasetKind::Pairs, DatasetKind::Ratings],
+            needs: asked(),
             needs_reward: true,
             settings,
         }
