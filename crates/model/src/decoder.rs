@@ -65,11 +65,21 @@ pub trait Decoder: Send {
     /// Shape of the model.
     fn spec(&self) -> &DecoderSpec;
 
+    /// Which arithmetic runs, for logs: back-end, instruction set, number type ("slices, avx512, f32").
+    fn path(&self) -> String;
+
+    /// Keeps the input of each block alone for the way back and computes the rest again: less memory, a third more time,
+    /// the same bytes. A back-end without this does nothing.
+    fn checkpoint_blocks(&mut self, _on: bool) {}
+
     /// Puts an adapter beside the base under a name; `trainable` ones get gradients, each in the passes that it is used in.
     ///
     /// # Errors
     /// When its tensors do not fit the model.
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()>;
+
+    /// Names of the adapters in the order of their tensors' names: the first trainable one first; and which are trained.
+    fn installed(&self) -> Vec<(String, bool)>;
 
     /// Takes an adapter out as it stands now.
     ///

@@ -1,14 +1,16 @@
 //! The language model: what it is made of, how it computes, what is added to it, and how it speaks.
 //!
 //! Methods see a [`Policy`]: token batches in, per-token log-probabilities out, and coefficients back in. Which back-end
-//! does the arithmetic stands behind [`Decoder`]; today that is candle. Not here: losses, optimizers, data.
+//! does the arithmetic stands behind [`Decoder`]: our own kernels over slices, or candle. Not here: losses, optimizers, data.
 
 mod adapter;
 mod architectures;
+mod backend;
 mod batch;
 mod candle_backend;
 mod chat_template;
 mod decoder;
+mod dropout;
 mod error;
 mod folder;
 mod generate;
@@ -17,6 +19,7 @@ mod merge;
 mod peft;
 mod policy;
 mod pretrained;
+mod slice_backend;
 mod spec;
 mod tensor_file;
 mod tokenizer;
@@ -25,6 +28,7 @@ mod weights;
 
 pub use adapter::{AdapterConfig, AdapterKind, AdapterWeights, NamedTensor};
 pub use architectures::{ARCHITECTURES, Architecture, read_spec};
+pub use backend::Backend;
 pub use batch::{TokenBatch, TokenRow};
 pub use chat_template::{ChatTemplate, Rendering};
 pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, TokenScores};

@@ -1,7 +1,7 @@
 //! A model folder in the hub's layout: opened, checked, loaded, or made anew from random weights.
 
 use crate::architectures::read_spec;
-use crate::candle_backend::CandleDecoder;
+use crate::backend::{Backend, decoder};
 use crate::decoder::Decoder;
 use crate::error::Result;
 use crate::tensor_file::{TensorData, write_half_tensors, write_tensors};
@@ -43,7 +43,15 @@ impl ModelFolder {
     /// # Errors
     /// When a weight file is missing, cut off, or does not match the configuration.
     pub fn decoder(&self) -> Result<Box<dyn Decoder>> {
-        Ok(Box::new(CandleDecoder::new(self.spec.clone(), load_weights(&self.path, &self.spec)?)?))
+        self.decoder_on(Backend::Best)
+    }
+
+    /// Loads the weights onto one back-end.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::decoder`].
+    pub fn decoder_on(&self, backend: Backend) -> Result<Box<dyn Decoder>> {
+        decoder(self.spec.clone(), load_weights(&self.path, &self.spec)?, backend)
     }
 
     /// Reads the tokenizer.
@@ -112,7 +120,7 @@ impl RandomModel {
             let values = (0..count).map(|_| if norm { 1.0 } else { (stream.normal() * scale) as f32 }).collect();
             weights.insert(name, NamedTensor { shape, values });
         }
-        Ok(Box::new(CandleDecoder::new(spec, weights)?))
+        decoder(spec, weights, Backend::Best)
     }
 
     /// Writes config.json and the weights of `decoder` in f16 (or f32) into an existing folder.

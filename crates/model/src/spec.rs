@@ -1,6 +1,9 @@
 //! A decoder as data. A family is one small file that fills this in; the arithmetic is written once per back-end and
 //! never per family.
 
+use crate::ModelError;
+use crate::error::Result;
+
 /// Frequencies of the rotary position embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rope {
@@ -272,6 +275,21 @@ impl DecoderSpec {
         let (layer, inner) = path.strip_prefix("model.layers.")?.split_once('.')?;
         layer.parse::<usize>().ok().filter(|layer| *layer < self.layers)?;
         self.linears().iter().find(|linear| linear.path == inner).map(|linear| (linear.outputs, linear.inputs))
+    }
+
+    /// Refuses ids outside the vocabulary, and rows that are longer than the context.
+    pub(crate) fn check_ids(&self, ids: &[u32], width: usize) -> Result<()> {
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocabulary) {
+            let size = self.vocabulary;
+            return Err(ModelError::Request(format!("Token {id} is outside the model's vocabulary of {size}.")));
+        }
+        if width > self.context {
+            let context = self.context;
+            return Err(ModelError::Request(format!(
+                "A row of {width} tokens is longer than the model's context of {context}."
+            )));
+        }
+        Ok(())
     }
 
     /// Numbers in the whole model.

@@ -7,7 +7,7 @@
 )]
 
 use alidade_model::{
-    ARCHITECTURES, ForwardOptions, GenerationOptions, ModelFolder, TokenBatch, TokenRow, generate, load_adapter,
+    ARCHITECTURES, Backend, ForwardOptions, GenerationOptions, ModelFolder, TokenBatch, TokenRow, generate, load_adapter,
     read_tensors,
 };
 use std::collections::BTreeSet;
@@ -20,10 +20,17 @@ fn fixture(family: &str) -> PathBuf {
     common::golden("models").join(family)
 }
 
+/// On candle, and on the slices with every instruction set of this processor, where they run the family.
 fn check(family: &str) {
+    for backend in common::BACKENDS {
+        check_on(family, *backend);
+    }
+}
+
+fn check_on(family: &str, backend: Backend) {
     let folder = ModelFolder::open(&fixture(family)).unwrap();
     let expected = read_tensors(&fixture(family).join("expected.safetensors")).unwrap();
-    let mut decoder = folder.decoder().unwrap();
+    let mut decoder = folder.decoder_on(backend).unwrap();
     let adapter = load_adapter(&fixture(family).join("adapter"), &folder.spec).unwrap();
     decoder.install("adapter", &adapter, true).unwrap();
     let ids = rows(&expected, "input_ids");
@@ -48,7 +55,7 @@ fn check(family: &str) {
     for (name, gradient) in decoder.take_gradients().unwrap() {
         worst = worst.max(relative_l2(&gradient, floats(&expected, &format!("grad.{name}"))));
     }
-    println!("{family}: logits {base:.1e} / {adapted:.1e}, worst gradient {worst:.1e}");
+    println!("{family}, {}: logits {base:.1e} / {adapted:.1e}, worst gradient {worst:.1e}", decoder.path());
     assert!(worst <= 1e-4, "{family}: a gradient is off by {worst}");
 }
 

@@ -5,9 +5,9 @@ use super::layers::{Adapter, Matrix, linear};
 use super::positions::Positions;
 use super::rules::{rms_norm, rms_norm_trainable};
 use crate::decoder::DropoutSeed;
+use crate::dropout;
 use crate::error::Result;
 use crate::{Activation, DecoderSpec, ModelError, NamedTensor};
-use alidade_domain::{Purpose, Stream};
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
 
@@ -29,15 +29,11 @@ pub(super) struct Noise<'a> {
 }
 
 impl Noise<'_> {
-    /// U(−1, 1)·α/√(T·H) for each number, with T the row's own length; `[B, T, H]`.
+    /// Noise `[B, T, H]`, none on padding.
     fn draw(&self, rows: usize, width: usize, hidden: usize, device: &Device) -> Result<Tensor> {
         let mut values = Vec::with_capacity(rows * width * hidden);
         for (row, length) in self.lengths.iter().enumerate() {
-            let (place, seed) = ((self.seed.micro_batch << 32) | row as u64, self.seed);
-            let mut stream = Stream::new(seed.seed, Purpose::Noise, seed.step, place);
-            let bound = self.strength / ((length * hidden) as f64).sqrt();
-            let real = (0..length * hidden).map(|_| ((2.0 * stream.unit() - 1.0) * bound) as f32);
-            values.extend(real);
+            values.extend(dropout::noise(self.strength, self.seed, row, *length, hidden));
             values.resize((row + 1) * width * hidden, 0.0);
         }
         Ok(Tensor::from_vec(values, (rows, width, hidden), device)?)

@@ -4,8 +4,8 @@ use super::block::{Context, Weights};
 use super::rules::frozen_matmul;
 use crate::adapter::{AdapterConfig, AdapterWeights, NamedTensor, Part, parse_name};
 use crate::decoder::DropoutSeed;
+use crate::dropout;
 use crate::error::Result;
-use alidade_domain::{Purpose, Stream};
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
 
@@ -188,17 +188,8 @@ fn weighted(base: &Tensor, dropped: &Tensor, update: &Tensor, ratio: &Tensor) ->
     Ok(((base + correction)? + update.broadcast_mul(ratio)?)?)
 }
 
-/// Zeroes each entry with the given probability and scales the rest up, by a stream that depends on the step alone.
+/// Zeroes each entry with the given probability and scales the rest up.
 fn drop_out(x: &Tensor, probability: f64, seed: DropoutSeed, layer: u64) -> Result<Tensor> {
-    let mut stream = Stream::new(seed.seed, Purpose::Dropout, seed.step, (seed.micro_batch << 32) | layer);
-    let keep = (1.0 / (1.0 - probability)) as f32;
-    // Sixteen bits a number are enough for a mask, and four times cheaper than a draw each.
-    let threshold = (probability * 65_536.0) as u64;
-    let mut bits = 0;
-    let mask = (0..x.elem_count()).map(|index| {
-        bits = if index % 4 == 0 { stream.bits() } else { bits >> 16 };
-        if bits & 0xffff < threshold { 0.0 } else { keep }
-    });
-    let mask: Vec<f32> = mask.collect();
+    let mask = dropout::mask(probability, seed, layer, x.elem_count());
     Ok((x * Tensor::from_vec(mask, x.shape(), x.device())?)?)
 }

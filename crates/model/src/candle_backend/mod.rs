@@ -85,25 +85,15 @@ impl CandleDecoder {
         let layout = Layout { rows, width, earlier: 0, prefix, padding: &[], documents };
         Positions::new(&self.spec, &layout, &self.device)
     }
-
-    fn check_ids(&self, ids: &[u32], width: usize) -> Result<()> {
-        if let Some(id) = ids.iter().find(|id| **id as usize >= self.spec.vocabulary) {
-            let size = self.spec.vocabulary;
-            return Err(ModelError::Request(format!("Token {id} is outside the model's vocabulary of {size}.")));
-        }
-        if width > self.spec.context {
-            let context = self.spec.context;
-            return Err(ModelError::Request(format!(
-                "A row of {width} tokens is longer than the model's context of {context}."
-            )));
-        }
-        Ok(())
-    }
 }
 
 impl Decoder for CandleDecoder {
     fn spec(&self) -> &DecoderSpec {
         &self.spec
+    }
+
+    fn path(&self) -> String {
+        "candle, f32".to_owned()
     }
 
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {
@@ -121,6 +111,14 @@ impl Decoder for CandleDecoder {
         Ok(())
     }
 
+    fn installed(&self) -> Vec<(String, bool)> {
+        let list = self.adapters.keys().map(|name| (name.clone(), self.prefixes.get(name)));
+        let mut list: Vec<_> = list.collect();
+        // The trained adapter without a prefix goes first, so that installing in this order names the tensors alike.
+        list.sort_by_key(|(_, prefix)| !prefix.is_some_and(String::is_empty));
+        list.into_iter().map(|(name, prefix)| (name, prefix.is_some())).collect()
+    }
+
     fn extract(&self, name: &str) -> Result<AdapterWeights> {
         match self.adapter(Some(name))? {
             Some(adapter) => adapter.extract(),
@@ -136,7 +134,7 @@ impl Decoder for CandleDecoder {
     }
 
     fn forward(&mut self, batch: &TokenBatch, options: &ForwardOptions) -> Result<TokenScores> {
-        self.check_ids(&batch.ids, batch.width)?;
+        self.spec.check_ids(&batch.ids, batch.width)?;
         let adapter = self.adapter(options.adapter)?;
         let noise = options.noise.zip(options.dropout).map(|(strength, seed)| Noise {
             strength,
@@ -200,7 +198,7 @@ impl Decoder for CandleDecoder {
     fn logits(&self, ids: &[Vec<u32>], adapter: Option<&str>) -> Result<Vec<f32>> {
         let width = ids.first().map_or(0, Vec::len);
         let flat: Vec<u32> = ids.iter().flatten().copied().collect();
-        self.check_ids(&flat, width)?;
+        self.spec.check_ids(&flat, width)?;
         let context = Context { adapter: self.adapter(adapter)?, tape: false, dropout: None, noise: None };
         let positions = self.positions(ids.len(), width, context.adapter, &[])?;
         let ids = Tensor::from_vec(flat, (ids.len(), width), &self.device)?;

@@ -1,9 +1,18 @@
 //! What the golden tests share.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use alidade_model::TensorData;
+use alidade_kernels::Level;
+use alidade_model::{Backend, TensorData};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// Every way to do the arithmetic; one that the processor lacks falls back to candle.
+pub const BACKENDS: &[Backend] = &[
+    Backend::Candle,
+    Backend::Slices(Level::Portable),
+    Backend::Slices(Level::Avx2),
+    Backend::Slices(Level::Avx512),
+];
 
 pub type Tensors = BTreeMap<String, (Vec<usize>, TensorData)>;
 

@@ -1,0 +1,310 @@
+//! Causal attention with grouped heads over rows that lie one document after another. Scores are never kept: the way back
+//! computes them again from the logarithms of their sums, a block of queries at a time (Dao et al., arXiv 2205.14135,
+//! appendix B.4).
+
+use crate::InstructionSet;
+use crate::instruction_set::dispatch;
+use crate::lanes::{LANES, exp, fold, largest, madd, sum};
+use crate::matrix::{Mat, MatMut, Threads, matmul};
+use rayon::prelude::*;
+
+/// Queries that are taken at a time.
+const BLOCK: usize = 64;
+
+/// A document: rows that see each other and nobody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// First row.
+    pub start: usize,
+    /// Number of rows.
+    pub length: usize,
+}
+
+/// Heads and who sees whom.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionShape {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Factor of query·key.
+    pub scale: f32,
+    /// Positions that a token looks back on, its own included; all when absent.
+    pub window: Option<usize>,
+}
+
+impl AttentionShape {
+    fn queries(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    fn keys(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// Numbers in a row of queries, keys and values side by side.
+    pub fn row(&self) -> usize {
+        self.queries() + 2 * self.keys()
+    }
+
+    /// Keys that a block of queries from `first` to `last` looks at: from which on, up to which.
+    fn seen(&self, first: usize, last: usize) -> (usize, usize) {
+        let start = self.window.map_or(0, |window| (first + 1).saturating_sub(window));
+        (start, last)
+    }
+}
+
+/// One query head of one document.
+struct Head<'a> {
+    query: Mat<'a>,
+    key: Mat<'a>,
+    value: Mat<'a>,
+}
+
+fn head<'a>(shape: &AttentionShape, qkv: Mat<'a>, segment: &Segment, head: usize) -> Head<'a> {
+    let kv = head / shape.group();
+    let part = |column| qkv.part(segment.start, column, segment.length, shape.head_dim);
+    Head {
+        query: part(head * shape.head_dim),
+        key: part(shape.queries() + kv * shape.head_dim),
+        value: part(shape.queries() + shape.keys() + kv * shape.head_dim),
+    }
+}
+
+/// Cuts `matrix` into documents, and each into `count` parts of `width` columns: documents outermost.
+fn cut<'a>(matrix: MatMut<'a>, segments: &[Segment], count: usize, width: usize) -> Vec<MatMut<'a>> {
+    let (mut parts, mut rest) = (Vec::with_capacity(segments.len() * count), matrix);
+    for segment in segments {
+        let (mut rows, below) = rest.split_rows(segment.length);
+        rest = below;
+        for _ in 0..count {
+            let (part, right) = rows.split_columns(width);
+            parts.push(part);
+            rows = right;
+        }
+    }
+    parts
+}
+
+/// Cuts the logarithms into one part for each document and each of `count` groups of `heads` heads.
+fn cut_sums<'a>(sums: &'a [f32], segments: &[Segment], count: usize, heads: usize) -> Vec<&'a [f32]> {
+    let (mut parts, mut rest) = (Vec::with_capacity(segments.len() * count), sums);
+    for segment in segments {
+        for _ in 0..count {
+            let (part, right) = rest.split_at(segment.length * heads);
+            parts.push(part);
+            rest = right;
+        }
+    }
+    parts
+}
+
+/// softmax(scale·q·kᵀ + mask)·v for rows of `qkv` `[n, row()]` into `out` `[n, heads·d]`. `log_sums` `[n·heads]` gets the
+/// logarithm of each row's sum: document after document, in each head after head.
+///
+/// # Panics
+/// When the sizes do not match, or the documents do not cover the rows in order.
+pub fn attention(
+    set: InstructionSet,
+    shape: &AttentionShape,
+    segments: &[Segment],
+    qkv: Mat,
+    out: MatMut,
+    log_sums: &mut [f32],
+) {
+    assert!(qkv.columns() == shape.row() && log_sums.len() == qkv.rows() * shape.heads, "sizes do not match");
+    let parts = cut(out, segments, shape.heads, shape.head_dim);
+    let mut sums = Vec::with_capacity(parts.len());
+    let mut rest = log_sums;
+    for segment in segments {
+        for _ in 0..shape.heads {
+            let (part, right) = rest.split_at_mut(segment.length);
+            sums.push(part);
+            rest = right;
+        }
+    }
+    let jobs = parts.into_par_iter().zip(sums).enumerate().with_max_len(1);
+    jobs.for_each_init(Vec::new, |scores, (index, (mut out, sums))| {
+        let segment = &segments[index / shape.heads];
+        let Head { query, key, value } = head(shape, qkv, segment, index % shape.heads);
+        for first in (0..segment.length).step_by(BLOCK) {
+            let rows = BLOCK.min(segment.length - first);
+            let (from, to) = shape.seen(first, first + rows);
+            scores.resize(scores.len().max(rows * (to - from)), 0.0);
+            let block = &mut scores[..rows * (to - from)];
+            let (query, keys) = (query.part(first, 0, rows, shape.head_dim), to - from);
+            let product = MatMut::new(block, rows, keys);
+            matmul(product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t(), Threads::One);
+            for (row, scores) in block.chunks_exact_mut(keys).enumerate() {
+                let own = first + row;
+                let low = shape.seen(own, own).0 - from;
+                sums[own] = softmax_row(set, scores, low, own + 1 - from);
+            }
+            let value = value.part(from, 0, keys, shape.head_dim);
+            let weights = Mat::new(block, rows, keys);
+            matmul(out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value, Threads::One);
+        }
+    });
+}
+
+/// What the way back reads.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    /// Queries, keys and values of the forward pass `[n, row()]`.
+    pub qkv: Mat<'a>,
+    /// What it gave `[n, heads·d]`.
+    pub out: Mat<'a>,
+    /// The logarithms that it left.
+    pub log_sums: &'a [f32],
+}
+
+/// Overwrites `gradient` `[n, row()]` with ∂/∂qkv, given ∂/∂out.
+///
+/// # Panics
+/// When the sizes do not match.
+pub fn attention_backward(
+    set: InstructionSet,
+    shape: &AttentionShape,
+    segments: &[Segment],
+    kept: Kept,
+    upstream: Mat,
+    gradient: MatMut,
+) {
+    assert!(kept.qkv.columns() == shape.row() && upstream.columns() == shape.queries(), "sizes do not match");
+    let (queries, rest) = gradient.split_columns(shape.queries());
+    let (keys, values) = rest.split_columns(shape.keys());
+    let queries = cut(queries, segments, shape.kv_heads, shape.group() * shape.head_dim);
+    let keys = cut(keys, segments, shape.kv_heads, shape.head_dim);
+    let values = cut(values, segments, shape.kv_heads, shape.head_dim);
+    let sums = cut_sums(kept.log_sums, segments, shape.kv_heads, shape.group());
+    let jobs = queries.into_par_iter().zip(keys).zip(values).zip(sums).enumerate().with_max_len(1);
+    jobs.for_each_init(Scratch::default, |scratch, (index, (((queries, keys), values), sums))| {
+        let segment = &segments[index / shape.kv_heads];
+        let parts = Gradients { queries, keys, values };
+        group_backward(set, shape, segment, index % shape.kv_heads, kept, sums, upstream, parts, scratch);
+    });
+}
+
+#[derive(Default)]
+struct Scratch {
+    weights: Vec<f32>,
+    slopes: Vec<f32>,
+}
+
+struct Gradients<'a> {
+    queries: MatMut<'a>,
+    keys: MatMut<'a>,
+    values: MatMut<'a>,
+}
+
+/// The query heads that share one key head, in one document: P = exp(s·q·kᵀ − logsum), dP = dO·vᵀ,
+/// dS = P∘(dP − Σ dO∘O), dq = s·dS·k, dk = Σ s·dSᵀ·q, dv = Σ Pᵀ·dO.
+#[allow(clippy::too_many_arguments, reason = "the body of one task: everything that it reads and writes")]
+fn group_backward(
+    set: InstructionSet,
+    shape: &AttentionShape,
+    segment: &Segment,
+    kv: usize,
+    kept: Kept,
+    sums: &[f32],
+    upstream: Mat,
+    mut gradients: Gradients,
+    scratch: &mut Scratch,
+) {
+    let dim = shape.head_dim;
+    for row in 0..segment.length {
+        gradients.keys.row(row).fill(0.0);
+        gradients.values.row(row).fill(0.0);
+    }
+    for member in 0..shape.group() {
+        let number = kv * shape.group() + member;
+        let Head { query, key, value } = head(shape, kept.qkv, segment, number);
+        for first in (0..segment.length).step_by(BLOCK) {
+            let rows = BLOCK.min(segment.length - first);
+            let (from, to) = shape.seen(first, first + rows);
+            let keys = to - from;
+            scratch.weights.resize(scratch.weights.len().max(rows * keys), 0.0);
+            scratch.slopes.resize(scratch.slopes.len().max(rows * keys), 0.0);
+            let (weights, slopes) = (&mut scratch.weights[..rows * keys], &mut scratch.slopes[..rows * keys]);
+            let (query, key, value) =
+                (query.part(first, 0, rows, dim), key.part(from, 0, keys, dim), value.part(from, 0, keys, dim));
+            let place = |matrix: Mat<'_>| (segment.start + first, number * dim, rows.min(matrix.rows()));
+            let (top, left, _) = place(upstream);
+            let pull = upstream.part(top, left, rows, dim);
+            matmul(MatMut::new(weights, rows, keys), false, shape.scale, query, key.t(), Threads::One);
+            matmul(MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t(), Threads::One);
+            for row in 0..rows {
+                let own = first + row;
+                let low = shape.seen(own, own).0 - from;
+                let range = row * keys..(row + 1) * keys;
+                let dot = dot(set, pull.row(row), kept.out.part(top + row, left, 1, dim).row(0));
+                let sum = sums[member * segment.length + own];
+                let (weights, slopes) = (&mut weights[range.clone()], &mut slopes[range]);
+                slope_row(set, weights, slopes, low, own + 1 - from, sum, dot);
+            }
+            let (weights, slopes) = (Mat::new(weights, rows, keys), Mat::new(slopes, rows, keys));
+            let scale = shape.scale;
+            matmul(gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull, Threads::One);
+            matmul(gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query, Threads::One);
+            let target = gradients.queries.part(first, member * dim, rows, dim);
+            matmul(target, false, scale, slopes, key, Threads::One);
+        }
+    }
+}
+
+dispatch!(fn softmax_row(row: &mut [f32], low: usize, high: usize) -> f32 = softmax_body);
+dispatch!(fn dot(a: &[f32], b: &[f32]) -> f32 = dot_body);
+dispatch!(
+    fn slope_row(weights: &mut [f32], slopes: &mut [f32], low: usize, high: usize, sum: f32, dot: f32) = slope_body
+);
+
+#[inline(always)]
+fn dot_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+    let b = &b[..a.len()];
+    sum(a.len(), |i, so_far| madd::<FMA>(a[i], b[i], so_far))
+}
+
+/// Softmax over `low..high`, 0 elsewhere; gives the logarithm of the sum.
+#[inline(always)]
+fn softmax_body<const FMA: bool>(row: &mut [f32], low: usize, high: usize) -> f32 {
+    row[..low].fill(0.0);
+    row[high..].fill(0.0);
+    let row = &mut row[low..high];
+    let peak = largest(row);
+    let mut masses = [0.0f32; LANES];
+    let mut take = |values: &mut [f32]| {
+        for (value, mass) in values.iter_mut().zip(&mut masses) {
+            *value = exp::<FMA>(*value - peak);
+            *mass += *value;
+        }
+    };
+    let (chunks, rest) = row.as_chunks_mut::<LANES>();
+    chunks.iter_mut().for_each(|chunk| take(chunk));
+    take(rest);
+    let mass = fold(masses, |a, b| a + b);
+    let factor = 1.0 / mass;
+    row.iter_mut().for_each(|value| *value *= factor);
+    peak + mass.ln()
+}
+
+/// Scores become weights, and ∂/∂weights becomes ∂/∂scores (without the factor); 0 outside `low..high`.
+#[inline(always)]
+fn slope_body<const FMA: bool>(weights: &mut [f32], slopes: &mut [f32], low: usize, high: usize, sum: f32, dot: f32) {
+    for row in [&mut *weights, &mut *slopes] {
+        row[..low].fill(0.0);
+        row[high..].fill(0.0);
+    }
+    for (weight, slope) in weights[low..high].iter_mut().zip(&mut slopes[low..high]) {
+        *weight = exp::<FMA>(*weight - sum);
+        *slope = *weight * (*slope - dot);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! From logits to log-probabilities of given tokens, row by row, and what is needed on the way back.
+//!
+//! ∂logp/∂z = onehot − softmax z. A row's coefficient is a single number that the loss supplies later, so the softmax can
+//! be multiplied with the output matrix in the forward pass already, and no logits are kept.
+
+use crate::InstructionSet;
+use crate::instruction_set::dispatch;
+use crate::lanes::{LANES, exp, fold, largest, madd, sum};
+use rayon::prelude::*;
+
+/// What a row of logits says of its target.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RowScore {
+    /// Log-probability of the target, in nats.
+    pub logp: f32,
+    /// Entropy, in nats.
+    pub entropy: f32,
+    /// Mean of the logits.
+    pub mean: f32,
+    /// True when no logit is larger than the target's.
+    pub top: bool,
+    /// 1 / Σ exp(z − max z): what the row that is left behind must be multiplied with to be a softmax.
+    pub normaliser: f32,
+}
+
+/// Scores rows of `logits` `[n, V]` after multiplying them with `scale`, and leaves exp(z − max z) in their place.
+///
+/// # Panics
+/// When the lengths do not match or a target is outside the vocabulary.
+pub fn score_rows(set: InstructionSet, logits: &mut [f32], targets: &[u32], scale: f32, scores: &mut [RowScore]) {
+    let width = logits.len() / targets.len().max(1);
+    assert!(logits.len() == width * targets.len() && scores.len() == targets.len(), "lengths do not match");
+    let rows = logits.par_chunks_mut(width.max(1)).zip(targets).zip(scores);
+    rows.for_each(|((row, target), score)| *score = score_row(set, row, *target as usize, scale));
+}
+
+/// Turns what [`score_rows`] left into ∂/∂z: coefficient·(onehot − softmax)·`scale`, row by row.
+///
+/// # Panics
+/// When the lengths do not match.
+pub fn spread_gradient(
+    set: InstructionSet,
+    rows: &mut [f32],
+    targets: &[u32],
+    scores: &[RowScore],
+    coefficients: &[f32],
+    scale: f32,
+) {
+    let width = rows.len() / targets.len().max(1);
+    assert!(rows.len() == width * targets.len() && scores.len() == targets.len(), "lengths do not match");
+    let rows = rows.par_chunks_mut(width.max(1)).zip(targets).zip(scores).zip(coefficients);
+    rows.for_each(|(((row, target), score), coefficient)| {
+        let factor = coefficient * scale;
+        multiply(set, row, -factor * score.normaliser);
+        row[*target as usize] += factor;
+    });
+}
+
+dispatch!(fn score_row(row: &mut [f32], target: usize, scale: f32) -> RowScore = score_body);
+dispatch!(fn multiply(row: &mut [f32], factor: f32) = multiply_body);
+
+#[inline(always)]
+fn multiply_body<const FMA: bool>(row: &mut [f32], factor: f32) {
+    row.iter_mut().for_each(|value| *value *= factor);
+}
+
+#[inline(always)]
+fn score_body<const FMA: bool>(row: &mut [f32], target: usize, scale: f32) -> RowScore {
+    multiply_body::<FMA>(row, scale);
+    let (width, peak, wanted) = (row.len() as f32, largest(row), row[target]);
+    let mean = sum(row.len(), |i, so_far| so_far + row[i]) / width;
+    let (mut masses, mut moments) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let mut take = |values: &mut [f32]| {
+        for ((value, mass), moment) in values.iter_mut().zip(&mut masses).zip(&mut moments) {
+            let shifted = *value - peak;
+            let weight = exp::<FMA>(shifted);
+            *mass += weight;
+            *moment = madd::<FMA>(weight, shifted, *moment);
+            *value = weight;
+        }
+    };
+    let (chunks, rest) = row.as_chunks_mut::<LANES>();
+    chunks.iter_mut().for_each(|chunk| take(chunk));
+    take(rest);
+    let (mass, moment) = (fold(masses, |a, b| a + b), fold(moments, |a, b| a + b));
+    let log_mass = mass.ln();
+    RowScore {
+        logp: wanted - peak - log_mass,
+        entropy: log_mass - moment / mass,
+        mean,
+        top: wanted >= peak,
+        normaliser: 1.0 / mass,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_and_gradients_agree_with_plain_sums_on_every_level() {
+        let (rows, width, scale) = (3, 77, 0.8f32);
+        let logits: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.91).sin() * 4.0).collect();
+        let targets = [5u32, 76, 0];
+        for set in InstructionSet::all() {
+            let (mut left, mut scores) = (logits.clone(), [RowScore::default(); 3]);
+            score_rows(set, &mut left, &targets, scale, &mut scores);
+            let coefficients = [0.5, -1.0, 2.0];
+            let mut gradient = left.clone();
+            spread_gradient(set, &mut gradient, &targets, &scores, &coefficients, scale);
+            for row in 0..rows {
+                let z: Vec<f64> = logits[row * width..][..width].iter().map(|z| f64::from(z * scale)).collect();
+                let mass: f64 = z.iter().map(|z| z.exp()).sum();
+                let p: Vec<f64> = z.iter().map(|z| z.exp() / mass).collect();
+                let target = targets[row] as usize;
+                let entropy: f64 = -p.iter().map(|p| p * p.ln()).sum::<f64>();
+                assert!((f64::from(scores[row].logp) - p[target].ln()).abs() < 1e-5, "{set:?}");
+                assert!((f64::from(scores[row].entropy) - entropy).abs() < 1e-5, "{set:?}");
+                assert!((f64::from(scores[row].mean) - z.iter().sum::<f64>() / width as f64).abs() < 1e-5);
+                assert_eq!(scores[row].top, z.iter().all(|other| *other <= z[target]));
+                for (column, p) in p.iter().enumerate() {
+                    let onehot = if column == target { 1.0 } else { 0.0 };
+                    let expected = f64::from(coefficients[row] * scale) * (onehot - p);
+                    assert!((f64::from(gradient[row * width + column]) - expected).abs() < 1e-6, "{set:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is done number by number: sums, biases, and the gate of the feed-forward layer, silu(g)∘u (Shazeer, arXiv
+//! 2002.05202).
+
+use crate::instruction_set::dispatch;
+use crate::lanes::{exp, madd};
+use crate::{GRAIN, InstructionSet};
+use rayon::prelude::*;
+
+/// Numbers that one task adds at a time.
+const BLOCK: usize = 16_384;
+
+/// x += y.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn add(set: InstructionSet, x: &mut [f32], y: &[f32]) {
+    assert_eq!(x.len(), y.len(), "lengths of a sum differ");
+    x.par_chunks_mut(BLOCK).zip(y.par_chunks(BLOCK)).for_each(|(x, y)| add_row(set, x, y));
+}
+
+/// Adds `bias` to every row of x `[n, bias]`.
+///
+/// # Panics
+/// When x is no whole number of rows.
+pub fn add_bias(set: InstructionSet, x: &mut [f32], bias: &[f32]) {
+    assert_eq!(x.len() % bias.len().max(1), 0, "x is no whole number of rows");
+    x.par_chunks_mut(bias.len() * GRAIN)
+        .for_each(|rows| rows.chunks_exact_mut(bias.len()).for_each(|row| add_row(set, row, bias)));
+}
+
+/// Adds the column sums of dy to `gradient`, row after row.
+///
+/// # Panics
+/// When dy is no whole number of rows.
+pub fn bias_gradient(set: InstructionSet, dy: &[f32], gradient: &mut [f32]) {
+    assert_eq!(dy.len() % gradient.len().max(1), 0, "dy is no whole number of rows");
+    dy.chunks_exact(gradient.len()).for_each(|row| add_row(set, gradient, row));
+}
+
+/// out `[n, w]` = silu(g)∘u for rows of `both` `[n, 2w]`, g before u.
+///
+/// # Panics
+/// When the lengths do not match.
+pub fn gate(set: InstructionSet, both: &[f32], width: usize, out: &mut [f32]) {
+    assert_eq!(both.len(), 2 * out.len(), "lengths of a gate do not match");
+    out.par_chunks_mut(width * GRAIN).zip(both.par_chunks(2 * width * GRAIN)).for_each(|(out, both)| {
+        for (out, both) in out.chunks_exact_mut(width).zip(both.chunks_exact(2 * width)) {
+            let (gate, up) = both.split_at(width);
+            gate_row(set, gate, up, out);
+        }
+    });
+}
+
+/// Puts ∂/∂g and ∂/∂u where g and u stood in `both` `[n, 2w]`, given ∂/∂out.
+///
+/// # Panics
+/// When the lengths do not match.
+pub fn gate_backward(set: InstructionSet, gradient: &[f32], width: usize, both: &mut [f32]) {
+    assert_eq!(both.len(), 2 * gradient.len(), "lengths of a gate do not match");
+    both.par_chunks_mut(2 * width * GRAIN).zip(gradient.par_chunks(width * GRAIN)).for_each(|(both, gradient)| {
+        for (both, gradient) in both.chunks_exact_mut(2 * width).zip(gradient.chunks_exact(width)) {
+            let (gate, up) = both.split_at_mut(width);
+            gate_backward_row(set, gradient, gate, up);
+        }
+    });
+}
+
+dispatch!(fn add_row(x: &mut [f32], y: &[f32]) = add_body);
+dispatch!(fn gate_row(gate: &[f32], up: &[f32], out: &mut [f32]) = gate_body);
+dispatch!(fn gate_backward_row(gradient: &[f32], gate: &mut [f32], up: &mut [f32]) = gate_backward_body);
+
+#[inline(always)]
+fn add_body<const FMA: bool>(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+#[inline(always)]
+fn gate_body<const FMA: bool>(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+        *out = gate / (1.0 + exp::<FMA>(-gate)) * up;
+    }
+}
+
+/// silu'(g) = σ·(1 + g·(1 − σ)).
+#[inline(always)]
+fn gate_backward_body<const FMA: bool>(gradient: &[f32], gate: &mut [f32], up: &mut [f32]) {
+    for ((gradient, gate), up) in gradient.iter().zip(gate).zip(up) {
+        let sigma = 1.0 / (1.0 + exp::<FMA>(-*gate));
+        let silu = *gate * sigma;
+        *gate = gradient * *up * madd::<FMA>(silu, 1.0 - sigma, sigma);
+        *up = gradient * silu;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_agrees_with_differences_on_every_level() {
+        let (rows, width) = (9, 21);
+        let both: Vec<f32> = (0..rows * 2 * width).map(|i| (i as f32 * 0.37).sin() * 3.0).collect();
+        let upstream: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.11).cos()).collect();
+        for set in InstructionSet::all() {
+            let value = |both: &[f32]| {
+                let mut out = vec![0.0; rows * width];
+                gate(set, both, width, &mut out);
+                out.iter().zip(&upstream).map(|(a, b)| f64::from(a * b)).sum::<f64>()
+            };
+            let mut slopes = both.clone();
+            gate_backward(set, &upstream, width, &mut slopes);
+            for at in [0, 20, 21, 300, rows * 2 * width - 1] {
+                let moved = |step: f32| {
+                    let mut both = both.clone();
+                    both[at] += step;
+                    value(&both)
+                };
+                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                assert!((f64::from(slopes[at]) - slope).abs() < 1e-3, "{set:?} {at}: {} against {slope}", slopes[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn biases_and_their_gradients_are_column_sums() {
+        let set = InstructionSet::best();
+        let mut x = vec![1.0; 6];
+        add_bias(set, &mut x, &[1.0, 2.0, 3.0]);
+        assert_eq!(x, [2.0, 3.0, 4.0, 2.0, 3.0, 4.0]);
+        let mut gradient = vec![1.0; 3];
+        bias_gradient(set, &x, &mut gradient);
+        assert_eq!(gradient, [5.0, 7.0, 9.0]);
+    }
+}

@@ -1,0 +1,102 @@
+//! Which vector instructions to use: found out once, or forced in tests; and the macro that compiles one plain body for
+//! each of them.
+
+/// How wide the vectors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What every processor of the target can do.
+    Portable,
+    /// AVX2 with fused multiply-add.
+    Avx2,
+    /// AVX-512 (F, VL, BW, DQ).
+    Avx512,
+}
+
+/// A level that this processor has. It can only be made by asking the processor, which is what makes calls into code
+/// compiled for that level sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstructionSet(Level);
+
+impl InstructionSet {
+    /// The widest that the processor has.
+    pub fn best() -> Self {
+        [Level::Avx512, Level::Avx2].into_iter().find_map(Self::forced).unwrap_or(Self(Level::Portable))
+    }
+
+    /// Exactly this level, or `None` when the processor lacks it.
+    pub fn forced(level: Level) -> Option<Self> {
+        Self::has(level).then_some(Self(level))
+    }
+
+    /// Every level that the processor has.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter_map(Self::forced)
+    }
+
+    /// The level.
+    pub fn level(self) -> Level {
+        self.0
+    }
+
+    /// A short name for logs ("avx512").
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Level::Portable => "portable",
+            Level::Avx2 => "avx2",
+            Level::Avx512 => "avx512",
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn has(level: Level) -> bool {
+        let narrow = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let wide = || {
+            is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+        };
+        match level {
+            Level::Portable => true,
+            Level::Avx2 => narrow,
+            Level::Avx512 => narrow && wide(),
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn has(level: Level) -> bool {
+        level == Level::Portable
+    }
+}
+
+/// Compiles the generic function `$body::<FMA>` once for each level and calls the one that the instruction set names. The
+/// body is plain code that the compiler turns into vectors; `FMA` says whether fused multiply-add is cheap.
+macro_rules! dispatch {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? = $body:ident) => {
+        $(#[$doc])*
+        #[inline]
+        $vis fn $name(set: $crate::InstructionSet, $($arg: $type),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+                fn wide($($arg: $type),*) $(-> $out)? {
+                    $body::<true>($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn narrow($($arg: $type),*) $(-> $out)? {
+                    $body::<true>($($arg),*)
+                }
+                match set.level() {
+                    // SAFETY: an `InstructionSet` of this level exists only after the processor said that it has it.
+                    $crate::Level::Avx512 => return unsafe { wide($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::Level::Avx2 => return unsafe { narrow($($arg),*) },
+                    $crate::Level::Portable => {}
+                }
+            }
+            let _ = set;
+            $body::<false>($($arg),*)
+        }
+    };
+}
+pub(crate) use dispatch;

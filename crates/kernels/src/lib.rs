@@ -1,0 +1,30 @@
+//! The hot arithmetic of a decoder over plain slices, forward and backward, chosen at run time for the processor at hand.
+//!
+//! Every function says which rows and columns it reads and writes; none knows what a layer, an adapter or a batch is
+//! (that is `model`). Work is split by rows, heads or output columns and never along a sum, so the bytes do not depend on
+//! the number of threads. This is the only crate that may hold `unsafe`: each block says why it is sound, and each fast
+//! path is tested against the plain one.
+
+mod attention;
+mod cached;
+mod cross_entropy;
+mod elementwise;
+mod instruction_set;
+mod lanes;
+mod matrix;
+mod norm;
+mod rotary;
+
+pub use attention::{AttentionShape, Kept, Segment, attention, attention_backward};
+pub use cached::attend_cached;
+pub use cross_entropy::{RowScore, score_rows, spread_gradient};
+pub use elementwise::{add, add_bias, bias_gradient, gate, gate_backward};
+pub use instruction_set::{InstructionSet, Level};
+pub use matrix::{Mat, MatMut, Threads, matmul};
+pub use norm::{
+    head_norm_weight_gradients, norm_heads, norm_heads_backward, rms_norm, rms_norm_backward, rms_norm_weight_gradient,
+};
+pub use rotary::{Direction, RotaryTable, rotate};
+
+/// Rows that one task takes at a time in row-wise kernels; fixed, so that the split never depends on the machine.
+pub(crate) const GRAIN: usize = 8;

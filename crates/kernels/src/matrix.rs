@@ -1,0 +1,272 @@
+//! Views of matrices in slices, and the product of two of them.
+//!
+//! The f32 product is the `gemm` crate's, which picks AVX-512, AVX2 or plain code by itself. It splits the output among
+//! threads and never the sum.
+
+use gemm::Parallelism;
+use std::marker::PhantomData;
+
+/// Who works on a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// The calling thread, for products inside a task.
+    One,
+    /// The current rayon pool.
+    Pool,
+}
+
+/// A matrix to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Mat<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Mat<'a> {
+    /// `rows` × `columns` numbers, row after row, `stride` numbers apart.
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub fn strided(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(fits(data.len(), rows, columns, stride, 1), "a matrix reaches beyond its slice");
+        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
+    }
+
+    /// `rows` × `columns` numbers without gaps.
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self::strided(data, rows, columns, columns)
+    }
+
+    /// The transposed view.
+    #[must_use]
+    pub fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// The part from (`row`, `column`) on, `rows` × `columns` large.
+    ///
+    /// # Panics
+    /// When it reaches beyond this one.
+    #[must_use]
+    pub fn part(self, row: usize, column: usize, rows: usize, columns: usize) -> Self {
+        assert!(row + rows <= self.rows && column + columns <= self.columns, "a part reaches beyond its matrix");
+        if rows == 0 || columns == 0 {
+            return Self { data: &[], rows, columns, ..self };
+        }
+        let start = row * self.row_stride + column * self.column_stride;
+        Self { data: &self.data[start..], rows, columns, ..self }
+    }
+
+    /// One row of a matrix whose rows have no gaps between columns.
+    pub fn row(self, row: usize) -> &'a [f32] {
+        debug_assert_eq!(self.column_stride, 1);
+        &self.data[row * self.row_stride..][..self.columns]
+    }
+
+    /// Number of rows.
+    pub fn rows(self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(self) -> usize {
+        self.columns
+    }
+}
+
+/// A matrix to write. It points instead of borrowing a slice, so that it can be cut into columns that different threads
+/// write at once.
+#[derive(Debug)]
+pub struct MatMut<'a> {
+    data: *mut f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+    life: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a `MatMut` is the only way to its own numbers, as `&mut [f32]` is; cutting one gives disjoint parts.
+unsafe impl Send for MatMut<'_> {}
+
+impl<'a> MatMut<'a> {
+    /// `rows` × `columns` numbers, row after row, `stride` numbers apart.
+    ///
+    /// # Panics
+    /// When the slice is too short, or rows overlap.
+    pub fn strided(data: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(fits(data.len(), rows, columns, stride, 1), "a matrix reaches beyond its slice");
+        assert!(stride >= columns, "rows overlap");
+        Self { data: data.as_mut_ptr(), rows, columns, row_stride: stride, column_stride: 1, life: PhantomData }
+    }
+
+    /// `rows` × `columns` numbers without gaps.
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
+        Self::strided(data, rows, columns, columns)
+    }
+
+    /// The same numbers, lent for a while.
+    pub fn lend(&mut self) -> MatMut<'_> {
+        MatMut { life: PhantomData, ..*self }
+    }
+
+    /// The transposed view.
+    #[must_use]
+    pub fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Cuts after `at` rows.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn split_rows(self, at: usize) -> (Self, Self) {
+        assert!(at <= self.rows, "cut beyond the last row");
+        let lower = Self { data: self.data.wrapping_add(at * self.row_stride), rows: self.rows - at, ..self };
+        (Self { rows: at, ..self }, lower)
+    }
+
+    /// Cuts after `at` columns.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn split_columns(self, at: usize) -> (Self, Self) {
+        assert!(at <= self.columns, "cut beyond the last column");
+        let right = Self { data: self.data.wrapping_add(at * self.column_stride), columns: self.columns - at, ..self };
+        (Self { columns: at, ..self }, right)
+    }
+
+    /// The part from (`row`, `column`) on, `rows` × `columns` large, lent for a while.
+    ///
+    /// # Panics
+    /// When it reaches beyond this one.
+    pub fn part(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> MatMut<'_> {
+        let (_, lower) = self.lend().split_rows(row);
+        let (_, right) = lower.split_columns(column);
+        right.split_rows(rows).0.split_columns(columns).0
+    }
+
+    /// One row of a matrix whose rows have no gaps between columns.
+    ///
+    /// # Panics
+    /// When there is no such row, or this is a transposed view.
+    pub fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows && self.column_stride == 1, "no such row");
+        // SAFETY: the row lies within the slice that this view was made from, and no other view reaches these columns.
+        unsafe { std::slice::from_raw_parts_mut(self.data.wrapping_add(row * self.row_stride), self.columns) }
+    }
+}
+
+fn fits(length: usize, rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> bool {
+    rows == 0 || columns == 0 || (rows - 1) * row_stride + (columns - 1) * column_stride < length
+}
+
+/// `out` = scale·a·b, or `out` += scale·a·b with `add`.
+///
+/// # Panics
+/// When the sizes do not match.
+pub fn matmul(out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, threads: Threads) {
+    let (m, n, k) = (out.rows, out.columns, a.columns);
+    assert!(a.rows == m && b.columns == n && b.rows == k, "sizes of a product do not match");
+    if m == 0 || n == 0 {
+        return;
+    }
+    let parallelism = match threads {
+        Threads::One => Parallelism::None,
+        Threads::Pool => Parallelism::Rayon(rayon::current_num_threads()),
+    };
+    let strides = |row: usize, column: usize| (column as isize, row as isize);
+    let (out_columns, out_rows) = strides(out.row_stride, out.column_stride);
+    let (a_columns, a_rows) = strides(a.row_stride, a.column_stride);
+    let (b_columns, b_rows) = strides(b.row_stride, b.column_stride);
+    // SAFETY: each view was checked against its slice when it was made, `out` is the only way to its numbers, and the
+    // sizes match as asserted above.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.data,
+            out_columns,
+            out_rows,
+            add,
+            a.data.as_ptr(),
+            a_columns,
+            a_rows,
+            b.data.as_ptr(),
+            b_columns,
+            b_rows,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(count: usize, step: f32) -> Vec<f32> {
+        (0..count).map(|i| (i as f32 * step).sin()).collect()
+    }
+
+    #[test]
+    fn products_of_parts_agree_with_plain_sums() {
+        let (a, b) = (ramp(7 * 9, 0.7), ramp(9 * 6, 0.3));
+        let mut out = vec![1.0; 7 * 10];
+        let right = Mat::new(&b, 9, 6).part(1, 2, 5, 4);
+        let left = Mat::new(&a, 7, 9).part(2, 3, 4, 5);
+        let mut whole = MatMut::new(&mut out, 7, 10);
+        matmul(whole.part(1, 3, 4, 4), true, 2.0, left, right, Threads::One);
+        for row in 0..7 {
+            for column in 0..10 {
+                let inside = (1..5).contains(&row) && (3..7).contains(&column);
+                let term = |k: usize| a[(row + 1) * 9 + 3 + k] * b[(1 + k) * 6 + 2 + column - 3];
+                let expected = 1.0 + if inside { 2.0 * (0..5).map(term).sum::<f32>() } else { 0.0 };
+                assert!((out[row * 10 + column] - expected).abs() < 1e-5, "{row} {column}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_pool_gives_the_bytes_of_one_thread() {
+        let (m, n, k) = (130, 77, 300);
+        let (a, b) = (ramp(m * k, 0.01), ramp(n * k, 0.02));
+        let run = |count: usize, threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
+            let mut out = vec![0.0; m * n];
+            let (left, right) = (Mat::new(&a, m, k), Mat::new(&b, n, k).t());
+            pool.install(|| matmul(MatMut::new(&mut out, m, n), false, 1.0, left, right, threads));
+            out
+        };
+        let one = run(1, Threads::One);
+        for count in [1, 2, 3, 5] {
+            assert!(one == run(count, Threads::Pool), "{count} threads");
+        }
+    }
+}

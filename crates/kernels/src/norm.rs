@@ -1,0 +1,199 @@
+//! RMS norm of rows: y = w ∘ x·s with s = (mean x² + ε)^(−1/2) (Zhang and Sennrich, arXiv 1910.07467, equation 4).
+
+use crate::instruction_set::dispatch;
+use crate::lanes::{madd, sum};
+use crate::{GRAIN, InstructionSet};
+use rayon::prelude::*;
+
+/// y = w ∘ x·s for each row of x `[n, w]`; s goes into `inverse` `[n]` for the way back.
+///
+/// # Panics
+/// When the lengths do not match.
+pub fn rms_norm(set: InstructionSet, x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32], inverse: &mut [f32]) {
+    let width = weight.len();
+    assert!(x.len() == y.len() && x.len() == inverse.len() * width, "lengths of a norm do not match");
+    let blocks = y.par_chunks_mut(width * GRAIN).zip(x.par_chunks(width * GRAIN)).zip(inverse.par_chunks_mut(GRAIN));
+    blocks.for_each(|((y, x), inverse)| {
+        for ((y, x), inverse) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(inverse) {
+            *inverse = forward_row(set, x, weight, epsilon, y);
+        }
+    });
+}
+
+/// Adds ∂/∂x to `dx` `[n, w]`, given ∂/∂y: with n = x·s and g = dy∘w, dx += s·(g − n·mean(n∘g)).
+///
+/// # Panics
+/// When the lengths do not match.
+pub fn rms_norm_backward(set: InstructionSet, dy: &[f32], x: &[f32], weight: &[f32], inverse: &[f32], dx: &mut [f32]) {
+    let width = weight.len();
+    assert!(x.len() == dy.len() && x.len() == dx.len() && x.len() == inverse.len() * width, "lengths do not match");
+    let blocks = dx.par_chunks_mut(width * GRAIN).zip(x.par_chunks(width * GRAIN));
+    let blocks = blocks.zip(dy.par_chunks(width * GRAIN)).zip(inverse.par_chunks(GRAIN));
+    blocks.for_each(|(((dx, x), dy), inverse)| {
+        let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(dy.chunks_exact(width)).zip(inverse);
+        for (((dx, x), dy), inverse) in rows {
+            backward_row(set, dy, x, weight, *inverse, dx);
+        }
+    });
+}
+
+/// Adds ∂/∂w = Σ dy∘x·s over the rows to `dw`, row after row.
+///
+/// # Panics
+/// When the lengths do not match.
+pub fn rms_norm_weight_gradient(set: InstructionSet, dy: &[f32], x: &[f32], inverse: &[f32], dw: &mut [f32]) {
+    let width = dw.len();
+    assert!(x.len() == dy.len() && x.len() == inverse.len() * width, "lengths do not match");
+    for ((x, dy), inverse) in x.chunks_exact(width).zip(dy.chunks_exact(width)).zip(inverse) {
+        weight_row(set, dy, x, *inverse, dw);
+    }
+}
+
+/// Norms of queries and keys, head by head: rows of `before` `[n, (q + k)·d]` are normalised with the weights `[d]` of queries
+/// and keys into the first columns of `out` `[n, stride]`. `inverse` `[n·(q + k)]` gets each head's s.
+///
+/// # Panics
+/// When the lengths do not match.
+pub fn norm_heads(
+    set: InstructionSet,
+    before: &[f32],
+    heads: [usize; 2],
+    weights: [&[f32]; 2],
+    epsilon: f32,
+    out: &mut [f32],
+    inverse: &mut [f32],
+) {
+    let (count, dim) = (heads[0] + heads[1], weights[0].len());
+    let (width, rows) = (count * dim, inverse.len() / count);
+    let stride = out.len() / rows.max(1);
+    assert!(before.len() == rows * width && stride >= width, "lengths do not match");
+    let rows = out.par_chunks_mut(stride * GRAIN).zip(before.par_chunks(width * GRAIN));
+    rows.zip(inverse.par_chunks_mut(count * GRAIN)).for_each(|((out, before), inverse)| {
+        let rows = out.chunks_exact_mut(stride).zip(before.chunks_exact(width)).zip(inverse.chunks_exact_mut(count));
+        for ((out, before), inverse) in rows {
+            let all = out[..width].chunks_exact_mut(dim).zip(before.chunks_exact(dim)).zip(inverse).enumerate();
+            for (head, ((out, before), inverse)) in all {
+                *inverse = forward_row(set, before, weights[usize::from(head >= heads[0])], epsilon, out);
+            }
+        }
+    });
+}
+
+/// Turns ∂/∂out in the first columns of `slopes` `[n, stride]` into ∂/∂before.
+///
+/// # Panics
+/// When the lengths do not match.
+pub fn norm_heads_backward(
+    set: InstructionSet,
+    before: &[f32],
+    heads: [usize; 2],
+    weights: [&[f32]; 2],
+    inverse: &[f32],
+    slopes: &mut [f32],
+) {
+    let (count, dim) = (heads[0] + heads[1], weights[0].len());
+    let (width, rows) = (count * dim, inverse.len() / count);
+    let stride = slopes.len() / rows.max(1);
+    assert!(before.len() == rows * width && stride >= width, "lengths do not match");
+    let rows = slopes.par_chunks_mut(stride * GRAIN).zip(before.par_chunks(width * GRAIN));
+    rows.zip(inverse.par_chunks(count * GRAIN)).for_each(|((slopes, before), inverse)| {
+        let mut upstream = vec![0.0; dim];
+        let rows = slopes.chunks_exact_mut(stride).zip(before.chunks_exact(width)).zip(inverse.chunks_exact(count));
+        for ((slopes, before), inverse) in rows {
+            let all = slopes[..width].chunks_exact_mut(dim).zip(before.chunks_exact(dim)).zip(inverse).enumerate();
+            for (head, ((slopes, before), inverse)) in all {
+                upstream.copy_from_slice(slopes);
+                slopes.fill(0.0);
+                backward_row(set, &upstream, before, weights[usize::from(head >= heads[0])], *inverse, slopes);
+            }
+        }
+    });
+}
+
+/// Adds ∂/∂weights of queries and keys to `sums`, row after row; `slopes` holds ∂/∂out as in [`norm_heads_backward`].
+pub fn head_norm_weight_gradients(
+    set: InstructionSet,
+    slopes: &[f32],
+    before: &[f32],
+    heads: [usize; 2],
+    inverse: &[f32],
+    sums: &mut [Vec<f32>; 2],
+) {
+    let (count, dim) = (heads[0] + heads[1], sums[0].len());
+    let (width, rows) = (count * dim, inverse.len() / count);
+    let stride = slopes.len() / rows.max(1);
+    let rows = slopes.chunks_exact(stride).zip(before.chunks_exact(width)).zip(inverse.chunks_exact(count));
+    for ((slopes, before), inverse) in rows {
+        let all = slopes.chunks_exact(dim).zip(before.chunks_exact(dim)).zip(inverse).enumerate();
+        for (head, ((slopes, before), inverse)) in all {
+            weight_row(set, slopes, before, *inverse, &mut sums[usize::from(head >= heads[0])]);
+        }
+    }
+}
+
+dispatch!(fn forward_row(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32]) -> f32 = forward_body);
+dispatch!(fn backward_row(dy: &[f32], x: &[f32], weight: &[f32], inverse: f32, dx: &mut [f32]) = backward_body);
+dispatch!(fn weight_row(dy: &[f32], x: &[f32], inverse: f32, dw: &mut [f32]) = weight_body);
+
+#[inline(always)]
+fn forward_body<const FMA: bool>(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32]) -> f32 {
+    let squares = sum(x.len(), |i, so_far| madd::<FMA>(x[i], x[i], so_far));
+    let inverse = 1.0 / (squares / x.len() as f32 + epsilon).sqrt();
+    for ((y, x), weight) in y.iter_mut().zip(x).zip(weight) {
+        *y = x * inverse * weight;
+    }
+    inverse
+}
+
+#[inline(always)]
+fn backward_body<const FMA: bool>(dy: &[f32], x: &[f32], weight: &[f32], inverse: f32, dx: &mut [f32]) {
+    let (dy, weight) = (&dy[..x.len()], &weight[..x.len()]);
+    let product = sum(x.len(), |i, so_far| madd::<FMA>(dy[i] * weight[i], x[i], so_far));
+    let pull = product * inverse * inverse / x.len() as f32;
+    for (((dx, x), dy), weight) in dx.iter_mut().zip(x).zip(dy).zip(weight) {
+        *dx = madd::<FMA>(inverse, madd::<FMA>(-pull, *x, dy * weight), *dx);
+    }
+}
+
+#[inline(always)]
+fn weight_body<const FMA: bool>(dy: &[f32], x: &[f32], inverse: f32, dw: &mut [f32]) {
+    for ((dw, x), dy) in dw.iter_mut().zip(x).zip(dy) {
+        *dw = madd::<FMA>(*dy, x * inverse, *dw);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_agree_with_differences_on_every_level() {
+        let wave = |count: usize, step: f32| (0..count).map(|i| (i as f32 * step).sin()).collect::<Vec<_>>();
+        let (rows, width) = (11, 37);
+        let (x, weight, dy) = (wave(rows * width, 0.7), wave(width, 0.4), wave(rows * width, 0.23));
+        for set in InstructionSet::all() {
+            let value = |x: &[f32], weight: &[f32]| {
+                let (mut y, mut inverse) = (vec![0.0; x.len()], vec![0.0; rows]);
+                rms_norm(set, x, weight, 1e-5, &mut y, &mut inverse);
+                (y.iter().zip(&dy).map(|(y, g)| f64::from(y * g)).sum::<f64>(), inverse)
+            };
+            let inverse = value(&x, &weight).1;
+            let (mut dx, mut dw) = (vec![1.0; x.len()], vec![0.0; width]);
+            rms_norm_backward(set, &dy, &x, &weight, &inverse, &mut dx);
+            rms_norm_weight_gradient(set, &dy, &x, &inverse, &mut dw);
+            let moved = |values: &[f32], at: usize, step: f32| {
+                let mut values = values.to_vec();
+                values[at] += step;
+                values
+            };
+            for at in [0, 40, 200, 406] {
+                let slope = (value(&moved(&x, at, 1e-2), &weight).0 - value(&moved(&x, at, -1e-2), &weight).0) / 2e-2;
+                assert!((f64::from(dx[at] - 1.0) - slope).abs() < 2e-3, "{set:?} {at}: {} against {slope}", dx[at]);
+            }
+            for at in [0, 36] {
+                let slope = (value(&x, &moved(&weight, at, 1e-2)).0 - value(&x, &moved(&weight, at, -1e-2)).0) / 2e-2;
+                assert!((f64::from(dw[at]) - slope).abs() < 2e-3, "{set:?} {at}: {} against {slope}", dw[at]);
+            }
+        }
+    }
+}

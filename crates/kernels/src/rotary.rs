@@ -1,0 +1,106 @@
+//! Rotary position embedding (Su et al., arXiv 2104.09864): pairs (x_i, x_{i + d/2}) of a head turn by the angle of their
+//! position; the gradient turns back.
+
+use crate::instruction_set::dispatch;
+use crate::lanes::madd;
+use crate::{GRAIN, InstructionSet};
+use rayon::prelude::*;
+
+/// Cosines and sines of the angles of positions 0, 1, 2, …
+#[derive(Debug, Clone, Default)]
+pub struct RotaryTable {
+    frequencies: Vec<f64>,
+    /// `[positions, d/2]` each.
+    cosines: Vec<f32>,
+    sines: Vec<f32>,
+}
+
+impl RotaryTable {
+    /// An empty table for angular frequencies `[d/2]` in radians per position.
+    pub fn new(frequencies: Vec<f64>) -> Self {
+        Self { frequencies, ..Self::default() }
+    }
+
+    /// Makes sure that the first `count` positions are there.
+    pub fn grow(&mut self, count: usize) {
+        let half = self.frequencies.len().max(1);
+        for position in self.cosines.len() / half..count {
+            let angles = self.frequencies.iter().map(|frequency| position as f64 * frequency);
+            self.cosines.extend(angles.clone().map(|angle| angle.cos() as f32));
+            self.sines.extend(angles.map(|angle| angle.sin() as f32));
+        }
+    }
+
+    fn at(&self, position: usize) -> (&[f32], &[f32]) {
+        let half = self.frequencies.len();
+        (&self.cosines[position * half..][..half], &self.sines[position * half..][..half])
+    }
+}
+
+/// Which way to turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// By the angle: forward.
+    On,
+    /// Against it: gradients.
+    Back,
+}
+
+/// Turns the first `heads` heads of each row of x `[n, stride]`, which stands at the position of the same index.
+///
+/// # Panics
+/// When the table lacks a position, or the heads are wider than a row.
+pub fn rotate(
+    set: InstructionSet,
+    table: &RotaryTable,
+    positions: &[u32],
+    direction: Direction,
+    heads: usize,
+    stride: usize,
+    x: &mut [f32],
+) {
+    let width = 2 * table.frequencies.len();
+    assert!(x.len() == positions.len() * stride && heads * width <= stride, "sizes of a rotation do not match");
+    x.par_chunks_mut(stride * GRAIN).zip(positions.par_chunks(GRAIN)).for_each(|(rows, positions)| {
+        for (row, position) in rows.chunks_exact_mut(stride).zip(positions) {
+            let (cosines, sines) = table.at(*position as usize);
+            let sign = if direction == Direction::On { 1.0 } else { -1.0 };
+            for head in row[..heads * width].chunks_exact_mut(width) {
+                turn(set, head, cosines, sines, sign);
+            }
+        }
+    });
+}
+
+dispatch!(fn turn(head: &mut [f32], cosines: &[f32], sines: &[f32], sign: f32) = turn_body);
+
+#[inline(always)]
+fn turn_body<const FMA: bool>(head: &mut [f32], cosines: &[f32], sines: &[f32], sign: f32) {
+    let (low, high) = head.split_at_mut(cosines.len());
+    for (((low, high), cosine), sine) in low.iter_mut().zip(high).zip(cosines).zip(sines) {
+        let (x, y, sine) = (*low, *high, sign * sine);
+        *low = madd::<FMA>(x, *cosine, -(y * sine));
+        *high = madd::<FMA>(y, *cosine, x * sine);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turning_on_and_back_is_the_identity_on_every_level() {
+        let mut table = RotaryTable::new(vec![1.0, 0.1, 0.01]);
+        table.grow(9);
+        let start: Vec<f32> = (0..4 * 15).map(|i| i as f32 * 0.3).collect();
+        for set in InstructionSet::all() {
+            let mut x = start.clone();
+            rotate(set, &table, &[0, 3, 8, 1], Direction::On, 2, 15, &mut x);
+            let (sine, cosine) = 3f32.sin_cos();
+            assert!((x[15] - (start[15] * cosine - start[18] * sine)).abs() < 1e-5);
+            assert_eq!(x[12..15], start[12..15], "columns beyond the heads stay");
+            rotate(set, &table, &[0, 3, 8, 1], Direction::Back, 2, 15, &mut x);
+            assert!(x.iter().zip(&start).all(|(a, b)| (a - b).abs() < 1e-5), "{set:?}");
+        }
+    }
+}

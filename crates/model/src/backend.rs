@@ -1,0 +1,134 @@
+//! Which back-end runs a model: our kernels over slices where they can, candle for everything else.
+//!
+//! The choice is made from the model's shape, and made again when an adapter arrives that the kernels do not carry; the
+//! weights move over then, and are held twice only while they move.
+
+use crate::adapter::{AdapterWeights, NamedTensor};
+use crate::candle_backend::CandleDecoder;
+use crate::decoder::{Cache, Decoder, ForwardOptions, TokenScores};
+use crate::error::Result;
+use crate::slice_backend::{SliceDecoder, carries, runs};
+use crate::{DecoderSpec, TokenBatch};
+use alidade_kernels::{InstructionSet, Level};
+use std::collections::BTreeMap;
+
+/// Who does the arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// The kernels with the widest instructions that the processor has, where they can run the model; else candle.
+    #[default]
+    Best,
+    /// The kernels with exactly these instructions (tests).
+    Slices(Level),
+    /// Candle (tests: it is the oracle).
+    Candle,
+}
+
+/// Opens a decoder on the chosen back-end.
+pub(crate) fn decoder(
+    spec: DecoderSpec,
+    weights: BTreeMap<String, NamedTensor>,
+    backend: Backend,
+) -> Result<Box<dyn Decoder>> {
+    let set = match backend {
+        Backend::Best if runs(&spec) => Some(InstructionSet::best()),
+        Backend::Slices(level) if runs(&spec) => InstructionSet::forced(level),
+        _ => None,
+    };
+    Ok(match set {
+        Some(set) => Box::new(Switching { inner: Box::new(SliceDecoder::new(spec, weights, set)?), slices: true }),
+        None => Box::new(CandleDecoder::new(spec, weights)?),
+    })
+}
+
+/// Slices for as long as every adapter is one that they carry.
+struct Switching {
+    inner: Box<dyn Decoder>,
+    slices: bool,
+}
+
+impl Switching {
+    /// Moves weights and adapters over to candle.
+    fn leave_slices(&mut self) -> Result<()> {
+        let (spec, weights) = (self.inner.spec().clone(), self.inner.base_weights()?);
+        let installed = self.inner.installed();
+        let adapters = installed.into_iter().map(|(name, trained)| Ok((self.inner.extract(&name)?, name, trained)));
+        let adapters = adapters.collect::<Result<Vec<_>>>()?;
+        self.inner = Box::new(CandleDecoder::new(spec, weights)?);
+        self.slices = false;
+        adapters.iter().try_for_each(|(weights, name, trained)| self.inner.install(name, weights, *trained))
+    }
+}
+
+impl Decoder for Switching {
+    fn spec(&self) -> &DecoderSpec {
+        self.inner.spec()
+    }
+
+    fn path(&self) -> String {
+        self.inner.path()
+    }
+
+    fn checkpoint_blocks(&mut self, on: bool) {
+        self.inner.checkpoint_blocks(on);
+    }
+
+    fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {
+        if self.slices && !carries(self.inner.spec(), adapter) {
+            self.leave_slices()?;
+        }
+        self.inner.install(name, adapter, trainable)
+    }
+
+    fn installed(&self) -> Vec<(String, bool)> {
+        self.inner.installed()
+    }
+
+    fn extract(&self, name: &str) -> Result<AdapterWeights> {
+        self.inner.extract(name)
+    }
+
+    fn train_base(&mut self) -> Result<()> {
+        self.inner.train_base()
+    }
+
+    fn forward(&mut self, batch: &TokenBatch, options: &ForwardOptions) -> Result<TokenScores> {
+        self.inner.forward(batch, options)
+    }
+
+    fn backward(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()> {
+        self.inner.backward(logp_gradient, hidden_gradient)
+    }
+
+    fn trainable(&self) -> Vec<(String, usize)> {
+        self.inner.trainable()
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<f32>> {
+        self.inner.read(name)
+    }
+
+    fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        self.inner.write(name, values)
+    }
+
+    fn take_gradients(&mut self) -> Result<BTreeMap<String, Vec<f32>>> {
+        self.inner.take_gradients()
+    }
+
+    fn logits(&self, ids: &[Vec<u32>], adapter: Option<&str>) -> Result<Vec<f32>> {
+        self.inner.logits(ids, adapter)
+    }
+
+    fn cache(&self, adapter: Option<&str>) -> Result<Box<dyn Cache>> {
+        self.inner.cache(adapter)
+    }
+
+    fn base_weight(&self, path: &str) -> Result<NamedTensor> {
+        self.inner.base_weight(path)
+    }
+
+    fn base_weights(&self) -> Result<BTreeMap<String, NamedTensor>> {
+        self.inner.base_weights()
+    }
+}

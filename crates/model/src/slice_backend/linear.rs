@@ -1,0 +1,119 @@
+//! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ + bias for a whole group of layers, and back.
+
+use super::pass::Pass;
+use super::weights::Group;
+use alidade_kernels::{Mat, MatMut, Threads, add_bias, bias_gradient, matmul};
+
+/// The input of a product on the way back, and the inner values x·Aᵀ of its adapters.
+pub(super) struct Dropped<'a> {
+    pub(super) input: &'a [f32],
+    pub(super) inner: &'a [f32],
+}
+
+/// y = product of `group` (or y += it with `add`); gives the inner values `[n, Σ rank]`.
+pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y: &mut [f32], add: bool) -> Vec<f32> {
+    let rows = pass.layout.rows();
+    let stacked = pass.weights.blocks[layer].groups[group as usize];
+    let (input, weights) = (Mat::new(x, rows, stacked.inputs), pass.weights);
+    let matrix = Mat::new(&weights.buffers[stacked.matrix], stacked.outputs, stacked.inputs);
+    let mut out = MatMut::new(y, rows, stacked.outputs);
+    matmul(out.lend(), add, 1.0, input, matrix.t(), Threads::Pool);
+    let Some(adapter) = pass.adapter.as_deref() else {
+        return finish(pass, stacked.bias, y, Vec::new());
+    };
+    let pairs = &adapter.layers[layer][group as usize];
+    let total = pairs.inner();
+    let mut inner = pass.pool.take(rows * total);
+    if pass.dropout.is_none() && total > 0 {
+        let a = Mat::new(&pairs.a, total, stacked.inputs);
+        matmul(MatMut::new(&mut inner, rows, total), false, 1.0, input, a.t(), Threads::Pool);
+    }
+    for pair in &pairs.pairs {
+        let own = pair.inner * stacked.inputs..(pair.inner + pair.rank) * stacked.inputs;
+        if let Some(dropout) = &pass.dropout {
+            let mut dropped = pass.pool.copy(x);
+            dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
+            let a = Mat::new(&pairs.a[own], pair.rank, stacked.inputs);
+            let mut all = MatMut::new(&mut inner, rows, total);
+            let target = all.part(0, pair.inner, rows, pair.rank);
+            matmul(target, false, 1.0, Mat::new(&dropped, rows, stacked.inputs), a.t(), Threads::Pool);
+            pass.pool.give([dropped]);
+        }
+        let part = Mat::new(&inner, rows, total).part(0, pair.inner, rows, pair.rank);
+        let b = Mat::new(&pair.b, pair.outputs, pair.rank);
+        matmul(out.part(0, pair.start, rows, pair.outputs), true, pair.scale, part, b.t(), Threads::Pool);
+    }
+    finish(pass, stacked.bias, y, inner)
+}
+
+fn finish(pass: &Pass, bias: Option<usize>, y: &mut [f32], inner: Vec<f32>) -> Vec<f32> {
+    if let Some(bias) = bias {
+        add_bias(pass.set, y, &pass.weights.buffers[bias]);
+    }
+    inner
+}
+
+/// Adds to the gradients of what is trained, and overwrites `dx` with ∂/∂x, given ∂/∂y.
+pub(super) fn backward(
+    pass: &mut Pass,
+    layer: usize,
+    group: Group,
+    kept: &Dropped,
+    dy: &[f32],
+    mut dx: Option<&mut Vec<f32>>,
+) {
+    let rows = pass.layout.rows();
+    let stacked = pass.weights.blocks[layer].groups[group as usize];
+    let (inputs, outputs) = (stacked.inputs, stacked.outputs);
+    let (slope, input, weights) = (Mat::new(dy, rows, outputs), Mat::new(kept.input, rows, inputs), pass.weights);
+    if let Some(dx) = dx.as_deref_mut() {
+        let matrix = Mat::new(&weights.buffers[stacked.matrix], outputs, inputs);
+        matmul(MatMut::new(dx, rows, inputs), false, 1.0, slope, matrix, Threads::Pool);
+    }
+    if let Some(gradients) = pass.gradients.as_mut() {
+        let target = MatMut::new(&mut gradients[stacked.matrix], outputs, inputs);
+        matmul(target, true, 1.0, slope.t(), input, Threads::Pool);
+        if let Some(bias) = stacked.bias {
+            bias_gradient(pass.set, dy, &mut gradients[bias]);
+        }
+    }
+    let Some(adapter) = pass.adapter.as_deref_mut() else { return };
+    let pairs = &mut adapter.layers[layer][group as usize];
+    let total = pairs.inner();
+    if total == 0 {
+        return;
+    }
+    let mut inner_slopes = pass.pool.take(rows * total);
+    for pair in &mut pairs.pairs {
+        let part = slope.part(0, pair.start, rows, pair.outputs);
+        let b = Mat::new(&pair.b, pair.outputs, pair.rank);
+        let mut all = MatMut::new(&mut inner_slopes, rows, total);
+        matmul(all.part(0, pair.inner, rows, pair.rank), false, pair.scale, part, b, Threads::Pool);
+        let inner = Mat::new(kept.inner, rows, total).part(0, pair.inner, rows, pair.rank);
+        let target = MatMut::new(&mut pair.b_gradient, pair.outputs, pair.rank);
+        matmul(target, true, pair.scale, part.t(), inner, Threads::Pool);
+    }
+    let slopes = Mat::new(&inner_slopes, rows, total);
+    let Some(dropout) = &pass.dropout else {
+        matmul(MatMut::new(&mut pairs.a_gradient, total, inputs), true, 1.0, slopes.t(), input, Threads::Pool);
+        if let Some(dx) = dx {
+            matmul(MatMut::new(dx, rows, inputs), true, 1.0, slopes, Mat::new(&pairs.a, total, inputs), Threads::Pool);
+        }
+        return pass.pool.give([inner_slopes]);
+    };
+    for pair in &pairs.pairs {
+        let own = pair.inner * inputs..(pair.inner + pair.rank) * inputs;
+        let (mut dropped, slopes) = (pass.pool.copy(kept.input), slopes.part(0, pair.inner, rows, pair.rank));
+        dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
+        let target = MatMut::new(&mut pairs.a_gradient[own.clone()], pair.rank, inputs);
+        matmul(target, true, 1.0, slopes.t(), Mat::new(&dropped, rows, inputs), Threads::Pool);
+        if let Some(dx) = dx.as_deref_mut() {
+            let a = Mat::new(&pairs.a[own], pair.rank, inputs);
+            matmul(MatMut::new(&mut dropped, rows, inputs), false, 1.0, slopes, a, Threads::Pool);
+            dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
+            alidade_kernels::add(pass.set, dx, &dropped);
+        }
+        pass.pool.give([dropped]);
+    }
+    pass.pool.give([inner_slopes]);
+}

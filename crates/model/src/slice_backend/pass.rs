@@ -1,0 +1,90 @@
+//! What holds during one pass through the model, and the small steps that several places take.
+
+use super::adapter::Adapter;
+use super::layout::Layout;
+use super::pool::Pool;
+use super::weights::{Buffer, Weights};
+use crate::decoder::DropoutSeed;
+use crate::{DecoderSpec, dropout};
+use alidade_kernels as kernels;
+use kernels::{AttentionShape, Direction, InstructionSet, RotaryTable};
+
+/// One pass.
+pub(super) struct Pass<'a> {
+    pub(super) set: InstructionSet,
+    pub(super) spec: &'a DecoderSpec,
+    pub(super) weights: &'a Weights,
+    /// Gradients of the base, buffer by buffer, when it is trained.
+    pub(super) gradients: Option<&'a mut Vec<Vec<f32>>>,
+    pub(super) adapter: Option<&'a mut Adapter>,
+    pub(super) tables: &'a [RotaryTable],
+    pub(super) layout: &'a Layout,
+    pub(super) dropout: Option<Dropout>,
+    pub(super) pool: &'a mut Pool,
+}
+
+/// Dropout of a pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dropout {
+    pub(super) seed: DropoutSeed,
+    pub(super) probability: f64,
+    /// Rows of the padded batch, for which masks are drawn.
+    pub(super) padded_rows: usize,
+}
+
+impl Dropout {
+    /// Multiplies x `[n, w]` by the mask of an adapted layer.
+    pub(super) fn apply(&self, layer: u64, padded: &[usize], x: &mut [f32]) {
+        let width = x.len() / padded.len().max(1);
+        let mask = dropout::mask(self.probability, self.seed, layer, self.padded_rows * width);
+        for (x, row) in x.chunks_exact_mut(width.max(1)).zip(padded) {
+            x.iter_mut().zip(&mask[row * width..]).for_each(|(value, keep)| *value *= keep);
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// True when the weights of the base are trained.
+    pub(super) fn trains_base(&self) -> bool {
+        self.gradients.is_some()
+    }
+
+    /// Heads of a layer.
+    pub(super) fn shape(&self, layer: usize) -> AttentionShape {
+        shape(self.spec, layer)
+    }
+
+    /// The norm of x `[n, H]`, and the inverse size of each row.
+    pub(super) fn norm(&mut self, x: &[f32], norm: Buffer) -> (Vec<f32>, Vec<f32>) {
+        let weight = &self.weights.buffers[norm];
+        let (mut y, mut inverse) = (self.pool.take(x.len()), self.pool.take(x.len() / weight.len()));
+        kernels::rms_norm(self.set, x, weight, self.spec.norm_epsilon as f32, &mut y, &mut inverse);
+        (y, inverse)
+    }
+
+    /// Adds ∂/∂x of a norm to `dx`.
+    pub(super) fn norm_back(&mut self, dy: &[f32], x: &[f32], norm: Buffer, inverse: &[f32], dx: &mut [f32]) {
+        if let Some(gradients) = self.gradients.as_mut() {
+            kernels::rms_norm_weight_gradient(self.set, dy, x, inverse, &mut gradients[norm]);
+        }
+        kernels::rms_norm_backward(self.set, dy, x, &self.weights.buffers[norm], inverse, dx);
+    }
+
+    /// Turns queries and keys in `qkv` by their positions, where the layer does so.
+    pub(super) fn turn(&self, layer: usize, direction: Direction, qkv: &mut [f32]) {
+        let Some(rope) = self.spec.kinds[layer].rope else { return };
+        let (heads, stride) = (self.spec.heads + self.spec.kv_heads, self.shape(layer).row());
+        kernels::rotate(self.set, &self.tables[rope], &self.layout.positions, direction, heads, stride, qkv);
+    }
+}
+
+/// Heads of a layer.
+pub(super) fn shape(spec: &DecoderSpec, layer: usize) -> AttentionShape {
+    AttentionShape {
+        heads: spec.heads,
+        kv_heads: spec.kv_heads,
+        head_dim: spec.head_dim,
+        scale: spec.attention_scale as f32,
+        window: spec.kinds[layer].window,
+    }
+}

@@ -1,0 +1,68 @@
+//! Buffers that are used again: a pass takes what it needs and gives it back, so that after the first step no memory is
+//! asked for and no page is touched for the first time.
+
+/// Buffers that nobody uses now.
+#[derive(Default)]
+pub(super) struct Pool {
+    free: Vec<Vec<f32>>,
+}
+
+impl Pool {
+    /// A buffer of this length, with anything in it.
+    pub(super) fn take(&mut self, length: usize) -> Vec<f32> {
+        // Not one that is far too large: it is needed elsewhere.
+        let fits = |buffer: &Vec<f32>| (length..=2 * length + 4096).contains(&buffer.capacity());
+        let sizes = || self.free.iter().enumerate();
+        let best = sizes().filter(|(_, buffer)| fits(buffer)).min_by_key(|(_, buffer)| buffer.capacity());
+        let mut buffer = match best.map(|(index, _)| index) {
+            Some(index) => self.free.swap_remove(index),
+            None => {
+                // The largest of those that are too small has been outgrown.
+                let small = sizes().filter(|(_, buffer)| buffer.capacity() < length);
+                if let Some(index) = small.max_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index) {
+                    drop(self.free.swap_remove(index));
+                }
+                Vec::with_capacity(length)
+            }
+        };
+        buffer.resize(length, 0.0);
+        buffer
+    }
+
+    /// A buffer of zeros.
+    pub(super) fn zeros(&mut self, length: usize) -> Vec<f32> {
+        let mut buffer = self.take(length);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// A buffer with these values.
+    pub(super) fn copy(&mut self, values: &[f32]) -> Vec<f32> {
+        let mut buffer = self.take(values.len());
+        buffer.copy_from_slice(values);
+        buffer
+    }
+
+    /// Takes buffers back.
+    pub(super) fn give<const N: usize>(&mut self, buffers: [Vec<f32>; N]) {
+        self.free.extend(buffers.into_iter().filter(|buffer| buffer.capacity() > 0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back() {
+        let mut pool = Pool::default();
+        let first = pool.take(100);
+        let place = first.as_ptr();
+        pool.give([first]);
+        let second = pool.zeros(60);
+        assert!(second.as_ptr() == place && second.iter().all(|value| *value == 0.0));
+        pool.give([second]);
+        assert_eq!(pool.take(200).len(), 200);
+        assert!(pool.free.is_empty(), "a buffer that is too small is not kept");
+    }
+}
