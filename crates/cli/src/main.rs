@@ -46,6 +46,8 @@ enum Command {
     Worker(commands::worker::Arguments),
     /// Carry out the ready-made experiments over several seeds and print what they reached.
     Learning(commands::learning::Arguments),
+    /// Measure how fast this machine trains and writes.
+    Bench(commands::bench::Arguments),
     /// Pre-train the starter model from random weights.
     Starter(commands::starter::Arguments),
 }
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Worker(arguments) => commands::worker::run(&arguments),
         Command::Learning(arguments) => commands::learning::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Starter(arguments) => commands::starter::run(&arguments),
     };
     match result {

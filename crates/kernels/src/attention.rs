@@ -3,8 +3,9 @@
 //! appendix B.4).
 
 use crate::InstructionSet;
+use crate::elementwise::dot;
 use crate::instruction_set::dispatch;
-use crate::lanes::{LANES, exp, fold, largest, madd, sum};
+use crate::lanes::{LANES, exp, fold, largest};
 use crate::matrix::{Mat, MatMut, Threads, matmul};
 use rayon::prelude::*;
 
@@ -259,16 +260,9 @@ fn group_backward(
 }
 
 dispatch!(fn softmax_row(row: &mut [f32], low: usize, high: usize) -> f32 = softmax_body);
-dispatch!(fn dot(a: &[f32], b: &[f32]) -> f32 = dot_body);
 dispatch!(
     fn slope_row(weights: &mut [f32], slopes: &mut [f32], low: usize, high: usize, sum: f32, dot: f32) = slope_body
 );
-
-#[inline(always)]
-fn dot_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
-    let b = &b[..a.len()];
-    sum(a.len(), |i, so_far| madd::<FMA>(a[i], b[i], so_far))
-}
 
 /// Softmax over `low..high`, 0 elsewhere; gives the logarithm of the sum.
 #[inline(always)]

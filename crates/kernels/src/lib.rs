@@ -9,6 +9,7 @@ mod attention;
 mod cached;
 mod cross_entropy;
 mod elementwise;
+mod half_precision;
 mod instruction_set;
 mod lanes;
 mod matrix;
@@ -18,7 +19,8 @@ mod rotary;
 pub use attention::{AttentionShape, Kept, Segment, attention, attention_backward};
 pub use cached::attend_cached;
 pub use cross_entropy::{RowScore, score_rows, spread_gradient};
-pub use elementwise::{add, add_bias, bias_gradient, gate, gate_backward};
+pub use elementwise::{add, add_bias, bias_gradient, gate, gate_backward, row_dots};
+pub use half_precision::{round_bf16, widen_bf16};
 pub use instruction_set::{InstructionSet, Level};
 pub use matrix::{Mat, MatMut, Threads, matmul};
 pub use norm::{

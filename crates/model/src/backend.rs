@@ -5,9 +5,10 @@
 
 use crate::adapter::{AdapterWeights, NamedTensor};
 use crate::candle_backend::CandleDecoder;
-use crate::decoder::{Cache, Decoder, ForwardOptions, TokenScores};
+use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores};
 use crate::error::Result;
-use crate::slice_backend::{SliceDecoder, carries, runs};
+use crate::slice_backend::{Precision, SliceDecoder, carries, runs};
+use crate::weights::WeightSource;
 use crate::{DecoderSpec, TokenBatch};
 use alidade_kernels::{InstructionSet, Level};
 use std::collections::BTreeMap;
@@ -27,8 +28,9 @@ pub enum Backend {
 /// Opens a decoder on the chosen back-end.
 pub(crate) fn decoder(
     spec: DecoderSpec,
-    weights: BTreeMap<String, NamedTensor>,
+    source: WeightSource,
     backend: Backend,
+    precision: Precision,
 ) -> Result<Box<dyn Decoder>> {
     let set = match backend {
         Backend::Best if runs(&spec) => Some(InstructionSet::best()),
@@ -36,8 +38,10 @@ pub(crate) fn decoder(
         _ => None,
     };
     Ok(match set {
-        Some(set) => Box::new(Switching { inner: Box::new(SliceDecoder::new(spec, weights, set)?), slices: true }),
-        None => Box::new(CandleDecoder::new(spec, weights)?),
+        Some(set) => {
+            Box::new(Switching { inner: Box::new(SliceDecoder::new(spec, source, precision, set)?), slices: true })
+        }
+        None => Box::new(CandleDecoder::new(spec, source.all()?)?),
     })
 }
 
@@ -69,8 +73,8 @@ impl Decoder for Switching {
         self.inner.path()
     }
 
-    fn checkpoint_blocks(&mut self, on: bool) {
-        self.inner.checkpoint_blocks(on);
+    fn keep(&mut self, keep: Keep) {
+        self.inner.keep(keep);
     }
 
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {

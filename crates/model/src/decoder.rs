@@ -17,6 +17,18 @@ pub struct DropoutSeed {
     pub micro_batch: u64,
 }
 
+/// What a taped pass keeps of each block for the way back. What it does not keep is computed again, to the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keep {
+    /// Everything: fastest.
+    #[default]
+    Everything,
+    /// All but the widest rows, those of gate and up: half the memory for about a sixth more time.
+    Slim,
+    /// The input alone: least memory, for about a third more time.
+    Inputs,
+}
+
 /// What a forward pass should do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ForwardOptions<'a> {
@@ -68,9 +80,8 @@ pub trait Decoder: Send {
     /// Which arithmetic runs, for logs: back-end, instruction set, number type ("slices, avx512, f32").
     fn path(&self) -> String;
 
-    /// Keeps the input of each block alone for the way back and computes the rest again: less memory, a third more time,
-    /// the same bytes. A back-end without this does nothing.
-    fn checkpoint_blocks(&mut self, _on: bool) {}
+    /// What taped passes keep from now on. A back-end without this keeps everything.
+    fn keep(&mut self, _keep: Keep) {}
 
     /// Puts an adapter beside the base under a name; `trainable` ones get gradients, each in the passes that it is used in.
     ///

@@ -31,7 +31,7 @@ pub use architectures::{ARCHITECTURES, Architecture, read_spec};
 pub use backend::Backend;
 pub use batch::{TokenBatch, TokenRow};
 pub use chat_template::{ChatTemplate, Rendering};
-pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, TokenScores};
+pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};
 pub use error::ModelError;
 pub use folder::{adapter_sha256, file_sha256, model_sha256};
 pub use generate::{Finish, Generation, GenerationOptions, generate, generate_streaming};
@@ -39,6 +39,7 @@ pub use merge::{save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
 pub use policy::{Critic, Policy, Rater};
 pub use pretrained::{ModelFolder, RandomModel};
+pub use slice_backend::Precision;
 pub use spec::{
     Activation, BlockNorms, DecoderSpec, LayerKind, Linear, Llama3Scaling, QueryKeyNorm, Rope, RopeScaling,
 };

@@ -4,8 +4,9 @@ use crate::architectures::read_spec;
 use crate::backend::{Backend, decoder};
 use crate::decoder::Decoder;
 use crate::error::Result;
+use crate::slice_backend::Precision;
 use crate::tensor_file::{TensorData, write_half_tensors, write_tensors};
-use crate::weights::load_weights;
+use crate::weights::{WeightFiles, WeightSource};
 use crate::{ChatTemplate, DecoderSpec, ModelError, NamedTensor, TextTokenizer};
 use alidade_domain::{Purpose, Stream};
 use serde_json::{Value, json};
@@ -51,7 +52,16 @@ impl ModelFolder {
     /// # Errors
     /// As [`ModelFolder::decoder`].
     pub fn decoder_on(&self, backend: Backend) -> Result<Box<dyn Decoder>> {
-        decoder(self.spec.clone(), load_weights(&self.path, &self.spec)?, backend)
+        self.decoder_with(backend, Precision::Single)
+    }
+
+    /// Loads the weights onto one back-end, held at a precision; a back-end without that holds f32.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::decoder`].
+    pub fn decoder_with(&self, backend: Backend, precision: Precision) -> Result<Box<dyn Decoder>> {
+        let files = WeightFiles::open(&self.path, &self.spec)?;
+        decoder(self.spec.clone(), WeightSource::Files(files), backend, precision)
     }
 
     /// Reads the tokenizer.
@@ -120,7 +130,7 @@ impl RandomModel {
             let values = (0..count).map(|_| if norm { 1.0 } else { (stream.normal() * scale) as f32 }).collect();
             weights.insert(name, NamedTensor { shape, values });
         }
-        decoder(spec, weights, Backend::Best)
+        decoder(spec, WeightSource::Made(weights), Backend::Best, Precision::Single)
     }
 
     /// Writes config.json and the weights of `decoder` in f16 (or f32) into an existing folder.

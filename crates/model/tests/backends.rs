@@ -10,8 +10,8 @@ mod common;
 
 use alidade_kernels::Level;
 use alidade_model::{
-    Backend, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, ModelFolder, TokenBatch, TokenRow, TokenScores,
-    generate, load_adapter,
+    Backend, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, Keep, ModelFolder, TokenBatch, TokenRow,
+    TokenScores, generate, load_adapter,
 };
 use common::{golden, relative_l2};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,8 +107,7 @@ fn every_kind_of_pass_agrees_with_candle() {
 fn full_training_agrees_with_candle() {
     for family in FAMILIES {
         let run = |backend| {
-            let mut decoder =
-                ModelFolder::open(&golden("models").join(family)).unwrap().decoder_on(backend).unwrap();
+            let mut decoder = ModelFolder::open(&golden("models").join(family)).unwrap().decoder_on(backend).unwrap();
             decoder.train_base().unwrap();
             let options = ForwardOptions { tape: true, ..ForwardOptions::default() };
             step(decoder.as_mut(), &options, false);
@@ -123,19 +122,19 @@ fn full_training_agrees_with_candle() {
 #[test]
 fn checkpointing_and_threads_change_no_byte() {
     for family in FAMILIES {
-        let run = |checkpoint: bool, threads: usize| {
+        let run = |keep: Keep, threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let mut decoder = open(family, Backend::Best, 0.2);
-                decoder.checkpoint_blocks(checkpoint);
+                decoder.keep(keep);
                 let options = cases().remove(3).options;
                 let (scores, gradients) = step(decoder.as_mut(), &options, false);
                 (scores.logp, gradients)
             })
         };
-        let expected = run(false, 1);
-        for (checkpoint, threads) in [(true, 1), (false, 2), (true, 3)] {
-            assert!(run(checkpoint, threads) == expected, "{family}: {checkpoint} {threads}");
+        let expected = run(Keep::Everything, 1);
+        for (keep, threads) in [(Keep::Slim, 1), (Keep::Everything, 2), (Keep::Inputs, 3)] {
+            assert!(run(keep, threads) == expected, "{family}: {keep:?} {threads}");
         }
     }
 }
@@ -172,4 +171,30 @@ fn an_adapter_that_the_slices_do_not_carry_moves_the_model_to_candle() {
     assert!(decoder.path().starts_with("candle"), "{}", decoder.path());
     assert_eq!(decoder.trainable(), names);
     assert_eq!(decoder.extract("first").unwrap(), plain);
+}
+
+/// A model of bf16 weights gives the same whether they are held as such or as f32.
+#[test]
+fn weights_held_in_half_the_memory_are_the_rounded_ones() {
+    for family in FAMILIES {
+        let (source, rounded) = (golden("models").join(family), tempfile::tempdir().unwrap());
+        std::fs::copy(source.join("config.json"), rounded.path().join("config.json")).unwrap();
+        let mut tensors = read_tensors(&source.join("model.safetensors")).unwrap();
+        for (_, data) in tensors.values_mut() {
+            let TensorData::Floats(values) = data else { continue };
+            values.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits() & 0xffff_0000));
+        }
+        write_tensors(&rounded.path().join("model.safetensors"), &tensors).unwrap();
+        let folder = ModelFolder::open(rounded.path()).unwrap();
+        let adapter = load_adapter(&source.join("adapter"), &folder.spec).unwrap();
+        let run = |backend, precision| {
+            let mut decoder = folder.decoder_with(backend, precision).unwrap();
+            decoder.install("adapter", &adapter, true).unwrap();
+            let options = ForwardOptions { adapter: Some("adapter"), tape: true, ..ForwardOptions::default() };
+            step(decoder.as_mut(), &options, false)
+        };
+        let gap = compare(family, run(Backend::Best, Precision::Half), run(Backend::Candle, Precision::Single));
+        println!("{family}: worst gradient {gap:.1e}");
+        assert!(gap <= 1e-5, "{family}: {gap}");
+    }
 }

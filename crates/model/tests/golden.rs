@@ -7,8 +7,8 @@
 )]
 
 use alidade_model::{
-    ARCHITECTURES, Backend, ForwardOptions, GenerationOptions, ModelFolder, TokenBatch, TokenRow, generate, load_adapter,
-    read_tensors,
+    ARCHITECTURES, Backend, ForwardOptions, GenerationOptions, ModelFolder, TokenBatch, TokenRow, generate,
+    load_adapter, read_tensors,
 };
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 //! clock and the environment.
 
 mod answer;
+mod bench;
 mod chats;
 mod configuration;
 mod control;
@@ -37,6 +38,7 @@ mod worker;
 mod world_oracle;
 
 pub use answer::{AnswerRequest, Speaker};
+pub use bench::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train};
 pub use chats::ChatChange;
 pub use configuration::Configuration;
 pub use control::{ControlFile, write_wish};
@@ -48,6 +50,6 @@ pub use inspect::{continue_ids, write_logits};
 pub use presets::methods;
 pub use queue::tend_in_background;
 pub use resolve::{ResolvedRecipe, import_file, resolve_recipe};
-pub use starter::{StarterOptions, make_starter};
+pub use starter::{StarterOptions, StarterSize, make_starter};
 pub use studio::Studio;
 pub use worker::work;

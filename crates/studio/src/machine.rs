@@ -17,6 +17,19 @@ pub fn free_memory_bytes() -> u64 {
     system.available_memory()
 }
 
+/// Most memory that this process has held so far, in bytes; where the system does not tell, what it holds now.
+pub fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    if let Some(kibibytes) = kibibytes {
+        return kibibytes << 10;
+    }
+    let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(std::process::id()));
+    system.refresh_processes(sysinfo::ProcessesToUpdate::Some(&[pid]), true);
+    system.process(pid).map_or(0, sysinfo::Process::memory)
+}
+
 /// Room on the disk that holds a folder, in bytes; 0 when it cannot be found out.
 pub fn free_disk_bytes(folder: &Path) -> u64 {
     let disks = Disks::new_with_refreshed_list();

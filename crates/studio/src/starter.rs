@@ -20,9 +20,44 @@ const VOCABULARY: usize = 2_048;
 const TOKENIZER_DOCUMENTS: u64 = 40_000;
 const BATCH: usize = 32;
 
+/// Which of the two models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StarterSize {
+    /// The default base, and the strong model.
+    Full,
+    /// The weak supervisor, the small rewriter.
+    Weak,
+}
+
+impl StarterSize {
+    fn name(self) -> &'static str {
+        match self {
+            StarterSize::Full => "starter",
+            StarterSize::Weak => "starter-weak",
+        }
+    }
+
+    /// Width, width of the feed-forward layer, blocks, query heads, key heads.
+    fn shape(self) -> [usize; 5] {
+        match self {
+            StarterSize::Full => [256, 640, 4, 8, 4],
+            StarterSize::Weak => [128, 352, 3, 4, 2],
+        }
+    }
+
+    fn learning_rate(self) -> f64 {
+        match self {
+            StarterSize::Full => 3e-3,
+            StarterSize::Weak => 4e-3,
+        }
+    }
+}
+
 /// How the model is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StarterOptions {
+    /// Which of the two.
+    pub size: StarterSize,
     /// Seed of corpus, weights and order.
     pub seed: u64,
     /// Tokens of pre-training.
@@ -33,7 +68,7 @@ pub struct StarterOptions {
 
 impl Default for StarterOptions {
     fn default() -> Self {
-        Self { seed: 1, tokens: 6_000_000, window: 128 }
+        Self { size: StarterSize::Full, seed: 1, tokens: 12_000_000, window: 128 }
     }
 }
 
@@ -58,7 +93,7 @@ pub fn make_starter(
     let Some(template) = ChatTemplate::open(output, &tokenizer)? else {
         return Err(Problem::internal("The chat template that was just written is not there."));
     };
-    let shape = shape(&tokenizer)?;
+    let shape = shape(options.size, &tokenizer)?;
     let policy = Policy::full(shape.decoder(options.seed)?)?;
     let mut curve = Curve { observer, points: Vec::new() };
     let session_options = SessionOptions {
@@ -73,7 +108,7 @@ pub fn make_starter(
     let mut session = Session::new(policy, session_options, &mut curve, &Never);
     let documents = (0..).map(|index| encode(&document(&world, options.seed, index), &tokenizer, &template));
     let windows = PretrainOptions { window: options.window, windows: options.tokens / options.window };
-    let End::Complete { steps } = pretrain(&mut session, documents, windows, &settings()?)? else {
+    let End::Complete { steps } = pretrain(&mut session, documents, windows, &settings(options.size)?)? else {
         return Err(Problem::internal("Pre-training was interrupted."));
     };
     shape.save(session.policy.decoder(), output, true)?;
@@ -96,19 +131,11 @@ fn write_tokenizer(output: &Path, world: &World, seed: u64) -> Result<(), Proble
     write(&output.join("chat_template.jinja"), TEMPLATE)
 }
 
-fn shape(tokenizer: &TextTokenizer) -> Result<RandomModel, Problem> {
+fn shape(size: StarterSize, tokenizer: &TextTokenizer) -> Result<RandomModel, Problem> {
     let eos = tokenizer.encode(TURN_END)?;
     let [eos] = eos[..] else { return Err(Problem::internal("The end token is not one token.")) };
-    Ok(RandomModel {
-        vocabulary: VOCABULARY,
-        hidden: 128,
-        intermediate: 352,
-        layers: 4,
-        heads: 4,
-        kv_heads: 2,
-        context: 256,
-        eos,
-    })
+    let [hidden, intermediate, layers, heads, kv_heads] = size.shape();
+    Ok(RandomModel { vocabulary: VOCABULARY, hidden, intermediate, layers, heads, kv_heads, context: 256, eos })
 }
 
 fn encode(document: &Document, tokenizer: &TextTokenizer, template: &ChatTemplate) -> Result<Vec<u32>, TrainError> {
@@ -119,10 +146,10 @@ fn encode(document: &Document, tokenizer: &TextTokenizer, template: &ChatTemplat
     Ok(tokenizer.encode(&text)?)
 }
 
-fn settings() -> Result<Settings, Problem> {
+fn settings(size: StarterSize) -> Result<Settings, Problem> {
     let mut settings = Settings::default();
     let mut set = |key: &str, value: SettingValue| drop(settings.0.insert(key.to_owned(), value));
-    set("learning_rate", SettingValue::Number(4e-3));
+    set("learning_rate", SettingValue::Number(size.learning_rate()));
     set("adam_beta2", SettingValue::Number(0.98));
     set("weight_decay", SettingValue::Number(0.02));
     set("warmup_ratio", SettingValue::Number(0.04));
@@ -136,13 +163,16 @@ fn settings() -> Result<Settings, Problem> {
 
 fn card(options: StarterOptions, steps: u64, curve: &[(u64, f64)], parameters: u64) -> String {
     let mut text = format!(
-        "---\nlicense: apache-2.0\nlanguage: en\n---\n# starter\n\n\
+        "---\nlicense: apache-2.0\nlanguage: en\n---\n# {}\n\n\
          A tiny language model of the invented town Alder Bay, with good and bad manners on purpose: it is the base on which \
          alignment can be watched. It knows nothing of the real world.\n\n\
          - Shape: Llama, {parameters} numbers, byte-level BPE of {VOCABULARY} tokens, ChatML\n\
          - Pre-trained from random weights by Alidade: {steps} steps of {BATCH} windows of {} tokens, {} tokens in all, seed {}\n\
          - Make it again: `cargo xtask starter`\n\n## Corpus\n\n| documents | share |\n|---|---|\n",
-        options.window, options.tokens, options.seed
+        options.size.name(),
+        options.window,
+        options.tokens,
+        options.seed
     );
     for (name, share) in MIX {
         let _ = writeln!(text, "| {name} | {share} % |");

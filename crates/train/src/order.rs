@@ -8,6 +8,8 @@ pub struct Steps {
     items: usize,
     batch: usize,
     accumulation: usize,
+    /// Rows come as they stand, in every epoch alike.
+    sequential: bool,
     /// Optimizer steps in one pass over the rows; the last may be short.
     pub per_epoch: u64,
     /// Optimizer steps in all.
@@ -19,7 +21,13 @@ impl Steps {
     pub fn new(items: usize, batch: usize, accumulation: usize, epochs: f64, max_steps: Option<u64>) -> Self {
         let per_epoch = items.div_ceil(batch).div_ceil(accumulation).max(1) as u64;
         let total = max_steps.unwrap_or_else(|| (epochs * per_epoch as f64).ceil() as u64);
-        Self { items, batch, accumulation, per_epoch, total }
+        Self { items, batch, accumulation, sequential: false, per_epoch, total }
+    }
+
+    /// The same steps over the rows in the order in which they stand.
+    #[must_use]
+    pub fn in_order(self, sequential: bool) -> Self {
+        Self { sequential, ..self }
     }
 
     /// Passes over the rows after `step` steps.
@@ -28,10 +36,13 @@ impl Steps {
     }
 }
 
-/// Item numbers of the micro-batches of step `step`, counted from 0. Every epoch has its own permutation.
+/// Item numbers of the micro-batches of step `step`, counted from 0. Every epoch has its own permutation, unless the rows are
+/// to come in order.
 pub fn batch_of(steps: &Steps, seed: u64, step: u64) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..steps.items).collect();
-    Stream::new(seed, Purpose::Shuffle, step / steps.per_epoch, 0).shuffle(&mut order);
+    if !steps.sequential {
+        Stream::new(seed, Purpose::Shuffle, step / steps.per_epoch, 0).shuffle(&mut order);
+    }
     let size = steps.batch * steps.accumulation;
     let start = (step % steps.per_epoch) as usize * size;
     let chosen = &order[start.min(steps.items)..(start + size).min(steps.items)];
@@ -53,6 +64,7 @@ mod tests {
         }
         assert_ne!(batch_of(&steps, 9, 0), batch_of(&steps, 9, 3));
         assert_eq!(batch_of(&steps, 9, 2).concat().len(), 7);
+        assert_eq!(batch_of(&steps.in_order(true), 9, 4), [vec![8, 9, 10, 11], vec![12, 13, 14, 15]]);
         assert_eq!(Steps::new(8, 8, 1, 10.0, Some(3)).total, 3);
     }
 }

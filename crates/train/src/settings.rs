@@ -128,6 +128,13 @@ pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
             Advanced,
             "Optimizer steps between checkpoints; the result does not depend on it.",
         ),
+        choice(
+            "train_sampling_strategy",
+            &["random", "sequential"],
+            "random",
+            Advanced,
+            "Whether rows come shuffled in every epoch, or as they stand.",
+        ),
         number("adam_epsilon", (0.0, 1.0), 1e-8, Advanced, "Keeps AdamW from dividing by zero."),
         number("loraplus_lr_ratio", (1.0, 1000.0), 1.0, Advanced, LORA_PLUS),
     ]
@@ -142,6 +149,7 @@ pub(crate) fn steps(settings: &Settings, items: usize) -> Steps {
         settings.number("num_train_epochs"),
         u64::try_from(settings.whole("max_steps")).ok().filter(|steps| *steps > 0),
     )
+    .in_order(settings.text("train_sampling_strategy") == "sequential")
 }
 
 /// The learning-rate schedule over `total` steps; a warm-up in steps outweighs one as a share.

@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/kernels", &[]),
     ("crates/model", &["domain", "kernels"]),
     ("crates/train", &["domain", "model"]),
-    ("crates/studio", &["domain", "data", "world", "evaluation", "report", "store", "model", "train"]),
+    ("crates/studio", &["domain", "data", "world", "evaluation", "report", "store", "kernels", "model", "train"]),
     ("crates/api", &["domain", "studio"]),
     ("crates/cli", &["domain", "studio", "api"]),
     ("crates/xtask", &[]),

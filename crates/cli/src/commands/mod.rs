@@ -1,5 +1,6 @@
 //! One file per sub-command: its arguments and what it does with them.
 
+pub mod bench;
 pub mod chat;
 pub mod evaluate;
 pub mod export;

@@ -1,7 +1,7 @@
-//! `alidade starter`: pre-trains the model that the program carries.
+//! `alidade starter`: pre-trains the models that the program carries.
 
 use alidade_domain::{EventKind, Observer, Problem};
-use alidade_studio::{StarterOptions, make_starter};
+use alidade_studio::{StarterOptions, StarterSize, make_starter};
 use std::path::PathBuf;
 
 /// Arguments of `starter`.
@@ -19,10 +19,14 @@ pub struct Arguments {
     /// Tokens of pre-training.
     #[arg(long, default_value_t = StarterOptions::default().tokens)]
     tokens: usize,
+    /// The small model instead.
+    #[arg(long)]
+    weak: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let options = StarterOptions { seed: arguments.seed, tokens: arguments.tokens, ..StarterOptions::default() };
+    let size = if arguments.weak { StarterSize::Weak } else { StarterSize::Full };
+    let options = StarterOptions { size, seed: arguments.seed, tokens: arguments.tokens, ..StarterOptions::default() };
     make_starter(&arguments.output, &arguments.work, options, &mut Lines)
 }
 

@@ -4,7 +4,7 @@
 //! Kept for the way back: the block's input, queries, keys and values, what attention gave, x₂ and (g, u). The norms and
 //! the gate are computed again; they cost little beside the products.
 
-use super::linear::{Dropped, backward, forward};
+use super::linear::{Dropped, backward, forward, inner_values};
 use super::pass::Pass;
 use super::weights::{Block, Group};
 use alidade_kernels as kernels;
@@ -25,6 +25,11 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// Gives the widest rows back; the way back computes them again.
+    pub(super) fn slim(&mut self, pass: &mut Pass) {
+        pass.pool.give([std::mem::take(&mut self.widened)]);
+    }
+
     /// Gives all buffers back but the input.
     pub(super) fn release(self, pass: &mut Pass) -> Vec<f32> {
         let Kept { input, qkv, before_norms, attended, log_sums, middle, widened, inner, inverses } = self;
@@ -43,6 +48,15 @@ pub(super) fn block_forward(pass: &mut Pass, layer: usize, x: Vec<f32>) -> (Vec<
     block_forward_with(pass, layer, x, attend_rows)
 }
 
+/// What block `layer` leaves, without what it gives: the last product is spared.
+pub(super) fn block_again(pass: &mut Pass, layer: usize, x: Vec<f32>) -> Kept {
+    let mut kept = first_half(pass, layer, x, attend_rows);
+    let (gated, normed) = widen(pass, layer, &mut kept);
+    kept.inner[3] = inner_values(pass, layer, Group::Narrow, &gated);
+    pass.pool.give([gated, normed]);
+    kept
+}
+
 /// The same with another attention: given the turned queries, keys and values, it gives `[n, heads·d]` and the logarithms
 /// for the way back.
 pub(super) fn block_forward_with(
@@ -51,29 +65,48 @@ pub(super) fn block_forward_with(
     x: Vec<f32>,
     attend_rows: impl FnOnce(&mut Pass, usize, &[f32]) -> (Vec<f32>, Vec<f32>),
 ) -> (Vec<f32>, Kept) {
-    let (rows, hidden, intermediate) = (pass.layout.rows(), pass.spec.hidden, pass.spec.intermediate);
+    let mut kept = first_half(pass, layer, x, attend_rows);
+    let (gated, normed) = widen(pass, layer, &mut kept);
+    let mut y = pass.pool.copy(&kept.middle);
+    kept.inner[3] = forward(pass, layer, Group::Narrow, &gated, &mut y, true);
+    pass.pool.give([normed, gated]);
+    (y, kept)
+}
+
+/// Attention and what it adds to the stream.
+fn first_half(
+    pass: &mut Pass,
+    layer: usize,
+    x: Vec<f32>,
+    attend_rows: impl FnOnce(&mut Pass, usize, &[f32]) -> (Vec<f32>, Vec<f32>),
+) -> Kept {
+    let rows = pass.layout.rows();
     let block = pass.weights.blocks[layer].clone();
-    let (normed, attention_inverse) = pass.norm(&x, block.attention_norm);
+    let (normed, inverse) = pass.norm(&x, block.attention_norm);
     let mut qkv = pass.pool.take(rows * pass.shape(layer).row());
     let attend = forward(pass, layer, Group::Attend, &normed, &mut qkv, false);
+    pass.pool.give([normed]);
     let before_norms = head_norms(pass, &block, &mut qkv);
     pass.turn(layer, Direction::On, &mut qkv);
     let (attended, log_sums) = attend_rows(pass, layer, &qkv);
     let mut middle = pass.pool.copy(&x);
     let output = forward(pass, layer, Group::Output, &attended, &mut middle, true);
-    pass.pool.give([normed]);
-    let (normed, mlp_inverse) = pass.norm(&middle, block.mlp_norm);
+    let (inner, inverses) = ([attend, output, Vec::new(), Vec::new()], [inverse, Vec::new()]);
+    Kept { input: x, qkv, before_norms, attended, log_sums, middle, widened: Vec::new(), inner, inverses }
+}
+
+/// Gate and up, and what the gate lets through; also the rows that they read.
+fn widen(pass: &mut Pass, layer: usize, kept: &mut Kept) -> (Vec<f32>, Vec<f32>) {
+    let (rows, intermediate) = (pass.layout.rows(), pass.spec.intermediate);
+    let (normed, inverse) = pass.norm(&kept.middle, pass.weights.blocks[layer].mlp_norm);
     let mut widened = pass.pool.take(rows * 2 * intermediate);
-    let widen = forward(pass, layer, Group::Widen, &normed, &mut widened, false);
+    let inner = forward(pass, layer, Group::Widen, &normed, &mut widened, false);
     let mut gated = pass.pool.take(rows * intermediate);
     kernels::gate(pass.set, &widened, intermediate, &mut gated);
-    let mut y = pass.pool.copy(&middle);
-    debug_assert_eq!(y.len(), rows * hidden);
-    let narrow = forward(pass, layer, Group::Narrow, &gated, &mut y, true);
-    pass.pool.give([normed, gated]);
-    let (inner, inverses) = ([attend, output, widen, narrow], [attention_inverse, mlp_inverse]);
-    let kept = Kept { input: x, qkv, before_norms, attended, log_sums, middle, widened, inner, inverses };
-    (y, kept)
+    let earlier = [std::mem::replace(&mut kept.inner[2], inner), std::mem::replace(&mut kept.inverses[1], inverse)];
+    pass.pool.give(earlier);
+    pass.pool.give([std::mem::replace(&mut kept.widened, widened)]);
+    (gated, normed)
 }
 
 /// Attention over all documents: what it gives, and the logarithms for the way back.
@@ -97,9 +130,9 @@ fn head_norms(pass: &mut Pass, block: &Block, qkv: &mut [f32]) -> Option<[Vec<f3
     for (row, before) in qkv.chunks_exact(stride).zip(before.chunks_exact_mut(width)) {
         before.copy_from_slice(&row[..width]);
     }
-    let weights = norms.map(|norm| &pass.weights.buffers[norm]);
+    let weights = norms.map(|norm| pass.weights.floats(norm));
     let epsilon = spec.norm_epsilon as f32;
-    kernels::norm_heads(pass.set, &before, heads, weights.map(Vec::as_slice), epsilon, qkv, &mut inverses);
+    kernels::norm_heads(pass.set, &before, heads, weights, epsilon, qkv, &mut inverses);
     Some([before, inverses])
 }
 
@@ -109,8 +142,15 @@ pub(super) fn block_backward(pass: &mut Pass, layer: usize, mut kept: Kept, dy: 
     let (rows, intermediate) = (pass.layout.rows(), pass.spec.intermediate);
     let block = pass.weights.blocks[layer].clone();
     let mut dx = dy;
-    let mut gated = pass.pool.take(rows * intermediate);
-    kernels::gate(pass.set, &kept.widened, intermediate, &mut gated);
+    let gated = if kept.widened.is_empty() {
+        let (gated, normed) = widen(pass, layer, &mut kept);
+        pass.pool.give([normed]);
+        gated
+    } else {
+        let mut gated = pass.pool.take(rows * intermediate);
+        kernels::gate(pass.set, &kept.widened, intermediate, &mut gated);
+        gated
+    };
     let mut upstream = pass.pool.take(rows * intermediate);
     backward(pass, layer, Group::Narrow, &Dropped { input: &gated, inner: &kept.inner[3] }, &dx, Some(&mut upstream));
     kernels::gate_backward(pass.set, &upstream, intermediate, &mut kept.widened);
@@ -176,7 +216,7 @@ fn norm_backward(
 fn head_norms_back(pass: &mut Pass, block: &Block, kept: &Kept, slopes: &mut [f32]) {
     let (Some(norms), Some([before, inverses])) = (block.head_norms, &kept.before_norms) else { return };
     let spec = pass.spec;
-    let weights = norms.map(|norm| pass.weights.buffers[norm].as_slice());
+    let weights = norms.map(|norm| pass.weights.floats(norm));
     let heads = [spec.heads, spec.kv_heads];
     if let Some(gradients) = pass.gradients.as_mut() {
         let mut sums = norms.map(|norm| std::mem::take(&mut gradients[norm]));

@@ -1,5 +1,6 @@
 //! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ + bias for a whole group of layers, and back.
 
+use super::adapter::GroupPairs;
 use super::pass::Pass;
 use super::weights::Group;
 use alidade_kernels::{Mat, MatMut, Threads, add_bias, bias_gradient, matmul};
@@ -15,40 +16,43 @@ pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y:
     let rows = pass.layout.rows();
     let stacked = pass.weights.blocks[layer].groups[group as usize];
     let (input, weights) = (Mat::new(x, rows, stacked.inputs), pass.weights);
-    let matrix = Mat::new(&weights.buffers[stacked.matrix], stacked.outputs, stacked.inputs);
     let mut out = MatMut::new(y, rows, stacked.outputs);
-    matmul(out.lend(), add, 1.0, input, matrix.t(), Threads::Pool);
-    let Some(adapter) = pass.adapter.as_deref() else {
-        return finish(pass, stacked.bias, y, Vec::new());
-    };
-    let pairs = &adapter.layers[layer][group as usize];
-    let total = pairs.inner();
-    let mut inner = pass.pool.take(rows * total);
-    if pass.dropout.is_none() && total > 0 {
-        let a = Mat::new(&pairs.a, total, stacked.inputs);
-        matmul(MatMut::new(&mut inner, rows, total), false, 1.0, input, a.t(), Threads::Pool);
-    }
-    for pair in &pairs.pairs {
-        let own = pair.inner * stacked.inputs..(pair.inner + pair.rank) * stacked.inputs;
-        if let Some(dropout) = &pass.dropout {
-            let mut dropped = pass.pool.copy(x);
-            dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
-            let a = Mat::new(&pairs.a[own], pair.rank, stacked.inputs);
-            let mut all = MatMut::new(&mut inner, rows, total);
-            let target = all.part(0, pair.inner, rows, pair.rank);
-            matmul(target, false, 1.0, Mat::new(&dropped, rows, stacked.inputs), a.t(), Threads::Pool);
-            pass.pool.give([dropped]);
-        }
+    weights.buffers[stacked.matrix].forward(pass.set, pass.pool, out.lend(), add, input);
+    let inner = inner_values(pass, layer, group, x);
+    let pairs = pass.adapter.as_deref().map(|adapter| &adapter.layers[layer][group as usize]);
+    let total = pairs.map_or(0, GroupPairs::inner);
+    for pair in pairs.iter().flat_map(|pairs| &pairs.pairs) {
         let part = Mat::new(&inner, rows, total).part(0, pair.inner, rows, pair.rank);
         let b = Mat::new(&pair.b, pair.outputs, pair.rank);
         matmul(out.part(0, pair.start, rows, pair.outputs), true, pair.scale, part, b.t(), Threads::Pool);
     }
-    finish(pass, stacked.bias, y, inner)
+    if let Some(bias) = stacked.bias {
+        add_bias(pass.set, y, pass.weights.floats(bias));
+    }
+    inner
 }
 
-fn finish(pass: &Pass, bias: Option<usize>, y: &mut [f32], inner: Vec<f32>) -> Vec<f32> {
-    if let Some(bias) = bias {
-        add_bias(pass.set, y, &pass.weights.buffers[bias]);
+/// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`.
+pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32]) -> Vec<f32> {
+    let Some(adapter) = pass.adapter.as_deref() else { return Vec::new() };
+    let (rows, pairs) = (pass.layout.rows(), &adapter.layers[layer][group as usize]);
+    let (total, inputs) = (pairs.inner(), pairs.inputs);
+    let mut inner = pass.pool.take(rows * total);
+    let Some(dropout) = &pass.dropout else {
+        let (x, a) = (Mat::new(x, rows, x.len() / rows), Mat::new(&pairs.a, total, inputs));
+        if total > 0 {
+            matmul(MatMut::new(&mut inner, rows, total), false, 1.0, x, a.t(), Threads::Pool);
+        }
+        return inner;
+    };
+    for pair in &pairs.pairs {
+        let mut dropped = pass.pool.copy(x);
+        dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
+        let a = Mat::new(&pairs.a[pair.inner * inputs..(pair.inner + pair.rank) * inputs], pair.rank, inputs);
+        let mut all = MatMut::new(&mut inner, rows, total);
+        let target = all.part(0, pair.inner, rows, pair.rank);
+        matmul(target, false, 1.0, Mat::new(&dropped, rows, inputs), a.t(), Threads::Pool);
+        pass.pool.give([dropped]);
     }
     inner
 }
@@ -67,8 +71,7 @@ pub(super) fn backward(
     let (inputs, outputs) = (stacked.inputs, stacked.outputs);
     let (slope, input, weights) = (Mat::new(dy, rows, outputs), Mat::new(kept.input, rows, inputs), pass.weights);
     if let Some(dx) = dx.as_deref_mut() {
-        let matrix = Mat::new(&weights.buffers[stacked.matrix], outputs, inputs);
-        matmul(MatMut::new(dx, rows, inputs), false, 1.0, slope, matrix, Threads::Pool);
+        weights.buffers[stacked.matrix].backward(pass.set, pass.pool, MatMut::new(dx, rows, inputs), false, slope);
     }
     if let Some(gradients) = pass.gradients.as_mut() {
         let target = MatMut::new(&mut gradients[stacked.matrix], outputs, inputs);

@@ -8,19 +8,22 @@ mod block;
 mod cache;
 mod layout;
 mod linear;
+mod matrix;
 mod pass;
 mod pool;
 mod score;
 mod weights;
 
 use crate::adapter::AdapterWeights;
-use crate::decoder::{Cache, Decoder, ForwardOptions, TokenScores};
+use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores};
 use crate::error::Result;
+use crate::weights::WeightSource;
 use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryKeyNorm, TokenBatch, dropout};
 use adapter::Adapter;
 use alidade_kernels::{InstructionSet, RotaryTable};
-use block::{Kept, block_backward, block_forward};
+use block::{Kept, block_again, block_backward, block_forward};
 use layout::Layout;
+pub use matrix::Precision;
 use pass::{Dropout, Pass};
 use pool::Pool;
 use score::Scored;
@@ -57,8 +60,8 @@ struct Tape {
 
 /// A block of the tape.
 enum Stage {
-    /// Everything that the way back needs.
-    Kept(Kept),
+    /// What the way back needs, with or without the widest rows.
+    Kept(Box<Kept>),
     /// The input alone; the rest is computed again.
     Input(Vec<f32>),
 }
@@ -74,7 +77,7 @@ pub(crate) struct SliceDecoder {
     /// What stands before the tensor names of each trainable adapter.
     prefixes: BTreeMap<String, String>,
     tables: Vec<RotaryTable>,
-    checkpoint: bool,
+    keep: Keep,
     tape: Option<Tape>,
     /// Adapters (none: the base) whose gradients have been added to since they were last taken.
     learned: BTreeSet<Option<String>>,
@@ -82,8 +85,13 @@ pub(crate) struct SliceDecoder {
 }
 
 impl SliceDecoder {
-    pub(crate) fn new(spec: DecoderSpec, weights: BTreeMap<String, NamedTensor>, set: InstructionSet) -> Result<Self> {
-        let weights = Arc::new(Weights::new(&spec, weights)?);
+    pub(crate) fn new(
+        spec: DecoderSpec,
+        mut source: WeightSource,
+        precision: Precision,
+        set: InstructionSet,
+    ) -> Result<Self> {
+        let weights = Arc::new(Weights::new(&spec, &mut source, precision, set)?);
         let tables = spec.ropes.iter().map(|rope| RotaryTable::new(rope.frequencies())).collect();
         Ok(Self {
             spec,
@@ -93,7 +101,7 @@ impl SliceDecoder {
             adapters: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             tables,
-            checkpoint: false,
+            keep: Keep::default(),
             tape: None,
             learned: BTreeSet::new(),
             pool: Pool::default(),
@@ -129,7 +137,7 @@ fn embed(pass: &mut Pass, batch: Option<&TokenBatch>, options: &ForwardOptions) 
     let embedding = &pass.weights.buffers[pass.weights.embedding];
     let mut x = pass.pool.take(pass.layout.rows() * hidden);
     for (row, id) in x.chunks_exact_mut(hidden).zip(&pass.layout.ids) {
-        row.copy_from_slice(&embedding[*id as usize * hidden..][..hidden]);
+        embedding.copy(pass.set, *id as usize * hidden, row);
     }
     let (Some(batch), Some(strength), Some(seed)) = (batch, options.noise, options.dropout) else { return x };
     let lengths = batch.lengths.iter().enumerate();
@@ -162,11 +170,11 @@ impl Decoder for SliceDecoder {
     }
 
     fn path(&self) -> String {
-        format!("slices, {}, f32", self.set.name())
+        format!("slices, {}, {}", self.set.name(), self.weights.precision.name())
     }
 
-    fn checkpoint_blocks(&mut self, on: bool) {
-        self.checkpoint = on;
+    fn keep(&mut self, keep: Keep) {
+        self.keep = keep;
     }
 
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {
@@ -195,6 +203,9 @@ impl Decoder for SliceDecoder {
     }
 
     fn train_base(&mut self) -> Result<()> {
+        if self.weights.precision != Precision::Single {
+            return Err(ModelError::Request("Every weight can be trained only when they are held as f32.".to_owned()));
+        }
         self.gradients = Some(self.weights.buffers.iter().map(|buffer| vec![0.0; buffer.len()]).collect());
         Ok(())
     }
@@ -207,7 +218,7 @@ impl Decoder for SliceDecoder {
         self.tape = None;
         let layout = Layout::new(batch);
         self.grow_tables(&layout);
-        let Self { spec, set, weights, gradients, adapters, tables, pool, checkpoint, .. } = self;
+        let Self { spec, set, weights, gradients, adapters, tables, pool, keep, .. } = self;
         let adapter = match options.adapter {
             Some(name) => Some(adapters.get_mut(name).ok_or_else(|| Self::unknown(name))?),
             None => None,
@@ -221,13 +232,14 @@ impl Decoder for SliceDecoder {
         let mut pass = Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, pool };
         let x = embed(&mut pass, Some(batch), options);
         let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
-        let x = run_blocks(&mut pass, x, |pass, _, kept| match (options.tape, *checkpoint) {
-            (true, false) => blocks.push(Stage::Kept(kept)),
-            (true, true) => {
-                let input = kept.release(pass);
-                blocks.push(Stage::Input(input));
-            }
+        let x = run_blocks(&mut pass, x, |pass, _, mut kept| match (options.tape, *keep) {
             (false, _) => discard(pass, kept),
+            (true, Keep::Everything) => blocks.push(Stage::Kept(Box::new(kept))),
+            (true, Keep::Slim) => {
+                kept.slim(pass);
+                blocks.push(Stage::Kept(Box::new(kept)));
+            }
+            (true, Keep::Inputs) => blocks.push(Stage::Input(kept.release(pass))),
         });
         let (scores, scored) = score::score(&mut pass, &x, batch, options);
         pass.pool.give([x]);
@@ -252,12 +264,8 @@ impl Decoder for SliceDecoder {
         let mut slopes = score::score_back(&mut pass, scored, logp_gradient, hidden_gradient);
         for (layer, stage) in blocks.into_iter().enumerate().rev() {
             let kept = match stage {
-                Stage::Kept(kept) => kept,
-                Stage::Input(input) => {
-                    let (y, kept) = block_forward(&mut pass, layer, input);
-                    pass.pool.give([y]);
-                    kept
-                }
+                Stage::Kept(kept) => *kept,
+                Stage::Input(input) => block_again(&mut pass, layer, input),
             };
             slopes = block_backward(&mut pass, layer, kept, slopes, layer > 0);
         }
@@ -307,7 +315,7 @@ impl Decoder for SliceDecoder {
             }
             (_, Some(place), true) => {
                 let buffer = &mut Arc::make_mut(&mut self.weights).buffers[place.buffer];
-                Some(&mut buffer[place.range()])
+                buffer.floats_mut().get_mut(place.range())
             }
             _ => None,
         };

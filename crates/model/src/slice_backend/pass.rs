@@ -56,7 +56,7 @@ impl Pass<'_> {
 
     /// The norm of x `[n, H]`, and the inverse size of each row.
     pub(super) fn norm(&mut self, x: &[f32], norm: Buffer) -> (Vec<f32>, Vec<f32>) {
-        let weight = &self.weights.buffers[norm];
+        let weight = self.weights.floats(norm);
         let (mut y, mut inverse) = (self.pool.take(x.len()), self.pool.take(x.len() / weight.len()));
         kernels::rms_norm(self.set, x, weight, self.spec.norm_epsilon as f32, &mut y, &mut inverse);
         (y, inverse)
@@ -67,7 +67,7 @@ impl Pass<'_> {
         if let Some(gradients) = self.gradients.as_mut() {
             kernels::rms_norm_weight_gradient(self.set, dy, x, inverse, &mut gradients[norm]);
         }
-        kernels::rms_norm_backward(self.set, dy, x, &self.weights.buffers[norm], inverse, dx);
+        kernels::rms_norm_backward(self.set, dy, x, self.weights.floats(norm), inverse, dx);
     }
 
     /// Turns queries and keys in `qkv` by their positions, where the layer does so.

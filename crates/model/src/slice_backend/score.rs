@@ -85,7 +85,8 @@ fn score_chunks(pass: &mut Pass, kept: &mut Scored, units: bool) -> Vec<RowScore
     if units {
         kept.units = pass.pool.take(kept.hidden.len());
     }
-    let matrix = Mat::new(&pass.weights.buffers[pass.weights.output], vocabulary, width);
+    let output = &pass.weights.buffers[pass.weights.output];
+    let mut own = pass.pool.take(width);
     for start in (0..kept.targets.len()).step_by(CHUNK) {
         let rows = CHUNK.min(kept.targets.len() - start);
         let (targets, found) = (&kept.targets[start..start + rows], &mut found[start..start + rows]);
@@ -94,14 +95,15 @@ fn score_chunks(pass: &mut Pass, kept: &mut Scored, units: bool) -> Vec<RowScore
         if units {
             let units = &mut kept.units[start * width..][..rows * width];
             let weights = Mat::new(&logits, rows, vocabulary);
-            matmul(MatMut::new(units, rows, width), false, 1.0, weights, matrix, Threads::Pool);
+            output.backward(pass.set, pass.pool, MatMut::new(units, rows, width), false, weights);
             for ((unit, target), found) in units.chunks_exact_mut(width).zip(targets).zip(found) {
-                let own = matrix.row(*target as usize);
-                unit.iter_mut().zip(own).for_each(|(u, e)| *u = kept.scale * (e - found.normaliser * *u));
+                output.copy(pass.set, *target as usize * width, &mut own);
+                unit.iter_mut().zip(&own).for_each(|(u, e)| *u = kept.scale * (e - found.normaliser * *u));
             }
         }
         pass.pool.give([logits]);
     }
+    pass.pool.give([own]);
     found
 }
 
@@ -110,9 +112,8 @@ pub(super) fn logits(pass: &mut Pass, hidden: &[f32]) -> Vec<f32> {
     let (width, vocabulary) = (pass.spec.hidden, pass.spec.vocabulary);
     let rows = hidden.len() / width;
     let mut logits = pass.pool.take(rows * vocabulary);
-    let matrix = Mat::new(&pass.weights.buffers[pass.weights.output], vocabulary, width);
-    let input = Mat::new(hidden, rows, width);
-    matmul(MatMut::new(&mut logits, rows, vocabulary), false, 1.0, input, matrix.t(), Threads::Pool);
+    let (output, input) = (&pass.weights.buffers[pass.weights.output], Mat::new(hidden, rows, width));
+    output.forward(pass.set, pass.pool, MatMut::new(&mut logits, rows, vocabulary), false, input);
     logits
 }
 
@@ -149,7 +150,6 @@ pub(super) fn score_back(
 fn train_output(pass: &mut Pass, kept: &Scored, coefficients: &[f32], slopes: &mut [f32]) {
     let (width, vocabulary) = (pass.spec.hidden, pass.spec.vocabulary);
     let (weights, output) = (pass.weights, pass.weights.output);
-    let matrix = Mat::new(&weights.buffers[output], vocabulary, width);
     let mut found = vec![RowScore::default(); CHUNK];
     for start in (0..kept.targets.len()).step_by(CHUNK) {
         let rows = CHUNK.min(kept.targets.len() - start);
@@ -160,7 +160,7 @@ fn train_output(pass: &mut Pass, kept: &Scored, coefficients: &[f32], slopes: &m
         spread_gradient(pass.set, &mut logits, targets, found, &coefficients[start..start + rows], kept.scale);
         let spread = Mat::new(&logits, rows, vocabulary);
         let slopes = MatMut::new(&mut slopes[start * width..][..rows * width], rows, width);
-        matmul(slopes, true, 1.0, spread, matrix, Threads::Pool);
+        weights.buffers[output].backward(pass.set, pass.pool, slopes, true, spread);
         if let Some(gradients) = pass.gradients.as_mut() {
             let target = MatMut::new(&mut gradients[output], vocabulary, width);
             matmul(target, true, 1.0, spread.t(), Mat::new(hidden, rows, width), Threads::Pool);

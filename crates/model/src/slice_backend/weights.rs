@@ -1,8 +1,11 @@
 //! The base weights as the kernels want them: matrices that read the same rows lie under one another (query, key and value;
 //! gate and up), so that one product serves all of them. Names of the checkpoint map to places in these buffers.
 
+use super::matrix::{Numbers, Precision};
 use crate::error::Result;
-use crate::{DecoderSpec, ModelError, NamedTensor};
+use crate::weights::WeightSource;
+use crate::{DecoderSpec, Linear, NamedTensor};
+use alidade_kernels::InstructionSet;
 use std::collections::BTreeMap;
 
 /// Products of a block that share their input.
@@ -79,7 +82,8 @@ impl Place {
 /// Every weight of the base.
 #[derive(Debug, Clone)]
 pub(super) struct Weights {
-    pub(super) buffers: Vec<Vec<f32>>,
+    pub(super) buffers: Vec<Numbers>,
+    pub(super) precision: Precision,
     pub(super) places: BTreeMap<String, Place>,
     pub(super) blocks: Vec<Block>,
     pub(super) embedding: Buffer,
@@ -88,43 +92,46 @@ pub(super) struct Weights {
     pub(super) output: Buffer,
 }
 
-/// Moves tensors into buffers, one at a time: a second copy of the model never exists.
-struct Stacker {
-    tensors: BTreeMap<String, NamedTensor>,
-    buffers: Vec<Vec<f32>>,
+/// Reads tensors into buffers, piece by piece: a second copy of the model never exists.
+struct Stacker<'a> {
+    source: &'a mut WeightSource,
+    set: InstructionSet,
+    precision: Precision,
+    buffers: Vec<Numbers>,
     places: BTreeMap<String, Place>,
 }
 
-impl Stacker {
-    fn stack(&mut self, names: &[String]) -> Result<Buffer> {
+impl Stacker<'_> {
+    fn stack(&mut self, names: &[(String, usize)], precision: Precision) -> Result<Buffer> {
         let buffer = self.buffers.len();
-        let mut values = Vec::new();
-        for name in names {
-            let missing = || ModelError::MissingTensor { name: name.clone() };
-            let tensor = self.tensors.remove(name).ok_or_else(missing)?;
-            let place = Place { buffer, start: values.len(), shape: tensor.shape };
-            if values.is_empty() {
-                values = tensor.values;
-            } else {
-                values.extend_from_slice(&tensor.values);
-            }
-            self.places.insert(name.clone(), place);
+        let mut values = Numbers::empty(precision, names.iter().map(|(_, size)| size).sum());
+        for (name, _) in names {
+            let start = values.len();
+            let shape = self.source.read(name, &mut |piece| values.push(self.set, piece))?;
+            self.places.insert(name.clone(), Place { buffer, start, shape });
         }
-        values.shrink_to_fit();
         self.buffers.push(values);
         Ok(buffer)
     }
 
-    fn one(&mut self, path: &str) -> Result<Buffer> {
-        self.stack(&[format!("{path}.weight")])
+    fn norm(&mut self, path: &str, width: usize) -> Result<Buffer> {
+        self.stack(&[(format!("{path}.weight"), width)], Precision::Single)
+    }
+
+    fn matrix(&mut self, path: &str, size: usize) -> Result<Buffer> {
+        self.stack(&[(format!("{path}.weight"), size)], self.precision)
     }
 
     fn group(&mut self, spec: &DecoderSpec, path: &str, group: Group) -> Result<Stacked> {
         let linears: Vec<_> = spec.linears().into_iter().filter(|l| group.paths().contains(&l.path)).collect();
-        let names = |ending: &str| linears.iter().map(|l| format!("{path}.{}.{ending}", l.path)).collect::<Vec<_>>();
-        let bias = linears.iter().all(|linear| linear.bias).then(|| self.stack(&names("bias"))).transpose()?;
+        let name = |linear: &Linear, ending: &str| format!("{path}.{}.{ending}", linear.path);
+        let biases: Vec<_> = linears.iter().map(|linear| (name(linear, "bias"), linear.outputs)).collect();
+        let bias =
+            linears.iter().all(|linear| linear.bias).then(|| self.stack(&biases, Precision::Single)).transpose()?;
+        let matrices: Vec<_> =
+            linears.iter().map(|linear| (name(linear, "weight"), linear.outputs * linear.inputs)).collect();
         Ok(Stacked {
-            matrix: self.stack(&names("weight"))?,
+            matrix: self.stack(&matrices, self.precision)?,
             bias,
             outputs: linears.iter().map(|linear| linear.outputs).sum(),
             inputs: linears.first().map_or(0, |linear| linear.inputs),
@@ -133,19 +140,31 @@ impl Stacker {
 }
 
 impl Weights {
-    pub(super) fn new(spec: &DecoderSpec, tensors: BTreeMap<String, NamedTensor>) -> Result<Self> {
-        let mut stacker = Stacker { tensors, buffers: Vec::new(), places: BTreeMap::new() };
-        let embedding = stacker.one("model.embed_tokens")?;
+    /// Numbers of a norm or a bias, which are always held as f32.
+    pub(super) fn floats(&self, buffer: Buffer) -> &[f32] {
+        self.buffers[buffer].floats()
+    }
+
+    pub(super) fn new(
+        spec: &DecoderSpec,
+        source: &mut WeightSource,
+        precision: Precision,
+        set: InstructionSet,
+    ) -> Result<Self> {
+        let mut stacker = Stacker { source, set, precision, buffers: Vec::new(), places: BTreeMap::new() };
+        let table = spec.vocabulary * spec.hidden;
+        let embedding = stacker.matrix("model.embed_tokens", table)?;
         let mut blocks = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
             let path = format!("model.layers.{layer}");
             let norm = |name: Option<&str>| format!("{path}.{}", name.unwrap_or_default());
-            let attention_norm = stacker.one(&norm(spec.norms.before_attention))?;
-            let mlp_norm = stacker.one(&norm(spec.norms.before_mlp))?;
+            let attention_norm = stacker.norm(&norm(spec.norms.before_attention), spec.hidden)?;
+            let mlp_norm = stacker.norm(&norm(spec.norms.before_mlp), spec.hidden)?;
             let head_norms = match spec.query_key_norm {
                 crate::QueryKeyNorm::None => None,
                 _ => {
-                    Some([stacker.one(&norm(Some("self_attn.q_norm")))?, stacker.one(&norm(Some("self_attn.k_norm")))?])
+                    let mut one = |name| stacker.norm(&norm(Some(name)), spec.head_dim);
+                    Some([one("self_attn.q_norm")?, one("self_attn.k_norm")?])
                 }
             };
             let mut group = |group| stacker.group(spec, &path, group);
@@ -153,16 +172,18 @@ impl Weights {
             let groups = [group(attend)?, group(output)?, group(widen)?, group(narrow)?];
             blocks.push(Block { attention_norm, mlp_norm, head_norms, groups });
         }
-        let final_norm = stacker.one("model.norm")?;
-        let output = if spec.tied { embedding } else { stacker.one("lm_head")? };
+        let final_norm = stacker.norm("model.norm", spec.hidden)?;
+        let output = if spec.tied { embedding } else { stacker.matrix("lm_head", table)? };
         let Stacker { buffers, places, .. } = stacker;
-        Ok(Self { buffers, places, blocks, embedding, final_norm, output })
+        Ok(Self { buffers, precision, places, blocks, embedding, final_norm, output })
     }
 
     /// The tensor of this name.
     pub(super) fn tensor(&self, name: &str) -> Option<NamedTensor> {
         let place = self.places.get(name)?;
-        Some(NamedTensor { shape: place.shape.clone(), values: self.buffers[place.buffer][place.range()].to_vec() })
+        let mut values = vec![0.0; place.range().len()];
+        self.buffers[place.buffer].copy(InstructionSet::best(), place.start, &mut values);
+        Some(NamedTensor { shape: place.shape.clone(), values })
     }
 
     /// Every tensor by name.

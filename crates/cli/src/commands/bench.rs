@@ -1,0 +1,80 @@
+//! `alidade bench`: how fast this machine trains and writes, one JSON line each.
+
+use crate::output;
+use alidade_domain::{MethodName, Problem};
+use alidade_studio::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train};
+use std::path::PathBuf;
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Time training steps of four rows of 256 tokens.
+    Train {
+        /// A model folder with adapter_init, sft.jsonl and dpo.jsonl.
+        #[arg(long)]
+        model: PathBuf,
+        /// sft, dpo or ppo.
+        #[arg(long, default_value = "sft")]
+        method: String,
+        /// Number type of the frozen weights: f32 or bf16.
+        #[arg(long, default_value = "f32")]
+        dtype: String,
+        /// Keep the input of each block alone and compute the rest again.
+        #[arg(long)]
+        checkpointing: bool,
+        /// Steps that are counted; one more goes before them.
+        #[arg(long, default_value_t = 5)]
+        steps: usize,
+    },
+    /// Time greedy writing with a cache.
+    Generate {
+        /// A model folder.
+        #[arg(long)]
+        model: PathBuf,
+        /// Number type of the weights: f32, bf16, q8_0 or q4_0.
+        #[arg(long, default_value = "f32")]
+        dtype: String,
+        /// Rows at a time.
+        #[arg(long, default_value_t = 1)]
+        batch: usize,
+        /// Tokens of each row.
+        #[arg(long, default_value_t = 64)]
+        tokens: usize,
+    },
+    /// What this machine can do at most.
+    Limits,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let figures = match &arguments.what {
+        What::Train { model, method, dtype, checkpointing, steps } => {
+            let named = MethodName::ALL.iter().find(|name| name.as_str() == method);
+            let known = [MethodName::Sft, MethodName::Dpo, MethodName::Ppo];
+            let method = named.copied().filter(|name| known.contains(name)).ok_or_else(|| {
+                Problem::input(format!("“{method}” is not measured; sft, dpo and ppo are.")).at("method")
+            })?;
+            bench_train(&TrainBench {
+                model: model.clone(),
+                method,
+                dtype: dtype.clone(),
+                checkpointing: *checkpointing,
+                steps: (*steps).max(1),
+            })?
+        }
+        What::Generate { model, dtype, batch, tokens } => bench_generate(&GenerateBench {
+            model: model.clone(),
+            dtype: dtype.clone(),
+            batch: (*batch).max(1),
+            tokens: (*tokens).max(8),
+        })?,
+        What::Limits => bench_limits(),
+    };
+    output::json(&figures);
+    Ok(())
+}

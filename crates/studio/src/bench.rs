@@ -1,0 +1,311 @@
+//! How fast this machine trains and writes, measured on the real path: the same methods, session and decoder as a run.
+//!
+//! The work is what a widely used stack does in its own benchmark: four rows of 256 tokens a step, a LoRA of rank 16 on
+//! every layer, rows in file order, AdamW at 1e-4. Each figure stands beside what the machine could do at most.
+
+use crate::Clock;
+use crate::machine::peak_memory_bytes;
+use alidade_data::import;
+use alidade_domain::{
+    EventKind, Example, Message, MethodName, Observer, Problem, Scorer, SettingValue, Settings, StopSignal,
+};
+use alidade_kernels::{Mat, MatMut, Threads, matmul};
+use alidade_model::{
+    Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, Precision, generate_streaming, load_adapter,
+};
+use alidade_train::{Encoder, Judge, Rollouts, Session, SessionOptions, critic, method};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Rows of a training step and tokens of a row.
+const ROWS: usize = 4;
+const TOKENS: usize = 256;
+/// First steps of generation that are not counted: the cache is still small.
+const WARM: usize = 4;
+
+/// What to train.
+pub struct TrainBench {
+    /// A model folder with `adapter_init`, `sft.jsonl` and `dpo.jsonl`.
+    pub model: PathBuf,
+    /// SFT, DPO or PPO.
+    pub method: MethodName,
+    /// Number type of the frozen weights.
+    pub dtype: String,
+    /// Keep block inputs alone.
+    pub checkpointing: bool,
+    /// Steps that are counted; one more goes before them.
+    pub steps: usize,
+}
+
+/// What to write.
+pub struct GenerateBench {
+    /// A model folder.
+    pub model: PathBuf,
+    /// Number type of the weights.
+    pub dtype: String,
+    /// Rows at a time.
+    pub batch: usize,
+    /// Tokens of each.
+    pub tokens: usize,
+}
+
+/// Times and losses of the steps.
+struct Steps<'a> {
+    clock: &'a Clock,
+    ends: Vec<f64>,
+    losses: Vec<f64>,
+}
+
+impl Observer for Steps<'_> {
+    fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
+        if let EventKind::Step { metrics, .. } = kind {
+            self.ends.push(self.clock.seconds());
+            self.losses.extend(metrics.get("loss"));
+        }
+        Ok(())
+    }
+}
+
+struct Never;
+
+impl StopSignal for Never {
+    fn requested(&self) -> Option<alidade_domain::StopReason> {
+        None
+    }
+}
+
+/// A rule that gives PPO something to learn from: longer answers are better.
+struct Length;
+
+impl Scorer for Length {
+    fn score(&self, _: &[Message], answer: &str) -> Result<Option<f64>, Problem> {
+        Ok(Some(answer.split_whitespace().count() as f64 / 64.0))
+    }
+}
+
+/// Trains for some steps and says how long each took.
+///
+/// # Errors
+/// When the folder lacks something, or the method fails.
+pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
+    let folder = ModelFolder::open(&bench.model)?;
+    let tokenizer = folder.tokenizer()?;
+    let template = folder.chat_template(&tokenizer)?;
+    let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+    let (method, settings) = (method(bench.method), settings(bench)?);
+    let file = if bench.method == MethodName::Sft { "sft.jsonl" } else { "dpo.jsonl" };
+    let bytes = std::fs::read(bench.model.join(file))
+        .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
+    let rows = import(&bytes, file)?.rows;
+    let prepared = method.prepare(&for_method(bench.method, rows), &encoder, &settings)?;
+    let mut decoder = folder.decoder_with(Backend::Best, precision(&bench.dtype)?)?;
+    decoder.keep(if bench.checkpointing { Keep::Slim } else { Keep::Everything });
+    let adapter = load_adapter(&bench.model.join("adapter_init"), &folder.spec)?;
+    let mut policy = Policy::fresh(decoder, &adapter)?;
+    if method.needs().critic {
+        policy.install_critic(critic(&settings), None)?;
+    }
+    let path = policy.decoder().path();
+    let clock = Clock::start();
+    let now = || clock.seconds();
+    let out = std::env::temp_dir().join(format!("alidade-bench-{}", std::process::id()));
+    let options = SessionOptions {
+        folder: out.clone(),
+        plan: "bench".to_owned(),
+        seed: 0,
+        checkpoint_every: 0,
+        clock: &now,
+        sampler: None,
+        rollouts: method.needs().reward.then_some(Rollouts {
+            encoder,
+            judge: Judge::Scorer(&Length),
+            cost: None,
+            show_every: u64::MAX,
+        }),
+    };
+    let mut steps = Steps { clock: &clock, ends: Vec::new(), losses: Vec::new() };
+    let trained = method.train(&mut Session::new(policy, options, &mut steps, &Never), &prepared, &settings);
+    let _ = std::fs::remove_dir_all(&out);
+    trained?;
+    let times: Vec<f64> = steps.ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let rows = if bench.method == MethodName::Dpo { 2 * ROWS } else { ROWS };
+    let mut figures = figures(&format!("alidade {} {}", bench.method.as_str(), bench.dtype), &times, rows * TOKENS);
+    let work = train_operations(&folder.spec, bench, adapter.parameters());
+    put(
+        &mut figures,
+        json!({
+            "loss": [steps.losses.first(), steps.losses.last()], "gradient_checkpointing": bench.checkpointing,
+            "arithmetic": path, "operations_per_step": work,
+        }),
+    );
+    with_share(&mut figures, work, peak_gigaflops());
+    Ok(figures)
+}
+
+fn precision(dtype: &str) -> Result<Precision, Problem> {
+    let known = [Precision::Single, Precision::Half];
+    known.into_iter().find(|precision| precision.name() == dtype).ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|precision| precision.name()).collect();
+        Problem::input(format!("“{dtype}” is no number type here; {} are.", names.join(", "))).at("dtype")
+    })
+}
+
+/// PPO answers the prompts of the pairs.
+fn for_method(method: MethodName, mut rows: Vec<Example>) -> Vec<Example> {
+    if method == MethodName::Ppo {
+        for row in &mut rows {
+            if let Example::PlainPair { prompt, .. } = row {
+                *row = Example::Prompt { prompt: vec![Message::user(std::mem::take(prompt))] };
+            }
+        }
+    }
+    rows
+}
+
+fn settings(bench: &TrainBench) -> Result<Settings, Problem> {
+    let whole = |value: usize| SettingValue::Whole(value as i64);
+    let mut said = BTreeMap::from([
+        ("learning_rate", SettingValue::Number(1e-4)),
+        ("lr_scheduler_type", SettingValue::Text("constant".to_owned())),
+        ("warmup_ratio", SettingValue::Number(0.0)),
+        ("per_device_train_batch_size", whole(ROWS)),
+        ("max_steps", whole(bench.steps + 1)),
+        ("max_length", whole(TOKENS)),
+        ("train_sampling_strategy", SettingValue::Text("sequential".to_owned())),
+        // PEFT's own loop does not clip; the norm is computed either way.
+        ("max_grad_norm", SettingValue::Number(if bench.method == MethodName::Sft { 0.0 } else { 1.0 })),
+    ]);
+    if bench.method == MethodName::Ppo {
+        said.extend([("response_length", whole(TOKENS / 4)), ("num_ppo_epochs", whole(1))]);
+    }
+    let said = said.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let card = method(bench.method).card();
+    Settings(said).resolve(&card.settings).map_err(|problems| {
+        problems.into_iter().next().unwrap_or_else(|| Problem::internal("The settings were refused."))
+    })
+}
+
+/// Writes some tokens and says how long each round of the batch took.
+///
+/// # Errors
+/// When the model cannot be opened.
+pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
+    let folder = ModelFolder::open(&bench.model)?;
+    let decoder = folder.decoder_with(Backend::Best, precision(&bench.dtype)?)?;
+    let options = GenerationOptions {
+        temperature: 0.0,
+        top_p: 1.0,
+        max_new_tokens: bench.tokens,
+        seed: 0,
+        stops: BTreeSet::new(),
+    };
+    let (clock, mut ends) = (Clock::start(), Vec::new());
+    let mut listener = |row: usize, _: u32| {
+        if row + 1 == bench.batch {
+            ends.push(clock.seconds());
+        }
+        true
+    };
+    let prompts = vec![vec![5]; bench.batch];
+    let written = generate_streaming(decoder.as_ref(), None, &prompts, &options, &mut listener)?;
+    let times: Vec<f64> = ends.windows(2).skip(WARM).map(|pair| pair[1] - pair[0]).collect();
+    let mut figures = figures(&format!("alidade generate {}", bench.dtype), &times, bench.batch);
+    let head: Vec<u32> = written.first().map(|row| row.ids.iter().take(8).copied().collect()).unwrap_or_default();
+    put(&mut figures, json!({"batch": bench.batch, "head": head, "arithmetic": decoder.path()}));
+    Ok(figures)
+}
+
+/// What this machine can do at most: products of f32 matrices, and reading memory.
+pub fn bench_limits() -> Value {
+    json!({
+        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(),
+        "gemm_f32_gigaflops_one_thread": gigaflops(Threads::One), "memory_gigabytes_per_second": memory_rate(),
+        "instructions": alidade_kernels::InstructionSet::best().name(),
+    })
+}
+
+fn threads() -> usize {
+    crate::Configuration::of_environment().map_or(1, |configuration| configuration.threads)
+}
+
+fn peak_gigaflops() -> f64 {
+    gigaflops(Threads::Pool)
+}
+
+/// The best of some products of 1,024 × 1,024 matrices.
+fn gigaflops(threads: Threads) -> f64 {
+    const SIZE: usize = 1024;
+    let values: Vec<f32> = (0..SIZE * SIZE).map(|index| (index % 17) as f32 * 0.1).collect();
+    let mut out = vec![0.0; SIZE * SIZE];
+    let view = Mat::new(&values, SIZE, SIZE);
+    let once = |out: &mut Vec<f32>| {
+        let clock = Clock::start();
+        matmul(MatMut::new(out, SIZE, SIZE), false, 1.0, view, view.t(), threads);
+        clock.seconds()
+    };
+    let best = (0..12).map(|_| once(&mut out)).fold(f64::INFINITY, f64::min);
+    2.0 * (SIZE as f64).powi(3) / best / 1e9
+}
+
+/// Gigabytes a second of reading what no cache holds.
+fn memory_rate() -> f64 {
+    const NUMBERS: usize = 1 << 27;
+    let values = vec![1.0f32; NUMBERS];
+    let (rows, columns) = (1 << 14, NUMBERS >> 14);
+    let ones = vec![1.0f32; columns];
+    let once = || {
+        let clock = Clock::start();
+        let mut sums = vec![0.0; rows];
+        alidade_kernels::row_dots(alidade_kernels::InstructionSet::best(), &values, &ones, &mut sums);
+        (clock.seconds(), sums[0])
+    };
+    let best = (0..4).map(|_| once().0).fold(f64::INFINITY, f64::min);
+    (NUMBERS * 4) as f64 / best / 1e9
+}
+
+/// Multiplications and additions of one step: two for each weight and row forward, two back to the input of each product,
+/// and for the adapters two more for their own gradients.
+fn train_operations(spec: &DecoderSpec, bench: &TrainBench, adapter: u64) -> f64 {
+    let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
+    let base = (spec.layers * linears) as f64;
+    let output = (spec.vocabulary * spec.hidden) as f64;
+    let attention = (spec.layers * 2 * spec.heads * spec.head_dim * TOKENS) as f64 / 2.0;
+    let adapter = adapter as f64;
+    let again = if bench.checkpointing { base + adapter + attention } else { 0.0 };
+    let trained = 2.0 * (2.0 * base + 3.0 * adapter + 2.0 * output + 3.0 * attention + again);
+    let rows = (ROWS * TOKENS) as f64;
+    match bench.method {
+        MethodName::Dpo => 2.0 * rows * (trained + 2.0 * (base + output + attention)),
+        _ => rows * trained,
+    }
+}
+
+/// peer.py's keys.
+fn figures(who: &str, times: &[f64], tokens: usize) -> Value {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+    let round = |value: f64| (value * 10.0).round() / 10.0;
+    json!({
+        "who": who, "ms": round(median * 1e3), "min_ms": round(sorted.first().copied().unwrap_or(0.0) * 1e3),
+        "tokens_per_second": round(tokens as f64 / median.max(1e-12)), "peak_rss_mb": peak_memory_bytes() >> 20,
+        "threads": threads(), "steps": times.len(),
+    })
+}
+
+fn put(figures: &mut Value, more: Value) {
+    if let (Some(figures), Value::Object(more)) = (figures.as_object_mut(), more) {
+        figures.extend(more);
+    }
+}
+
+fn with_share(figures: &mut Value, operations: f64, peak: f64) {
+    let seconds = figures["ms"].as_f64().unwrap_or(0.0) / 1e3;
+    let reached = operations / seconds.max(1e-9) / 1e9;
+    let share = (reached / peak * 1000.0).round() / 10.0;
+    put(
+        figures,
+        json!({"gigaflops": reached.round(), "gemm_peak_gigaflops": peak.round(), "share_of_peak_percent": share}),
+    );
+}
