@@ -29,7 +29,7 @@ pub fn widen_bf16(set: InstructionSet, values: &[u16], out: &mut [f32]) {
 }
 
 dispatch!(fn round_block(values: &[f32], out: &mut [u16]) = round_body);
-dispatch!(fn widen_block(values: &[u16], out: &mut [f32]) = widen_body);
+dispatch!(pub(crate) fn widen_block(values: &[u16], out: &mut [f32]) = widen_body);
 
 #[inline(always)]
 fn round_body<const FMA: bool>(values: &[f32], out: &mut [u16]) {

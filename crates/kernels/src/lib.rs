@@ -15,6 +15,7 @@ mod lanes;
 mod matrix;
 mod norm;
 mod rotary;
+mod rowwise;
 
 pub use attention::{AttentionShape, Kept, Segment, attention, attention_backward};
 pub use cached::attend_cached;
@@ -27,6 +28,7 @@ pub use norm::{
     head_norm_weight_gradients, norm_heads, norm_heads_backward, rms_norm, rms_norm_backward, rms_norm_weight_gradient,
 };
 pub use rotary::{Direction, RotaryTable, rotate};
+pub use rowwise::{QUANT_BLOCK, Rows, quantise_eight, quantise_four, rows_times};
 
 /// Rows that one task takes at a time in row-wise kernels; fixed, so that the split never depends on the machine.
 pub(crate) const GRAIN: usize = 8;

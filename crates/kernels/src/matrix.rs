@@ -120,6 +120,16 @@ impl<'a> MatMut<'a> {
         Self::strided(data, rows, columns, columns)
     }
 
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// The same numbers, lent for a while.
     pub fn lend(&mut self) -> MatMut<'_> {
         MatMut { life: PhantomData, ..*self }

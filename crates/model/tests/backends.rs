@@ -10,8 +10,8 @@ mod common;
 
 use alidade_kernels::Level;
 use alidade_model::{
-    Backend, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, Keep, ModelFolder, TokenBatch, TokenRow,
-    TokenScores, generate, load_adapter,
+    Backend, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, Keep, ModelFolder, Precision, TensorData,
+    TokenBatch, TokenRow, TokenScores, generate, load_adapter, read_tensors, write_tensors,
 };
 use common::{golden, relative_l2};
 use std::collections::{BTreeMap, BTreeSet};

@@ -144,7 +144,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
 }
 
 fn precision(dtype: &str) -> Result<Precision, Problem> {
-    let known = [Precision::Single, Precision::Half];
+    let known = Precision::ALL;
     known.into_iter().find(|precision| precision.name() == dtype).ok_or_else(|| {
         let names: Vec<_> = known.iter().map(|precision| precision.name()).collect();
         Problem::input(format!("“{dtype}” is no number type here; {} are.", names.join(", "))).at("dtype")

@@ -129,6 +129,7 @@ impl Cache for SliceCache {
             tables,
             layout: &layout,
             dropout: None,
+            rowwise: true,
             pool,
         };
         let mut x = super::embed(&mut pass, None, &ForwardOptions::default());

@@ -15,16 +15,14 @@ pub(super) struct Dropped<'a> {
 pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y: &mut [f32], add: bool) -> Vec<f32> {
     let rows = pass.layout.rows();
     let stacked = pass.weights.blocks[layer].groups[group as usize];
-    let (input, weights) = (Mat::new(x, rows, stacked.inputs), pass.weights);
     let mut out = MatMut::new(y, rows, stacked.outputs);
-    weights.buffers[stacked.matrix].forward(pass.set, pass.pool, out.lend(), add, input);
+    pass.product(stacked.matrix, out.lend(), add, Mat::new(x, rows, stacked.inputs));
     let inner = inner_values(pass, layer, group, x);
     let pairs = pass.adapter.as_deref().map(|adapter| &adapter.layers[layer][group as usize]);
     let total = pairs.map_or(0, GroupPairs::inner);
     for pair in pairs.iter().flat_map(|pairs| &pairs.pairs) {
         let part = Mat::new(&inner, rows, total).part(0, pair.inner, rows, pair.rank);
-        let b = Mat::new(&pair.b, pair.outputs, pair.rank);
-        matmul(out.part(0, pair.start, rows, pair.outputs), true, pair.scale, part, b.t(), Threads::Pool);
+        pass.small_product(&pair.b, out.part(0, pair.start, rows, pair.outputs), true, pair.scale, part);
     }
     if let Some(bias) = stacked.bias {
         add_bias(pass.set, y, pass.weights.floats(bias));
@@ -39,9 +37,9 @@ pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32
     let (total, inputs) = (pairs.inner(), pairs.inputs);
     let mut inner = pass.pool.take(rows * total);
     let Some(dropout) = &pass.dropout else {
-        let (x, a) = (Mat::new(x, rows, x.len() / rows), Mat::new(&pairs.a, total, inputs));
         if total > 0 {
-            matmul(MatMut::new(&mut inner, rows, total), false, 1.0, x, a.t(), Threads::Pool);
+            let x = Mat::new(x, rows, inputs);
+            pass.small_product(&pairs.a, MatMut::new(&mut inner, rows, total), false, 1.0, x);
         }
         return inner;
     };

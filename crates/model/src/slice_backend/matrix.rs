@@ -1,11 +1,16 @@
-//! A base weight as it is held: f32, or bf16 in half the memory, which is widened a block of rows at a time when a product
-//! needs it. Widening is exact, so a product with bf16 weights is the f32 product of the rounded weights.
+//! A base weight as it is held: f32, or in less memory as bf16, q8_0 or q4_0, which are widened a block of rows at a time
+//! when a product needs them. Widening is exact, so a product is the f32 product of the rounded weights.
 
 use super::pool::Pool;
-use alidade_kernels::{InstructionSet, Mat, MatMut, Threads, matmul, round_bf16, widen_bf16};
+use alidade_kernels::{
+    InstructionSet, Mat, MatMut, QUANT_BLOCK, Rows, Threads, matmul, quantise_eight, quantise_four, round_bf16,
+    rows_times,
+};
+use rayon::prelude::*;
 
-/// Numbers that are widened at a time: small enough to stay in the cache until the product has read them.
-const BLOCK: usize = 1 << 18;
+/// Numbers that are widened at a time: every matrix of a block of a small model whole, since each product packs its other
+/// operand anew, and little beside the matrices themselves.
+const BLOCK: usize = 1 << 22;
 
 /// How the frozen matrices are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,14 +20,23 @@ pub enum Precision {
     Single,
     /// As bf16, in half the memory.
     Half,
+    /// As q8_0, in a bit more than a quarter; for writing only.
+    Eight,
+    /// As q4_0, in a bit more than an eighth; for writing only.
+    Four,
 }
 
 impl Precision {
+    /// All, finest first.
+    pub const ALL: [Precision; 4] = [Precision::Single, Precision::Half, Precision::Eight, Precision::Four];
+
     /// Its usual name.
     pub fn name(self) -> &'static str {
         match self {
             Precision::Single => "f32",
             Precision::Half => "bf16",
+            Precision::Eight => "q8_0",
+            Precision::Four => "q4_0",
         }
     }
 }
@@ -32,17 +46,27 @@ impl Precision {
 pub(super) enum Numbers {
     Single(Vec<f32>),
     Half(Vec<u16>),
+    Eight(Vec<i8>, Vec<f32>),
+    Four(Vec<u8>, Vec<f32>),
 }
 
 impl Numbers {
-    /// Holds numbers that arrive piece by piece.
-    pub(super) fn empty(precision: Precision, capacity: usize) -> Self {
+    /// Holds numbers that arrive piece by piece. Rows that are no whole number of quantised blocks are held as bf16 instead.
+    pub(super) fn empty(precision: Precision, capacity: usize, inputs: usize) -> Self {
+        let blocks = capacity.div_ceil(QUANT_BLOCK);
         match precision {
             Precision::Single => Numbers::Single(Vec::with_capacity(capacity)),
-            Precision::Half => Numbers::Half(Vec::with_capacity(capacity)),
+            Precision::Eight if inputs.is_multiple_of(QUANT_BLOCK) => {
+                Numbers::Eight(Vec::with_capacity(capacity), Vec::with_capacity(blocks))
+            }
+            Precision::Four if inputs.is_multiple_of(QUANT_BLOCK) => {
+                Numbers::Four(Vec::with_capacity(capacity / 2), Vec::with_capacity(blocks))
+            }
+            _ => Numbers::Half(Vec::with_capacity(capacity)),
         }
     }
 
+    /// Takes a piece; quantised ones come in whole blocks.
     pub(super) fn push(&mut self, set: InstructionSet, piece: &[f32]) {
         match self {
             Numbers::Single(values) => values.extend_from_slice(piece),
@@ -51,6 +75,8 @@ impl Numbers {
                 values.resize(start + piece.len(), 0);
                 round_bf16(set, piece, &mut values[start..]);
             }
+            Numbers::Eight(values, scales) => quantise_eight(piece, values, scales),
+            Numbers::Four(values, scales) => quantise_four(piece, values, scales),
         }
     }
 
@@ -58,6 +84,8 @@ impl Numbers {
         match self {
             Numbers::Single(values) => values.len(),
             Numbers::Half(values) => values.len(),
+            Numbers::Eight(values, _) => values.len(),
+            Numbers::Four(values, _) => 2 * values.len(),
         }
     }
 
@@ -65,34 +93,43 @@ impl Numbers {
     pub(super) fn floats(&self) -> &[f32] {
         match self {
             Numbers::Single(values) => values,
-            Numbers::Half(_) => &[],
+            _ => &[],
         }
     }
 
     pub(super) fn floats_mut(&mut self) -> &mut [f32] {
         match self {
             Numbers::Single(values) => values,
-            Numbers::Half(_) => &mut [],
+            _ => &mut [],
+        }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        match self {
+            Numbers::Single(values) => Rows::Single(values),
+            Numbers::Half(values) => Rows::Half(values),
+            Numbers::Eight(values, scales) => Rows::Eight(values, scales),
+            Numbers::Four(values, scales) => Rows::Four(values, scales),
         }
     }
 
     /// A range as f32, into `out`.
     pub(super) fn copy(&self, set: InstructionSet, start: usize, out: &mut [f32]) {
-        match self {
-            Numbers::Single(values) => out.copy_from_slice(&values[start..start + out.len()]),
-            Numbers::Half(values) => widen_bf16(set, &values[start..start + out.len()], out),
-        }
+        self.rows().widen(set, start, out);
+    }
+
+    /// `out` (+)= x·Wᵀ for this W `[outputs, inputs]`, for few rows: each is computed as if it were alone.
+    pub(super) fn forward_rows(&self, set: InstructionSet, out: MatMut, add: bool, x: Mat) {
+        rows_times(set, x, self.rows(), out, add, 1.0);
     }
 
     /// `out` (+)= x·Wᵀ for this W `[outputs, inputs]`.
     pub(super) fn forward(&self, set: InstructionSet, pool: &mut Pool, mut out: MatMut, add: bool, x: Mat) {
         let inputs = x.columns();
-        let outputs = self.len() / inputs;
         self.blocks(set, pool, inputs, |first, rows, block| {
             let target = out.part(0, first, x.rows(), rows);
             matmul(target, add, 1.0, x, Mat::new(block, rows, inputs).t(), Threads::Pool);
         });
-        debug_assert!(outputs * inputs == self.len());
     }
 
     /// `out` (+)= dy·W for this W `[outputs, inputs]`.
@@ -106,16 +143,18 @@ impl Numbers {
 
     /// Calls back with all rows at once, or with blocks of widened rows.
     fn blocks(&self, set: InstructionSet, pool: &mut Pool, inputs: usize, mut with: impl FnMut(usize, usize, &[f32])) {
-        let values = match self {
-            Numbers::Single(values) => return with(0, values.len() / inputs, values),
-            Numbers::Half(values) => values,
-        };
-        let rows = (BLOCK / inputs).max(1);
-        let mut block = pool.take((rows * inputs).min(values.len()));
-        for (index, part) in values.chunks(rows * inputs).enumerate() {
-            let block = &mut block[..part.len()];
-            widen_bf16(set, part, block);
-            with(index * rows, part.len() / inputs, block);
+        if let Numbers::Single(values) = self {
+            return with(0, values.len() / inputs, values);
+        }
+        let (total, rows) = (self.len() / inputs, (BLOCK / inputs).max(1));
+        let mut block = pool.take(rows.min(total) * inputs);
+        for first in (0..total).step_by(rows) {
+            let count = rows.min(total - first);
+            let block = &mut block[..count * inputs];
+            block.par_chunks_mut(inputs).enumerate().for_each(|(row, out)| {
+                self.copy(set, (first + row) * inputs, out);
+            });
+            with(first, count, block);
         }
         pool.give([block]);
     }

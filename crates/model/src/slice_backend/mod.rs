@@ -229,7 +229,8 @@ impl Decoder for SliceDecoder {
         let dropout = dropout.map(|seed| Dropout { seed, probability, padded_rows });
         let (layout, gradients) = (layout, gradients.as_mut());
         let (set, weights) = (*set, weights.as_ref());
-        let mut pass = Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, pool };
+        let mut pass =
+            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, rowwise: false, pool };
         let x = embed(&mut pass, Some(batch), options);
         let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
         let x = run_blocks(&mut pass, x, |pass, _, mut kept| match (options.tape, *keep) {
@@ -260,7 +261,8 @@ impl Decoder for SliceDecoder {
         self.learned.insert(adapter.clone());
         let adapter = adapter.and_then(|name| adapters.get_mut(&name));
         let (set, weights, gradients) = (*set, weights.as_ref(), gradients.as_mut());
-        let mut pass = Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, pool };
+        let mut pass =
+            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, rowwise: false, pool };
         let mut slopes = score::score_back(&mut pass, scored, logp_gradient, hidden_gradient);
         for (layer, stage) in blocks.into_iter().enumerate().rev() {
             let kept = match stage {
@@ -369,6 +371,7 @@ impl Decoder for SliceDecoder {
             tables: &tables,
             layout: &layout,
             dropout: None,
+            rowwise: false,
             pool: &mut pool,
         };
         let x = embed(&mut pass, None, &ForwardOptions::default());

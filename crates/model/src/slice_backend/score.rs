@@ -112,8 +112,7 @@ pub(super) fn logits(pass: &mut Pass, hidden: &[f32]) -> Vec<f32> {
     let (width, vocabulary) = (pass.spec.hidden, pass.spec.vocabulary);
     let rows = hidden.len() / width;
     let mut logits = pass.pool.take(rows * vocabulary);
-    let (output, input) = (&pass.weights.buffers[pass.weights.output], Mat::new(hidden, rows, width));
-    output.forward(pass.set, pass.pool, MatMut::new(&mut logits, rows, vocabulary), false, input);
+    pass.product(pass.weights.output, MatMut::new(&mut logits, rows, vocabulary), false, Mat::new(hidden, rows, width));
     logits
 }
 

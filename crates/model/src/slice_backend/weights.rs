@@ -102,9 +102,9 @@ struct Stacker<'a> {
 }
 
 impl Stacker<'_> {
-    fn stack(&mut self, names: &[(String, usize)], precision: Precision) -> Result<Buffer> {
+    fn stack(&mut self, names: &[(String, usize)], precision: Precision, inputs: usize) -> Result<Buffer> {
         let buffer = self.buffers.len();
-        let mut values = Numbers::empty(precision, names.iter().map(|(_, size)| size).sum());
+        let mut values = Numbers::empty(precision, names.iter().map(|(_, size)| size).sum(), inputs);
         for (name, _) in names {
             let start = values.len();
             let shape = self.source.read(name, &mut |piece| values.push(self.set, piece))?;
@@ -115,11 +115,11 @@ impl Stacker<'_> {
     }
 
     fn norm(&mut self, path: &str, width: usize) -> Result<Buffer> {
-        self.stack(&[(format!("{path}.weight"), width)], Precision::Single)
+        self.stack(&[(format!("{path}.weight"), width)], Precision::Single, width)
     }
 
-    fn matrix(&mut self, path: &str, size: usize) -> Result<Buffer> {
-        self.stack(&[(format!("{path}.weight"), size)], self.precision)
+    fn table(&mut self, path: &str, spec: &DecoderSpec) -> Result<Buffer> {
+        self.stack(&[(format!("{path}.weight"), spec.vocabulary * spec.hidden)], self.precision, spec.hidden)
     }
 
     fn group(&mut self, spec: &DecoderSpec, path: &str, group: Group) -> Result<Stacked> {
@@ -127,11 +127,11 @@ impl Stacker<'_> {
         let name = |linear: &Linear, ending: &str| format!("{path}.{}.{ending}", linear.path);
         let biases: Vec<_> = linears.iter().map(|linear| (name(linear, "bias"), linear.outputs)).collect();
         let bias =
-            linears.iter().all(|linear| linear.bias).then(|| self.stack(&biases, Precision::Single)).transpose()?;
+            linears.iter().all(|linear| linear.bias).then(|| self.stack(&biases, Precision::Single, 1)).transpose()?;
         let matrices: Vec<_> =
             linears.iter().map(|linear| (name(linear, "weight"), linear.outputs * linear.inputs)).collect();
         Ok(Stacked {
-            matrix: self.stack(&matrices, self.precision)?,
+            matrix: self.stack(&matrices, self.precision, linears.first().map_or(1, |linear| linear.inputs))?,
             bias,
             outputs: linears.iter().map(|linear| linear.outputs).sum(),
             inputs: linears.first().map_or(0, |linear| linear.inputs),
@@ -152,8 +152,7 @@ impl Weights {
         set: InstructionSet,
     ) -> Result<Self> {
         let mut stacker = Stacker { source, set, precision, buffers: Vec::new(), places: BTreeMap::new() };
-        let table = spec.vocabulary * spec.hidden;
-        let embedding = stacker.matrix("model.embed_tokens", table)?;
+        let embedding = stacker.table("model.embed_tokens", spec)?;
         let mut blocks = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
             let path = format!("model.layers.{layer}");
@@ -173,7 +172,7 @@ impl Weights {
             blocks.push(Block { attention_norm, mlp_norm, head_norms, groups });
         }
         let final_norm = stacker.norm("model.norm", spec.hidden)?;
-        let output = if spec.tied { embedding } else { stacker.matrix("lm_head", table)? };
+        let output = if spec.tied { embedding } else { stacker.table("lm_head", spec)? };
         let Stacker { buffers, places, .. } = stacker;
         Ok(Self { buffers, precision, places, blocks, embedding, final_norm, output })
     }

@@ -1,0 +1,313 @@
+//! Products of a few rows with a stored matrix, for generation: x·Wᵀ where W is f32, bf16, q8_0 or q4_0.
+//!
+//! The work is reading W. Eight of its rows at a time become f32 in a small buffer and meet every row of x there. Each
+//! number is one sum in a fixed order, so a row's result does not depend on how many rows there are, and threads share the
+//! rows of W. Activations stay f32.
+//!
+//! q8_0 and q4_0 are llama.cpp's formats in number: blocks of 32 with one factor of f16 precision (held as f32, which spares
+//! its conversion), q in −127..=127, or 0..=15 less 8.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use crate::half_precision::widen_block;
+use crate::instruction_set::dispatch;
+use crate::lanes::{LANES, fold, madd};
+use crate::matrix::{Mat, MatMut};
+use crate::{InstructionSet, Level};
+use rayon::prelude::*;
+
+/// Numbers that share a factor.
+pub const QUANT_BLOCK: usize = 32;
+/// Rows of W that are taken at a time.
+const GROUP: usize = 8;
+/// Rows of W of one task.
+const TASK: usize = 64;
+/// Multiplications below which one thread does everything: waking another costs more.
+const WORTH_SHARING: usize = 400_000;
+
+/// A matrix, row after row.
+#[derive(Debug, Clone, Copy)]
+pub enum Rows<'a> {
+    /// f32.
+    Single(&'a [f32]),
+    /// bf16.
+    Half(&'a [u16]),
+    /// q8_0: numbers, and a factor for each block of 32.
+    Eight(&'a [i8], &'a [f32]),
+    /// q4_0: byte i of a block holds number i below and number i + 16 above, and a factor for each block of 32.
+    Four(&'a [u8], &'a [f32]),
+}
+
+impl Rows<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Rows::Single(values) => values.len(),
+            Rows::Half(values) => values.len(),
+            Rows::Eight(values, _) => values.len(),
+            Rows::Four(values, _) => 2 * values.len(),
+        }
+    }
+
+    /// Numbers from `start` on, as f32; whole blocks for quantised ones.
+    pub fn widen(&self, set: InstructionSet, start: usize, out: &mut [f32]) {
+        let end = start + out.len();
+        let factors = start / QUANT_BLOCK..end.div_ceil(QUANT_BLOCK);
+        match self {
+            Rows::Single(values) => out.copy_from_slice(&values[start..end]),
+            Rows::Half(values) => widen_block(set, &values[start..end], out),
+            Rows::Eight(values, scales) => widen_eight(set, &values[start..end], &scales[factors], out),
+            Rows::Four(values, scales) => widen_four(set, &values[start / 2..end / 2], &scales[factors], out),
+        }
+    }
+}
+
+/// `out` = scale·x·Wᵀ, or += it with `add`, for x `[n, inputs]` and W `[outputs, inputs]`.
+///
+/// # Panics
+/// When the sizes do not match.
+pub fn rows_times(set: InstructionSet, x: Mat, rows: Rows, out: MatMut, add: bool, scale: f32) {
+    let inputs = x.columns();
+    let outputs = rows.len() / inputs.max(1);
+    assert!(outputs * inputs == rows.len() && out.columns() == outputs && out.rows() == x.rows(), "sizes do not match");
+    let (mut tasks, mut rest) = (Vec::with_capacity(outputs.div_ceil(TASK)), out);
+    for first in (0..outputs).step_by(TASK) {
+        let (task, right) = rest.split_columns(TASK.min(outputs - first));
+        tasks.push((first, task));
+        rest = right;
+    }
+    let one = |scratch: &mut Vec<f32>, (first, mut task): (usize, MatMut)| {
+        for start in (0..task.columns()).step_by(GROUP) {
+            let count = GROUP.min(task.columns() - start);
+            let target = task.part(0, start, x.rows(), count);
+            Meeting { set, x, rows, first: (first + start) * inputs, add, scale }.meet(scratch, target);
+        }
+    };
+    if rows.len() * x.rows() < WORTH_SHARING {
+        let mut scratch = Vec::new();
+        tasks.into_iter().for_each(|task| one(&mut scratch, task));
+    } else {
+        tasks.into_par_iter().for_each_init(Vec::new, one);
+    }
+}
+
+/// Every row of x with up to eight rows of W, the first of which begins at number `first`.
+struct Meeting<'a> {
+    set: InstructionSet,
+    x: Mat<'a>,
+    rows: Rows<'a>,
+    first: usize,
+    add: bool,
+    scale: f32,
+}
+
+impl Meeting<'_> {
+    fn meet(&self, scratch: &mut Vec<f32>, mut out: MatMut) {
+        let (inputs, count, rows) = (self.x.columns(), out.columns(), self.x.rows());
+        if count == GROUP && rows < 4 && self.set.level() == Level::Avx512 {
+            return (0..rows).for_each(|at| self.put(out.row(at), &one_row(self.x.row(at), self.rows, self.first)));
+        }
+        let group = match self.rows {
+            Rows::Single(values) => &values[self.first..self.first + count * inputs],
+            rows => {
+                scratch.resize(GROUP * inputs, 0.0);
+                rows.widen(self.set, self.first, &mut scratch[..count * inputs]);
+                &scratch[..count * inputs]
+            }
+        };
+        // Missing rows are filled with the last one, whose result is then left out.
+        let row = |index: usize| &group[index.min(count - 1) * inputs..][..inputs];
+        for at in (0..rows).step_by(4) {
+            if at + 4 > rows {
+                for at in at..rows {
+                    self.put(out.row(at), &one_by_eight(self.set, self.x.row(at), std::array::from_fn(row)));
+                }
+                return;
+            }
+            for half in 0..count.div_ceil(4) {
+                let weights = std::array::from_fn(|index| row(4 * half + index));
+                let found = four_by_four(self.set, std::array::from_fn(|index| self.x.row(at + index)), weights);
+                let last = count.min(4 * half + 4);
+                (0..4).for_each(|index| self.put(&mut out.row(at + index)[4 * half..last], &found[index]));
+            }
+        }
+    }
+
+    fn put(&self, out: &mut [f32], values: &[f32]) {
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = if self.add { *out + self.scale * value } else { self.scale * value };
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn one_row(x: &[f32], rows: Rows, first: usize) -> [f32; 8] {
+    debug_assert!(InstructionSet::forced(Level::Avx512).is_some());
+    // SAFETY: only called at this level, which exists only after the processor said that it has it.
+    unsafe { avx512::one_row(x, rows, first) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn one_row(_: &[f32], _: Rows, _: usize) -> [f32; 8] {
+    [0.0; 8] // There is no such level on this processor.
+}
+
+fn four_by_four(set: InstructionSet, x: [&[f32]; 4], weights: [&[f32]; 4]) -> [[f32; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    if set.level() == Level::Avx512 {
+        // SAFETY: a set of this level exists only after the processor said that it has it.
+        return unsafe { avx512::tile(x, weights) };
+    }
+    four_by_four_plain(set, x, weights)
+}
+
+fn one_by_eight(set: InstructionSet, x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
+    #[cfg(target_arch = "x86_64")]
+    if set.level() == Level::Avx512 {
+        // SAFETY: as above.
+        return unsafe { avx512::tile([x], weights) }[0];
+    }
+    one_by_eight_plain(set, x, weights)
+}
+
+dispatch!(fn four_by_four_plain(x: [&[f32]; 4], weights: [&[f32]; 4]) -> [[f32; 4]; 4] = four_by_four_body);
+dispatch!(fn one_by_eight_plain(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] = one_by_eight_body);
+dispatch!(fn widen_eight(values: &[i8], scales: &[f32], out: &mut [f32]) = widen_eight_body);
+dispatch!(fn widen_four(values: &[u8], scales: &[f32], out: &mut [f32]) = widen_four_body);
+
+#[inline(always)]
+fn four_by_four_body<const FMA: bool>(x: [&[f32]; 4], weights: [&[f32]; 4]) -> [[f32; 4]; 4] {
+    tile::<FMA, 4, 4>(x, weights)
+}
+
+#[inline(always)]
+fn one_by_eight_body<const FMA: bool>(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
+    tile::<FMA, 1, 8>([x], weights)[0]
+}
+
+/// x·wᵀ for X rows of x and W rows of w, each number in sixteen lanes.
+#[inline(always)]
+fn tile<const FMA: bool, const X: usize, const W: usize>(x: [&[f32]; X], weights: [&[f32]; W]) -> [[f32; W]; X] {
+    let width = x[0].len();
+    let (x, weights) = (x.map(|row| &row[..width]), weights.map(|row| &row[..width]));
+    let mut lanes = [[[0.0f32; LANES]; W]; X];
+    let whole = width / LANES * LANES;
+    let mut start = 0;
+    while start < whole {
+        for (lanes, x) in lanes.iter_mut().zip(&x) {
+            for (lanes, weights) in lanes.iter_mut().zip(&weights) {
+                let (x, weights) = (&x[start..start + LANES], &weights[start..start + LANES]);
+                for lane in 0..LANES {
+                    lanes[lane] = madd::<FMA>(x[lane], weights[lane], lanes[lane]);
+                }
+            }
+        }
+        start += LANES;
+    }
+    for (lanes, x) in lanes.iter_mut().zip(&x) {
+        for (lanes, weights) in lanes.iter_mut().zip(&weights) {
+            for (lane, index) in (whole..width).enumerate() {
+                lanes[lane] = madd::<FMA>(x[index], weights[index], lanes[lane]);
+            }
+        }
+    }
+    lanes.map(|row| row.map(|lanes| fold(lanes, |a, b| a + b)))
+}
+
+#[inline(always)]
+fn widen_eight_body<const FMA: bool>(values: &[i8], scales: &[f32], out: &mut [f32]) {
+    let blocks = out.as_chunks_mut::<QUANT_BLOCK>().0.iter_mut().zip(values.as_chunks::<QUANT_BLOCK>().0);
+    for ((out, values), scale) in blocks.zip(scales) {
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = scale * f32::from(*value);
+        }
+    }
+}
+
+#[inline(always)]
+fn widen_four_body<const FMA: bool>(values: &[u8], scales: &[f32], out: &mut [f32]) {
+    const SIDE: usize = QUANT_BLOCK / 2;
+    let blocks = out.as_chunks_mut::<QUANT_BLOCK>().0.iter_mut().zip(values.as_chunks::<SIDE>().0);
+    for ((out, values), scale) in blocks.zip(scales) {
+        let (low, high) = out.split_at_mut(SIDE);
+        for ((low, high), value) in low.iter_mut().zip(high).zip(values) {
+            *low = scale * (f32::from(*value & 15) - 8.0);
+            *high = scale * (f32::from(*value >> 4) - 8.0);
+        }
+    }
+}
+
+/// Rounds whole blocks of 32 to q8_0: the factor is max |x| / 127.
+pub fn quantise_eight(values: &[f32], quants: &mut Vec<i8>, scales: &mut Vec<f32>) {
+    for block in values.as_chunks::<QUANT_BLOCK>().0 {
+        let largest = block.iter().fold(0.0f32, |so_far, value| so_far.max(value.abs()));
+        let scale = largest / 127.0;
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        quants.extend(block.iter().map(|value| (value * inverse).round() as i8));
+        scales.push(half::f16::from_f32(scale).to_f32());
+    }
+}
+
+/// Rounds whole blocks of 32 to q4_0: the number of largest size becomes −8 times the factor.
+pub fn quantise_four(values: &[f32], quants: &mut Vec<u8>, scales: &mut Vec<f32>) {
+    for block in values.as_chunks::<QUANT_BLOCK>().0 {
+        let largest =
+            block.iter().fold(0.0f32, |so_far, value| if value.abs() > so_far.abs() { *value } else { so_far });
+        let scale = largest / -8.0;
+        let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+        let whole = |value: f32| (value * inverse + 8.5).clamp(0.0, 15.0) as u8;
+        let (low, high) = block.split_at(QUANT_BLOCK / 2);
+        quants.extend(low.iter().zip(high).map(|(low, high)| whole(*low) | (whole(*high) << 4)));
+        scales.push(half::f16::from_f32(scale).to_f32());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(count: usize, step: f32) -> Vec<f32> {
+        (0..count).map(|i| (i as f32 * step).sin()).collect()
+    }
+
+    #[test]
+    fn every_format_agrees_with_plain_sums_and_no_row_depends_on_the_others() {
+        let (inputs, outputs) = (96, 139);
+        let weights = wave(inputs * outputs, 0.37);
+        let half: Vec<u16> = weights.iter().map(|value| half::bf16::from_f32(*value).to_bits()).collect();
+        let (mut eight, mut eight_scales, mut four, mut four_scales) = (vec![], vec![], vec![], vec![]);
+        quantise_eight(&weights, &mut eight, &mut eight_scales);
+        quantise_four(&weights, &mut four, &mut four_scales);
+        let formats = [
+            (Rows::Single(&weights), 1e-7),
+            (Rows::Half(&half), 4e-3),
+            (Rows::Eight(&eight, &eight_scales), 4.5e-3),
+            (Rows::Four(&four, &four_scales), 0.13),
+        ];
+        for (rows, loss) in formats {
+            let mut stored = vec![0.0; weights.len()];
+            rows.widen(InstructionSet::best(), 0, &mut stored);
+            let gap = stored.iter().zip(&weights).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(gap <= loss, "{gap}");
+            for set in InstructionSet::all() {
+                for count in [1, 3, 4, 9] {
+                    let x = wave(inputs * count, 0.23);
+                    let mut out = vec![1.0; outputs * count];
+                    let target = MatMut::new(&mut out, count, outputs);
+                    rows_times(set, Mat::new(&x, count, inputs), rows, target, true, 2.0);
+                    let first: Vec<f32> = out[..outputs].to_vec();
+                    let mut alone = vec![1.0; outputs];
+                    let one = Mat::new(&x[..inputs], 1, inputs);
+                    rows_times(set, one, rows, MatMut::new(&mut alone, 1, outputs), true, 2.0);
+                    assert!(alone == first, "{set:?} {count}");
+                    for (index, value) in out.iter().enumerate() {
+                        let (row, output) = (index / outputs, index % outputs);
+                        let term = |i: usize| f64::from(x[row * inputs + i]) * f64::from(stored[output * inputs + i]);
+                        let expected = 1.0 + 2.0 * (0..inputs).map(term).sum::<f64>();
+                        assert!((f64::from(*value) - expected).abs() < 1e-4, "{set:?} {count}");
+                    }
+                }
+            }
+        }
+    }
+}

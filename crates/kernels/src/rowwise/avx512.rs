@@ -1,0 +1,137 @@
+//! The inner loops of `rowwise` with AVX-512 by hand: the compiler does not keep sixteen vectors of partial sums in
+//! registers by itself. Each sum has the order of the plain loop, so the bytes are the same as those of AVX2.
+
+#![allow(clippy::needless_range_loop, reason = "loops over indices are unrolled, iterators are not")]
+
+use super::{QUANT_BLOCK, Rows};
+use crate::lanes::{LANES, fold};
+use std::arch::x86_64::*;
+
+/// x·wᵀ for X rows of x and W rows of w.
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+pub(super) fn tile<const X: usize, const W: usize>(x: [&[f32]; X], weights: [&[f32]; W]) -> [[f32; W]; X] {
+    let width = x[0].len();
+    let (x, weights) = (x.map(|row| &row[..width]), weights.map(|row| &row[..width]));
+    let mut sums = [[_mm512_setzero_ps(); W]; X];
+    let whole = width / LANES * LANES;
+    let mut start = 0;
+    // Loops over indices: the compiler unrolls these and keeps the sums in registers, which it does not for iterators.
+    while start < whole {
+        let mut columns = [_mm512_setzero_ps(); W];
+        for column in 0..W {
+            // SAFETY: sixteen numbers follow `start` in every row, all of which have the same width.
+            columns[column] = unsafe { _mm512_loadu_ps(weights[column].as_ptr().add(start)) };
+        }
+        for row in 0..X {
+            // SAFETY: as above.
+            let value = unsafe { _mm512_loadu_ps(x[row].as_ptr().add(start)) };
+            for column in 0..W {
+                sums[row][column] = _mm512_fmadd_ps(value, columns[column], sums[row][column]);
+            }
+        }
+        start += LANES;
+    }
+    // A copy, because what is indexed by a variable below would not stay in registers above.
+    let mut sums = std::hint::black_box(sums);
+    if whole < width {
+        let mask = mask(width - whole);
+        for row in 0..X {
+            // SAFETY: the mask ends where the rows end, and masked lanes are not read.
+            let value = unsafe { _mm512_maskz_loadu_ps(mask, x[row].as_ptr().add(whole)) };
+            for column in 0..W {
+                // SAFETY: as above.
+                let weight = unsafe { _mm512_maskz_loadu_ps(mask, weights[column].as_ptr().add(whole)) };
+                sums[row][column] = _mm512_fmadd_ps(value, weight, sums[row][column]);
+            }
+        }
+    }
+    let mut totals = [[0.0; W]; X];
+    for row in 0..X {
+        for column in 0..W {
+            totals[row][column] = total(sums[row][column]);
+        }
+    }
+    totals
+}
+
+/// x·wᵀ for one row of x and W rows of a stored matrix, from number `first` on, widened in registers.
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f32; W] {
+    let width = x.len();
+    let range = |row: usize| first + row * width..first + (row + 1) * width;
+    let blocks = |row: usize| range(row).start / QUANT_BLOCK..range(row).end / QUANT_BLOCK;
+    match rows {
+        Rows::Single(values) => return tile([x], std::array::from_fn(|row| &values[range(row)]))[0],
+        Rows::Half(values) => {
+            let parts: [&[u16]; W] = std::array::from_fn(|row| &values[range(row)]);
+            sweep(x, |row, at, mask| {
+                // SAFETY: every part is as wide as x, and the mask ends where x ends.
+                let half = unsafe { _mm256_maskz_loadu_epi16(mask, parts[row].as_ptr().add(at).cast()) };
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
+            })
+        }
+        Rows::Eight(values, scales) => {
+            let parts: [&[i8]; W] = std::array::from_fn(|row| &values[range(row)]);
+            let scales: [&[f32]; W] = std::array::from_fn(|row| &scales[blocks(row)]);
+            sweep(x, |row, at, _| {
+                // SAFETY: every part is as wide as x, a whole number of blocks.
+                let whole = unsafe { _mm_loadu_si128(parts[row].as_ptr().add(at).cast()) };
+                let scale = _mm512_set1_ps(scales[row][at / QUANT_BLOCK]);
+                _mm512_mul_ps(scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(whole)))
+            })
+        }
+        Rows::Four(values, scales) => {
+            let parts: [&[u8]; W] = std::array::from_fn(|row| &values[range(row).start / 2..range(row).end / 2]);
+            let scales: [&[f32]; W] = std::array::from_fn(|row| &scales[blocks(row)]);
+            // The number that each half byte stands for.
+            let table: [f32; LANES] = std::array::from_fn(|index| index as f32 - 8.0);
+            // SAFETY: the table holds sixteen numbers.
+            let table = unsafe { _mm512_loadu_ps(table.as_ptr()) };
+            sweep(x, |row, at, _| {
+                let block = at / QUANT_BLOCK;
+                // SAFETY: every part holds sixteen bytes for each block of x.
+                let bytes = unsafe { _mm_loadu_si128(parts[row].as_ptr().add(block * QUANT_BLOCK / 2).cast()) };
+                let wide = _mm512_cvtepu8_epi32(bytes);
+                // The lookup reads the lowest four bits alone.
+                let index = if at.is_multiple_of(QUANT_BLOCK) { wide } else { _mm512_srli_epi32::<4>(wide) };
+                _mm512_mul_ps(_mm512_set1_ps(scales[row][block]), _mm512_permutexvar_ps(index, table))
+            })
+        }
+    }
+}
+
+/// Sums of the products of x with what `load` gives for (row of w, column, mask).
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+fn sweep<const W: usize>(x: &[f32], load: impl Fn(usize, usize, __mmask16) -> __m512) -> [f32; W] {
+    let mut sums = [_mm512_setzero_ps(); W];
+    let mut start = 0;
+    while start < x.len() {
+        let mask = mask(x.len() - start);
+        // SAFETY: the mask ends where x ends.
+        let value = unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr().add(start)) };
+        for row in 0..W {
+            sums[row] = _mm512_fmadd_ps(value, load(row, start, mask), sums[row]);
+        }
+        start += LANES;
+    }
+    let (sums, mut totals) = (std::hint::black_box(sums), [0.0; W]);
+    for row in 0..W {
+        totals[row] = total(sums[row]);
+    }
+    totals
+}
+
+#[inline]
+fn mask(left: usize) -> __mmask16 {
+    if left >= LANES { 0xffff } else { (1 << left) - 1 }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+fn total(lanes: __m512) -> f32 {
+    let mut values = [0.0; LANES];
+    // SAFETY: the array holds sixteen numbers.
+    unsafe { _mm512_storeu_ps(values.as_mut_ptr(), lanes) };
+    fold(values, |a, b| a + b)
+}
