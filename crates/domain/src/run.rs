@@ -83,6 +83,13 @@ pub enum EventKind {
         /// The step whose checkpoint it goes on from; 0 at a fresh start.
         from_step: u64,
     },
+    /// The model is loaded: which arithmetic trains it, and what a pass keeps.
+    Computing {
+        /// Back-end, instruction set and number type ("slices, avx512, f32").
+        arithmetic: String,
+        /// What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
+        keep: String,
+    },
     /// A new phase began.
     Stage {
         /// Which.

@@ -25,6 +25,11 @@ pub enum Backend {
     Candle,
 }
 
+/// True when the kernels run a model of this shape with this adapter.
+pub fn runs_on_slices(spec: &DecoderSpec, adapter: Option<&AdapterWeights>) -> bool {
+    runs(spec) && adapter.is_none_or(|adapter| carries(spec, adapter))
+}
+
 /// Opens a decoder on the chosen back-end.
 pub(crate) fn decoder(
     spec: DecoderSpec,

@@ -29,6 +29,17 @@ pub enum Keep {
     Inputs,
 }
 
+impl Keep {
+    /// A name for records ("everything").
+    pub fn name(self) -> &'static str {
+        match self {
+            Keep::Everything => "everything",
+            Keep::Slim => "slim",
+            Keep::Inputs => "inputs",
+        }
+    }
+}
+
 /// What a forward pass should do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ForwardOptions<'a> {

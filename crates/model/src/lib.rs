@@ -28,7 +28,7 @@ mod weights;
 
 pub use adapter::{AdapterConfig, AdapterKind, AdapterWeights, NamedTensor};
 pub use architectures::{ARCHITECTURES, Architecture, read_spec};
-pub use backend::Backend;
+pub use backend::{Backend, runs_on_slices};
 pub use batch::{TokenBatch, TokenRow};
 pub use chat_template::{ChatTemplate, Rendering};
 pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};

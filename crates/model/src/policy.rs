@@ -6,7 +6,7 @@
 //! "which reference"). The heads' arithmetic is here, in plain numbers; a back-end only sees ∂loss/∂hidden.
 
 use crate::adapter::{AdapterWeights, PREFIX};
-use crate::decoder::{Decoder, DropoutSeed, ForwardOptions, TokenScores};
+use crate::decoder::{Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};
 use crate::error::Result;
 use crate::head::ScalarHead;
 use crate::{ModelError, NamedTensor, TokenBatch, TokenRow};
@@ -317,6 +317,11 @@ impl Policy {
             weights.tensors.insert(head.name.clone(), tensor);
         }
         Ok(Some(weights))
+    }
+
+    /// What taped passes keep from now on.
+    pub fn keep(&mut self, keep: Keep) {
+        self.decoder.keep(keep);
     }
 
     /// Name of the trained adapter on the decoder, for generation.

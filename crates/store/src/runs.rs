@@ -111,7 +111,10 @@ impl RunRecord {
                 self.state = RunState::Failed;
                 self.problem = Some(problem.clone());
             }
-            EventKind::Sample { .. } | EventKind::Checkpoint { .. } | EventKind::Warning { .. } => {}
+            EventKind::Sample { .. }
+            | EventKind::Checkpoint { .. }
+            | EventKind::Warning { .. }
+            | EventKind::Computing { .. } => {}
         }
     }
 

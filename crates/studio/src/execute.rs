@@ -2,17 +2,17 @@
 
 use crate::Speaker;
 use crate::evaluate::{Snapshot, Suite, prompt_text};
-use crate::provenance;
 use crate::roles::{self, Oracles};
 use crate::scorer::evaluate_scorer;
+use crate::{machine, memory, provenance};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
     AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, PrefixSpec, Problem, Stack, StopReason,
     StopSignal,
 };
 use alidade_model::{
-    AdapterWeights, DecoderSpec, GenerationOptions, ModelError, ModelFolder, NamedTensor, Policy, adapter_sha256,
-    generate, load_adapter, model_sha256, save_adapter, save_model,
+    AdapterWeights, Backend, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy,
+    Precision, adapter_sha256, generate, load_adapter, model_sha256, save_adapter, save_model,
 };
 use alidade_train::{Encoder, End, Prepared, Rollouts, Session, SessionOptions, TrainError, latest_checkpoint, method};
 use serde_json::json;
@@ -61,8 +61,12 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     }
     warn(&prepared, observer)?;
     let mut policy = policy(plan, &model)?;
+    let keep = choose_keep(plan, &policy, &model.spec, &prepared);
+    policy.keep(keep);
     let oracles = Oracles::new();
     let raters = roles::install(plan, &model, method.needs(), &mut policy, &oracles)?;
+    let arithmetic = policy.decoder().path();
+    observer.observe(EventKind::Computing { arithmetic: arithmetic.clone(), keep: keep.name().to_owned() })?;
     observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let now = || clock.seconds();
     let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
@@ -82,16 +86,45 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
             show_every: plan.checkpoint_every.clamp(1, 10),
         }),
     };
+    let begun = clock.seconds();
     let mut session = Session::new(policy, options, observer, stop);
     let end = method.train(&mut session, &prepared, &plan.settings)?;
+    let generation_share = session.writing / (clock.seconds() - begun).max(1e-9);
+    let computed = Computed { arithmetic, keep: keep.name(), generation_share };
     let trained = match session.policy.adapter()? {
         Some(adapter) => Trained::Adapter(adapter),
         None => Trained::Model(session.policy.decoder().base_weights()?),
     };
     // The weights of training are given back before evaluation loads its own.
     drop(session);
-    conclude(plan, &model, folder, &mut Outside { observer, stop }, end, trained, &prepared)?;
+    conclude(plan, &model, folder, &mut Outside { observer, stop }, end, trained, (&prepared, &computed))?;
     Ok(end)
+}
+
+/// How it was computed.
+struct Computed {
+    arithmetic: String,
+    keep: &'static str,
+    /// Share of the training time in which the policy wrote.
+    generation_share: f64,
+}
+
+/// What passes keep: as the settings say, else by the free memory of this machine.
+fn choose_keep(plan: &Plan, policy: &Policy, spec: &DecoderSpec, prepared: &Prepared) -> Keep {
+    let steps = method(plan.method).steps(&plan.settings, prepared.items.len());
+    let [tokens, longest] = memory::largest_pass(plan.method, &plan.settings, prepared, &steps, plan.seed);
+    let trained = policy.decoder().trainable();
+    let need = memory::Need {
+        spec,
+        precision: memory::precision(&plan.settings),
+        trained: trained.iter().map(|(_, size)| *size as u64).sum(),
+        inner: plan.lora.as_ref().map_or(0, |lora| 7 * lora.r as u64),
+        tokens,
+        longest,
+        slices: policy.decoder().path().starts_with("slices"),
+        full: plan.full,
+    };
+    memory::keep(&plan.settings, &need, machine::free_memory_bytes())
 }
 
 /// What came out.
@@ -151,7 +184,7 @@ fn conclude(
     outside: &mut Outside,
     end: End,
     trained: Trained,
-    prepared: &Prepared,
+    (prepared, computed): (&Prepared, &Computed),
 ) -> Result<(), Problem> {
     let observer = &mut *outside.observer;
     let (step, reason) = match end {
@@ -166,7 +199,7 @@ fn conclude(
     observer.observe(EventKind::Stage { phase: Phase::Saving })?;
     let whole_model = matches!(trained, Trained::Model(_));
     let adapter_sha256 = save(plan, model, folder, trained)?;
-    write_record(plan, folder, step, &adapter_sha256, prepared)?;
+    write_record(plan, folder, step, &adapter_sha256, prepared, computed)?;
     if reason.is_none()
         && !whole_model
         && let Err(problem) = evaluate(plan, folder, &adapter_sha256, outside)
@@ -247,7 +280,8 @@ pub(crate) fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
 }
 
 fn policy(plan: &Plan, model: &ModelFolder) -> Result<Policy, Problem> {
-    let decoder = model.decoder().map_err(|error| Problem::from(error).at("model"))?;
+    let precision = if plan.full { Precision::Single } else { memory::precision(&plan.settings) };
+    let decoder = model.decoder_with(Backend::Best, precision).map_err(|error| Problem::from(error).at("model"))?;
     if plan.full {
         return Ok(Policy::full(decoder)?);
     }
@@ -293,9 +327,11 @@ fn fingerprint(plan: &Plan) -> Result<String, Problem> {
     };
     let reward = roles::sha256(plan.reward.as_ref(), "reward")?;
     let cost = roles::sha256(plan.cost.as_ref(), "cost")?;
-    // How often checkpoints are kept changes nothing of what is computed.
+    // How often checkpoints are kept, and what passes keep, changes nothing of what is computed.
     let mut settings = plan.settings.clone();
-    settings.0.remove("save_steps");
+    for key in ["save_steps", "gradient_checkpointing"] {
+        settings.0.remove(key);
+    }
     let facts =
         json!([plan.method, plan.model.sha256, adapter, lora, reward, cost, plan.rows_sha256, settings, plan.seed]);
     Ok(Sha256::digest(facts.to_string()).iter().map(|byte| format!("{byte:02x}")).collect())
@@ -340,11 +376,20 @@ fn save(plan: &Plan, model: &ModelFolder, folder: &Path, trained: Trained) -> Re
 }
 
 /// `run.json`: the resolved plan, versions and hashes; enough to run it again.
-fn write_record(plan: &Plan, folder: &Path, step: u64, adapter: &str, prepared: &Prepared) -> Result<(), Problem> {
+fn write_record(
+    plan: &Plan,
+    folder: &Path,
+    step: u64,
+    adapter: &str,
+    prepared: &Prepared,
+    computed: &Computed,
+) -> Result<(), Problem> {
     let record = json!({
         "plan": plan,
         "steps": step,
-        "versions": {"alidade": env!("CARGO_PKG_VERSION"), "back_end": "candle"},
+        "versions": {"alidade": env!("CARGO_PKG_VERSION"), "arithmetic": computed.arithmetic},
+        "keep": computed.keep,
+        "generation_share": computed.generation_share,
         "machine": {"system": std::env::consts::OS, "processor": std::env::consts::ARCH},
         "hashes": {"model": plan.model.sha256, "rows": plan.rows_sha256, "adapter": adapter},
         "rows": {

@@ -18,6 +18,7 @@ mod files;
 mod inspect;
 mod links;
 mod machine;
+mod memory;
 mod models;
 mod pace;
 mod pipeline;

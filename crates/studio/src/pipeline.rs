@@ -2,14 +2,15 @@
 
 use crate::execute::fresh_adapter;
 use crate::links::{cost_problem, reward_problem, start_problem};
+use crate::pace::Probe;
 use crate::studio::{Studio, lock};
 use crate::views::{DatasetView, ModelView};
-use crate::{evaluate, machine};
+use crate::{evaluate, machine, memory};
 use alidade_data::split;
 use alidade_domain::{
     CheckedPipeline, Example, LoraSpec, MethodName, Problem, Recipe, Settings, StageEstimate, Tuning,
 };
-use alidade_model::{AdapterWeights, ModelFolder, NamedTensor};
+use alidade_model::{AdapterWeights, ModelFolder, NamedTensor, runs_on_slices};
 use alidade_train::{Encoder, Prepared, method};
 use std::path::Path;
 
@@ -29,8 +30,6 @@ const SMALL_MODEL: u64 = 20_000_000;
 const SMALL_KTO_BATCH: i64 = 4;
 /// From this share of pairs on, length itself may be learned.
 const LONGER_SHARE: f64 = 0.75;
-/// Bytes of activations per token, layer and hidden unit that one pass keeps.
-const ACTIVATION_BYTES: u64 = 4 * 24;
 
 impl Studio {
     /// Checks every stage and estimates what it costs. Nothing is changed.
@@ -67,7 +66,7 @@ impl Studio {
             );
             checked.problems.push(
                 Problem::input(message)
-                    .hint("Lower the batch size or max_length, or close other programs.")
+                    .hint("Lower the batch size or max_length, set gradient_checkpointing or bf16, or close other programs.")
                     .at("memory"),
             );
         }
@@ -151,8 +150,24 @@ impl Studio {
         }
         let adapter = sketch(&folder, recipe)?;
         let trainable = adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum();
-        let pace = self.pace(model)?;
-        let mut estimate = cost(recipe.method, settings, &prepared, model, &folder, trainable);
+        let mut estimate = cost(recipe.method, settings, &prepared, model, trainable);
+        let steps = method(recipe.method).steps(settings, prepared.items.len());
+        let [tokens, longest] = memory::largest_pass(recipe.method, settings, &prepared, &steps, recipe.seed);
+        let need = memory::Need {
+            spec: &folder.spec,
+            precision: memory::precision(settings),
+            trained: trainable,
+            inner: recipe.lora.as_ref().map_or(0, |lora| 7 * lora.r as u64),
+            tokens,
+            longest,
+            slices: runs_on_slices(&folder.spec, Some(&adapter)),
+            full: false,
+        };
+        let keep = memory::keep(settings, &need, machine::free_memory_bytes());
+        estimate.memory_bytes = need.bytes(keep);
+        let mean =
+            prepared.tokens() / prepared.items.iter().map(|item| item.sequences.len() as u64).sum::<u64>().max(1);
+        let pace = self.pace(model, Probe::for_rows(mean as usize, need.precision, keep))?;
         let work = work(recipe.method, settings, &prepared, estimate.optimizer_steps);
         let prompts = if self.has_oracle(model, dataset) { WORLD_PROMPTS } else { OWN_PROMPTS.min(held_out.len()) };
         let answers = 2.0 * prompts as f64 * 30.0 * pace.write_seconds_per_token;
@@ -241,17 +256,9 @@ fn cost(
     settings: &Settings,
     prepared: &Prepared,
     model: &ModelView,
-    folder: &ModelFolder,
     trainable: u64,
 ) -> StageEstimate {
-    let spec = &folder.spec;
-    let batch = settings.whole("per_device_train_batch_size").max(1) as u64;
     let pairs = matches!(name, MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel);
-    let sequences = if pairs || name == MethodName::OnlineDpo { 2 * batch } else { batch };
-    let tokens = sequences * prepared.longest() as u64;
-    let activations = tokens * spec.layers as u64 * (spec.hidden + spec.intermediate) as u64 * ACTIVATION_BYTES;
-    let logits = tokens * spec.vocabulary as u64 * 4 * 3;
-    let attention = tokens * prepared.longest() as u64 * spec.heads as u64 * 4 * 3;
     StageEstimate {
         method: name,
         optimizer_steps: method(name).steps(settings, prepared.items.len()).total,
@@ -265,7 +272,7 @@ fn cost(
         chosen_longer: if pairs { prepared.chosen_longer() } else { 0.0 },
         trainable_parameters: trainable,
         model_parameters: model.parameters,
-        memory_bytes: 60_000_000 + model.parameters * 4 + trainable * 16 + activations + logits + attention,
+        memory_bytes: 0,
         disk_bytes: trainable * 4 * (1 + 2 * 3) + 2_000_000,
         seconds: 0.0,
     }

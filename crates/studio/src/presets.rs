@@ -129,12 +129,13 @@ fn tuned_to_rewards(method: MethodName) -> Vec<(&'static str, SettingValue)> {
         MethodName::Ppo => (
             "response_length",
             vec![
-                // Larger steps end worse: with the value head on the policy they spoil it; with a detached one they please the
-                // reward model (4.4 to 5.5) by refusing harmless requests, and good answers fall to 60 %.
+                // A value head that shares the policy's rows keeps the policy from learning. With a detached one, twice the rate
+                // pleases the reward model further by refusing harmless requests: the price on KL is there for that.
                 ("learning_rate", Number(1e-4)),
                 ("per_device_train_batch_size", Whole(64)),
                 ("max_steps", Whole(30)),
-                ("kl_coef", Number(0.1)),
+                ("kl_coef", Number(0.3)),
+                ("value_model", Text("detached_head".to_owned())),
             ],
         ),
         MethodName::OnlineDpo => (

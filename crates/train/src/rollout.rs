@@ -117,7 +117,9 @@ pub(crate) fn write(context: &mut StepContext, drawing: Drawing) -> Result<Vec<R
             stops: rollouts.encoder.tokenizer.stops().clone(),
         };
         let prompts: Vec<Vec<u32>> = chunk.iter().map(|item| item.sequences[0].ids.clone()).collect();
+        let begun = (context.clock)();
         let answers = generate(context.policy.decoder(), context.policy.adapter_name(), &prompts, &options)?;
+        context.writing += (context.clock)() - begun;
         for (item, answer) in chunk.iter().zip(answers) {
             let text = rollouts.encoder.tokenizer.decode(&answer.ids)?;
             let ids: Vec<u32> = answer.ids.iter().copied().chain(answer.stop).collect();

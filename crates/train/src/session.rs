@@ -39,6 +39,8 @@ pub type Sampler<'a> = &'a mut dyn FnMut(&Policy, u64, &mut dyn Observer) -> std
 pub struct Session<'a> {
     /// What is trained.
     pub policy: Policy,
+    /// Seconds in which the policy wrote.
+    pub writing: f64,
     options: SessionOptions<'a>,
     observer: &'a mut dyn Observer,
     stop: &'a dyn StopSignal,
@@ -91,6 +93,10 @@ pub struct StepContext<'s, 'i> {
     pub rollouts: Option<&'s Rollouts<'s>>,
     /// Told what happens.
     pub observer: &'s mut dyn Observer,
+    /// Seconds on a clock that never runs backwards.
+    pub(crate) clock: &'s dyn Fn() -> f64,
+    /// Seconds of this step in which the policy wrote.
+    pub(crate) writing: f64,
     optimizer: &'s mut AdamW,
     parameters: &'s mut BTreeMap<String, Vec<f32>>,
     rate: f64,
@@ -163,7 +169,7 @@ impl<'a> Session<'a> {
         observer: &'a mut dyn Observer,
         stop: &'a dyn StopSignal,
     ) -> Self {
-        Self { policy, options, observer, stop }
+        Self { policy, writing: 0.0, options, observer, stop }
     }
 
     /// Seed of the run.
@@ -236,13 +242,15 @@ impl<'a> Session<'a> {
             state: &mut progress.state,
             rollouts: self.options.rollouts.as_ref(),
             observer: &mut *self.observer,
+            clock: self.options.clock,
+            writing: 0.0,
             optimizer: &mut progress.optimizer,
             parameters: &mut progress.parameters,
             rate,
             norm: 0.0,
         };
         let outcome = step(&mut context)?;
-        let norm = context.norm;
+        let (norm, writing) = (context.norm, context.writing);
         progress.taken += 1;
         progress.tokens += outcome.tokens;
         let mut metrics = outcome.metrics;
@@ -252,6 +260,11 @@ impl<'a> Session<'a> {
         metrics.insert("num_tokens".to_owned(), progress.tokens as f64);
         metrics.insert("epoch".to_owned(), progress.steps.epoch(progress.taken));
         progress.log.write(progress.taken, &metrics)?;
+        // Times differ from run to run, so they stand in the events and not in the log.
+        if writing > 0.0 {
+            self.writing += writing;
+            metrics.insert("time/generation_share".to_owned(), progress.pace.share(writing, (self.options.clock)()));
+        }
         let event = progress.event(metrics, (self.options.clock)(), outcome.tokens);
         self.observer.observe(event).map_err(TrainError::Observer)
     }
@@ -374,6 +387,11 @@ impl Pace {
         self.tokens = blend(self.tokens, tokens as f64);
         self.last = now;
         self.seconds
+    }
+
+    /// Share of the time since the last step that `seconds` are.
+    fn share(&self, seconds: f64, now: f64) -> f64 {
+        (seconds / (now - self.last).max(1e-9)).min(1.0)
     }
 
     fn tokens_per_second(&self) -> f64 {

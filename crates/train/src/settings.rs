@@ -74,6 +74,33 @@ const LORA_PLUS: &str = "How much faster LoRA's B moves than its A; 16 is usual,
 
 /// The shared fields, in the order in which a form shows them.
 pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
+    let mut fields = optimizer(defaults);
+    fields.extend(machine());
+    fields
+}
+
+/// How rows come and what the machine holds meanwhile.
+fn machine() -> Vec<SettingField> {
+    vec![
+        choice(
+            "train_sampling_strategy",
+            &["random", "sequential"],
+            "random",
+            Advanced,
+            "Whether rows come shuffled in every epoch, or as they stand.",
+        ),
+        SettingField {
+            key: "gradient_checkpointing",
+            kind: SettingKind::Flag { automatic: true },
+            default: SettingValue::Automatic,
+            level: Advanced,
+            help: "Keep less of each pass and compute it again: less memory, more time, the same result.",
+        },
+        flag("bf16", false, Advanced, "Hold the frozen weights as bf16: half their memory, slightly rounded."),
+    ]
+}
+
+fn optimizer(defaults: &Defaults) -> Vec<SettingField> {
     vec![
         number("learning_rate", (0.0, 1.0), defaults.learning_rate, Simple, "Size of an optimizer step at its peak."),
         number("num_train_epochs", (0.0, 1000.0), defaults.epochs, Simple, "Passes over the rows."),
@@ -127,13 +154,6 @@ pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
             50,
             Advanced,
             "Optimizer steps between checkpoints; the result does not depend on it.",
-        ),
-        choice(
-            "train_sampling_strategy",
-            &["random", "sequential"],
-            "random",
-            Advanced,
-            "Whether rows come shuffled in every epoch, or as they stand.",
         ),
         number("adam_epsilon", (0.0, 1.0), 1e-8, Advanced, "Keeps AdamW from dividing by zero."),
         number("loraplus_lr_ratio", (1.0, 1000.0), 1.0, Advanced, LORA_PLUS),

@@ -282,7 +282,15 @@ threads: number,
 /**
  * The step whose checkpoint it goes on from; 0 at a fresh start.
  */
-from_step: number, } | { "kind": "stage", 
+from_step: number, } | { "kind": "computing", 
+/**
+ * Back-end, instruction set and number type ("slices, avx512, f32").
+ */
+arithmetic: string, 
+/**
+ * What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
+ */
+keep: string, } | { "kind": "stage", 
 /**
  * Which.
  */
@@ -854,7 +862,15 @@ threads: number,
 /**
  * The step whose checkpoint it goes on from; 0 at a fresh start.
  */
-from_step: number, } | { "kind": "stage", 
+from_step: number, } | { "kind": "computing", 
+/**
+ * Back-end, instruction set and number type ("slices, avx512, f32").
+ */
+arithmetic: string, 
+/**
+ * What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
+ */
+keep: string, } | { "kind": "stage", 
 /**
  * Which.
  */

@@ -8,6 +8,8 @@ export const en = {
   left: (text: string) => `${text} left`,
   elapsed: (text: string) => `${text} so far`,
   pace: (n: string) => `${n} tokens/s`,
+  writing: (percent: string) => `${percent} of the time writing answers`,
+  keeps: { everything: "keeps whole passes", slim: "saves memory", inputs: "saves as much memory as it can" } as Record<string, string>,
   waiting: "Waits for its turn.",
   pause: "Pause",
   stop: "Stop and save",
@@ -79,7 +81,7 @@ export const en = {
   },
   settings: "Settings of this stage",
   events: {
-    queued: "waits for its turn", started: "worker started", stage: "phase", checkpoint: "checkpoint kept", warning: "note",
+    queued: "waits for its turn", started: "worker started", computing: "computes with", stage: "phase", checkpoint: "checkpoint kept", warning: "note",
     evaluated: "before and after compared", finished: "finished", paused: "paused", stopped: "stopped early", interrupted: "interrupted",
     discarded: "discarded", failed: "failed",
   } as Record<string, string>,
@@ -94,6 +96,8 @@ export const zh: typeof en = {
   left: (text) => `剩余 ${text}`,
   elapsed: (text) => `已用 ${text}`,
   pace: (n) => `每秒 ${n} 词元`,
+  writing: (percent) => `${percent} 的时间用于写回答`,
+  keeps: { everything: "保留完整的前向结果", slim: "节省内存", inputs: "尽可能节省内存" },
   waiting: "正在排队。",
   pause: "暂停",
   stop: "停止并保存",
@@ -165,7 +169,7 @@ export const zh: typeof en = {
   },
   settings: "本阶段的设置",
   events: {
-    queued: "排队中", started: "进程已启动", stage: "阶段", checkpoint: "已保存检查点", warning: "提示", evaluated: "已完成前后对比",
+    queued: "排队中", started: "进程已启动", computing: "计算方式", stage: "阶段", checkpoint: "已保存检查点", warning: "提示", evaluated: "已完成前后对比",
     finished: "已完成", paused: "已暂停", stopped: "提前结束", interrupted: "已中断", discarded: "已丢弃", failed: "失败",
   },
 };

@@ -61,7 +61,7 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
     let range = |row: usize| first + row * width..first + (row + 1) * width;
     let blocks = |row: usize| range(row).start / QUANT_BLOCK..range(row).end / QUANT_BLOCK;
     match rows {
-        Rows::Single(values) => return tile([x], std::array::from_fn(|row| &values[range(row)]))[0],
+        Rows::Single(values) => tile([x], std::array::from_fn(|row| &values[range(row)]))[0],
         Rows::Half(values) => {
             let parts: [&[u16]; W] = std::array::from_fn(|row| &values[range(row)]);
             sweep(x, |row, at, mask| {

@@ -1,0 +1,118 @@
+//! How much memory a run needs, and what its passes therefore keep. The figures are counted from the buffers that the slice
+//! back-end really takes; the candle back-end keeps more and is estimated from above.
+
+use alidade_domain::{MethodName, Settings};
+use alidade_model::{DecoderSpec, Keep, Precision, QueryKeyNorm};
+use alidade_train::{Prepared, Steps, batch_of};
+
+/// The program itself with tokenizer and rows.
+const PROGRAM_BYTES: u64 = 18_000_000;
+/// Numbers that go with each trained one: value, its copy in the loop, gradient, its copy, two moments, and one more copy while
+/// an adapter is read or written.
+const PER_TRAINED: u64 = 7;
+/// Rows whose logits exist at the same time.
+const LOGIT_ROWS: u64 = 128;
+/// Share of the free memory that a run may take when it chooses by itself.
+const SHARE: f64 = 0.7;
+/// Bytes of activations per token, layer and hidden unit that the candle back-end keeps.
+const CANDLE_BYTES: u64 = 4 * 24;
+
+/// What the memory of a run depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Need<'a> {
+    pub(crate) spec: &'a DecoderSpec,
+    pub(crate) precision: Precision,
+    /// Trained numbers.
+    pub(crate) trained: u64,
+    /// Rows of inner values of the adapter per layer: about the sum of its ranks.
+    pub(crate) inner: u64,
+    /// Tokens of the largest forward pass.
+    pub(crate) tokens: u64,
+    /// Tokens of its longest row.
+    pub(crate) longest: u64,
+    /// True when our kernels run it.
+    pub(crate) slices: bool,
+    /// True when every weight is trained.
+    pub(crate) full: bool,
+}
+
+impl Need<'_> {
+    /// Peak memory in bytes.
+    pub(crate) fn bytes(&self, keep: Keep) -> u64 {
+        let (spec, four) = (self.spec, 4);
+        let per_weight = if self.precision == Precision::Half && !self.full { 2 } else { 4 };
+        let weights = spec.parameters() * per_weight;
+        let logits = LOGIT_ROWS.min(self.tokens) * spec.vocabulary as u64 * four;
+        let trained = self.trained * PER_TRAINED * four;
+        if !self.slices {
+            let wide = (spec.hidden + spec.intermediate) as u64;
+            let kept = self.tokens * spec.layers as u64 * wide * CANDLE_BYTES;
+            let scores = self.tokens * self.longest * spec.heads as u64 * four * 3;
+            let logits = self.tokens * spec.vocabulary as u64 * four * 3;
+            return PROGRAM_BYTES + weights + trained + kept + scores + logits;
+        }
+        let kept = self.tokens * four * spec.layers as u64 * self.per_layer(keep);
+        PROGRAM_BYTES + weights + trained + kept + self.tokens * four * self.passing() + logits
+    }
+
+    /// Numbers per token that a block leaves behind.
+    fn per_layer(&self, keep: Keep) -> u64 {
+        let spec = self.spec;
+        let (queries, keys) = ((spec.heads * spec.head_dim) as u64, (spec.kv_heads * spec.head_dim) as u64);
+        let before = if spec.query_key_norm == QueryKeyNorm::None { 0 } else { queries + keys };
+        let hidden = spec.hidden as u64;
+        let slim = 2 * hidden + 2 * queries + 2 * keys + spec.heads as u64 + self.inner + before + 2;
+        match keep {
+            Keep::Inputs => hidden,
+            Keep::Slim => slim,
+            Keep::Everything => slim + 2 * spec.intermediate as u64,
+        }
+    }
+
+    /// Numbers per token that come and go: one block's buffers, and those around the scores.
+    fn passing(&self) -> u64 {
+        let spec = self.spec;
+        self.per_layer(Keep::Slim) + (4 * spec.intermediate + 6 * spec.hidden) as u64
+    }
+}
+
+/// The setting says it, or the free memory decides.
+pub(crate) fn keep(settings: &Settings, need: &Need, free_bytes: u64) -> Keep {
+    match settings.flag("gradient_checkpointing") {
+        Some(true) => Keep::Slim,
+        Some(false) => Keep::Everything,
+        None => {
+            let room = (free_bytes as f64 * SHARE) as u64;
+            let fits = |keep: &Keep| need.bytes(*keep) <= room;
+            [Keep::Everything, Keep::Slim].into_iter().find(fits).unwrap_or(Keep::Inputs)
+        }
+    }
+}
+
+/// How the frozen weights are held.
+pub(crate) fn precision(settings: &Settings) -> Precision {
+    if settings.flag("bf16") == Some(true) { Precision::Half } else { Precision::Single }
+}
+
+/// Tokens of the largest forward pass of a run, and of its longest row.
+pub(crate) fn largest_pass(
+    name: MethodName,
+    settings: &Settings,
+    prepared: &Prepared,
+    steps: &Steps,
+    seed: u64,
+) -> [u64; 2] {
+    // Methods that let the model write measure whole answers, a batch of them at a time.
+    let answer = ["response_length", "max_completion_length", "max_new_tokens"];
+    let answer =
+        answer.iter().filter(|key| settings.0.contains_key(**key)).map(|key| settings.whole(key).max(0) as u64);
+    let answer = answer.max().filter(|_| alidade_train::method(name).needs().reward).unwrap_or(0);
+    let size = |index: &usize| -> u64 {
+        prepared.items[*index].sequences.iter().map(|sequence| sequence.ids.len() as u64 + answer).sum()
+    };
+    let per_epoch = steps.per_epoch.min(steps.total).min(2_000);
+    let batches = (0..per_epoch).flat_map(|step| batch_of(steps, seed, step));
+    let tokens = batches.map(|batch| batch.iter().map(size).sum::<u64>()).max().unwrap_or(0);
+    let pairs = if name == MethodName::OnlineDpo { 2 } else { 1 };
+    [tokens * pairs, prepared.longest() as u64 + answer]
+}
