@@ -5,6 +5,9 @@
 
 use crate::Clock;
 use crate::machine::peak_memory_bytes;
+use crate::memory;
+use crate::pace::{Probe, measure};
+use crate::pipeline::work;
 use alidade_data::import;
 use alidade_domain::{
     EventKind, Example, Message, MethodName, Observer, Problem, Scorer, SettingValue, Settings, StopSignal,
@@ -13,7 +16,7 @@ use alidade_kernels::{Mat, MatMut, Threads, matmul};
 use alidade_model::{
     Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, Precision, generate_streaming, load_adapter,
 };
-use alidade_train::{Encoder, Judge, Rollouts, Session, SessionOptions, critic, method};
+use alidade_train::{Encoder, Judge, Prepared, Rollouts, Session, SessionOptions, critic, method};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -21,6 +24,8 @@ use std::path::PathBuf;
 /// Rows of a training step and tokens of a row.
 const ROWS: usize = 4;
 const TOKENS: usize = 256;
+/// Rank of the adapter.
+const RANK: u64 = 16;
 /// First steps of generation that are not counted: the cache is still small.
 const WARM: usize = 4;
 
@@ -36,6 +41,8 @@ pub struct TrainBench {
     pub checkpointing: bool,
     /// Steps that are counted; one more goes before them.
     pub steps: usize,
+    /// Candle instead of our kernels.
+    pub candle: bool,
 }
 
 /// What to write.
@@ -99,9 +106,12 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
         .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
     let rows = import(&bytes, file)?.rows;
     let prepared = method.prepare(&for_method(bench.method, rows), &encoder, &settings)?;
-    let mut decoder = folder.decoder_with(Backend::Best, precision(&bench.dtype)?)?;
-    decoder.keep(if bench.checkpointing { Keep::Slim } else { Keep::Everything });
+    let keep = if bench.checkpointing { Keep::Slim } else { Keep::Everything };
     let adapter = load_adapter(&bench.model.join("adapter_init"), &folder.spec)?;
+    let expected = expected(bench, &folder, &settings, &prepared, adapter.parameters(), keep)?;
+    let backend = if bench.candle { Backend::Candle } else { Backend::Best };
+    let mut decoder = folder.decoder_with(backend, precision(&bench.dtype)?)?;
+    decoder.keep(keep);
     let mut policy = Policy::fresh(decoder, &adapter)?;
     if method.needs().critic {
         policy.install_critic(critic(&settings), None)?;
@@ -136,11 +146,42 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
         &mut figures,
         json!({
             "loss": [steps.losses.first(), steps.losses.last()], "gradient_checkpointing": bench.checkpointing,
-            "arithmetic": path, "operations_per_step": work,
+            "arithmetic": path, "operations_per_step": work, "expected": expected,
         }),
     );
     with_share(&mut figures, work, peak_gigaflops());
     Ok(figures)
+}
+
+/// What the plan of such a run would say: milliseconds a step and peak memory, from one probed step.
+fn expected(
+    bench: &TrainBench,
+    folder: &ModelFolder,
+    settings: &Settings,
+    prepared: &Prepared,
+    trained: u64,
+    keep: Keep,
+) -> Result<Value, Problem> {
+    let precision = precision(&bench.dtype)?;
+    let steps = method(bench.method).steps(settings, prepared.items.len());
+    let [tokens, longest] = memory::largest_pass(bench.method, settings, prepared, &steps, 0);
+    let need = memory::Need {
+        spec: &folder.spec,
+        precision,
+        trained,
+        inner: 7 * RANK,
+        tokens,
+        longest,
+        slices: !bench.candle && alidade_model::runs_on_slices(&folder.spec, None),
+        full: false,
+    };
+    let sequences: usize = prepared.items.iter().map(|item| item.sequences.len()).sum();
+    let mean = prepared.tokens() as usize / sequences.max(1);
+    let pace = measure(&bench.model, Probe::for_rows(mean, precision, keep))?;
+    let work = work(bench.method, settings, prepared, 1);
+    let seconds =
+        work.trained_tokens * pace.train_seconds_per_token + work.written_tokens * pace.write_seconds_per_token;
+    Ok(json!({"ms": (seconds * 1e4).round() / 10.0, "peak_rss_mb": need.bytes(keep) >> 20}))
 }
 
 fn precision(dtype: &str) -> Result<Precision, Problem> {

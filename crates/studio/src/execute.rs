@@ -42,7 +42,7 @@ impl Clock {
 /// # Errors
 /// When something in the plan cannot be used, or training meets a problem. What was kept stays usable.
 pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &dyn StopSignal) -> Result<End, Problem> {
-    let clock = Clock::start();
+    let (clock, free_bytes) = (Clock::start(), machine::free_memory_bytes());
     let fingerprint = fingerprint(plan)?;
     let from_step =
         latest_checkpoint(&folder.join("checkpoints"), &fingerprint)?.map_or(0, |checkpoint| checkpoint.step);
@@ -61,7 +61,7 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     }
     warn(&prepared, observer)?;
     let mut policy = policy(plan, &model)?;
-    let keep = choose_keep(plan, &policy, &model.spec, &prepared);
+    let keep = choose_keep(plan, &policy, &model.spec, &prepared, free_bytes)?;
     policy.keep(keep);
     let oracles = Oracles::new();
     let raters = roles::install(plan, &model, method.needs(), &mut policy, &oracles)?;
@@ -110,7 +110,16 @@ struct Computed {
 }
 
 /// What passes keep: as the settings say, else by the free memory of this machine.
-fn choose_keep(plan: &Plan, policy: &Policy, spec: &DecoderSpec, prepared: &Prepared) -> Keep {
+///
+/// # Errors
+/// When even that would not fit: better now than killed by the system later.
+fn choose_keep(
+    plan: &Plan,
+    policy: &Policy,
+    spec: &DecoderSpec,
+    prepared: &Prepared,
+    free_bytes: u64,
+) -> Result<Keep, Problem> {
     let steps = method(plan.method).steps(&plan.settings, prepared.items.len());
     let [tokens, longest] = memory::largest_pass(plan.method, &plan.settings, prepared, &steps, plan.seed);
     let trained = policy.decoder().trainable();
@@ -124,7 +133,8 @@ fn choose_keep(plan: &Plan, policy: &Policy, spec: &DecoderSpec, prepared: &Prep
         slices: policy.decoder().path().starts_with("slices"),
         full: plan.full,
     };
-    memory::keep(&plan.settings, &need, machine::free_memory_bytes())
+    let keep = memory::keep(&plan.settings, &need, free_bytes);
+    memory::refuse(need.bytes(keep), free_bytes).map_or(Ok(keep), Err)
 }
 
 /// What came out.

@@ -30,6 +30,12 @@ pub fn peak_memory_bytes() -> u64 {
     system.process(pid).map_or(0, sysinfo::Process::memory)
 }
 
+/// How often the system has ended a program because memory ran out; 0 where it does not tell.
+pub fn memory_kills() -> u64 {
+    let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+}
+
 /// Room on the disk that holds a folder, in bytes; 0 when it cannot be found out.
 pub fn free_disk_bytes(folder: &Path) -> u64 {
     let disks = Disks::new_with_refreshed_list();

@@ -1,7 +1,7 @@
 //! How much memory a run needs, and what its passes therefore keep. The figures are counted from the buffers that the slice
 //! back-end really takes; the candle back-end keeps more and is estimated from above.
 
-use alidade_domain::{MethodName, Settings};
+use alidade_domain::{MethodName, Problem, Settings};
 use alidade_model::{DecoderSpec, Keep, Precision, QueryKeyNorm};
 use alidade_train::{Prepared, Steps, batch_of};
 
@@ -87,6 +87,17 @@ pub(crate) fn keep(settings: &Settings, need: &Need, free_bytes: u64) -> Keep {
             [Keep::Everything, Keep::Slim].into_iter().find(fits).unwrap_or(Keep::Inputs)
         }
     }
+}
+
+/// Why a run of this size cannot start, if it cannot.
+pub(crate) fn refuse(needed_bytes: u64, free_bytes: u64) -> Option<Problem> {
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    (needed_bytes > free_bytes).then(|| {
+        let (needed, free) = (gigabytes(needed_bytes), gigabytes(free_bytes));
+        Problem::input(format!("The run needs about {needed:.1} GB of memory; {free:.1} GB are free."))
+            .hint("Lower the batch size or max_length, set gradient_checkpointing or bf16, or close other programs.")
+            .at("memory")
+    })
 }
 
 /// How the frozen weights are held.

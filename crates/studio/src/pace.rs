@@ -62,7 +62,7 @@ impl Studio {
     }
 }
 
-fn measure(folder: &Path, probe: Probe) -> Result<Pace, Problem> {
+pub(crate) fn measure(folder: &Path, probe: Probe) -> Result<Pace, Problem> {
     let clock = Clock::start();
     let folder = ModelFolder::open(folder)?;
     let decoder = folder.decoder_with(Backend::Best, probe.precision)?;

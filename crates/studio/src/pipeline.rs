@@ -58,18 +58,7 @@ impl Studio {
             }
         }
         let needed = checked.stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or(0);
-        if needed > checked.free_memory_bytes {
-            let message = format!(
-                "The run needs about {:.1} GB of memory; {:.1} GB are free.",
-                gigabytes(needed),
-                gigabytes(checked.free_memory_bytes)
-            );
-            checked.problems.push(
-                Problem::input(message)
-                    .hint("Lower the batch size or max_length, set gradient_checkpointing or bf16, or close other programs.")
-                    .at("memory"),
-            );
-        }
+        checked.problems.extend(memory::refuse(needed, checked.free_memory_bytes));
         let disk: u64 = checked.stages.iter().map(|stage| stage.disk_bytes).sum();
         if checked.free_disk_bytes > 0 && disk > checked.free_disk_bytes {
             let message = format!(
@@ -279,15 +268,15 @@ fn cost(
 }
 
 /// Tokens that go through the model in training, as if each were trained once, and tokens that it writes.
-struct Work {
-    trained_tokens: f64,
-    written_tokens: f64,
+pub(crate) struct Work {
+    pub(crate) trained_tokens: f64,
+    pub(crate) written_tokens: f64,
 }
 
 /// A pass without gradients costs about a third of a pass with them.
 const UNTAPED: f64 = 1.0 / 3.0;
 
-fn work(name: MethodName, settings: &Settings, prepared: &Prepared, steps: u64) -> Work {
+pub(crate) fn work(name: MethodName, settings: &Settings, prepared: &Prepared, steps: u64) -> Work {
     let count = |key: &str| settings.whole(key).max(1) as f64;
     let per_step = count("per_device_train_batch_size") * count("gradient_accumulation_steps");
     let rows = steps as f64 * per_step;

@@ -1,6 +1,7 @@
 //! The queue: one worker process at a time, started, watched and listened to. The workers outlive this program; what they
 //! wrote while nobody listened is taken in at the next start.
 
+use crate::machine::memory_kills;
 use crate::studio::{Studio, lock};
 use crate::worker::is_alive;
 use crate::{EventLog, planning, read_events, read_snapshot};
@@ -23,6 +24,20 @@ struct Working {
     process: Child,
     /// The last event of the run before it began; a worker that adds none has died at birth.
     from_sequence: u64,
+    /// Programs that the system had ended for want of memory by then.
+    memory_kills: u64,
+}
+
+impl Working {
+    /// True when it was killed, and the system says that it has killed for want of memory since it began.
+    fn ran_out_of_memory(&mut self) -> bool {
+        let status = self.process.try_wait().ok().flatten();
+        #[cfg(unix)]
+        let killed = status.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status)) == Some(9);
+        #[cfg(not(unix))]
+        let killed = status.is_some_and(|status| !status.success());
+        killed && memory_kills() > self.memory_kills
+    }
 }
 
 /// Tends the queue in the background as long as the studio lives. Of several programs on one data folder, one does.
@@ -53,7 +68,7 @@ fn tend(studio: &Weak<Studio>) {
 impl Studio {
     fn round(&self, working: &mut Option<Working>) -> Result<(), Problem> {
         let exited = working.as_mut().is_some_and(|working| !matches!(working.process.try_wait(), Ok(None)));
-        let ended = if exited { working.take() } else { None };
+        let mut ended = if exited { working.take() } else { None };
         let open = self.store.unsettled_runs()?;
         let mut busy = working.is_some();
         for run in &open {
@@ -64,6 +79,14 @@ impl Studio {
             busy = busy || alive;
             if !alive && run.state == RunState::Running {
                 let step = self.store.last_checkpoint(&run.id)?;
+                if ended.as_mut().is_some_and(|ended| ended.run == run.id && ended.ran_out_of_memory()) {
+                    let message = "The system ended the run because memory ran out. Close other programs, or use a smaller \
+                                   batch or max_length, and resume.";
+                    self.tell(
+                        &run,
+                        EventKind::Warning { code: "out_of_memory".to_owned(), message: message.to_owned() },
+                    )?;
+                }
                 self.tell(&run, EventKind::Interrupted { step })?;
             }
             if ended.as_ref().is_some_and(|ended| ended.run == run.id && ended.from_sequence == run.last_sequence) {
@@ -103,7 +126,10 @@ impl Studio {
         };
         let Some(run) = runs.iter().find(ready) else { return Ok(None) };
         match self.start(run) {
-            Ok(process) => Ok(Some(Working { run: run.id.clone(), process, from_sequence: run.last_sequence })),
+            Ok(process) => {
+                let (run, from_sequence) = (run.id.clone(), run.last_sequence);
+                Ok(Some(Working { run, process, from_sequence, memory_kills: memory_kills() }))
+            }
             Err(problem) => {
                 self.tell(run, EventKind::Failed { problem })?;
                 Ok(None)

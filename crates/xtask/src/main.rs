@@ -2,6 +2,7 @@
 //! builds in a second on a bare machine.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+mod bench;
 mod bundle;
 mod commands;
 mod doctor;
@@ -17,10 +18,11 @@ const HELP: &str = "cargo xtask <chore>
   doctor [--fix]    say what is missing; with --fix install it
   ui                build the UI into ui/dist
   tidy              check the arrows between crates and the sizes of files
-  starter           pre-train the starter model again (about an hour on two cores)
+  starter           pre-train the starter models again (about half an hour on two cores)
   screenshots       take a picture of every screen from the real program
   bundle            make .deb and .rpm
-  bench             time the three-minute job
+  bench             our speed beside another stack's: --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N]
+  minutes           time the three-minute job
   learning          what every ready-made experiment reaches, over three seeds
   windows           check every crate but the window for Windows (needs its target and MinGW)
   nightly           load an exported adapter with the real PEFT library (needs Python)
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
         Some("starter") => steps::starter(),
         Some("screenshots") => steps::screenshots(),
         Some("bundle") => bundle::make(),
-        Some("bench") => steps::bench(),
+        Some("bench") => bench::compare(&arguments),
+        Some("minutes") => steps::minutes(),
         Some("learning") => steps::learning(),
         Some("windows") => steps::windows(),
         Some("nightly") => steps::nightly(),

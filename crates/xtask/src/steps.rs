@@ -74,7 +74,7 @@ pub fn starter() -> Outcome {
 }
 
 /// The three-minute job, timed.
-pub fn bench() -> Outcome {
+pub fn minutes() -> Outcome {
     build_ui()?;
     run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
     run_with("npm", &["--prefix", "ui", "run", "bench"], &[("ALIDADE_PROGRAM", "target/release/alidade")])

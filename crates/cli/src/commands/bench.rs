@@ -31,6 +31,9 @@ enum What {
         /// Steps that are counted; one more goes before them.
         #[arg(long, default_value_t = 5)]
         steps: usize,
+        /// Candle instead of our kernels, to see what they are worth.
+        #[arg(long)]
+        candle: bool,
     },
     /// Time greedy writing with a cache.
     Generate {
@@ -53,7 +56,7 @@ enum What {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let figures = match &arguments.what {
-        What::Train { model, method, dtype, checkpointing, steps } => {
+        What::Train { model, method, dtype, checkpointing, steps, candle } => {
             let named = MethodName::ALL.iter().find(|name| name.as_str() == method);
             let known = [MethodName::Sft, MethodName::Dpo, MethodName::Ppo];
             let method = named.copied().filter(|name| known.contains(name)).ok_or_else(|| {
@@ -65,6 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
                 dtype: dtype.clone(),
                 checkpointing: *checkpointing,
                 steps: (*steps).max(1),
+                candle: *candle,
             })?
         }
         What::Generate { model, dtype, batch, tokens } => bench_generate(&GenerateBench {
