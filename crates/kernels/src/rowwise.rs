@@ -24,7 +24,7 @@ const GROUP: usize = 8;
 /// Rows of W of one task.
 const TASK: usize = 64;
 /// Multiplications below which one thread does everything: waking another costs more.
-const WORTH_SHARING: usize = 400_000;
+const WORTH_SHARING: usize = 250_000;
 
 /// A matrix, row after row.
 #[derive(Debug, Clone, Copy)]
