@@ -8,7 +8,11 @@ use crate::tidy;
 pub fn app(release: bool, fix: bool) -> Outcome {
     doctor::check(Needs::App, fix)?;
     build_ui()?;
-    if release { run("cargo", &["run", "--release"]) } else { run("cargo", &["run"]) }
+    // The whole workspace, so that the window and the tests are built with one set of features, and once.
+    let (profile, folder): (&[&str], &str) = if release { (&["--release"], "release") } else { (&[], "debug") };
+    run("cargo", &[&["build", "--workspace"], profile].concat())?;
+    let program = root().join("target").join(folder).join("alidade-desktop");
+    run(&program.to_string_lossy(), &[])
 }
 
 /// Everything that must hold, from set-up to the real window.
