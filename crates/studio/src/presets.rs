@@ -129,12 +129,12 @@ fn tuned_to_rewards(method: MethodName) -> Vec<(&'static str, SettingValue)> {
         MethodName::Ppo => (
             "response_length",
             vec![
-                // A value head whose loss reaches the policy's adapter keeps the policy from learning, so it is detached. A base that
-                // knew less learned at 2e-4 to please the reward model by refusing harmless requests: look at over-refusal.
-                ("learning_rate", Number(3e-4)),
+                // Careful on purpose: at 3e-4 and a KL price of 0.1 one seed in two lost nearly all good answers (94 to 15 %), and a
+                // smaller base learned at 2e-4 to please the reward model by refusing harmless requests.
+                ("learning_rate", Number(1e-4)),
                 ("per_device_train_batch_size", Whole(64)),
                 ("max_steps", Whole(30)),
-                ("kl_coef", Number(0.1)),
+                ("kl_coef", Number(0.3)),
                 ("value_model", Text("detached_head".to_owned())),
             ],
         ),
