@@ -24,7 +24,9 @@ describe("plain readings", () => {
   it("sounds the alarm when a score is exploited", () => {
     const run = (score: number, kl: number, length: number): string =>
       readReward({ "objective/scores": line(0, score), "objective/kl": line(0, kl), "completions/mean_length": line(20, length), "objective/entropy": line(1, 0.8) });
-    expect(run(2, 3, 21)).toBe("rlGood");
+    expect(run(2, 1, 21)).toBe("rlGood");
+    // Measured: a policy of short answers that had learned to please the reward model and answered nothing well any more.
+    expect(run(2.6, 7.5, 10.4)).toBe("rlHacking");
     expect(run(2, 60, 21)).toBe("rlHacking");
     expect(run(2, 3, 80)).toBe("rlHacking");
     expect(run(0, 60, 20)).toBe("rlFar");

@@ -61,6 +61,8 @@ export function readRewardModel(curves: Curves): Reading {
 
 /** KL, in nats per answer, beyond which a policy has left its start. */
 const FAR_NATS = 20;
+/** The same per token: short answers are spoilt long before the whole has moved far. */
+const FAR_NATS_A_TOKEN = 0.1;
 
 /** Methods that learn from scores. A score that rises while answers swell or run away from the start is an alarm, no success. */
 export function readReward(curves: Curves): Reading {
@@ -69,10 +71,11 @@ export function readReward(curves: Curves): Reading {
   const kl = ends(curves["objective/kl"]);
   const length = ends(curves["completions/mean_length"]);
   const entropy = ends(curves["objective/entropy"] ?? curves["entropy"]);
+  const far = kl !== null && (kl.last > FAR_NATS || (length !== null && kl.last > FAR_NATS_A_TOKEN * length.last));
   const rises = score.last - score.first > NOTABLE;
   const swells = length !== null && length.last > 1.5 * length.first + 2;
-  if (rises && (swells || (kl !== null && kl.last > FAR_NATS))) return "rlHacking";
-  if (kl && kl.last > FAR_NATS) return "rlFar";
+  if (rises && (swells || far)) return "rlHacking";
+  if (far) return "rlFar";
   if (entropy && entropy.first > 0 && entropy.last < 0.2 * entropy.first) return "rlCollapse";
   if (rises) return "rlGood";
   return score.last - score.first < -NOTABLE ? "rlFalling" : "rlFlat";
