@@ -174,3 +174,14 @@ pub trait Decoder: Send {
     /// When the tensor library fails.
     fn base_weights(&self) -> Result<BTreeMap<String, crate::NamedTensor>>;
 }
+
+/// Adapters in an order that names their tensors alike when they are installed again: the trained one whose tensors have no
+/// prefix goes first. True for those that are trained.
+pub(crate) fn installing_order<'a>(
+    names: impl Iterator<Item = &'a String>,
+    prefixes: &BTreeMap<String, String>,
+) -> Vec<(String, bool)> {
+    let mut list: Vec<_> = names.map(|name| (name.clone(), prefixes.get(name))).collect();
+    list.sort_by_key(|(_, prefix)| !prefix.is_some_and(String::is_empty));
+    list.into_iter().map(|(name, prefix)| (name, prefix.is_some())).collect()
+}

@@ -198,3 +198,13 @@ fn weights_held_in_half_the_memory_are_the_rounded_ones() {
         assert!(gap <= 1e-5, "{family}: {gap}");
     }
 }
+
+#[test]
+fn logits_of_no_token_and_of_uneven_rows_are_refused() {
+    for family in FAMILIES {
+        let decoder = open(family, Backend::Best, 0.0);
+        for ids in [vec![], vec![vec![]], vec![vec![1, 2], vec![3]]] {
+            assert!(decoder.logits(&ids, None).is_err(), "{family} {ids:?}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ mod rules;
 mod tape;
 
 use crate::adapter::{AdapterWeights, NamedTensor};
-use crate::decoder::{Cache, Decoder, ForwardOptions, TokenScores};
+use crate::decoder::{Cache, Decoder, ForwardOptions, TokenScores, installing_order};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError, TokenBatch};
 use block::{Context, Noise, Weights};
@@ -112,11 +112,7 @@ impl Decoder for CandleDecoder {
     }
 
     fn installed(&self) -> Vec<(String, bool)> {
-        let list = self.adapters.keys().map(|name| (name.clone(), self.prefixes.get(name)));
-        let mut list: Vec<_> = list.collect();
-        // The trained adapter without a prefix goes first, so that installing in this order names the tensors alike.
-        list.sort_by_key(|(_, prefix)| !prefix.is_some_and(String::is_empty));
-        list.into_iter().map(|(name, prefix)| (name, prefix.is_some())).collect()
+        installing_order(self.adapters.keys(), &self.prefixes)
     }
 
     fn extract(&self, name: &str) -> Result<AdapterWeights> {

@@ -15,7 +15,7 @@ mod score;
 mod weights;
 
 use crate::adapter::AdapterWeights;
-use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores};
+use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores, installing_order};
 use crate::error::Result;
 use crate::weights::WeightSource;
 use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryKeyNorm, TokenBatch, dropout};
@@ -191,11 +191,7 @@ impl Decoder for SliceDecoder {
     }
 
     fn installed(&self) -> Vec<(String, bool)> {
-        let list = self.adapters.keys().map(|name| (name.clone(), self.prefixes.get(name)));
-        let mut list: Vec<_> = list.collect();
-        // The trained adapter without a prefix goes first, so that installing in this order names the tensors alike.
-        list.sort_by_key(|(_, prefix)| !prefix.is_some_and(String::is_empty));
-        list.into_iter().map(|(name, prefix)| (name, prefix.is_some())).collect()
+        installing_order(self.adapters.keys(), &self.prefixes)
     }
 
     fn extract(&self, name: &str) -> Result<AdapterWeights> {
@@ -354,6 +350,9 @@ impl Decoder for SliceDecoder {
 
     fn logits(&self, ids: &[Vec<u32>], adapter: Option<&str>) -> Result<Vec<f32>> {
         let width = ids.first().map_or(0, Vec::len);
+        if width == 0 || ids.iter().any(|row| row.len() != width) {
+            return Err(ModelError::Request("Logits need rows of equal length, with a token at least.".to_owned()));
+        }
         ids.iter().try_for_each(|row| self.check(row, width))?;
         let mut adapter = match adapter {
             Some(name) => Some(self.adapters.get(name).cloned().ok_or_else(|| Self::unknown(name))?),
