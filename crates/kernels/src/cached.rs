@@ -3,6 +3,12 @@
 use crate::InstructionSet;
 use crate::instruction_set::dispatch;
 use crate::lanes::{exp, largest, madd, sum};
+use crate::rowwise::one_by_eight;
+
+/// Keys that meet a query at a time.
+const EIGHT: usize = 8;
+/// Columns of the values that are summed at a time.
+const WIDE: usize = 32;
 
 /// softmax(scale·q·kᵀ)·v for the query heads `[g·d]` that share the cached `keys` and `values` `[n, d]`, into `out` `[g·d]`.
 ///
@@ -20,36 +26,58 @@ pub fn attend_cached(
     assert!(keys.len() == values.len() && keys.len().is_multiple_of(dim) && out.len() == queries.len());
     let mut scores = vec![0.0; keys.len() / dim];
     for (query, out) in queries.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
-        one_head(set, scale, query, keys, values, &mut scores, out);
+        for (keys, scores) in keys.chunks(dim * EIGHT).zip(scores.chunks_mut(EIGHT)) {
+            // Missing keys are filled with the last one, whose result is then left out.
+            let last = scores.len() - 1;
+            let found = one_by_eight(set, query, std::array::from_fn(|key| &keys[key.min(last) * dim..][..dim]));
+            scores.iter_mut().zip(found).for_each(|(score, found)| *score = scale * found);
+        }
+        let factor = weigh(set, &mut scores);
+        mix(set, factor, &scores, values, out);
     }
 }
 
-dispatch!(
-    fn one_head(scale: f32, query: &[f32], keys: &[f32], values: &[f32], scores: &mut [f32], out: &mut [f32]) = head_body
-);
+dispatch!(fn weigh(scores: &mut [f32]) -> f32 = weigh_body);
+dispatch!(fn mix(factor: f32, weights: &[f32], values: &[f32], out: &mut [f32]) = mix_body);
 
+/// Makes exp(s − max s) of the scores and gives one over their sum.
 #[inline(always)]
-fn head_body<const FMA: bool>(
-    scale: f32,
-    query: &[f32],
-    keys: &[f32],
-    values: &[f32],
-    scores: &mut [f32],
-    out: &mut [f32],
-) {
-    let dim = query.len();
-    for (score, key) in scores.iter_mut().zip(keys.chunks_exact(dim)) {
-        *score = scale * sum(dim, |i, so_far| madd::<FMA>(query[i], key[i], so_far));
-    }
+fn weigh_body<const FMA: bool>(scores: &mut [f32]) -> f32 {
     let peak = largest(scores);
     scores.iter_mut().for_each(|score| *score = exp::<FMA>(*score - peak));
-    let mass = sum(scores.len(), |i, so_far| so_far + scores[i]);
-    out.fill(0.0);
-    for (weight, value) in scores.iter().zip(values.chunks_exact(dim)) {
-        out.iter_mut().zip(value).for_each(|(out, value)| *out = madd::<FMA>(*weight, *value, *out));
+    1.0 / sum(scores.len(), |i, so_far| so_far + scores[i])
+}
+
+/// out = factor·Σ weight·value, value by value; columns that fit into registers at a time.
+#[inline(always)]
+fn mix_body<const FMA: bool>(factor: f32, weights: &[f32], values: &[f32], out: &mut [f32]) {
+    let dim = out.len();
+    let (wide, rest) = out.as_chunks_mut::<WIDE>();
+    for (index, out) in wide.iter_mut().enumerate() {
+        mix_columns::<FMA, WIDE>(factor, weights, &values[index * WIDE..], dim, out);
     }
-    let factor = 1.0 / mass;
-    out.iter_mut().for_each(|value| *value *= factor);
+    let done = dim - rest.len();
+    for (index, out) in rest.iter_mut().enumerate() {
+        mix_columns::<FMA, 1>(factor, weights, &values[done + index..], dim, std::array::from_mut(out));
+    }
+}
+
+#[inline(always)]
+fn mix_columns<const FMA: bool, const N: usize>(
+    factor: f32,
+    weights: &[f32],
+    values: &[f32],
+    dim: usize,
+    out: &mut [f32; N],
+) {
+    let mut sums = [0.0f32; N];
+    for (weight, value) in weights.iter().zip(values.chunks(dim)) {
+        let value = &value[..N];
+        for column in 0..N {
+            sums[column] = madd::<FMA>(*weight, value[column], sums[column]);
+        }
+    }
+    *out = sums.map(|sum| sum * factor);
 }
 
 #[cfg(test)]

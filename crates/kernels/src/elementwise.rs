@@ -3,7 +3,7 @@
 
 use crate::instruction_set::dispatch;
 use crate::lanes::{exp, madd, sum};
-use crate::{GRAIN, InstructionSet};
+use crate::{GRAIN, InstructionSet, grains};
 use rayon::prelude::*;
 
 /// Numbers that one task adds at a time.
@@ -25,6 +25,7 @@ pub fn add(set: InstructionSet, x: &mut [f32], y: &[f32]) {
 pub fn add_bias(set: InstructionSet, x: &mut [f32], bias: &[f32]) {
     assert_eq!(x.len() % bias.len().max(1), 0, "x is no whole number of rows");
     x.par_chunks_mut(bias.len() * GRAIN)
+        .with_min_len(grains(bias.len()))
         .for_each(|rows| rows.chunks_exact_mut(bias.len()).for_each(|row| add_row(set, row, bias)));
 }
 
@@ -43,7 +44,8 @@ pub fn bias_gradient(set: InstructionSet, dy: &[f32], gradient: &mut [f32]) {
 /// When the lengths do not match.
 pub fn gate(set: InstructionSet, both: &[f32], width: usize, out: &mut [f32]) {
     assert_eq!(both.len(), 2 * out.len(), "lengths of a gate do not match");
-    out.par_chunks_mut(width * GRAIN).zip(both.par_chunks(2 * width * GRAIN)).for_each(|(out, both)| {
+    let rows = out.par_chunks_mut(width * GRAIN).zip(both.par_chunks(2 * width * GRAIN));
+    rows.with_min_len(grains(width)).for_each(|(out, both)| {
         for (out, both) in out.chunks_exact_mut(width).zip(both.chunks_exact(2 * width)) {
             let (gate, up) = both.split_at(width);
             gate_row(set, gate, up, out);

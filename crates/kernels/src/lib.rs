@@ -7,6 +7,7 @@
 
 mod attention;
 mod cached;
+mod crew;
 mod cross_entropy;
 mod elementwise;
 mod half_precision;
@@ -19,6 +20,7 @@ mod rowwise;
 
 pub use attention::{AttentionShape, Kept, Segment, attention, attention_backward};
 pub use cached::attend_cached;
+pub use crew::Crew;
 pub use cross_entropy::{RowScore, score_rows, spread_gradient};
 pub use elementwise::{add, add_bias, bias_gradient, gate, gate_backward, row_dots};
 pub use half_precision::{round_bf16, widen_bf16};
@@ -32,3 +34,11 @@ pub use rowwise::{QUANT_BLOCK, Rows, quantise_eight, quantise_four, rows_times};
 
 /// Rows that one task takes at a time in row-wise kernels; fixed, so that the split never depends on the machine.
 pub(crate) const GRAIN: usize = 8;
+
+/// Numbers below which a row-wise kernel stays on one thread: waking another costs more.
+const WORTH_SHARING: usize = 32_768;
+
+/// Grains of rows of this width that make a task.
+pub(crate) fn grains(width: usize) -> usize {
+    (WORTH_SHARING / (width * GRAIN).max(1)).max(1)
+}

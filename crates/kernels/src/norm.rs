@@ -2,7 +2,7 @@
 
 use crate::instruction_set::dispatch;
 use crate::lanes::{madd, sum};
-use crate::{GRAIN, InstructionSet};
+use crate::{GRAIN, InstructionSet, grains};
 use rayon::prelude::*;
 
 /// y = w ∘ x·s for each row of x `[n, w]`; s goes into `inverse` `[n]` for the way back.
@@ -13,7 +13,7 @@ pub fn rms_norm(set: InstructionSet, x: &[f32], weight: &[f32], epsilon: f32, y:
     let width = weight.len();
     assert!(x.len() == y.len() && x.len() == inverse.len() * width, "lengths of a norm do not match");
     let blocks = y.par_chunks_mut(width * GRAIN).zip(x.par_chunks(width * GRAIN)).zip(inverse.par_chunks_mut(GRAIN));
-    blocks.for_each(|((y, x), inverse)| {
+    blocks.with_min_len(grains(width)).for_each(|((y, x), inverse)| {
         for ((y, x), inverse) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(inverse) {
             *inverse = forward_row(set, x, weight, epsilon, y);
         }
@@ -68,7 +68,8 @@ pub fn norm_heads(
     let stride = out.len() / rows.max(1);
     assert!(before.len() == rows * width && stride >= width, "lengths do not match");
     let rows = out.par_chunks_mut(stride * GRAIN).zip(before.par_chunks(width * GRAIN));
-    rows.zip(inverse.par_chunks_mut(count * GRAIN)).for_each(|((out, before), inverse)| {
+    let rows = rows.zip(inverse.par_chunks_mut(count * GRAIN));
+    rows.with_min_len(grains(width)).for_each(|((out, before), inverse)| {
         let rows = out.chunks_exact_mut(stride).zip(before.chunks_exact(width)).zip(inverse.chunks_exact_mut(count));
         for ((out, before), inverse) in rows {
             let all = out[..width].chunks_exact_mut(dim).zip(before.chunks_exact(dim)).zip(inverse).enumerate();

@@ -3,7 +3,7 @@
 
 use crate::instruction_set::dispatch;
 use crate::lanes::madd;
-use crate::{GRAIN, InstructionSet};
+use crate::{GRAIN, InstructionSet, grains};
 use rayon::prelude::*;
 
 /// Cosines and sines of the angles of positions 0, 1, 2, …
@@ -61,7 +61,8 @@ pub fn rotate(
 ) {
     let width = 2 * table.frequencies.len();
     assert!(x.len() == positions.len() * stride && heads * width <= stride, "sizes of a rotation do not match");
-    x.par_chunks_mut(stride * GRAIN).zip(positions.par_chunks(GRAIN)).for_each(|(rows, positions)| {
+    let rows = x.par_chunks_mut(stride * GRAIN).zip(positions.par_chunks(GRAIN));
+    rows.with_min_len(grains(stride)).for_each(|(rows, positions)| {
         for (row, position) in rows.chunks_exact_mut(stride).zip(positions) {
             let (cosines, sines) = table.at(*position as usize);
             let sign = if direction == Direction::On { 1.0 } else { -1.0 };

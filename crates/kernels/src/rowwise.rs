@@ -14,17 +14,24 @@ use crate::half_precision::widen_block;
 use crate::instruction_set::dispatch;
 use crate::lanes::{LANES, fold, madd};
 use crate::matrix::{Mat, MatMut};
-use crate::{InstructionSet, Level};
-use rayon::prelude::*;
+use crate::{Crew, InstructionSet, Level};
+use std::cell::RefCell;
 
 /// Numbers that share a factor.
 pub const QUANT_BLOCK: usize = 32;
 /// Rows of W that are taken at a time.
 const GROUP: usize = 8;
+/// Rows of x from which on they are taken four at a time, where vectors are wide.
+const TALL: usize = 4;
 /// Rows of W of one task.
-const TASK: usize = 64;
-/// Multiplications below which one thread does everything: waking another costs more.
-const WORTH_SHARING: usize = 250_000;
+const TASK: usize = 32;
+/// Multiplications below which the caller does everything: telling the others costs more.
+const WORTH_SHARING: usize = 20_000;
+
+thread_local! {
+    /// Room for widened rows, used again by every task of a thread.
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A matrix, row after row.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +56,18 @@ impl Rows<'_> {
         }
     }
 
+    /// Where the `count` numbers from `start` on lie, possibly behind the end, and how many bytes they take: only to be
+    /// fetched ahead.
+    #[cfg(target_arch = "x86_64")]
+    fn ahead(&self, start: usize, count: usize) -> (*const u8, usize) {
+        match self {
+            Rows::Single(values) => (values.as_ptr().wrapping_add(start).cast(), 4 * count),
+            Rows::Half(values) => (values.as_ptr().wrapping_add(start).cast(), 2 * count),
+            Rows::Eight(values, _) => (values.as_ptr().wrapping_add(start).cast(), count),
+            Rows::Four(values, _) => (values.as_ptr().wrapping_add(start / 2), count / 2),
+        }
+    }
+
     /// Numbers from `start` on, as f32; whole blocks for quantised ones.
     pub fn widen(&self, set: InstructionSet, start: usize, out: &mut [f32]) {
         let end = start + out.len();
@@ -66,7 +85,7 @@ impl Rows<'_> {
 ///
 /// # Panics
 /// When the sizes do not match.
-pub fn rows_times(set: InstructionSet, x: Mat, rows: Rows, out: MatMut, add: bool, scale: f32) {
+pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: MatMut, add: bool, scale: f32) {
     let inputs = x.columns();
     let outputs = rows.len() / inputs.max(1);
     assert!(outputs * inputs == rows.len() && out.columns() == outputs && out.rows() == x.rows(), "sizes do not match");
@@ -76,19 +95,39 @@ pub fn rows_times(set: InstructionSet, x: Mat, rows: Rows, out: MatMut, add: boo
         tasks.push((first, task));
         rest = right;
     }
-    let one = |scratch: &mut Vec<f32>, (first, mut task): (usize, MatMut)| {
+    let wide = x.rows() >= TALL && set.level() == Level::Avx512;
+    let mut packed = Vec::new();
+    let x = if wide { aligned_copy(x, &mut packed) } else { x };
+    let one = |(first, mut task): (usize, MatMut)| {
+        let mut scratch = SCRATCH.take();
         for start in (0..task.columns()).step_by(GROUP) {
             let count = GROUP.min(task.columns() - start);
             let target = task.part(0, start, x.rows(), count);
-            Meeting { set, x, rows, first: (first + start) * inputs, add, scale }.meet(scratch, target);
+            Meeting { set, x, rows, first: (first + start) * inputs, add, scale }.meet(&mut scratch, target);
         }
+        SCRATCH.set(scratch);
     };
-    if rows.len() * x.rows() < WORTH_SHARING {
-        let mut scratch = Vec::new();
-        tasks.into_iter().for_each(|task| one(&mut scratch, task));
-    } else {
-        tasks.into_par_iter().for_each_init(Vec::new, one);
+    let crew = if rows.len() * x.rows() < WORTH_SHARING { &Crew::ALONE } else { crew };
+    crew.share_each(tasks, one);
+}
+
+/// A copy whose rows begin where a vector may begin: a vector across two lines of the cache costs twice.
+fn aligned_copy<'a>(x: Mat, room: &'a mut Vec<f32>) -> Mat<'a> {
+    let stride = x.columns().next_multiple_of(LANES);
+    let place = aligned(room, x.rows() * stride);
+    for row in 0..x.rows() {
+        place[row * stride..][..x.columns()].copy_from_slice(x.row(row));
     }
+    Mat::strided(place, x.rows(), x.columns(), stride)
+}
+
+/// `length` numbers in `room`, the first of which stands where a vector may begin.
+fn aligned(room: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if room.len() < length + LANES {
+        room.resize(length + LANES, 0.0);
+    }
+    let skip = room.as_ptr().align_offset(LANES * size_of::<f32>()).min(LANES);
+    &mut room[skip..skip + length]
 }
 
 /// Every row of x with up to eight rows of W, the first of which begins at number `first`.
@@ -104,32 +143,20 @@ struct Meeting<'a> {
 impl Meeting<'_> {
     fn meet(&self, scratch: &mut Vec<f32>, mut out: MatMut) {
         let (inputs, count, rows) = (self.x.columns(), out.columns(), self.x.rows());
-        if count == GROUP && rows < 4 && self.set.level() == Level::Avx512 {
+        let wide = count == GROUP && self.set.level() == Level::Avx512;
+        if wide && rows < TALL {
             return (0..rows).for_each(|at| self.put(out.row(at), &one_row(self.x.row(at), self.rows, self.first)));
         }
-        let group = match self.rows {
-            Rows::Single(values) => &values[self.first..self.first + count * inputs],
-            rows => {
-                scratch.resize(GROUP * inputs, 0.0);
-                rows.widen(self.set, self.first, &mut scratch[..count * inputs]);
-                &scratch[..count * inputs]
-            }
-        };
+        let group = aligned(scratch, count * inputs);
+        self.rows.widen(self.set, self.first, group);
+        let group = &*group;
+        if wide {
+            return sheet(self.x, group, self.rows, self.first + group.len(), |at, found| self.put(out.row(at), found));
+        }
         // Missing rows are filled with the last one, whose result is then left out.
         let row = |index: usize| &group[index.min(count - 1) * inputs..][..inputs];
-        for at in (0..rows).step_by(4) {
-            if at + 4 > rows {
-                for at in at..rows {
-                    self.put(out.row(at), &one_by_eight(self.set, self.x.row(at), std::array::from_fn(row)));
-                }
-                return;
-            }
-            for half in 0..count.div_ceil(4) {
-                let weights = std::array::from_fn(|index| row(4 * half + index));
-                let found = four_by_four(self.set, std::array::from_fn(|index| self.x.row(at + index)), weights);
-                let last = count.min(4 * half + 4);
-                (0..4).for_each(|index| self.put(&mut out.row(at + index)[4 * half..last], &found[index]));
-            }
+        for at in 0..rows {
+            self.put(out.row(at), &one_by_eight(self.set, self.x.row(at), std::array::from_fn(row)));
         }
     }
 
@@ -152,33 +179,29 @@ fn one_row(_: &[f32], _: Rows, _: usize) -> [f32; 8] {
     [0.0; 8] // There is no such level on this processor.
 }
 
-fn four_by_four(set: InstructionSet, x: [&[f32]; 4], weights: [&[f32]; 4]) -> [[f32; 4]; 4] {
-    #[cfg(target_arch = "x86_64")]
-    if set.level() == Level::Avx512 {
-        // SAFETY: a set of this level exists only after the processor said that it has it.
-        return unsafe { avx512::tile(x, weights) };
-    }
-    four_by_four_plain(set, x, weights)
+#[cfg(target_arch = "x86_64")]
+fn sheet(x: Mat, group: &[f32], rows: Rows, next: usize, put: impl FnMut(usize, &[f32; 8])) {
+    debug_assert!(InstructionSet::forced(Level::Avx512).is_some());
+    let (next, bytes) = rows.ahead(next, group.len());
+    // SAFETY: as above.
+    unsafe { avx512::sheet(x, group, next, bytes, put) }
 }
 
-fn one_by_eight(set: InstructionSet, x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
+#[cfg(not(target_arch = "x86_64"))]
+fn sheet(_: Mat, _: &[f32], _: Rows, _: usize, _: impl FnMut(usize, &[f32; 8])) {} // There is no such level here.
+
+pub(crate) fn one_by_eight(set: InstructionSet, x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
     #[cfg(target_arch = "x86_64")]
     if set.level() == Level::Avx512 {
         // SAFETY: as above.
-        return unsafe { avx512::tile([x], weights) }[0];
+        return unsafe { avx512::tile([x], weights, avx512::Ahead::NONE) }[0];
     }
     one_by_eight_plain(set, x, weights)
 }
 
-dispatch!(fn four_by_four_plain(x: [&[f32]; 4], weights: [&[f32]; 4]) -> [[f32; 4]; 4] = four_by_four_body);
 dispatch!(fn one_by_eight_plain(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] = one_by_eight_body);
 dispatch!(fn widen_eight(values: &[i8], scales: &[f32], out: &mut [f32]) = widen_eight_body);
 dispatch!(fn widen_four(values: &[u8], scales: &[f32], out: &mut [f32]) = widen_four_body);
-
-#[inline(always)]
-fn four_by_four_body<const FMA: bool>(x: [&[f32]; 4], weights: [&[f32]; 4]) -> [[f32; 4]; 4] {
-    tile::<FMA, 4, 4>(x, weights)
-}
 
 #[inline(always)]
 fn one_by_eight_body<const FMA: bool>(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
@@ -294,11 +317,11 @@ mod tests {
                     let x = wave(inputs * count, 0.23);
                     let mut out = vec![1.0; outputs * count];
                     let target = MatMut::new(&mut out, count, outputs);
-                    rows_times(set, Mat::new(&x, count, inputs), rows, target, true, 2.0);
+                    rows_times(&Crew::ALONE, set, Mat::new(&x, count, inputs), rows, target, true, 2.0);
                     let first: Vec<f32> = out[..outputs].to_vec();
                     let mut alone = vec![1.0; outputs];
                     let one = Mat::new(&x[..inputs], 1, inputs);
-                    rows_times(set, one, rows, MatMut::new(&mut alone, 1, outputs), true, 2.0);
+                    rows_times(&Crew::ALONE, set, one, rows, MatMut::new(&mut alone, 1, outputs), true, 2.0);
                     assert!(alone == first, "{set:?} {count}");
                     for (index, value) in out.iter().enumerate() {
                         let (row, output) = (index / outputs, index % outputs);

@@ -76,11 +76,36 @@ pub struct TokenScores {
 
 /// Keys and values of earlier positions of a batch that is being generated.
 pub trait Cache: Send {
-    /// Logits `[rows, V]` after feeding one more token per row (or, at first, the left-padded prompts).
+    /// Logits `[rows, V]` after feeding the prompts at first, and then one more token per row. A row that has ended is fed
+    /// nothing from then on; what stands in its place is not to be read.
     ///
     /// # Errors
     /// When the tensor library fails or the context is full.
     fn advance(&mut self, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>>;
+
+    /// Feeds the prompts and then, again and again, what `next` makes of the logits, until it makes nothing of them.
+    ///
+    /// # Errors
+    /// As [`Cache::advance`], and those of `next`.
+    fn write(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
+        take_turns(prompts, next, |tokens| self.advance(tokens))
+    }
+}
+
+/// From the logits of each row to its next token; `None` ends the writing.
+pub type NextTokens<'a> = dyn FnMut(Vec<Vec<f32>>) -> Result<Option<Vec<Vec<u32>>>> + 'a;
+
+/// The loop of [`Cache::write`].
+pub(crate) fn take_turns(
+    prompts: Vec<Vec<u32>>,
+    next: &mut NextTokens,
+    mut advance: impl FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f32>>>,
+) -> Result<()> {
+    let mut feed = Some(prompts);
+    while let Some(tokens) = feed {
+        feed = next(advance(&tokens)?)?;
+    }
+    Ok(())
 }
 
 /// A decoder with adapters, on some back-end.

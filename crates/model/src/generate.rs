@@ -72,21 +72,20 @@ pub fn generate_streaming(
     let room = room(decoder.spec().context, prompts, options.max_new_tokens)?;
     let mut rows: Vec<Row> = (0..prompts.len()).map(|index| Row::new(index, options)).collect();
     let mut cache = decoder.cache(adapter)?;
-    let mut feed = prompts.to_vec();
-    for _ in 0..room {
-        let logits = cache.advance(&feed)?;
+    let mut left = room;
+    cache.write(prompts.to_vec(), &mut |logits| {
+        let mut feed = Vec::with_capacity(rows.len());
         for (index, (row, logits)) in rows.iter_mut().zip(logits).enumerate() {
-            feed[index] = vec![row.take(logits, &options.stops)?];
+            feed.push(row.take(logits, &options.stops)?.into_iter().collect());
             if let (None, Some(id)) = (row.finish, row.ids.last())
                 && !listener(index, *id)
             {
                 row.finish = Some(Finish::Cancelled);
             }
         }
-        if rows.iter().all(|row| row.finish.is_some()) {
-            break;
-        }
-    }
+        left -= 1;
+        Ok((left > 0 && rows.iter().any(|row| row.finish.is_none())).then_some(feed))
+    })?;
     let ended = |row: Row| Generation { ids: row.ids, finish: row.finish.unwrap_or(Finish::Length), stop: row.stop };
     Ok(rows.into_iter().map(ended).collect())
 }
@@ -125,19 +124,19 @@ impl Row {
         Self { ids: Vec::new(), finish: None, stop: None, sampler: LogitsProcessor::from_sampling(seed, sampling) }
     }
 
-    /// Draws the next token and returns what to feed next; a finished row feeds any token and keeps nothing.
-    fn take(&mut self, logits: Vec<f32>, stops: &BTreeSet<u32>) -> Result<u32> {
+    /// Draws the next token and returns what to feed next: nothing once the row has ended.
+    fn take(&mut self, logits: Vec<f32>, stops: &BTreeSet<u32>) -> Result<Option<u32>> {
         if self.finish.is_some() {
-            return Ok(0);
+            return Ok(None);
         }
         let count = logits.len();
         let id = self.sampler.sample(&Tensor::from_vec(logits, count, &Device::Cpu)?)?;
         if stops.contains(&id) {
             self.finish = Some(Finish::Stop);
             self.stop = Some(id);
-        } else {
-            self.ids.push(id);
+            return Ok(None);
         }
-        Ok(id)
+        self.ids.push(id);
+        Ok(Some(id))
     }
 }

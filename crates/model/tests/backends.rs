@@ -10,7 +10,7 @@ mod common;
 
 use alidade_kernels::Level;
 use alidade_model::{
-    Backend, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, Keep, ModelFolder, Precision, TensorData,
+    Backend, Decoder, DropoutSeed, Finish, ForwardOptions, GenerationOptions, Keep, ModelFolder, Precision, TensorData,
     TokenBatch, TokenRow, TokenScores, generate, load_adapter, read_tensors, write_tensors,
 };
 use common::{golden, relative_l2};
@@ -153,6 +153,15 @@ fn rows_of_a_batch_are_written_as_alone_and_as_candle_writes_them() {
             for (prompt, expected) in prompts.iter().zip(&together) {
                 let alone = generate(ours.as_ref(), adapter, std::slice::from_ref(prompt), &options).unwrap();
                 assert_eq!(alone[0], *expected, "{family}");
+            }
+            // A row that ends leaves the others as they were.
+            let stop = together[0].ids[3];
+            let stopping = GenerationOptions { stops: BTreeSet::from([stop]), ..options.clone() };
+            let stopped = generate(ours.as_ref(), adapter, &prompts, &stopping).unwrap();
+            for (row, whole) in stopped.iter().zip(&together) {
+                let end = whole.ids.iter().position(|id| *id == stop);
+                assert_eq!(row.ids, whole.ids[..end.unwrap_or(whole.ids.len())], "{family}");
+                assert_eq!(row.finish, if end.is_some() { Finish::Stop } else { Finish::Length });
             }
         }
     }

@@ -3,20 +3,80 @@
 
 #![allow(clippy::needless_range_loop, reason = "loops over indices are unrolled, iterators are not")]
 
-use super::{QUANT_BLOCK, Rows};
+use super::{QUANT_BLOCK, Rows, TALL};
 use crate::lanes::LANES;
+use crate::matrix::Mat;
 use std::arch::x86_64::*;
 
-/// x·wᵀ for X rows of x and W rows of w.
+/// Bytes that memory is read in.
+const LINE: usize = 64;
+
+/// x·wᵀ for all rows of x and the eight rows of w that `group` holds one after another. `put` takes the row of x and its
+/// eight results. Meanwhile the `bytes` from `next` on, which the next call will read, are fetched ahead.
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-pub(super) fn tile<const X: usize, const W: usize>(x: [&[f32]; X], weights: [&[f32]; W]) -> [[f32; W]; X] {
+pub(super) fn sheet(x: Mat, group: &[f32], next: *const u8, bytes: usize, mut put: impl FnMut(usize, &[f32; 8])) {
+    let (width, last) = (x.columns(), x.rows() - 1);
+    let part = |row: usize| &group[row * width..(row + 1) * width];
+    let share = bytes / (2 * x.rows().div_ceil(TALL));
+    let step = share / width.div_ceil(LANES);
+    for start in (0..x.rows()).step_by(TALL) {
+        // Missing rows are filled with the last one, whose result is then left out.
+        let mut own = [x.row(start); TALL];
+        for index in 1..TALL {
+            own[index] = x.row(last.min(start + index));
+        }
+        let ahead = Ahead { next: next.wrapping_add(2 * (start / TALL) * share), step };
+        let left = tile(own, [part(0), part(1), part(2), part(3)], ahead);
+        let ahead = Ahead { next: ahead.next.wrapping_add(share), step };
+        let right = tile(own, [part(4), part(5), part(6), part(7)], ahead);
+        for index in 0..TALL.min(x.rows() - start) {
+            let mut found = [0.0; 8];
+            found[..4].copy_from_slice(&left[index]);
+            found[4..].copy_from_slice(&right[index]);
+            put(start + index, &found);
+        }
+    }
+}
+
+/// What is fetched while something else is computed: a burst of requests would have to wait for each other.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// The first byte; it is never read here, so it may lie anywhere.
+    next: *const u8,
+    /// Bytes for each round, two lines at most.
+    step: usize,
+}
+
+impl Ahead {
+    /// Nothing to fetch.
+    pub(super) const NONE: Self = Self { next: std::ptr::null(), step: 0 };
+}
+
+/// x·wᵀ for X rows of x and W rows of w.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+pub(super) fn tile<const X: usize, const W: usize>(
+    x: [&[f32]; X],
+    weights: [&[f32]; W],
+    ahead: Ahead,
+) -> [[f32; W]; X] {
     let width = x[0].len();
-    let (x, weights) = (x.map(|row| &row[..width]), weights.map(|row| &row[..width]));
+    for row in 0..X {
+        assert!(x[row].len() == width, "rows of x differ");
+    }
+    for column in 0..W {
+        assert!(weights[column].len() == width, "rows of w do not match");
+    }
     let mut sums = [[_mm512_setzero_ps(); W]; X];
     let whole = width / LANES * LANES;
     let mut start = 0;
-    // Loops over indices: the compiler unrolls these and keeps the sums in registers, which it does not for iterators.
+    // Loops over indices: the compiler unrolls these and keeps the sums in registers, which it does not for iterators; and a
+    // closure in here has these instructions, so that no function of the library that calls it is inlined.
+    let mut next = ahead.next;
     while start < whole {
+        _mm_prefetch::<_MM_HINT_T0>(next.cast());
+        _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(ahead.step / 2).cast());
+        next = next.wrapping_add(ahead.step);
         let mut columns = [_mm512_setzero_ps(); W];
         for column in 0..W {
             // SAFETY: sixteen numbers follow `start` in every row, all of which have the same width.
@@ -64,11 +124,15 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
     let width = x.len();
     let range = |row: usize| first + row * width..first + (row + 1) * width;
     let blocks = |row: usize| range(row).start / QUANT_BLOCK..range(row).end / QUANT_BLOCK;
+    let (next, step) = rows.ahead(first + W * width, W * LANES);
     match rows {
-        Rows::Single(values) => tile([x], std::array::from_fn(|row| &values[range(row)]))[0],
+        Rows::Single(values) => {
+            let ahead = Ahead { next, step };
+            tile([x], std::array::from_fn(|row| &values[range(row)]), ahead)[0]
+        }
         Rows::Half(values) => {
             let parts: [&[u16]; W] = std::array::from_fn(|row| &values[range(row)]);
-            sweep(x, |row, at, mask| {
+            sweep(x, next, step, |row, at, mask| {
                 // SAFETY: every part is as wide as x, and the mask ends where x ends.
                 let half = unsafe { _mm256_maskz_loadu_epi16(mask, parts[row].as_ptr().add(at).cast()) };
                 _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
@@ -77,7 +141,7 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
         Rows::Eight(values, scales) => {
             let parts: [&[i8]; W] = std::array::from_fn(|row| &values[range(row)]);
             let scales: [&[f32]; W] = std::array::from_fn(|row| &scales[blocks(row)]);
-            sweep(x, |row, at, _| {
+            sweep(x, next, step, |row, at, _| {
                 // SAFETY: every part is as wide as x, a whole number of blocks.
                 let whole = unsafe { _mm_loadu_si128(parts[row].as_ptr().add(at).cast()) };
                 let scale = _mm512_set1_ps(scales[row][at / QUANT_BLOCK]);
@@ -91,7 +155,7 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
             let table: [f32; LANES] = std::array::from_fn(|index| index as f32 - 8.0);
             // SAFETY: the table holds sixteen numbers.
             let table = unsafe { _mm512_loadu_ps(table.as_ptr()) };
-            sweep(x, |row, at, _| {
+            sweep(x, next, step, |row, at, _| {
                 let block = at / QUANT_BLOCK;
                 // SAFETY: every part holds sixteen bytes for each block of x.
                 let bytes = unsafe { _mm_loadu_si128(parts[row].as_ptr().add(block * QUANT_BLOCK / 2).cast()) };
@@ -104,13 +168,24 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
     }
 }
 
-/// Sums of the products of x with what `load` gives for (row of w, column, mask).
+/// Sums of the products of x with what `load` gives for (row of w, column, mask). Several short rows side by side are no
+/// stream that the processor would recognise, so the `step` bytes behind `next` are asked for in each round: they are the
+/// rows of the next call.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-fn sweep<const W: usize>(x: &[f32], load: impl Fn(usize, usize, __mmask16) -> __m512) -> [f32; W] {
+fn sweep<const W: usize>(
+    x: &[f32],
+    next: *const u8,
+    step: usize,
+    load: impl Fn(usize, usize, __mmask16) -> __m512,
+) -> [f32; W] {
     let mut sums = [_mm512_setzero_ps(); W];
-    let mut start = 0;
+    let (mut start, mut next) = (0, next);
     while start < x.len() {
+        for line in (0..step).step_by(LINE) {
+            _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(line).cast());
+        }
+        next = next.wrapping_add(step);
         let mask = mask(x.len() - start);
         // SAFETY: the mask ends where x ends.
         let value = unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr().add(start)) };
@@ -157,7 +232,11 @@ fn totals(vectors: &[__m512; LANES]) -> [f32; LANES] {
     // SAFETY: the array holds sixteen numbers.
     unsafe { _mm512_storeu_ps(mixed.as_mut_ptr(), whole) };
     // The sum of vector 4·j + k has ended in lane 4·k + j.
-    std::array::from_fn(|vector| mixed[4 * (vector % 4) + vector / 4])
+    let mut ordered = [0.0; LANES];
+    for vector in 0..LANES {
+        ordered[vector] = mixed[4 * (vector % 4) + vector / 4];
+    }
+    ordered
 }
 
 #[cfg(test)]

@@ -6,15 +6,14 @@ use super::layout::Layout;
 use super::pass::{Pass, shape};
 use super::pool::Pool;
 use super::weights::Weights;
-use crate::decoder::{Cache, ForwardOptions};
+use crate::decoder::{Cache, ForwardOptions, NextTokens, take_turns};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
-use alidade_kernels::{InstructionSet, RotaryTable, attend_cached};
-use rayon::prelude::*;
+use alidade_kernels::{Crew, InstructionSet, RotaryTable, Segment, attend_cached};
 use std::sync::Arc;
 
-/// Multiplications below which attention stays on one thread: waking another costs more.
-const WORTH_SHARING: usize = 200_000;
+/// Multiplications below which attention stays on one thread: telling another costs more.
+const WORTH_SHARING: usize = 20_000;
 
 /// Keys and values `[n, d]` of one key head of one row.
 #[derive(Default)]
@@ -60,6 +59,9 @@ impl SliceCache {
     fn layout(&self, tokens: &[Vec<u32>]) -> Layout {
         let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
         let mut layout = Layout::whole(&lengths, |row, column| tokens[row][column], |_, _| 0);
+        // Rows that have ended keep their place.
+        let starts = lengths.iter().scan(0, |start, length| Some(std::mem::replace(start, *start + length)));
+        layout.segments = starts.zip(&lengths).map(|(start, length)| Segment { start, length: *length }).collect();
         for (segment, earlier) in layout.segments.iter().zip(&self.lengths) {
             let own = &mut layout.positions[segment.start..segment.start + segment.length];
             own.iter_mut().for_each(|position| *position += *earlier as u32);
@@ -103,51 +105,67 @@ fn attend(pass: &mut Pass, layer: usize, qkv: &[f32], lanes: &[Lane]) -> (Vec<f3
         attend_cached(set, shape.scale, dim, query, &lane.keys[start..end], &lane.values[start..end], out);
     };
     let work: usize = lanes.iter().map(|lane| lane.keys.len() * group).sum();
-    if work < WORTH_SHARING {
-        out.chunks_exact_mut(group * dim).enumerate().for_each(one);
-    } else {
-        out.par_chunks_exact_mut(group * dim).enumerate().for_each(one);
-    }
+    let crew = pass.crew.filter(|_| work >= WORTH_SHARING).unwrap_or(&Crew::ALONE);
+    crew.share_each(out.chunks_exact_mut(group * dim).enumerate().collect(), one);
     (out, Vec::new())
 }
 
-impl Cache for SliceCache {
-    fn advance(&mut self, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+impl SliceCache {
+    fn advance_with(&mut self, crew: &Crew, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
         self.check(tokens)?;
         let layout = self.layout(tokens);
         let first = self.lengths.iter().all(|length| *length == 0);
         self.lengths.iter_mut().zip(tokens).for_each(|(length, row)| *length += row.len());
         let furthest = self.lengths.iter().copied().max().unwrap_or(0);
         self.tables.iter_mut().for_each(|table| table.grow(furthest));
-        let Self { spec, set, weights, adapter, tables, lanes, pool, .. } = self;
         let mut pass = Pass {
-            set: *set,
-            spec,
-            weights,
+            set: self.set,
+            spec: &self.spec,
+            weights: &self.weights,
             gradients: None,
-            adapter: adapter.as_mut(),
-            tables,
+            adapter: self.adapter.as_mut(),
+            tables: &self.tables,
             layout: &layout,
             dropout: None,
-            rowwise: true,
-            pool,
+            crew: Some(crew),
+            pool: &mut self.pool,
         };
-        let mut x = super::embed(&mut pass, None, &ForwardOptions::default());
-        for (layer, lanes) in lanes.iter_mut().enumerate() {
-            let (y, kept) = block_forward_with(&mut pass, layer, x, |pass, layer, qkv| {
-                append(pass.spec, pass.layout, qkv, lanes);
-                if first { attend_rows(pass, layer, qkv) } else { attend(pass, layer, qkv, lanes) }
-            });
-            super::discard(&mut pass, kept);
-            x = y;
-        }
-        let hidden = pass.spec.hidden;
-        let last = layout.segments.iter().map(|segment| segment.start + segment.length - 1);
-        let ends: Vec<f32> = last.flat_map(|row| x[row * hidden..][..hidden].to_vec()).collect();
-        let (normed, inverse) = pass.norm(&ends, pass.weights.final_norm);
-        let logits = super::score::logits(&mut pass, &normed);
-        let rows = logits.chunks_exact(pass.spec.vocabulary).map(<[f32]>::to_vec).collect();
-        pass.pool.give([x, normed, inverse, logits]);
-        Ok(rows)
+        let mut found = step(&mut pass, &mut self.lanes, first).into_iter();
+        Ok(tokens
+            .iter()
+            .map(|row| if row.is_empty() { Vec::new() } else { found.next().unwrap_or_default() })
+            .collect())
     }
+}
+
+impl Cache for SliceCache {
+    fn advance(&mut self, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+        Crew::gather(|crew| self.advance_with(crew, tokens))
+    }
+
+    fn write(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
+        Crew::gather(|crew| take_turns(prompts, next, |tokens| self.advance_with(crew, tokens)))
+    }
+}
+
+/// One pass over the new tokens; gives the logits of each row that has some.
+fn step(pass: &mut Pass, lanes: &mut [Vec<Lane>], first: bool) -> Vec<Vec<f32>> {
+    let mut x = super::embed(pass, None, &ForwardOptions::default());
+    for (layer, lanes) in lanes.iter_mut().enumerate() {
+        let (y, kept) = block_forward_with(pass, layer, x, |pass, layer, qkv| {
+            append(pass.spec, pass.layout, qkv, lanes);
+            if first { attend_rows(pass, layer, qkv) } else { attend(pass, layer, qkv, lanes) }
+        });
+        super::discard(pass, kept);
+        x = y;
+    }
+    let hidden = pass.spec.hidden;
+    let last = pass.layout.segments.iter().filter(|segment| segment.length > 0);
+    let last = last.map(|segment| segment.start + segment.length - 1);
+    let ends: Vec<f32> = last.flat_map(|row| x[row * hidden..][..hidden].to_vec()).collect();
+    let (normed, inverse) = pass.norm(&ends, pass.weights.final_norm);
+    let logits = super::score::logits(pass, &normed);
+    let rows = logits.chunks_exact(pass.spec.vocabulary).map(<[f32]>::to_vec).collect();
+    pass.pool.give([x, normed, inverse, logits]);
+    rows
 }

@@ -3,7 +3,7 @@
 
 use super::pool::Pool;
 use alidade_kernels::{
-    InstructionSet, Mat, MatMut, QUANT_BLOCK, Rows, Threads, matmul, quantise_eight, quantise_four, round_bf16,
+    Crew, InstructionSet, Mat, MatMut, QUANT_BLOCK, Rows, Threads, matmul, quantise_eight, quantise_four, round_bf16,
     rows_times,
 };
 use rayon::prelude::*;
@@ -119,8 +119,8 @@ impl Numbers {
     }
 
     /// `out` (+)= x·Wᵀ for this W `[outputs, inputs]`, for few rows: each is computed as if it were alone.
-    pub(super) fn forward_rows(&self, set: InstructionSet, out: MatMut, add: bool, x: Mat) {
-        rows_times(set, x, self.rows(), out, add, 1.0);
+    pub(super) fn forward_rows(&self, crew: &Crew, set: InstructionSet, out: MatMut, add: bool, x: Mat) {
+        rows_times(crew, set, x, self.rows(), out, add, 1.0);
     }
 
     /// `out` (+)= x·Wᵀ for this W `[outputs, inputs]`.

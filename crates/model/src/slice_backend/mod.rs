@@ -226,7 +226,7 @@ impl Decoder for SliceDecoder {
         let (layout, gradients) = (layout, gradients.as_mut());
         let (set, weights) = (*set, weights.as_ref());
         let mut pass =
-            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, rowwise: false, pool };
+            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
         let x = embed(&mut pass, Some(batch), options);
         let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
         let x = run_blocks(&mut pass, x, |pass, _, mut kept| match (options.tape, *keep) {
@@ -258,7 +258,7 @@ impl Decoder for SliceDecoder {
         let adapter = adapter.and_then(|name| adapters.get_mut(&name));
         let (set, weights, gradients) = (*set, weights.as_ref(), gradients.as_mut());
         let mut pass =
-            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, rowwise: false, pool };
+            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
         let mut slopes = score::score_back(&mut pass, scored, logp_gradient, hidden_gradient);
         for (layer, stage) in blocks.into_iter().enumerate().rev() {
             let kept = match stage {
@@ -370,7 +370,7 @@ impl Decoder for SliceDecoder {
             tables: &tables,
             layout: &layout,
             dropout: None,
-            rowwise: false,
+            crew: None,
             pool: &mut pool,
         };
         let x = embed(&mut pass, None, &ForwardOptions::default());

@@ -7,7 +7,7 @@ use super::weights::{Buffer, Weights};
 use crate::decoder::DropoutSeed;
 use crate::{DecoderSpec, dropout};
 use alidade_kernels as kernels;
-use kernels::{AttentionShape, Direction, InstructionSet, Mat, MatMut, RotaryTable, Rows, Threads, matmul};
+use kernels::{AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, RotaryTable, Rows, Threads, matmul};
 
 /// One pass.
 pub(super) struct Pass<'a> {
@@ -20,8 +20,8 @@ pub(super) struct Pass<'a> {
     pub(super) tables: &'a [RotaryTable],
     pub(super) layout: &'a Layout,
     pub(super) dropout: Option<Dropout>,
-    /// In generation each row is computed as if it were alone; in training products take all rows at once.
-    pub(super) rowwise: bool,
+    /// In generation: each row is computed as if it were alone, by these threads. In training products take all rows at once.
+    pub(super) crew: Option<&'a Crew<'a>>,
     pub(super) pool: &'a mut Pool,
 }
 
@@ -49,17 +49,16 @@ impl Pass<'_> {
     /// `out` (+)= x·Wᵀ for a base matrix.
     pub(super) fn product(&mut self, matrix: Buffer, out: MatMut, add: bool, x: Mat) {
         let numbers = &self.weights.buffers[matrix];
-        if self.rowwise {
-            numbers.forward_rows(self.set, out, add, x)
-        } else {
-            numbers.forward(self.set, self.pool, out, add, x)
+        match self.crew {
+            Some(crew) => numbers.forward_rows(crew, self.set, out, add, x),
+            None => numbers.forward(self.set, self.pool, out, add, x),
         }
     }
 
     /// `out` (+)= scale·x·Wᵀ for a matrix of an adapter.
     pub(super) fn small_product(&self, w: &[f32], out: MatMut, add: bool, scale: f32, x: Mat) {
-        if self.rowwise {
-            return kernels::rows_times(self.set, x, Rows::Single(w), out, add, scale);
+        if let Some(crew) = self.crew {
+            return kernels::rows_times(crew, self.set, x, Rows::Single(w), out, add, scale);
         }
         let w = Mat::new(w, out.columns(), x.columns());
         matmul(out, add, scale, x, w.t(), Threads::Pool);
