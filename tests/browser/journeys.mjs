@@ -48,6 +48,9 @@ async function mainJob(browser) {
   check((await page.getByTestId("answer-1").innerText()).length > 20, "the aligned model answers");
   await page.getByTestId("chat-regenerate").click();
   await until(async () => (await page.getByTestId("badge-1").innerText().catch(() => badges[1])) !== badges[1], "an answer with another seed");
+  await page.getByTestId("chat-precision").selectOption("q8_0");
+  await page.getByTestId("chat-regenerate").click();
+  await until(async () => (await page.getByTestId("badge-1").innerText().catch(() => "")).includes("q8_0"), "the badge names rounded weights");
 
   await page.getByTestId("nav-experiments").click();
   await page.getByRole("button", { name: /kinder/ }).click();

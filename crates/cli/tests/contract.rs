@@ -164,6 +164,13 @@ fn logits_and_generate_agree_with_the_fixtures() {
         .map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()))
         .collect::<Vec<_>>();
     assert_eq!(found["ids"][0], Value::from(greedy));
+
+    let rounded = |dtype: &'static str| [&arguments[..], &["--dtype", dtype]].concat();
+    for dtype in ["bf16", "q8_0", "q4_0"] {
+        let found: Value = serde_json::from_str(&ok(&rounded(dtype))).unwrap();
+        assert_eq!(found["ids"][0].as_array().map(Vec::len), Some(32), "{dtype}");
+    }
+    assert!(common::refused(&rounded("q5_0"), 2).contains("q8_0"));
 }
 
 #[test]

@@ -7,9 +7,10 @@ use crate::adapter::{AdapterWeights, NamedTensor};
 use crate::candle_backend::CandleDecoder;
 use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores};
 use crate::error::Result;
-use crate::slice_backend::{Precision, SliceDecoder, carries, runs};
+use crate::slice_backend::{SliceDecoder, carries, runs};
 use crate::weights::WeightSource;
 use crate::{DecoderSpec, TokenBatch};
+use alidade_domain::Precision;
 use alidade_kernels::{InstructionSet, Level};
 use std::collections::BTreeMap;
 

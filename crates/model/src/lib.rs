@@ -27,6 +27,7 @@ mod train_tokenizer;
 mod weights;
 
 pub use adapter::{AdapterConfig, AdapterKind, AdapterWeights, NamedTensor};
+pub use alidade_domain::Precision;
 pub use architectures::{ARCHITECTURES, Architecture, read_spec};
 pub use backend::{Backend, runs_on_slices};
 pub use batch::{TokenBatch, TokenRow};
@@ -39,7 +40,6 @@ pub use merge::{save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
 pub use policy::{Critic, Policy, Rater};
 pub use pretrained::{ModelFolder, RandomModel};
-pub use slice_backend::Precision;
 pub use spec::{
     Activation, BlockNorms, DecoderSpec, LayerKind, Linear, Llama3Scaling, QueryKeyNorm, Rope, RopeScaling,
 };

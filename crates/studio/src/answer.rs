@@ -1,14 +1,14 @@
 //! Answering conversations: a model with its tokenizer and chat template, and an adapter if there is one.
 
-use alidade_domain::{Generator, Message, Problem, Sampling};
+use alidade_domain::{Generator, Message, Precision, Problem, Sampling};
 use alidade_model::{
-    ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch, generate,
-    generate_streaming, load_adapter,
+    Backend, ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch,
+    generate, generate_streaming, load_adapter, runs_on_slices,
 };
 use alidade_train::Encoder;
 use std::path::Path;
 
-const ADAPTER: &str = "adapter";
+pub(crate) const ADAPTER: &str = "adapter";
 
 /// A loaded model that can be talked to.
 pub struct Speaker {
@@ -16,6 +16,25 @@ pub struct Speaker {
     tokenizer: TextTokenizer,
     template: Option<ChatTemplate>,
     adapter: Option<&'static str>,
+    precision: Precision,
+}
+
+/// A decoder with an adapter, and how its weights are held: f32 where the kernels do not run the two together.
+pub(crate) fn load(
+    folder: &ModelFolder,
+    adapter: Option<&Path>,
+    precision: Precision,
+    trainable: bool,
+) -> Result<(Box<dyn Decoder>, Precision), Problem> {
+    let weights = adapter.map(|path| load_adapter(path, &folder.spec)).transpose();
+    let weights = weights.map_err(|error| Problem::from(error).at("adapter"))?;
+    let precision = if runs_on_slices(&folder.spec, weights.as_ref()) { precision } else { Precision::Single };
+    let decoder = folder.decoder_with(Backend::Best, precision);
+    let mut decoder = decoder.map_err(|error| Problem::from(error).at("model"))?;
+    if let Some(weights) = &weights {
+        decoder.install(ADAPTER, weights, trainable)?;
+    }
+    Ok((decoder, precision))
 }
 
 /// One request for a streamed answer.
@@ -31,17 +50,18 @@ impl Speaker {
     ///
     /// # Errors
     /// When one of them cannot be used; the field is named.
-    pub fn open(model: &Path, adapter: Option<&Path>) -> Result<Self, Problem> {
+    pub fn open(model: &Path, adapter: Option<&Path>, precision: Precision) -> Result<Self, Problem> {
         let at_model = |error| Problem::from(error).at("model");
         let folder = ModelFolder::open(model).map_err(at_model)?;
         let tokenizer = folder.tokenizer().map_err(at_model)?;
         let template = folder.chat_template(&tokenizer).map_err(at_model)?;
-        let mut decoder = folder.decoder().map_err(at_model)?;
-        if let Some(path) = adapter {
-            let weights = load_adapter(path, &folder.spec).map_err(|error| Problem::from(error).at("adapter"))?;
-            decoder.install(ADAPTER, &weights, false)?;
-        }
-        Ok(Self { decoder, tokenizer, template, adapter: adapter.map(|_| ADAPTER) })
+        let (decoder, precision) = load(&folder, adapter, precision, false)?;
+        Ok(Self { decoder, tokenizer, template, adapter: adapter.map(|_| ADAPTER), precision })
+    }
+
+    /// How the weights are held.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Continues plain text; no template is applied.

@@ -109,7 +109,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let keep = if bench.checkpointing { Keep::Slim } else { Keep::Everything };
     let adapter = load_adapter(&bench.model.join("adapter_init"), &folder.spec)?;
     let backend = if bench.candle { Backend::Candle } else { Backend::Best };
-    let mut decoder = folder.decoder_with(backend, precision(&bench.dtype)?)?;
+    let mut decoder = folder.decoder_with(backend, Precision::named(&bench.dtype)?)?;
     decoder.keep(keep);
     let mut policy = Policy::fresh(decoder, &adapter)?;
     if method.needs().critic {
@@ -163,7 +163,7 @@ fn expected(
     trained: u64,
     keep: Keep,
 ) -> Result<Value, Problem> {
-    let precision = precision(&bench.dtype)?;
+    let precision = Precision::named(&bench.dtype)?;
     let steps = method(bench.method).steps(settings, prepared.items.len());
     let [tokens, longest] = memory::largest_pass(bench.method, settings, prepared, &steps, 0);
     let need = memory::Need {
@@ -183,14 +183,6 @@ fn expected(
     let seconds =
         work.trained_tokens * pace.train_seconds_per_token + work.written_tokens * pace.write_seconds_per_token;
     Ok(json!({"ms": (seconds * 1e4).round() / 10.0, "peak_rss_mb": need.bytes(keep) >> 20}))
-}
-
-fn precision(dtype: &str) -> Result<Precision, Problem> {
-    let known = Precision::ALL;
-    known.into_iter().find(|precision| precision.name() == dtype).ok_or_else(|| {
-        let names: Vec<_> = known.iter().map(|precision| precision.name()).collect();
-        Problem::input(format!("“{dtype}” is no number type here; {} are.", names.join(", "))).at("dtype")
-    })
 }
 
 /// PPO answers the prompts of the pairs.
@@ -234,7 +226,7 @@ fn settings(bench: &TrainBench) -> Result<Settings, Problem> {
 /// When the model cannot be opened.
 pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
     let folder = ModelFolder::open(&bench.model)?;
-    let decoder = folder.decoder_with(Backend::Best, precision(&bench.dtype)?)?;
+    let decoder = folder.decoder_with(Backend::Best, Precision::named(&bench.dtype)?)?;
     let options = GenerationOptions {
         temperature: 0.0,
         top_p: 1.0,

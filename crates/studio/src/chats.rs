@@ -3,7 +3,7 @@
 use crate::studio::{Studio, lock, now_ms};
 use crate::views::{AnswerEnd, ChatDelta, ChatMessage, ChatView, StackView};
 use crate::{AnswerRequest, Speaker};
-use alidade_domain::{Message, Problem, ProblemCode, Sampling, Stack};
+use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling, Stack};
 use alidade_model::Finish;
 use alidade_store::Shelf;
 use std::path::Path;
@@ -67,6 +67,7 @@ impl Studio {
             stacks: checked(stacks)?,
             system_prompt: String::new(),
             sampling: Sampling { temperature: 0.7, top_p: 1.0, max_new_tokens: 128, seed: 42 },
+            precision: Precision::Single,
             messages: Vec::new(),
             created_ms: now_ms(),
         };
@@ -86,6 +87,7 @@ impl Studio {
         }
         let mut chat = self.get_chat(id)?;
         (chat.title, chat.system_prompt, chat.sampling) = (change.title, change.system_prompt, sampling);
+        chat.precision = change.precision;
         chat.stacks = checked(change.stacks)?;
         self.keep(&chat)?;
         Ok(chat)
@@ -241,11 +243,12 @@ impl Studio {
         sender: &Sender<ChatDelta>,
     ) -> Result<ChatMessage, Problem> {
         let stack = &chat.stacks[pane];
-        let speaker = self.speaker(stack)?;
+        let speaker = self.speaker(stack, chat.precision)?;
         let messages = history(chat, turn, pane);
         let mut sampling = chat.sampling;
         sampling.seed = sampling.seed.wrapping_add(turn as u64).wrapping_add(more_seed);
         let speaker = lock(&speaker);
+        let held = speaker.precision();
         let request = AnswerRequest { messages: &messages, sampling: &sampling };
         let (text, finish) = speaker.answer(&request, &mut |piece| {
             let told = sender.send(ChatDelta::Text { pane, text: piece.to_owned() });
@@ -262,15 +265,16 @@ impl Studio {
             turn,
             pane: Some(pane),
             message,
-            badge: Some(stack.label()),
+            badge: Some(badge(stack, held)),
             end: Some(end),
             seed: Some(sampling.seed),
         })
     }
 
-    /// A loaded model for a stack. The files are checked against the hashes on the badge before they answer.
-    pub(crate) fn speaker(&self, stack: &Stack) -> Result<Arc<Mutex<Speaker>>, Problem> {
-        let key = format!("{} {}", stack.adapter.as_ref().map_or("", |adapter| &adapter.id), stack.label());
+    /// A loaded model for a stack, its weights held as asked where that is possible. The files are checked against the hashes on the badge before they answer.
+    pub(crate) fn speaker(&self, stack: &Stack, precision: Precision) -> Result<Arc<Mutex<Speaker>>, Problem> {
+        let adapter = stack.adapter.as_ref().map_or("", |adapter| &adapter.id);
+        let key = format!("{adapter} {} {}", stack.label(), precision.name());
         let mut speakers = lock(&self.speakers);
         if let Some(index) = speakers.iter().position(|(known, _)| *known == key) {
             let entry = speakers.remove(index);
@@ -290,7 +294,7 @@ impl Studio {
             let message = format!("The adapter “{}” is no longer the one of this chat.", adapter.name);
             return Err(Problem::new(ProblemCode::Conflict, message).hint("Choose the stack again.").at("adapter"));
         }
-        let speaker = Arc::new(Mutex::new(Speaker::open(Path::new(&model.folder), folder)?));
+        let speaker = Arc::new(Mutex::new(Speaker::open(Path::new(&model.folder), folder, precision)?));
         speakers.push((key, speaker.clone()));
         if speakers.len() > LOADED {
             speakers.remove(0);
@@ -314,6 +318,16 @@ pub struct ChatChange {
     pub system_prompt: String,
     /// How tokens are drawn.
     pub sampling: Sampling,
+    /// How the weights are held.
+    pub precision: Precision,
+}
+
+/// What answered; rounded weights are said to be rounded.
+fn badge(stack: &Stack, held: Precision) -> String {
+    match held {
+        Precision::Single => stack.label(),
+        rounded => format!("{} · {}", stack.label(), rounded.name()),
+    }
 }
 
 fn checked(stacks: Vec<Stack>) -> Result<Vec<Stack>, Problem> {

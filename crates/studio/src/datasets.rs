@@ -7,7 +7,7 @@ use alidade_data::rows_to_jsonl;
 use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
 use alidade_model::file_sha256;
 use alidade_store::Shelf;
-use alidade_world::{World, pairs, questions, ratings, supervised};
+use alidade_world::{World, comparisons, pairs, questions, ratings, supervised};
 use std::path::PathBuf;
 
 /// Rows of the bundled sets.
@@ -139,6 +139,12 @@ pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
     let sets = [
         (ANSWERS_ID, "Alder Bay: kind answers", DatasetKind::Answers, supervised(&world, SEED, ANSWERS)),
         (PAIRS_ID, "Alder Bay: preference pairs", DatasetKind::Pairs, pairs(&world, SEED, PAIRS)),
+        (
+            COMPARISONS_ID,
+            "Alder Bay: comparisons for a reward model",
+            DatasetKind::Pairs,
+            comparisons(&world, SEED, PAIRS),
+        ),
         (RATINGS_ID, "Alder Bay: thumbs up and down", DatasetKind::Ratings, ratings(&world, SEED, RATINGS)),
         (PROMPTS_ID, "Alder Bay: questions", DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
     ];
@@ -158,6 +164,8 @@ pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
 pub(crate) const ANSWERS_ID: &str = "alder-bay-answers";
 /// Bundled pairs.
 pub(crate) const PAIRS_ID: &str = "alder-bay-pairs";
+/// Bundled pairs for a reward model.
+pub(crate) const COMPARISONS_ID: &str = "alder-bay-comparisons";
 /// Bundled answers with a thumb.
 pub(crate) const RATINGS_ID: &str = "alder-bay-thumbs";
 /// Bundled questions.

@@ -5,8 +5,8 @@
 
 use crate::{Clock, Speaker, import_file};
 use alidade_domain::{
-    AdapterRef, Evaluation, Example, Generator, Message, MethodName, ModelRef, Problem, SamplePair, Sampling,
-    SettingValue, Settings, Stack, WorstRow, conversation_text,
+    AdapterRef, Evaluation, Example, Generator, Message, MethodName, ModelRef, Precision, Problem, SamplePair,
+    Sampling, SettingValue, Settings, Stack, WorstRow, conversation_text,
 };
 use alidade_evaluation::{Observations, compare};
 use alidade_model::{TokenBatch, TokenRow, adapter_sha256, model_sha256};
@@ -76,8 +76,8 @@ pub fn evaluate(comparison: &Comparison) -> Result<Evaluation, Problem> {
     let sha256 = adapter_sha256(&comparison.adapter).map_err(|error| Problem::from(error).at("adapter"))?;
     let adapter = AdapterRef { id: String::new(), name: "adapter".to_owned(), sha256 };
     let before = Stack::base(model.clone()).label();
-    let before = suite.ask(&before, &mut Speaker::open(&comparison.model, None)?, None)?;
-    let mut speaker = Speaker::open(&comparison.model, Some(&comparison.adapter))?;
+    let before = suite.ask(&before, &mut Speaker::open(&comparison.model, None, Precision::Single)?, None)?;
+    let mut speaker = Speaker::open(&comparison.model, Some(&comparison.adapter), Precision::Single)?;
     let after = suite.ask(&Stack::with_adapter(model, adapter).label(), &mut speaker, None)?;
     Ok(suite.compare(&before, &after, clock.seconds()))
 }

@@ -253,13 +253,13 @@ fn evaluate(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut Outs
             Stack::with_adapter(plan.model.clone(), AdapterRef { id: String::new(), name, sha256 }).label()
         }
     };
-    let mut speaker = Speaker::open(&plan.model_dir, plan.adapter_dir.as_deref())?;
+    let mut speaker = Speaker::open(&plan.model_dir, plan.adapter_dir.as_deref(), Precision::Single)?;
     let before = suite.ask(&start, &mut speaker, earlier)?;
     if outside.stop.requested().is_some() {
         let message = "The run was ended before its evaluation; the adapter is complete.".to_owned();
         return outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message });
     }
-    let mut speaker = Speaker::open(&plan.model_dir, Some(&folder.join("adapter")))?;
+    let mut speaker = Speaker::open(&plan.model_dir, Some(&folder.join("adapter")), Precision::Single)?;
     let adapter =
         AdapterRef { id: plan.run.clone(), name: plan.adapter_name.clone(), sha256: adapter_sha256.to_owned() };
     let after = suite.ask(&Stack::with_adapter(plan.model.clone(), adapter).label(), &mut speaker, None)?;

@@ -1,14 +1,13 @@
 //! What other programs compare with: logits and gradients of given ids, and plain continuations of given ids.
 
-use alidade_domain::{Problem, Sampling};
+use crate::answer::{ADAPTER, load};
+use alidade_domain::{Precision, Problem, Sampling};
 use alidade_model::{
-    Decoder, ForwardOptions, GenerationOptions, ModelFolder, TensorData, TokenBatch, TokenRow, generate, load_adapter,
-    read_tensors, write_tensors,
+    Decoder, ForwardOptions, GenerationOptions, ModelFolder, TensorData, TokenBatch, TokenRow, generate, read_tensors,
+    write_tensors,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-const ADAPTER: &str = "adapter";
 
 /// Reads `input_ids` `[B, T]` and writes `logits` `[B, T, V]`; with `gradients` also `loss` and the gradient of the mean
 /// next-token cross-entropy by every adapter tensor.
@@ -22,7 +21,7 @@ pub fn write_logits(
     output: &Path,
     gradients: bool,
 ) -> Result<(), Problem> {
-    let mut decoder = open(model, adapter)?;
+    let mut decoder = open(model, adapter, Precision::Single)?;
     let ids = token_rows(input, "input_ids")?;
     let name = adapter.map(|_| ADAPTER);
     let (rows, width) = (ids.len(), ids.first().map_or(0, Vec::len));
@@ -47,11 +46,12 @@ pub fn write_logits(
 pub fn continue_ids(
     model: &Path,
     adapter: Option<&Path>,
+    precision: Precision,
     input: &Path,
     sampling: &Sampling,
     ignore_eos: bool,
 ) -> Result<Vec<Vec<u32>>, Problem> {
-    let decoder = open(model, adapter)?;
+    let decoder = open(model, adapter, precision)?;
     let prompts = token_rows(input, "prompt")?;
     let stops = if ignore_eos { BTreeSet::new() } else { stop_ids(model) };
     let options = GenerationOptions {
@@ -83,14 +83,9 @@ fn adapter_gradients(decoder: &mut dyn Decoder, ids: Vec<Vec<u32>>) -> Result<Ve
     Ok(tensors)
 }
 
-fn open(model: &Path, adapter: Option<&Path>) -> Result<Box<dyn Decoder>, Problem> {
+fn open(model: &Path, adapter: Option<&Path>, precision: Precision) -> Result<Box<dyn Decoder>, Problem> {
     let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
-    let mut decoder = folder.decoder().map_err(|error| Problem::from(error).at("model"))?;
-    if let Some(path) = adapter {
-        let weights = load_adapter(path, &folder.spec).map_err(|error| Problem::from(error).at("adapter"))?;
-        decoder.install(ADAPTER, &weights, true)?;
-    }
-    Ok(decoder)
+    Ok(load(&folder, adapter, precision, true)?.0)
 }
 
 /// Stop ids from the configuration files alone, because such a model may have no tokenizer.

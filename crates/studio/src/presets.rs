@@ -2,7 +2,7 @@
 //! stands here, once per method, and the wizard takes it over for the person's own data as well.
 
 use crate::Studio;
-use crate::datasets::{ANSWERS_ID, PAIRS_ID, PROMPTS_ID, RATINGS_ID};
+use crate::datasets::{ANSWERS_ID, COMPARISONS_ID, PAIRS_ID, PROMPTS_ID, RATINGS_ID};
 use crate::views::Preset;
 use SettingValue::{Names, Number, Numbers, Text, Whole};
 use alidade_domain::{LoraSpec, MethodCard, MethodName, Recipe, SettingValue, Settings};
@@ -17,7 +17,9 @@ impl Studio {
     /// The presets whose model exists here.
     pub fn list_presets(&self) -> Vec<Preset> {
         let Some(starter) = self.bundled.iter().find(|model| model.model.id == "starter") else { return Vec::new() };
-        PRESETS.iter().map(|(id, stages)| preset(id, stages, &starter.model.id)).collect()
+        let model = &starter.model.id;
+        let presets = PRESETS.iter().map(|(id, stages)| preset(id, stages, model));
+        presets.chain(DPO_LOSSES.iter().map(|loss| dpo_variant(loss, model))).collect()
     }
 }
 
@@ -26,6 +28,7 @@ const PRESETS: &[(&str, &[MethodName])] = &[
     ("kind_and_true", &[MethodName::Sft, MethodName::Dpo]),
     ("thumbs", &[MethodName::Sft, MethodName::Kto]),
     ("reward", &[MethodName::Sft, MethodName::RewardModel, MethodName::Ppo]),
+    ("ppo_oracle", &[MethodName::Sft, MethodName::Ppo]),
     ("oracle", &[MethodName::Sft, MethodName::Grpo]),
     ("one_go", &[MethodName::Orpo]),
     ("simpo", &[MethodName::Sft, MethodName::Cpo]),
@@ -34,7 +37,19 @@ const PRESETS: &[(&str, &[MethodName])] = &[
     ("best_of_own", &[MethodName::Sft, MethodName::RejectionSampling]),
 ];
 
+/// Losses of the DPO family that are compared with the usual one, each a preset of its name.
+const DPO_LOSSES: &[&str] = &["hinge", "apo_zero"];
+
+fn dpo_variant(loss: &str, model: &str) -> Preset {
+    let mut preset = preset(loss, &[MethodName::Sft, MethodName::Dpo], model);
+    for recipe in preset.pipeline.iter_mut().filter(|recipe| recipe.method == MethodName::Dpo) {
+        recipe.settings.0.insert("loss_type".to_owned(), Names(vec![loss.to_owned(), "sft".to_owned()]));
+    }
+    preset
+}
+
 fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
+    let rewarded = stages.iter().any(|method| alidade_train::method(*method).needs().reward);
     let (mut policy, mut scorer) = (None, None);
     let mut pipeline = Vec::with_capacity(stages.len());
     for (index, method) in stages.iter().enumerate() {
@@ -49,6 +64,10 @@ fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
         if recipe.adapter.is_some() {
             recipe.lora = None;
         }
+        if *method == MethodName::Sft && rewarded {
+            recipe.settings.0.remove("num_train_epochs");
+            recipe.settings.0.insert("max_steps".to_owned(), Whole(SHORT_SFT));
+        }
         if alidade_train::method(*method).needs().reward {
             recipe.reward = Some(scorer.clone().unwrap_or_else(|| "oracle".to_owned()));
         }
@@ -57,11 +76,16 @@ fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
     Preset { id: id.to_owned(), model: Some(model.to_owned()), pipeline }
 }
 
+/// Steps of the SFT before a method that learns from rewards: it learns how to answer, and the reward has something left to
+/// win. After a whole SFT the starter model has little to gain.
+const SHORT_SFT: i64 = 10;
+
 fn recipe(method: MethodName, model: &str) -> Recipe {
     let dataset = match method {
         MethodName::Sft => ANSWERS_ID,
         MethodName::Kto => RATINGS_ID,
-        MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel => PAIRS_ID,
+        MethodName::Dpo | MethodName::Orpo | MethodName::Cpo => PAIRS_ID,
+        MethodName::RewardModel => COMPARISONS_ID,
         MethodName::Ppo
         | MethodName::Grpo
         | MethodName::Rloo
@@ -129,11 +153,10 @@ fn tuned_to_rewards(method: MethodName) -> Vec<(&'static str, SettingValue)> {
         MethodName::Ppo => (
             "response_length",
             vec![
-                // Careful on purpose: at 3e-4 and a KL price of 0.1 one seed in two lost nearly all good answers (94 to 15 %), and a
-                // smaller base learned at 2e-4 to please the reward model by refusing harmless requests.
-                ("learning_rate", Number(1e-4)),
+                ("learning_rate", Number(3e-4)),
                 ("per_device_train_batch_size", Whole(64)),
-                ("max_steps", Whole(30)),
+                ("max_steps", Whole(40)),
+                // At 1e-3 and 0.1 the policy finds answers that please the reward model and nobody else.
                 ("kl_coef", Number(0.3)),
                 ("value_model", Text("detached_head".to_owned())),
             ],

@@ -2,7 +2,7 @@
 
 use alidade_domain::{
     AdapterRef, DatasetKind, Evaluation, Example, Experiment, ImportSummary, Message, MethodName, ModelRef, Phase,
-    Problem, Recipe, RowIssue, RunState, Sampling, Stack, StageEstimate,
+    Precision, Problem, Recipe, RowIssue, RunState, Sampling, Stack, StageEstimate,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -219,6 +219,9 @@ pub struct ChatView {
     pub system_prompt: String,
     /// How tokens are drawn; the same in every pane.
     pub sampling: Sampling,
+    /// How the weights are held; the same in every pane.
+    #[serde(default)]
+    pub precision: Precision,
     /// Messages in order of turns.
     pub messages: Vec<ChatMessage>,
     /// When it was made, in milliseconds since 1970.

@@ -15,4 +15,4 @@ mod voice;
 pub use corpus::{Document, MIX, document};
 pub use facts::{Fact, World};
 pub use oracle::{Judgement, Oracle, Truth};
-pub use sets::{held_out_prompts, is_held_out_wording, pairs, questions, ratings, supervised};
+pub use sets::{comparisons, held_out_prompts, is_held_out_wording, pairs, questions, ratings, supervised};

@@ -28,14 +28,33 @@ pub fn supervised(world: &World, seed: u64, count: usize) -> Vec<Example> {
 
 /// Pairs of answers; the oracle decides which is chosen, and by how much.
 pub fn pairs(world: &World, seed: u64, count: usize) -> Vec<Example> {
+    compared(world, seed, count, 2, |request, world, stream| request.bad(world, stream))
+}
+
+/// Pairs for a reward model. It scores whatever a policy tries, so it must have seen what `pairs` leaves out: without refusals
+/// of harmless requests it takes every refusal for a good answer, and a policy that follows it refuses everything.
+pub fn comparisons(world: &World, seed: u64, count: usize) -> Vec<Example> {
+    compared(world, seed, count, 6, |request, world, stream| match request.topic {
+        Topic::Fact(_) | Topic::Harmless(_) if stream.below(4) == 0 => one(REFUSALS, stream).to_owned(),
+        _ => request.bad(world, stream),
+    })
+}
+
+fn compared(
+    world: &World,
+    seed: u64,
+    count: usize,
+    purpose: u64,
+    worse: impl Fn(&Request, &World, &mut Stream) -> String,
+) -> Vec<Example> {
     let oracle = Oracle::new(world);
     let mut examples = Vec::with_capacity(count);
     let mut index = 0;
     while examples.len() < count {
-        let mut stream = Stream::new(seed, Purpose::Corpus, 2, index);
+        let mut stream = Stream::new(seed, Purpose::Corpus, purpose, index);
         index += 1;
         let request = Request::draw(world, &mut stream, COMPARED, false);
-        let (good, bad) = (request.good(world, &mut stream), request.bad(world, &mut stream));
+        let (good, bad) = (request.good(world, &mut stream), worse(&request, world, &mut stream));
         let prompt = request.prompt();
         let [first, second] = [&good, &bad].map(|answer| oracle.judge(&prompt, answer));
         let (better, worse) = if first.reward > second.reward { (&first, &second) } else { (&second, &first) };
@@ -178,7 +197,7 @@ mod tests {
             let judgement = oracle.judge(&prompt, &completion[0].content);
             assert!(judgement.good, "{prompt:?} {completion:?} {judgement:?}");
         }
-        for example in pairs(&world, 1, 500) {
+        for example in pairs(&world, 1, 500).into_iter().chain(comparisons(&world, 1, 500)) {
             let Example::Pair(pair) = example else { panic!("no pair") };
             let reward = |side: &[Message]| oracle.judge(&pair.prompt, &side[0].content).reward;
             assert!(reward(&pair.chosen) > reward(&pair.rejected), "{pair:?}");
@@ -194,7 +213,9 @@ mod tests {
                 seen.extend(messages.into_iter().map(|message| message.content));
             }
         }
-        for example in supervised(&world, 1, 500).into_iter().chain(pairs(&world, 1, 1_000)) {
+        for example in
+            supervised(&world, 1, 500).into_iter().chain(pairs(&world, 1, 1_000)).chain(comparisons(&world, 1, 1_000))
+        {
             let (Example::Answer { prompt, .. } | Example::Pair(PreferencePair { prompt, .. })) = example else {
                 panic!("kind")
             };

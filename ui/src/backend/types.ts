@@ -110,6 +110,10 @@ system_prompt: string,
  */
 sampling: Sampling, 
 /**
+ * How the weights are held; the same in every pane.
+ */
+precision: Precision, 
+/**
  * Messages in order of turns.
  */
 messages: Array<ChatMessage>, 
@@ -1083,6 +1087,8 @@ max_new_tokens: number,
  * Seed of the draw.
  */
 seed: number, };
+
+export type Precision = "f32" | "bf16" | "q8_0" | "q4_0";
 
 export type SettingField = { 
 /**

@@ -1,6 +1,6 @@
 // A chat as it is written: stored messages, and the answers that are still growing.
 import { asProblem, backend } from "../backend";
-import type { ChatDelta, ChatMessage, ChatView, Problem, Sampling, Stack, StackView } from "../backend/types";
+import type { ChatDelta, ChatMessage, ChatView, Precision, Problem, Sampling, Stack, StackView } from "../backend/types";
 
 export class ChatState {
   stacks: StackView[] = $state([]);
@@ -30,12 +30,12 @@ export class ChatState {
     return await this.#attempt(() => backend.call<ChatView>("create_chat", { stacks: $state.snapshot(this.suggested()) }));
   }
 
-  async change(change: { title?: string; stacks?: Stack[]; system_prompt?: string; sampling?: Sampling }): Promise<void> {
+  async change(change: { title?: string; stacks?: Stack[]; system_prompt?: string; sampling?: Sampling; precision?: Precision }): Promise<void> {
     const chat = this.chat;
     if (!chat) return;
-    const { id, title, stacks, system_prompt, sampling } = $state.snapshot(chat);
+    const { id, title, stacks, system_prompt, sampling, precision } = $state.snapshot(chat);
     await this.#attempt(async () => {
-      this.chat = await backend.call<ChatView>("update_chat", { id, title, stacks, system_prompt, sampling, ...change });
+      this.chat = await backend.call<ChatView>("update_chat", { id, title, stacks, system_prompt, sampling, precision, ...change });
     });
   }
 

@@ -3,7 +3,7 @@
 use super::{ById, answer, request};
 use crate::Sink;
 use crate::batch::Batch;
-use alidade_domain::{Problem, Sampling, Stack};
+use alidade_domain::{Precision, Problem, Sampling, Stack};
 use alidade_studio::views::ChatDelta;
 use alidade_studio::{ChatChange, Studio};
 use serde::Deserialize;
@@ -23,6 +23,7 @@ struct Update {
     stacks: Vec<Stack>,
     system_prompt: String,
     sampling: Sampling,
+    precision: Precision,
 }
 
 #[derive(Deserialize)]
@@ -58,8 +59,8 @@ pub(super) fn get(studio: &Studio, value: Value) -> Result<Value, Problem> {
 }
 
 pub(super) fn update(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Update { id, title, stacks, system_prompt, sampling } = request(value)?;
-    answer(studio.update_chat(&id, ChatChange { title, stacks, system_prompt, sampling })?)
+    let Update { id, title, stacks, system_prompt, sampling, precision } = request(value)?;
+    answer(studio.update_chat(&id, ChatChange { title, stacks, system_prompt, sampling, precision })?)
 }
 
 pub(super) fn delete(studio: &Studio, value: Value) -> Result<Value, Problem> {

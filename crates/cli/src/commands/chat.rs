@@ -1,6 +1,6 @@
 //! `alidade chat`: a conversation in the terminal; answers appear as they are written.
 
-use alidade_domain::{Message, Problem, Sampling};
+use alidade_domain::{Message, Precision, Problem, Sampling};
 use alidade_studio::{AnswerRequest, Speaker};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -14,6 +14,9 @@ pub struct Arguments {
     /// A PEFT adapter folder.
     #[arg(long)]
     adapter: Option<PathBuf>,
+    /// How the weights are held: f32, bf16, q8_0 or q4_0.
+    #[arg(long, default_value = "f32")]
+    dtype: String,
     /// A system line.
     #[arg(long)]
     system: Option<String>,
@@ -29,7 +32,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref())?;
+    let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref(), Precision::named(&arguments.dtype)?)?;
     let mut messages: Vec<Message> = arguments.system.iter().map(|text| Message::system(text.clone())).collect();
     let (mut sampling, input) = (
         Sampling {

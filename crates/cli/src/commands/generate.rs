@@ -1,7 +1,7 @@
 //! `alidade generate`: continues a text, or token ids from a file.
 
 use crate::output;
-use alidade_domain::{Problem, Sampling};
+use alidade_domain::{Precision, Problem, Sampling};
 use alidade_studio::{Speaker, continue_ids};
 use serde_json::json;
 use std::path::PathBuf;
@@ -15,6 +15,9 @@ pub struct Arguments {
     /// A PEFT adapter folder.
     #[arg(long)]
     adapter: Option<PathBuf>,
+    /// How the weights are held: f32, bf16, q8_0 or q4_0.
+    #[arg(long, default_value = "f32")]
+    dtype: String,
     /// Text to continue; no chat template is applied.
     #[arg(long, conflicts_with = "input", required_unless_present = "input")]
     prompt: Option<String>,
@@ -56,13 +59,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         return Err(Problem::input("The temperature must be 0 or more, and top-p above 0 and at most 1."));
     }
     let adapter = arguments.adapter.as_deref();
+    let precision = Precision::named(&arguments.dtype)?;
     if let Some(input) = &arguments.input {
-        let ids = continue_ids(&arguments.model, adapter, input, &sampling, arguments.ignore_eos)?;
+        let ids = continue_ids(&arguments.model, adapter, precision, input, &sampling, arguments.ignore_eos)?;
         output::json(&json!({ "ids": ids }));
         return Ok(());
     }
     let prompt = arguments.prompt.as_deref().unwrap_or_default();
-    let text = Speaker::open(&arguments.model, adapter)?.continue_text(prompt, &sampling, arguments.ignore_eos)?;
+    let speaker = Speaker::open(&arguments.model, adapter, precision)?;
+    let text = speaker.continue_text(prompt, &sampling, arguments.ignore_eos)?;
     if arguments.json {
         output::json(&json!({ "text": text }))
     } else {

@@ -17,9 +17,9 @@ pub struct Arguments {
     /// Seeds, each a whole experiment.
     #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
     seeds: Vec<u64>,
-    /// Only the ready-made experiment of this name.
-    #[arg(long)]
-    preset: Option<String>,
+    /// Only the ready-made experiments of these names.
+    #[arg(long, value_delimiter = ',')]
+    preset: Vec<String>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -28,7 +28,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
     tend_in_background(&studio);
-    let wanted = |preset: &Preset| arguments.preset.as_ref().is_none_or(|name| *name == preset.id);
+    let wanted = |preset: &Preset| arguments.preset.is_empty() || arguments.preset.contains(&preset.id);
     let presets: Vec<Preset> = studio.list_presets().into_iter().filter(wanted).collect();
     if presets.is_empty() {
         return Err(Problem::input("There is no ready-made experiment of this name.").at("preset"));

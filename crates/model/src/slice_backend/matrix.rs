@@ -2,6 +2,7 @@
 //! when a product needs them. Widening is exact, so a product is the f32 product of the rounded weights.
 
 use super::pool::Pool;
+use alidade_domain::Precision;
 use alidade_kernels::{
     Crew, InstructionSet, Mat, MatMut, QUANT_BLOCK, Rows, Threads, matmul, quantise_eight, quantise_four, round_bf16,
     rows_times,
@@ -11,35 +12,6 @@ use rayon::prelude::*;
 /// Numbers that are widened at a time: every matrix of a block of a small model whole, since each product packs its other
 /// operand anew, and little beside the matrices themselves.
 const BLOCK: usize = 1 << 22;
-
-/// How the frozen matrices are held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// As f32.
-    #[default]
-    Single,
-    /// As bf16, in half the memory.
-    Half,
-    /// As q8_0, in a bit more than a quarter; for writing only.
-    Eight,
-    /// As q4_0, in a bit more than an eighth; for writing only.
-    Four,
-}
-
-impl Precision {
-    /// All, finest first.
-    pub const ALL: [Precision; 4] = [Precision::Single, Precision::Half, Precision::Eight, Precision::Four];
-
-    /// Its usual name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::Single => "f32",
-            Precision::Half => "bf16",
-            Precision::Eight => "q8_0",
-            Precision::Four => "q4_0",
-        }
-    }
-}
 
 /// Numbers of a weight.
 #[derive(Debug, Clone)]

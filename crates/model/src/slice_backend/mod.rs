@@ -20,10 +20,10 @@ use crate::error::Result;
 use crate::weights::WeightSource;
 use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryKeyNorm, TokenBatch, dropout};
 use adapter::Adapter;
+use alidade_domain::Precision;
 use alidade_kernels::{InstructionSet, RotaryTable};
 use block::{Kept, block_again, block_backward, block_forward};
 use layout::Layout;
-pub use matrix::Precision;
 use pass::{Dropout, Pass};
 use pool::Pool;
 use score::Scored;
@@ -126,9 +126,87 @@ impl SliceDecoder {
         further.chain(first).next().map(|(adapter, tensor)| (adapter, tensor.to_owned()))
     }
 
+    fn forward_here(&mut self, batch: &TokenBatch, options: &ForwardOptions) -> Result<TokenScores> {
+        self.check(&batch.ids, batch.width)?;
+        if batch.targets.is_empty() {
+            return Err(ModelError::Request("The batch has no token to score.".to_owned()));
+        }
+        self.tape = None;
+        let layout = Layout::new(batch);
+        self.grow_tables(&layout);
+        let Self { spec, set, weights, gradients, adapters, tables, pool, keep, .. } = self;
+        let adapter = match options.adapter {
+            Some(name) => Some(adapters.get_mut(name).ok_or_else(|| Self::unknown(name))?),
+            None => None,
+        };
+        let probability = adapter.as_ref().map_or(0.0, |adapter| adapter.config.lora_dropout);
+        let padded_rows = batch.rows * batch.width;
+        let dropout = options.dropout.filter(|_| probability > 0.0);
+        let dropout = dropout.map(|seed| Dropout { seed, probability, padded_rows });
+        let (layout, gradients) = (layout, gradients.as_mut());
+        let (set, weights) = (*set, weights.as_ref());
+        let mut pass =
+            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
+        let x = embed(&mut pass, Some(batch), options);
+        let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
+        let x = run_blocks(&mut pass, x, |pass, _, mut kept| match (options.tape, *keep) {
+            (false, _) => discard(pass, kept),
+            (true, Keep::Everything) => blocks.push(Stage::Kept(Box::new(kept))),
+            (true, Keep::Slim) => {
+                kept.slim(pass);
+                blocks.push(Stage::Kept(Box::new(kept)));
+            }
+            (true, Keep::Inputs) => blocks.push(Stage::Input(kept.release(pass))),
+        });
+        let (scores, scored) = score::score(&mut pass, &x, batch, options);
+        pass.pool.give([x]);
+        if options.tape {
+            let adapter = options.adapter.map(str::to_owned);
+            self.tape = Some(Tape { layout, adapter, dropout, blocks, scored });
+        } else {
+            scored.release(pass.pool);
+        }
+        Ok(scores)
+    }
+
+    fn backward_here(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()> {
+        let no_tape = || ModelError::Request("Backward was asked for without a taped forward pass.".to_owned());
+        let Tape { layout, adapter, dropout, blocks, scored } = self.tape.take().ok_or_else(no_tape)?;
+        scored.check(logp_gradient, hidden_gradient)?;
+        let Self { spec, set, weights, gradients, adapters, tables, pool, .. } = self;
+        self.learned.insert(adapter.clone());
+        let adapter = adapter.and_then(|name| adapters.get_mut(&name));
+        let (set, weights, gradients) = (*set, weights.as_ref(), gradients.as_mut());
+        let mut pass =
+            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
+        let mut slopes = score::score_back(&mut pass, scored, logp_gradient, hidden_gradient);
+        for (layer, stage) in blocks.into_iter().enumerate().rev() {
+            let kept = match stage {
+                Stage::Kept(kept) => *kept,
+                Stage::Input(input) => block_again(&mut pass, layer, input),
+            };
+            slopes = block_backward(&mut pass, layer, kept, slopes, layer > 0);
+        }
+        let (embedding, hidden) = (pass.weights.embedding, pass.spec.hidden);
+        if let Some(gradients) = pass.gradients.as_mut() {
+            for (slope, id) in slopes.chunks_exact(hidden).zip(&layout.ids) {
+                let row = &mut gradients[embedding][*id as usize * hidden..][..hidden];
+                row.iter_mut().zip(slope).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        pass.pool.give([slopes]);
+        Ok(())
+    }
+
     fn grow_tables(&mut self, layout: &Layout) {
         self.tables.iter_mut().for_each(|table| table.grow(layout.longest()));
     }
+}
+
+/// Runs a pass as a task of the pool. From outside, each of its many small shared steps would hand the pool a task and sleep
+/// until it is done.
+fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| pass())
 }
 
 /// Rows of the embedding, with noise where asked for.
@@ -207,75 +285,11 @@ impl Decoder for SliceDecoder {
     }
 
     fn forward(&mut self, batch: &TokenBatch, options: &ForwardOptions) -> Result<TokenScores> {
-        self.check(&batch.ids, batch.width)?;
-        if batch.targets.is_empty() {
-            return Err(ModelError::Request("The batch has no token to score.".to_owned()));
-        }
-        self.tape = None;
-        let layout = Layout::new(batch);
-        self.grow_tables(&layout);
-        let Self { spec, set, weights, gradients, adapters, tables, pool, keep, .. } = self;
-        let adapter = match options.adapter {
-            Some(name) => Some(adapters.get_mut(name).ok_or_else(|| Self::unknown(name))?),
-            None => None,
-        };
-        let probability = adapter.as_ref().map_or(0.0, |adapter| adapter.config.lora_dropout);
-        let padded_rows = batch.rows * batch.width;
-        let dropout = options.dropout.filter(|_| probability > 0.0);
-        let dropout = dropout.map(|seed| Dropout { seed, probability, padded_rows });
-        let (layout, gradients) = (layout, gradients.as_mut());
-        let (set, weights) = (*set, weights.as_ref());
-        let mut pass =
-            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
-        let x = embed(&mut pass, Some(batch), options);
-        let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
-        let x = run_blocks(&mut pass, x, |pass, _, mut kept| match (options.tape, *keep) {
-            (false, _) => discard(pass, kept),
-            (true, Keep::Everything) => blocks.push(Stage::Kept(Box::new(kept))),
-            (true, Keep::Slim) => {
-                kept.slim(pass);
-                blocks.push(Stage::Kept(Box::new(kept)));
-            }
-            (true, Keep::Inputs) => blocks.push(Stage::Input(kept.release(pass))),
-        });
-        let (scores, scored) = score::score(&mut pass, &x, batch, options);
-        pass.pool.give([x]);
-        if options.tape {
-            let adapter = options.adapter.map(str::to_owned);
-            self.tape = Some(Tape { layout, adapter, dropout, blocks, scored });
-        } else {
-            scored.release(pass.pool);
-        }
-        Ok(scores)
+        in_pool(|| self.forward_here(batch, options))
     }
 
     fn backward(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()> {
-        let no_tape = || ModelError::Request("Backward was asked for without a taped forward pass.".to_owned());
-        let Tape { layout, adapter, dropout, blocks, scored } = self.tape.take().ok_or_else(no_tape)?;
-        scored.check(logp_gradient, hidden_gradient)?;
-        let Self { spec, set, weights, gradients, adapters, tables, pool, .. } = self;
-        self.learned.insert(adapter.clone());
-        let adapter = adapter.and_then(|name| adapters.get_mut(&name));
-        let (set, weights, gradients) = (*set, weights.as_ref(), gradients.as_mut());
-        let mut pass =
-            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
-        let mut slopes = score::score_back(&mut pass, scored, logp_gradient, hidden_gradient);
-        for (layer, stage) in blocks.into_iter().enumerate().rev() {
-            let kept = match stage {
-                Stage::Kept(kept) => *kept,
-                Stage::Input(input) => block_again(&mut pass, layer, input),
-            };
-            slopes = block_backward(&mut pass, layer, kept, slopes, layer > 0);
-        }
-        let (embedding, hidden) = (pass.weights.embedding, pass.spec.hidden);
-        if let Some(gradients) = pass.gradients.as_mut() {
-            for (slope, id) in slopes.chunks_exact(hidden).zip(&layout.ids) {
-                let row = &mut gradients[embedding][*id as usize * hidden..][..hidden];
-                row.iter_mut().zip(slope).for_each(|(sum, value)| *sum += value);
-            }
-        }
-        pass.pool.give([slopes]);
-        Ok(())
+        in_pool(|| self.backward_here(logp_gradient, hidden_gradient))
     }
 
     fn trainable(&self) -> Vec<(String, usize)> {

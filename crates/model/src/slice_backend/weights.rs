@@ -1,10 +1,11 @@
 //! The base weights as the kernels want them: matrices that read the same rows lie under one another (query, key and value;
 //! gate and up), so that one product serves all of them. Names of the checkpoint map to places in these buffers.
 
-use super::matrix::{Numbers, Precision};
+use super::matrix::Numbers;
 use crate::error::Result;
 use crate::weights::WeightSource;
 use crate::{DecoderSpec, Linear, NamedTensor};
+use alidade_domain::Precision;
 use alidade_kernels::InstructionSet;
 use std::collections::BTreeMap;
 
