@@ -176,10 +176,8 @@ fn expected(
         slices: !bench.candle && alidade_model::runs_on_slices(&folder.spec, None),
         full: false,
     };
-    let sequences: usize = prepared.items.iter().map(|item| item.sequences.len()).sum();
-    let mean = prepared.tokens() as usize / sequences.max(1);
-    let pace = measure(&bench.model, Probe::for_rows(mean, precision, keep))?;
-    let work = work(bench.method, settings, prepared, 1);
+    let pace = measure(&bench.model, &Probe::of_run(bench.method, settings, prepared, precision, keep))?;
+    let work = work(bench.method, settings, prepared, 1, pace.answer_tokens);
     let seconds =
         work.trained_tokens * pace.train_seconds_per_token + work.written_tokens * pace.write_seconds_per_token;
     Ok(json!({"ms": (seconds * 1e4).round() / 10.0, "peak_rss_mb": need.bytes(keep) >> 20}))

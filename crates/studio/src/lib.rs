@@ -5,6 +5,7 @@
 
 mod answer;
 mod bench;
+mod bench_models;
 mod chats;
 mod configuration;
 mod control;
@@ -40,6 +41,7 @@ mod world_oracle;
 
 pub use answer::{AnswerRequest, Speaker};
 pub use bench::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train};
+pub use bench_models::make_bench_model;
 pub use chats::ChatChange;
 pub use configuration::Configuration;
 pub use control::{ControlFile, write_wish};

@@ -105,6 +105,14 @@ pub(crate) fn precision(settings: &Settings) -> Precision {
     if settings.flag("bf16") == Some(true) { Precision::Half } else { Precision::Single }
 }
 
+/// Most tokens of an answer that the model writes in training; none when it writes none.
+pub(crate) fn answer_limit(name: MethodName, settings: &Settings) -> u64 {
+    let keys = ["response_length", "max_completion_length", "max_new_tokens"];
+    let limits = keys.iter().filter(|key| settings.0.contains_key(**key));
+    let longest = limits.map(|key| settings.whole(key).max(0) as u64).max();
+    longest.filter(|_| alidade_train::method(name).needs().reward).unwrap_or(0)
+}
+
 /// Tokens of the largest forward pass of a run, and of its longest row.
 pub(crate) fn largest_pass(
     name: MethodName,
@@ -114,10 +122,7 @@ pub(crate) fn largest_pass(
     seed: u64,
 ) -> [u64; 2] {
     // Methods that let the model write measure whole answers, a batch of them at a time.
-    let answer = ["response_length", "max_completion_length", "max_new_tokens"];
-    let answer =
-        answer.iter().filter(|key| settings.0.contains_key(**key)).map(|key| settings.whole(key).max(0) as u64);
-    let answer = answer.max().filter(|_| alidade_train::method(name).needs().reward).unwrap_or(0);
+    let answer = answer_limit(name, settings);
     let size = |index: &usize| -> u64 {
         prepared.items[*index].sequences.iter().map(|sequence| sequence.ids.len() as u64 + answer).sum()
     };

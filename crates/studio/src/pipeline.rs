@@ -154,10 +154,9 @@ impl Studio {
         };
         let keep = memory::keep(settings, &need, machine::free_memory_bytes());
         estimate.memory_bytes = need.bytes(keep);
-        let mean =
-            prepared.tokens() / prepared.items.iter().map(|item| item.sequences.len() as u64).sum::<u64>().max(1);
-        let pace = self.pace(model, Probe::for_rows(mean as usize, need.precision, keep))?;
-        let work = work(recipe.method, settings, &prepared, estimate.optimizer_steps);
+        let probe = Probe::of_run(recipe.method, settings, &prepared, need.precision, keep);
+        let pace = self.pace(model, &probe)?;
+        let work = work(recipe.method, settings, &prepared, estimate.optimizer_steps, pace.answer_tokens);
         let prompts = if self.has_oracle(model, dataset) { WORLD_PROMPTS } else { OWN_PROMPTS.min(held_out.len()) };
         let answers = 2.0 * prompts as f64 * 30.0 * pace.write_seconds_per_token;
         let writing = work.written_tokens * pace.write_seconds_per_token;
@@ -276,24 +275,23 @@ pub(crate) struct Work {
 /// A pass without gradients costs about a third of a pass with them.
 const UNTAPED: f64 = 1.0 / 3.0;
 
-pub(crate) fn work(name: MethodName, settings: &Settings, prepared: &Prepared, steps: u64) -> Work {
+/// Work of so many steps, with answers of `length` tokens where the model writes.
+pub(crate) fn work(name: MethodName, settings: &Settings, prepared: &Prepared, steps: u64, length: f64) -> Work {
     let count = |key: &str| settings.whole(key).max(1) as f64;
     let per_step = count("per_device_train_batch_size") * count("gradient_accumulation_steps");
     let rows = steps as f64 * per_step;
     let per_row = prepared.tokens() as f64 / prepared.items.len().max(1) as f64;
-    // Answers are seldom as long as their limit; half of it is a guess that errs on the long side for a tuned model.
-    let answer = |key: &str| 0.5 * count(key);
-    let (answers, length, updates, untaped) = match name {
-        MethodName::Ppo => (rows, answer("response_length"), count("num_ppo_epochs"), 4.0),
-        MethodName::Grpo | MethodName::Rloo => (rows, answer("max_completion_length"), count("num_iterations"), 3.0),
+    let (answers, updates, untaped) = match name {
+        MethodName::Ppo => (rows, count("num_ppo_epochs"), 4.0),
+        MethodName::Grpo | MethodName::Rloo => (rows, count("num_iterations"), 3.0),
         MethodName::RejectionSampling => {
             let each = count("num_generations");
-            (each * rows, answer("max_completion_length"), 1.0 / each, 2.0)
+            (each * rows, 1.0 / each, 2.0)
         }
-        MethodName::OnlineDpo => (2.0 * rows, answer("max_new_tokens"), 1.0, 3.0),
-        MethodName::Dpo => (rows, 0.0, 1.0, 1.0),
-        MethodName::Kto => (rows, 0.0, 0.5, 1.5),
-        _ => (rows, 0.0, 1.0, 0.0),
+        MethodName::OnlineDpo => (2.0 * rows, 1.0, 3.0),
+        MethodName::Dpo => (rows, 1.0, 1.0),
+        MethodName::Kto => (rows, 0.5, 1.5),
+        _ => (rows, 1.0, 0.0),
     };
     let trained_tokens = answers * (per_row + length) * (updates + untaped * UNTAPED);
     Work { trained_tokens, written_tokens: answers * length }

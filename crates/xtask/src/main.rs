@@ -6,6 +6,7 @@ mod bench;
 mod bundle;
 mod commands;
 mod doctor;
+mod plan;
 mod steps;
 mod tidy;
 
@@ -22,10 +23,11 @@ const HELP: &str = "cargo xtask <chore>
   screenshots       take a picture of every screen from the real program
   bundle            make .deb and .rpm
   bench             our speed beside another stack's: --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N]
+  plan              what the plan expects beside what runs take: [--sample N --seed S]
   minutes           time the three-minute job
   learning          what every ready-made experiment reaches, over three seeds
   windows           check every crate but the window for Windows (needs its target and MinGW)
-  nightly           load an exported adapter with the real PEFT library (needs Python)
+  nightly           five configurations of the plan, and an exported adapter in the real PEFT library (needs Python)
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Some("screenshots") => steps::screenshots(),
         Some("bundle") => bundle::make(),
         Some("bench") => bench::compare(&arguments),
+        Some("plan") => plan::check(&arguments),
         Some("minutes") => steps::minutes(),
         Some("learning") => steps::learning(),
         Some("windows") => steps::windows(),

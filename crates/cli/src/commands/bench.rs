@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{MethodName, Problem};
-use alidade_studio::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train};
+use alidade_studio::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train, make_bench_model};
 use std::path::PathBuf;
 
 /// Arguments of `bench`.
@@ -50,6 +50,15 @@ enum What {
         #[arg(long, default_value_t = 64)]
         tokens: usize,
     },
+    /// Make a folder to measure with: random weights, an adapter, rows of fixed length.
+    Make {
+        /// tiny, small, smollm2-135m or qwen2.5-0.5b.
+        #[arg(long)]
+        shape: String,
+        /// The folder to write.
+        #[arg(long)]
+        model: PathBuf,
+    },
     /// What this machine can do at most.
     Limits,
 }
@@ -77,6 +86,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             batch: (*batch).max(1),
             tokens: (*tokens).max(8),
         })?,
+        What::Make { shape, model } => {
+            make_bench_model(shape, model)?;
+            serde_json::json!({"shape": shape})
+        }
         What::Limits => bench_limits(),
     };
     output::json(&figures);

@@ -1,0 +1,105 @@
+//! Does the plan tell the truth? What it expects of memory and time beside what a run then takes, on twenty named
+//! configurations: three shapes, three methods, with everything kept and with the widest rows computed again, and two of a
+//! large vocabulary. A sample of them is part of the nightly checks.
+
+use crate::commands::{Outcome, output, root, run};
+
+/// How far off the plan may be.
+const MEMORY: f64 = 0.15;
+const TIME: f64 = 0.20;
+
+/// A configuration: shape, method, number type, and whether the widest rows are computed again.
+type Configuration = (&'static str, &'static str, &'static str, bool);
+
+fn configurations() -> Vec<Configuration> {
+    let shapes = ["tiny", "small", "smollm2-135m"];
+    let each = |shape| {
+        ["sft", "dpo", "ppo"].into_iter().flat_map(move |method| [false, true].map(|slim| (shape, method, "f32", slim)))
+    };
+    let wide = ["f32", "bf16"].map(|dtype| ("qwen2.5-0.5b", "sft", dtype, true));
+    shapes.into_iter().flat_map(each).chain(wide).collect()
+}
+
+/// `plan [--sample N --seed S]`: all configurations, or some drawn by the seed.
+pub fn check(arguments: &[String]) -> Outcome {
+    let number = |flag: &str| {
+        let place = arguments.iter().position(|argument| argument == flag)?;
+        arguments.get(place + 1)?.parse::<usize>().ok()
+    };
+    run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
+    let all = configurations();
+    let count = number("--sample").unwrap_or(all.len());
+    println!("| configuration | expected MB | taken MB | expected ms | taken ms |");
+    println!("|---|---|---|---|---|");
+    let mut missed = Vec::new();
+    for configuration in drawn(all, count, number("--seed").unwrap_or(1)) {
+        missed.extend(measure(configuration)?);
+    }
+    if missed.is_empty() { Ok(()) } else { Err(format!("the plan was wrong about {}", missed.join("; "))) }
+}
+
+/// Some of a list, without order of preference: a seed picks the first and the stride.
+fn drawn(all: Vec<Configuration>, count: usize, seed: usize) -> Vec<Configuration> {
+    let stride = [3, 7, 9, 11, 13, 17][seed % 6];
+    (0..count.min(all.len())).map(|index| all[(seed + index * stride) % all.len()]).collect()
+}
+
+/// Runs one configuration, prints its line, and says what was wrong.
+fn measure((shape, method, dtype, slim): Configuration) -> Result<Vec<String>, String> {
+    let folder = root().join("target/bench-models").join(shape);
+    let path = folder.to_string_lossy().into_owned();
+    if !folder.join("dpo.jsonl").is_file() {
+        bench(&["make", "--shape", shape, "--model", &path])?;
+    }
+    let steps = if shape == "tiny" { "8" } else { "2" };
+    let mut asked = vec!["train", "--model", &path, "--method", method, "--dtype", dtype, "--steps", steps];
+    if slim {
+        asked.push("--checkpointing");
+    }
+    let line = bench(&asked)?;
+    let name = format!("{shape} {method} {dtype}{}", if slim { " checkpointed" } else { "" });
+    let expected = line.find("\"expected\"").map(|place| &line[place..]).unwrap_or_default();
+    let read = |text: &str, key: &str| figure(text, key).ok_or(format!("{name}: no {key}"));
+    let (told, took) = (read(expected, "peak_rss_mb")?, read(&line, "peak_rss_mb")?);
+    let (hoped, passed) = (read(expected, "ms")?, read(&line, "ms")?);
+    println!("| {name} | {told:.0} | {took:.0} | {hoped:.0} | {passed:.0} |");
+    let mut wrong = Vec::new();
+    if (told / took - 1.0).abs() > MEMORY {
+        wrong.push(format!("{name}: {told:.0} MB expected, {took:.0} taken"));
+    }
+    if (hoped / passed - 1.0).abs() > TIME {
+        wrong.push(format!("{name}: {hoped:.0} ms expected, {passed:.0} taken"));
+    }
+    Ok(wrong)
+}
+
+fn bench(arguments: &[&str]) -> Result<String, String> {
+    let program = root().join("target/release/alidade");
+    output(&program.to_string_lossy(), &[&["bench"], arguments].concat())
+        .ok_or_else(|| format!("`alidade bench {}` failed", arguments.join(" ")))
+}
+
+/// The first number under this key.
+fn figure(text: &str, key: &str) -> Option<f64> {
+    let quoted = format!("\"{key}\":");
+    let rest = &text[text.find(&quoted)? + quoted.len()..];
+    rest.split([',', '}']).next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn there_are_twenty_and_a_sample_has_no_doubles() {
+        let all = configurations();
+        assert_eq!(all.len(), 20);
+        for seed in 0..40 {
+            let five: BTreeSet<_> = drawn(all.clone(), 5, seed).into_iter().collect();
+            assert_eq!(five.len(), 5, "{seed}");
+        }
+        let line = "{\"who\":\"a\",\"ms\":12.5,\"expected\":{\"ms\":3.0,\"peak_rss_mb\":7}}";
+        assert_eq!((figure(line, "ms"), figure(line, "peak_rss_mb")), (Some(12.5), Some(7.0)));
+    }
+}
