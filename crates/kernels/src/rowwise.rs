@@ -8,6 +8,8 @@
 //! its conversion), q in −127..=127, or 0..=15 less 8.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 
 use crate::half_precision::widen_block;
@@ -155,7 +157,16 @@ impl Meeting<'_> {
         }
         // Missing rows are filled with the last one, whose result is then left out.
         let row = |index: usize| &group[index.min(count - 1) * inputs..][..inputs];
-        for at in 0..rows {
+        let paired = if self.set.level() == Level::Avx2 { rows / 2 * 2 } else { 0 };
+        for at in (0..paired).step_by(2) {
+            let pair = [self.x.row(at), self.x.row(at + 1)];
+            for first in (0..count).step_by(2) {
+                let found = two_by_two(pair, [row(first), row(first + 1)]);
+                let last = count.min(first + 2);
+                (0..2).for_each(|index| self.put(&mut out.row(at + index)[first..last], &found[index]));
+            }
+        }
+        for at in paired..rows {
             self.put(out.row(at), &one_by_eight(self.set, self.x.row(at), std::array::from_fn(row)));
         }
     }
@@ -192,49 +203,58 @@ fn sheet(_: Mat, _: &[f32], _: Rows, _: usize, _: impl FnMut(usize, &[f32; 8])) 
 
 pub(crate) fn one_by_eight(set: InstructionSet, x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
     #[cfg(target_arch = "x86_64")]
-    if set.level() == Level::Avx512 {
-        // SAFETY: as above.
-        return unsafe { avx512::tile([x], weights, avx512::Ahead::NONE) }[0];
+    match set.level() {
+        // SAFETY: a set of this level exists only after the processor said that it has it.
+        Level::Avx512 => return unsafe { avx512::tile([x], weights, avx512::Ahead::NONE) }[0],
+        Level::Avx2 => {
+            let [a, b, c, d, e, f, g, h] = weights;
+            // SAFETY: as above.
+            let [left, right] = unsafe { [avx2::tile([x], [a, b, c, d])[0], avx2::tile([x], [e, f, g, h])[0]] };
+            return std::array::from_fn(|index| if index < 4 { left[index] } else { right[index - 4] });
+        }
+        Level::Portable => {}
     }
-    one_by_eight_plain(set, x, weights)
+    let _ = set;
+    one_by_eight_plain(x, weights)
 }
 
-dispatch!(fn one_by_eight_plain(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] = one_by_eight_body);
+#[cfg(target_arch = "x86_64")]
+fn two_by_two(x: [&[f32]; 2], weights: [&[f32]; 2]) -> [[f32; 2]; 2] {
+    debug_assert!(InstructionSet::forced(Level::Avx2).is_some());
+    // SAFETY: only called at this level, which exists only after the processor said that it has it.
+    unsafe { avx2::tile(x, weights) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn two_by_two(_: [&[f32]; 2], _: [&[f32]; 2]) -> [[f32; 2]; 2] {
+    [[0.0; 2]; 2] // There is no such level on this processor.
+}
+
 dispatch!(fn widen_eight(values: &[i8], scales: &[f32], out: &mut [f32]) = widen_eight_body);
 dispatch!(fn widen_four(values: &[u8], scales: &[f32], out: &mut [f32]) = widen_four_body);
 
-#[inline(always)]
-fn one_by_eight_body<const FMA: bool>(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
-    tile::<FMA, 1, 8>([x], weights)[0]
-}
-
-/// x·wᵀ for X rows of x and W rows of w, each number in sixteen lanes.
-#[inline(always)]
-fn tile<const FMA: bool, const X: usize, const W: usize>(x: [&[f32]; X], weights: [&[f32]; W]) -> [[f32; W]; X] {
-    let width = x[0].len();
-    let (x, weights) = (x.map(|row| &row[..width]), weights.map(|row| &row[..width]));
-    let mut lanes = [[[0.0f32; LANES]; W]; X];
+/// x·wᵀ for one row of x and eight rows of w, each number in sixteen lanes.
+fn one_by_eight_plain(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
+    let width = x.len();
+    let weights = weights.map(|row| &row[..width]);
+    let mut lanes = [[0.0f32; LANES]; 8];
     let whole = width / LANES * LANES;
     let mut start = 0;
     while start < whole {
-        for (lanes, x) in lanes.iter_mut().zip(&x) {
-            for (lanes, weights) in lanes.iter_mut().zip(&weights) {
-                let (x, weights) = (&x[start..start + LANES], &weights[start..start + LANES]);
-                for lane in 0..LANES {
-                    lanes[lane] = madd::<FMA>(x[lane], weights[lane], lanes[lane]);
-                }
+        for (lanes, weights) in lanes.iter_mut().zip(&weights) {
+            let (x, weights) = (&x[start..start + LANES], &weights[start..start + LANES]);
+            for lane in 0..LANES {
+                lanes[lane] = madd::<false>(x[lane], weights[lane], lanes[lane]);
             }
         }
         start += LANES;
     }
-    for (lanes, x) in lanes.iter_mut().zip(&x) {
-        for (lanes, weights) in lanes.iter_mut().zip(&weights) {
-            for (lane, index) in (whole..width).enumerate() {
-                lanes[lane] = madd::<FMA>(x[index], weights[index], lanes[lane]);
-            }
+    for (lanes, weights) in lanes.iter_mut().zip(&weights) {
+        for (lane, index) in (whole..width).enumerate() {
+            lanes[lane] = madd::<false>(x[index], weights[index], lanes[lane]);
         }
     }
-    lanes.map(|row| row.map(|lanes| fold(lanes, |a, b| a + b)))
+    lanes.map(|lanes| fold(lanes, |a, b| a + b))
 }
 
 #[inline(always)]
