@@ -6,6 +6,7 @@ mod common;
 use common::{METHODS, golden, lines, ok, recipe, refused, run, text};
 use safetensors::SafeTensors;
 use serde_json::Value;
+use std::path::Path;
 
 #[test]
 fn train_writes_adapter_log_and_record() {
@@ -170,7 +171,7 @@ fn logits_and_generate_agree_with_the_fixtures() {
         let found: Value = serde_json::from_str(&ok(&rounded(dtype))).unwrap();
         assert_eq!(found["ids"][0].as_array().map(Vec::len), Some(32), "{dtype}");
     }
-    assert!(common::refused(&rounded("q5_0"), 2).contains("q8_0"));
+    assert!(refused(&rounded("q5_0"), 2).contains("q8_0"));
 }
 
 #[test]
@@ -183,6 +184,32 @@ fn import_prints_one_document() {
     assert_eq!((found["read"].as_u64(), found["kept"].as_u64()), (Some(2), Some(1)));
     assert_eq!(found["dropped"][0]["rows"], 1);
     assert_eq!(found["dataset"]["issues"][0]["row"], 2);
+}
+
+/// A link to a device has no end; reading it must.
+#[cfg(unix)]
+#[test]
+fn files_without_an_end_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, endless) = (folder.path(), Path::new("/dev/zero"));
+    for entry in std::fs::read_dir(golden("models/llama")).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+        std::fs::copy(entry.path(), at.join(entry.file_name())).unwrap();
+    }
+    let input = golden("models/llama").join("expected.safetensors");
+    let asked = ["generate", "--model", text(at), "--input", text(&input), "--json"];
+    ok(&asked);
+    std::fs::remove_file(at.join("config.json")).unwrap();
+    std::os::unix::fs::symlink(endless, at.join("config.json")).unwrap();
+    assert!(refused(&asked, 2).contains("larger than"));
+    let output = at.join("out.safetensors");
+    let model = golden("models/llama");
+    for asked in [
+        vec!["train", text(endless)],
+        vec!["logits", "--model", text(&model), "--input", text(endless), "--output", text(&output)],
+    ] {
+        let words = refused(&asked, 2);
+        assert!(words.contains("larger than") || words.contains("no ordinary file"), "{words}");
+    }
 }
 
 #[test]

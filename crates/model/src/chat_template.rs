@@ -2,6 +2,7 @@
 //! template that loops or floods ends in an error that says so.
 
 use crate::ModelError;
+use crate::bounded::{TEMPLATE, read_text};
 use crate::error::Result;
 use crate::tokenizer::{TextTokenizer, read_json};
 use alidade_domain::{Message, Role};
@@ -38,9 +39,14 @@ impl ChatTemplate {
     /// Reads `chat_template.jinja`, or the template inside `tokenizer_config.json`; `None` when the model has neither.
     ///
     /// # Errors
-    /// When there is one that cannot be compiled.
+    /// When there is one that cannot be read or compiled.
     pub fn open(folder: &Path, tokenizer: &TextTokenizer) -> Result<Option<Self>> {
-        let file = std::fs::read_to_string(folder.join("chat_template.jinja")).ok();
+        let path = folder.join("chat_template.jinja");
+        let file = match read_text(&path, TEMPLATE) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(ModelError::File { path, found: error.to_string() }),
+        };
         let source = file.or_else(|| from_config(&read_json(&folder.join("tokenizer_config.json"))));
         source.map(|source| Self::new(source, tokenizer.bos(), tokenizer.eos().map(|(text, _)| text))).transpose()
     }

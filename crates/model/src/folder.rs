@@ -1,9 +1,10 @@
 //! Fingerprints of models and adapters: the hash that stands on every badge is over the bytes that were really loaded.
 
 use crate::ModelError;
+use crate::bounded::{SMALL_TEXT, read_text};
 use crate::error::Result;
 use sha2::{Digest, Sha256};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// SHA-256 of a file, in lower-case hexadecimal.
@@ -45,8 +46,11 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let index = folder.join("model.safetensors.index.json");
     let unreadable = |found: String| ModelError::File { path: single.clone(), found };
-    let text = std::fs::read_to_string(&index)
-        .map_err(|_| unreadable("neither model.safetensors nor model.safetensors.index.json is there".to_owned()))?;
+    let text = read_text(&index, SMALL_TEXT).map_err(|error| {
+        let missing = "neither model.safetensors nor model.safetensors.index.json is there";
+        let found = error.kind() == ErrorKind::NotFound;
+        unreadable(if found { missing.to_owned() } else { format!("the index cannot be read: {error}") })
+    })?;
     let value: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| unreadable(format!("the index is broken: {error}")))?;
     let map = value.get("weight_map").and_then(serde_json::Value::as_object);

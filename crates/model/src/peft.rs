@@ -2,6 +2,7 @@
 //! PEFT of any age loads it. Kinds that change the base weights or the arithmetic in ways we do not carry out are refused.
 
 use crate::adapter::{AdapterConfig, AdapterKind, AdapterWeights, EMBEDDING, NamedTensor, Part, parse_name};
+use crate::bounded::{SMALL_TEXT, read_text};
 use crate::error::Result;
 use crate::tensor_file::{TensorData, read_tensors, write_tensors};
 use crate::{DecoderSpec, ModelError};
@@ -16,7 +17,7 @@ use std::path::Path;
 /// When a file is missing or broken, the kind is refused, or a tensor does not fit the model; the reason is named.
 pub fn load_adapter(folder: &Path, spec: &DecoderSpec) -> Result<AdapterWeights> {
     let path = folder.join("adapter_config.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| ModelError::File { path, found: error.to_string() })?;
+    let text = read_text(&path, SMALL_TEXT).map_err(|error| ModelError::File { path, found: error.to_string() })?;
     let raw: Map<String, Value> =
         serde_json::from_str(&text).map_err(|error| configuration("(file)", &error.to_string()))?;
     refuse(&raw)?;

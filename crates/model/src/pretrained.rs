@@ -2,13 +2,13 @@
 
 use crate::architectures::read_spec;
 use crate::backend::{Backend, decoder};
+use crate::bounded::{SMALL_TEXT, read_text};
 use crate::decoder::Decoder;
 use crate::error::Result;
 use crate::tensor_file::{TensorData, write_half_tensors, write_tensors};
 use crate::weights::{WeightFiles, WeightSource};
 use crate::{ChatTemplate, DecoderSpec, ModelError, NamedTensor, TextTokenizer};
-use alidade_domain::Precision;
-use alidade_domain::{Purpose, Stream};
+use alidade_domain::{Precision, Purpose, Stream};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,8 @@ impl ModelFolder {
     /// When config.json is missing, broken, or of an unknown family.
     pub fn open(path: &Path) -> Result<Self> {
         let file = path.join("config.json");
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
+        let text =
+            read_text(&file, SMALL_TEXT).map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
         let config: Value = serde_json::from_str(&text).map_err(|error| ModelError::Configuration {
             file: "config.json".to_owned(),
             key: "(file)".to_owned(),

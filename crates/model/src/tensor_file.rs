@@ -22,8 +22,12 @@ pub enum TensorData {
 /// # Errors
 /// When the file is missing, cut off or inconsistent.
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, TensorData)>> {
-    let bytes =
-        std::fs::read(path).map_err(|error| ModelError::File { path: path.to_owned(), found: error.to_string() })?;
+    let unreadable = |found: String| ModelError::File { path: path.to_owned(), found };
+    let about = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+    if !about.is_file() {
+        return Err(unreadable("it is no ordinary file".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(path, &error))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {

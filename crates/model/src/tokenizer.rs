@@ -1,6 +1,7 @@
 //! Text to tokens and back, with the end tokens that a model stops at.
 
 use crate::ModelError;
+use crate::bounded::{SMALL_TEXT, TOKENIZER, read_bounded};
 use crate::error::Result;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -23,7 +24,8 @@ impl TextTokenizer {
     /// When `tokenizer.json` is missing or broken.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
-        let bytes = std::fs::read(&path).map_err(|error| ModelError::File { path, found: error.to_string() })?;
+        let bytes =
+            read_bounded(&path, TOKENIZER).map_err(|error| ModelError::File { path, found: error.to_string() })?;
         let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(failed)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(failed)?;
@@ -97,7 +99,7 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> ModelError {
 
 /// A JSON file, or `null` where it is missing or broken: these files only add to what `tokenizer.json` says.
 pub(crate) fn read_json(path: &Path) -> Value {
-    std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null)
+    read_bounded(path, SMALL_TEXT).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null)
 }
 
 fn ids_of(value: Option<&Value>) -> Vec<u32> {

@@ -3,8 +3,8 @@
 use crate::answer::{ADAPTER, load};
 use alidade_domain::{Precision, Problem, Sampling};
 use alidade_model::{
-    Decoder, ForwardOptions, GenerationOptions, ModelFolder, TensorData, TokenBatch, TokenRow, generate, read_tensors,
-    write_tensors,
+    Decoder, ForwardOptions, GenerationOptions, ModelFolder, SMALL_TEXT, TensorData, TokenBatch, TokenRow, generate,
+    read_bounded, read_tensors, write_tensors,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -91,7 +91,8 @@ fn open(model: &Path, adapter: Option<&Path>, precision: Precision) -> Result<Bo
 /// Stop ids from the configuration files alone, because such a model may have no tokenizer.
 fn stop_ids(model: &Path) -> BTreeSet<u32> {
     let value = |name: &str| -> Option<serde_json::Value> {
-        let config: serde_json::Value = serde_json::from_slice(&std::fs::read(model.join(name)).ok()?).ok()?;
+        let config: serde_json::Value =
+            serde_json::from_slice(&read_bounded(&model.join(name), SMALL_TEXT).ok()?).ok()?;
         config.get("eos_token_id").cloned()
     };
     let number = |value: &serde_json::Value| value.as_u64().and_then(|id| u32::try_from(id).ok());

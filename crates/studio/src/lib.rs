@@ -52,7 +52,7 @@ pub use export::{ExportForm, export};
 pub use inspect::{continue_ids, write_logits};
 pub use presets::methods;
 pub use queue::tend_in_background;
-pub use resolve::{ResolvedRecipe, import_file, resolve_recipe};
+pub use resolve::{ResolvedRecipe, import_file, read_recipe, resolve_recipe};
 pub use starter::{StarterOptions, StarterSize, make_starter};
 pub use studio::Studio;
 pub use worker::work;

@@ -3,7 +3,7 @@
 use crate::studio::{Studio, now_ms};
 use crate::views::ModelView;
 use alidade_domain::{ModelRef, Problem, ProblemCode};
-use alidade_model::{ModelFolder, model_sha256};
+use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
 use alidade_store::Shelf;
 use std::path::Path;
 
@@ -73,11 +73,11 @@ pub(crate) fn bundled(resources: &Path) -> Vec<ModelView> {
 fn look_into(folder: &Path, bundled: bool) -> Result<ModelView, Problem> {
     let model = ModelFolder::open(folder)?;
     let name = folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
-    let card = std::fs::read_to_string(folder.join("README.md")).ok();
+    let card = read_text(&folder.join("README.md"), SMALL_TEXT).ok();
     let (licence, card) = split_card(card);
     let bytes = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.metadata().ok());
     let template = ["chat_template.jinja", "tokenizer_config.json"].iter().any(|name| {
-        std::fs::read_to_string(folder.join(name))
+        read_text(&folder.join(name), SMALL_TEXT)
             .is_ok_and(|text| *name == "chat_template.jinja" || text.contains("\"chat_template\""))
     });
     Ok(ModelView {

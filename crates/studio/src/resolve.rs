@@ -4,7 +4,7 @@ use crate::files::write;
 use crate::{links, pipeline};
 use alidade_data::{import, rows_to_jsonl};
 use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning};
-use alidade_model::{ModelFolder, file_sha256, model_sha256};
+use alidade_model::{DATA, ModelFolder, SMALL_TEXT, file_sha256, model_sha256, read_bounded, read_text};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,23 @@ pub struct ResolvedRecipe {
     pub output: PathBuf,
 }
 
+/// Reads a recipe.
+///
+/// # Errors
+/// When it cannot be read or says something that no recipe says.
+pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
+    let text = read_text(path, SMALL_TEXT);
+    let text =
+        text.map_err(|error| Problem::input(format!("Reading the recipe {} failed: {error}.", path.display())))?;
+    Recipe::from_toml(&text)
+}
+
 /// Reads and maps a data file.
 ///
 /// # Errors
 /// When it cannot be read or holds no usable row.
 pub fn import_file(path: &Path) -> Result<Dataset, Problem> {
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = read_bounded(path, DATA).map_err(|error| {
         Problem::input(format!("Reading the data set {} failed: {error}.", path.display())).at("dataset")
     })?;
     let name = path.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());

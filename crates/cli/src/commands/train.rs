@@ -1,8 +1,8 @@
 //! `alidade train RECIPE`: trains in the foreground, from the newest checkpoint when there is one.
 
 use crate::output;
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode, Recipe, StopReason, StopSignal};
-use alidade_studio::{EventLog, execute, resolve_recipe};
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode, StopReason, StopSignal};
+use alidade_studio::{EventLog, execute, read_recipe, resolve_recipe};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let text = std::fs::read_to_string(&arguments.recipe).map_err(|error| {
-        Problem::input(format!("Reading the recipe {} failed: {error}.", arguments.recipe.display()))
-    })?;
-    let recipe = Recipe::from_toml(&text)?;
+    let recipe = read_recipe(&arguments.recipe)?;
     let base = arguments.recipe.parent().unwrap_or(Path::new("."));
     if let Some(output) = &recipe.output_dir {
         clear(&base.join(output), arguments.overwrite)?;

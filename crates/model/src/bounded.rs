@@ -1,0 +1,63 @@
+//! Reading files that strangers made: never more than a bound, whatever the file is. A link to a device has no end, and a file
+//! of many gigabytes in the place of a configuration would take the memory of everything else.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read, Result};
+use std::path::Path;
+
+/// Most bytes of a configuration, an index or a model card.
+pub const SMALL_TEXT: u64 = 64 << 20;
+/// Most bytes of a tokenizer; the largest of the known families has about 35 million.
+pub const TOKENIZER: u64 = 512 << 20;
+/// Most bytes of a chat template.
+pub const TEMPLATE: u64 = 1 << 20;
+/// Most bytes of a data set, which is held in memory.
+pub const DATA: u64 = 1 << 30;
+
+/// A file's bytes, if they are no more than `most`.
+///
+/// # Errors
+/// When it cannot be read or is larger.
+pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let mebibytes = most >> 20;
+        return Err(Error::new(
+            ErrorKind::FileTooLarge,
+            format!("it is larger than {mebibytes} MiB, the most that is read"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// A file's text, if it is no more than `most` bytes.
+///
+/// # Errors
+/// As [`read_bounded`], and when it is no UTF-8.
+pub fn read_text(path: &Path, most: u64) -> Result<String> {
+    String::from_utf8(read_bounded(path, most)?).map_err(|_| Error::new(ErrorKind::InvalidData, "it is no UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_up_to_the_bound_is_read_and_a_larger_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![b'a'; 100]).unwrap();
+        assert_eq!(read_text(&path, 100).unwrap().len(), 100);
+        assert_eq!(read_bounded(&path, 99).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        std::fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert_eq!(read_text(&path, 100).unwrap_err().kind(), ErrorKind::InvalidData);
+        assert!(read_bounded(Path::new("nowhere"), 1).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_without_an_end_ends_at_the_bound() {
+        assert_eq!(read_bounded(Path::new("/dev/zero"), 1 << 16).unwrap_err().kind(), ErrorKind::FileTooLarge);
+    }
+}
