@@ -25,7 +25,7 @@ async function shoot(name) {
   await page.getByTestId("language-en").click();
 }
 
-const [preset] = await call(program.address, "list_presets");
+const preset = (await call(program.address, "list_presets")).find((entry) => entry.id === "kind_and_true");
 await page.getByTestId("new-experiment").waitFor();
 await shoot("experiments-empty");
 const question = "How often does the model answer truthfully, kindly and without harm, before and after SFT and DPO?";

@@ -98,7 +98,8 @@ async function journey() {
   await click("language-zh");
   check((await text("plan-ready")).includes("就绪"), "the plan speaks Chinese");
   await click("language-en");
-  const [preset] = (await invoke("rpc", { name: "list_presets", request: {}, channel: "__CHANNEL__:0" })).value;
+  const presets = (await invoke("rpc", { name: "list_presets", request: {}, channel: "__CHANNEL__:0" })).value;
+  const preset = presets.find((entry) => entry.id === "kind_and_true");
   preset.pipeline[0].settings.num_train_epochs = 0.6;
   preset.pipeline[1].settings.num_train_epochs = 0.3;
   const made = await invoke("rpc", { name: "create_experiment", request: { title: "window", question: "", pipeline: preset.pipeline }, channel: "__CHANNEL__:0" });

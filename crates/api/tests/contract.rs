@@ -77,7 +77,8 @@ fn the_bundled_pipeline_is_ready_and_faults_name_their_field() {
     let home = tempfile::tempdir().unwrap();
     let studio = studio(&home);
     let presets = call(&studio, "list_presets", json!({})).unwrap();
-    let mut pipeline = presets[0]["pipeline"].clone();
+    let preset = presets.as_array().unwrap().iter().find(|preset| preset["id"] == "kind_and_true").unwrap();
+    let mut pipeline = preset["pipeline"].clone();
     let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
     assert_eq!(checked["ready"], Value::Bool(true), "{checked}");
     assert_eq!(checked["stages"].as_array().unwrap().len(), 2);

@@ -3,8 +3,8 @@ export const en = {
   title: "New experiment",
   goal: "Goal",
   goals: {
-    kind_and_true: { name: "Answer truthfully and kindly", text: "The bundled model knows its facts but has bad manners. SFT, then DPO, on bundled data." },
-    thumbs: { name: "Learn from thumbs up and down", text: "Single answers, each wanted or not. SFT, then KTO; no pairs are needed." },
+    kind_and_true: { name: "Answer truthfully and kindly", text: "The bundled model knows its facts but has bad manners. A short SFT, then DPO, on bundled data." },
+    thumbs: { name: "Learn from thumbs up and down", text: "Single answers, each wanted or not. A short SFT, then KTO; no pairs are needed." },
     reward: { name: "Learn from a reward model", text: "A short SFT teaches the model to answer. A reward model learns the taste of the comparisons, and PPO lets the model answer and be rated by it." },
     oracle: { name: "Learn from ratings of its own answers", text: "After a short SFT, GRPO compares several answers to one question; the oracle of Alder Bay rates them." },
     one_go: { name: "Learn and prefer in one go", text: "ORPO needs only pairs: no SFT before it, no reference model." },
@@ -90,8 +90,8 @@ export const zh: typeof en = {
   title: "新建实验",
   goal: "目标",
   goals: {
-    kind_and_true: { name: "真实而友善地回答", text: "自带的模型知道事实，但态度不好。用自带数据先做 SFT，再做 DPO。" },
-    thumbs: { name: "从赞和踩中学习", text: "单个回答，各自标明要或不要。先做 SFT，再做 KTO，不需要成对数据。" },
+    kind_and_true: { name: "真实而友善地回答", text: "自带的模型知道事实，但态度不好。用自带数据先做很短的 SFT，再做 DPO。" },
+    thumbs: { name: "从赞和踩中学习", text: "单个回答，各自标明要或不要。先做很短的 SFT，再做 KTO，不需要成对数据。" },
     reward: { name: "从奖励模型学习", text: "先用很短的 SFT 教模型作答。奖励模型学会比较数据的口味，PPO 再让模型作答，由它评分。" },
     oracle: { name: "从对自己回答的评分中学习", text: "先做很短的 SFT，再由 GRPO 比较同一问题的多个回答，由 Alder Bay 的裁判打分。" },
     one_go: { name: "一步完成学习与偏好", text: "ORPO 只需要偏好对：之前不做 SFT，也没有参考模型。" },
