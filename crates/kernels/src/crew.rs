@@ -57,8 +57,11 @@ struct Close<'a>(&'a Shared);
 impl Drop for Close<'_> {
     fn drop(&mut self) {
         self.0.open.store(false, SeqCst);
+        let mut waited = 0;
         while self.0.inside.load(SeqCst) > 0 {
-            std::hint::spin_loop();
+            waited += 1;
+            // A helper that stays so long has lost its core to someone.
+            if waited < PATIENCE { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
     }
 }
