@@ -18,7 +18,7 @@ use std::path::Path;
 const TRAINED: usize = 512;
 /// Most rows of it.
 const ROWS: usize = 8;
-/// Answers of the writing probe, and their tokens when the run writes none.
+/// Most answers of the writing probe, and their tokens when the run writes none.
 const ANSWERS: usize = 16;
 const WRITTEN: usize = 12;
 /// Most tokens of an answer that are waited for; one that has not ended by then is taken to reach its limit.
@@ -60,7 +60,9 @@ impl Probe {
         let sequences = || prepared.items.iter().flat_map(|item| &item.sequences);
         let mean = prepared.tokens() as usize / sequences().count().max(1);
         let limit = memory::answer_limit(name, settings) as usize;
-        let prompts = sequences().take(if limit > 0 { ANSWERS } else { 0 }).map(|sequence| sequence.ids.clone());
+        // As many at a time as in the run, up to a limit: a row alone takes nearly as long as several together.
+        let batch = settings.whole("per_device_train_batch_size").clamp(1, ANSWERS as i64) as usize;
+        let prompts = sequences().take(if limit > 0 { batch } else { 0 }).map(|sequence| sequence.ids.clone());
         let tokens = mean.next_power_of_two().clamp(16, TRAINED);
         Self { tokens, precision, keep, prompts: prompts.collect(), limit }
     }
