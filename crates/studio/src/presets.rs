@@ -65,8 +65,7 @@ fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
             recipe.lora = None;
         }
         if *method == MethodName::Sft && stages.len() > 1 {
-            recipe.settings.0.remove("num_train_epochs");
-            recipe.settings.0.insert("max_steps".to_owned(), Whole(SHORT_SFT));
+            recipe.settings.0.insert("num_train_epochs".to_owned(), Number(SHORT_SFT));
         }
         if alidade_train::method(*method).needs().reward {
             recipe.reward = Some(scorer.clone().unwrap_or_else(|| "oracle".to_owned()));
@@ -76,9 +75,9 @@ fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
     Preset { id: id.to_owned(), model: Some(model.to_owned()), pipeline }
 }
 
-/// Steps of the SFT before another method: the model learns how to answer, and the other has something left to win. After a
+/// Epochs of the SFT before another method, ten steps: the model learns how to answer, and the other has something left to win. After a
 /// whole SFT the starter model has nothing to gain from preferences or rewards.
-const SHORT_SFT: i64 = 10;
+const SHORT_SFT: f64 = 0.32;
 
 fn recipe(method: MethodName, model: &str) -> Recipe {
     let dataset = match method {
