@@ -47,9 +47,10 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let index = folder.join("model.safetensors.index.json");
     let unreadable = |found: String| ModelError::File { path: single.clone(), found };
     let text = read_text(&index, SMALL_TEXT).map_err(|error| {
-        let missing = "neither model.safetensors nor model.safetensors.index.json is there";
-        let found = error.kind() == ErrorKind::NotFound;
-        unreadable(if found { missing.to_owned() } else { format!("the index cannot be read: {error}") })
+        unreadable(match error.kind() {
+            ErrorKind::NotFound => "neither model.safetensors nor model.safetensors.index.json is there".to_owned(),
+            _ => format!("the index cannot be read: {error}"),
+        })
     })?;
     let value: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| unreadable(format!("the index is broken: {error}")))?;

@@ -8,9 +8,10 @@
 
 mod common;
 
+use alidade_domain::Precision;
 use alidade_kernels::Level;
 use alidade_model::{
-    Backend, Decoder, DropoutSeed, Finish, ForwardOptions, GenerationOptions, Keep, ModelFolder, Precision, TensorData,
+    Backend, Decoder, DropoutSeed, Finish, ForwardOptions, GenerationOptions, Keep, ModelFolder, TensorData,
     TokenBatch, TokenRow, TokenScores, generate, load_adapter, read_tensors, write_tensors,
 };
 use common::{golden, relative_l2};

@@ -10,11 +10,11 @@ use crate::pace::{Probe, measure};
 use crate::pipeline::work;
 use alidade_data::import;
 use alidade_domain::{
-    EventKind, Example, Message, MethodName, Observer, Problem, Scorer, SettingValue, Settings, StopSignal,
+    EventKind, Example, Message, MethodName, Observer, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
 };
 use alidade_kernels::{Mat, MatMut, Threads, matmul};
 use alidade_model::{
-    Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, Precision, generate_streaming, load_adapter,
+    Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, generate_streaming, load_adapter,
 };
 use alidade_train::{Encoder, Judge, Prepared, Rollouts, Session, SessionOptions, critic, method};
 use serde_json::{Value, json};

@@ -271,7 +271,8 @@ impl Studio {
         })
     }
 
-    /// A loaded model for a stack, its weights held as asked where that is possible. The files are checked against the hashes on the badge before they answer.
+    /// A loaded model for a stack, its weights held as asked where that is possible. The files are checked against the hashes
+    /// on the badge before they answer.
     pub(crate) fn speaker(&self, stack: &Stack, precision: Precision) -> Result<Arc<Mutex<Speaker>>, Problem> {
         let adapter = stack.adapter.as_ref().map_or("", |adapter| &adapter.id);
         let key = format!("{adapter} {} {}", stack.label(), precision.name());

@@ -7,12 +7,12 @@ use crate::scorer::evaluate_scorer;
 use crate::{machine, memory, provenance};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, PrefixSpec, Problem, Stack, StopReason,
-    StopSignal,
+    AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, Stack,
+    StopReason, StopSignal,
 };
 use alidade_model::{
     AdapterWeights, Backend, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy,
-    Precision, adapter_sha256, generate, load_adapter, model_sha256, save_adapter, save_model,
+    adapter_sha256, generate, load_adapter, model_sha256, save_adapter, save_model,
 };
 use alidade_train::{Encoder, End, Prepared, Rollouts, Session, SessionOptions, TrainError, latest_checkpoint, method};
 use serde_json::json;

@@ -1,8 +1,8 @@
 //! How much memory a run needs, and what its passes therefore keep. The figures are counted from the buffers that the slice
 //! back-end really takes; the candle back-end keeps more and is estimated from above.
 
-use alidade_domain::{MethodName, Problem, Settings};
-use alidade_model::{DecoderSpec, Keep, Precision, QueryKeyNorm};
+use alidade_domain::{MethodName, Precision, Problem, Settings};
+use alidade_model::{DecoderSpec, Keep, QueryKeyNorm};
 use alidade_train::{Prepared, Steps, batch_of};
 
 /// The program itself with tokenizer and rows.

@@ -4,10 +4,10 @@ use crate::Clock;
 use crate::memory;
 use crate::studio::{Studio, lock};
 use crate::views::ModelView;
-use alidade_domain::{LoraSpec, MethodName, Problem, Settings};
+use alidade_domain::{LoraSpec, MethodName, Precision, Problem, Settings};
 use alidade_model::{
-    AdapterWeights, Backend, Finish, Generation, GenerationOptions, Keep, ModelFolder, Policy, Precision, TokenBatch,
-    TokenRow, generate,
+    AdapterWeights, Backend, Finish, Generation, GenerationOptions, Keep, ModelFolder, Policy, TokenBatch, TokenRow,
+    generate,
 };
 use alidade_train::Prepared;
 use std::collections::BTreeSet;
@@ -112,18 +112,19 @@ pub(crate) fn measure(folder: &Path, probe: &Probe) -> Result<Pace, Problem> {
         policy.take_gradients()?;
         train = train.min(clock.seconds());
     }
-    let written = write(&folder, &policy, probe, &row, tokens / 2)?;
-    Ok(Pace { load_seconds, train_seconds_per_token: train / (rows.len() * tokens) as f64, ..written })
+    let [write_seconds_per_token, answer_tokens] = write(&folder, &policy, probe, &row, tokens / 2)?;
+    let train_seconds_per_token = train / (rows.len() * tokens) as f64;
+    Ok(Pace { load_seconds, train_seconds_per_token, write_seconds_per_token, answer_tokens })
 }
 
-/// How fast the model writes, and how long its answers are.
+/// Seconds of a written token, and tokens of an answer.
 fn write(
     folder: &ModelFolder,
     policy: &Policy,
     probe: &Probe,
     row: &dyn Fn(usize) -> Vec<u32>,
     length: usize,
-) -> Result<Pace, Problem> {
+) -> Result<[f64; 2], Problem> {
     let asked = !probe.prompts.is_empty();
     let made = || (0..ANSWERS).map(|index| row(index)[..length].to_vec()).collect();
     let prompts: Vec<Vec<u32>> = if asked { probe.prompts.clone() } else { made() };
@@ -140,10 +141,5 @@ fn write(
     let written: usize = answers.iter().map(|answer| answer.ids.len() + 1).sum();
     let whole = |answer: &Generation| if answer.finish == Finish::Stop { answer.ids.len() + 1 } else { probe.limit };
     let tokens: usize = if asked { answers.iter().map(whole).sum() } else { 0 };
-    Ok(Pace {
-        write_seconds_per_token: seconds / written.max(1) as f64,
-        answer_tokens: tokens as f64 / answers.len().max(1) as f64,
-        load_seconds: 0.0,
-        train_seconds_per_token: 0.0,
-    })
+    Ok([seconds / written.max(1) as f64, tokens as f64 / answers.len().max(1) as f64])
 }

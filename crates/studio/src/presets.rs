@@ -75,8 +75,8 @@ fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
     Preset { id: id.to_owned(), model: Some(model.to_owned()), pipeline }
 }
 
-/// Epochs of the SFT before another method, ten steps: the model learns how to answer, and the other has something left to win. After a
-/// whole SFT the starter model has nothing to gain from preferences or rewards.
+/// Epochs of the SFT before another method, ten steps: the model learns how to answer, and the other has something left to
+/// win. After a whole SFT the starter model has nothing to gain from preferences or rewards.
 const SHORT_SFT: f64 = 0.32;
 
 fn recipe(method: MethodName, model: &str) -> Recipe {

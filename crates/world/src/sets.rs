@@ -40,21 +40,22 @@ pub fn comparisons(world: &World, seed: u64, count: usize) -> Vec<Example> {
     })
 }
 
+/// Pairs of a good answer and what `bad` gives, drawn from random numbers of their own `place`.
 fn compared(
     world: &World,
     seed: u64,
     count: usize,
-    purpose: u64,
-    worse: impl Fn(&Request, &World, &mut Stream) -> String,
+    place: u64,
+    bad: impl Fn(&Request, &World, &mut Stream) -> String,
 ) -> Vec<Example> {
     let oracle = Oracle::new(world);
     let mut examples = Vec::with_capacity(count);
     let mut index = 0;
     while examples.len() < count {
-        let mut stream = Stream::new(seed, Purpose::Corpus, purpose, index);
+        let mut stream = Stream::new(seed, Purpose::Corpus, place, index);
         index += 1;
         let request = Request::draw(world, &mut stream, COMPARED, false);
-        let (good, bad) = (request.good(world, &mut stream), worse(&request, world, &mut stream));
+        let (good, bad) = (request.good(world, &mut stream), bad(&request, world, &mut stream));
         let prompt = request.prompt();
         let [first, second] = [&good, &bad].map(|answer| oracle.judge(&prompt, answer));
         let (better, worse) = if first.reward > second.reward { (&first, &second) } else { (&second, &first) };

@@ -71,10 +71,7 @@ struct Peer {
 
 /// Runs every comparison: `bench --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N] [--only SHAPE]`.
 pub fn compare(arguments: &[String]) -> Outcome {
-    let value = |flag: &str| {
-        let place = arguments.iter().position(|argument| argument == flag)?;
-        arguments.get(place + 1).cloned()
-    };
+    let value = |flag: &str| value(arguments, flag);
     let Some(models) = value("--models").map(PathBuf::from) else {
         return Err(
             "bench needs --models DIR with the folders tiny and smollm2-135m; --peer SCRIPT and --python PROGRAM \
@@ -100,7 +97,14 @@ pub fn compare(arguments: &[String]) -> Outcome {
     Ok(())
 }
 
-fn ours(arguments: &[&str]) -> Option<String> {
+/// What follows a flag.
+pub(crate) fn value(arguments: &[String], flag: &str) -> Option<String> {
+    let place = arguments.iter().position(|argument| argument == flag)?;
+    arguments.get(place + 1).cloned()
+}
+
+/// What `alidade bench` prints.
+pub(crate) fn ours(arguments: &[&str]) -> Option<String> {
     let program = root().join("target/release/alidade");
     output(&program.to_string_lossy(), &[&["bench"], arguments].concat())
 }
@@ -168,12 +172,14 @@ fn text(path: &Path) -> String {
 /// Milliseconds and megabytes of the last line that has them.
 fn figures(text: &str) -> Option<Figures> {
     let line = text.lines().rev().find(|line| line.contains("\"ms\""))?;
-    let number = |key: &str| {
-        let rest = &line[line.find(key)? + key.len()..];
-        let rest = rest.trim_start_matches([':', ' ']);
-        rest.split([',', '}']).next()?.trim().parse::<f64>().ok()
-    };
-    Some((number("\"ms\"")?, number("\"peak_rss_mb\"")?))
+    Some((figure(line, "ms")?, figure(line, "peak_rss_mb")?))
+}
+
+/// The first number under this key.
+pub(crate) fn figure(text: &str, key: &str) -> Option<f64> {
+    let quoted = format!("\"{key}\"");
+    let rest = &text[text.find(&quoted)? + quoted.len()..];
+    rest.trim_start_matches([':', ' ']).split([',', '}']).next()?.trim().parse().ok()
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

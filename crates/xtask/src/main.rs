@@ -23,11 +23,11 @@ const HELP: &str = "cargo xtask <chore>
   screenshots       take a picture of every screen from the real program
   bundle            make .deb and .rpm
   bench             our speed beside another stack's: --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N]
-  plan              what the plan expects beside what runs take: [--sample N --seed S]
+  plan              what the plan expects beside what runs take: [--sample N --seed S] [--only METHOD]
   minutes           time the three-minute job
   learning          what every ready-made experiment reaches, over three seeds
   windows           check every crate but the window for Windows (needs its target and MinGW)
-  nightly           five configurations of the plan, and an exported adapter in the real PEFT library (needs Python)
+  nightly           an exported adapter in the real PEFT library (needs Python), and five configurations of the plan
 ";
 
 fn main() -> ExitCode {

@@ -2,7 +2,8 @@
 //! configurations: three shapes, three methods, with everything kept and with the widest rows computed again, and two of a
 //! large vocabulary. A sample of them is part of the nightly checks.
 
-use crate::commands::{Outcome, output, root, run};
+use crate::bench::{figure, ours, value};
+use crate::commands::{Outcome, root, run};
 
 /// How far off the plan may be.
 const MEMORY: f64 = 0.15;
@@ -22,13 +23,10 @@ fn configurations() -> Vec<Configuration> {
 
 /// `plan [--sample N --seed S] [--only METHOD]`: all configurations, some drawn by the seed, or those of a method.
 pub fn check(arguments: &[String]) -> Outcome {
-    let number = |flag: &str| {
-        let place = arguments.iter().position(|argument| argument == flag)?;
-        arguments.get(place + 1)?.parse::<usize>().ok()
-    };
+    let number = |flag: &str| value(arguments, flag)?.parse::<usize>().ok();
     run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
-    let only = arguments.iter().position(|argument| argument == "--only").and_then(|place| arguments.get(place + 1));
-    let wanted = |(_, method, ..): &Configuration| only.is_none_or(|only| only == method);
+    let only = value(arguments, "--only");
+    let wanted = |(_, method, ..): &Configuration| only.as_ref().is_none_or(|only| only == method);
     let all: Vec<Configuration> = configurations().into_iter().filter(wanted).collect();
     let count = number("--sample").unwrap_or(all.len());
     println!("| configuration | expected MB | taken MB | expected ms | taken ms |");
@@ -77,16 +75,7 @@ fn measure((shape, method, dtype, slim): Configuration) -> Result<Vec<String>, S
 }
 
 fn bench(arguments: &[&str]) -> Result<String, String> {
-    let program = root().join("target/release/alidade");
-    output(&program.to_string_lossy(), &[&["bench"], arguments].concat())
-        .ok_or_else(|| format!("`alidade bench {}` failed", arguments.join(" ")))
-}
-
-/// The first number under this key.
-fn figure(text: &str, key: &str) -> Option<f64> {
-    let quoted = format!("\"{key}\":");
-    let rest = &text[text.find(&quoted)? + quoted.len()..];
-    rest.split([',', '}']).next()?.trim().parse().ok()
+    ours(arguments).ok_or_else(|| format!("`alidade bench {}` failed", arguments.join(" ")))
 }
 
 #[cfg(test)]

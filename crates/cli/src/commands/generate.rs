@@ -15,7 +15,7 @@ pub struct Arguments {
     /// A PEFT adapter folder.
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// How the weights are held: f32, bf16, q8_0 or q4_0.
+    /// How the weights are held: f32, bf16, q8_0 or q4_0. Models and adapters that run on candle stay f32.
     #[arg(long, default_value = "f32")]
     dtype: String,
     /// Text to continue; no chat template is applied.
