@@ -28,7 +28,7 @@ pub fn widen_bf16(set: InstructionSet, values: &[u16], out: &mut [f32]) {
     out.par_chunks_mut(BLOCK).zip(values.par_chunks(BLOCK)).for_each(|(out, values)| widen_block(set, values, out));
 }
 
-dispatch!(fn round_block(values: &[f32], out: &mut [u16]) = round_body);
+dispatch!(pub(crate) fn round_block(values: &[f32], out: &mut [u16]) = round_body);
 dispatch!(pub(crate) fn widen_block(values: &[u16], out: &mut [f32]) = widen_body);
 
 #[inline(always)]

@@ -10,7 +10,14 @@ pub enum Level {
     Avx2,
     /// AVX-512 (F, VL, BW, DQ).
     Avx512,
+    /// AVX-512, and sums of two products of bf16 numbers in each lane.
+    Avx512Bf16,
+    /// AVX-512, and tile registers for products of bf16 numbers (AMX).
+    Amx,
 }
+
+/// Every level, the narrowest first.
+const LEVELS: [Level; 5] = [Level::Portable, Level::Avx2, Level::Avx512, Level::Avx512Bf16, Level::Amx];
 
 /// A level that this processor has. It can only be made by asking the processor, which is what makes calls into code
 /// compiled for that level sound.
@@ -18,9 +25,12 @@ pub enum Level {
 pub struct InstructionSet(Level);
 
 impl InstructionSet {
-    /// The widest that the processor has.
+    /// The fastest that the processor has.
     pub fn best() -> Self {
-        [Level::Avx512, Level::Avx2].into_iter().find_map(Self::forced).unwrap_or(Self(Level::Portable))
+        // On Intel's processors sums of pairs are half as fast as f32 products, on AMD's twice as fast (measured on one core
+        // each: 84 against 170 thousand million operations a second, and 233 against 116).
+        let fast = |level: &Level| *level != Level::Avx512Bf16 || made_by_amd();
+        LEVELS.into_iter().rev().filter(fast).find_map(Self::forced).unwrap_or(Self(Level::Portable))
     }
 
     /// Exactly this level, or `None` when the processor lacks it.
@@ -30,12 +40,17 @@ impl InstructionSet {
 
     /// Every level that the processor has.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter_map(Self::forced)
+        LEVELS.into_iter().filter_map(Self::forced)
     }
 
     /// The level.
     pub fn level(self) -> Level {
         self.0
+    }
+
+    /// True when products with bf16 weights round the other operand too and take numbers in pairs.
+    pub fn takes_pairs(self) -> bool {
+        self.0 >= Level::Avx512Bf16
     }
 
     /// A short name for logs ("avx512").
@@ -44,6 +59,8 @@ impl InstructionSet {
             Level::Portable => "portable",
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
+            Level::Avx512Bf16 => "avx512-bf16",
+            Level::Amx => "amx",
         }
     }
 
@@ -60,6 +77,8 @@ impl InstructionSet {
             Level::Portable => true,
             Level::Avx2 => narrow,
             Level::Avx512 => narrow && wide(),
+            Level::Avx512Bf16 => narrow && wide() && is_x86_feature_detected!("avx512bf16"),
+            Level::Amx => narrow && wide() && crate::pairs::tiles_available(),
         }
     }
 
@@ -67,6 +86,18 @@ impl InstructionSet {
     fn has(level: Level) -> bool {
         level == Level::Portable
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn made_by_amd() -> bool {
+    // Leaf 0 exists on every processor with CPUID, which every one of this target has.
+    let leaf = std::arch::x86_64::__cpuid(0);
+    [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD"
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn made_by_amd() -> bool {
+    false
 }
 
 /// Compiles the generic function `$body::<FMA>` once for each level and calls the one that the instruction set names. The
@@ -88,7 +119,7 @@ macro_rules! dispatch {
                 }
                 match set.level() {
                     // SAFETY: an `InstructionSet` of this level exists only after the processor said that it has it.
-                    $crate::Level::Avx512 => return unsafe { wide($($arg),*) },
+                    $crate::Level::Avx512 | $crate::Level::Avx512Bf16 | $crate::Level::Amx => return unsafe { wide($($arg),*) },
                     // SAFETY: as above.
                     $crate::Level::Avx2 => return unsafe { narrow($($arg),*) },
                     $crate::Level::Portable => {}

@@ -5,6 +5,7 @@
 //! the number of threads. This is the only crate that may hold `unsafe`: each block says why it is sound, and each fast
 //! path is tested against the plain one.
 
+mod aligned;
 mod attention;
 mod cached;
 mod crew;
@@ -15,9 +16,12 @@ mod instruction_set;
 mod lanes;
 mod matrix;
 mod norm;
+#[cfg_attr(not(target_arch = "x86_64"), path = "no_pairs.rs")]
+mod pairs;
 mod rotary;
 mod rowwise;
 
+pub use aligned::Aligned;
 pub use attention::{AttentionShape, Kept, Segment, attention, attention_backward};
 pub use cached::attend_cached;
 pub use crew::Crew;
@@ -29,6 +33,9 @@ pub use matrix::{Mat, MatMut, Threads, matmul};
 pub use norm::{
     head_norm_weight_gradients, norm_heads, norm_heads_backward, rms_norm, rms_norm_backward, rms_norm_weight_gradient,
 };
+#[cfg(target_arch = "x86_64")]
+pub use pairs::trust_tiles;
+pub use pairs::{pairs_backward, pairs_forward};
 pub use rotary::{Direction, RotaryTable, rotate};
 pub use rowwise::{QUANT_BLOCK, Rows, quantise_eight, quantise_four, rows_times};
 

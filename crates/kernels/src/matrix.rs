@@ -167,6 +167,18 @@ impl<'a> MatMut<'a> {
         (Self { columns: at, ..self }, right)
     }
 
+    /// Cuts into parts of `width` columns, the last of which may be narrower, each with its first column.
+    pub(crate) fn columns_by(self, width: usize) -> Vec<(usize, Self)> {
+        let (columns, mut rest) = (self.columns, self);
+        let mut parts = Vec::with_capacity(columns.div_ceil(width));
+        for first in (0..columns).step_by(width) {
+            let (part, right) = rest.split_columns(width.min(columns - first));
+            parts.push((first, part));
+            rest = right;
+        }
+        parts
+    }
+
     /// The part from (`row`, `column`) on, `rows` × `columns` large, lent for a while.
     ///
     /// # Panics

@@ -1,5 +1,7 @@
 //! Products of a few rows with a stored matrix, for generation: x·Wᵀ where W is f32, bf16, q8_0 or q4_0.
 //!
+//! bf16 weights go to `pairs` where the processor has the instructions; the rest is here.
+//!
 //! The work is reading W. Eight of its rows at a time become f32 in a small buffer and meet every row of x there. Each
 //! number is one sum in a fixed order, so a row's result does not depend on how many rows there are, and threads share the
 //! rows of W. Activations stay f32.
@@ -12,11 +14,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::totals;
+
 use crate::half_precision::widen_block;
 use crate::instruction_set::dispatch;
 use crate::lanes::{LANES, fold, madd};
 use crate::matrix::{Mat, MatMut};
-use crate::{Crew, InstructionSet, Level};
+use crate::{Crew, InstructionSet, Level, pairs};
 use std::cell::RefCell;
 
 /// Numbers that share a factor.
@@ -91,13 +96,12 @@ pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: Mat
     let inputs = x.columns();
     let outputs = rows.len() / inputs.max(1);
     assert!(outputs * inputs == rows.len() && out.columns() == outputs && out.rows() == x.rows(), "sizes do not match");
-    let (mut tasks, mut rest) = (Vec::with_capacity(outputs.div_ceil(TASK)), out);
-    for first in (0..outputs).step_by(TASK) {
-        let (task, right) = rest.split_columns(TASK.min(outputs - first));
-        tasks.push((first, task));
-        rest = right;
+    let crew = if rows.len() * x.rows() < WORTH_SHARING { &Crew::ALONE } else { crew };
+    let tasks = out.columns_by(TASK);
+    if let (true, Rows::Half(w)) = (set.takes_pairs(), rows) {
+        return pairs::rows_times(crew, set, x, w, tasks, |out, values| put(out, values, add, scale));
     }
-    let wide = x.rows() >= TALL && set.level() == Level::Avx512;
+    let wide = x.rows() >= TALL && set.level() >= Level::Avx512;
     let mut packed = Vec::new();
     let x = if wide { aligned_copy(x, &mut packed) } else { x };
     let one = |(first, mut task): (usize, MatMut)| {
@@ -109,7 +113,6 @@ pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: Mat
         }
         SCRATCH.set(scratch);
     };
-    let crew = if rows.len() * x.rows() < WORTH_SHARING { &Crew::ALONE } else { crew };
     crew.share_each(tasks, one);
 }
 
@@ -145,7 +148,7 @@ struct Meeting<'a> {
 impl Meeting<'_> {
     fn meet(&self, scratch: &mut Vec<f32>, mut out: MatMut) {
         let (inputs, count, rows) = (self.x.columns(), out.columns(), self.x.rows());
-        let wide = count == GROUP && self.set.level() == Level::Avx512;
+        let wide = count == GROUP && self.set.level() >= Level::Avx512;
         if wide && rows < TALL {
             return (0..rows).for_each(|at| self.put(out.row(at), &one_row(self.x.row(at), self.rows, self.first)));
         }
@@ -172,9 +175,13 @@ impl Meeting<'_> {
     }
 
     fn put(&self, out: &mut [f32], values: &[f32]) {
-        for (out, value) in out.iter_mut().zip(values) {
-            *out = if self.add { *out + self.scale * value } else { self.scale * value };
-        }
+        put(out, values, self.add, self.scale);
+    }
+}
+
+fn put(out: &mut [f32], values: &[f32], add: bool, scale: f32) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = if add { *out + scale * value } else { scale * value };
     }
 }
 
@@ -204,8 +211,10 @@ fn sheet(_: Mat, _: &[f32], _: Rows, _: usize, _: impl FnMut(usize, &[f32; 8])) 
 pub(crate) fn one_by_eight(set: InstructionSet, x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
     #[cfg(target_arch = "x86_64")]
     match set.level() {
-        // SAFETY: a set of this level exists only after the processor said that it has it.
-        Level::Avx512 => return unsafe { avx512::tile([x], weights, avx512::Ahead::NONE) }[0],
+        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => {
+            // SAFETY: a set of this level exists only after the processor said that it has it.
+            return unsafe { avx512::tile([x], weights, avx512::Ahead::NONE) }[0];
+        }
         Level::Avx2 => {
             let [a, b, c, d, e, f, g, h] = weights;
             // SAFETY: as above.
@@ -345,7 +354,11 @@ mod tests {
                     assert!(alone == first, "{set:?} {count}");
                     for (index, value) in out.iter().enumerate() {
                         let (row, output) = (index / outputs, index % outputs);
-                        let term = |i: usize| f64::from(x[row * inputs + i]) * f64::from(stored[output * inputs + i]);
+                        let own = |i: usize| match rows {
+                            Rows::Half(_) if set.takes_pairs() => half::bf16::from_f32(x[i]).to_f32(),
+                            _ => x[i],
+                        };
+                        let term = |i: usize| f64::from(own(row * inputs + i)) * f64::from(stored[output * inputs + i]);
                         let expected = 1.0 + 2.0 * (0..inputs).map(term).sum::<f64>();
                         assert!((f64::from(*value) - expected).abs() < 1e-4, "{set:?} {count}");
                     }

@@ -8,9 +8,6 @@ use crate::lanes::LANES;
 use crate::matrix::Mat;
 use std::arch::x86_64::*;
 
-/// Bytes that memory is read in.
-const LINE: usize = 64;
-
 /// x·wᵀ for all rows of x and the eight rows of w that `group` holds one after another. `put` takes the row of x and its
 /// eight results. Meanwhile the `bytes` from `next` on, which the next call will read, are fetched ahead.
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
@@ -124,15 +121,17 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
     let width = x.len();
     let range = |row: usize| first + row * width..first + (row + 1) * width;
     let blocks = |row: usize| range(row).start / QUANT_BLOCK..range(row).end / QUANT_BLOCK;
-    let (next, step) = rows.ahead(first + W * width, W * LANES);
     match rows {
         Rows::Single(values) => {
-            let ahead = Ahead { next, step };
-            tile([x], std::array::from_fn(|row| &values[range(row)]), ahead)[0]
+            let parts: [&[f32]; W] = std::array::from_fn(|row| &values[range(row)]);
+            sweep(x, |row, at, mask| {
+                // SAFETY: every part is as wide as x, and the mask ends where x ends.
+                unsafe { _mm512_maskz_loadu_ps(mask, parts[row].as_ptr().add(at)) }
+            })
         }
         Rows::Half(values) => {
             let parts: [&[u16]; W] = std::array::from_fn(|row| &values[range(row)]);
-            sweep(x, next, step, |row, at, mask| {
+            sweep(x, |row, at, mask| {
                 // SAFETY: every part is as wide as x, and the mask ends where x ends.
                 let half = unsafe { _mm256_maskz_loadu_epi16(mask, parts[row].as_ptr().add(at).cast()) };
                 _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
@@ -141,7 +140,7 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
         Rows::Eight(values, scales) => {
             let parts: [&[i8]; W] = std::array::from_fn(|row| &values[range(row)]);
             let scales: [&[f32]; W] = std::array::from_fn(|row| &scales[blocks(row)]);
-            sweep(x, next, step, |row, at, _| {
+            sweep(x, |row, at, _| {
                 // SAFETY: every part is as wide as x, a whole number of blocks.
                 let whole = unsafe { _mm_loadu_si128(parts[row].as_ptr().add(at).cast()) };
                 let scale = _mm512_set1_ps(scales[row][at / QUANT_BLOCK]);
@@ -155,7 +154,7 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
             let table: [f32; LANES] = std::array::from_fn(|index| index as f32 - 8.0);
             // SAFETY: the table holds sixteen numbers.
             let table = unsafe { _mm512_loadu_ps(table.as_ptr()) };
-            sweep(x, next, step, |row, at, _| {
+            sweep(x, |row, at, _| {
                 let block = at / QUANT_BLOCK;
                 // SAFETY: every part holds sixteen bytes for each block of x.
                 let bytes = unsafe { _mm_loadu_si128(parts[row].as_ptr().add(block * QUANT_BLOCK / 2).cast()) };
@@ -168,33 +167,24 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
     }
 }
 
-/// Sums of the products of x with what `load` gives for (row of w, column, mask). Several short rows side by side are no
-/// stream that the processor would recognise, so the `step` bytes behind `next` are asked for in each round: they are the
-/// rows of the next call.
+/// Sums of the products of x with what `load` gives for (row of w, column, mask). One row after another: so memory is read as
+/// one stream, which processors fetch ahead by themselves; the sum of a row waits for itself, and its neighbours fill the gaps.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-fn sweep<const W: usize>(
-    x: &[f32],
-    next: *const u8,
-    step: usize,
-    load: impl Fn(usize, usize, __mmask16) -> __m512,
-) -> [f32; W] {
+fn sweep<const W: usize>(x: &[f32], load: impl Fn(usize, usize, __mmask16) -> __m512) -> [f32; W] {
     let mut sums = [_mm512_setzero_ps(); W];
-    let (mut start, mut next) = (0, next);
-    while start < x.len() {
-        for line in (0..step).step_by(LINE) {
-            _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(line).cast());
+    for row in 0..W {
+        let (mut start, mut sum) = (0, _mm512_setzero_ps());
+        while start < x.len() {
+            let mask = mask(x.len() - start);
+            // SAFETY: the mask ends where x ends.
+            let value = unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr().add(start)) };
+            sum = _mm512_fmadd_ps(value, load(row, start, mask), sum);
+            start += LANES;
         }
-        next = next.wrapping_add(step);
-        let mask = mask(x.len() - start);
-        // SAFETY: the mask ends where x ends.
-        let value = unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr().add(start)) };
-        for row in 0..W {
-            sums[row] = _mm512_fmadd_ps(value, load(row, start, mask), sums[row]);
-        }
-        start += LANES;
+        sums[row] = sum;
     }
-    let (sums, mut flat) = (std::hint::black_box(sums), [_mm512_setzero_ps(); LANES]);
+    let mut flat = [_mm512_setzero_ps(); LANES];
     flat[..W].copy_from_slice(&sums);
     let (flat, mut found) = (totals(&flat), [0.0; W]);
     found.copy_from_slice(&flat[..W]);
@@ -210,7 +200,7 @@ fn mask(left: usize) -> __mmask16 {
 /// that one instruction serves several sums; the bytes are those of `fold`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-fn totals(vectors: &[__m512; LANES]) -> [f32; LANES] {
+pub(crate) fn totals(vectors: &[__m512; LANES]) -> [f32; LANES] {
     let mut halves = [_mm512_setzero_ps(); LANES / 2];
     for index in 0..LANES / 2 {
         let (a, b) = (vectors[2 * index], vectors[2 * index + 1]);

@@ -1,11 +1,12 @@
 //! A base weight as it is held: f32, or in less memory as bf16, q8_0 or q4_0, which are widened a block of rows at a time
-//! when a product needs them. Widening is exact, so a product is the f32 product of the rounded weights.
+//! when a product needs them. Widening is exact, so a product is the f32 product of the rounded weights; but where the
+//! processor has instructions for pairs of bf16 numbers, products with such weights use them and round the other operand too.
 
 use super::pool::Pool;
 use alidade_domain::Precision;
 use alidade_kernels::{
-    Crew, InstructionSet, Mat, MatMut, QUANT_BLOCK, Rows, Threads, matmul, quantise_eight, quantise_four, round_bf16,
-    rows_times,
+    Aligned, Crew, InstructionSet, Mat, MatMut, QUANT_BLOCK, Rows, Threads, matmul, pairs_backward, pairs_forward,
+    quantise_eight, quantise_four, round_bf16, rows_times,
 };
 use rayon::prelude::*;
 
@@ -17,7 +18,7 @@ const BLOCK: usize = 1 << 22;
 #[derive(Debug, Clone)]
 pub(super) enum Numbers {
     Single(Vec<f32>),
-    Half(Vec<u16>),
+    Half(Aligned<u16>),
     Eight(Vec<i8>, Vec<f32>),
     Four(Vec<u8>, Vec<f32>),
 }
@@ -34,7 +35,7 @@ impl Numbers {
             Precision::Four if inputs.is_multiple_of(QUANT_BLOCK) => {
                 Numbers::Four(Vec::with_capacity(capacity / 2), Vec::with_capacity(blocks))
             }
-            _ => Numbers::Half(Vec::with_capacity(capacity)),
+            _ => Numbers::Half(Aligned::with_capacity(capacity)),
         }
     }
 
@@ -42,11 +43,7 @@ impl Numbers {
     pub(super) fn push(&mut self, set: InstructionSet, piece: &[f32]) {
         match self {
             Numbers::Single(values) => values.extend_from_slice(piece),
-            Numbers::Half(values) => {
-                let start = values.len();
-                values.resize(start + piece.len(), 0);
-                round_bf16(set, piece, &mut values[start..]);
-            }
+            Numbers::Half(values) => round_bf16(set, piece, values.grow(piece.len())),
             Numbers::Eight(values, scales) => quantise_eight(piece, values, scales),
             Numbers::Four(values, scales) => quantise_four(piece, values, scales),
         }
@@ -97,6 +94,9 @@ impl Numbers {
 
     /// `out` (+)= x·Wᵀ for this W `[outputs, inputs]`.
     pub(super) fn forward(&self, set: InstructionSet, pool: &mut Pool, mut out: MatMut, add: bool, x: Mat) {
+        if let (Numbers::Half(values), true) = (self, set.takes_pairs()) {
+            return pairs_forward(set, x, values, out, add);
+        }
         let inputs = x.columns();
         self.blocks(set, pool, inputs, |first, rows, block| {
             let target = out.part(0, first, x.rows(), rows);
@@ -106,6 +106,9 @@ impl Numbers {
 
     /// `out` (+)= dy·W for this W `[outputs, inputs]`.
     pub(super) fn backward(&self, set: InstructionSet, pool: &mut Pool, mut out: MatMut, add: bool, dy: Mat) {
+        if let (Numbers::Half(values), true) = (self, set.takes_pairs()) {
+            return pairs_backward(set, dy, values, out, add);
+        }
         let inputs = self.len() / dy.columns();
         self.blocks(set, pool, inputs, |first, rows, block| {
             let slopes = dy.part(0, first, dy.rows(), rows);

@@ -7,8 +7,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Every way to do the arithmetic; one that the processor lacks falls back to candle.
-pub const BACKENDS: &[Backend] =
-    &[Backend::Candle, Backend::Slices(Level::Portable), Backend::Slices(Level::Avx2), Backend::Slices(Level::Avx512)];
+pub const BACKENDS: &[Backend] = &[
+    Backend::Candle,
+    Backend::Slices(Level::Portable),
+    Backend::Slices(Level::Avx2),
+    Backend::Slices(Level::Avx512),
+    Backend::Slices(Level::Amx),
+];
 
 pub type Tensors = BTreeMap<String, (Vec<usize>, TensorData)>;
 

@@ -1,0 +1,52 @@
+//! Numbers that begin at a line of the cache: a vector across two lines costs two reads.
+
+/// Bytes of a line.
+const LINE: usize = 64;
+
+/// A list of numbers whose first stands at the beginning of a line for as long as no more are pushed than were reserved.
+#[derive(Debug, Clone)]
+pub struct Aligned<T> {
+    room: Vec<T>,
+    skip: usize,
+}
+
+impl<T: Copy + Default> Aligned<T> {
+    /// An empty list with room for `capacity` numbers.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let spare = LINE / size_of::<T>().max(1);
+        let mut room: Vec<T> = Vec::with_capacity(capacity + spare);
+        let skip = room.as_ptr().align_offset(LINE).min(spare);
+        room.resize(skip, T::default());
+        Self { room, skip }
+    }
+
+    /// Appends `count` zeros, and lends them.
+    pub fn grow(&mut self, count: usize) -> &mut [T] {
+        let start = self.room.len();
+        self.room.resize(start + count, T::default());
+        &mut self.room[start..]
+    }
+}
+
+impl<T> std::ops::Deref for Aligned<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.room[self.skip..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_number_begins_a_line() {
+        for capacity in [1, 100, 100_000] {
+            let mut list = Aligned::<u16>::with_capacity(capacity);
+            assert!(list.is_empty());
+            list.grow(capacity)[0] = 7;
+            assert!(list.len() == capacity && list[0] == 7 && list.as_ptr().align_offset(LINE) == 0, "{capacity}");
+        }
+    }
+}

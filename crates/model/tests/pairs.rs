@@ -1,0 +1,111 @@
+//! Whole passes with bf16 weights on instructions that take pairs (tile registers, where the processor has none, under an
+//! emulation): against the f32 arithmetic on the same rounded weights.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly and tell its figures")]
+
+mod common;
+#[path = "../../kernels/tests/trap/mod.rs"]
+#[allow(unsafe_code, reason = "the emulation belongs to the kernels' tests")]
+mod trap;
+
+use alidade_domain::Precision;
+use alidade_kernels::{InstructionSet, Level};
+use alidade_model::{
+    Backend, Decoder, ForwardOptions, GenerationOptions, Keep, ModelFolder, TokenBatch, TokenRow, generate,
+    load_adapter,
+};
+use common::{golden, relative_l2};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Once;
+
+const FAMILIES: &[&str] = &["llama", "mistral-sliding-window", "qwen2", "qwen3", "smollm3"];
+
+/// Every level that takes pairs.
+fn levels() -> Vec<Level> {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if InstructionSet::forced(Level::Amx).is_none() {
+            trap::install();
+        }
+    });
+    let found = [Level::Avx512Bf16, Level::Amx].into_iter().filter(|level| InstructionSet::forced(*level).is_some());
+    let found = found.collect();
+    println!("{found:?}");
+    found
+}
+
+fn open(family: &str, level: Level) -> Box<dyn Decoder> {
+    let folder = ModelFolder::open(&golden("models").join(family)).unwrap();
+    let adapter = load_adapter(&golden("models").join(family).join("adapter"), &folder.spec).unwrap();
+    let mut decoder = folder.decoder_with(Backend::Slices(level), Precision::Half).unwrap();
+    decoder.install("adapter", &adapter, true).unwrap();
+    decoder
+}
+
+fn step(decoder: &mut dyn Decoder) -> (Vec<f64>, BTreeMap<String, Vec<f32>>) {
+    let row = |from: u32, length: u32| TokenRow::all_scored((0..length).map(|i| (from + i * 7) % 60).collect());
+    let batch = TokenBatch::new(&[row(3, 17), row(11, 9), row(2, 23)]).unwrap();
+    let options = ForwardOptions { adapter: Some("adapter"), tape: true, ..ForwardOptions::default() };
+    let scores = decoder.forward(&batch, &options).unwrap();
+    decoder.backward(&vec![-1.0 / scores.logp.len() as f64; scores.logp.len()], None).unwrap();
+    (scores.logp, decoder.take_gradients().unwrap())
+}
+
+#[test]
+fn a_training_pass_is_near_the_f32_arithmetic_on_the_same_weights() {
+    for level in levels() {
+        for family in FAMILIES {
+            let mut decoder = open(family, level);
+            assert!(
+                decoder.path().contains(if level == Level::Amx { "amx" } else { "avx512-bf16" }),
+                "{}",
+                decoder.path()
+            );
+            let (ours, theirs) = (step(decoder.as_mut()), step(open(family, Level::Avx512).as_mut()));
+            let logp = ours.0.iter().zip(&theirs.0).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let gradients =
+                ours.1.iter().map(|(name, values)| relative_l2(values, &theirs.1[name])).fold(0.0, f64::max);
+            println!("{level:?}, {family}: log-probability {logp:.1e}, gradient {gradients:.1e}");
+            assert!(0.0 < logp && logp < 0.03, "{family}: {logp}");
+            assert!(0.0 < gradients && gradients < 0.02, "{family}: {gradients}");
+        }
+    }
+}
+
+#[test]
+fn checkpointing_and_threads_change_no_byte() {
+    for level in levels() {
+        let run = |keep, threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut decoder = open("llama", level);
+                decoder.keep(keep);
+                step(decoder.as_mut())
+            })
+        };
+        let expected = run(Keep::Everything, 1);
+        for (keep, threads) in [(Keep::Slim, 1), (Keep::Everything, 2), (Keep::Inputs, 3)] {
+            assert!(run(keep, threads) == expected, "{keep:?} {threads}");
+        }
+    }
+}
+
+#[test]
+fn rows_of_a_batch_are_written_as_alone() {
+    for level in levels() {
+        let options =
+            GenerationOptions { temperature: 0.7, top_p: 1.0, max_new_tokens: 12, seed: 4, stops: BTreeSet::new() };
+        let prompts = [vec![1, 5, 9], vec![7], vec![2, 3, 4, 5, 6, 8, 11, 30]];
+        let decoder = open("llama", level);
+        let longer = generate(decoder.as_ref(), Some("adapter"), &prompts[2..], &options).unwrap();
+        let cut = GenerationOptions { max_new_tokens: 5, ..options.clone() };
+        let shorter = generate(decoder.as_ref(), Some("adapter"), &prompts[2..], &cut).unwrap();
+        assert_eq!(shorter[0].ids, longer[0].ids[..5]);
+        let greedy = GenerationOptions { temperature: 0.0, ..options };
+        let together = generate(decoder.as_ref(), Some("adapter"), &prompts, &greedy).unwrap();
+        for (prompt, expected) in prompts.iter().zip(&together) {
+            let alone = generate(decoder.as_ref(), Some("adapter"), std::slice::from_ref(prompt), &greedy).unwrap();
+            assert_eq!(alone[0], *expected);
+        }
+    }
+}
