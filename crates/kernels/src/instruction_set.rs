@@ -10,7 +10,7 @@ pub enum Level {
     Avx2,
     /// AVX-512 (F, VL, BW, DQ).
     Avx512,
-    /// AVX-512, and sums of two products of bf16 numbers in each lane.
+    /// AVX-512, and sums of two products of bf16 numbers, or of four of bytes, in each lane.
     Avx512Bf16,
     /// AVX-512, and tile registers for products of bf16 numbers (AMX).
     Amx,
@@ -48,7 +48,8 @@ impl InstructionSet {
         self.0
     }
 
-    /// True when products with bf16 weights round the other operand too and take numbers in pairs.
+    /// True when products with bf16 weights round the other operand too and take numbers in pairs, and when writing with
+    /// quantised weights rounds it to bytes.
     pub fn takes_pairs(self) -> bool {
         self.0 >= Level::Avx512Bf16
     }
@@ -73,12 +74,13 @@ impl InstructionSet {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
         };
+        let bytes = || is_x86_feature_detected!("avx512vnni");
         match level {
             Level::Portable => true,
             Level::Avx2 => narrow,
             Level::Avx512 => narrow && wide(),
-            Level::Avx512Bf16 => narrow && wide() && is_x86_feature_detected!("avx512bf16"),
-            Level::Amx => narrow && wide() && crate::pairs::tiles_available(),
+            Level::Avx512Bf16 => narrow && wide() && bytes() && is_x86_feature_detected!("avx512bf16"),
+            Level::Amx => narrow && wide() && bytes() && crate::pairs::tiles_available(),
         }
     }
 

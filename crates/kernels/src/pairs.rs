@@ -29,9 +29,8 @@ const SIDE: usize = 32;
 const HALF_SIDE: usize = 16;
 /// Numbers of a sum that one instruction takes.
 const DEPTH: usize = 32;
-/// Numbers of a sum that a panel holds at most: half of the second cache is left to the rows, and 48 kilobytes pass through
-/// the first.
-const DEEPEST: usize = 768;
+/// Numbers of a sum that a panel holds at most: 64 kilobytes, which leave the second cache to the rows.
+const DEEPEST: usize = 1024;
 
 /// What memory moves in, and what a row of a tile holds.
 #[derive(Debug, Clone, Copy)]
@@ -88,14 +87,13 @@ fn sweep(
     let (numbers, stride) = (flat(&rounded), steps * DEPTH);
     let parts = steps.div_ceil(DEEPEST / DEPTH).max(1);
     let one = |(first, mut task): (usize, MatMut)| {
-        let mut panel = PANELS.take();
+        let (mut panel, mut found) = (PANELS.take(), [0.0; SIDE * SIDE]);
         for part in 0..parts {
             let own = steps * part / parts..steps * (part + 1) / parts;
             let lines = 2 * own.len() * HALF_SIDE;
             grow(&mut panel, lines, EMPTY_PAIRS);
             pack(first..first + task.columns(), own.start * DEPTH..own.end * DEPTH, &mut panel[..lines]);
             for start in (0..rows).step_by(SIDE) {
-                let mut found = [0.0; SIDE * SIDE];
                 multiply(set, &numbers[start * stride + own.start * DEPTH..], stride, &panel[..lines], &mut found);
                 for row in start..rows.min(start + SIDE) {
                     let found = &found[(row - start) * SIDE..][..SIDE];
@@ -111,7 +109,7 @@ fn sweep(
     ROUNDED.set(rounded);
 }
 
-/// A block of results, for a whose 32 rows lie `stride` numbers apart.
+/// A block of results in place of what `out` held, for a whose 32 rows lie `stride` numbers apart.
 fn multiply(set: InstructionSet, a: &[u16], stride: usize, panel: &[Line<u32, 16>], out: &mut [f32; SIDE * SIDE]) {
     let steps = panel.len() / (2 * HALF_SIDE);
     assert!(panel.len() == 2 * HALF_SIDE * steps && a.len() >= (SIDE - 1) * stride + steps * DEPTH, "too short");

@@ -1,10 +1,11 @@
 //! Products of a few rows with a stored matrix, for generation: x·Wᵀ where W is f32, bf16, q8_0 or q4_0.
 //!
-//! bf16 weights go to `pairs` where the processor has the instructions; the rest is here.
+//! Where the processor has the instructions, bf16 weights go to `pairs` and quantised ones to `bytes`, which round the rows
+//! of x as well.
 //!
 //! The work is reading W. Eight of its rows at a time become f32 in a small buffer and meet every row of x there. Each
 //! number is one sum in a fixed order, so a row's result does not depend on how many rows there are, and threads share the
-//! rows of W. Activations stay f32.
+//! rows of W. Here activations stay f32.
 //!
 //! q8_0 and q4_0 are llama.cpp's formats in number: blocks of 32 with one factor of f16 precision (held as f32, which spares
 //! its conversion), q in −127..=127, or 0..=15 less 8.
@@ -13,6 +14,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod bytes;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::totals;
@@ -100,6 +103,10 @@ pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: Mat
     let tasks = out.columns_by(TASK);
     if let (true, Rows::Half(w)) = (set.takes_pairs(), rows) {
         return pairs::rows_times(crew, set, x, w, tasks, |out, values| put(out, values, add, scale));
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let (true, Rows::Eight(..) | Rows::Four(..)) = (set.takes_pairs(), rows) {
+        return bytes::rows_times(crew, x, rows, tasks, |out, values| put(out, values, add, scale));
     }
     let wide = x.rows() >= TALL && set.level() >= Level::Avx512;
     let mut packed = Vec::new();
@@ -322,6 +329,21 @@ mod tests {
         (0..count).map(|i| (i as f32 * step).sin()).collect()
     }
 
+    /// What a product with these weights takes x for.
+    fn taken(set: InstructionSet, rows: Rows, x: &[f32]) -> Vec<f32> {
+        match rows {
+            Rows::Half(_) if set.takes_pairs() => x.iter().map(|value| half::bf16::from_f32(*value).to_f32()).collect(),
+            Rows::Eight(..) | Rows::Four(..) if set.takes_pairs() => {
+                let round = |block: &[f32]| {
+                    let factor = block.iter().fold(0.0f32, |so_far, value| so_far.max(value.abs())) / 127.0;
+                    block.iter().map(|value| (value / factor).round_ties_even() * factor).collect::<Vec<_>>()
+                };
+                x.chunks(QUANT_BLOCK).flat_map(round).collect()
+            }
+            _ => x.to_vec(),
+        }
+    }
+
     #[test]
     fn every_format_agrees_with_plain_sums_and_no_row_depends_on_the_others() {
         let (inputs, outputs) = (96, 139);
@@ -344,6 +366,7 @@ mod tests {
             for set in InstructionSet::all() {
                 for count in [1, 3, 4, 9] {
                     let x = wave(inputs * count, 0.23);
+                    let taken = taken(set, rows, &x);
                     let mut out = vec![1.0; outputs * count];
                     let target = MatMut::new(&mut out, count, outputs);
                     rows_times(&Crew::ALONE, set, Mat::new(&x, count, inputs), rows, target, true, 2.0);
@@ -354,11 +377,8 @@ mod tests {
                     assert!(alone == first, "{set:?} {count}");
                     for (index, value) in out.iter().enumerate() {
                         let (row, output) = (index / outputs, index % outputs);
-                        let own = |i: usize| match rows {
-                            Rows::Half(_) if set.takes_pairs() => half::bf16::from_f32(x[i]).to_f32(),
-                            _ => x[i],
-                        };
-                        let term = |i: usize| f64::from(own(row * inputs + i)) * f64::from(stored[output * inputs + i]);
+                        let term =
+                            |i: usize| f64::from(taken[row * inputs + i]) * f64::from(stored[output * inputs + i]);
                         let expected = 1.0 + 2.0 * (0..inputs).map(term).sum::<f64>();
                         assert!((f64::from(*value) - expected).abs() < 1e-4, "{set:?} {count}");
                     }
