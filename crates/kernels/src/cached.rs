@@ -3,10 +3,10 @@
 use crate::InstructionSet;
 use crate::instruction_set::dispatch;
 use crate::lanes::{exp, largest, madd, sum};
-use crate::rowwise::one_by_eight;
+use crate::rowwise::one_by_sixteen;
 
 /// Keys that meet a query at a time.
-const EIGHT: usize = 8;
+const SIXTEEN: usize = 16;
 /// Columns of the values that are summed at a time.
 const WIDE: usize = 32;
 
@@ -26,10 +26,10 @@ pub fn attend_cached(
     assert!(keys.len() == values.len() && keys.len().is_multiple_of(dim) && out.len() == queries.len());
     let mut scores = vec![0.0; keys.len() / dim];
     for (query, out) in queries.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
-        for (keys, scores) in keys.chunks(dim * EIGHT).zip(scores.chunks_mut(EIGHT)) {
+        for (keys, scores) in keys.chunks(dim * SIXTEEN).zip(scores.chunks_mut(SIXTEEN)) {
             // Missing keys are filled with the last one, whose result is then left out.
             let last = scores.len() - 1;
-            let found = one_by_eight(set, query, std::array::from_fn(|key| &keys[key.min(last) * dim..][..dim]));
+            let found = one_by_sixteen(set, query, std::array::from_fn(|key| &keys[key.min(last) * dim..][..dim]));
             scores.iter_mut().zip(found).for_each(|(score, found)| *score = scale * found);
         }
         let factor = weigh(set, &mut scores);
@@ -70,14 +70,24 @@ fn mix_columns<const FMA: bool, const N: usize>(
     dim: usize,
     out: &mut [f32; N],
 ) {
-    let mut sums = [0.0f32; N];
-    for (weight, value) in weights.iter().zip(values.chunks(dim)) {
-        let value = &value[..N];
+    // Two sums in turn: each would wait for itself otherwise.
+    let mut sums = [[0.0f32; N]; 2];
+    let (pairs, last) = weights.as_chunks::<2>();
+    for (weights, values) in pairs.iter().zip(values.chunks(2 * dim)) {
+        let (even, odd) = (&values[..N], &values[dim..dim + N]);
         for column in 0..N {
-            sums[column] = madd::<FMA>(*weight, value[column], sums[column]);
+            sums[0][column] = madd::<FMA>(weights[0], even[column], sums[0][column]);
+            sums[1][column] = madd::<FMA>(weights[1], odd[column], sums[1][column]);
         }
     }
-    *out = sums.map(|sum| sum * factor);
+    if let [weight] = last {
+        let value = &values[pairs.len() * 2 * dim..][..N];
+        for column in 0..N {
+            sums[0][column] = madd::<FMA>(*weight, value[column], sums[0][column]);
+        }
+    }
+    let [even, odd] = sums;
+    *out = std::array::from_fn(|column| (even[column] + odd[column]) * factor);
 }
 
 #[cfg(test)]

@@ -67,17 +67,6 @@ pub fn gate_backward(set: InstructionSet, gradient: &[f32], width: usize, both: 
     });
 }
 
-/// sums `[n]` = rows of x `[n, w]` · y `[w]`.
-///
-/// # Panics
-/// When the lengths do not match.
-pub fn row_dots(set: InstructionSet, x: &[f32], y: &[f32], sums: &mut [f32]) {
-    assert_eq!(x.len(), y.len() * sums.len(), "lengths do not match");
-    sums.par_chunks_mut(GRAIN).zip(x.par_chunks(y.len() * GRAIN)).for_each(|(sums, x)| {
-        sums.iter_mut().zip(x.chunks_exact(y.len())).for_each(|(sum, row)| *sum = dot(set, row, y));
-    });
-}
-
 dispatch!(pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 = dot_body);
 
 #[inline(always)]

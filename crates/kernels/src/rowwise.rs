@@ -234,6 +234,18 @@ pub(crate) fn one_by_eight(set: InstructionSet, x: &[f32], weights: [&[f32]; 8])
     one_by_eight_plain(x, weights)
 }
 
+/// x·wᵀ for one row of x and sixteen rows of w.
+pub(crate) fn one_by_sixteen(set: InstructionSet, x: &[f32], weights: [&[f32]; 16]) -> [f32; 16] {
+    #[cfg(target_arch = "x86_64")]
+    if set.level() >= Level::Avx512 {
+        // SAFETY: a set of this level exists only after the processor said that it has it.
+        return unsafe { avx512::tile([x], weights, avx512::Ahead::NONE) }[0];
+    }
+    let eight = |first: usize| one_by_eight(set, x, std::array::from_fn(|index| weights[first + index]));
+    let halves = [eight(0), eight(8)];
+    std::array::from_fn(|index| halves[index / 8][index % 8])
+}
+
 #[cfg(target_arch = "x86_64")]
 fn two_by_two(x: [&[f32]; 2], weights: [&[f32]; 2]) -> [[f32; 2]; 2] {
     debug_assert!(InstructionSet::forced(Level::Avx2).is_some());

@@ -12,7 +12,7 @@ use alidade_data::import;
 use alidade_domain::{
     EventKind, Example, Message, MethodName, Observer, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
 };
-use alidade_kernels::{Mat, MatMut, Threads, matmul};
+use alidade_kernels::{Crew, InstructionSet, Mat, MatMut, Rows, Threads, matmul, pairs_forward, rows_times};
 use alidade_model::{
     Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, generate_streaming, load_adapter,
 };
@@ -150,7 +150,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
             "arithmetic": path, "operations_per_step": work, "expected": expected,
         }),
     );
-    with_share(&mut figures, work, peak_gigaflops());
+    with_share(&mut figures, work, peak_gigaflops(Precision::named(&bench.dtype)?));
     Ok(figures)
 }
 
@@ -245,54 +245,92 @@ pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
     let mut figures = figures(&format!("alidade generate {}", bench.dtype), &times, bench.batch);
     let head: Vec<u32> = written.first().map(|row| row.ids.iter().take(8).copied().collect()).unwrap_or_default();
     put(&mut figures, json!({"batch": bench.batch, "head": head, "arithmetic": decoder.path()}));
+    let (spec, seconds) = (decoder.spec(), figures["ms"].as_f64().unwrap_or(0.0) / 1e3);
+    let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
+    let numbers = (spec.layers * linears + spec.vocabulary * spec.hidden) as f64;
+    let precision = Precision::named(&bench.dtype)?;
+    with_share(&mut figures, 2.0 * numbers * bench.batch as f64, peak_gigaflops(precision));
+    let (read, peak) = (numbers * bytes_per_number(precision) / seconds.max(1e-9) / 1e9, memory_rate());
+    let share = (read / peak * 1000.0).round() / 10.0;
+    put(
+        &mut figures,
+        json!({"weights_gigabytes_per_second": read.round(), "memory_peak_gigabytes_per_second": peak.round(), "share_of_memory_percent": share}),
+    );
     Ok(figures)
 }
 
-/// What this machine can do at most: products of f32 matrices, and reading memory.
+/// Memory that a number of a weight takes: 32 quantised ones share a factor of four bytes.
+fn bytes_per_number(precision: Precision) -> f64 {
+    match precision {
+        Precision::Single => 4.0,
+        Precision::Half => 2.0,
+        Precision::Eight => 1.125,
+        Precision::Four => 0.625,
+    }
+}
+
+/// What this machine can do at most: products of matrices, and reading memory.
 pub fn bench_limits() -> Value {
-    json!({
-        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(),
-        "gemm_f32_gigaflops_one_thread": gigaflops(Threads::One), "memory_gigabytes_per_second": memory_rate(),
-        "instructions": alidade_kernels::InstructionSet::best().name(),
-    })
+    let mut limits = json!({
+        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(Precision::Single),
+        "gemm_f32_gigaflops_one_thread": gigaflops(single(Threads::One)), "memory_gigabytes_per_second": memory_rate(),
+        "instructions": InstructionSet::best().name(),
+    });
+    if InstructionSet::best().takes_pairs() {
+        put(&mut limits, json!({"gemm_bf16_gigaflops": peak_gigaflops(Precision::Half)}));
+    }
+    limits
 }
 
 fn threads() -> usize {
     crate::Configuration::of_environment().map_or(1, |configuration| configuration.threads)
 }
 
-fn peak_gigaflops() -> f64 {
-    gigaflops(Threads::Pool)
+/// Of products with weights of this precision, on all threads.
+fn peak_gigaflops(precision: Precision) -> f64 {
+    let set = InstructionSet::best();
+    if precision != Precision::Half || !set.takes_pairs() {
+        return gigaflops(single(Threads::Pool));
+    }
+    let weights = vec![0x3c00; SIDE * SIDE];
+    gigaflops(|out, x| pairs_forward(set, x, &weights, out, false))
 }
 
-/// The best of some products of 1,024 × 1,024 matrices.
-fn gigaflops(threads: Threads) -> f64 {
-    const SIZE: usize = 1024;
-    let values: Vec<f32> = (0..SIZE * SIZE).map(|index| (index % 17) as f32 * 0.1).collect();
-    let mut out = vec![0.0; SIZE * SIZE];
-    let view = Mat::new(&values, SIZE, SIZE);
+/// Rows and columns of the matrices that are multiplied to find the peak.
+const SIDE: usize = 1024;
+
+fn single(threads: Threads) -> impl Fn(MatMut, Mat) {
+    move |out, x| matmul(out, false, 1.0, x, x.t(), threads)
+}
+
+/// The best of some products of square matrices.
+fn gigaflops(product: impl Fn(MatMut, Mat)) -> f64 {
+    let values: Vec<f32> = (0..SIDE * SIDE).map(|index| (index % 17) as f32 * 0.1).collect();
+    let mut out = vec![0.0; SIDE * SIDE];
     let once = |out: &mut Vec<f32>| {
         let clock = Clock::start();
-        matmul(MatMut::new(out, SIZE, SIZE), false, 1.0, view, view.t(), threads);
+        product(MatMut::new(out, SIDE, SIDE), Mat::new(&values, SIDE, SIDE));
         clock.seconds()
     };
     let best = (0..12).map(|_| once(&mut out)).fold(f64::INFINITY, f64::min);
-    2.0 * (SIZE as f64).powi(3) / best / 1e9
+    2.0 * (SIDE as f64).powi(3) / best / 1e9
 }
 
-/// Gigabytes a second of reading what no cache holds.
+/// Gigabytes a second of reading what no cache holds, as writing reads weights.
 fn memory_rate() -> f64 {
-    const NUMBERS: usize = 1 << 27;
-    let values = vec![1.0f32; NUMBERS];
-    let (rows, columns) = (1 << 14, NUMBERS >> 14);
-    let ones = vec![1.0f32; columns];
-    let once = || {
-        let clock = Clock::start();
-        let mut sums = vec![0.0; rows];
-        alidade_kernels::row_dots(alidade_kernels::InstructionSet::best(), &values, &ones, &mut sums);
-        (clock.seconds(), sums[0])
-    };
-    let best = (0..4).map(|_| once().0).fold(f64::INFINITY, f64::min);
+    const NUMBERS: usize = 1 << 26;
+    const COLUMNS: usize = 2048;
+    let (weights, x) = (vec![1.0f32; NUMBERS], vec![1.0f32; COLUMNS]);
+    let mut out = vec![0.0; NUMBERS / COLUMNS];
+    let best = Crew::gather(|crew| {
+        let mut once = || {
+            let (clock, target) = (Clock::start(), MatMut::new(&mut out, 1, NUMBERS / COLUMNS));
+            let (x, weights) = (Mat::new(&x, 1, COLUMNS), Rows::Single(&weights));
+            rows_times(crew, InstructionSet::best(), x, weights, target, false, 1.0);
+            clock.seconds()
+        };
+        (0..8).map(|_| once()).fold(f64::INFINITY, f64::min)
+    });
     (NUMBERS * 4) as f64 / best / 1e9
 }
 
