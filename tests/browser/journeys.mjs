@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync, mkdtempSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { memoryGroup, processNaming } from "./memory.mjs";
 import { call, check, openPage, root, startBrowser, startProgram, until } from "./program.mjs";
 
 const wait = { timeout: 180_000 };
@@ -210,6 +211,33 @@ async function powerCut(browser) {
   await second.close();
 }
 
+/** A worker that the system ends because memory ran out is told as that, and its run goes on later. */
+async function memoryOut(browser) {
+  const group = memoryGroup(8 << 20);
+  if (group === null) {
+    console.log("memoryOut left out: no group of processes with a limit can be made here");
+    return;
+  }
+  const program = await startProgram();
+  const [preset] = await call(program.address, "list_presets");
+  const pipeline = [preset.pipeline[0]];
+  pipeline[0].settings.num_train_epochs = 0.1;
+  const made = await call(program.address, "create_experiment", { title: "narrow", question: "", pipeline });
+  await call(program.address, "start_experiment", { id: made.experiment.id });
+  const run = await until(async () => (await call(program.address, "list_runs")).find((entry) => entry.state !== "queued"), "the start");
+  group.take(await until(() => processNaming(run.id), "the worker"));
+  await until(async () => (await call(program.address, "get_run", { run: run.id })).state === "interrupted", "the end of the worker");
+  group.remove();
+  const { page, errors } = await openPage(browser, program.address);
+  await page.getByTestId("nav-runs").click();
+  await page.getByRole("button", { name: "narrow" }).click();
+  await page.getByText("because memory ran out").waitFor(wait);
+  await page.getByTestId("run-resume").click();
+  await until(async () => (await call(program.address, "get_run", { run: run.id })).state === "finished", "the end");
+  check(errors.length === 0, errors.join("\n"));
+  await program.close();
+}
+
 /** Without the token, or under another name, nothing is answered. */
 async function strangers(browser) {
   const program = await startProgram();
@@ -245,7 +273,7 @@ async function keyboard(browser) {
   await program.close();
 }
 
-const journeys = { mainJob, ownData, rewardToPpo, thumbs, powerCut, strangers, keyboard };
+const journeys = { mainJob, ownData, rewardToPpo, thumbs, powerCut, memoryOut, strangers, keyboard };
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
 let failed = 0;

@@ -1,6 +1,6 @@
 //! What every command prints alike.
 
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Precision, Problem, ProblemCode};
 use serde_json::Value;
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,6 +9,14 @@ use std::process::ExitCode;
 pub fn json(value: &Value) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+}
+
+/// Says so when weights are not held as they were asked for.
+pub fn held(wanted: Precision, held: Precision) {
+    if wanted != held {
+        let (wanted, held) = (wanted.name(), held.name());
+        eprintln!("note: this model with this adapter cannot run with {wanted} weights here; they are {held}.");
+    }
 }
 
 /// Prints a problem with its hints to standard error and turns it into an exit code.

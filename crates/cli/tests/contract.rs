@@ -424,3 +424,18 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
         std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
+
+/// Gemma runs on the general back-end, which holds weights as they are computed with.
+#[test]
+fn weights_that_cannot_be_rounded_are_told() {
+    let model = golden("models/gemma2");
+    let input = model.join("expected.safetensors");
+    let arguments = ["generate", "--model", text(&model), "--input", text(&input), "--max-new-tokens", "2", "--json"];
+    let told = |more: &[&str]| {
+        let output = run(&[&arguments[..], more].concat());
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(told(&["--dtype", "q8_0"]).contains("cannot run with q8_0 weights here; they are f32"));
+    assert_eq!(told(&[]), "");
+}

@@ -4,7 +4,8 @@ use crate::Problem;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// Number type of frozen weights. The arithmetic itself is f32 with all of them.
+/// Number type of frozen weights. Sums are f32 with all of them; where the processor is faster so, the other factor of a
+/// product is rounded as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 pub enum Precision {
     /// As f32.

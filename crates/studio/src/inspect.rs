@@ -21,7 +21,7 @@ pub fn write_logits(
     output: &Path,
     gradients: bool,
 ) -> Result<(), Problem> {
-    let mut decoder = open(model, adapter, Precision::Single)?;
+    let (mut decoder, _) = open(model, adapter, Precision::Single)?;
     let ids = token_rows(input, "input_ids")?;
     let name = adapter.map(|_| ADAPTER);
     let (rows, width) = (ids.len(), ids.first().map_or(0, Vec::len));
@@ -39,7 +39,8 @@ pub fn write_logits(
     Ok(write_tensors(output, &tensors)?)
 }
 
-/// Continues the ids in the tensor `prompt` `[B, T]` of a file; returns new ids only.
+/// Continues the ids in the tensor `prompt` `[B, T]` of a file; returns new ids only, and how the weights were held: f32 where
+/// the kernels do not run model and adapter together.
 ///
 /// # Errors
 /// When a file or the model cannot be used.
@@ -50,8 +51,8 @@ pub fn continue_ids(
     input: &Path,
     sampling: &Sampling,
     ignore_eos: bool,
-) -> Result<Vec<Vec<u32>>, Problem> {
-    let decoder = open(model, adapter, precision)?;
+) -> Result<(Vec<Vec<u32>>, Precision), Problem> {
+    let (decoder, held) = open(model, adapter, precision)?;
     let prompts = token_rows(input, "prompt")?;
     let stops = if ignore_eos { BTreeSet::new() } else { stop_ids(model) };
     let options = GenerationOptions {
@@ -62,7 +63,7 @@ pub fn continue_ids(
         stops,
     };
     let answers = generate(decoder.as_ref(), adapter.map(|_| ADAPTER), &prompts, &options)?;
-    Ok(answers.into_iter().map(|answer| answer.ids).collect())
+    Ok((answers.into_iter().map(|answer| answer.ids).collect(), held))
 }
 
 type Named = (String, (Vec<usize>, TensorData));
@@ -83,9 +84,9 @@ fn adapter_gradients(decoder: &mut dyn Decoder, ids: Vec<Vec<u32>>) -> Result<Ve
     Ok(tensors)
 }
 
-fn open(model: &Path, adapter: Option<&Path>, precision: Precision) -> Result<Box<dyn Decoder>, Problem> {
+fn open(model: &Path, adapter: Option<&Path>, precision: Precision) -> Result<(Box<dyn Decoder>, Precision), Problem> {
     let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
-    Ok(load(&folder, adapter, precision, true)?.0)
+    load(&folder, adapter, precision, true)
 }
 
 /// Stop ids from the configuration files alone, because such a model may have no tokenizer.

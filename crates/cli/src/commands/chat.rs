@@ -1,5 +1,6 @@
 //! `alidade chat`: a conversation in the terminal; answers appear as they are written.
 
+use crate::output;
 use alidade_domain::{Message, Precision, Problem, Sampling};
 use alidade_studio::{AnswerRequest, Speaker};
 use std::io::{BufRead, IsTerminal, Write};
@@ -32,7 +33,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref(), Precision::named(&arguments.dtype)?)?;
+    let precision = Precision::named(&arguments.dtype)?;
+    let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref(), precision)?;
+    output::held(precision, speaker.precision());
     let mut messages: Vec<Message> = arguments.system.iter().map(|text| Message::system(text.clone())).collect();
     let (mut sampling, input) = (
         Sampling {

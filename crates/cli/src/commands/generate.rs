@@ -61,12 +61,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let adapter = arguments.adapter.as_deref();
     let precision = Precision::named(&arguments.dtype)?;
     if let Some(input) = &arguments.input {
-        let ids = continue_ids(&arguments.model, adapter, precision, input, &sampling, arguments.ignore_eos)?;
+        let (ids, held) = continue_ids(&arguments.model, adapter, precision, input, &sampling, arguments.ignore_eos)?;
+        output::held(precision, held);
         output::json(&json!({ "ids": ids }));
         return Ok(());
     }
     let prompt = arguments.prompt.as_deref().unwrap_or_default();
     let speaker = Speaker::open(&arguments.model, adapter, precision)?;
+    output::held(precision, speaker.precision());
     let text = speaker.continue_text(prompt, &sampling, arguments.ignore_eos)?;
     if arguments.json {
         output::json(&json!({ "text": text }))

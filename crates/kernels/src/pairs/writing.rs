@@ -8,6 +8,7 @@ use super::{DEPTH, EMPTY_PAIRS, EMPTY_ROW, HALF_SIDE, Line, PANELS, ROUNDED, SID
 use super::{dot, flat, flat_mut, grow, multiply, round_rows};
 use crate::matrix::{Mat, MatMut};
 use crate::{Crew, InstructionSet, Level};
+use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 
 /// x·Wᵀ for few rows of x: `put` takes a row of each task of `SIDE` outputs and its results.
 pub(crate) fn rows_times(
@@ -68,6 +69,8 @@ fn with_tiles(
     let one = |(first, mut task): (usize, MatMut)| {
         let mut copy = Vec::new();
         let whole = task.columns() == SIDE && inputs.is_multiple_of(DEPTH);
+        // A tile reads sixteen rows side by side, which is no stream that the processor would recognise; this is one.
+        ask_for(&w[first * inputs..(first + task.columns()) * inputs]);
         let (a, stride) = if whole {
             (&w[first * inputs..(first + SIDE) * inputs], inputs)
         } else {
@@ -89,4 +92,12 @@ fn with_tiles(
     };
     crew.share_each(tasks, one);
     PANELS.set(panels);
+}
+
+/// Asks for numbers into the second cache.
+fn ask_for(numbers: &[u16]) {
+    for line in numbers.chunks(DEPTH) {
+        // SAFETY: asking reads nothing, and every processor of the target can ask.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
 }
