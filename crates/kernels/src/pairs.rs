@@ -126,8 +126,9 @@ fn multiply(set: InstructionSet, a: &[u16], stride: usize, panel: &[Line<u32, 16
 /// Rounds rows to bf16: each begins at a line, and zeros fill its last line and the missing rows of the last block.
 fn round_rows(set: InstructionSet, x: Mat, out: &mut Vec<Line<u16, 32>>) {
     let (rows, steps) = (x.rows(), x.columns().div_ceil(DEPTH));
-    grow(out, rows.next_multiple_of(SIDE) * steps, EMPTY_ROW);
-    let (filled, rest) = out.split_at_mut(rows * steps);
+    let lines = rows.next_multiple_of(SIDE) * steps;
+    grow(out, lines, EMPTY_ROW);
+    let (filled, rest) = out[..lines].split_at_mut(rows * steps);
     let round = |(row, lines): (usize, &mut [Line<u16, 32>])| {
         let (values, empty) = flat_mut(lines).split_at_mut(x.columns());
         half_precision::round_block(set, x.row(row), values);
