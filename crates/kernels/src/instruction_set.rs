@@ -92,9 +92,13 @@ impl InstructionSet {
 
 #[cfg(target_arch = "x86_64")]
 fn made_by_amd() -> bool {
-    // Leaf 0 exists on every processor with CPUID, which every one of this target has.
-    let leaf = std::arch::x86_64::__cpuid(0);
-    [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD"
+    // A virtual machine's host answers the question, which takes it a while.
+    static FOUND: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *FOUND.get_or_init(|| {
+        // Leaf 0 exists on every processor of this target.
+        let leaf = std::arch::x86_64::__cpuid(0);
+        [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD"
+    })
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -3,10 +3,6 @@
 use crate::matrix::{Mat, MatMut};
 use crate::{Crew, InstructionSet};
 
-pub(crate) fn tiles_available() -> bool {
-    false
-}
-
 /// No such products are to be had here, so no instruction set leads to this call.
 ///
 /// # Panics

@@ -92,7 +92,9 @@ fn sweep(
             let own = steps * part / parts..steps * (part + 1) / parts;
             let lines = 2 * own.len() * HALF_SIDE;
             grow(&mut panel, lines, EMPTY_PAIRS);
-            pack(first..first + task.columns(), own.start * DEPTH..own.end * DEPTH, &mut panel[..lines]);
+            if lines > 0 {
+                pack(first..first + task.columns(), own.start * DEPTH..own.end * DEPTH, &mut panel[..lines]);
+            }
             for start in (0..rows).step_by(SIDE) {
                 multiply(set, &numbers[start * stride + own.start * DEPTH..], stride, &panel[..lines], &mut found);
                 for row in start..rows.min(start + SIDE) {
