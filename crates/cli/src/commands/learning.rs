@@ -20,7 +20,7 @@ pub struct Arguments {
     /// Only the ready-made experiments of these names.
     #[arg(long, value_delimiter = ',')]
     preset: Vec<String>,
-    /// Print one JSON document.
+    /// Print one JSON document a line for each stage, as experiments end.
     #[arg(long)]
     json: bool,
 }
@@ -33,21 +33,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     if presets.is_empty() {
         return Err(Problem::input("There is no ready-made experiment of this name.").at("preset"));
     }
-    let mut rows = Vec::new();
     for preset in &presets {
         for seed in &arguments.seeds {
             let finished = experiment(&studio, preset, *seed)?;
             for run in &finished.runs {
                 let row = figures(&preset.id, *seed, run);
-                if !arguments.json {
-                    print(&row);
-                }
-                rows.push(row);
+                if arguments.json { output::json(&row) } else { print(&row) }
             }
         }
-    }
-    if arguments.json {
-        output::json(&Value::from(rows));
     }
     Ok(())
 }
