@@ -12,6 +12,7 @@ pub const BACKENDS: &[Backend] = &[
     Backend::Slices(Level::Portable),
     Backend::Slices(Level::Avx2),
     Backend::Slices(Level::Avx512),
+    Backend::Slices(Level::Avx512Bf16),
     Backend::Slices(Level::Amx),
 ];
 
