@@ -141,7 +141,7 @@ pub fn attention(
             let block = &mut scores[..rows * (to - from)];
             let (query, keys) = (query.part(first, 0, rows, shape.head_dim), to - from);
             let product = MatMut::new(block, rows, keys);
-            matmul(product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t(), Threads::One);
+            matmul(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t(), Threads::One);
             for (row, scores) in block.chunks_exact_mut(keys).enumerate() {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -149,7 +149,7 @@ pub fn attention(
             }
             let value = value.part(from, 0, keys, shape.head_dim);
             let weights = Mat::new(block, rows, keys);
-            matmul(out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value, Threads::One);
+            matmul(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value, Threads::One);
         }
     });
 }
@@ -238,8 +238,8 @@ fn group_backward(
             let place = |matrix: Mat<'_>| (segment.start + first, number * dim, rows.min(matrix.rows()));
             let (top, left, _) = place(upstream);
             let pull = upstream.part(top, left, rows, dim);
-            matmul(MatMut::new(weights, rows, keys), false, shape.scale, query, key.t(), Threads::One);
-            matmul(MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t(), Threads::One);
+            matmul(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t(), Threads::One);
+            matmul(set, MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t(), Threads::One);
             for row in 0..rows {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -251,10 +251,10 @@ fn group_backward(
             }
             let (weights, slopes) = (Mat::new(weights, rows, keys), Mat::new(slopes, rows, keys));
             let scale = shape.scale;
-            matmul(gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull, Threads::One);
-            matmul(gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query, Threads::One);
+            matmul(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull, Threads::One);
+            matmul(set, gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query, Threads::One);
             let target = gradients.queries.part(first, member * dim, rows, dim);
-            matmul(target, false, scale, slopes, key, Threads::One);
+            matmul(set, target, false, scale, slopes, key, Threads::One);
         }
     }
 }

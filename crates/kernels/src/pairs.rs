@@ -21,6 +21,7 @@ use std::ops::Range;
 
 pub(crate) use amx::available as tiles_available;
 pub use amx::trust_tiles;
+pub(crate) use panel::turned_tile;
 pub(crate) use writing::rows_times;
 
 /// Rows and columns of a block of results: two tiles each way.

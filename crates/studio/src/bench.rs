@@ -300,7 +300,7 @@ fn peak_gigaflops(precision: Precision) -> f64 {
 const SIDE: usize = 1024;
 
 fn single(threads: Threads) -> impl Fn(MatMut, Mat) {
-    move |out, x| matmul(out, false, 1.0, x, x.t(), threads)
+    move |out, x| matmul(InstructionSet::best(), out, false, 1.0, x, x.t(), threads)
 }
 
 /// The best of some products of square matrices.

@@ -69,7 +69,7 @@ pub(super) fn pack_columns(from: Source, columns: Range<usize>, depths: Range<us
 /// Sixteen rows of sixteen as sixteen columns.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn turned_tile(rows: [__m512i; HALF_SIDE]) -> [__m512i; HALF_SIDE] {
+pub(crate) fn turned_tile(rows: [__m512i; HALF_SIDE]) -> [__m512i; HALF_SIDE] {
     let mut pairs = rows;
     for at in 0..HALF_SIDE / 2 {
         let (a, b) = (rows[2 * at], rows[2 * at + 1]);

@@ -49,7 +49,7 @@ pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32
         let a = Mat::new(&pairs.a[pair.inner * inputs..(pair.inner + pair.rank) * inputs], pair.rank, inputs);
         let mut all = MatMut::new(&mut inner, rows, total);
         let target = all.part(0, pair.inner, rows, pair.rank);
-        matmul(target, false, 1.0, Mat::new(&dropped, rows, inputs), a.t(), Threads::Pool);
+        matmul(pass.set, target, false, 1.0, Mat::new(&dropped, rows, inputs), a.t(), Threads::Pool);
         pass.pool.give([dropped]);
     }
     inner
@@ -73,7 +73,7 @@ pub(super) fn backward(
     }
     if let Some(gradients) = pass.gradients.as_mut() {
         let target = MatMut::new(&mut gradients[stacked.matrix], outputs, inputs);
-        matmul(target, true, 1.0, slope.t(), input, Threads::Pool);
+        matmul(pass.set, target, true, 1.0, slope.t(), input, Threads::Pool);
         if let Some(bias) = stacked.bias {
             bias_gradient(pass.set, dy, &mut gradients[bias]);
         }
@@ -89,16 +89,32 @@ pub(super) fn backward(
         let part = slope.part(0, pair.start, rows, pair.outputs);
         let b = Mat::new(&pair.b, pair.outputs, pair.rank);
         let mut all = MatMut::new(&mut inner_slopes, rows, total);
-        matmul(all.part(0, pair.inner, rows, pair.rank), false, pair.scale, part, b, Threads::Pool);
+        matmul(pass.set, all.part(0, pair.inner, rows, pair.rank), false, pair.scale, part, b, Threads::Pool);
         let inner = Mat::new(kept.inner, rows, total).part(0, pair.inner, rows, pair.rank);
         let target = MatMut::new(&mut pair.b_gradient, pair.outputs, pair.rank);
-        matmul(target, true, pair.scale, part.t(), inner, Threads::Pool);
+        matmul(pass.set, target, true, pair.scale, part.t(), inner, Threads::Pool);
     }
     let slopes = Mat::new(&inner_slopes, rows, total);
     let Some(dropout) = &pass.dropout else {
-        matmul(MatMut::new(&mut pairs.a_gradient, total, inputs), true, 1.0, slopes.t(), input, Threads::Pool);
+        matmul(
+            pass.set,
+            MatMut::new(&mut pairs.a_gradient, total, inputs),
+            true,
+            1.0,
+            slopes.t(),
+            input,
+            Threads::Pool,
+        );
         if let Some(dx) = dx {
-            matmul(MatMut::new(dx, rows, inputs), true, 1.0, slopes, Mat::new(&pairs.a, total, inputs), Threads::Pool);
+            matmul(
+                pass.set,
+                MatMut::new(dx, rows, inputs),
+                true,
+                1.0,
+                slopes,
+                Mat::new(&pairs.a, total, inputs),
+                Threads::Pool,
+            );
         }
         return pass.pool.give([inner_slopes]);
     };
@@ -107,10 +123,10 @@ pub(super) fn backward(
         let (mut dropped, slopes) = (pass.pool.copy(kept.input), slopes.part(0, pair.inner, rows, pair.rank));
         dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
         let target = MatMut::new(&mut pairs.a_gradient[own.clone()], pair.rank, inputs);
-        matmul(target, true, 1.0, slopes.t(), Mat::new(&dropped, rows, inputs), Threads::Pool);
+        matmul(pass.set, target, true, 1.0, slopes.t(), Mat::new(&dropped, rows, inputs), Threads::Pool);
         if let Some(dx) = dx.as_deref_mut() {
             let a = Mat::new(&pairs.a[own], pair.rank, inputs);
-            matmul(MatMut::new(&mut dropped, rows, inputs), false, 1.0, slopes, a, Threads::Pool);
+            matmul(pass.set, MatMut::new(&mut dropped, rows, inputs), false, 1.0, slopes, a, Threads::Pool);
             dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
             alidade_kernels::add(pass.set, dx, &dropped);
         }

@@ -100,7 +100,7 @@ impl Numbers {
         let inputs = x.columns();
         self.blocks(set, pool, inputs, |first, rows, block| {
             let target = out.part(0, first, x.rows(), rows);
-            matmul(target, add, 1.0, x, Mat::new(block, rows, inputs).t(), Threads::Pool);
+            matmul(set, target, add, 1.0, x, Mat::new(block, rows, inputs).t(), Threads::Pool);
         });
     }
 
@@ -112,7 +112,7 @@ impl Numbers {
         let inputs = self.len() / dy.columns();
         self.blocks(set, pool, inputs, |first, rows, block| {
             let slopes = dy.part(0, first, dy.rows(), rows);
-            matmul(out.lend(), add || first > 0, 1.0, slopes, Mat::new(block, rows, inputs), Threads::Pool);
+            matmul(set, out.lend(), add || first > 0, 1.0, slopes, Mat::new(block, rows, inputs), Threads::Pool);
         });
     }
 

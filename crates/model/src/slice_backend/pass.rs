@@ -61,7 +61,7 @@ impl Pass<'_> {
             return kernels::rows_times(crew, self.set, x, Rows::Single(w), out, add, scale);
         }
         let w = Mat::new(w, out.columns(), x.columns());
-        matmul(out, add, scale, x, w.t(), Threads::Pool);
+        matmul(self.set, out, add, scale, x, w.t(), Threads::Pool);
     }
 
     /// True when the weights of the base are trained.

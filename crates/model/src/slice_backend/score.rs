@@ -162,7 +162,7 @@ fn train_output(pass: &mut Pass, kept: &Scored, coefficients: &[f32], slopes: &m
         weights.buffers[output].backward(pass.set, pass.pool, slopes, true, spread);
         if let Some(gradients) = pass.gradients.as_mut() {
             let target = MatMut::new(&mut gradients[output], vocabulary, width);
-            matmul(target, true, 1.0, spread.t(), Mat::new(hidden, rows, width), Threads::Pool);
+            matmul(pass.set, target, true, 1.0, spread.t(), Mat::new(hidden, rows, width), Threads::Pool);
         }
         pass.pool.give([logits]);
     }

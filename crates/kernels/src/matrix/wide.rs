@@ -1,0 +1,182 @@
+//! The f32 product with AVX-512: a tile of eight rows by 32 (or 16) columns stays in registers while the sum runs.
+//!
+//! b is packed, a panel of columns at a time, because its numbers are read by every row. a is read where it lies: one
+//! number of each of eight rows at a time, so it does not matter which way it runs. Tasks are panels of columns, and
+//! chunks of rows where panels are few; no sum is split between threads.
+
+use super::{Mat, MatMut, Threads};
+use crate::pairs::turned_tile;
+use rayon::prelude::*;
+use std::arch::x86_64::*;
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// Numbers of a vector.
+const LANES: usize = 16;
+/// Rows of a tile: with two vectors of columns, sixteen sums.
+const TALL: usize = 8;
+/// Numbers of a sum that a panel holds at most: 64 kilobytes with two vectors of columns, a part of the second cache.
+const DEEPEST: usize = 512;
+/// Panels from which on a task takes all rows; below, rows are shared out by so many.
+const PANELS_ENOUGH: usize = 8;
+const CHUNK: usize = 256;
+
+/// A vector of a panel.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LANES]);
+
+thread_local! {
+    /// Room for a panel, used again by every product of a thread.
+    static PANEL: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `out` (+)= scale·a·b for sizes that match.
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+pub(super) fn product(out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, threads: Threads) {
+    if out.column_stride != 1 {
+        return product(out.t(), add, scale, b.t(), a.t(), threads);
+    }
+    let width = if out.columns <= LANES { LANES } else { 2 * LANES };
+    let chunk = if out.columns.div_ceil(width) < PANELS_ENOUGH { CHUNK } else { out.rows.max(1) };
+    let one = |(first, row, part): (usize, usize, MatMut)| task(first, row, part, add, scale, a, b);
+    match threads {
+        Threads::One if out.columns <= width => one((0, 0, out)),
+        Threads::One => out.columns_by(width).into_iter().for_each(|(first, part)| one((first, 0, part))),
+        Threads::Pool => {
+            let mut tasks = Vec::new();
+            for (first, mut rest) in out.columns_by(width) {
+                for row in (0..rest.rows).step_by(chunk) {
+                    let count = chunk.min(rest.rows);
+                    let (part, lower) = rest.split_rows(count);
+                    tasks.push((first, row, part));
+                    rest = lower;
+                }
+            }
+            tasks.into_par_iter().for_each(one);
+        }
+    }
+}
+
+/// The columns from `first` and rows from `row` on that `out` holds: one panel wide.
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+fn task(first: usize, row: usize, mut out: MatMut, add: bool, scale: f32, a: Mat, b: Mat) {
+    let (columns, depth) = (first..first + out.columns, a.columns);
+    let a = a.part(row, 0, out.rows, depth);
+    let sides = out.columns.div_ceil(LANES);
+    let parts = depth.div_ceil(DEEPEST).max(1);
+    let mut panel = PANEL.take();
+    for part in 0..parts {
+        let depths = depth * part / parts..depth * (part + 1) / parts;
+        let length = depths.len() * sides;
+        if panel.len() < length {
+            panel.resize(length, Line([0.0; LANES]));
+        }
+        let panel = &mut panel[..length];
+        for side in 0..sides {
+            let own = columns.start + side * LANES..columns.end.min(columns.start + (side + 1) * LANES);
+            pack(b, own, depths.clone(), &mut panel[side..], sides);
+        }
+        let a = a.part(0, depths.start, a.rows, depths.len());
+        let how = How { add: add || part > 0, scale };
+        match sides {
+            1 => sweep::<1>(a, panel, out.lend(), how),
+            _ => sweep::<2>(a, panel, out.lend(), how),
+        }
+    }
+    PANEL.set(panel);
+}
+
+/// What happens to a finished sum.
+#[derive(Clone, Copy)]
+struct How {
+    add: bool,
+    scale: f32,
+}
+
+/// Columns of b as every `sides`-th line of a panel, a line for each depth; zeros fill lines that are not full.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+fn pack(b: Mat, columns: Range<usize>, depths: Range<usize>, panel: &mut [Line], sides: usize) {
+    let b = b.part(depths.start, columns.start, depths.len(), columns.len());
+    let at =
+        |depth: usize, column: usize| b.data.as_ptr().wrapping_add(depth * b.row_stride + column * b.column_stride);
+    let mask = |count: usize| u16::MAX >> (LANES - count.min(LANES));
+    if b.row_stride == 1 && b.column_stride != 1 {
+        for start in (0..b.rows).step_by(LANES) {
+            let mut tile = [_mm512_setzero_si512(); LANES];
+            let count = LANES.min(b.rows - start);
+            for (column, line) in tile.iter_mut().enumerate().take(b.columns) {
+                // SAFETY: the mask covers numbers of this column of b alone.
+                *line = unsafe { _mm512_maskz_loadu_epi32(mask(count), at(start, column).cast()) };
+            }
+            for (step, line) in turned_tile(tile).into_iter().enumerate().take(count) {
+                // SAFETY: a line holds a vector and begins where one may begin.
+                unsafe { _mm512_store_si512(panel[(start + step) * sides].0.as_mut_ptr().cast(), line) };
+            }
+        }
+    } else if b.column_stride == 1 {
+        for depth in 0..b.rows {
+            // SAFETY: the mask covers numbers of this row of b alone; a line holds a vector and begins where one may begin.
+            unsafe {
+                let line = _mm512_maskz_loadu_ps(mask(b.columns), at(depth, 0));
+                _mm512_store_ps(panel[depth * sides].0.as_mut_ptr(), line);
+            }
+        }
+    } else {
+        for depth in 0..b.rows {
+            let line = &mut panel[depth * sides].0;
+            for (column, number) in line.iter_mut().enumerate() {
+                // SAFETY: a number of b, whose bounds were checked when the view was made.
+                *number = if column < b.columns { unsafe { *at(depth, column) } } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// All rows of a against one panel.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+fn sweep<const SIDES: usize>(a: Mat, panel: &[Line], out: MatMut, how: How) {
+    let (panel, rest) = panel.as_chunks::<SIDES>();
+    assert!(rest.is_empty() && panel.len() == a.columns && out.columns <= SIDES * LANES && out.rows == a.rows, "sizes");
+    for top in (0..a.rows).step_by(TALL) {
+        let rows = TALL.min(a.rows - top);
+        let sums = tile::<SIDES>(a.part(top, 0, rows, a.columns), panel);
+        for (row, sums) in sums.into_iter().enumerate().take(rows) {
+            for (side, sum) in sums.into_iter().enumerate() {
+                let count = out.columns.saturating_sub(side * LANES).min(LANES);
+                let mask = ((1u32 << count) - 1) as u16;
+                let target = out.data.wrapping_add((top + row) * out.row_stride + side * LANES);
+                // SAFETY: the mask covers numbers of this row of `out` alone, to which it is the only way.
+                unsafe {
+                    let before = if how.add { _mm512_maskz_loadu_ps(mask, target) } else { _mm512_setzero_ps() };
+                    let after = _mm512_fmadd_ps(sum, _mm512_set1_ps(how.scale), before);
+                    _mm512_mask_storeu_ps(target, mask, after);
+                }
+            }
+        }
+    }
+}
+
+/// Up to eight rows of a by a panel; sums of rows that a does not have mean nothing.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+fn tile<const SIDES: usize>(a: Mat, panel: &[[Line; SIDES]]) -> [[__m512; SIDES]; TALL] {
+    let rows: [usize; TALL] = std::array::from_fn(|row| row.min(a.rows - 1) * a.row_stride);
+    let mut sums = [[_mm512_setzero_ps(); SIDES]; TALL];
+    let mut from = a.data.as_ptr();
+    for lines in panel {
+        // SAFETY: a line holds a vector and begins where one may begin.
+        let columns: [__m512; SIDES] = std::array::from_fn(|side| unsafe { _mm512_load_ps(lines[side].0.as_ptr()) });
+        for row in 0..TALL {
+            // SAFETY: a number of a row that a has: there are as many columns as lines.
+            let own = unsafe { _mm512_set1_ps(*from.wrapping_add(rows[row])) };
+            for side in 0..SIDES {
+                sums[row][side] = _mm512_fmadd_ps(own, columns[side], sums[row][side]);
+            }
+        }
+        from = from.wrapping_add(a.column_stride);
+    }
+    sums
+}
