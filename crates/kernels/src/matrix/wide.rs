@@ -5,20 +5,20 @@
 //! chunks of rows where panels are few; no sum is split between threads.
 
 use super::{Mat, MatMut, Threads};
+use crate::lanes::LANES;
 use crate::pairs::turned_tile;
 use rayon::prelude::*;
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Numbers of a vector.
-const LANES: usize = 16;
 /// Rows of a tile: with two vectors of columns, sixteen sums.
 const TALL: usize = 8;
 /// Numbers of a sum that a panel holds at most: 64 kilobytes with two vectors of columns, a part of the second cache.
 const DEEPEST: usize = 512;
-/// Panels from which on a task takes all rows; below, rows are shared out by so many.
+/// Panels from which on a task takes all rows.
 const PANELS_ENOUGH: usize = 8;
+/// Rows that a task takes where panels are fewer.
 const CHUNK: usize = 256;
 
 /// A vector of a panel.
@@ -101,8 +101,16 @@ fn pack(b: Mat, columns: Range<usize>, depths: Range<usize>, panel: &mut [Line],
     let b = b.part(depths.start, columns.start, depths.len(), columns.len());
     let at =
         |depth: usize, column: usize| b.data.as_ptr().wrapping_add(depth * b.row_stride + column * b.column_stride);
-    let mask = |count: usize| u16::MAX >> (LANES - count.min(LANES));
-    if b.row_stride == 1 && b.column_stride != 1 {
+    if b.column_stride == 1 {
+        for depth in 0..b.rows {
+            // SAFETY: the mask covers numbers of this row of b alone; a line holds a vector and begins where one may begin.
+            unsafe {
+                let line = _mm512_maskz_loadu_ps(mask(b.columns), at(depth, 0));
+                _mm512_store_ps(panel[depth * sides].0.as_mut_ptr(), line);
+            }
+        }
+    } else {
+        assert!(b.row_stride == 1, "a matrix runs along its rows or down its columns");
         for start in (0..b.rows).step_by(LANES) {
             let mut tile = [_mm512_setzero_si512(); LANES];
             let count = LANES.min(b.rows - start);
@@ -115,23 +123,12 @@ fn pack(b: Mat, columns: Range<usize>, depths: Range<usize>, panel: &mut [Line],
                 unsafe { _mm512_store_si512(panel[(start + step) * sides].0.as_mut_ptr().cast(), line) };
             }
         }
-    } else if b.column_stride == 1 {
-        for depth in 0..b.rows {
-            // SAFETY: the mask covers numbers of this row of b alone; a line holds a vector and begins where one may begin.
-            unsafe {
-                let line = _mm512_maskz_loadu_ps(mask(b.columns), at(depth, 0));
-                _mm512_store_ps(panel[depth * sides].0.as_mut_ptr(), line);
-            }
-        }
-    } else {
-        for depth in 0..b.rows {
-            let line = &mut panel[depth * sides].0;
-            for (column, number) in line.iter_mut().enumerate() {
-                // SAFETY: a number of b, whose bounds were checked when the view was made.
-                *number = if column < b.columns { unsafe { *at(depth, column) } } else { 0.0 };
-            }
-        }
     }
+}
+
+/// The first `count` numbers of a vector.
+fn mask(count: usize) -> u16 {
+    ((1u32 << count) - 1) as u16
 }
 
 /// All rows of a against one panel.
@@ -146,7 +143,7 @@ fn sweep<const SIDES: usize>(a: Mat, panel: &[Line], out: MatMut, how: How) {
         for (row, sums) in sums.into_iter().enumerate().take(rows) {
             for (side, sum) in sums.into_iter().enumerate() {
                 let count = out.columns.saturating_sub(side * LANES).min(LANES);
-                let mask = ((1u32 << count) - 1) as u16;
+                let mask = mask(count);
                 let target = out.data.wrapping_add((top + row) * out.row_stride + side * LANES);
                 // SAFETY: the mask covers numbers of this row of `out` alone, to which it is the only way.
                 unsafe {
