@@ -7,6 +7,7 @@ use crate::elementwise::dot;
 use crate::instruction_set::dispatch;
 use crate::lanes::{LANES, exp, fold, largest};
 use crate::matrix::{Mat, MatMut, Threads, matmul};
+use crate::pairs::pairs_product;
 use rayon::prelude::*;
 
 /// Queries that are taken at a time.
@@ -34,6 +35,24 @@ pub struct AttentionShape {
     pub scale: f32,
     /// Positions that a token looks back on, its own included; all when absent.
     pub window: Option<usize>,
+}
+
+/// How products of two f32 matrices take their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operands {
+    /// As they are.
+    Single,
+    /// Rounded to bf16, in pairs. Only for sets that take pairs.
+    Rounded,
+}
+
+impl Operands {
+    fn product(self, set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat) {
+        match self {
+            Operands::Single => matmul(set, out, add, scale, a, b, Threads::One),
+            Operands::Rounded => pairs_product(set, out, add, scale, a, b, Threads::One),
+        }
+    }
 }
 
 impl AttentionShape {
@@ -113,6 +132,7 @@ fn cut_sums<'a>(sums: &'a [f32], segments: &[Segment], count: usize, heads: usiz
 /// When the sizes do not match, or the documents do not cover the rows in order.
 pub fn attention(
     set: InstructionSet,
+    operands: Operands,
     shape: &AttentionShape,
     segments: &[Segment],
     qkv: Mat,
@@ -141,7 +161,7 @@ pub fn attention(
             let block = &mut scores[..rows * (to - from)];
             let (query, keys) = (query.part(first, 0, rows, shape.head_dim), to - from);
             let product = MatMut::new(block, rows, keys);
-            matmul(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t(), Threads::One);
+            operands.product(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t());
             for (row, scores) in block.chunks_exact_mut(keys).enumerate() {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -149,7 +169,7 @@ pub fn attention(
             }
             let value = value.part(from, 0, keys, shape.head_dim);
             let weights = Mat::new(block, rows, keys);
-            matmul(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value, Threads::One);
+            operands.product(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value);
         }
     });
 }
@@ -171,6 +191,7 @@ pub struct Kept<'a> {
 /// When the sizes do not match.
 pub fn attention_backward(
     set: InstructionSet,
+    operands: Operands,
     shape: &AttentionShape,
     segments: &[Segment],
     kept: Kept,
@@ -188,7 +209,7 @@ pub fn attention_backward(
     jobs.for_each_init(Scratch::default, |scratch, (index, (((queries, keys), values), sums))| {
         let segment = &segments[index / shape.kv_heads];
         let parts = Gradients { queries, keys, values };
-        group_backward(set, shape, segment, index % shape.kv_heads, kept, sums, upstream, parts, scratch);
+        group_backward(set, operands, shape, segment, index % shape.kv_heads, kept, sums, upstream, parts, scratch);
     });
 }
 
@@ -209,6 +230,7 @@ struct Gradients<'a> {
 #[allow(clippy::too_many_arguments, reason = "the body of one task: everything that it reads and writes")]
 fn group_backward(
     set: InstructionSet,
+    operands: Operands,
     shape: &AttentionShape,
     segment: &Segment,
     kv: usize,
@@ -238,8 +260,8 @@ fn group_backward(
             let place = |matrix: Mat<'_>| (segment.start + first, number * dim, rows.min(matrix.rows()));
             let (top, left, _) = place(upstream);
             let pull = upstream.part(top, left, rows, dim);
-            matmul(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t(), Threads::One);
-            matmul(set, MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t(), Threads::One);
+            operands.product(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t());
+            operands.product(set, MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t());
             for row in 0..rows {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -251,10 +273,10 @@ fn group_backward(
             }
             let (weights, slopes) = (Mat::new(weights, rows, keys), Mat::new(slopes, rows, keys));
             let scale = shape.scale;
-            matmul(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull, Threads::One);
-            matmul(set, gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query, Threads::One);
+            operands.product(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull);
+            operands.product(set, gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query);
             let target = gradients.queries.part(first, member * dim, rows, dim);
-            matmul(set, target, false, scale, slopes, key, Threads::One);
+            operands.product(set, target, false, scale, slopes, key);
         }
     }
 }

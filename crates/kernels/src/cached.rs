@@ -93,6 +93,7 @@ fn mix_columns<const FMA: bool, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Operands;
     use crate::{AttentionShape, Mat, MatMut, Segment, attention};
 
     /// The last row of whole attention is attention over the cache.
@@ -105,7 +106,7 @@ mod tests {
             let (mut out, mut sums) = (vec![0.0; rows * 80], vec![0.0; rows * 4]);
             let segments = [Segment { start: 0, length: rows }];
             let target = MatMut::new(&mut out, rows, 80);
-            attention(set, &shape, &segments, Mat::new(&qkv, rows, width), target, &mut sums);
+            attention(set, Operands::Single, &shape, &segments, Mat::new(&qkv, rows, width), target, &mut sums);
             for kv in 0..2 {
                 let lane = |first: usize| {
                     let row = |row: usize| qkv[row * width + first + kv * 20..][..20].to_vec();

@@ -12,7 +12,7 @@ pub enum Level {
     Avx512,
     /// AVX-512, and sums of two products of bf16 numbers, or of four of bytes, in each lane.
     Avx512Bf16,
-    /// AVX-512, and tile registers for products of bf16 numbers (AMX).
+    /// All this, and tile registers for products of bf16 numbers (AMX).
     Amx,
 }
 
@@ -75,12 +75,13 @@ impl InstructionSet {
                 && is_x86_feature_detected!("avx512dq")
         };
         let bytes = || is_x86_feature_detected!("avx512vnni");
+        let pairs = || is_x86_feature_detected!("avx512bf16");
         match level {
             Level::Portable => true,
             Level::Avx2 => narrow,
             Level::Avx512 => narrow && wide(),
-            Level::Avx512Bf16 => narrow && wide() && bytes() && is_x86_feature_detected!("avx512bf16"),
-            Level::Amx => narrow && wide() && bytes() && crate::pairs::tiles_available(),
+            Level::Avx512Bf16 => narrow && wide() && bytes() && pairs(),
+            Level::Amx => narrow && wide() && bytes() && pairs() && crate::pairs::tiles_available(),
         }
     }
 

@@ -22,7 +22,7 @@ mod rotary;
 mod rowwise;
 
 pub use aligned::Aligned;
-pub use attention::{AttentionShape, Kept, Segment, attention, attention_backward};
+pub use attention::{AttentionShape, Kept, Operands, Segment, attention, attention_backward};
 pub use cached::attend_cached;
 pub use crew::Crew;
 pub use cross_entropy::{RowScore, score_rows, spread_gradient};
@@ -35,7 +35,7 @@ pub use norm::{
 };
 #[cfg(target_arch = "x86_64")]
 pub use pairs::trust_tiles;
-pub use pairs::{pairs_backward, pairs_forward};
+pub use pairs::{Place, RoundedRows, Source, Term, pairs_backward, pairs_forward, pairs_product};
 pub use rotary::{Direction, RotaryTable, rotate};
 pub use rowwise::{QUANT_BLOCK, Rows, quantise_eight, quantise_four, rows_times};
 

@@ -20,6 +20,16 @@ pub enum Threads {
     Pool,
 }
 
+/// What happens to a finished sum.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How {
+    /// It is added to what is there.
+    pub(crate) add: bool,
+    /// After it was multiplied by this.
+    pub(crate) scale: f32,
+}
+
 /// A matrix to read.
 #[derive(Debug, Clone, Copy)]
 pub struct Mat<'a> {
@@ -78,6 +88,12 @@ impl<'a> Mat<'a> {
     pub fn row(self, row: usize) -> &'a [f32] {
         debug_assert_eq!(self.column_stride, 1);
         &self.data[row * self.row_stride..][..self.columns]
+    }
+
+    /// The numbers and the distance of rows, when those of a row lie side by side.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn lines(self) -> Option<(&'a [f32], usize)> {
+        (self.column_stride == 1).then_some((self.data, self.row_stride))
     }
 
     /// Number of rows.
@@ -182,6 +198,40 @@ impl<'a> MatMut<'a> {
             rest = right;
         }
         parts
+    }
+
+    /// Cuts into blocks of `width` columns and `height` rows, each with its first column and row.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn blocks_by(self, width: usize, height: usize) -> Vec<(usize, usize, Self)> {
+        let mut blocks = Vec::new();
+        for (column, mut rest) in self.columns_by(width) {
+            for row in (0..rest.rows).step_by(height) {
+                let (block, lower) = {
+                    let count = height.min(rest.rows);
+                    rest.split_rows(count)
+                };
+                blocks.push((column, row, block));
+                rest = lower;
+            }
+        }
+        blocks
+    }
+
+    /// True when the numbers of a row lie side by side.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn runs_along_rows(&self) -> bool {
+        self.column_stride == 1
+    }
+
+    /// Puts finished sums into a row, as many as it has columns.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn blend(&mut self, row: usize, sums: &[f32], how: How) {
+        assert!(row < self.rows && sums.len() >= self.columns, "no such row");
+        for (column, sum) in sums.iter().enumerate().take(self.columns) {
+            let at = self.data.wrapping_add(row * self.row_stride + column * self.column_stride);
+            // SAFETY: a number of this view, which is the only way to it.
+            unsafe { *at = if how.add { *at + how.scale * sum } else { how.scale * sum } };
+        }
     }
 
     /// The part from (`row`, `column`) on, `rows` × `columns` large, lent for a while.

@@ -1,7 +1,8 @@
 //! What stands in for `pairs` on processors without such instructions.
 
-use crate::matrix::{Mat, MatMut};
+use crate::matrix::{Mat, MatMut, Threads};
 use crate::{Crew, InstructionSet};
+use std::marker::PhantomData;
 
 /// No such products are to be had here, so no instruction set leads to this call.
 ///
@@ -17,6 +18,85 @@ pub fn pairs_forward(_: InstructionSet, _: Mat, _: &[u16], _: MatMut, _: bool) {
 /// Always.
 pub fn pairs_backward(_: InstructionSet, _: Mat, _: &[u16], _: MatMut, _: bool) {
     panic!("no instructions for pairs");
+}
+
+/// As [`pairs_forward`].
+///
+/// # Panics
+/// Always.
+pub fn pairs_product(_: InstructionSet, _: MatMut, _: bool, _: f32, _: Mat, _: Mat, _: Threads) {
+    panic!("no instructions for pairs");
+}
+
+/// Nothing can be rounded here, so there are none.
+#[derive(Debug)]
+pub enum RoundedRows {}
+
+/// As [`RoundedRows`].
+#[derive(Debug, Clone, Copy)]
+pub enum Place {}
+
+/// A matrix that nothing multiplies.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a>(PhantomData<&'a f32>);
+
+/// As [`RoundedRows`].
+#[derive(Debug, Clone)]
+pub enum Term<'a> {
+    /// Never made.
+    Never(std::convert::Infallible, PhantomData<&'a f32>),
+}
+
+impl RoundedRows {
+    /// As [`pairs_forward`].
+    ///
+    /// # Panics
+    /// Always.
+    pub fn new(_: InstructionSet, _: usize, _: impl IntoIterator<Item = usize>) -> Self {
+        panic!("no instructions for pairs");
+    }
+
+    /// Never called.
+    pub fn push(&mut self, _: Mat, _: f32, _: Threads) -> Place {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn times(&self, _: &[Term], _: MatMut, _: bool, _: f32, _: Threads) {
+        match *self {}
+    }
+}
+
+impl Place {
+    /// Never called.
+    #[must_use]
+    pub fn part(self, _: usize, _: usize) -> (Self, usize) {
+        match self {}
+    }
+}
+
+impl<'a> Source<'a> {
+    /// Keeps nothing.
+    pub fn half(_: &'a [u16], _: usize) -> Self {
+        Self(PhantomData)
+    }
+
+    /// Keeps nothing.
+    pub fn rounded(_: Mat<'a>, _: f32) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'a> Term<'a> {
+    /// Never called.
+    pub fn transposed(a: Place, _: Source<'a>, _: usize) -> Self {
+        match a {}
+    }
+
+    /// Never called.
+    pub fn plain(a: Place, _: Source<'a>, _: usize) -> Self {
+        match a {}
+    }
 }
 
 pub(crate) fn rows_times(

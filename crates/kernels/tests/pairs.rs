@@ -5,7 +5,10 @@
 
 mod trap;
 
-use alidade_kernels::{Crew, InstructionSet, Level, Mat, MatMut, Rows, pairs_backward, pairs_forward, rows_times};
+use alidade_kernels::{
+    Crew, InstructionSet, Level, Mat, MatMut, RoundedRows, Rows, Source, Term, Threads, pairs_backward, pairs_forward,
+    pairs_product, rows_times,
+};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
@@ -83,6 +86,93 @@ fn both_ways_of_training_and_writing_agree_with_plain_sums() {
             assert!(gap < 1e-6, "backward, {case}: {gap}");
         }
         println!("{} instructions emulated", trap::CARRIED_OUT.load(Ordering::SeqCst) - before);
+    }
+}
+
+fn view(numbers: &[f32], rows: usize, columns: usize, turned: bool) -> Mat<'_> {
+    if turned { Mat::new(numbers, columns, rows).t() } else { Mat::strided(numbers, rows, columns, columns + 3) }
+}
+
+#[test]
+fn products_of_two_rounded_matrices_agree_with_plain_sums_whichever_way_they_run() {
+    for set in sets().iter().copied() {
+        // Narrow results, several chunks of rows, sums in several panels, parts of blocks, nothing to add up.
+        for (m, k, n) in [(64, 64, 96), (37, 70, 16), (16, 300, 45), (530, 40, 5), (5, 2100, 33), (1, 1, 1), (3, 0, 2)]
+        {
+            let (a, b) = (wave(m * (k + 3) + 3 * k, 0.37), wave(k * (n + 3) + 3 * n, 0.23));
+            for turn in 0..16 {
+                let turned = |bit: usize| turn >> bit & 1 == 1;
+                let (left, right) = (view(&a, m, k, turned(0)), view(&b, k, n, turned(1)));
+                let mut out = vec![2.0; m * (n + 3)];
+                let target = match turned(2) {
+                    true => MatMut::new(&mut out[..m * n], n, m).t(),
+                    false => MatMut::strided(&mut out, m, n, n + 3),
+                };
+                let threads = if turned(3) { Threads::One } else { Threads::Pool };
+                pairs_product(set, target, turned(3), 0.5, left, right, threads);
+                let at = |row: usize, column: usize| if turned(2) { column * m + row } else { row * (n + 3) + column };
+                // Twice what was found, less what was there: 1 + the sum, as `worst` wants it.
+                let before = if turned(3) { 3.0 } else { -1.0 };
+                let found: Vec<_> = (0..m * n).map(|index| 2.0 * out[at(index / n, index % n)] - before).collect();
+                let bits = |value: f32| half::bf16::from_f32(value).to_bits();
+                let left = |row: usize, at: usize| a[if turned(0) { at * m + row } else { row * (k + 3) + at }];
+                let right =
+                    |at: usize, column: usize| b[if turned(1) { column * k + at } else { at * (n + 3) + column }];
+                let gap = worst(&found, n, k, |row, column, at| (bits(left(row, at)), bits(right(at, column))));
+                assert!(gap < 2e-6, "{set:?}, {m} {k} {n}, {turn}: {gap}");
+                let touched =
+                    (0..m * n).map(|index| at(index / n, index % n)).collect::<std::collections::BTreeSet<_>>();
+                assert!((0..out.len()).all(|at| touched.contains(&at) || out[at] == 2.0), "{m} {k} {n}, {turn}");
+            }
+        }
+    }
+}
+
+/// x·Wᵀ + s·h·Bᵀ for some columns, and its way back dy·W + g·A, as one sweep each.
+#[test]
+fn several_matrices_side_by_side_are_the_sum_of_their_products() {
+    for set in sets().iter().copied() {
+        for (rows, inputs, outputs, rank, first, reach) in
+            [(40, 70, 100, 5, 33, 40), (33, 1030, 64, 16, 0, 32), (3, 9, 50, 40, 45, 5), (64, 2100, 35, 8, 1, 34)]
+        {
+            let (x, h) = (wave(rows * inputs, 0.37), wave(rows * rank, 0.19));
+            let (w, b) = (half(&wave(inputs * outputs, 0.71)), wave(reach * rank, 0.43));
+            let run = |threads: Threads| {
+                let mut rounded = RoundedRows::new(set, rows, [inputs, rank]);
+                let place = rounded.push(Mat::new(&x, rows, inputs), 1.0, threads);
+                let narrow = rounded.push(Mat::new(&h, rows, rank), 2.0, threads);
+                let b = Source::rounded(Mat::new(&b, reach, rank), 1.0);
+                let terms = [Term::transposed(place, Source::half(&w, inputs), 0), Term::transposed(narrow, b, first)];
+                let mut out = vec![1.0; rows * outputs];
+                rounded.times(&terms, MatMut::new(&mut out, rows, outputs), true, 1.0, threads);
+                out
+            };
+            let out = run(Threads::Pool);
+            assert!(out == run(Threads::One));
+            let (x_half, h_half, b_half) = (half(&x), half(&h.iter().map(|h| 2.0 * h).collect::<Vec<_>>()), half(&b));
+            let gap = worst(&out, outputs, inputs + rank, |row, column, at| match at.checked_sub(inputs) {
+                None => (x_half[row * inputs + at], w[column * inputs + at]),
+                Some(at) if (first..first + reach).contains(&column) => {
+                    (h_half[row * rank + at], b_half[(column - first) * rank + at])
+                }
+                Some(_) => (0, 0),
+            });
+            assert!(gap < 1e-6, "{set:?}, {rows} {inputs} {outputs}: {gap}");
+
+            // Back: part of dy through B, which gives as many columns as B has.
+            let dy = wave(rows * outputs, 0.29);
+            let mut rounded = RoundedRows::new(set, rows, [outputs]);
+            let place = rounded.push(Mat::new(&dy, rows, outputs), 1.0, Threads::Pool);
+            let (part, lead) = place.part(first, reach);
+            let mut back = vec![1.0; rows * rank];
+            let term = Term::plain(part, Source::rounded(Mat::new(&b, reach, rank), 1.0), lead);
+            rounded.times(&[term], MatMut::new(&mut back, rows, rank), true, 1.0, Threads::Pool);
+            let dy_half = half(&dy);
+            let gap = worst(&back, rank, reach, |row, column, at| {
+                (dy_half[row * outputs + first + at], b_half[at * rank + column])
+            });
+            assert!(gap < 1e-6, "{set:?}, back, {rows} {inputs} {outputs}: {gap}");
+        }
     }
 }
 

@@ -18,7 +18,12 @@ use common::{golden, relative_l2};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;
 
-const FAMILIES: &[&str] = &["llama", "mistral-sliding-window", "qwen2", "qwen3", "smollm3"];
+/// Models, and by how much of their size PyTorch's mixed precision moves their gradients (the worst tensor each;
+/// `tests/golden/models/mixed_precision.py`, torch 2.15).
+const FAMILIES: &[(&str, f64)] =
+    &[("llama", 0.021), ("mistral-sliding-window", 0.018), ("qwen2", 0.022), ("qwen3", 0.020), ("smollm3", 0.042)];
+/// Roundings fall differently: the worst of some forty tensors may lie this much above theirs.
+const ROOM: f64 = 1.25;
 
 /// Every level that takes pairs.
 fn levels() -> Vec<Level> {
@@ -54,7 +59,7 @@ fn step(decoder: &mut dyn Decoder) -> (Vec<f64>, BTreeMap<String, Vec<f32>>) {
 #[test]
 fn a_training_pass_is_near_the_f32_arithmetic_on_the_same_weights() {
     for level in levels() {
-        for family in FAMILIES {
+        for (family, theirs_moved) in FAMILIES {
             let mut decoder = open(family, level);
             assert!(
                 decoder.path().contains(if level == Level::Amx { "amx" } else { "avx512-bf16" }),
@@ -66,8 +71,8 @@ fn a_training_pass_is_near_the_f32_arithmetic_on_the_same_weights() {
             let gradients =
                 ours.1.iter().map(|(name, values)| relative_l2(values, &theirs.1[name])).fold(0.0, f64::max);
             println!("{level:?}, {family}: log-probability {logp:.1e}, gradient {gradients:.1e}");
-            assert!(0.0 < logp && logp < 0.03, "{family}: {logp}");
-            assert!(0.0 < gradients && gradients < 0.02, "{family}: {gradients}");
+            assert!(0.0 < logp && logp < 0.015, "{family}: {logp}");
+            assert!(0.0 < gradients && gradients < ROOM * theirs_moved, "{family}: {gradients}");
         }
     }
 }

@@ -38,7 +38,7 @@ fn plain(shape: &AttentionShape, qkv: &[f32]) -> Vec<f64> {
 fn run(set: InstructionSet, shape: &AttentionShape, qkv: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let (mut out, mut sums) = (vec![9.0; ROWS * shape.queries()], vec![0.0; ROWS * shape.heads]);
     let view = MatMut::new(&mut out, ROWS, shape.queries());
-    attention(set, shape, SEGMENTS, Mat::new(qkv, ROWS, shape.row()), view, &mut sums);
+    attention(set, Operands::Single, shape, SEGMENTS, Mat::new(qkv, ROWS, shape.row()), view, &mut sums);
     (out, sums)
 }
 
@@ -62,7 +62,7 @@ fn both_ways_agree_with_sums_and_differences_on_every_level() {
             };
             let pull = Mat::new(&upstream, ROWS, shape.queries());
             let target = MatMut::new(&mut gradient, ROWS, shape.row());
-            attention_backward(set, &shape, SEGMENTS, kept, pull, target);
+            attention_backward(set, Operands::Single, &shape, SEGMENTS, kept, pull, target);
             for at in (0..qkv.len()).step_by(211) {
                 let moved = |step: f32| {
                     let mut qkv = qkv.clone();
@@ -72,6 +72,36 @@ fn both_ways_agree_with_sums_and_differences_on_every_level() {
                 let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
                 let gap = (f64::from(gradient[at]) - slope).abs();
                 assert!(gap < 2e-3, "{set:?} {window:?} {at}: {} against {slope}", gradient[at]);
+            }
+        }
+    }
+}
+
+/// What rounding to bf16 may cost: parts in a thousand of the largest number.
+#[test]
+fn rounded_operands_stay_near_single_ones() {
+    for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
+        for window in [None, Some(7)] {
+            let shape = AttentionShape { window, ..SHAPE };
+            let qkv = wave(ROWS * shape.row(), 0.37);
+            let upstream = wave(ROWS * shape.queries(), 0.19);
+            let both = [Operands::Single, Operands::Rounded].map(|operands| {
+                let (mut out, mut sums) = (vec![9.0; ROWS * shape.queries()], vec![0.0; ROWS * shape.heads]);
+                let (view, rows) = (Mat::new(&qkv, ROWS, shape.row()), ROWS);
+                let target = MatMut::new(&mut out, rows, shape.queries());
+                attention(set, operands, &shape, SEGMENTS, view, target, &mut sums);
+                let kept = Kept { qkv: view, out: Mat::new(&out, rows, shape.queries()), log_sums: &sums };
+                let mut gradient = vec![5.0; qkv.len()];
+                let pull = Mat::new(&upstream, rows, shape.queries());
+                let target = MatMut::new(&mut gradient, rows, shape.row());
+                attention_backward(set, operands, &shape, SEGMENTS, kept, pull, target);
+                [out, sums, gradient]
+            });
+            let [single, rounded] = both;
+            for (single, rounded) in single.iter().zip(&rounded) {
+                let size = single.iter().map(|value| value.abs()).fold(0.0, f32::max);
+                let gap = single.iter().zip(rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / size;
+                assert!(0.0 < gap && gap < 0.01, "{set:?} {window:?}: {gap}");
             }
         }
     }

@@ -4,7 +4,7 @@
 //! number of each of eight rows at a time, so it does not matter which way it runs. Tasks are panels of columns, and
 //! chunks of rows where panels are few; no sum is split between threads.
 
-use super::{Mat, MatMut, Threads};
+use super::{How, Mat, MatMut, Threads};
 use crate::lanes::LANES;
 use crate::pairs::turned_tile;
 use rayon::prelude::*;
@@ -43,18 +43,7 @@ pub(super) fn product(out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, thread
     match threads {
         Threads::One if out.columns <= width => one((0, 0, out)),
         Threads::One => out.columns_by(width).into_iter().for_each(|(first, part)| one((first, 0, part))),
-        Threads::Pool => {
-            let mut tasks = Vec::new();
-            for (first, mut rest) in out.columns_by(width) {
-                for row in (0..rest.rows).step_by(chunk) {
-                    let count = chunk.min(rest.rows);
-                    let (part, lower) = rest.split_rows(count);
-                    tasks.push((first, row, part));
-                    rest = lower;
-                }
-            }
-            tasks.into_par_iter().for_each(one);
-        }
+        Threads::Pool => out.blocks_by(width, chunk).into_par_iter().for_each(one),
     }
 }
 
@@ -85,13 +74,6 @@ fn task(first: usize, row: usize, mut out: MatMut, add: bool, scale: f32, a: Mat
         }
     }
     PANEL.set(panel);
-}
-
-/// What happens to a finished sum.
-#[derive(Clone, Copy)]
-struct How {
-    add: bool,
-    scale: f32,
 }
 
 /// Columns of b as every `sides`-th line of a panel, a line for each depth; zeros fill lines that are not full.

@@ -83,34 +83,37 @@ fn proven() -> bool {
     let mut panel = vec![Line([0u32; 16]); 2 * 2 * HALF_SIDE];
     let b = |depth: usize, column: usize| small(3 * depth + 5 * column);
     for (line, values) in panel.iter_mut().enumerate() {
-        let (side, pair) = (line / (2 * HALF_SIDE), line % (2 * HALF_SIDE));
+        let (side, pair) = (line % 2, line / 2);
         for (lane, value) in values.0.iter_mut().enumerate() {
             let half = |odd: usize| u32::from(bits(b(2 * pair + odd, side * HALF_SIDE + lane)));
             *value = half(0) | half(1) << 16;
         }
     }
     let mut found = [0.0; SIDE * SIDE];
-    // SAFETY: both operands hold two steps, and whoever calls this has made sure that there are tiles.
-    unsafe { block(a.as_ptr(), 2 * DEPTH, panel.as_ptr(), 2, &mut found) };
+    multiply(&a, 2 * DEPTH, &panel, &mut found);
     found.iter().enumerate().all(|(index, value)| {
         let (row, column) = (index / SIDE, index % SIDE);
         *value == (0..2 * DEPTH).map(|depth| small(row * 2 * DEPTH + depth) * b(depth, column)).sum::<f32>()
     })
 }
 
-/// `out` `[32, 32]` = a·b for a `[32, 32·steps]`, whose rows lie `stride` numbers apart, and a panel b of `2·16·steps` lines.
-///
-/// The registers are set up and given back in here, so that no other code has to know about them.
+/// `out` `[32, 32]` = a·b for a `[32, 32·steps]`, whose rows lie `stride` numbers apart, and a panel b of two times `16·steps`
+/// lines that take turns. Only for processes in which tiles were found.
+pub(super) fn multiply(a: &[u16], stride: usize, panel: &[Line<u32, 16>], out: &mut [f32; SIDE * SIDE]) {
+    let steps = panel.len() / (2 * HALF_SIDE);
+    assert!(panel.len() == 2 * HALF_SIDE * steps && a.len() >= (SIDE - 1) * stride + steps * DEPTH, "too short");
+    if steps == 0 {
+        return out.fill(0.0);
+    }
+    // SAFETY: both operands reach as far as the block reads; a set with tiles exists only after they were found.
+    unsafe { block(a.as_ptr(), stride, panel.as_ptr(), steps, out) }
+}
+
+/// [`multiply`] itself. The registers are set up and given back in here, so that no other code has to know about them.
 ///
 /// # Safety
 /// There are tiles; `a` points to 32 rows of `32·steps` numbers, `b` to `2·16·steps` lines; `steps` is not zero.
-pub(super) unsafe fn block(
-    a: *const u16,
-    stride: usize,
-    b: *const Line<u32, 16>,
-    steps: usize,
-    out: &mut [f32; SIDE * SIDE],
-) {
+unsafe fn block(a: *const u16, stride: usize, b: *const Line<u32, 16>, steps: usize, out: &mut [f32; SIDE * SIDE]) {
     // SAFETY: each tile is sixteen rows of 64 bytes. The loop reads 64 bytes of each row of a and sixteen lines of each half of
     // the panel in every step, which the caller answers for, and the stores cover `out` exactly.
     unsafe {
@@ -131,8 +134,8 @@ pub(super) unsafe fn block(
             "tdpbf16ps tmm3, tmm5, tmm7",
             "add {upper}, 64",
             "add {lower}, 64",
-            "add {left}, 1024",
-            "add {right}, 1024",
+            "add {left}, 2048",
+            "add {right}, 2048",
             "dec {steps}",
             "jnz 2b",
             "tilestored [{out} + {row}], tmm0",
@@ -144,9 +147,9 @@ pub(super) unsafe fn block(
             upper = inout(reg) a => _,
             lower = inout(reg) a.wrapping_add(HALF_SIDE * stride) => _,
             left = inout(reg) b => _,
-            right = inout(reg) b.wrapping_add(HALF_SIDE * steps) => _,
+            right = inout(reg) b.wrapping_add(1) => _,
             stride = in(reg) 2 * stride,
-            line = in(reg) size_of::<Line<u32, 16>>(),
+            line = in(reg) 2 * size_of::<Line<u32, 16>>(),
             steps = inout(reg) steps => _,
             out = in(reg) out.as_mut_ptr(),
             row = in(reg) size_of::<f32>() * SIDE,

@@ -2,8 +2,10 @@
 
 #![allow(clippy::needless_range_loop, reason = "loops over indices are unrolled, iterators are not")]
 
-use super::{DEPTH, HALF_SIDE, Line, SIDE};
+use super::rounded::Piece;
+use super::{DEPTH, HALF_SIDE, Line};
 use crate::lanes::LANES;
+use crate::matrix::{How, MatMut};
 use crate::rowwise::totals;
 use std::arch::x86_64::*;
 
@@ -15,30 +17,63 @@ const QUAD: usize = 4;
 /// processor's own fetching (a tenth of the rate).
 const FURTHER: usize = 2048;
 
-/// `out` `[32, 32]` = a·b for a `[32, 2·pairs]`, whose rows lie `stride` numbers apart, and a panel b of two halves of lines.
-#[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) fn block(a: &[u16], stride: usize, panel: &[Line<u32, 16>], out: &mut [f32; SIDE * SIDE]) {
-    let (left, right) = panel.split_at(panel.len() / 2);
-    assert!(a.len() >= (SIDE - 1) * stride + 2 * left.len() && left.len() == right.len(), "too short");
-    for top in (0..SIDE).step_by(TALL) {
-        let mut sums = [[_mm512_setzero_ps(); 2]; TALL];
-        for pair in 0..left.len() {
-            let columns = [bf16(&left[pair]), bf16(&right[pair])];
-            for row in 0..TALL {
-                // SAFETY: two numbers of a row of a, which reaches that far as asserted above.
-                let own = unsafe { a.as_ptr().add((top + row) * stride + 2 * pair).cast::<i32>().read_unaligned() };
-                let own = as_bf16(_mm512_set1_epi32(own));
-                for side in 0..2 {
-                    sums[row][side] = _mm512_dpbf16_ps(sums[row][side], own, columns[side]);
+/// `out` (+)= scale·a·b for up to 32 rows of a, `stride` lines each, and a panel b: the lines of a that the pieces name
+/// against one line of b after another.
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,avx512bf16")]
+pub(super) fn block<const SIDES: usize>(
+    a: &[Line<u16, 32>],
+    stride: usize,
+    pieces: &[Piece],
+    panel: &[Line<u32, 16>],
+    mut out: MatMut,
+    how: How,
+) {
+    let (rows, panel) = (out.rows(), panel.as_chunks::<SIDES>().0);
+    let steps: usize = pieces.iter().map(|piece| piece.steps).sum();
+    let reach = pieces.iter().map(|piece| piece.line + piece.steps).max().unwrap_or(0);
+    assert!(rows.next_multiple_of(TALL) * stride <= a.len() && reach <= stride, "a is too short");
+    assert!(steps * HALF_SIDE <= panel.len() && out.columns() <= SIDES * HALF_SIDE, "b is too short");
+    for top in (0..rows).step_by(TALL) {
+        let (mut sums, mut lines) = ([[_mm512_setzero_ps(); SIDES]; TALL], panel.iter());
+        for piece in pieces {
+            let from = a[top * stride + piece.line..].as_ptr().cast::<i32>();
+            for (pair, columns) in lines.by_ref().take(piece.steps * HALF_SIDE).enumerate() {
+                for row in 0..TALL {
+                    // SAFETY: two numbers of a row of a, which reaches that far as asserted above.
+                    let own = unsafe { from.add(row * stride * HALF_SIDE + pair).read() };
+                    let own = as_bf16(_mm512_set1_epi32(own));
+                    for side in 0..SIDES {
+                        sums[row][side] = _mm512_dpbf16_ps(sums[row][side], own, bf16(&columns[side]));
+                    }
                 }
             }
         }
-        for (row, sums) in sums.into_iter().enumerate() {
-            for (side, sum) in sums.into_iter().enumerate() {
-                let target = &mut out[(top + row) * SIDE + side * HALF_SIDE..][..HALF_SIDE];
-                // SAFETY: sixteen numbers are written.
-                unsafe { _mm512_storeu_ps(target.as_mut_ptr(), sum) };
-            }
+        for (row, sums) in sums.into_iter().enumerate().take(rows - top) {
+            put(sums, out.part(top + row, 0, 1, out.columns()), how);
+        }
+    }
+}
+
+/// One row of results.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+fn put<const SIDES: usize>(sums: [__m512; SIDES], mut out: MatMut, how: How) {
+    if !out.runs_along_rows() {
+        let mut found = [0.0f32; 2 * HALF_SIDE];
+        for (side, sum) in sums.into_iter().enumerate() {
+            // SAFETY: sixteen numbers are written.
+            unsafe { _mm512_storeu_ps(found[side * HALF_SIDE..][..HALF_SIDE].as_mut_ptr(), sum) };
+        }
+        return out.blend(0, &found, how);
+    }
+    let row = out.row(0);
+    for (sum, target) in sums.into_iter().zip(row.chunks_mut(HALF_SIDE)) {
+        let mask = ((1u32 << target.len()) - 1) as u16;
+        // SAFETY: the mask covers the numbers of this piece alone.
+        unsafe {
+            let before = if how.add { _mm512_maskz_loadu_ps(mask, target.as_ptr()) } else { _mm512_setzero_ps() };
+            let after = _mm512_fmadd_ps(sum, _mm512_set1_ps(how.scale), before);
+            _mm512_mask_storeu_ps(target.as_mut_ptr(), mask, after);
         }
     }
 }

@@ -1,69 +1,163 @@
-//! Packing numbers so that pairs which follow each other in a sum stand side by side, sixteen columns to a line.
+//! Rounding and packing: rows of a, in which a sum runs from line to line, and panels of b, in which pairs of numbers that
+//! follow each other in a sum stand side by side, sixteen columns to a line. Either can be had from numbers that run along
+//! the sum and from numbers that run across it.
 
 use super::{DEPTH, HALF_SIDE, Line, SIDE};
+use crate::matrix::Mat;
 use std::arch::x86_64::*;
-use std::ops::Range;
 
-/// Numbers of bf16, `width` in each row.
-#[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub(super) numbers: &'a [u16],
-    pub(super) width: usize,
+/// Numbers of a matrix to multiply with, row after row.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    numbers: Numbers<'a>,
+    rows: usize,
+    width: usize,
+    stride: usize,
 }
 
-impl Source<'_> {
+#[derive(Debug, Clone, Copy)]
+enum Numbers<'a> {
+    Half(&'a [u16]),
+    /// To be multiplied and rounded on the way.
+    Single(&'a [f32], f32),
+}
+
+impl<'a> Source<'a> {
+    /// Rows of `width` numbers of bf16.
+    pub fn half(numbers: &'a [u16], width: usize) -> Self {
+        let rows = numbers.len().checked_div(width).unwrap_or(0);
+        Self { numbers: Numbers::Half(numbers), rows, width, stride: width }
+    }
+
+    /// factor·m, rounded to bf16.
+    ///
+    /// # Panics
+    /// When m is a transposed view.
+    pub fn rounded(m: Mat<'a>, factor: f32) -> Self {
+        let Some((numbers, stride)) = m.lines() else { panic!("a transposed view has no rows to round") };
+        Self { numbers: Numbers::Single(numbers, factor), rows: m.rows(), width: m.columns(), stride }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
     /// Up to 32 numbers of a row from `start` on, and zeros for what lies behind its end or behind the last row.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     fn numbers(&self, row: usize, start: usize) -> __m512i {
-        let count =
-            if (row + 1) * self.width > self.numbers.len() { 0 } else { self.width.saturating_sub(start).min(DEPTH) };
-        let mask = ((1u64 << count) - 1) as u32;
-        // SAFETY: the mask covers numbers of this row alone, and what it does not cover is not read.
-        unsafe { _mm512_maskz_loadu_epi16(mask, self.numbers.as_ptr().wrapping_add(row * self.width + start).cast()) }
+        let count = if row < self.rows { self.width.saturating_sub(start).min(DEPTH) } else { 0 };
+        let (mask, at) = (((1u64 << count) - 1) as u32, row.wrapping_mul(self.stride).wrapping_add(start));
+        match self.numbers {
+            // SAFETY: the mask covers numbers of this row alone, and what it does not cover is not read.
+            Numbers::Half(numbers) => unsafe {
+                _mm512_maskz_loadu_epi16(mask, numbers.as_ptr().wrapping_add(at).cast())
+            },
+            Numbers::Single(numbers, factor) => {
+                let from = numbers.as_ptr().wrapping_add(at);
+                let (lower, upper) = (mask as u16, (mask >> HALF_SIDE) as u16);
+                // SAFETY: as above.
+                let halves = unsafe {
+                    [_mm512_maskz_loadu_ps(lower, from), _mm512_maskz_loadu_ps(upper, from.wrapping_add(HALF_SIDE))]
+                };
+                let [lower, upper] = halves.map(|half| _mm512_mul_ps(half, _mm512_set1_ps(factor)));
+                as_bits(_mm512_cvtne2ps_pbh(upper, lower))
+            }
+        }
+    }
+
+    /// Two rows woven into each other: 32 numbers of each from `start` on, sixteen pairs to a vector.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    fn woven(&self, row: usize, start: usize) -> [__m512i; 2] {
+        let (upper, lower) = (self.numbers(row, start), self.numbers(row.wrapping_add(1), start));
+        // Position 2·i takes number i of the first row, position 2·i + 1 that of the second (bit 5 of the index).
+        const fn weave(first: u16) -> [u16; 32] {
+            let (mut indices, mut at) = ([0; 32], 0);
+            while at < 32 {
+                indices[at] = first + at as u16 / 2 + 32 * (at as u16 % 2);
+                at += 1;
+            }
+            indices
+        }
+        const HALVES: [[u16; 32]; 2] = [weave(0), weave(16)];
+        // SAFETY: the indices fill a vector.
+        HALVES
+            .each_ref()
+            .map(|half| unsafe { _mm512_permutex2var_epi16(upper, _mm512_loadu_si512(half.as_ptr().cast()), lower) })
     }
 }
 
-/// The panel where a column is a row of the source and depth runs along it: pairs lie side by side already, and blocks of
-/// sixteen by sixteen pairs are turned.
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_rows(from: Source, columns: Range<usize>, depths: Range<usize>, panel: &mut [Line<u32, 16>]) {
-    for (side, half) in panel.chunks_exact_mut(panel.len() / 2).enumerate() {
-        let first = columns.start + side * HALF_SIDE;
-        for (step, tile) in half.chunks_exact_mut(HALF_SIDE).enumerate() {
+/// Rows `first` to `first + 32` of a, as many of them as `lines` has room for, `stride` lines each, from their line `at` on.
+/// `along` says that a row of a is one of the source; otherwise it is a column.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) fn lay(from: Source, along: bool, first: usize, lines: &mut [Line<u16, 32>], stride: usize, at: usize) {
+    let depth = if along { from.width } else { from.rows };
+    let steps = depth.div_ceil(DEPTH);
+    if along {
+        for (row, lines) in lines.chunks_exact_mut(stride).enumerate() {
+            for (step, line) in lines[at..at + steps].iter_mut().enumerate() {
+                store(line, from.numbers(first + row, step * DEPTH));
+            }
+        }
+        return;
+    }
+    for step in 0..steps {
+        let [mut left, mut right] = [[_mm512_setzero_si512(); HALF_SIDE]; 2];
+        for (pair, (left, right)) in left.iter_mut().zip(&mut right).enumerate() {
+            [*left, *right] = from.woven(step * DEPTH + 2 * pair, first);
+        }
+        for (row, numbers) in [left, right].into_iter().flat_map(|tile| turned_tile(tile)).enumerate() {
+            store(&mut lines[row * stride + at + step], numbers);
+        }
+    }
+}
+
+/// A panel of one or two (`sides`) times sixteen columns from `first` on, where a column is a row of the source and depth
+/// runs along it, from `depth` on: pairs lie side by side already, and blocks of sixteen by sixteen pairs are turned.
+/// Numbers before the first row are zeros, as `first` may be wrapped.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) fn pack_rows(from: Source, first: usize, depth: usize, panel: &mut [Line<u32, 16>], sides: usize) {
+    for (step, tile) in panel.chunks_exact_mut(HALF_SIDE * sides).enumerate() {
+        for side in 0..sides {
             let mut pairs = [_mm512_setzero_si512(); HALF_SIDE];
             for (index, pair) in pairs.iter_mut().enumerate() {
-                if first + index < columns.end {
-                    *pair = from.numbers(first + index, depths.start + step * DEPTH);
-                }
+                *pair = from.numbers(first.wrapping_add(side * HALF_SIDE + index), depth + step * DEPTH);
             }
-            let pairs = turned_tile(pairs);
-            for (line, pair) in tile.iter_mut().zip(pairs) {
-                // SAFETY: a line holds 64 bytes and begins where a vector may begin.
-                unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), pair) };
+            for (pair, numbers) in turned_tile(pairs).into_iter().enumerate() {
+                store(&mut tile[pair * sides + side], numbers);
             }
         }
     }
 }
 
-/// The panel where depth runs down the rows of the source: two rows are woven into each other.
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_columns(from: Source, columns: Range<usize>, depths: Range<usize>, panel: &mut [Line<u32, 16>]) {
-    // Position 2·i of the woven rows takes number i of the first, position 2·i + 1 that of the second (bit 5 of the index).
-    let weave = |first: u16| -> [u16; 32] { std::array::from_fn(|at| first + at as u16 / 2 + 32 * (at as u16 % 2)) };
-    let halves = [weave(0), weave(16)];
-    let (left, right) = panel.split_at_mut(panel.len() / 2);
-    for (pair, (left, right)) in left.iter_mut().zip(right).enumerate() {
-        let row = depths.start + 2 * pair;
-        let (upper, lower) = (from.numbers(row, columns.start), from.numbers(row + 1, columns.start));
-        for (line, weave) in [left, right].into_iter().zip(&halves) {
-            // SAFETY: the indices fill a vector, and a line holds 64 bytes and begins where a vector may begin.
-            unsafe {
-                let weave = _mm512_loadu_si512(weave.as_ptr().cast());
-                _mm512_store_si512(line.0.as_mut_ptr().cast(), _mm512_permutex2var_epi16(upper, weave, lower));
-            }
-        }
+/// The panel where depth runs down the rows of the source, from `depth` on, which may be wrapped: two rows are woven into
+/// each other.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) fn pack_columns(from: Source, first: usize, depth: usize, panel: &mut [Line<u32, 16>], sides: usize) {
+    for (pair, lines) in panel.chunks_exact_mut(sides).enumerate() {
+        let woven = from.woven(depth.wrapping_add(2 * pair), first);
+        lines.iter_mut().zip(woven).for_each(|(line, numbers)| store(line, numbers));
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store<T, const N: usize>(line: &mut Line<T, N>, numbers: __m512i) {
+    const { assert!(size_of::<Line<T, N>>() == 64) };
+    // SAFETY: a line holds 64 bytes and begins where a vector may begin.
+    unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), numbers) };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn as_bits(numbers: __m512bh) -> __m512i {
+    // SAFETY: both are 64 bytes without further meaning.
+    unsafe { std::mem::transmute(numbers) }
 }
 
 /// Sixteen rows of sixteen as sixteen columns.

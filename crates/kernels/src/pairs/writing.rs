@@ -4,9 +4,9 @@
 //! pairs, both run along the sum in the lanes of a vector (`dot`), and nothing is packed.
 
 use super::panel::{Source, pack_rows, turned};
-use super::{DEPTH, EMPTY_PAIRS, EMPTY_ROW, HALF_SIDE, Line, PANELS, ROUNDED, SIDE};
-use super::{dot, flat, flat_mut, grow, multiply, round_rows};
-use crate::matrix::{Mat, MatMut};
+use super::rounded::RoundedRows;
+use super::{DEPTH, EMPTY_PAIRS, EMPTY_ROW, HALF_SIDE, Line, SIDE, amx, dot, flat, flat_mut};
+use crate::matrix::{Mat, MatMut, Threads};
 use crate::{Crew, InstructionSet, Level};
 use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 
@@ -19,14 +19,13 @@ pub(crate) fn rows_times(
     tasks: Vec<(usize, MatMut)>,
     put: impl Fn(&mut [f32], &[f32]) + Sync,
 ) {
-    let mut rounded = ROUNDED.take();
-    round_rows(set, x, &mut rounded);
+    let mut rounded = RoundedRows::new(set, x.rows(), [x.columns()]);
+    rounded.push(x, 1.0, Threads::Pool);
     match set.level() {
-        Level::Amx => with_tiles(crew, set, x, &rounded, w, tasks, put),
-        Level::Avx512Bf16 => with_sums_of_pairs(crew, x, &rounded, w, tasks, put),
+        Level::Amx => with_tiles(crew, x, rounded.lines(), w, tasks, put),
+        Level::Avx512Bf16 => with_sums_of_pairs(crew, x, rounded.lines(), w, tasks, put),
         _ => panic!("no instructions for pairs"),
     }
-    ROUNDED.set(rounded);
 }
 
 fn with_sums_of_pairs(
@@ -49,7 +48,6 @@ fn with_sums_of_pairs(
 
 fn with_tiles(
     crew: &Crew,
-    set: InstructionSet,
     x: Mat,
     rounded: &[Line<u16, 32>],
     w: &[u16],
@@ -58,13 +56,11 @@ fn with_tiles(
 ) {
     let (rows, inputs) = (x.rows(), x.columns());
     let steps = inputs.div_ceil(DEPTH);
-    let mut panels = PANELS.take();
-    let lines = rows.div_ceil(SIDE) * 2 * steps * HALF_SIDE;
-    grow(&mut panels, lines, EMPTY_PAIRS);
-    let from = Source { numbers: flat(rounded), width: steps * DEPTH };
+    let mut panels = vec![EMPTY_PAIRS; rows.div_ceil(SIDE) * 2 * steps * HALF_SIDE];
+    let from = Source::half(flat(rounded), steps * DEPTH);
     for (first, panel) in (0..rows).step_by(SIDE).zip(panels.chunks_exact_mut(2 * steps * HALF_SIDE)) {
-        // SAFETY: a set with tiles has AVX-512.
-        unsafe { pack_rows(from, first..first + SIDE, 0..steps * DEPTH, panel) };
+        // SAFETY: a set with tiles has AVX-512 and its bf16.
+        unsafe { pack_rows(from, first, 0, panel, 2) };
     }
     let one = |(first, mut task): (usize, MatMut)| {
         let mut copy = Vec::new();
@@ -80,9 +76,9 @@ fn with_tiles(
             }
             (flat(&copy), steps * DEPTH)
         };
-        for (start, panel) in (0..rows).step_by(SIDE).zip(panels[..lines].chunks_exact(2 * steps * HALF_SIDE)) {
+        for (start, panel) in (0..rows).step_by(SIDE).zip(panels.chunks_exact(2 * steps * HALF_SIDE)) {
             let mut found = [0.0; SIDE * SIDE];
-            multiply(set, a, stride, panel, &mut found);
+            amx::multiply(a, stride, panel, &mut found);
             // SAFETY: a set with tiles has AVX-512.
             let found = unsafe { turned(&found) };
             for row in start..rows.min(start + SIDE) {
@@ -91,7 +87,6 @@ fn with_tiles(
         }
     };
     crew.share_each(tasks, one);
-    PANELS.set(panels);
 }
 
 /// Asks for numbers into the second cache.

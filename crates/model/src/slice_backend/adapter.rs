@@ -35,6 +35,11 @@ pub(super) struct GroupPairs {
 }
 
 impl GroupPairs {
+    /// The rank of each layer.
+    pub(super) fn ranks(&self) -> Vec<usize> {
+        self.pairs.iter().map(|pair| pair.rank).collect()
+    }
+
     /// Σ rank.
     pub(super) fn inner(&self) -> usize {
         self.pairs.iter().map(|pair| pair.rank).sum()

@@ -115,7 +115,7 @@ pub(super) fn attend_rows(pass: &mut Pass, layer: usize, qkv: &[f32]) -> (Vec<f3
     let width = shape.heads * shape.head_dim;
     let (mut out, mut sums) = (pass.pool.take(rows * width), pass.pool.take(rows * shape.heads));
     let (view, target) = (Mat::new(qkv, rows, shape.row()), MatMut::new(&mut out, rows, width));
-    kernels::attention(pass.set, &shape, &pass.layout.segments, view, target, &mut sums);
+    kernels::attention(pass.set, pass.operands(), &shape, &pass.layout.segments, view, target, &mut sums);
     (out, sums)
 }
 
@@ -182,7 +182,7 @@ fn attention_back(pass: &mut Pass, layer: usize, kept: &Kept, pull: &[f32]) -> V
         log_sums: &kept.log_sums,
     };
     let (pull, target) = (Mat::new(pull, rows, width), MatMut::new(&mut slopes, rows, shape.row()));
-    kernels::attention_backward(pass.set, &shape, &pass.layout.segments, earlier, pull, target);
+    kernels::attention_backward(pass.set, pass.operands(), &shape, &pass.layout.segments, earlier, pull, target);
     slopes
 }
 

@@ -1,6 +1,7 @@
 //! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ + bias for a whole group of layers, and back.
 
 use super::adapter::GroupPairs;
+use super::paired;
 use super::pass::Pass;
 use super::weights::Group;
 use alidade_kernels::{Mat, MatMut, Threads, add_bias, bias_gradient, matmul};
@@ -16,14 +17,19 @@ pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y:
     let rows = pass.layout.rows();
     let stacked = pass.weights.blocks[layer].groups[group as usize];
     let mut out = MatMut::new(y, rows, stacked.outputs);
-    pass.product(stacked.matrix, out.lend(), add, Mat::new(x, rows, stacked.inputs));
-    let inner = inner_values(pass, layer, group, x);
-    let pairs = pass.adapter.as_deref().map(|adapter| &adapter.layers[layer][group as usize]);
-    let total = pairs.map_or(0, GroupPairs::inner);
-    for pair in pairs.iter().flat_map(|pairs| &pairs.pairs) {
-        let part = Mat::new(&inner, rows, total).part(0, pair.inner, rows, pair.rank);
-        pass.small_product(&pair.b, out.part(0, pair.start, rows, pair.outputs), true, pair.scale, part);
-    }
+    let inner = if let Some(w) = pass.paired(stacked.matrix) {
+        paired::forward(pass, layer, group, w, x, out, add)
+    } else {
+        pass.product(stacked.matrix, out.lend(), add, Mat::new(x, rows, stacked.inputs));
+        let inner = inner_values(pass, layer, group, x);
+        let pairs = pass.adapter.as_deref().map(|adapter| &adapter.layers[layer][group as usize]);
+        let total = pairs.map_or(0, GroupPairs::inner);
+        for pair in pairs.iter().flat_map(|pairs| &pairs.pairs) {
+            let part = Mat::new(&inner, rows, total).part(0, pair.inner, rows, pair.rank);
+            pass.small_product(&pair.b, out.part(0, pair.start, rows, pair.outputs), true, pair.scale, part);
+        }
+        inner
+    };
     if let Some(bias) = stacked.bias {
         add_bias(pass.set, y, pass.weights.floats(bias));
     }
@@ -32,6 +38,9 @@ pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y:
 
 /// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`.
 pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32]) -> Vec<f32> {
+    if pass.paired(pass.weights.blocks[layer].groups[group as usize].matrix).is_some() {
+        return paired::inner_values(pass, layer, group, x);
+    }
     let Some(adapter) = pass.adapter.as_deref() else { return Vec::new() };
     let (rows, pairs) = (pass.layout.rows(), &adapter.layers[layer][group as usize]);
     let (total, inputs) = (pairs.inner(), pairs.inputs);
@@ -68,15 +77,18 @@ pub(super) fn backward(
     let stacked = pass.weights.blocks[layer].groups[group as usize];
     let (inputs, outputs) = (stacked.inputs, stacked.outputs);
     let (slope, input, weights) = (Mat::new(dy, rows, outputs), Mat::new(kept.input, rows, inputs), pass.weights);
-    if let Some(dx) = dx.as_deref_mut() {
-        weights.buffers[stacked.matrix].backward(pass.set, pass.pool, MatMut::new(dx, rows, inputs), false, slope);
-    }
     if let Some(gradients) = pass.gradients.as_mut() {
         let target = MatMut::new(&mut gradients[stacked.matrix], outputs, inputs);
         matmul(pass.set, target, true, 1.0, slope.t(), input, Threads::Pool);
         if let Some(bias) = stacked.bias {
             bias_gradient(pass.set, dy, &mut gradients[bias]);
         }
+    }
+    if let Some(w) = pass.paired(stacked.matrix) {
+        return paired::backward(pass, layer, group, w, kept, dy, dx);
+    }
+    if let Some(dx) = dx.as_deref_mut() {
+        weights.buffers[stacked.matrix].backward(pass.set, pass.pool, MatMut::new(dx, rows, inputs), false, slope);
     }
     let Some(adapter) = pass.adapter.as_deref_mut() else { return };
     let pairs = &mut adapter.layers[layer][group as usize];

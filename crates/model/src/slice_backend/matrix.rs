@@ -58,6 +58,14 @@ impl Numbers {
         }
     }
 
+    /// The numbers when they are held as bf16.
+    pub(super) fn halves(&self) -> Option<&[u16]> {
+        match self {
+            Numbers::Half(values) => Some(values),
+            _ => None,
+        }
+    }
+
     /// The numbers themselves; empty when they are not held as f32.
     pub(super) fn floats(&self) -> &[f32] {
         match self {

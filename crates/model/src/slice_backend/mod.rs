@@ -9,6 +9,7 @@ mod cache;
 mod layout;
 mod linear;
 mod matrix;
+mod paired;
 mod pass;
 mod pool;
 mod score;

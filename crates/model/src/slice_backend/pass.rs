@@ -7,7 +7,9 @@ use super::weights::{Buffer, Weights};
 use crate::decoder::DropoutSeed;
 use crate::{DecoderSpec, dropout};
 use alidade_kernels as kernels;
-use kernels::{AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, RotaryTable, Rows, Threads, matmul};
+use kernels::{
+    AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, Operands, RotaryTable, Rows, Threads, matmul,
+};
 
 /// One pass.
 pub(super) struct Pass<'a> {
@@ -45,7 +47,21 @@ impl Dropout {
     }
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    /// The numbers of a base matrix when products with it round the other operand and take numbers in pairs.
+    pub(super) fn paired(&self, matrix: Buffer) -> Option<&'a [u16]> {
+        let trains = self.crew.is_none() && self.set.takes_pairs();
+        self.weights.buffers[matrix].halves().filter(|_| trains)
+    }
+
+    /// How products without a base matrix take their numbers: as those with one do.
+    pub(super) fn operands(&self) -> Operands {
+        match self.weights.blocks.first().and_then(|block| self.paired(block.groups[0].matrix)) {
+            Some(_) => Operands::Rounded,
+            None => Operands::Single,
+        }
+    }
+
     /// `out` (+)= x·Wᵀ for a base matrix.
     pub(super) fn product(&mut self, matrix: Buffer, out: MatMut, add: bool, x: Mat) {
         let numbers = &self.weights.buffers[matrix];

@@ -1,0 +1,249 @@
+//! Rows rounded to bf16, and their products with one or several matrices.
+
+use super::panel::{Source, lay, pack_columns, pack_rows};
+use super::{DEPTH, EMPTY_PAIRS, EMPTY_ROW, HALF_SIDE, Line, SIDE, amx, dot, flat, grow};
+use crate::matrix::{How, Mat, MatMut, Threads};
+use crate::{InstructionSet, Level};
+use rayon::prelude::*;
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// Lines of a row that a panel covers with one matrix at most: 64 kilobytes, which leave the second cache to the rows.
+const DEEPEST: usize = 1024 / DEPTH;
+/// And with all of them: a quarter more, so that narrow matrices find room behind a deep one.
+const ROOM: usize = DEEPEST + DEEPEST / 4;
+/// Panels from which on a task takes all rows.
+const PANELS_ENOUGH: usize = 8;
+/// Rows that a task takes where panels are fewer.
+const CHUNK: usize = 256;
+
+thread_local! {
+    /// Room for rounded rows and for panels, used again by every product of a thread.
+    static ROUNDED: RefCell<Vec<Line<u16, 32>>> = const { RefCell::new(Vec::new()) };
+    static PANEL: RefCell<Vec<Line<u32, 16>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Rows of numbers rounded to bf16, one matrix beside another. Each begins at a line, and zeros fill its last line and the
+/// missing rows of the last block.
+#[derive(Debug)]
+pub struct RoundedRows {
+    set: InstructionSet,
+    lines: Vec<Line<u16, 32>>,
+    rows: usize,
+    /// Lines of a row, and how many of them are taken.
+    stride: usize,
+    taken: usize,
+}
+
+/// Where a matrix stands in [`RoundedRows`].
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    line: usize,
+    width: usize,
+}
+
+impl Place {
+    /// The place of `width` of its columns, from `first` on.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    #[must_use]
+    pub fn part(self, first: usize, width: usize) -> (Self, usize) {
+        assert!(first + width <= self.width, "a part reaches beyond its matrix");
+        let (line, lead) = (self.line + first / DEPTH, first % DEPTH);
+        (Self { line, width: lead + width }, lead)
+    }
+}
+
+/// One of the products whose sum is wanted.
+#[derive(Debug, Clone)]
+pub struct Term<'a> {
+    lines: Range<usize>,
+    b: Source<'a>,
+    /// A column of the result is a row of `b`.
+    along: bool,
+    /// Columns of the result that it reaches.
+    columns: Range<usize>,
+    /// Numbers of the first line that come before the first row of `b`.
+    lead: usize,
+}
+
+impl<'a> Term<'a> {
+    /// a·wᵀ for the columns of the result from `first` on, as many as w has rows.
+    ///
+    /// # Panics
+    /// When the sizes do not match.
+    pub fn transposed(a: Place, w: Source<'a>, first: usize) -> Self {
+        assert!(a.width == w.width(), "sizes of a product do not match");
+        let columns = first..first + w.rows();
+        Self { lines: a.line..a.line + a.width.div_ceil(DEPTH), b: w, along: true, columns, lead: 0 }
+    }
+
+    /// a·b for the columns of a behind the first `lead`, and for all columns of the result.
+    ///
+    /// # Panics
+    /// When the sizes do not match.
+    pub fn plain(a: Place, b: Source<'a>, lead: usize) -> Self {
+        assert!(a.width == lead + b.rows() || b.width() == 0, "sizes of a product do not match");
+        Self { lines: a.line..a.line + a.width.div_ceil(DEPTH), b, along: false, columns: 0..b.width(), lead }
+    }
+
+    /// A panel of the columns from `first` on and some lines of a.
+    fn pack(&self, first: usize, steps: Range<usize>, panel: &mut [Line<u32, 16>], sides: usize) {
+        let depth = steps.start * DEPTH;
+        // SAFETY: terms are packed by rounded rows alone, whose set has AVX-512 and its bf16.
+        unsafe {
+            if self.along {
+                pack_rows(self.b, first.wrapping_sub(self.columns.start), depth, panel, sides);
+            } else {
+                pack_columns(self.b, first, depth.wrapping_sub(self.lead), panel, sides);
+            }
+        }
+    }
+}
+
+/// Lines of the rows that the next lines of a panel are for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    pub(super) line: usize,
+    pub(super) steps: usize,
+}
+
+impl RoundedRows {
+    /// Room for `rows` rows of matrices of these widths.
+    ///
+    /// # Panics
+    /// When the set has no such instructions.
+    pub fn new(set: InstructionSet, rows: usize, widths: impl IntoIterator<Item = usize>) -> Self {
+        assert!(set.takes_pairs(), "no instructions for pairs");
+        let stride = widths.into_iter().map(|width| width.div_ceil(DEPTH)).sum();
+        let mut lines = ROUNDED.take();
+        grow(&mut lines, rows.next_multiple_of(SIDE) * stride, EMPTY_ROW);
+        Self { set, lines, rows, stride, taken: 0 }
+    }
+
+    /// The rows, line after line.
+    pub(super) fn lines(&self) -> &[Line<u16, 32>] {
+        &self.lines[..self.rows.next_multiple_of(SIDE) * self.stride]
+    }
+
+    /// Puts factor·x beside what is there already.
+    ///
+    /// # Panics
+    /// When there is no room for it.
+    pub fn push(&mut self, x: Mat, factor: f32, threads: Threads) -> Place {
+        let (stride, at, steps) = (self.stride, self.taken, x.columns().div_ceil(DEPTH));
+        assert!(x.rows() == self.rows && at + steps <= stride, "no room for a matrix");
+        self.taken += steps;
+        let (from, along) = match x.lines() {
+            Some(_) => (Source::rounded(x, factor), true),
+            None => (Source::rounded(x.t(), factor), false),
+        };
+        let block = |(index, lines): (usize, &mut [Line<u16, 32>])| {
+            // SAFETY: the set, which takes pairs, has AVX-512 and its bf16.
+            unsafe { lay(from, along, index * SIDE, lines, stride, at) };
+        };
+        let lines = &mut self.lines[..self.rows.next_multiple_of(SIDE) * stride];
+        match threads {
+            _ if steps == 0 => {}
+            Threads::Pool if self.rows > SIDE => lines.par_chunks_exact_mut(SIDE * stride).enumerate().for_each(block),
+            _ => lines.chunks_exact_mut(SIDE * stride).enumerate().for_each(block),
+        }
+        Place { line: at, width: x.columns() }
+    }
+
+    /// `out` (+)= scale·Σ terms.
+    ///
+    /// # Panics
+    /// When the sizes do not match.
+    pub fn times(&self, terms: &[Term], out: MatMut, add: bool, scale: f32, threads: Threads) {
+        assert!(out.rows() == self.rows, "sizes of a product do not match");
+        assert!(
+            terms.iter().all(|term| term.columns.end <= out.columns() && term.lines.end <= self.taken),
+            "sizes of a product do not match"
+        );
+        let how = How { add, scale };
+        let sides = if out.columns() <= HALF_SIDE && self.set.level() != Level::Amx { 1 } else { 2 };
+        let width = sides * HALF_SIDE;
+        let one = |(first, row, part): (usize, usize, MatMut)| match sides {
+            1 => self.task::<1>(terms, first, row, part, how),
+            _ => self.task::<2>(terms, first, row, part, how),
+        };
+        match threads {
+            Threads::One => out.columns_by(width).into_iter().for_each(|(first, part)| one((first, 0, part))),
+            Threads::Pool => {
+                let chunk = if out.columns().div_ceil(width) < PANELS_ENOUGH { CHUNK } else { self.rows.max(1) };
+                out.blocks_by(width, chunk).into_par_iter().for_each(one);
+            }
+        }
+    }
+
+    /// The columns from `first` and rows from `row` on that `out` holds: one panel wide.
+    fn task<const SIDES: usize>(&self, terms: &[Term], first: usize, row: usize, mut out: MatMut, mut how: How) {
+        let own = first..first + out.columns();
+        let mut panel = PANEL.take();
+        let (mut pieces, mut lines) = (Vec::new(), 0);
+        let reached = terms.iter().filter(|term| term.columns.start < own.end && own.start < term.columns.end);
+        for term in reached {
+            let parts = term.lines.len().div_ceil(DEEPEST);
+            for part in 0..parts {
+                let steps = term.lines.len() * part / parts..term.lines.len() * (part + 1) / parts;
+                if lines + steps.len() > ROOM {
+                    self.sweep::<SIDES>(&pieces, &panel, row, out.lend(), how);
+                    how.add = true;
+                    (pieces, lines) = (Vec::new(), 0);
+                }
+                let [start, end] = [lines, lines + steps.len()].map(|line| line * HALF_SIDE * SIDES);
+                grow(&mut panel, end, EMPTY_PAIRS);
+                term.pack(first, steps.clone(), &mut panel[start..end], SIDES);
+                pieces.push(Piece { line: term.lines.start + steps.start, steps: steps.len() });
+                lines += steps.len();
+            }
+        }
+        self.sweep::<SIDES>(&pieces, &panel, row, out, how);
+        PANEL.set(panel);
+    }
+
+    /// All rows of `out`, which are those from `row` on, against one panel.
+    fn sweep<const SIDES: usize>(
+        &self,
+        pieces: &[Piece],
+        panel: &[Line<u32, 16>],
+        row: usize,
+        mut out: MatMut,
+        how: How,
+    ) {
+        let (count, columns) = (out.rows(), out.columns());
+        for start in (0..count).step_by(SIDE) {
+            let rows = SIDE.min(count - start);
+            let a = &self.lines[(row + start) * self.stride..][..rows.next_multiple_of(SIDE) * self.stride];
+            let target = out.part(start, 0, rows, columns);
+            match self.set.level() {
+                Level::Amx => tiles(a, self.stride, pieces, panel, target, how),
+                // SAFETY: the other level that takes pairs, which exists only after the processor said that it has it.
+                _ => unsafe { dot::block::<SIDES>(a, self.stride, pieces, panel, target, how) },
+            }
+        }
+    }
+}
+
+impl Drop for RoundedRows {
+    fn drop(&mut self) {
+        ROUNDED.set(std::mem::take(&mut self.lines));
+    }
+}
+
+/// A block of results by tiles: the sum of the products of the pieces.
+fn tiles(a: &[Line<u16, 32>], stride: usize, pieces: &[Piece], panel: &[Line<u32, 16>], mut out: MatMut, how: How) {
+    let (mut sums, mut first) = ([0.0; SIDE * SIDE], 0);
+    for piece in pieces {
+        let mut found = [0.0; SIDE * SIDE];
+        let lines = 2 * HALF_SIDE * piece.steps;
+        amx::multiply(flat(&a[piece.line..]), stride * DEPTH, &panel[first..first + lines], &mut found);
+        sums.iter_mut().zip(&found).for_each(|(sum, found)| *sum += found);
+        first += lines;
+    }
+    for (row, sums) in sums.chunks_exact(SIDE).enumerate().take(out.rows()) {
+        out.blend(row, sums, how);
+    }
+}
