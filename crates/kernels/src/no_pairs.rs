@@ -57,6 +57,11 @@ impl RoundedRows {
     }
 
     /// Never called.
+    pub fn columns(&self, _: Place, _: usize, _: usize) -> Source<'_> {
+        match *self {}
+    }
+
+    /// Never called.
     pub fn push(&mut self, _: Mat, _: f32, _: Threads) -> Place {
         match *self {}
     }

@@ -29,6 +29,12 @@ impl<'a> Source<'a> {
         Self { numbers: Numbers::Half(numbers), rows, width, stride: width }
     }
 
+    /// Rows of `width` numbers of bf16 that lie further apart.
+    pub(super) fn half_strided(numbers: &'a [u16], rows: usize, width: usize, stride: usize) -> Self {
+        assert!(rows == 0 || (rows - 1) * stride + width <= numbers.len(), "a matrix reaches beyond its slice");
+        Self { numbers: Numbers::Half(numbers), rows, width, stride }
+    }
+
     /// factor·m, rounded to bf16.
     ///
     /// # Panics

@@ -18,8 +18,9 @@ const PANELS_ENOUGH: usize = 8;
 const CHUNK: usize = 256;
 
 thread_local! {
-    /// Room for rounded rows and for panels, used again by every product of a thread.
-    static ROUNDED: RefCell<Vec<Line<u16, 32>>> = const { RefCell::new(Vec::new()) };
+    /// Room for rounded rows and for panels, used again by every product of a thread; rows of one product may be made while
+    /// those of another are there.
+    static ROUNDED: RefCell<Vec<Vec<Line<u16, 32>>>> = const { RefCell::new(Vec::new()) };
     static PANEL: RefCell<Vec<Line<u32, 16>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -117,7 +118,7 @@ impl RoundedRows {
     pub fn new(set: InstructionSet, rows: usize, widths: impl IntoIterator<Item = usize>) -> Self {
         assert!(set.takes_pairs(), "no instructions for pairs");
         let stride = widths.into_iter().map(|width| width.div_ceil(DEPTH)).sum();
-        let mut lines = ROUNDED.take();
+        let mut lines = ROUNDED.with_borrow_mut(Vec::pop).unwrap_or_default();
         grow(&mut lines, rows.next_multiple_of(SIDE) * stride, EMPTY_ROW);
         Self { set, lines, rows, stride, taken: 0 }
     }
@@ -125,6 +126,16 @@ impl RoundedRows {
     /// The rows, line after line.
     pub(super) fn lines(&self) -> &[Line<u16, 32>] {
         &self.lines[..self.rows.next_multiple_of(SIDE) * self.stride]
+    }
+
+    /// `width` columns of a matrix from `first` on, to multiply with.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn columns(&self, place: Place, first: usize, width: usize) -> Source<'_> {
+        assert!(first + width <= place.width, "a part reaches beyond its matrix");
+        let numbers = &flat(&self.lines)[place.line * DEPTH + first..];
+        Source::half_strided(numbers, self.rows, width, self.stride * DEPTH)
     }
 
     /// Puts factor·x beside what is there already.
@@ -229,7 +240,8 @@ impl RoundedRows {
 
 impl Drop for RoundedRows {
     fn drop(&mut self) {
-        ROUNDED.set(std::mem::take(&mut self.lines));
+        let lines = std::mem::take(&mut self.lines);
+        ROUNDED.with_borrow_mut(|free| free.push(lines));
     }
 }
 

@@ -112,8 +112,10 @@ pub(super) fn backward(
             rounded.times(&[Term::plain(own, b, lead)], target, false, pair.scale, Threads::Pool);
             let inner = Mat::new(kept.inner, rows, total).part(0, pair.inner, rows, pair.rank);
             let target = MatMut::new(&mut pair.b_gradient, pair.outputs, pair.rank).t();
-            let part = slope.part(0, pair.start, rows, pair.outputs);
-            pairs_product(set, target, true, pair.scale, inner.t(), part, Threads::Pool);
+            let mut turned = RoundedRows::new(set, pair.rank, [rows]);
+            let depth = turned.push(inner.t(), 1.0, Threads::Pool);
+            let part = rounded.columns(place, pair.start, pair.outputs);
+            turned.times(&[Term::plain(depth, part, 0)], target, true, pair.scale, Threads::Pool);
         }
         let slopes = Mat::new(&inner_slopes, rows, total);
         if pass.dropout.is_none() {

@@ -1,6 +1,11 @@
 //! Buffers that are used again: a pass takes what it needs and gives it back, so that after the first step no memory is
 //! asked for and no page is touched for the first time.
 
+use rayon::prelude::*;
+
+/// Numbers that a thread copies at a time.
+const SHARE: usize = 1 << 16;
+
 /// Buffers that nobody uses now.
 #[derive(Default)]
 pub(super) struct Pool {
@@ -39,7 +44,7 @@ impl Pool {
     /// A buffer with these values.
     pub(super) fn copy(&mut self, values: &[f32]) -> Vec<f32> {
         let mut buffer = self.take(values.len());
-        buffer.copy_from_slice(values);
+        buffer.par_chunks_mut(SHARE).zip(values.par_chunks(SHARE)).for_each(|(to, from)| to.copy_from_slice(from));
         buffer
     }
 

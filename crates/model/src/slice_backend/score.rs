@@ -1,6 +1,6 @@
 //! From hidden rows to log-probabilities of the scored tokens, and the way back.
 //!
-//! Only rows whose next token is scored are normalised and reach the output matrix, 128 at a time. With a frozen output
+//! Only rows whose next token is scored are normalised and reach the output matrix, a few hundred at a time. With a frozen output
 //! matrix, ∂logp/∂hidden is multiplied out in the forward pass already: what the loss supplies later is one number a row.
 
 use super::pass::Pass;
@@ -10,8 +10,15 @@ use crate::error::Result;
 use crate::{ModelError, TokenBatch};
 use alidade_kernels::{Mat, MatMut, RowScore, Threads, matmul, score_rows, spread_gradient};
 
+/// Logits that exist at the same time, where they are more than the fewest rows have: 48 megabytes. Every chunk packs the
+/// output matrix anew, so that larger ones are faster.
+const CHUNK_LOGITS: usize = 12 << 20;
 /// Rows whose logits exist at the same time.
-const CHUNK: usize = 128;
+const CHUNK_ROWS: std::ops::RangeInclusive<usize> = 128..=256;
+
+fn chunk(vocabulary: usize) -> usize {
+    (CHUNK_LOGITS / vocabulary.max(1)).clamp(*CHUNK_ROWS.start(), *CHUNK_ROWS.end())
+}
 
 /// What the way back from the scores needs.
 pub(super) struct Scored {
@@ -87,8 +94,9 @@ fn score_chunks(pass: &mut Pass, kept: &mut Scored, units: bool) -> Vec<RowScore
     }
     let output = &pass.weights.buffers[pass.weights.output];
     let mut own = pass.pool.take(width);
-    for start in (0..kept.targets.len()).step_by(CHUNK) {
-        let rows = CHUNK.min(kept.targets.len() - start);
+    let chunk = chunk(vocabulary);
+    for start in (0..kept.targets.len()).step_by(chunk) {
+        let rows = chunk.min(kept.targets.len() - start);
         let (targets, found) = (&kept.targets[start..start + rows], &mut found[start..start + rows]);
         let mut logits = logits(pass, &kept.hidden[start * width..][..rows * width]);
         score_rows(pass.set, &mut logits, targets, kept.scale, found);
@@ -149,9 +157,10 @@ pub(super) fn score_back(
 fn train_output(pass: &mut Pass, kept: &Scored, coefficients: &[f32], slopes: &mut [f32]) {
     let (width, vocabulary) = (pass.spec.hidden, pass.spec.vocabulary);
     let (weights, output) = (pass.weights, pass.weights.output);
-    let mut found = vec![RowScore::default(); CHUNK];
-    for start in (0..kept.targets.len()).step_by(CHUNK) {
-        let rows = CHUNK.min(kept.targets.len() - start);
+    let chunk = chunk(vocabulary);
+    let mut found = vec![RowScore::default(); chunk];
+    for start in (0..kept.targets.len()).step_by(chunk) {
+        let rows = chunk.min(kept.targets.len() - start);
         let (targets, found) = (&kept.targets[start..start + rows], &mut found[..rows]);
         let hidden = &kept.hidden[start * width..][..rows * width];
         let mut logits = logits(pass, hidden);
