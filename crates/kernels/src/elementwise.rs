@@ -1,8 +1,10 @@
 //! What is done number by number: sums, biases, and the gate of the feed-forward layer, silu(g)∘u (Shazeer, arXiv
 //! 2002.05202).
 
+use crate::half_precision::{round_block, widen_block};
 use crate::instruction_set::dispatch;
 use crate::lanes::{exp, madd, sum};
+use crate::pairs::{Place, RoundedRows};
 use crate::{GRAIN, InstructionSet, grains};
 use rayon::prelude::*;
 
@@ -65,6 +67,46 @@ pub fn gate_backward(set: InstructionSet, gradient: &[f32], width: usize, both: 
             gate_backward_row(set, gradient, gate, up);
         }
     });
+}
+
+/// silu(g)∘u as rows of bf16, for rows of `both` `[n, 2w]` in bf16. Beside what the rows hold already.
+///
+/// # Panics
+/// When the lengths do not match, or there is no room.
+pub fn gate_rounded(set: InstructionSet, both: &[u16], width: usize, rows: &mut RoundedRows) -> Place {
+    assert_eq!(both.len(), rows.rows() * 2 * width, "lengths of a gate do not match");
+    rows.push_with(width, |row, out, scratch| {
+        scratch.resize(3 * width, 0.0);
+        let (both_wide, out_wide) = scratch.split_at_mut(2 * width);
+        widen_block(set, &both[row * 2 * width..][..2 * width], both_wide);
+        let (gate, up) = both_wide.split_at(width);
+        gate_row(set, gate, up, out_wide);
+        round_block(set, out_wide, out);
+    })
+}
+
+/// ∂/∂g and ∂/∂u side by side as rows of bf16, given ∂/∂out `[n, w]` and `both` `[n, 2w]` in bf16.
+///
+/// # Panics
+/// When the lengths do not match, or there is no room.
+pub fn gate_backward_rounded(
+    set: InstructionSet,
+    gradient: &[f32],
+    both: &[u16],
+    width: usize,
+    rows: &mut RoundedRows,
+) -> Place {
+    assert!(
+        both.len() == rows.rows() * 2 * width && both.len() == 2 * gradient.len(),
+        "lengths of a gate do not match"
+    );
+    rows.push_with(2 * width, |row, out, scratch| {
+        scratch.resize(2 * width, 0.0);
+        widen_block(set, &both[row * 2 * width..][..2 * width], scratch);
+        let (gate, up) = scratch.split_at_mut(width);
+        gate_backward_row(set, &gradient[row * width..][..width], gate, up);
+        round_block(set, scratch, out);
+    })
 }
 
 dispatch!(pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 = dot_body);

@@ -26,7 +26,7 @@ pub use attention::{AttentionShape, Kept, Operands, Segment, attention, attentio
 pub use cached::attend_cached;
 pub use crew::Crew;
 pub use cross_entropy::{RowScore, score_rows, spread_gradient};
-pub use elementwise::{add, add_bias, bias_gradient, gate, gate_backward};
+pub use elementwise::{add, add_bias, bias_gradient, gate, gate_backward, gate_backward_rounded, gate_rounded};
 pub use half_precision::{round_bf16, widen_bf16};
 pub use instruction_set::{InstructionSet, Level};
 pub use matrix::{Mat, MatMut, Threads, matmul};

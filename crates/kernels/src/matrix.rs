@@ -110,24 +110,24 @@ impl<'a> Mat<'a> {
 /// A matrix to write. It points instead of borrowing a slice, so that it can be cut into columns that different threads
 /// write at once.
 #[derive(Debug)]
-pub struct MatMut<'a> {
-    data: *mut f32,
+pub struct MatMut<'a, T = f32> {
+    data: *mut T,
     rows: usize,
     columns: usize,
     row_stride: usize,
     column_stride: usize,
-    life: PhantomData<&'a mut [f32]>,
+    life: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a `MatMut` is the only way to its own numbers, as `&mut [f32]` is; cutting one gives disjoint parts.
-unsafe impl Send for MatMut<'_> {}
+// SAFETY: a `MatMut` is the only way to its own numbers, as `&mut [T]` is; cutting one gives disjoint parts.
+unsafe impl<T: Send> Send for MatMut<'_, T> {}
 
-impl<'a> MatMut<'a> {
+impl<'a, T> MatMut<'a, T> {
     /// `rows` × `columns` numbers, row after row, `stride` numbers apart.
     ///
     /// # Panics
     /// When the slice is too short, or rows overlap.
-    pub fn strided(data: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> Self {
+    pub fn strided(data: &'a mut [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(fits(data.len(), rows, columns, stride, 1), "a matrix reaches beyond its slice");
         assert!(stride >= columns, "rows overlap");
         Self { data: data.as_mut_ptr(), rows, columns, row_stride: stride, column_stride: 1, life: PhantomData }
@@ -137,7 +137,7 @@ impl<'a> MatMut<'a> {
     ///
     /// # Panics
     /// When the slice is too short.
-    pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
+    pub fn new(data: &'a mut [T], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
 
@@ -152,7 +152,7 @@ impl<'a> MatMut<'a> {
     }
 
     /// The same numbers, lent for a while.
-    pub fn lend(&mut self) -> MatMut<'_> {
+    pub fn lend(&mut self) -> MatMut<'_, T> {
         MatMut { life: PhantomData, ..*self }
     }
 
@@ -223,22 +223,11 @@ impl<'a> MatMut<'a> {
         self.column_stride == 1
     }
 
-    /// Puts finished sums into a row, as many as it has columns.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn blend(&mut self, row: usize, sums: &[f32], how: How) {
-        assert!(row < self.rows && sums.len() >= self.columns, "no such row");
-        for (column, sum) in sums.iter().enumerate().take(self.columns) {
-            let at = self.data.wrapping_add(row * self.row_stride + column * self.column_stride);
-            // SAFETY: a number of this view, which is the only way to it.
-            unsafe { *at = if how.add { *at + how.scale * sum } else { how.scale * sum } };
-        }
-    }
-
     /// The part from (`row`, `column`) on, `rows` × `columns` large, lent for a while.
     ///
     /// # Panics
     /// When it reaches beyond this one.
-    pub fn part(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> MatMut<'_> {
+    pub fn part(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> MatMut<'_, T> {
         let (_, lower) = self.lend().split_rows(row);
         let (_, right) = lower.split_columns(column);
         right.split_rows(rows).0.split_columns(columns).0
@@ -248,10 +237,23 @@ impl<'a> MatMut<'a> {
     ///
     /// # Panics
     /// When there is no such row, or this is a transposed view.
-    pub fn row(&mut self, row: usize) -> &mut [f32] {
+    pub fn row(&mut self, row: usize) -> &mut [T] {
         assert!(row < self.rows && self.column_stride == 1, "no such row");
         // SAFETY: the row lies within the slice that this view was made from, and no other view reaches these columns.
         unsafe { std::slice::from_raw_parts_mut(self.data.wrapping_add(row * self.row_stride), self.columns) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl MatMut<'_> {
+    /// Puts finished sums into a row, as many as it has columns.
+    pub(crate) fn blend(&mut self, row: usize, sums: &[f32], how: How) {
+        assert!(row < self.rows && sums.len() >= self.columns, "no such row");
+        for (column, sum) in sums.iter().enumerate().take(self.columns) {
+            let at = self.data.wrapping_add(row * self.row_stride + column * self.column_stride);
+            // SAFETY: a number of this view, which is the only way to it.
+            unsafe { *at = if how.add { *at + how.scale * sum } else { how.scale * sum } };
+        }
     }
 }
 

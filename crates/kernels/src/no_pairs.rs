@@ -67,6 +67,21 @@ impl RoundedRows {
     }
 
     /// Never called.
+    pub fn push_with(&mut self, _: usize, _: impl Fn(usize, &mut [u16], &mut Vec<f32>) + Sync) -> Place {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn rows(&self) -> usize {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn times_rounded(&self, _: &[Term], _: MatMut<u16>) {
+        match *self {}
+    }
+
+    /// Never called.
     pub fn times(&self, _: &[Term], _: MatMut, _: bool, _: f32, _: Threads) {
         match *self {}
     }

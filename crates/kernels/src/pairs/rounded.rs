@@ -1,7 +1,8 @@
 //! Rows rounded to bf16, and their products with one or several matrices.
 
 use super::panel::{Source, lay, pack_columns, pack_rows};
-use super::{DEPTH, EMPTY_PAIRS, EMPTY_ROW, HALF_SIDE, Line, SIDE, amx, dot, flat, grow};
+use super::{DEPTH, EMPTY_PAIRS, EMPTY_ROW, HALF_SIDE, Line, SIDE, amx, dot, flat, flat_mut, grow};
+use crate::half_precision::round_block;
 use crate::matrix::{How, Mat, MatMut, Threads};
 use crate::{InstructionSet, Level};
 use rayon::prelude::*;
@@ -123,6 +124,11 @@ impl RoundedRows {
         Self { set, lines, rows, stride, taken: 0 }
     }
 
+    /// How many there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// The rows, line after line.
     pub(super) fn lines(&self) -> &[Line<u16, 32>] {
         &self.lines[..self.rows.next_multiple_of(SIDE) * self.stride]
@@ -163,22 +169,55 @@ impl RoundedRows {
         Place { line: at, width: x.columns() }
     }
 
+    /// Puts rows of `width` numbers of bf16 beside what is there already: `row` writes one.
+    ///
+    /// # Panics
+    /// When there is no room for them.
+    pub fn push_with(&mut self, width: usize, row: impl Fn(usize, &mut [u16], &mut Vec<f32>) + Sync) -> Place {
+        let (stride, at, steps, rows) = (self.stride, self.taken, width.div_ceil(DEPTH), self.rows);
+        assert!(at + steps <= stride, "no room for a matrix");
+        self.taken += steps;
+        let blocks = self.lines[..rows.next_multiple_of(SIDE) * stride].par_chunks_exact_mut(SIDE * stride.max(1));
+        blocks.enumerate().for_each_init(Vec::new, |scratch, (index, lines)| {
+            for (own, lines) in lines.chunks_exact_mut(stride).enumerate() {
+                let (numbers, empty) = flat_mut(&mut lines[at..at + steps]).split_at_mut(width);
+                empty.fill(0);
+                match index * SIDE + own {
+                    own if own < rows => row(own, numbers, scratch),
+                    _ => numbers.fill(0),
+                }
+            }
+        });
+        Place { line: at, width }
+    }
+
     /// `out` (+)= scale·Σ terms.
     ///
     /// # Panics
     /// When the sizes do not match.
     pub fn times(&self, terms: &[Term], out: MatMut, add: bool, scale: f32, threads: Threads) {
+        self.share(terms, out, How { add, scale }, threads);
+    }
+
+    /// `out` = Σ terms, rounded to bf16.
+    ///
+    /// # Panics
+    /// When the sizes do not match.
+    pub fn times_rounded(&self, terms: &[Term], out: MatMut<u16>) {
+        self.share(terms, out, How { add: false, scale: 1.0 }, Threads::Pool);
+    }
+
+    fn share<T: Finish>(&self, terms: &[Term], out: MatMut<T>, how: How, threads: Threads) {
         assert!(out.rows() == self.rows, "sizes of a product do not match");
         assert!(
             terms.iter().all(|term| term.columns.end <= out.columns() && term.lines.end <= self.taken),
             "sizes of a product do not match"
         );
-        let how = How { add, scale };
         let sides = if out.columns() <= HALF_SIDE && self.set.level() != Level::Amx { 1 } else { 2 };
         let width = sides * HALF_SIDE;
-        let one = |(first, row, part): (usize, usize, MatMut)| match sides {
-            1 => self.task::<1>(terms, first, row, part, how),
-            _ => self.task::<2>(terms, first, row, part, how),
+        let one = |(first, row, part): (usize, usize, MatMut<T>)| match sides {
+            1 => self.task::<1, T>(terms, first, row, part, how),
+            _ => self.task::<2, T>(terms, first, row, part, how),
         };
         match threads {
             Threads::One => out.columns_by(width).into_iter().for_each(|(first, part)| one((first, 0, part))),
@@ -190,17 +229,24 @@ impl RoundedRows {
     }
 
     /// The columns from `first` and rows from `row` on that `out` holds: one panel wide.
-    fn task<const SIDES: usize>(&self, terms: &[Term], first: usize, row: usize, mut out: MatMut, mut how: How) {
+    fn task<const SIDES: usize, T: Finish>(
+        &self,
+        terms: &[Term],
+        first: usize,
+        row: usize,
+        mut out: MatMut<T>,
+        mut how: How,
+    ) {
         let own = first..first + out.columns();
         let mut panel = PANEL.take();
         let (mut pieces, mut lines) = (Vec::new(), 0);
         let reached = terms.iter().filter(|term| term.columns.start < own.end && own.start < term.columns.end);
         for term in reached {
-            let parts = term.lines.len().div_ceil(DEEPEST);
+            let parts = term.lines.len().div_ceil(T::DEEPEST);
             for part in 0..parts {
                 let steps = term.lines.len() * part / parts..term.lines.len() * (part + 1) / parts;
-                if lines + steps.len() > ROOM {
-                    self.sweep::<SIDES>(&pieces, &panel, row, out.lend(), how);
+                if lines + steps.len() > T::ROOM {
+                    self.sweep::<SIDES, T>(&pieces, &panel, row, out.lend(), how);
                     how.add = true;
                     (pieces, lines) = (Vec::new(), 0);
                 }
@@ -211,29 +257,83 @@ impl RoundedRows {
                 lines += steps.len();
             }
         }
-        self.sweep::<SIDES>(&pieces, &panel, row, out, how);
+        self.sweep::<SIDES, T>(&pieces, &panel, row, out, how);
         PANEL.set(panel);
     }
 
     /// All rows of `out`, which are those from `row` on, against one panel.
-    fn sweep<const SIDES: usize>(
+    fn sweep<const SIDES: usize, T: Finish>(
         &self,
         pieces: &[Piece],
         panel: &[Line<u32, 16>],
         row: usize,
-        mut out: MatMut,
+        mut out: MatMut<T>,
         how: How,
     ) {
         let (count, columns) = (out.rows(), out.columns());
         for start in (0..count).step_by(SIDE) {
             let rows = SIDE.min(count - start);
             let a = &self.lines[(row + start) * self.stride..][..rows.next_multiple_of(SIDE) * self.stride];
-            let target = out.part(start, 0, rows, columns);
-            match self.set.level() {
-                Level::Amx => tiles(a, self.stride, pieces, panel, target, how),
-                // SAFETY: the other level that takes pairs, which exists only after the processor said that it has it.
-                _ => unsafe { dot::block::<SIDES>(a, self.stride, pieces, panel, target, how) },
-            }
+            T::block::<SIDES>(self.set, (a, self.stride), pieces, panel, out.part(start, 0, rows, columns), how);
+        }
+    }
+}
+
+/// A number that results are kept as.
+trait Finish: Sized + Send {
+    /// Lines of a row that a panel covers with one matrix at most, and with all of them: what is kept as bf16 cannot be added
+    /// up in parts.
+    const DEEPEST: usize;
+    const ROOM: usize;
+
+    /// Up to 32 rows of `out`, given as many rows of lines, their stride, and a panel.
+    fn block<const SIDES: usize>(
+        set: InstructionSet,
+        a: (&[Line<u16, 32>], usize),
+        pieces: &[Piece],
+        panel: &[Line<u32, 16>],
+        out: MatMut<Self>,
+        how: How,
+    );
+}
+
+impl Finish for f32 {
+    const DEEPEST: usize = DEEPEST;
+    const ROOM: usize = ROOM;
+
+    fn block<const SIDES: usize>(
+        set: InstructionSet,
+        (a, stride): (&[Line<u16, 32>], usize),
+        pieces: &[Piece],
+        panel: &[Line<u32, 16>],
+        out: MatMut,
+        how: How,
+    ) {
+        match set.level() {
+            Level::Amx => tiles(a, stride, pieces, panel, out, how),
+            // SAFETY: the other level that takes pairs, which exists only after the processor said that it has it.
+            _ => unsafe { dot::block::<SIDES>(a, stride, pieces, panel, out, how) },
+        }
+    }
+}
+
+impl Finish for u16 {
+    const DEEPEST: usize = usize::MAX;
+    const ROOM: usize = usize::MAX;
+
+    fn block<const SIDES: usize>(
+        set: InstructionSet,
+        a: (&[Line<u16, 32>], usize),
+        pieces: &[Piece],
+        panel: &[Line<u32, 16>],
+        mut out: MatMut<u16>,
+        how: How,
+    ) {
+        let (rows, columns) = (out.rows(), out.columns());
+        let mut found = [0.0; SIDE * SIDE];
+        f32::block::<SIDES>(set, a, pieces, panel, MatMut::strided(&mut found, rows, columns, SIDE), how);
+        for row in 0..rows {
+            round_block(set, &found[row * SIDE..][..columns], out.row(row));
         }
     }
 }

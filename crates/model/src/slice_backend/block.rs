@@ -1,10 +1,11 @@
 //! One pre-norm block over rows without padding, forward and backward (Touvron et al., arXiv 2302.13971, section 2.2):
 //! x₂ = x + Wₒ·attention(rope(W_qkv·norm x)), y = x₂ + W_down·(silu(g)∘u) with (g, u) = W_gu·norm x₂.
 //!
-//! Kept for the way back: the block's input, queries, keys and values, what attention gave, x₂ and (g, u). The norms and
-//! the gate are computed again; they cost little beside the products.
+//! The second half is `feed_forward`. Kept for the way back: the block's input, queries, keys and values, what attention
+//! gave, x₂ and (g, u). The norms and the gate are computed again; they cost little beside the products.
 
-use super::linear::{Dropped, backward, forward, inner_values};
+use super::feed_forward::{Widened, feed_forward, feed_forward_again, feed_forward_backward};
+use super::linear::{Dropped, backward, forward};
 use super::pass::Pass;
 use super::weights::{Block, Group};
 use alidade_kernels as kernels;
@@ -18,22 +19,23 @@ pub(super) struct Kept {
     before_norms: Option<[Vec<f32>; 2]>,
     attended: Vec<f32>,
     log_sums: Vec<f32>,
-    middle: Vec<f32>,
-    widened: Vec<f32>,
-    inner: [Vec<f32>; 4],
-    inverses: [Vec<f32>; 2],
+    pub(super) middle: Vec<f32>,
+    pub(super) widened: Widened,
+    pub(super) inner: [Vec<f32>; 4],
+    pub(super) inverses: [Vec<f32>; 2],
 }
 
 impl Kept {
     /// Gives the widest rows back; the way back computes them again.
     pub(super) fn slim(&mut self, pass: &mut Pass) {
-        pass.pool.give([std::mem::take(&mut self.widened)]);
+        self.widened.release(pass);
     }
 
     /// Gives all buffers back but the input.
     pub(super) fn release(self, pass: &mut Pass) -> Vec<f32> {
-        let Kept { input, qkv, before_norms, attended, log_sums, middle, widened, inner, inverses } = self;
-        pass.pool.give([qkv, attended, log_sums, middle, widened]);
+        let Kept { input, qkv, before_norms, attended, log_sums, middle, mut widened, inner, inverses } = self;
+        widened.release(pass);
+        pass.pool.give([qkv, attended, log_sums, middle]);
         pass.pool.give(inner);
         pass.pool.give(inverses);
         if let Some(before) = before_norms {
@@ -51,9 +53,7 @@ pub(super) fn block_forward(pass: &mut Pass, layer: usize, x: Vec<f32>) -> (Vec<
 /// What block `layer` leaves, without what it gives: the last product is spared.
 pub(super) fn block_again(pass: &mut Pass, layer: usize, x: Vec<f32>) -> Kept {
     let mut kept = first_half(pass, layer, x, attend_rows);
-    let (gated, normed) = widen(pass, layer, &mut kept);
-    kept.inner[3] = inner_values(pass, layer, Group::Narrow, &gated);
-    pass.pool.give([gated, normed]);
+    feed_forward_again(pass, layer, &mut kept);
     kept
 }
 
@@ -66,10 +66,7 @@ pub(super) fn block_forward_with(
     attend_rows: impl FnOnce(&mut Pass, usize, &[f32]) -> (Vec<f32>, Vec<f32>),
 ) -> (Vec<f32>, Kept) {
     let mut kept = first_half(pass, layer, x, attend_rows);
-    let (gated, normed) = widen(pass, layer, &mut kept);
-    let mut y = pass.pool.copy(&kept.middle);
-    kept.inner[3] = forward(pass, layer, Group::Narrow, &gated, &mut y, true);
-    pass.pool.give([normed, gated]);
+    let y = feed_forward(pass, layer, &mut kept);
     (y, kept)
 }
 
@@ -92,21 +89,7 @@ fn first_half(
     let mut middle = pass.pool.copy(&x);
     let output = forward(pass, layer, Group::Output, &attended, &mut middle, true);
     let (inner, inverses) = ([attend, output, Vec::new(), Vec::new()], [inverse, Vec::new()]);
-    Kept { input: x, qkv, before_norms, attended, log_sums, middle, widened: Vec::new(), inner, inverses }
-}
-
-/// Gate and up, and what the gate lets through; also the rows that they read.
-fn widen(pass: &mut Pass, layer: usize, kept: &mut Kept) -> (Vec<f32>, Vec<f32>) {
-    let (rows, intermediate) = (pass.layout.rows(), pass.spec.intermediate);
-    let (normed, inverse) = pass.norm(&kept.middle, pass.weights.blocks[layer].mlp_norm);
-    let mut widened = pass.pool.take(rows * 2 * intermediate);
-    let inner = forward(pass, layer, Group::Widen, &normed, &mut widened, false);
-    let mut gated = pass.pool.take(rows * intermediate);
-    kernels::gate(pass.set, &widened, intermediate, &mut gated);
-    let earlier = [std::mem::replace(&mut kept.inner[2], inner), std::mem::replace(&mut kept.inverses[1], inverse)];
-    pass.pool.give(earlier);
-    pass.pool.give([std::mem::replace(&mut kept.widened, widened)]);
-    (gated, normed)
+    Kept { input: x, qkv, before_norms, attended, log_sums, middle, widened: Widened::Gone, inner, inverses }
 }
 
 /// Attention over all documents: what it gives, and the logarithms for the way back.
@@ -139,24 +122,9 @@ fn head_norms(pass: &mut Pass, block: &Block, qkv: &mut [f32]) -> Option<[Vec<f3
 /// Goes back through block `layer`: `dy` becomes ∂/∂input. Without `further` nothing reads it, and the last product is
 /// left out.
 pub(super) fn block_backward(pass: &mut Pass, layer: usize, mut kept: Kept, dy: Vec<f32>, further: bool) -> Vec<f32> {
-    let (rows, intermediate) = (pass.layout.rows(), pass.spec.intermediate);
     let block = pass.weights.blocks[layer].clone();
     let mut dx = dy;
-    let gated = if kept.widened.is_empty() {
-        let (gated, normed) = widen(pass, layer, &mut kept);
-        pass.pool.give([normed]);
-        gated
-    } else {
-        let mut gated = pass.pool.take(rows * intermediate);
-        kernels::gate(pass.set, &kept.widened, intermediate, &mut gated);
-        gated
-    };
-    let mut upstream = pass.pool.take(rows * intermediate);
-    backward(pass, layer, Group::Narrow, &Dropped { input: &gated, inner: &kept.inner[3] }, &dx, Some(&mut upstream));
-    kernels::gate_backward(pass.set, &upstream, intermediate, &mut kept.widened);
-    pass.pool.give([gated, upstream]);
-
-    norm_backward(pass, layer, Group::Widen, &kept.middle, block.mlp_norm, &kept, &kept.widened, &mut dx, true);
+    feed_forward_backward(pass, layer, &mut kept, &mut dx);
 
     let mut pull = pass.pool.take(kept.attended.len());
     let input = Dropped { input: &kept.attended, inner: &kept.inner[1] };
@@ -188,7 +156,7 @@ fn attention_back(pass: &mut Pass, layer: usize, kept: &Kept, pull: &[f32]) -> V
 
 /// Back through a product that reads the norm of `x`, and through that norm; adds to `dx`.
 #[allow(clippy::too_many_arguments, reason = "the two halves of a block differ in just these")]
-fn norm_backward(
+pub(super) fn norm_backward(
     pass: &mut Pass,
     layer: usize,
     group: Group,

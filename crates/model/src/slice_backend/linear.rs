@@ -1,7 +1,7 @@
 //! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ + bias for a whole group of layers, and back.
 
 use super::adapter::GroupPairs;
-use super::paired;
+use super::paired::{self, Results};
 use super::pass::Pass;
 use super::weights::Group;
 use alidade_kernels::{Mat, MatMut, Threads, add_bias, bias_gradient, matmul};
@@ -18,7 +18,7 @@ pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y:
     let stacked = pass.weights.blocks[layer].groups[group as usize];
     let mut out = MatMut::new(y, rows, stacked.outputs);
     let inner = if let Some(w) = pass.paired(stacked.matrix) {
-        paired::forward(pass, layer, group, w, x, out, add)
+        paired::forward(pass, layer, group, w, x, Results::Single(out, add))
     } else {
         pass.product(stacked.matrix, out.lend(), add, Mat::new(x, rows, stacked.inputs));
         let inner = inner_values(pass, layer, group, x);
@@ -39,7 +39,10 @@ pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y:
 /// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`.
 pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32]) -> Vec<f32> {
     if pass.paired(pass.weights.blocks[layer].groups[group as usize].matrix).is_some() {
-        return paired::inner_values(pass, layer, group, x);
+        let mut rounded = paired::rows_for(pass, layer, group);
+        let width = x.len() / pass.layout.rows().max(1);
+        let place = rounded.push(Mat::new(x, pass.layout.rows(), width), 1.0, Threads::Pool);
+        return paired::inner_values(pass, layer, group, &rounded, place, x);
     }
     let Some(adapter) = pass.adapter.as_deref() else { return Vec::new() };
     let (rows, pairs) = (pass.layout.rows(), &adapter.layers[layer][group as usize]);

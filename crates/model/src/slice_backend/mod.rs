@@ -6,6 +6,7 @@
 mod adapter;
 mod block;
 mod cache;
+mod feed_forward;
 mod layout;
 mod linear;
 mod matrix;

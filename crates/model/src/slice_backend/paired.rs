@@ -2,64 +2,73 @@
 //! x and of the inner values stand side by side, W and B below each other. Everything that is multiplied is rounded to
 //! bf16; sums, inner values and gradients are f32.
 
+use super::adapter::Adapter;
 use super::linear::Dropped;
 use super::pass::Pass;
 use super::weights::Group;
-use alidade_kernels::{Mat, MatMut, RoundedRows, Source, Term, Threads, pairs_product};
+use alidade_kernels::{InstructionSet, Mat, MatMut, Place, RoundedRows, Source, Term, Threads, pairs_product};
+
+/// What a product leaves its results in.
+pub(super) enum Results<'a> {
+    /// They are added where asked for.
+    Single(MatMut<'a>, bool),
+    /// Rounded to bf16.
+    Half(MatMut<'a, u16>),
+}
+
+/// Rows that have room for the input of a group and for the inner values of its adapters.
+pub(super) fn rows_for(pass: &Pass, layer: usize, group: Group) -> RoundedRows {
+    let inputs = pass.weights.blocks[layer].groups[group as usize].inputs;
+    let ranks = pass.adapter.as_deref().map_or(Vec::new(), |adapter| adapter.layers[layer][group as usize].ranks());
+    RoundedRows::new(pass.set, pass.layout.rows(), [inputs].into_iter().chain(ranks))
+}
 
 /// As [`super::linear::forward`], for W in bf16.
-pub(super) fn forward(
+pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, w: &[u16], x: &[f32], out: Results) -> Vec<f32> {
+    let mut rounded = rows_for(pass, layer, group);
+    let width = pass.weights.blocks[layer].groups[group as usize].inputs;
+    let place = rounded.push(Mat::new(x, pass.layout.rows(), width), 1.0, Threads::Pool);
+    let inner = inner_values(pass, layer, group, &rounded, place, x);
+    finish(pass, layer, group, w, (rounded, place), &inner, out);
+    inner
+}
+
+/// What follows the inner values: the product itself.
+pub(super) fn finish(
     pass: &mut Pass,
     layer: usize,
     group: Group,
     w: &[u16],
-    x: &[f32],
-    out: MatMut,
-    add: bool,
-) -> Vec<f32> {
-    let (rows, set, inputs) = (pass.layout.rows(), pass.set, pass.weights.blocks[layer].groups[group as usize].inputs);
-    let ranks = pass.adapter.as_deref().map_or(Vec::new(), |adapter| adapter.layers[layer][group as usize].ranks());
-    let mut rounded = RoundedRows::new(set, rows, [inputs].into_iter().chain(ranks));
-    let place = rounded.push(Mat::new(x, rows, inputs), 1.0, Threads::Pool);
+    (mut rounded, place): (RoundedRows, Place),
+    inner: &[f32],
+    out: Results,
+) {
+    let (rows, inputs) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize].inputs);
     let mut terms = vec![Term::transposed(place, Source::half(w, inputs), 0)];
-    let mut inner = Vec::new();
-    if pass.adapter.is_some() {
-        let known =
-            |out: MatMut, a: Source| rounded.times(&[Term::transposed(place, a, 0)], out, false, 1.0, Threads::Pool);
-        inner = inner_values_from(pass, layer, group, x, known);
-    }
     if let Some(adapter) = pass.adapter.as_deref() {
         let pairs = &adapter.layers[layer][group as usize];
         for pair in &pairs.pairs {
-            let own = Mat::new(&inner, rows, pairs.inner()).part(0, pair.inner, rows, pair.rank);
+            let own = Mat::new(inner, rows, pairs.inner()).part(0, pair.inner, rows, pair.rank);
             let own = rounded.push(own, pair.scale, Threads::Pool);
             let b = Source::rounded(Mat::new(&pair.b, pair.outputs, pair.rank), 1.0);
             terms.push(Term::transposed(own, b, pair.start));
         }
     }
-    rounded.times(&terms, out, add, 1.0, Threads::Pool);
-    inner
+    match out {
+        Results::Single(out, add) => rounded.times(&terms, out, add, 1.0, Threads::Pool),
+        Results::Half(out) => rounded.times_rounded(&terms, out),
+    }
 }
 
-/// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`.
-pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32]) -> Vec<f32> {
-    let (rows, set) = (pass.layout.rows(), pass.set);
-    let known = |out: MatMut, a: Source| {
-        let x = Mat::new(x, rows, x.len() / rows.max(1));
-        let mut rounded = RoundedRows::new(set, rows, [x.columns()]);
-        let place = rounded.push(x, 1.0, Threads::Pool);
-        rounded.times(&[Term::transposed(place, a, 0)], out, false, 1.0, Threads::Pool);
-    };
-    inner_values_from(pass, layer, group, x, known)
-}
-
-/// The same, where `without_dropout` multiplies x by the transposed of all A.
-fn inner_values_from(
+/// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`, for x as it stands in rounded rows. x itself is read where there is
+/// dropout.
+pub(super) fn inner_values(
     pass: &mut Pass,
     layer: usize,
     group: Group,
+    rounded: &RoundedRows,
+    place: Place,
     x: &[f32],
-    without_dropout: impl FnOnce(MatMut, Source),
 ) -> Vec<f32> {
     let Some(adapter) = pass.adapter.as_deref() else { return Vec::new() };
     let (rows, pairs) = (pass.layout.rows(), &adapter.layers[layer][group as usize]);
@@ -69,7 +78,7 @@ fn inner_values_from(
     let a = Mat::new(&pairs.a, total, inputs);
     let Some(dropout) = &pass.dropout else {
         if total > 0 {
-            without_dropout(out, Source::rounded(a, 1.0));
+            rounded.times(&[Term::transposed(place, Source::rounded(a, 1.0), 0)], out, false, 1.0, Threads::Pool);
         }
         return inner;
     };
@@ -84,7 +93,7 @@ fn inner_values_from(
     inner
 }
 
-/// As [`super::linear::backward`], for W in bf16 and without gradients of W.
+/// As [`super::linear::backward`], for W in bf16.
 pub(super) fn backward(
     pass: &mut Pass,
     layer: usize,
@@ -94,12 +103,42 @@ pub(super) fn backward(
     dy: &[f32],
     mut dx: Option<&mut Vec<f32>>,
 ) {
-    let (rows, set, stacked) = (pass.layout.rows(), pass.set, pass.weights.blocks[layer].groups[group as usize]);
-    let (inputs, outputs) = (stacked.inputs, stacked.outputs);
-    let (slope, input) = (Mat::new(dy, rows, outputs), Mat::new(kept.input, rows, inputs));
-    let total = pass.adapter.as_deref().map_or(0, |adapter| adapter.layers[layer][group as usize].inner());
-    let mut rounded = RoundedRows::new(set, rows, [outputs, total]);
-    let place = rounded.push(slope, 1.0, Threads::Pool);
+    let (rows, stacked) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize]);
+    let mut rounded = slopes_for(pass, layer, group);
+    let place = rounded.push(Mat::new(dy, rows, stacked.outputs), 1.0, Threads::Pool);
+    let input = Source::rounded(Mat::new(kept.input, rows, stacked.inputs), 1.0);
+    let slopes = back(pass, layer, group, w, (rounded, place), input, kept.inner, dx.as_deref_mut());
+    if pass.dropout.is_some() {
+        through_dropout(pass, layer, group, kept, &slopes, dx);
+    }
+    pass.pool.give([slopes]);
+}
+
+/// Rows that have room for ∂/∂y of a group and for the slopes of its inner values.
+pub(super) fn slopes_for(pass: &Pass, layer: usize, group: Group) -> RoundedRows {
+    let outputs = pass.weights.blocks[layer].groups[group as usize].outputs;
+    let total = inner_width(pass.adapter.as_deref(), layer, group);
+    RoundedRows::new(pass.set, pass.layout.rows(), [outputs, total])
+}
+
+fn inner_width(adapter: Option<&Adapter>, layer: usize, group: Group) -> usize {
+    adapter.map_or(0, |adapter| adapter.layers[layer][group as usize].inner())
+}
+
+/// The way back for ∂/∂y in rounded rows; gives the slopes of the inner values. What lies behind dropout is left out.
+#[allow(clippy::too_many_arguments, reason = "the way back reads all that the way on gave")]
+pub(super) fn back(
+    pass: &mut Pass,
+    layer: usize,
+    group: Group,
+    w: &[u16],
+    (mut rounded, place): (RoundedRows, Place),
+    input: Source,
+    inner: &[f32],
+    dx: Option<&mut Vec<f32>>,
+) -> Vec<f32> {
+    let (rows, inputs) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize].inputs);
+    let total = inner_width(pass.adapter.as_deref(), layer, group);
     let mut terms = vec![Term::plain(place, Source::half(w, inputs), 0)];
     let mut inner_slopes = pass.pool.take(rows * total);
     if let (Some(adapter), true) = (pass.adapter.as_deref_mut(), total > 0) {
@@ -110,28 +149,28 @@ pub(super) fn backward(
             let mut all = MatMut::new(&mut inner_slopes, rows, total);
             let target = all.part(0, pair.inner, rows, pair.rank);
             rounded.times(&[Term::plain(own, b, lead)], target, false, pair.scale, Threads::Pool);
-            let inner = Mat::new(kept.inner, rows, total).part(0, pair.inner, rows, pair.rank);
+            let inner = Mat::new(inner, rows, total).part(0, pair.inner, rows, pair.rank);
             let target = MatMut::new(&mut pair.b_gradient, pair.outputs, pair.rank).t();
-            let mut turned = RoundedRows::new(set, pair.rank, [rows]);
-            let depth = turned.push(inner.t(), 1.0, Threads::Pool);
-            let part = rounded.columns(place, pair.start, pair.outputs);
-            turned.times(&[Term::plain(depth, part, 0)], target, true, pair.scale, Threads::Pool);
+            add_gradient(pass.set, target, pair.scale, inner, rounded.columns(place, pair.start, pair.outputs));
         }
         let slopes = Mat::new(&inner_slopes, rows, total);
         if pass.dropout.is_none() {
-            let target = MatMut::new(&mut pairs.a_gradient, total, inputs);
-            pairs_product(set, target, true, 1.0, slopes.t(), input, Threads::Pool);
+            add_gradient(pass.set, MatMut::new(&mut pairs.a_gradient, total, inputs), 1.0, slopes, input);
             let own = rounded.push(slopes, 1.0, Threads::Pool);
             terms.push(Term::plain(own, Source::rounded(Mat::new(&pairs.a, total, inputs), 1.0), 0));
         }
     }
-    if let Some(dx) = dx.as_deref_mut() {
+    if let Some(dx) = dx {
         rounded.times(&terms, MatMut::new(dx, rows, inputs), false, 1.0, Threads::Pool);
     }
-    if pass.dropout.is_some() {
-        through_dropout(pass, layer, group, kept, &inner_slopes, dx);
-    }
-    pass.pool.give([inner_slopes]);
+    inner_slopes
+}
+
+/// `gradient` `[r, m]` += scale·narrowᵀ·wide for narrow `[n, r]` and wide `[n, m]`.
+fn add_gradient(set: InstructionSet, gradient: MatMut, scale: f32, narrow: Mat, wide: Source) {
+    let mut turned = RoundedRows::new(set, narrow.columns(), [narrow.rows()]);
+    let place = turned.push(narrow.t(), 1.0, Threads::Pool);
+    turned.times(&[Term::plain(place, wide, 0)], gradient, true, scale, Threads::Pool);
 }
 
 /// What the way back through A needs where each adapter had rows of its own.

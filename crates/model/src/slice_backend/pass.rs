@@ -3,7 +3,7 @@
 use super::adapter::Adapter;
 use super::layout::Layout;
 use super::pool::Pool;
-use super::weights::{Buffer, Weights};
+use super::weights::{Buffer, Group, Weights};
 use crate::decoder::DropoutSeed;
 use crate::{DecoderSpec, dropout};
 use alidade_kernels as kernels;
@@ -50,8 +50,16 @@ impl Dropout {
 impl<'a> Pass<'a> {
     /// The numbers of a base matrix when products with it round the other operand and take numbers in pairs.
     pub(super) fn paired(&self, matrix: Buffer) -> Option<&'a [u16]> {
-        let trains = self.crew.is_none() && self.set.takes_pairs();
+        let trains = self.crew.is_none() && self.set.takes_pairs() && !self.trains_base();
         self.weights.buffers[matrix].halves().filter(|_| trains)
+    }
+
+    /// Gate and up, and down, where what lies between them is kept as bf16.
+    pub(super) fn paired_feed_forward(&self, layer: usize) -> Option<[&'a [u16]; 2]> {
+        let groups = [Group::Widen, Group::Narrow].map(|group| self.weights.blocks[layer].groups[group as usize]);
+        let plain = self.dropout.is_none() && groups.iter().all(|group| group.bias.is_none());
+        let [widen, narrow] = groups.map(|group| self.paired(group.matrix));
+        Some([widen?, narrow?]).filter(|_| plain)
     }
 
     /// How products without a base matrix take their numbers: as those with one do.

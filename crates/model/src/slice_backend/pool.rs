@@ -9,14 +9,24 @@ const SHARE: usize = 1 << 16;
 /// Buffers that nobody uses now.
 #[derive(Default)]
 pub(super) struct Pool {
-    free: Vec<Vec<f32>>,
+    floats: Shelf<f32>,
+    halves: Shelf<u16>,
 }
 
-impl Pool {
-    /// A buffer of this length, with anything in it.
-    pub(super) fn take(&mut self, length: usize) -> Vec<f32> {
+struct Shelf<T> {
+    free: Vec<Vec<T>>,
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self { free: Vec::new() }
+    }
+}
+
+impl<T: Clone + Default> Shelf<T> {
+    fn take(&mut self, length: usize) -> Vec<T> {
         // Not one that is far too large: it is needed elsewhere.
-        let fits = |buffer: &Vec<f32>| (length..=2 * length + 4096).contains(&buffer.capacity());
+        let fits = |buffer: &Vec<T>| (length..=2 * length + 4096).contains(&buffer.capacity());
         let sizes = || self.free.iter().enumerate();
         let best = sizes().filter(|(_, buffer)| fits(buffer)).min_by_key(|(_, buffer)| buffer.capacity());
         let mut buffer = match best.map(|(index, _)| index) {
@@ -30,8 +40,29 @@ impl Pool {
                 Vec::with_capacity(length)
             }
         };
-        buffer.resize(length, 0.0);
+        buffer.resize(length, T::default());
         buffer
+    }
+
+    fn give(&mut self, buffer: Vec<T>) {
+        self.free.extend(Some(buffer).filter(|buffer| buffer.capacity() > 0));
+    }
+}
+
+impl Pool {
+    /// A buffer of this length, with anything in it.
+    pub(super) fn take(&mut self, length: usize) -> Vec<f32> {
+        self.floats.take(length)
+    }
+
+    /// The same for bf16.
+    pub(super) fn take_half(&mut self, length: usize) -> Vec<u16> {
+        self.halves.take(length)
+    }
+
+    /// Takes back a buffer of bf16.
+    pub(super) fn give_half(&mut self, buffer: Vec<u16>) {
+        self.halves.give(buffer);
     }
 
     /// A buffer of zeros.
@@ -50,7 +81,7 @@ impl Pool {
 
     /// Takes buffers back.
     pub(super) fn give<const N: usize>(&mut self, buffers: [Vec<f32>; N]) {
-        self.free.extend(buffers.into_iter().filter(|buffer| buffer.capacity() > 0));
+        buffers.into_iter().for_each(|buffer| self.floats.give(buffer));
     }
 }
 
@@ -68,6 +99,6 @@ mod tests {
         assert!(second.as_ptr() == place && second.iter().all(|value| *value == 0.0));
         pool.give([second]);
         assert_eq!(pool.take(200).len(), 200);
-        assert!(pool.free.is_empty(), "a buffer that is too small is not kept");
+        assert!(pool.floats.free.is_empty(), "a buffer that is too small is not kept");
     }
 }

@@ -1,0 +1,154 @@
+//! The second half of a block: y = x₂ + W_down·(silu(g)∘u) with (g, u) = W_gu·norm x₂, forward and backward.
+//!
+//! Where products take numbers in pairs, g and u are kept as bf16, and what the gate gives is written as the rounded rows
+//! that the next product reads; so is what goes back through it. Dropout needs rows of its own for each adapter and takes
+//! the other way, as f32.
+
+use super::block::{Kept, norm_backward};
+use super::linear::{Dropped, backward, forward, inner_values};
+use super::paired::{self, Results};
+use super::pass::Pass;
+use super::weights::Group;
+use alidade_kernels as kernels;
+use kernels::{Mat, MatMut, Place, RoundedRows, Source};
+
+/// What the gate reads.
+#[derive(Default)]
+pub(super) enum Widened {
+    /// Given back; the way back computes it again.
+    #[default]
+    Gone,
+    /// Gate and up side by side.
+    Single(Vec<f32>),
+    /// The same in bf16.
+    Half(Vec<u16>),
+}
+
+impl Widened {
+    /// Gives the numbers back.
+    pub(super) fn release(&mut self, pass: &mut Pass) {
+        match std::mem::take(self) {
+            Widened::Gone => {}
+            Widened::Single(numbers) => pass.pool.give([numbers]),
+            Widened::Half(numbers) => pass.pool.give_half(numbers),
+        }
+    }
+}
+
+/// The rows that the last product of a block reads.
+enum Gated {
+    Single(Vec<f32>),
+    Half(RoundedRows, Place),
+}
+
+/// y for a block whose first half is done.
+pub(super) fn feed_forward(pass: &mut Pass, layer: usize, kept: &mut Kept) -> Vec<f32> {
+    widen(pass, layer, kept);
+    let mut y = pass.pool.copy(&kept.middle);
+    kept.inner[3] = match (gated(pass, layer, &kept.widened), pass.paired_feed_forward(layer)) {
+        (Gated::Half(rounded, place), Some([_, w])) => {
+            let inner = paired::inner_values(pass, layer, Group::Narrow, &rounded, place, &[]);
+            let out = MatMut::new(&mut y, pass.layout.rows(), pass.spec.hidden);
+            paired::finish(pass, layer, Group::Narrow, w, (rounded, place), &inner, Results::Single(out, true));
+            inner
+        }
+        (Gated::Single(gated), _) => {
+            let inner = forward(pass, layer, Group::Narrow, &gated, &mut y, true);
+            pass.pool.give([gated]);
+            inner
+        }
+        (Gated::Half(..), None) => Vec::new(),
+    };
+    y
+}
+
+/// What [`feed_forward`] leaves in `kept`, without y.
+pub(super) fn feed_forward_again(pass: &mut Pass, layer: usize, kept: &mut Kept) {
+    widen(pass, layer, kept);
+    kept.inner[3] = match gated(pass, layer, &kept.widened) {
+        Gated::Half(rounded, place) => paired::inner_values(pass, layer, Group::Narrow, &rounded, place, &[]),
+        Gated::Single(gated) => {
+            let inner = inner_values(pass, layer, Group::Narrow, &gated);
+            pass.pool.give([gated]);
+            inner
+        }
+    };
+}
+
+/// Gate and up.
+fn widen(pass: &mut Pass, layer: usize, kept: &mut Kept) {
+    let (rows, width) = (pass.layout.rows(), 2 * pass.spec.intermediate);
+    let (normed, inverse) = pass.norm(&kept.middle, pass.weights.blocks[layer].mlp_norm);
+    let inner = if let Some([w, _]) = pass.paired_feed_forward(layer) {
+        let mut widened = pass.pool.take_half(rows * width);
+        let out = Results::Half(MatMut::new(&mut widened, rows, width));
+        let inner = paired::forward(pass, layer, Group::Widen, w, &normed, out);
+        kept.widened = Widened::Half(widened);
+        inner
+    } else {
+        let mut widened = pass.pool.take(rows * width);
+        let inner = forward(pass, layer, Group::Widen, &normed, &mut widened, false);
+        kept.widened = Widened::Single(widened);
+        inner
+    };
+    let earlier = [std::mem::replace(&mut kept.inner[2], inner), std::mem::replace(&mut kept.inverses[1], inverse)];
+    pass.pool.give(earlier);
+    pass.pool.give([normed]);
+}
+
+/// silu(g)∘u, with room for what stands beside it.
+fn gated(pass: &mut Pass, layer: usize, widened: &Widened) -> Gated {
+    let (rows, width) = (pass.layout.rows(), pass.spec.intermediate);
+    match widened {
+        Widened::Half(widened) => {
+            let mut rounded = paired::rows_for(pass, layer, Group::Narrow);
+            let place = kernels::gate_rounded(pass.set, widened, width, &mut rounded);
+            Gated::Half(rounded, place)
+        }
+        Widened::Single(widened) => {
+            let mut gated = pass.pool.take(rows * width);
+            kernels::gate(pass.set, widened, width, &mut gated);
+            Gated::Single(gated)
+        }
+        Widened::Gone => Gated::Single(Vec::new()),
+    }
+}
+
+/// Adds to `dx`, which is ∂/∂y, what goes back through this half.
+pub(super) fn feed_forward_backward(pass: &mut Pass, layer: usize, kept: &mut Kept, dx: &mut [f32]) {
+    let (rows, width) = (pass.layout.rows(), pass.spec.intermediate);
+    let norm = pass.weights.blocks[layer].mlp_norm;
+    if matches!(kept.widened, Widened::Gone) {
+        widen(pass, layer, kept);
+    }
+    let mut upstream = pass.pool.take(rows * width);
+    match (gated(pass, layer, &kept.widened), pass.paired_feed_forward(layer), std::mem::take(&mut kept.widened)) {
+        (Gated::Half(gated, place), Some([widen, narrow]), Widened::Half(widened)) => {
+            let mut slopes = paired::slopes_for(pass, layer, Group::Narrow);
+            let own = slopes.push(Mat::new(dx, rows, pass.spec.hidden), 1.0, kernels::Threads::Pool);
+            let (input, inner) = (gated.columns(place, 0, width), &kept.inner[3]);
+            let back =
+                paired::back(pass, layer, Group::Narrow, narrow, (slopes, own), input, inner, Some(&mut upstream));
+            drop(gated);
+
+            let mut slopes = paired::slopes_for(pass, layer, Group::Widen);
+            let own = kernels::gate_backward_rounded(pass.set, &upstream, &widened, width, &mut slopes);
+            let (normed, again) = pass.norm(&kept.middle, norm);
+            let mut pull = pass.pool.take(dx.len());
+            let (input, inner) = (Source::rounded(Mat::new(&normed, rows, pass.spec.hidden), 1.0), &kept.inner[2]);
+            let other = paired::back(pass, layer, Group::Widen, widen, (slopes, own), input, inner, Some(&mut pull));
+            pass.norm_back(&pull, &kept.middle, norm, &kept.inverses[1], dx);
+            pass.pool.give([back, other, normed, again, pull]);
+            pass.pool.give_half(widened);
+        }
+        (Gated::Single(gated), _, Widened::Single(mut widened)) => {
+            let input = Dropped { input: &gated, inner: &kept.inner[3] };
+            backward(pass, layer, Group::Narrow, &input, dx, Some(&mut upstream));
+            kernels::gate_backward(pass.set, &upstream, width, &mut widened);
+            norm_backward(pass, layer, Group::Widen, &kept.middle, norm, kept, &widened, dx, true);
+            pass.pool.give([gated, widened]);
+        }
+        _ => {}
+    }
+    pass.pool.give([upstream]);
+}
