@@ -41,6 +41,7 @@ pub use merge::{save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
 pub use policy::{Critic, Policy, Rater};
 pub use pretrained::{ModelFolder, RandomModel};
+pub use slice_backend::logit_rows;
 pub use spec::{
     Activation, BlockNorms, DecoderSpec, LayerKind, Linear, Llama3Scaling, QueryKeyNorm, Rope, RopeScaling,
 };

@@ -106,7 +106,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
         .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
     let rows = import(&bytes, file)?.rows;
     let prepared = method.prepare(&for_method(bench.method, rows), &encoder, &settings)?;
-    let keep = if bench.checkpointing { Keep::Slim } else { Keep::Everything };
+    let keep = if bench.checkpointing { Keep::Alternate } else { Keep::Everything };
     let adapter = load_adapter(&bench.model.join("adapter_init"), &folder.spec)?;
     let backend = if bench.candle { Backend::Candle } else { Backend::Best };
     let mut decoder = folder.decoder_with(backend, Precision::named(&bench.dtype)?)?;
@@ -174,6 +174,7 @@ fn expected(
         tokens,
         longest,
         slices: !bench.candle && alidade_model::runs_on_slices(&folder.spec, None),
+        dropout: false,
         full: false,
     };
     let pace = measure(&bench.model, &Probe::of_run(bench.method, settings, prepared, precision, keep))?;

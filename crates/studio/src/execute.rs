@@ -131,6 +131,7 @@ fn choose_keep(
         tokens,
         longest,
         slices: policy.decoder().path().starts_with("slices"),
+        dropout: plan.lora.as_ref().is_some_and(|lora| lora.lora_dropout > 0.0),
         full: plan.full,
     };
     let keep = memory::keep(&plan.settings, &need, free_bytes);

@@ -2,7 +2,8 @@
 //! back-end really takes; the candle back-end keeps more and is estimated from above.
 
 use alidade_domain::{MethodName, Precision, Problem, Settings};
-use alidade_model::{DecoderSpec, Keep, QueryKeyNorm};
+use alidade_kernels::InstructionSet;
+use alidade_model::{DecoderSpec, Keep, QueryKeyNorm, logit_rows};
 use alidade_train::{Prepared, Steps, batch_of};
 
 /// The program itself with tokenizer and rows.
@@ -10,8 +11,6 @@ const PROGRAM_BYTES: u64 = 18_000_000;
 /// Numbers that go with each trained one: value, its copy in the loop, gradient, its copy, two moments, and one more copy while
 /// an adapter is read or written.
 const PER_TRAINED: u64 = 7;
-/// Rows whose logits exist at the same time.
-const LOGIT_ROWS: u64 = 128;
 /// Share of the free memory that a run may take when it chooses by itself.
 const SHARE: f64 = 0.7;
 /// Bytes of activations per token, layer and hidden unit that the candle back-end keeps.
@@ -32,6 +31,8 @@ pub(crate) struct Need<'a> {
     pub(crate) longest: u64,
     /// True when our kernels run it.
     pub(crate) slices: bool,
+    /// True when the adapter drops inputs.
+    pub(crate) dropout: bool,
     /// True when every weight is trained.
     pub(crate) full: bool,
 }
@@ -42,7 +43,8 @@ impl Need<'_> {
         let (spec, four) = (self.spec, 4);
         let per_weight = if self.precision == Precision::Half && !self.full { 2 } else { 4 };
         let weights = spec.parameters() * per_weight;
-        let logits = LOGIT_ROWS.min(self.tokens) * spec.vocabulary as u64 * four;
+        let rounded = if self.paired() { 2 } else { 0 };
+        let logits = (logit_rows(spec.vocabulary) as u64).min(self.tokens) * spec.vocabulary as u64 * (four + rounded);
         let trained = self.trained * PER_TRAINED * four;
         if !self.slices {
             let wide = (spec.hidden + spec.intermediate) as u64;
@@ -62,11 +64,19 @@ impl Need<'_> {
         let before = if spec.query_key_norm == QueryKeyNorm::None { 0 } else { queries + keys };
         let hidden = spec.hidden as u64;
         let slim = 2 * hidden + 2 * queries + 2 * keys + spec.heads as u64 + self.inner + before + 2;
+        let widened = if self.paired() { spec.intermediate as u64 } else { 2 * spec.intermediate as u64 };
         match keep {
             Keep::Inputs => hidden,
             Keep::Slim => slim,
-            Keep::Everything => slim + 2 * spec.intermediate as u64,
+            Keep::Alternate => slim + widened / 2,
+            Keep::Everything => slim + widened,
         }
+    }
+
+    /// True when gate and up are kept as bf16.
+    fn paired(&self) -> bool {
+        let half = self.precision == Precision::Half && !self.full && !self.dropout;
+        half && InstructionSet::best().takes_pairs()
     }
 
     /// Numbers per token that come and go: one block's buffers, and those around the scores.
@@ -76,17 +86,19 @@ impl Need<'_> {
     }
 }
 
-/// The setting says it, or the free memory decides.
+/// What passes may keep, from most to least.
+const LESS: [Keep; 4] = [Keep::Everything, Keep::Alternate, Keep::Slim, Keep::Inputs];
+
+/// The setting says whether something is computed again, and the free memory how much.
 pub(crate) fn keep(settings: &Settings, need: &Need, free_bytes: u64) -> Keep {
-    match settings.flag("gradient_checkpointing") {
-        Some(true) => Keep::Slim,
-        Some(false) => Keep::Everything,
-        None => {
-            let room = (free_bytes as f64 * SHARE) as u64;
-            let fits = |keep: &Keep| need.bytes(*keep) <= room;
-            [Keep::Everything, Keep::Slim].into_iter().find(fits).unwrap_or(Keep::Inputs)
-        }
-    }
+    let room = (free_bytes as f64 * SHARE) as u64;
+    let fits = |keep: &Keep| need.bytes(*keep) <= room;
+    let choices = match settings.flag("gradient_checkpointing") {
+        Some(false) => return Keep::Everything,
+        Some(true) => &LESS[1..],
+        None => &LESS,
+    };
+    choices.iter().copied().find(fits).unwrap_or(Keep::Inputs)
 }
 
 /// Why a run of this size cannot start, if it cannot.

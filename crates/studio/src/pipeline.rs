@@ -150,6 +150,7 @@ impl Studio {
             tokens,
             longest,
             slices: runs_on_slices(&folder.spec, Some(&adapter)),
+            dropout: adapter.config.lora_dropout > 0.0,
             full: false,
         };
         let keep = memory::keep(settings, &need, machine::free_memory_bytes());

@@ -24,6 +24,8 @@ use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryK
 use adapter::Adapter;
 use alidade_domain::Precision;
 use alidade_kernels::{InstructionSet, RotaryTable};
+pub use score::logit_rows;
+
 use block::{Kept, block_again, block_backward, block_forward};
 use layout::Layout;
 use pass::{Dropout, Pass};
@@ -151,11 +153,13 @@ impl SliceDecoder {
             Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
         let x = embed(&mut pass, Some(batch), options);
         let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
-        let x = run_blocks(&mut pass, x, |pass, _, mut kept| match (options.tape, *keep) {
+        let x = run_blocks(&mut pass, x, |pass, layer, mut kept| match (options.tape, *keep) {
             (false, _) => discard(pass, kept),
             (true, Keep::Everything) => blocks.push(Stage::Kept(Box::new(kept))),
-            (true, Keep::Slim) => {
-                kept.slim(pass);
+            (true, Keep::Alternate | Keep::Slim) => {
+                if *keep == Keep::Slim || layer % 2 == 0 {
+                    kept.slim(pass);
+                }
                 blocks.push(Stage::Kept(Box::new(kept)));
             }
             (true, Keep::Inputs) => blocks.push(Stage::Input(kept.release(pass))),

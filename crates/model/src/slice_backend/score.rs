@@ -16,7 +16,8 @@ const CHUNK_LOGITS: usize = 12 << 20;
 /// Rows whose logits exist at the same time.
 const CHUNK_ROWS: std::ops::RangeInclusive<usize> = 128..=256;
 
-fn chunk(vocabulary: usize) -> usize {
+/// How many rows that is.
+pub fn logit_rows(vocabulary: usize) -> usize {
     (CHUNK_LOGITS / vocabulary.max(1)).clamp(*CHUNK_ROWS.start(), *CHUNK_ROWS.end())
 }
 
@@ -94,7 +95,7 @@ fn score_chunks(pass: &mut Pass, kept: &mut Scored, units: bool) -> Vec<RowScore
     }
     let output = &pass.weights.buffers[pass.weights.output];
     let mut own = pass.pool.take(width);
-    let chunk = chunk(vocabulary);
+    let chunk = logit_rows(vocabulary);
     for start in (0..kept.targets.len()).step_by(chunk) {
         let rows = chunk.min(kept.targets.len() - start);
         let (targets, found) = (&kept.targets[start..start + rows], &mut found[start..start + rows]);
@@ -157,7 +158,7 @@ pub(super) fn score_back(
 fn train_output(pass: &mut Pass, kept: &Scored, coefficients: &[f32], slopes: &mut [f32]) {
     let (width, vocabulary) = (pass.spec.hidden, pass.spec.vocabulary);
     let (weights, output) = (pass.weights, pass.weights.output);
-    let chunk = chunk(vocabulary);
+    let chunk = logit_rows(vocabulary);
     let mut found = vec![RowScore::default(); chunk];
     for start in (0..kept.targets.len()).step_by(chunk) {
         let rows = chunk.min(kept.targets.len() - start);
