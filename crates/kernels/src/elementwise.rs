@@ -1,7 +1,7 @@
 //! What is done number by number: sums, biases, and the gate of the feed-forward layer, silu(g)∘u (Shazeer, arXiv
 //! 2002.05202).
 
-use crate::half_precision::{round_block, widen_block};
+use crate::half_precision::{round, widen};
 use crate::instruction_set::dispatch;
 use crate::lanes::{exp, madd, sum};
 use crate::pairs::{Place, RoundedRows};
@@ -75,13 +75,9 @@ pub fn gate_backward(set: InstructionSet, gradient: &[f32], width: usize, both: 
 /// When the lengths do not match, or there is no room.
 pub fn gate_rounded(set: InstructionSet, both: &[u16], width: usize, rows: &mut RoundedRows) -> Place {
     assert_eq!(both.len(), rows.rows() * 2 * width, "lengths of a gate do not match");
-    rows.push_with(width, |row, out, scratch| {
-        scratch.resize(3 * width, 0.0);
-        let (both_wide, out_wide) = scratch.split_at_mut(2 * width);
-        widen_block(set, &both[row * 2 * width..][..2 * width], both_wide);
-        let (gate, up) = both_wide.split_at(width);
-        gate_row(set, gate, up, out_wide);
-        round_block(set, out_wide, out);
+    rows.push_with(width, |row, out| {
+        let (gate, up) = both[row * 2 * width..][..2 * width].split_at(width);
+        gate_rounded_row(set, gate, up, out);
     })
 }
 
@@ -100,12 +96,10 @@ pub fn gate_backward_rounded(
         both.len() == rows.rows() * 2 * width && both.len() == 2 * gradient.len(),
         "lengths of a gate do not match"
     );
-    rows.push_with(2 * width, |row, out, scratch| {
-        scratch.resize(2 * width, 0.0);
-        widen_block(set, &both[row * 2 * width..][..2 * width], scratch);
-        let (gate, up) = scratch.split_at_mut(width);
-        gate_backward_row(set, &gradient[row * width..][..width], gate, up);
-        round_block(set, scratch, out);
+    rows.push_with(2 * width, |row, out| {
+        out.copy_from_slice(&both[row * 2 * width..][..2 * width]);
+        let (gate, up) = out.split_at_mut(width);
+        gate_backward_rounded_row(set, &gradient[row * width..][..width], gate, up);
     })
 }
 
@@ -120,6 +114,10 @@ fn dot_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
 dispatch!(fn add_row(x: &mut [f32], y: &[f32]) = add_body);
 dispatch!(fn gate_row(gate: &[f32], up: &[f32], out: &mut [f32]) = gate_body);
 dispatch!(fn gate_backward_row(gradient: &[f32], gate: &mut [f32], up: &mut [f32]) = gate_backward_body);
+dispatch!(fn gate_rounded_row(gate: &[u16], up: &[u16], out: &mut [u16]) = gate_rounded_body);
+dispatch!(
+    fn gate_backward_rounded_row(gradient: &[f32], gate: &mut [u16], up: &mut [u16]) = gate_backward_rounded_body
+);
 
 #[inline(always)]
 fn add_body<const FMA: bool>(x: &mut [f32], y: &[f32]) {
@@ -131,19 +129,42 @@ fn add_body<const FMA: bool>(x: &mut [f32], y: &[f32]) {
 #[inline(always)]
 fn gate_body<const FMA: bool>(gate: &[f32], up: &[f32], out: &mut [f32]) {
     for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
-        *out = gate / (1.0 + exp::<FMA>(-gate)) * up;
+        *out = gated::<FMA>(*gate, *up);
+    }
+}
+
+#[inline(always)]
+fn gate_rounded_body<const FMA: bool>(gate: &[u16], up: &[u16], out: &mut [u16]) {
+    for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+        *out = round(gated::<FMA>(widen(*gate), widen(*up)));
+    }
+}
+
+#[inline(always)]
+fn gated<const FMA: bool>(gate: f32, up: f32) -> f32 {
+    gate / (1.0 + exp::<FMA>(-gate)) * up
+}
+
+#[inline(always)]
+fn gate_backward_body<const FMA: bool>(gradient: &[f32], gate: &mut [f32], up: &mut [f32]) {
+    for ((gradient, gate), up) in gradient.iter().zip(gate).zip(up) {
+        [*gate, *up] = gate_slopes::<FMA>(*gradient, *gate, *up);
+    }
+}
+
+#[inline(always)]
+fn gate_backward_rounded_body<const FMA: bool>(gradient: &[f32], gate: &mut [u16], up: &mut [u16]) {
+    for ((gradient, gate), up) in gradient.iter().zip(gate).zip(up) {
+        [*gate, *up] = gate_slopes::<FMA>(*gradient, widen(*gate), widen(*up)).map(round);
     }
 }
 
 /// silu'(g) = σ·(1 + g·(1 − σ)).
 #[inline(always)]
-fn gate_backward_body<const FMA: bool>(gradient: &[f32], gate: &mut [f32], up: &mut [f32]) {
-    for ((gradient, gate), up) in gradient.iter().zip(gate).zip(up) {
-        let sigma = 1.0 / (1.0 + exp::<FMA>(-*gate));
-        let silu = *gate * sigma;
-        *gate = gradient * *up * madd::<FMA>(silu, 1.0 - sigma, sigma);
-        *up = gradient * silu;
-    }
+fn gate_slopes<const FMA: bool>(gradient: f32, gate: f32, up: f32) -> [f32; 2] {
+    let sigma = 1.0 / (1.0 + exp::<FMA>(-gate));
+    let silu = gate * sigma;
+    [gradient * up * madd::<FMA>(silu, 1.0 - sigma, sigma), gradient * silu]
 }
 
 #[cfg(test)]
@@ -172,6 +193,39 @@ mod tests {
                 let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
                 assert!((f64::from(slopes[at]) - slope).abs() < 1e-3, "{set:?} {at}: {} against {slope}", slopes[at]);
             }
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn rounded_gates_are_the_gates_of_rounded_numbers() {
+        use crate::{Mat, MatMut, Source, Term, Threads};
+        let (rows, width) = (37, 45);
+        let bits = |values: &[f32]| values.iter().copied().map(round).collect::<Vec<u16>>();
+        let wide = |values: &[u16]| values.iter().copied().map(widen).collect::<Vec<f32>>();
+        let both = bits(&(0..rows * 2 * width).map(|i| (i as f32 * 0.37).sin() * 3.0).collect::<Vec<_>>());
+        let upstream: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.11).cos()).collect();
+        for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
+            // What the rows hold is read by multiplying it with the unit matrix.
+            let read = |rounded: &RoundedRows, place: Place, width: usize| {
+                let unit: Vec<f32> = (0..width * width).map(|i| f32::from(u8::from(i / width == i % width))).collect();
+                let unit = Source::rounded(Mat::new(&unit, width, width), 1.0);
+                let mut out = vec![0.0; rows * width];
+                let target = MatMut::new(&mut out, rows, width);
+                rounded.times(&[Term::plain(place, unit, 0)], target, false, 1.0, Threads::Pool);
+                out
+            };
+            let mut expected = vec![0.0; rows * width];
+            gate(set, &wide(&both), width, &mut expected);
+            let mut rounded = RoundedRows::new(set, rows, [width]);
+            let place = gate_rounded(set, &both, width, &mut rounded);
+            assert!(read(&rounded, place, width) == wide(&bits(&expected)), "{set:?}");
+
+            let mut expected = wide(&both);
+            gate_backward(set, &upstream, width, &mut expected);
+            let mut rounded = RoundedRows::new(set, rows, [2 * width]);
+            let place = gate_backward_rounded(set, &upstream, &both, width, &mut rounded);
+            assert!(read(&rounded, place, 2 * width) == wide(&bits(&expected)), "{set:?}, back");
         }
     }
 

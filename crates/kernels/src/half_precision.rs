@@ -31,19 +31,31 @@ pub fn widen_bf16(set: InstructionSet, values: &[u16], out: &mut [f32]) {
 dispatch!(pub(crate) fn round_block(values: &[f32], out: &mut [u16]) = round_body);
 dispatch!(pub(crate) fn widen_block(values: &[u16], out: &mut [f32]) = widen_body);
 
+/// One number rounded as [`round_bf16`] does.
+#[inline(always)]
+pub(crate) fn round(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+    if value.is_nan() { 0x7fc0 } else { rounded as u16 }
+}
+
+/// One number widened.
+#[inline(always)]
+pub(crate) fn widen(value: u16) -> f32 {
+    f32::from_bits(u32::from(value) << 16)
+}
+
 #[inline(always)]
 fn round_body<const FMA: bool>(values: &[f32], out: &mut [u16]) {
     for (out, value) in out.iter_mut().zip(values) {
-        let bits = value.to_bits();
-        let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-        *out = if value.is_nan() { 0x7fc0 } else { rounded as u16 };
+        *out = round(*value);
     }
 }
 
 #[inline(always)]
 fn widen_body<const FMA: bool>(values: &[u16], out: &mut [f32]) {
     for (out, value) in out.iter_mut().zip(values) {
-        *out = f32::from_bits(u32::from(*value) << 16);
+        *out = widen(*value);
     }
 }
 

@@ -67,7 +67,7 @@ impl RoundedRows {
     }
 
     /// Never called.
-    pub fn push_with(&mut self, _: usize, _: impl Fn(usize, &mut [u16], &mut Vec<f32>) + Sync) -> Place {
+    pub fn push_with(&mut self, _: usize, _: impl Fn(usize, &mut [u16]) + Sync) -> Place {
         match *self {}
     }
 

@@ -173,17 +173,17 @@ impl RoundedRows {
     ///
     /// # Panics
     /// When there is no room for them.
-    pub fn push_with(&mut self, width: usize, row: impl Fn(usize, &mut [u16], &mut Vec<f32>) + Sync) -> Place {
+    pub fn push_with(&mut self, width: usize, row: impl Fn(usize, &mut [u16]) + Sync) -> Place {
         let (stride, at, steps, rows) = (self.stride, self.taken, width.div_ceil(DEPTH), self.rows);
         assert!(at + steps <= stride, "no room for a matrix");
         self.taken += steps;
         let blocks = self.lines[..rows.next_multiple_of(SIDE) * stride].par_chunks_exact_mut(SIDE * stride.max(1));
-        blocks.enumerate().for_each_init(Vec::new, |scratch, (index, lines)| {
+        blocks.enumerate().for_each(|(index, lines)| {
             for (own, lines) in lines.chunks_exact_mut(stride).enumerate() {
                 let (numbers, empty) = flat_mut(&mut lines[at..at + steps]).split_at_mut(width);
                 empty.fill(0);
                 match index * SIDE + own {
-                    own if own < rows => row(own, numbers, scratch),
+                    own if own < rows => row(own, numbers),
                     _ => numbers.fill(0),
                 }
             }

@@ -75,7 +75,7 @@ impl Pool {
     /// A buffer with these values.
     pub(super) fn copy(&mut self, values: &[f32]) -> Vec<f32> {
         let mut buffer = self.take(values.len());
-        buffer.par_chunks_mut(SHARE).zip(values.par_chunks(SHARE)).for_each(|(to, from)| to.copy_from_slice(from));
+        copy(values, &mut buffer);
         buffer
     }
 
@@ -83,6 +83,14 @@ impl Pool {
     pub(super) fn give<const N: usize>(&mut self, buffers: [Vec<f32>; N]) {
         buffers.into_iter().for_each(|buffer| self.floats.give(buffer));
     }
+}
+
+/// Copies, on all threads where that is worth it.
+fn copy(from: &[f32], to: &mut [f32]) {
+    if from.len() <= SHARE {
+        return to.copy_from_slice(from);
+    }
+    to.par_chunks_mut(SHARE).zip(from.par_chunks(SHARE)).for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 #[cfg(test)]
