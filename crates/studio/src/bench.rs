@@ -106,10 +106,11 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
         .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
     let rows = import(&bytes, file)?.rows;
     let prepared = method.prepare(&for_method(bench.method, rows), &encoder, &settings)?;
-    let keep = if bench.checkpointing { Keep::Alternate } else { Keep::Everything };
+    let precision = Precision::named(&bench.dtype)?;
+    let keep = if bench.checkpointing { memory::checkpointed(precision) } else { Keep::Everything };
     let adapter = load_adapter(&bench.model.join("adapter_init"), &folder.spec)?;
     let backend = if bench.candle { Backend::Candle } else { Backend::Best };
-    let mut decoder = folder.decoder_with(backend, Precision::named(&bench.dtype)?)?;
+    let mut decoder = folder.decoder_with(backend, precision)?;
     decoder.keep(keep);
     let mut policy = Policy::fresh(decoder, &adapter)?;
     if method.needs().critic {

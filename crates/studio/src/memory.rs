@@ -75,8 +75,7 @@ impl Need<'_> {
 
     /// True when gate and up are kept as bf16.
     fn paired(&self) -> bool {
-        let half = self.precision == Precision::Half && !self.full && !self.dropout;
-        half && InstructionSet::best().takes_pairs()
+        takes_pairs(self.precision) && !self.full && !self.dropout
     }
 
     /// Numbers per token that come and go: one block's buffers, and those around the scores.
@@ -89,13 +88,24 @@ impl Need<'_> {
 /// What passes may keep, from most to least.
 const LESS: [Keep; 4] = [Keep::Everything, Keep::Alternate, Keep::Slim, Keep::Inputs];
 
+/// True when products with weights of this precision take numbers in pairs.
+fn takes_pairs(precision: Precision) -> bool {
+    precision == Precision::Half && InstructionSet::best().takes_pairs()
+}
+
+/// What checkpointing keeps where memory is no concern: gate and up in bf16 are not worth computing all of them again.
+pub(crate) fn checkpointed(precision: Precision) -> Keep {
+    if takes_pairs(precision) { Keep::Alternate } else { Keep::Slim }
+}
+
 /// The setting says whether something is computed again, and the free memory how much.
 pub(crate) fn keep(settings: &Settings, need: &Need, free_bytes: u64) -> Keep {
     let room = (free_bytes as f64 * SHARE) as u64;
     let fits = |keep: &Keep| need.bytes(*keep) <= room;
     let choices = match settings.flag("gradient_checkpointing") {
         Some(false) => return Keep::Everything,
-        Some(true) => &LESS[1..],
+        Some(true) if need.paired() => &LESS[1..],
+        Some(true) => &LESS[2..],
         None => &LESS,
     };
     choices.iter().copied().find(fits).unwrap_or(Keep::Inputs)

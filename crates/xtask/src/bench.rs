@@ -69,7 +69,8 @@ struct Peer {
     rounds: usize,
 }
 
-/// Runs every comparison: `bench --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N] [--only SHAPE]`.
+/// Runs every comparison, or those whose name has a part in it:
+/// `bench --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N] [--only SHAPE] [--contest PART]`.
 pub fn compare(arguments: &[String]) -> Outcome {
     let value = |flag: &str| value(arguments, flag);
     let Some(models) = value("--models").map(PathBuf::from) else {
@@ -83,7 +84,8 @@ pub fn compare(arguments: &[String]) -> Outcome {
     let rounds = value("--rounds").and_then(|text| text.parse().ok()).unwrap_or(3);
     let python = value("--python").unwrap_or_else(|| "python3".to_owned());
     let peer = Peer { python, script: value("--peer").unwrap_or_default(), models, rounds };
-    let only = value("--only");
+    let (only, part) = (value("--only"), value("--contest").unwrap_or_default());
+    let wanted = |contest: &&Contest| contest.name.contains(&part);
     println!("{}", ours(&["limits"]).unwrap_or_default());
     for (index, shape) in SHAPES.iter().enumerate() {
         if only.as_ref().is_some_and(|only| only != shape) || !peer.models.join(shape).is_dir() {
@@ -91,8 +93,14 @@ pub fn compare(arguments: &[String]) -> Outcome {
         }
         println!("| {shape} | ours ms | theirs ms | ratio (lowest to highest) | hoped for | ours MB | theirs MB |");
         println!("|---|---|---|---|---|---|---|");
-        TRAINING.iter().for_each(|contest| peer.contest(contest, index, |contest| peer.train(contest, shape)));
-        WRITING.iter().for_each(|contest| peer.contest(contest, index, |contest| peer.write(contest, shape)));
+        TRAINING
+            .iter()
+            .filter(wanted)
+            .for_each(|contest| peer.contest(contest, index, |contest| peer.train(contest, shape)));
+        WRITING
+            .iter()
+            .filter(wanted)
+            .for_each(|contest| peer.contest(contest, index, |contest| peer.write(contest, shape)));
     }
     Ok(())
 }
