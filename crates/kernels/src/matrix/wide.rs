@@ -100,9 +100,9 @@ fn pack(b: Mat, columns: Range<usize>, depths: Range<usize>, panel: &mut [Line],
                 // SAFETY: the mask covers numbers of this column of b alone.
                 *line = unsafe { _mm512_maskz_loadu_epi32(mask(count), at(start, column).cast()) };
             }
-            for (step, line) in turned_tile(tile).into_iter().enumerate().take(count) {
+            for (step, line) in turned_tile(&tile).iter().enumerate().take(count) {
                 // SAFETY: a line holds a vector and begins where one may begin.
-                unsafe { _mm512_store_si512(panel[(start + step) * sides].0.as_mut_ptr().cast(), line) };
+                unsafe { _mm512_store_si512(panel[(start + step) * sides].0.as_mut_ptr().cast(), *line) };
             }
         }
     }

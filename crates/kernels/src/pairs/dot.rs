@@ -48,6 +48,7 @@ pub(super) fn block<const SIDES: usize>(
                 }
             }
         }
+        // Moved, not indexed: sums that an index reaches would not stay in registers.
         for (row, sums) in sums.into_iter().enumerate().take(rows - top) {
             put(sums, out.part(top + row, 0, 1, out.columns()), how);
         }

@@ -117,8 +117,11 @@ pub(super) fn lay(from: Source, along: bool, first: usize, lines: &mut [Line<u16
         for (pair, (left, right)) in left.iter_mut().zip(&mut right).enumerate() {
             [*left, *right] = from.woven(step * DEPTH + 2 * pair, first);
         }
-        for (row, numbers) in [left, right].into_iter().flat_map(|tile| turned_tile(tile)).enumerate() {
-            store(&mut lines[row * stride + at + step], numbers);
+        // Arrays are borrowed: moved into an iterator they would be copied through memory.
+        for (half, tile) in [&left, &right].into_iter().enumerate() {
+            for (row, numbers) in turned_tile(tile).iter().enumerate() {
+                store(&mut lines[(half * HALF_SIDE + row) * stride + at + step], *numbers);
+            }
         }
     }
 }
@@ -134,8 +137,8 @@ pub(super) fn pack_rows(from: Source, first: usize, depth: usize, panel: &mut [L
             for (index, pair) in pairs.iter_mut().enumerate() {
                 *pair = from.numbers(first.wrapping_add(side * HALF_SIDE + index), depth + step * DEPTH);
             }
-            for (pair, numbers) in turned_tile(pairs).into_iter().enumerate() {
-                store(&mut tile[pair * sides + side], numbers);
+            for (pair, numbers) in turned_tile(&pairs).iter().enumerate() {
+                store(&mut tile[pair * sides + side], *numbers);
             }
         }
     }
@@ -169,8 +172,8 @@ fn as_bits(numbers: __m512bh) -> __m512i {
 /// Sixteen rows of sixteen as sixteen columns.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(crate) fn turned_tile(rows: [__m512i; HALF_SIDE]) -> [__m512i; HALF_SIDE] {
-    let mut pairs = rows;
+pub(crate) fn turned_tile(rows: &[__m512i; HALF_SIDE]) -> [__m512i; HALF_SIDE] {
+    let mut pairs = *rows;
     for at in 0..HALF_SIDE / 2 {
         let (a, b) = (rows[2 * at], rows[2 * at + 1]);
         (pairs[2 * at], pairs[2 * at + 1]) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
@@ -205,10 +208,10 @@ pub(super) fn turned(block: &[f32; SIDE * SIDE]) -> [f32; SIDE * SIDE] {
         let row = |index: usize| &block[(upper + index) * SIDE + left..][..HALF_SIDE];
         // SAFETY: sixteen numbers are read.
         let rows = std::array::from_fn(|index| unsafe { _mm512_loadu_si512(row(index).as_ptr().cast()) });
-        for (index, column) in turned_tile(rows).into_iter().enumerate() {
+        for (index, column) in turned_tile(&rows).iter().enumerate() {
             let target = &mut out[(left + index) * SIDE + upper..][..HALF_SIDE];
             // SAFETY: sixteen numbers are written.
-            unsafe { _mm512_storeu_si512(target.as_mut_ptr().cast(), column) };
+            unsafe { _mm512_storeu_si512(target.as_mut_ptr().cast(), *column) };
         }
     }
     out
