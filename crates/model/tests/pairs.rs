@@ -11,8 +11,8 @@ mod trap;
 use alidade_domain::Precision;
 use alidade_kernels::{InstructionSet, Level};
 use alidade_model::{
-    Backend, Decoder, ForwardOptions, GenerationOptions, Keep, ModelFolder, TokenBatch, TokenRow, generate,
-    load_adapter,
+    Backend, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, Keep, ModelFolder, TokenBatch, TokenRow,
+    generate, load_adapter,
 };
 use common::{golden, relative_l2};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +40,13 @@ fn levels() -> Vec<Level> {
 }
 
 fn open(family: &str, level: Level) -> Box<dyn Decoder> {
+    open_with(family, level, 0.0)
+}
+
+fn open_with(family: &str, level: Level, dropout: f64) -> Box<dyn Decoder> {
     let folder = ModelFolder::open(&golden("models").join(family)).unwrap();
-    let adapter = load_adapter(&golden("models").join(family).join("adapter"), &folder.spec).unwrap();
+    let mut adapter = load_adapter(&golden("models").join(family).join("adapter"), &folder.spec).unwrap();
+    adapter.config.lora_dropout = dropout;
     let mut decoder = folder.decoder_with(Backend::Slices(level), Precision::Half).unwrap();
     decoder.install("adapter", &adapter, true).unwrap();
     decoder
@@ -50,7 +55,8 @@ fn open(family: &str, level: Level) -> Box<dyn Decoder> {
 fn step(decoder: &mut dyn Decoder) -> (Vec<f64>, BTreeMap<String, Vec<f32>>) {
     let row = |from: u32, length: u32| TokenRow::all_scored((0..length).map(|i| (from + i * 7) % 60).collect());
     let batch = TokenBatch::new(&[row(3, 17), row(11, 9), row(2, 23)]).unwrap();
-    let options = ForwardOptions { adapter: Some("adapter"), tape: true, ..ForwardOptions::default() };
+    let dropout = Some(DropoutSeed { seed: 5, step: 1, micro_batch: 0 });
+    let options = ForwardOptions { adapter: Some("adapter"), tape: true, dropout, ..ForwardOptions::default() };
     let scores = decoder.forward(&batch, &options).unwrap();
     decoder.backward(&vec![-1.0 / scores.logp.len() as f64; scores.logp.len()], None).unwrap();
     (scores.logp, decoder.take_gradients().unwrap())
@@ -74,6 +80,20 @@ fn a_training_pass_is_near_the_f32_arithmetic_on_the_same_weights() {
             assert!(0.0 < logp && logp < 0.015, "{family}: {logp}");
             assert!(0.0 < gradients && gradients < ROOM * theirs_moved, "{family}: {gradients}");
         }
+    }
+}
+
+#[test]
+fn dropout_draws_the_masks_of_the_f32_arithmetic() {
+    for level in levels() {
+        let [ours, theirs, without] = [(level, 0.3), (Level::Avx512, 0.3), (level, 0.0)]
+            .map(|(level, dropout)| step(open_with("llama", level, dropout).as_mut()));
+        let apart = |a: &(Vec<f64>, BTreeMap<String, Vec<f32>>), b: &(Vec<f64>, BTreeMap<String, Vec<f32>>)| {
+            a.1.iter().map(|(name, values)| relative_l2(values, &b.1[name])).fold(0.0, f64::max)
+        };
+        let (gap, effect) = (apart(&ours, &theirs), apart(&without, &theirs));
+        println!("{level:?}: gradient {gap:.1e}, without dropout {effect:.1e}");
+        assert!(gap < 0.03 && effect > 0.2, "{level:?}: {gap} {effect}");
     }
 }
 
