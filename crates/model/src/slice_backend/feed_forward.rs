@@ -57,7 +57,7 @@ pub(super) fn feed_forward(pass: &mut Pass, layer: usize, kept: &mut Kept) -> Ve
             pass.pool.give([gated]);
             inner
         }
-        (Gated::Half(..), None) => Vec::new(),
+        (Gated::Half(..), None) => unreachable!("rounded rows come from paired products alone"),
     };
     y
 }
@@ -110,7 +110,7 @@ fn gated(pass: &mut Pass, layer: usize, widened: &Widened) -> Gated {
             kernels::gate(pass.set, widened, width, &mut gated);
             Gated::Single(gated)
         }
-        Widened::Gone => Gated::Single(Vec::new()),
+        Widened::Gone => unreachable!("gate and up are computed before the gate"),
     }
 }
 
@@ -148,7 +148,7 @@ pub(super) fn feed_forward_backward(pass: &mut Pass, layer: usize, kept: &mut Ke
             norm_backward(pass, layer, Group::Widen, &kept.middle, norm, kept, &widened, dx, true);
             pass.pool.give([gated, widened]);
         }
-        _ => {}
+        _ => unreachable!("gate and up are held as the pass that reads them holds them"),
     }
     pass.pool.give([upstream]);
 }
