@@ -47,11 +47,21 @@ pub enum Operands {
 }
 
 impl Operands {
-    fn product(self, set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat) {
+    /// `out` = scale·a·b, or `out` += scale·a·b with `add`.
+    ///
+    /// # Panics
+    /// When the sizes do not match, or the set does not take what is asked for.
+    #[allow(clippy::too_many_arguments, reason = "what a product takes, and how")]
+    pub fn product(self, set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, threads: Threads) {
         match self {
-            Operands::Single => matmul(set, out, add, scale, a, b, Threads::One),
-            Operands::Rounded => pairs_product(set, out, add, scale, a, b, Threads::One),
+            Operands::Single => matmul(set, out, add, scale, a, b, threads),
+            Operands::Rounded => pairs_product(set, out, add, scale, a, b, threads),
         }
+    }
+
+    /// On the calling thread.
+    fn alone(self, set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat) {
+        self.product(set, out, add, scale, a, b, Threads::One);
     }
 }
 
@@ -161,7 +171,7 @@ pub fn attention(
             let block = &mut scores[..rows * (to - from)];
             let (query, keys) = (query.part(first, 0, rows, shape.head_dim), to - from);
             let product = MatMut::new(block, rows, keys);
-            operands.product(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t());
+            operands.alone(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t());
             for (row, scores) in block.chunks_exact_mut(keys).enumerate() {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -169,7 +179,7 @@ pub fn attention(
             }
             let value = value.part(from, 0, keys, shape.head_dim);
             let weights = Mat::new(block, rows, keys);
-            operands.product(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value);
+            operands.alone(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value);
         }
     });
 }
@@ -260,8 +270,8 @@ fn group_backward(
             let place = |matrix: Mat<'_>| (segment.start + first, number * dim, rows.min(matrix.rows()));
             let (top, left, _) = place(upstream);
             let pull = upstream.part(top, left, rows, dim);
-            operands.product(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t());
-            operands.product(set, MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t());
+            operands.alone(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t());
+            operands.alone(set, MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t());
             for row in 0..rows {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -273,10 +283,10 @@ fn group_backward(
             }
             let (weights, slopes) = (Mat::new(weights, rows, keys), Mat::new(slopes, rows, keys));
             let scale = shape.scale;
-            operands.product(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull);
-            operands.product(set, gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query);
+            operands.alone(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull);
+            operands.alone(set, gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query);
             let target = gradients.queries.part(first, member * dim, rows, dim);
-            operands.product(set, target, false, scale, slopes, key);
+            operands.alone(set, target, false, scale, slopes, key);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::adapter::GroupPairs;
 use super::paired::{self, Results};
 use super::pass::Pass;
 use super::weights::Group;
-use alidade_kernels::{Mat, MatMut, Threads, add_bias, bias_gradient, matmul};
+use alidade_kernels::{Mat, MatMut, Operands, Threads, add_bias, bias_gradient, matmul};
 
 /// The input of a product on the way back, and the inner values x·Aᵀ of its adapters.
 pub(super) struct Dropped<'a> {
@@ -48,23 +48,38 @@ pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32
     let (rows, pairs) = (pass.layout.rows(), &adapter.layers[layer][group as usize]);
     let (total, inputs) = (pairs.inner(), pairs.inputs);
     let mut inner = pass.pool.take(rows * total);
-    let Some(dropout) = &pass.dropout else {
+    if pass.dropout.is_none() {
         if total > 0 {
             let x = Mat::new(x, rows, inputs);
             pass.small_product(&pairs.a, MatMut::new(&mut inner, rows, total), false, 1.0, x);
         }
         return inner;
-    };
+    }
+    dropped_values(pass, layer, group, x, Operands::Single, &mut inner);
+    inner
+}
+
+/// drop(x)·Aᵀ, where each adapter draws a mask of its own.
+pub(super) fn dropped_values(
+    pass: &mut Pass,
+    layer: usize,
+    group: Group,
+    x: &[f32],
+    operands: Operands,
+    inner: &mut [f32],
+) {
+    let (Some(dropout), Some(adapter)) = (&pass.dropout, pass.adapter.as_deref()) else { return };
+    let (rows, pairs) = (pass.layout.rows(), &adapter.layers[layer][group as usize]);
+    let (total, inputs) = (pairs.inner(), pairs.inputs);
     for pair in &pairs.pairs {
         let mut dropped = pass.pool.copy(x);
         dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
-        let a = Mat::new(&pairs.a[pair.inner * inputs..(pair.inner + pair.rank) * inputs], pair.rank, inputs);
-        let mut all = MatMut::new(&mut inner, rows, total);
+        let (x, a) = (Mat::new(&dropped, rows, inputs), &pairs.a[pair.inner * inputs..][..pair.rank * inputs]);
+        let mut all = MatMut::new(inner, rows, total);
         let target = all.part(0, pair.inner, rows, pair.rank);
-        matmul(pass.set, target, false, 1.0, Mat::new(&dropped, rows, inputs), a.t(), Threads::Pool);
+        operands.product(pass.set, target, false, 1.0, x, Mat::new(a, pair.rank, inputs).t(), Threads::Pool);
         pass.pool.give([dropped]);
     }
-    inner
 }
 
 /// Adds to the gradients of what is trained, and overwrites `dx` with ∂/∂x, given ∂/∂y.
@@ -110,7 +125,7 @@ pub(super) fn backward(
         matmul(pass.set, target, true, pair.scale, part.t(), inner, Threads::Pool);
     }
     let slopes = Mat::new(&inner_slopes, rows, total);
-    let Some(dropout) = &pass.dropout else {
+    if pass.dropout.is_none() {
         matmul(
             pass.set,
             MatMut::new(&mut pairs.a_gradient, total, inputs),
@@ -132,20 +147,39 @@ pub(super) fn backward(
             );
         }
         return pass.pool.give([inner_slopes]);
-    };
+    }
+    through_dropout(pass, layer, group, kept, &inner_slopes, Operands::Single, dx);
+    pass.pool.give([inner_slopes]);
+}
+
+/// What the way back through A needs where each adapter had rows of its own.
+pub(super) fn through_dropout(
+    pass: &mut Pass,
+    layer: usize,
+    group: Group,
+    kept: &Dropped,
+    inner_slopes: &[f32],
+    operands: Operands,
+    mut dx: Option<&mut Vec<f32>>,
+) {
+    let (Some(dropout), Some(adapter)) = (&pass.dropout, pass.adapter.as_deref_mut()) else { return };
+    let (rows, pairs) = (pass.layout.rows(), &mut adapter.layers[layer][group as usize]);
+    let (total, inputs) = (pairs.inner(), pairs.inputs);
     for pair in &pairs.pairs {
-        let own = pair.inner * inputs..(pair.inner + pair.rank) * inputs;
-        let (mut dropped, slopes) = (pass.pool.copy(kept.input), slopes.part(0, pair.inner, rows, pair.rank));
+        let slopes = Mat::new(inner_slopes, rows, total).part(0, pair.inner, rows, pair.rank);
+        let mut dropped = pass.pool.copy(kept.input);
         dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
+        let own = pair.inner * inputs..(pair.inner + pair.rank) * inputs;
         let target = MatMut::new(&mut pairs.a_gradient[own.clone()], pair.rank, inputs);
-        matmul(pass.set, target, true, 1.0, slopes.t(), Mat::new(&dropped, rows, inputs), Threads::Pool);
+        let x = Mat::new(&dropped, rows, inputs);
+        operands.product(pass.set, target, true, 1.0, slopes.t(), x, Threads::Pool);
         if let Some(dx) = dx.as_deref_mut() {
             let a = Mat::new(&pairs.a[own], pair.rank, inputs);
-            matmul(pass.set, MatMut::new(&mut dropped, rows, inputs), false, 1.0, slopes, a, Threads::Pool);
+            let target = MatMut::new(&mut dropped, rows, inputs);
+            operands.product(pass.set, target, false, 1.0, slopes, a, Threads::Pool);
             dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
             alidade_kernels::add(pass.set, dx, &dropped);
         }
         pass.pool.give([dropped]);
     }
-    pass.pool.give([inner_slopes]);
 }

@@ -3,10 +3,10 @@
 //! bf16; sums, inner values and gradients are f32.
 
 use super::adapter::Adapter;
-use super::linear::Dropped;
+use super::linear::{Dropped, dropped_values, through_dropout};
 use super::pass::Pass;
 use super::weights::Group;
-use alidade_kernels::{InstructionSet, Mat, MatMut, Place, RoundedRows, Source, Term, Threads, pairs_product};
+use alidade_kernels::{InstructionSet, Mat, MatMut, Operands, Place, RoundedRows, Source, Term, Threads};
 
 /// What a product leaves its results in.
 pub(super) enum Results<'a> {
@@ -74,22 +74,15 @@ pub(super) fn inner_values(
     let (rows, pairs) = (pass.layout.rows(), &adapter.layers[layer][group as usize]);
     let (total, inputs) = (pairs.inner(), pairs.inputs);
     let mut inner = pass.pool.take(rows * total);
-    let mut out = MatMut::new(&mut inner, rows, total);
-    let a = Mat::new(&pairs.a, total, inputs);
-    let Some(dropout) = &pass.dropout else {
+    if pass.dropout.is_none() {
         if total > 0 {
+            let out = MatMut::new(&mut inner, rows, total);
+            let a = Mat::new(&pairs.a, total, inputs);
             rounded.times(&[Term::transposed(place, Source::rounded(a, 1.0), 0)], out, false, 1.0, Threads::Pool);
         }
         return inner;
-    };
-    for pair in &pairs.pairs {
-        let mut dropped = pass.pool.copy(x);
-        dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
-        let (x, a) = (Mat::new(&dropped, rows, inputs), a.part(pair.inner, 0, pair.rank, inputs));
-        let target = out.part(0, pair.inner, rows, pair.rank);
-        pairs_product(pass.set, target, false, 1.0, x, a.t(), Threads::Pool);
-        pass.pool.give([dropped]);
     }
+    dropped_values(pass, layer, group, x, Operands::Rounded, &mut inner);
     inner
 }
 
@@ -109,7 +102,7 @@ pub(super) fn backward(
     let input = Source::rounded(Mat::new(kept.input, rows, stacked.inputs), 1.0);
     let slopes = back(pass, layer, group, w, (rounded, place), input, kept.inner, dx.as_deref_mut());
     if pass.dropout.is_some() {
-        through_dropout(pass, layer, group, kept, &slopes, dx);
+        through_dropout(pass, layer, group, kept, &slopes, Operands::Rounded, dx);
     }
     pass.pool.give([slopes]);
 }
@@ -171,35 +164,4 @@ fn add_gradient(set: InstructionSet, gradient: MatMut, scale: f32, narrow: Mat, 
     let mut turned = RoundedRows::new(set, narrow.columns(), [narrow.rows()]);
     let place = turned.push(narrow.t(), 1.0, Threads::Pool);
     turned.times(&[Term::plain(place, wide, 0)], gradient, true, scale, Threads::Pool);
-}
-
-/// What the way back through A needs where each adapter had rows of its own.
-fn through_dropout(
-    pass: &mut Pass,
-    layer: usize,
-    group: Group,
-    kept: &Dropped,
-    inner_slopes: &[f32],
-    mut dx: Option<&mut Vec<f32>>,
-) {
-    let (Some(dropout), Some(adapter)) = (&pass.dropout, pass.adapter.as_deref_mut()) else { return };
-    let (rows, pairs) = (pass.layout.rows(), &mut adapter.layers[layer][group as usize]);
-    let (total, inputs) = (pairs.inner(), pairs.inputs);
-    for pair in &pairs.pairs {
-        let slopes = Mat::new(inner_slopes, rows, total).part(0, pair.inner, rows, pair.rank);
-        let mut dropped = pass.pool.copy(kept.input);
-        dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
-        let own = pair.inner * inputs..(pair.inner + pair.rank) * inputs;
-        let target = MatMut::new(&mut pairs.a_gradient[own.clone()], pair.rank, inputs);
-        let x = Mat::new(&dropped, rows, inputs);
-        pairs_product(pass.set, target, true, 1.0, slopes.t(), x, Threads::Pool);
-        if let Some(dx) = dx.as_deref_mut() {
-            let a = Mat::new(&pairs.a[own], pair.rank, inputs);
-            let target = MatMut::new(&mut dropped, rows, inputs);
-            pairs_product(pass.set, target, false, 1.0, slopes, a, Threads::Pool);
-            dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
-            alidade_kernels::add(pass.set, dx, &dropped);
-        }
-        pass.pool.give([dropped]);
-    }
 }
