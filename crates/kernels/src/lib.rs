@@ -35,7 +35,9 @@ pub use norm::{
 };
 #[cfg(target_arch = "x86_64")]
 pub use pairs::trust_tiles;
-pub use pairs::{Place, RoundedRows, Source, Term, pairs_backward, pairs_forward, pairs_product};
+pub use pairs::{
+    Panels, Place, RoundedRows, Source, Term, pairs_backward, pairs_forward, pairs_product, pairs_written,
+};
 pub use rotary::{Direction, RotaryTable, rotate};
 pub use rowwise::{QUANT_BLOCK, Rows, quantise_eight, quantise_four, rows_times};
 

@@ -4,23 +4,56 @@ use crate::matrix::{Mat, MatMut, Threads};
 use crate::{Crew, InstructionSet};
 use std::marker::PhantomData;
 
+/// No such products are to be had here, so no instruction set leads to a matrix for them.
+#[derive(Debug, Clone)]
+pub enum Panels {}
+
+impl Panels {
+    /// Never of use.
+    ///
+    /// # Panics
+    /// Always.
+    pub fn with_capacity(_: InstructionSet, _: usize, _: usize) -> Self {
+        panic!("no instructions for pairs");
+    }
+
+    /// Never called.
+    pub fn len(&self) -> usize {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn is_empty(&self) -> bool {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn push(&mut self, _: &[f32]) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn widen(&self, _: usize, _: &mut [f32]) {
+        match *self {}
+    }
+}
+
+/// Never called.
+pub fn pairs_forward(_: InstructionSet, _: Mat, w: &Panels, _: MatMut, _: bool) {
+    match *w {}
+}
+
+/// Never called.
+pub fn pairs_written(_: &Crew, _: InstructionSet, _: Mat, w: &Panels, _: MatMut, _: bool) {
+    match *w {}
+}
+
+/// Never called.
+pub fn pairs_backward(_: InstructionSet, _: Mat, w: &Panels, _: MatMut, _: bool) {
+    match *w {}
+}
+
 /// No such products are to be had here, so no instruction set leads to this call.
-///
-/// # Panics
-/// Always.
-pub fn pairs_forward(_: InstructionSet, _: Mat, _: &[u16], _: MatMut, _: bool) {
-    panic!("no instructions for pairs");
-}
-
-/// As [`pairs_forward`].
-///
-/// # Panics
-/// Always.
-pub fn pairs_backward(_: InstructionSet, _: Mat, _: &[u16], _: MatMut, _: bool) {
-    panic!("no instructions for pairs");
-}
-
-/// As [`pairs_forward`].
 ///
 /// # Panics
 /// Always.
@@ -48,7 +81,7 @@ pub enum Term<'a> {
 }
 
 impl RoundedRows {
-    /// As [`pairs_forward`].
+    /// As [`pairs_product`].
     ///
     /// # Panics
     /// Always.
@@ -97,11 +130,6 @@ impl Place {
 
 impl<'a> Source<'a> {
     /// Keeps nothing.
-    pub fn half(_: &'a [u16], _: usize) -> Self {
-        Self(PhantomData)
-    }
-
-    /// Keeps nothing.
     pub fn rounded(_: Mat<'a>, _: f32) -> Self {
         Self(PhantomData)
     }
@@ -117,15 +145,14 @@ impl<'a> Term<'a> {
     pub fn plain(a: Place, _: Source<'a>, _: usize) -> Self {
         match a {}
     }
-}
 
-pub(crate) fn rows_times(
-    _: &Crew,
-    _: InstructionSet,
-    _: Mat,
-    _: &[u16],
-    _: Vec<(usize, MatMut)>,
-    _: impl Fn(&mut [f32], &[f32]) + Sync,
-) {
-    panic!("no instructions for pairs");
+    /// Never called.
+    pub fn held_transposed(a: Place, _: &'a Panels) -> Self {
+        match a {}
+    }
+
+    /// Never called.
+    pub fn held_plain(a: Place, _: &'a Panels) -> Self {
+        match a {}
+    }
 }

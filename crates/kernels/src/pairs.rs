@@ -3,26 +3,27 @@
 //! yet is rounded to it on the way in, as mixed precision does elsewhere; sums are f32.
 //!
 //! A block of 32 by 32 results is a product of rows of lines (a, `rounded`) and of a panel (b), where pairs of numbers that
-//! follow each other in the sum stand side by side. Training packs b into panels, a few at a time, and sweeps all rows of a
-//! over each; several matrices may stand side by side in a and below each other in b, so that a layer and its adapters are
-//! one sweep. Writing has few rows and reads every weight once, as it lies (`writing`).
-//! No sum is split between threads, and no result depends on other rows.
+//! follow each other in the sum stand side by side. The weights of a model are held as panels from the start (`held`), which
+//! the way forward reads as they lie and the way back turns; what else is multiplied is packed into panels, a few at a time.
+//! All rows of a are swept over each panel; several matrices may stand side by side in a and below each other in b, so that
+//! a layer and its adapters are one sweep. Writing is the same with few rows. No sum is split between threads, and no result
+//! depends on other rows.
 
 mod amx;
 mod dot;
+mod held;
 mod panel;
 mod rounded;
-mod writing;
 
-use crate::InstructionSet;
 use crate::matrix::{Mat, MatMut, Threads};
+use crate::{Crew, InstructionSet};
 
 pub(crate) use amx::available as tiles_available;
 pub use amx::trust_tiles;
+pub use held::Panels;
 pub use panel::Source;
 pub(crate) use panel::turned_tile;
 pub use rounded::{Place, RoundedRows, Term};
-pub(crate) use writing::rows_times;
 
 /// Rows and columns of a block of results: two tiles each way.
 const SIDE: usize = 32;
@@ -39,26 +40,34 @@ struct Line<T, const N: usize>([T; N]);
 const EMPTY_ROW: Line<u16, 32> = Line([0; 32]);
 const EMPTY_PAIRS: Line<u32, 16> = Line([0; 16]);
 
-/// `out` (+)= x·Wᵀ for x `[n, inputs]` and W `[outputs, inputs]` in bf16.
+/// `out` (+)= x·Wᵀ for x `[n, inputs]`, on the current rayon pool.
 ///
 /// # Panics
-/// When the sizes do not match, or the set has no such instructions.
-pub fn pairs_forward(set: InstructionSet, x: Mat, w: &[u16], out: MatMut, add: bool) {
-    assert!(w.len() == out.columns() * x.columns(), "sizes of a product do not match");
+/// When the sizes do not match.
+pub fn pairs_forward(set: InstructionSet, x: Mat, w: &Panels, out: MatMut, add: bool) {
     let mut rows = RoundedRows::new(set, x.rows(), [x.columns()]);
     let place = rows.push(x, 1.0, Threads::Pool);
-    rows.times(&[Term::transposed(place, Source::half(w, x.columns()), 0)], out, add, 1.0, Threads::Pool);
+    rows.times(&[Term::held_transposed(place, w)], out, add, 1.0, Threads::Pool);
 }
 
-/// `out` (+)= dy·W for dy `[n, outputs]` and W `[outputs, inputs]` in bf16.
+/// The same by a crew, for writing: the same bytes, however many rows there are.
 ///
 /// # Panics
-/// When the sizes do not match, or the set has no such instructions.
-pub fn pairs_backward(set: InstructionSet, dy: Mat, w: &[u16], out: MatMut, add: bool) {
-    assert!(w.len() == out.columns() * dy.columns(), "sizes of a product do not match");
+/// When the sizes do not match.
+pub fn pairs_written(crew: &Crew, set: InstructionSet, x: Mat, w: &Panels, out: MatMut, add: bool) {
+    let mut rows = RoundedRows::new(set, x.rows(), [x.columns()]);
+    let place = rows.push(x, 1.0, Threads::Pool);
+    rows.times_by(crew, &[Term::held_transposed(place, w)], out, add, 1.0);
+}
+
+/// `out` (+)= dy·W for dy `[n, outputs]`.
+///
+/// # Panics
+/// When the sizes do not match.
+pub fn pairs_backward(set: InstructionSet, dy: Mat, w: &Panels, out: MatMut, add: bool) {
     let mut rows = RoundedRows::new(set, dy.rows(), [dy.columns()]);
-    let (place, w) = (rows.push(dy, 1.0, Threads::Pool), Source::half(w, out.columns()));
-    rows.times(&[Term::plain(place, w, 0)], out, add, 1.0, Threads::Pool);
+    let place = rows.push(dy, 1.0, Threads::Pool);
+    rows.times(&[Term::held_plain(place, w)], out, add, 1.0, Threads::Pool);
 }
 
 /// `out` (+)= scale·a·b, both rounded to bf16.

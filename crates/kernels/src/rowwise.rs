@@ -1,7 +1,7 @@
 //! Products of a few rows with a stored matrix, for generation: x·Wᵀ where W is f32, bf16, q8_0 or q4_0.
 //!
-//! Where the processor has the instructions, bf16 weights go to `pairs` and quantised ones to `bytes`, which round the rows
-//! of x as well.
+//! Where the processor has the instructions, quantised weights go to `bytes`, which rounds the rows of x as well; bf16
+//! weights are then held as panels (`pairs`) and do not come here.
 //!
 //! The work is reading W. Eight of its rows at a time become f32 in a small buffer and meet every row of x there. Each
 //! number is one sum in a fixed order, so a row's result does not depend on how many rows there are, and threads share the
@@ -17,14 +17,11 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod bytes;
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) use avx512::totals;
-
 use crate::half_precision::widen_block;
 use crate::instruction_set::dispatch;
 use crate::lanes::{LANES, fold, madd};
 use crate::matrix::{Mat, MatMut};
-use crate::{Crew, InstructionSet, Level, pairs};
+use crate::{Crew, InstructionSet, Level};
 use std::cell::RefCell;
 
 /// Numbers that share a factor.
@@ -101,9 +98,6 @@ pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: Mat
     assert!(outputs * inputs == rows.len() && out.columns() == outputs && out.rows() == x.rows(), "sizes do not match");
     let crew = if rows.len() * x.rows() < WORTH_SHARING { &Crew::ALONE } else { crew };
     let tasks = out.columns_by(TASK);
-    if let (true, Rows::Half(w)) = (set.takes_pairs(), rows) {
-        return pairs::rows_times(crew, set, x, w, tasks, |out, values| put(out, values, add, scale));
-    }
     #[cfg(target_arch = "x86_64")]
     if let (true, Rows::Eight(..) | Rows::Four(..)) = (set.takes_pairs(), rows) {
         return bytes::rows_times(crew, x, rows, tasks, |out, values| put(out, values, add, scale));
@@ -344,7 +338,6 @@ mod tests {
     /// What a product with these weights takes x for.
     fn taken(set: InstructionSet, rows: Rows, x: &[f32]) -> Vec<f32> {
         match rows {
-            Rows::Half(_) if set.takes_pairs() => x.iter().map(|value| half::bf16::from_f32(*value).to_f32()).collect(),
             Rows::Eight(..) | Rows::Four(..) if set.takes_pairs() => {
                 let round = |block: &[f32]| {
                     let factor = block.iter().fold(0.0f32, |so_far, value| so_far.max(value.abs())) / 127.0;

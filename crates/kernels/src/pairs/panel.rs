@@ -2,7 +2,7 @@
 //! follow each other in a sum stand side by side, sixteen columns to a line. Either can be had from numbers that run along
 //! the sum and from numbers that run across it.
 
-use super::{DEPTH, HALF_SIDE, Line, SIDE};
+use super::{DEPTH, HALF_SIDE, Line};
 use crate::matrix::Mat;
 use std::arch::x86_64::*;
 
@@ -23,14 +23,8 @@ enum Numbers<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Rows of `width` numbers of bf16.
-    pub fn half(numbers: &'a [u16], width: usize) -> Self {
-        let rows = numbers.len().checked_div(width).unwrap_or(0);
-        Self { numbers: Numbers::Half(numbers), rows, width, stride: width }
-    }
-
     /// Rows of `width` numbers of bf16 that lie further apart.
-    pub(super) fn half_strided(numbers: &'a [u16], rows: usize, width: usize, stride: usize) -> Self {
+    pub(super) fn half(numbers: &'a [u16], rows: usize, width: usize, stride: usize) -> Self {
         assert!(rows == 0 || (rows - 1) * stride + width <= numbers.len(), "a matrix reaches beyond its slice");
         Self { numbers: Numbers::Half(numbers), rows, width, stride }
     }
@@ -81,21 +75,28 @@ impl<'a> Source<'a> {
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     fn woven(&self, row: usize, start: usize) -> [__m512i; 2] {
         let (upper, lower) = (self.numbers(row, start), self.numbers(row.wrapping_add(1), start));
-        // Position 2·i takes number i of the first row, position 2·i + 1 that of the second (bit 5 of the index).
-        const fn weave(first: u16) -> [u16; 32] {
-            let (mut indices, mut at) = ([0; 32], 0);
-            while at < 32 {
-                indices[at] = first + at as u16 / 2 + 32 * (at as u16 % 2);
-                at += 1;
-            }
-            indices
-        }
-        const HALVES: [[u16; 32]; 2] = [weave(0), weave(16)];
-        // SAFETY: the indices fill a vector.
-        HALVES
-            .each_ref()
-            .map(|half| unsafe { _mm512_permutex2var_epi16(upper, _mm512_loadu_si512(half.as_ptr().cast()), lower) })
+        woven(upper, lower)
     }
+}
+
+/// Two rows of 32 numbers woven into each other, sixteen pairs to a vector.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn woven(upper: __m512i, lower: __m512i) -> [__m512i; 2] {
+    // Position 2·i takes number i of the first row, position 2·i + 1 that of the second (bit 5 of the index).
+    const fn weave(first: u16) -> [u16; 32] {
+        let (mut indices, mut at) = ([0; 32], 0);
+        while at < 32 {
+            indices[at] = first + at as u16 / 2 + 32 * (at as u16 % 2);
+            at += 1;
+        }
+        indices
+    }
+    const HALVES: [[u16; 32]; 2] = [weave(0), weave(16)];
+    // SAFETY: the indices fill a vector.
+    HALVES
+        .each_ref()
+        .map(|half| unsafe { _mm512_permutex2var_epi16(upper, _mm512_loadu_si512(half.as_ptr().cast()), lower) })
 }
 
 /// Rows `first` to `first + 32` of a, as many of them as `lines` has room for, `stride` lines each, from their line `at` on.
@@ -105,7 +106,8 @@ pub(super) fn lay(from: Source, along: bool, first: usize, lines: &mut [Line<u16
     let depth = if along { from.width } else { from.rows };
     let steps = depth.div_ceil(DEPTH);
     if along {
-        for (row, lines) in lines.chunks_exact_mut(stride).enumerate() {
+        // Missing rows stay as they are: nothing is read from their results.
+        for (row, lines) in lines.chunks_exact_mut(stride).enumerate().take(from.rows.saturating_sub(first)) {
             for (step, line) in lines[at..at + steps].iter_mut().enumerate() {
                 store(line, from.numbers(first + row, step * DEPTH));
             }
@@ -154,6 +156,23 @@ pub(super) fn pack_columns(from: Source, first: usize, depth: usize, panel: &mut
     }
 }
 
+/// The panel of 32 columns (or of sixteen, for one side) where depth runs down the rows of a held panel: 32 pairs of its lines
+/// from one on, whose sixteen rows each are turned and then woven.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) fn turn_panel(held: &[Line<u32, 16>], panel: &mut [Line<u32, 16>], sides: usize) {
+    for (half, out) in panel.chunks_exact_mut(HALF_SIDE / 2 * sides).enumerate() {
+        let mut pairs = [_mm512_setzero_si512(); HALF_SIDE];
+        for (pair, line) in pairs.iter_mut().zip(held.iter().skip(half).step_by(2)) {
+            // SAFETY: a line holds 64 bytes and begins where a vector may begin.
+            *pair = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
+        }
+        let rows = turned_tile(&pairs);
+        for (rows, lines) in rows.as_chunks::<2>().0.iter().zip(out.chunks_exact_mut(sides)) {
+            lines.iter_mut().zip(woven(rows[0], rows[1])).for_each(|(line, numbers)| store(line, numbers));
+        }
+    }
+}
+
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn store<T, const N: usize>(line: &mut Line<T, N>, numbers: __m512i) {
@@ -198,21 +217,4 @@ pub(crate) fn turned_tile(rows: &[__m512i; HALF_SIDE]) -> [__m512i; HALF_SIDE] {
         columns[12 + column] = _mm512_shuffle_i32x4::<0xDD>(ab_high, cd_high);
     }
     columns
-}
-
-/// A block of results with rows and columns exchanged.
-#[target_feature(enable = "avx512f")]
-pub(super) fn turned(block: &[f32; SIDE * SIDE]) -> [f32; SIDE * SIDE] {
-    let mut out = [0.0; SIDE * SIDE];
-    for (upper, left) in [(0, 0), (0, HALF_SIDE), (HALF_SIDE, 0), (HALF_SIDE, HALF_SIDE)] {
-        let row = |index: usize| &block[(upper + index) * SIDE + left..][..HALF_SIDE];
-        // SAFETY: sixteen numbers are read.
-        let rows = std::array::from_fn(|index| unsafe { _mm512_loadu_si512(row(index).as_ptr().cast()) });
-        for (index, column) in turned_tile(&rows).iter().enumerate() {
-            let target = &mut out[(left + index) * SIDE + upper..][..HALF_SIDE];
-            // SAFETY: sixteen numbers are written.
-            unsafe { _mm512_storeu_si512(target.as_mut_ptr().cast(), *column) };
-        }
-    }
-    out
 }

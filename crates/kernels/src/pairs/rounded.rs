@@ -1,10 +1,11 @@
 //! Rows rounded to bf16, and their products with one or several matrices.
 
+use super::held::Panels;
 use super::panel::{Source, lay, pack_columns, pack_rows};
 use super::{DEPTH, EMPTY_PAIRS, EMPTY_ROW, HALF_SIDE, Line, SIDE, amx, dot, flat, flat_mut, grow};
 use crate::half_precision::round_block;
 use crate::matrix::{How, Mat, MatMut, Threads};
-use crate::{InstructionSet, Level};
+use crate::{Crew, InstructionSet, Level};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -55,19 +56,33 @@ impl Place {
         let (line, lead) = (self.line + first / DEPTH, first % DEPTH);
         (Self { line, width: lead + width }, lead)
     }
+
+    fn lines(self) -> Range<usize> {
+        self.line..self.line + self.width.div_ceil(DEPTH)
+    }
 }
 
 /// One of the products whose sum is wanted.
 #[derive(Debug, Clone)]
 pub struct Term<'a> {
     lines: Range<usize>,
-    b: Source<'a>,
-    /// A column of the result is a row of `b`.
-    along: bool,
+    b: Operand<'a>,
     /// Columns of the result that it reaches.
     columns: Range<usize>,
     /// Numbers of the first line that come before the first row of `b`.
     lead: usize,
+}
+
+/// What rows are multiplied with.
+#[derive(Debug, Clone, Copy)]
+enum Operand<'a> {
+    /// A column of the result is a row of it.
+    Transposed(Source<'a>),
+    /// A column of the result is a column of it.
+    Plain(Source<'a>),
+    /// The same two, held as panels for the first.
+    HeldTransposed(&'a Panels),
+    HeldPlain(&'a Panels),
 }
 
 impl<'a> Term<'a> {
@@ -78,7 +93,7 @@ impl<'a> Term<'a> {
     pub fn transposed(a: Place, w: Source<'a>, first: usize) -> Self {
         assert!(a.width == w.width(), "sizes of a product do not match");
         let columns = first..first + w.rows();
-        Self { lines: a.line..a.line + a.width.div_ceil(DEPTH), b: w, along: true, columns, lead: 0 }
+        Self { lines: a.lines(), b: Operand::Transposed(w), columns, lead: 0 }
     }
 
     /// a·b for the columns of a behind the first `lead`, and for all columns of the result.
@@ -87,28 +102,66 @@ impl<'a> Term<'a> {
     /// When the sizes do not match.
     pub fn plain(a: Place, b: Source<'a>, lead: usize) -> Self {
         assert!(a.width == lead + b.rows() || b.width() == 0, "sizes of a product do not match");
-        Self { lines: a.line..a.line + a.width.div_ceil(DEPTH), b, along: false, columns: 0..b.width(), lead }
+        Self { lines: a.lines(), columns: 0..b.width(), b: Operand::Plain(b), lead }
     }
 
-    /// A panel of the columns from `first` on and some lines of a.
+    /// a·wᵀ for w that is held as panels.
+    ///
+    /// # Panics
+    /// When the sizes do not match.
+    pub fn held_transposed(a: Place, w: &'a Panels) -> Self {
+        assert!(a.width == w.inputs(), "sizes of a product do not match");
+        Self { lines: a.lines(), b: Operand::HeldTransposed(w), columns: 0..w.outputs(), lead: 0 }
+    }
+
+    /// a·w for w that is held as panels.
+    ///
+    /// # Panics
+    /// When the sizes do not match.
+    pub fn held_plain(a: Place, w: &'a Panels) -> Self {
+        assert!(a.width == w.outputs() || w.inputs() == 0, "sizes of a product do not match");
+        Self { lines: a.lines(), b: Operand::HeldPlain(w), columns: 0..w.inputs(), lead: 0 }
+    }
+
+    /// The panel of the columns from `first` on and some lines of a, where it is held already.
+    fn held(&self, first: usize, steps: Range<usize>) -> Option<&'a [Line<u32, 16>]> {
+        match self.b {
+            Operand::HeldTransposed(w) => Some(w.panel(first, steps)),
+            _ => None,
+        }
+    }
+
+    /// Packs it.
     fn pack(&self, first: usize, steps: Range<usize>, panel: &mut [Line<u32, 16>], sides: usize) {
         let depth = steps.start * DEPTH;
-        // SAFETY: terms are packed by rounded rows alone, whose set has AVX-512 and its bf16.
-        unsafe {
-            if self.along {
-                pack_rows(self.b, first.wrapping_sub(self.columns.start), depth, panel, sides);
-            } else {
-                pack_columns(self.b, first, depth.wrapping_sub(self.lead), panel, sides);
+        match self.b {
+            Operand::Transposed(w) => {
+                // SAFETY: terms are packed by rounded rows alone, whose set has AVX-512 and its bf16.
+                unsafe { pack_rows(w, first.wrapping_sub(self.columns.start), depth, panel, sides) };
             }
+            Operand::Plain(b) => {
+                // SAFETY: as above.
+                unsafe { pack_columns(b, first, depth.wrapping_sub(self.lead), panel, sides) };
+            }
+            Operand::HeldPlain(w) => w.turn(first, steps, panel, sides),
+            Operand::HeldTransposed(_) => {}
         }
     }
 }
 
-/// Lines of the rows that the next lines of a panel are for.
+/// Lines of the rows, and the lines of a panel that they meet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
+pub(super) struct Piece<'a> {
     pub(super) line: usize,
-    pub(super) steps: usize,
+    pub(super) panel: &'a [Line<u32, 16>],
+}
+
+/// What becomes a piece.
+struct Part<'a> {
+    line: usize,
+    /// Its lines of a panel that is held, or else its place in the packed one.
+    held: Option<&'a [Line<u32, 16>]>,
+    packed: Range<usize>,
 }
 
 impl RoundedRows {
@@ -129,11 +182,6 @@ impl RoundedRows {
         self.rows
     }
 
-    /// The rows, line after line.
-    pub(super) fn lines(&self) -> &[Line<u16, 32>] {
-        &self.lines[..self.rows.next_multiple_of(SIDE) * self.stride]
-    }
-
     /// `width` columns of a matrix from `first` on, to multiply with.
     ///
     /// # Panics
@@ -141,7 +189,7 @@ impl RoundedRows {
     pub fn columns(&self, place: Place, first: usize, width: usize) -> Source<'_> {
         assert!(first + width <= place.width, "a part reaches beyond its matrix");
         let numbers = &flat(&self.lines)[place.line * DEPTH + first..];
-        Source::half_strided(numbers, self.rows, width, self.stride * DEPTH)
+        Source::half(numbers, self.rows, width, self.stride * DEPTH)
     }
 
     /// Puts factor·x beside what is there already.
@@ -207,13 +255,28 @@ impl RoundedRows {
         self.share(terms, out, How { add: false, scale: 1.0 }, Threads::Pool);
     }
 
-    fn share<T: Finish>(&self, terms: &[Term], out: MatMut<T>, how: How, threads: Threads) {
+    /// The same as [`RoundedRows::times`], shared by a crew: for few rows and panels that are held.
+    ///
+    /// # Panics
+    /// When the sizes do not match.
+    pub(super) fn times_by(&self, crew: &Crew, terms: &[Term], out: MatMut, add: bool, scale: f32) {
+        self.check(terms, &out);
+        let one = |(first, part): (usize, MatMut)| self.task::<2, f32>(terms, first, 0, part, How { add, scale });
+        crew.share_each(out.columns_by(SIDE), one);
+    }
+
+    fn check<T>(&self, terms: &[Term], out: &MatMut<T>) {
         assert!(out.rows() == self.rows, "sizes of a product do not match");
         assert!(
             terms.iter().all(|term| term.columns.end <= out.columns() && term.lines.end <= self.taken),
             "sizes of a product do not match"
         );
-        let sides = if out.columns() <= HALF_SIDE && self.set.level() != Level::Amx { 1 } else { 2 };
+    }
+
+    fn share<T: Finish>(&self, terms: &[Term], out: MatMut<T>, how: How, threads: Threads) {
+        self.check(terms, &out);
+        let held = terms.iter().any(|term| matches!(term.b, Operand::HeldTransposed(_)));
+        let sides = if out.columns() <= HALF_SIDE && self.set.level() != Level::Amx && !held { 1 } else { 2 };
         let width = sides * HALF_SIDE;
         let one = |(first, row, part): (usize, usize, MatMut<T>)| match sides {
             1 => self.task::<1, T>(terms, first, row, part, how),
@@ -239,42 +302,51 @@ impl RoundedRows {
     ) {
         let own = first..first + out.columns();
         let mut panel = PANEL.take();
-        let (mut pieces, mut lines) = (Vec::new(), 0);
+        let (mut ready, mut lines, mut packed) = (Vec::new(), 0, 0);
         let reached = terms.iter().filter(|term| term.columns.start < own.end && own.start < term.columns.end);
         for term in reached {
             let parts = term.lines.len().div_ceil(T::DEEPEST);
             for part in 0..parts {
                 let steps = term.lines.len() * part / parts..term.lines.len() * (part + 1) / parts;
                 if lines + steps.len() > T::ROOM {
-                    self.sweep::<SIDES, T>(&pieces, &panel, row, out.lend(), how);
+                    self.sweep::<SIDES, T>(&ready, &panel, row, out.lend(), how);
                     how.add = true;
-                    (pieces, lines) = (Vec::new(), 0);
+                    ready.clear();
+                    (lines, packed) = (0, 0);
                 }
-                let [start, end] = [lines, lines + steps.len()].map(|line| line * HALF_SIDE * SIDES);
-                grow(&mut panel, end, EMPTY_PAIRS);
-                term.pack(first, steps.clone(), &mut panel[start..end], SIDES);
-                pieces.push(Piece { line: term.lines.start + steps.start, steps: steps.len() });
+                let (line, start, held) = (term.lines.start + steps.start, packed, term.held(first, steps.clone()));
                 lines += steps.len();
+                if held.is_none() {
+                    packed += steps.len() * HALF_SIDE * SIDES;
+                    grow(&mut panel, packed, EMPTY_PAIRS);
+                    term.pack(first, steps, &mut panel[start..packed], SIDES);
+                }
+                ready.push(Part { line, held, packed: start..packed });
             }
         }
-        self.sweep::<SIDES, T>(&pieces, &panel, row, out, how);
+        self.sweep::<SIDES, T>(&ready, &panel, row, out, how);
         PANEL.set(panel);
     }
 
     /// All rows of `out`, which are those from `row` on, against one panel.
-    fn sweep<const SIDES: usize, T: Finish>(
+    fn sweep<'a, const SIDES: usize, T: Finish>(
         &self,
-        pieces: &[Piece],
-        panel: &[Line<u32, 16>],
+        parts: &[Part<'a>],
+        packed: &'a [Line<u32, 16>],
         row: usize,
         mut out: MatMut<T>,
         how: How,
     ) {
+        let piece = |part: &Part<'a>| {
+            let panel = part.held.unwrap_or_else(|| &packed[part.packed.clone()]);
+            Piece { line: part.line, panel }
+        };
+        let pieces: Vec<_> = parts.iter().map(piece).collect();
         let (count, columns) = (out.rows(), out.columns());
         for start in (0..count).step_by(SIDE) {
             let rows = SIDE.min(count - start);
             let a = &self.lines[(row + start) * self.stride..][..rows.next_multiple_of(SIDE) * self.stride];
-            T::block::<SIDES>(self.set, (a, self.stride), pieces, panel, out.part(start, 0, rows, columns), how);
+            T::block::<SIDES>(self.set, (a, self.stride), &pieces, out.part(start, 0, rows, columns), how);
         }
     }
 }
@@ -286,12 +358,11 @@ trait Finish: Sized + Send {
     const DEEPEST: usize;
     const ROOM: usize;
 
-    /// Up to 32 rows of `out`, given as many rows of lines, their stride, and a panel.
+    /// Up to 32 rows of `out`, given as many rows of lines, their stride, and what they meet.
     fn block<const SIDES: usize>(
         set: InstructionSet,
         a: (&[Line<u16, 32>], usize),
         pieces: &[Piece],
-        panel: &[Line<u32, 16>],
         out: MatMut<Self>,
         how: How,
     );
@@ -305,14 +376,13 @@ impl Finish for f32 {
         set: InstructionSet,
         (a, stride): (&[Line<u16, 32>], usize),
         pieces: &[Piece],
-        panel: &[Line<u32, 16>],
         out: MatMut,
         how: How,
     ) {
         match set.level() {
-            Level::Amx => tiles(a, stride, pieces, panel, out, how),
+            Level::Amx => tiles(a, stride, pieces, out, how),
             // SAFETY: the other level that takes pairs, which exists only after the processor said that it has it.
-            _ => unsafe { dot::block::<SIDES>(a, stride, pieces, panel, out, how) },
+            _ => unsafe { dot::block::<SIDES>(a, stride, pieces, out, how) },
         }
     }
 }
@@ -325,13 +395,12 @@ impl Finish for u16 {
         set: InstructionSet,
         a: (&[Line<u16, 32>], usize),
         pieces: &[Piece],
-        panel: &[Line<u32, 16>],
         mut out: MatMut<u16>,
         how: How,
     ) {
         let (rows, columns) = (out.rows(), out.columns());
         let mut found = [0.0; SIDE * SIDE];
-        f32::block::<SIDES>(set, a, pieces, panel, MatMut::strided(&mut found, rows, columns, SIDE), how);
+        f32::block::<SIDES>(set, a, pieces, MatMut::strided(&mut found, rows, columns, SIDE), how);
         for row in 0..rows {
             round_block(set, &found[row * SIDE..][..columns], out.row(row));
         }
@@ -346,14 +415,12 @@ impl Drop for RoundedRows {
 }
 
 /// A block of results by tiles: the sum of the products of the pieces.
-fn tiles(a: &[Line<u16, 32>], stride: usize, pieces: &[Piece], panel: &[Line<u32, 16>], mut out: MatMut, how: How) {
-    let (mut sums, mut first) = ([0.0; SIDE * SIDE], 0);
+fn tiles(a: &[Line<u16, 32>], stride: usize, pieces: &[Piece], mut out: MatMut, how: How) {
+    let mut sums = [0.0; SIDE * SIDE];
     for piece in pieces {
         let mut found = [0.0; SIDE * SIDE];
-        let lines = 2 * HALF_SIDE * piece.steps;
-        amx::multiply(flat(&a[piece.line..]), stride * DEPTH, &panel[first..first + lines], &mut found);
+        amx::multiply(flat(&a[piece.line..]), stride * DEPTH, piece.panel, &mut found);
         sums.iter_mut().zip(&found).for_each(|(sum, found)| *sum += found);
-        first += lines;
     }
     for (row, sums) in sums.chunks_exact(SIDE).enumerate().take(out.rows()) {
         out.blend(row, sums, how);

@@ -5,8 +5,8 @@
 use super::pool::Pool;
 use alidade_domain::Precision;
 use alidade_kernels::{
-    Aligned, Crew, InstructionSet, Mat, MatMut, QUANT_BLOCK, Rows, Threads, matmul, pairs_backward, pairs_forward,
-    quantise_eight, quantise_four, round_bf16, rows_times,
+    Aligned, Crew, InstructionSet, Mat, MatMut, Panels, QUANT_BLOCK, Rows, Threads, matmul, pairs_backward,
+    pairs_forward, pairs_written, quantise_eight, quantise_four, round_bf16, rows_times,
 };
 use rayon::prelude::*;
 
@@ -19,13 +19,21 @@ const BLOCK: usize = 1 << 22;
 pub(super) enum Numbers {
     Single(Vec<f32>),
     Half(Aligned<u16>),
+    /// bf16 where the processor takes pairs.
+    Paired(Panels),
     Eight(Vec<i8>, Vec<f32>),
     Four(Vec<u8>, Vec<f32>),
 }
 
+/// How they lie.
+enum Held<'a> {
+    Rows(Rows<'a>),
+    Panels(&'a Panels),
+}
+
 impl Numbers {
     /// Holds numbers that arrive piece by piece. Rows that are no whole number of quantised blocks are held as bf16 instead.
-    pub(super) fn empty(precision: Precision, capacity: usize, inputs: usize) -> Self {
+    pub(super) fn empty(set: InstructionSet, precision: Precision, capacity: usize, inputs: usize) -> Self {
         let blocks = capacity.div_ceil(QUANT_BLOCK);
         match precision {
             Precision::Single => Numbers::Single(Vec::with_capacity(capacity)),
@@ -35,6 +43,7 @@ impl Numbers {
             Precision::Four if inputs.is_multiple_of(QUANT_BLOCK) => {
                 Numbers::Four(Vec::with_capacity(capacity / 2), Vec::with_capacity(blocks))
             }
+            _ if set.takes_pairs() => Numbers::Paired(Panels::with_capacity(set, capacity, inputs)),
             _ => Numbers::Half(Aligned::with_capacity(capacity)),
         }
     }
@@ -44,6 +53,7 @@ impl Numbers {
         match self {
             Numbers::Single(values) => values.extend_from_slice(piece),
             Numbers::Half(values) => round_bf16(set, piece, values.grow(piece.len())),
+            Numbers::Paired(panels) => panels.push(piece),
             Numbers::Eight(values, scales) => quantise_eight(piece, values, scales),
             Numbers::Four(values, scales) => quantise_four(piece, values, scales),
         }
@@ -53,15 +63,16 @@ impl Numbers {
         match self {
             Numbers::Single(values) => values.len(),
             Numbers::Half(values) => values.len(),
+            Numbers::Paired(panels) => panels.len(),
             Numbers::Eight(values, _) => values.len(),
             Numbers::Four(values, _) => 2 * values.len(),
         }
     }
 
-    /// The numbers when they are held as bf16.
-    pub(super) fn halves(&self) -> Option<&[u16]> {
+    /// The numbers when products with them take pairs.
+    pub(super) fn panels(&self) -> Option<&Panels> {
         match self {
-            Numbers::Half(values) => Some(values),
+            Numbers::Paired(panels) => Some(panels),
             _ => None,
         }
     }
@@ -81,29 +92,36 @@ impl Numbers {
         }
     }
 
-    fn rows(&self) -> Rows<'_> {
+    fn held(&self) -> Held<'_> {
         match self {
-            Numbers::Single(values) => Rows::Single(values),
-            Numbers::Half(values) => Rows::Half(values),
-            Numbers::Eight(values, scales) => Rows::Eight(values, scales),
-            Numbers::Four(values, scales) => Rows::Four(values, scales),
+            Numbers::Single(values) => Held::Rows(Rows::Single(values)),
+            Numbers::Half(values) => Held::Rows(Rows::Half(values)),
+            Numbers::Paired(panels) => Held::Panels(panels),
+            Numbers::Eight(values, scales) => Held::Rows(Rows::Eight(values, scales)),
+            Numbers::Four(values, scales) => Held::Rows(Rows::Four(values, scales)),
         }
     }
 
     /// A range as f32, into `out`.
     pub(super) fn copy(&self, set: InstructionSet, start: usize, out: &mut [f32]) {
-        self.rows().widen(set, start, out);
+        match self.held() {
+            Held::Rows(rows) => rows.widen(set, start, out),
+            Held::Panels(panels) => panels.widen(start, out),
+        }
     }
 
     /// `out` (+)= x·Wᵀ for this W `[outputs, inputs]`, for few rows: each is computed as if it were alone.
     pub(super) fn forward_rows(&self, crew: &Crew, set: InstructionSet, out: MatMut, add: bool, x: Mat) {
-        rows_times(crew, set, x, self.rows(), out, add, 1.0);
+        match self.held() {
+            Held::Rows(rows) => rows_times(crew, set, x, rows, out, add, 1.0),
+            Held::Panels(panels) => pairs_written(crew, set, x, panels, out, add),
+        }
     }
 
     /// `out` (+)= x·Wᵀ for this W `[outputs, inputs]`.
     pub(super) fn forward(&self, set: InstructionSet, pool: &mut Pool, mut out: MatMut, add: bool, x: Mat) {
-        if let (Numbers::Half(values), true) = (self, set.takes_pairs()) {
-            return pairs_forward(set, x, values, out, add);
+        if let Held::Panels(panels) = self.held() {
+            return pairs_forward(set, x, panels, out, add);
         }
         let inputs = x.columns();
         self.blocks(set, pool, inputs, |first, rows, block| {
@@ -114,8 +132,8 @@ impl Numbers {
 
     /// `out` (+)= dy·W for this W `[outputs, inputs]`.
     pub(super) fn backward(&self, set: InstructionSet, pool: &mut Pool, mut out: MatMut, add: bool, dy: Mat) {
-        if let (Numbers::Half(values), true) = (self, set.takes_pairs()) {
-            return pairs_backward(set, dy, values, out, add);
+        if let Held::Panels(panels) = self.held() {
+            return pairs_backward(set, dy, panels, out, add);
         }
         let inputs = self.len() / dy.columns();
         self.blocks(set, pool, inputs, |first, rows, block| {

@@ -6,7 +6,7 @@ use super::adapter::Adapter;
 use super::linear::{Dropped, dropped_values, through_dropout};
 use super::pass::Pass;
 use super::weights::Group;
-use alidade_kernels::{InstructionSet, Mat, MatMut, Operands, Place, RoundedRows, Source, Term, Threads};
+use alidade_kernels::{InstructionSet, Mat, MatMut, Operands, Panels, Place, RoundedRows, Source, Term, Threads};
 
 /// What a product leaves its results in.
 pub(super) enum Results<'a> {
@@ -24,7 +24,7 @@ pub(super) fn rows_for(pass: &Pass, layer: usize, group: Group) -> RoundedRows {
 }
 
 /// As [`super::linear::forward`], for W in bf16.
-pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, w: &[u16], x: &[f32], out: Results) -> Vec<f32> {
+pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, w: &Panels, x: &[f32], out: Results) -> Vec<f32> {
     let mut rounded = rows_for(pass, layer, group);
     let width = pass.weights.blocks[layer].groups[group as usize].inputs;
     let place = rounded.push(Mat::new(x, pass.layout.rows(), width), 1.0, Threads::Pool);
@@ -38,13 +38,13 @@ pub(super) fn finish(
     pass: &mut Pass,
     layer: usize,
     group: Group,
-    w: &[u16],
+    w: &Panels,
     (mut rounded, place): (RoundedRows, Place),
     inner: &[f32],
     out: Results,
 ) {
-    let (rows, inputs) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize].inputs);
-    let mut terms = vec![Term::transposed(place, Source::half(w, inputs), 0)];
+    let rows = pass.layout.rows();
+    let mut terms = vec![Term::held_transposed(place, w)];
     if let Some(adapter) = pass.adapter.as_deref() {
         let pairs = &adapter.layers[layer][group as usize];
         for pair in &pairs.pairs {
@@ -91,7 +91,7 @@ pub(super) fn backward(
     pass: &mut Pass,
     layer: usize,
     group: Group,
-    w: &[u16],
+    w: &Panels,
     kept: &Dropped,
     dy: &[f32],
     mut dx: Option<&mut Vec<f32>>,
@@ -124,7 +124,7 @@ pub(super) fn back(
     pass: &mut Pass,
     layer: usize,
     group: Group,
-    w: &[u16],
+    w: &Panels,
     (mut rounded, place): (RoundedRows, Place),
     input: Source,
     inner: &[f32],
@@ -132,7 +132,7 @@ pub(super) fn back(
 ) -> Vec<f32> {
     let (rows, inputs) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize].inputs);
     let total = inner_width(pass.adapter.as_deref(), layer, group);
-    let mut terms = vec![Term::plain(place, Source::half(w, inputs), 0)];
+    let mut terms = vec![Term::held_plain(place, w)];
     let mut inner_slopes = pass.pool.take(rows * total);
     if let (Some(adapter), true) = (pass.adapter.as_deref_mut(), total > 0) {
         let pairs = &mut adapter.layers[layer][group as usize];

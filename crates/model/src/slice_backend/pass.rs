@@ -8,7 +8,7 @@ use crate::decoder::DropoutSeed;
 use crate::{DecoderSpec, dropout};
 use alidade_kernels as kernels;
 use kernels::{
-    AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, Operands, RotaryTable, Rows, Threads, matmul,
+    AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, Operands, Panels, RotaryTable, Rows, Threads, matmul,
 };
 
 /// One pass.
@@ -49,13 +49,12 @@ impl Dropout {
 
 impl<'a> Pass<'a> {
     /// The numbers of a base matrix when products with it round the other operand and take numbers in pairs.
-    pub(super) fn paired(&self, matrix: Buffer) -> Option<&'a [u16]> {
-        let trains = self.crew.is_none() && self.set.takes_pairs() && !self.trains_base();
-        self.weights.buffers[matrix].halves().filter(|_| trains)
+    pub(super) fn paired(&self, matrix: Buffer) -> Option<&'a Panels> {
+        self.weights.buffers[matrix].panels().filter(|_| self.crew.is_none())
     }
 
     /// Gate and up, and down, where what lies between them is kept as bf16.
-    pub(super) fn paired_feed_forward(&self, layer: usize) -> Option<[&'a [u16]; 2]> {
+    pub(super) fn paired_feed_forward(&self, layer: usize) -> Option<[&'a Panels; 2]> {
         let groups = [Group::Widen, Group::Narrow].map(|group| self.weights.blocks[layer].groups[group as usize]);
         let plain = self.dropout.is_none() && groups.iter().all(|group| group.bias.is_none());
         let [widen, narrow] = groups.map(|group| self.paired(group.matrix));

@@ -105,7 +105,7 @@ struct Stacker<'a> {
 impl Stacker<'_> {
     fn stack(&mut self, names: &[(String, usize)], precision: Precision, inputs: usize) -> Result<Buffer> {
         let buffer = self.buffers.len();
-        let mut values = Numbers::empty(precision, names.iter().map(|(_, size)| size).sum(), inputs);
+        let mut values = Numbers::empty(self.set, precision, names.iter().map(|(_, size)| size).sum(), inputs);
         for (name, _) in names {
             let start = values.len();
             let shape = self.source.read(name, &mut |piece| values.push(self.set, piece))?;

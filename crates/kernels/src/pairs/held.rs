@@ -1,0 +1,173 @@
+//! Weights that are held as panels: products with them pack nothing, and read them as one stream.
+
+use super::panel::turn_panel;
+use super::{DEPTH, EMPTY_PAIRS, HALF_SIDE, Line, SIDE};
+use crate::InstructionSet;
+use crate::half_precision::{round_bf16, widen};
+use std::ops::Range;
+
+/// Numbers that are rounded at a time.
+const PIECE: usize = 1 << 16;
+
+/// A matrix `[outputs, inputs]` of bf16 numbers, 32 of its rows to a panel: one pair of inputs after another, each in two lines
+/// of sixteen rows. Zeros fill the last panel, and the inputs up to a multiple of 32.
+#[derive(Debug, Clone)]
+pub struct Panels {
+    set: InstructionSet,
+    lines: Vec<Line<u32, 16>>,
+    inputs: usize,
+    /// Numbers so far.
+    count: usize,
+}
+
+/// Lines of a panel.
+fn size(inputs: usize) -> usize {
+    inputs.div_ceil(DEPTH) * SIDE
+}
+
+/// Where a row stands: its panel, the first of its lines there, and its place in each of them.
+fn place(row: usize) -> (usize, usize, usize) {
+    (row / SIDE, row % SIDE / HALF_SIDE, row % HALF_SIDE)
+}
+
+/// The numbers of a pair.
+fn lower(pair: u32) -> f32 {
+    widen(pair as u16)
+}
+
+fn upper(pair: u32) -> f32 {
+    widen((pair >> 16) as u16)
+}
+
+impl Panels {
+    /// An empty matrix with room for `capacity` numbers, in rows of `inputs`.
+    ///
+    /// # Panics
+    /// When the set has no instructions for pairs.
+    pub fn with_capacity(set: InstructionSet, capacity: usize, inputs: usize) -> Self {
+        assert!(set.takes_pairs(), "no instructions for pairs");
+        let panels = capacity.div_ceil(inputs.max(1)).div_ceil(SIDE);
+        Self { set, lines: Vec::with_capacity(panels * size(inputs)), inputs, count: 0 }
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(super) fn outputs(&self) -> usize {
+        self.count.checked_div(self.inputs).unwrap_or(0)
+    }
+
+    /// Appends numbers, row after row, rounded to bf16. A piece may end within a row.
+    pub fn push(&mut self, values: &[f32]) {
+        let mut room = vec![0; PIECE.min(values.len())];
+        for values in values.chunks(PIECE) {
+            let rounded = &mut room[..values.len()];
+            round_bf16(self.set, values, rounded);
+            let mut rest = &*rounded;
+            while !rest.is_empty() {
+                let (row, first) = (self.count / self.inputs, self.count % self.inputs);
+                let (own, further) = rest.split_at(rest.len().min(self.inputs - first));
+                self.put(row, first, own);
+                self.count += own.len();
+                rest = further;
+            }
+        }
+    }
+
+    /// Numbers of one row, from number `first` on.
+    fn put(&mut self, row: usize, first: usize, numbers: &[u16]) {
+        let ((panel, side, place), size) = (place(row), size(self.inputs));
+        if self.lines.len() <= panel * size {
+            self.lines.resize((panel + 1) * size, EMPTY_PAIRS);
+        }
+        let lines = &mut self.lines[panel * size..][..size];
+        for (at, number) in (first..).zip(numbers) {
+            lines[at / 2 * 2 + side].0[place] |= u32::from(*number) << (16 * (at % 2));
+        }
+    }
+
+    /// The numbers from number `start` on, row after row, as f32.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn widen(&self, start: usize, out: &mut [f32]) {
+        assert!(start + out.len() <= self.count, "there are fewer numbers");
+        let (mut rest, mut at) = (out, start);
+        while !rest.is_empty() {
+            let (row, first) = (at / self.inputs, at % self.inputs);
+            let (own, further) = rest.split_at_mut(rest.len().min(self.inputs - first));
+            at += own.len();
+            let ((panel, side, place), size) = (place(row), size(self.inputs));
+            let mut pairs = self.lines[panel * size..][..size].iter().skip(first / 2 * 2 + side).step_by(2);
+            let (odd, own) = own.split_at_mut(first % 2);
+            for (number, line) in odd.iter_mut().zip(pairs.by_ref()) {
+                *number = upper(line.0[place]);
+            }
+            for (pair, line) in own.chunks_mut(2).zip(pairs) {
+                pair[0] = lower(line.0[place]);
+                if let Some(second) = pair.get_mut(1) {
+                    *second = upper(line.0[place]);
+                }
+            }
+            rest = further;
+        }
+    }
+
+    /// The panel of the columns of a·wᵀ from `first` on, for some lines of a.
+    ///
+    /// # Panics
+    /// When a panel does not begin there.
+    pub(super) fn panel(&self, first: usize, steps: Range<usize>) -> &[Line<u32, 16>] {
+        assert!(first.is_multiple_of(SIDE), "a panel begins elsewhere");
+        let lines = &self.lines[first / SIDE * size(self.inputs)..][..size(self.inputs)];
+        &lines[steps.start * SIDE..steps.end * SIDE]
+    }
+
+    /// A panel of the columns of a·w from `first` on, for some lines of a.
+    pub(super) fn turn(&self, first: usize, steps: Range<usize>, panel: &mut [Line<u32, 16>], sides: usize) {
+        let size = size(self.inputs);
+        for (step, out) in steps.zip(panel.chunks_exact_mut(HALF_SIDE * sides)) {
+            let own = &self.lines[step * size..][..size];
+            // SAFETY: the set, which takes pairs, has AVX-512 and its bf16.
+            unsafe { turn_panel(&own[first / 2 * 2..], out, sides) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::half_precision::round;
+
+    #[test]
+    fn numbers_come_back_rounded_whatever_pieces_they_came_in() {
+        for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
+            for (outputs, inputs) in [(70, 75), (1, 1), (32, 64), (3, 2)] {
+                let values: Vec<f32> = (0..outputs * inputs).map(|index| (index as f32 * 0.37).sin()).collect();
+                for piece in [1, 7, 64, 10_000] {
+                    let mut panels = Panels::with_capacity(set, values.len(), inputs);
+                    values.chunks(piece).for_each(|piece| panels.push(piece));
+                    assert_eq!((panels.len(), panels.outputs()), (values.len(), outputs));
+                    let mut found = vec![0.0; values.len()];
+                    let mut start = 0;
+                    for out in found.chunks_mut(piece) {
+                        panels.widen(start, out);
+                        start += out.len();
+                    }
+                    assert!(found.iter().zip(&values).all(|(found, value)| *found == widen(round(*value))), "{piece}");
+                }
+            }
+        }
+    }
+}
