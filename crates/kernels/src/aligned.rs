@@ -3,6 +3,11 @@
 /// Bytes of a line.
 const LINE: usize = 64;
 
+/// What memory moves in, and a vector holds.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Line<T, const N: usize>(pub(crate) [T; N]);
+
 /// A list of numbers whose first stands at the beginning of a line for as long as no more are pushed than were reserved.
 #[derive(Debug, Clone)]
 pub struct Aligned<T> {

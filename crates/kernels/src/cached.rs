@@ -1,20 +1,91 @@
 //! Attention of single new tokens over cached keys and values, in generation.
 
-use crate::InstructionSet;
 use crate::instruction_set::dispatch;
 use crate::lanes::{exp, largest, madd, sum};
+use crate::pairs::PairedHead;
 use crate::rowwise::one_by_sixteen;
+use crate::{InstructionSet, Operands};
+use std::ops::Range;
 
 /// Keys that meet a query at a time.
 const SIXTEEN: usize = 16;
 /// Columns of the values that are summed at a time.
 const WIDE: usize = 32;
 
-/// softmax(scale·q·kᵀ)·v for the query heads `[g·d]` that share the cached `keys` and `values` `[n, d]`, into `out` `[g·d]`.
-///
-/// # Panics
-/// When the lengths do not match.
-pub fn attend_cached(
+/// Keys and values of one key head, of `dim` numbers each.
+#[derive(Debug, Clone)]
+pub struct CachedHead {
+    set: InstructionSet,
+    dim: usize,
+    held: Held,
+}
+
+#[derive(Debug, Clone)]
+enum Held {
+    /// `[n, d]` each.
+    Single { keys: Vec<f32>, values: Vec<f32> },
+    /// Rounded to bf16; so are the queries and the weights that meet them.
+    Rounded(PairedHead),
+}
+
+impl CachedHead {
+    /// An empty cache.
+    ///
+    /// # Panics
+    /// When operands shall be rounded and the set has no instructions for pairs.
+    pub fn new(set: InstructionSet, operands: Operands, dim: usize) -> Self {
+        let held = match operands {
+            Operands::Single => Held::Single { keys: Vec::new(), values: Vec::new() },
+            Operands::Rounded => Held::Rounded(PairedHead::new(set, dim)),
+        };
+        Self { set, dim, held }
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        match &self.held {
+            Held::Single { keys, .. } => keys.len() / self.dim,
+            Held::Rounded(head) => head.len(),
+        }
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends a key and its value.
+    ///
+    /// # Panics
+    /// When they have another length.
+    pub fn push(&mut self, key: &[f32], value: &[f32]) {
+        assert!(key.len() == self.dim && value.len() == self.dim, "keys and values have another length");
+        match &mut self.held {
+            Held::Single { keys, values } => {
+                keys.extend_from_slice(key);
+                values.extend_from_slice(value);
+            }
+            Held::Rounded(head) => head.push(key, value),
+        }
+    }
+
+    /// softmax(scale·q·kᵀ)·v for the query heads `[g·d]` that share the keys of a range, into `out` `[g·d]`.
+    ///
+    /// # Panics
+    /// When the lengths do not match.
+    pub fn attend(&self, scale: f32, range: Range<usize>, queries: &[f32], out: &mut [f32]) {
+        assert!(queries.len().is_multiple_of(self.dim) && out.len() == queries.len(), "lengths do not match");
+        match &self.held {
+            Held::Single { keys, values } => {
+                let own = range.start * self.dim..range.end * self.dim;
+                attend_single(self.set, scale, self.dim, queries, &keys[own.clone()], &values[own], out);
+            }
+            Held::Rounded(head) => head.attend(scale, range, queries, out, |scores| weigh(self.set, scores)),
+        }
+    }
+}
+
+fn attend_single(
     set: InstructionSet,
     scale: f32,
     dim: usize,
@@ -23,7 +94,6 @@ pub fn attend_cached(
     values: &[f32],
     out: &mut [f32],
 ) {
-    assert!(keys.len() == values.len() && keys.len().is_multiple_of(dim) && out.len() == queries.len());
     let mut scores = vec![0.0; keys.len() / dim];
     for (query, out) in queries.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
         for (keys, scores) in keys.chunks(dim * SIXTEEN).zip(scores.chunks_mut(SIXTEEN)) {
@@ -93,30 +163,41 @@ fn mix_columns<const FMA: bool, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Operands;
     use crate::{AttentionShape, Mat, MatMut, Segment, attention};
 
-    /// The last row of whole attention is attention over the cache.
+    /// The last row of whole attention is attention over the cache; with a window, of its last part.
     #[test]
     fn it_agrees_with_whole_attention_on_every_level() {
-        let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 20, scale: 0.3, window: None };
-        let (rows, width) = (37, shape.row());
-        let qkv: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.77).sin()).collect();
-        for set in InstructionSet::all() {
-            let (mut out, mut sums) = (vec![0.0; rows * 80], vec![0.0; rows * 4]);
-            let segments = [Segment { start: 0, length: rows }];
-            let target = MatMut::new(&mut out, rows, 80);
-            attention(set, Operands::Single, &shape, &segments, Mat::new(&qkv, rows, width), target, &mut sums);
-            for kv in 0..2 {
-                let lane = |first: usize| {
-                    let row = |row: usize| qkv[row * width + first + kv * 20..][..20].to_vec();
-                    (0..rows).flat_map(row).collect::<Vec<f32>>()
-                };
-                let queries = &qkv[(rows - 1) * width + kv * 40..][..40];
-                let mut ours = vec![0.0; 40];
-                attend_cached(set, 0.3, 20, queries, &lane(80), &lane(120), &mut ours);
-                let expected = &out[(rows - 1) * 80 + kv * 40..][..40];
-                assert!(ours.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{set:?}");
+        for (dim, rows, window) in
+            [(20, 37, None), (64, 100, None), (33, 1, None), (16, 150, Some(70)), (64, 64, Some(32))]
+        {
+            let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: dim, scale: 0.3, window };
+            let width = shape.row();
+            let qkv: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.77).sin()).collect();
+            let both = InstructionSet::all().flat_map(|set| [(set, Operands::Single), (set, Operands::Rounded)]);
+            for (set, operands) in both.filter(|(set, how)| *how == Operands::Single || set.takes_pairs()) {
+                let (mut out, mut sums) = (vec![0.0; rows * 4 * dim], vec![0.0; rows * 4]);
+                let segments = [Segment { start: 0, length: rows }];
+                let target = MatMut::new(&mut out, rows, 4 * dim);
+                attention(set, operands, &shape, &segments, Mat::new(&qkv, rows, width), target, &mut sums);
+                for kv in 0..2 {
+                    let mut head = CachedHead::new(set, operands, dim);
+                    for row in qkv.chunks_exact(width) {
+                        let part = |first: usize| &row[(first + kv) * dim..][..dim];
+                        head.push(part(4), part(6));
+                    }
+                    // One more, which the range leaves out.
+                    head.push(&vec![9.0; dim], &vec![9.0; dim]);
+                    assert_eq!(head.len(), rows + 1);
+                    let queries = &qkv[(rows - 1) * width + kv * 2 * dim..][..2 * dim];
+                    let mut ours = vec![0.0; 2 * dim];
+                    head.attend(0.3, window.map_or(0, |window| rows - window)..rows, queries, &mut ours);
+                    let expected = &out[(rows - 1) * 4 * dim + kv * 2 * dim..][..2 * dim];
+                    // Rounded weights are of another size before and after they are divided by their sum.
+                    let bound = if operands == Operands::Single { 1e-6 } else { 4e-3 };
+                    let gap = ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(gap < bound, "{set:?} {operands:?} {dim} {rows}: {gap}");
+                }
             }
         }
     }

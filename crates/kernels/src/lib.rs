@@ -7,6 +7,7 @@
 
 mod aligned;
 mod attention;
+mod bytes;
 mod cached;
 mod crew;
 mod cross_entropy;
@@ -23,7 +24,8 @@ mod rowwise;
 
 pub use aligned::Aligned;
 pub use attention::{AttentionShape, Kept, Operands, Segment, attention, attention_backward};
-pub use cached::attend_cached;
+pub use bytes::{BytePanels, Quantised};
+pub use cached::CachedHead;
 pub use crew::Crew;
 pub use cross_entropy::{RowScore, score_rows, spread_gradient};
 pub use elementwise::{add, add_bias, bias_gradient, gate, gate_backward, gate_backward_rounded, gate_rounded};

@@ -38,6 +38,36 @@ impl Panels {
     }
 }
 
+/// As [`Panels`].
+#[derive(Debug, Clone)]
+pub(crate) struct PairedHead(());
+
+impl PairedHead {
+    pub(crate) fn new(_: InstructionSet, _: usize) -> Self {
+        panic!("no instructions for pairs");
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0;
+        panic!("no instructions for pairs");
+    }
+
+    pub(crate) fn push(&mut self, _: &[f32], _: &[f32]) {
+        panic!("no instructions for pairs");
+    }
+
+    pub(crate) fn attend(
+        &self,
+        _: f32,
+        _: std::ops::Range<usize>,
+        _: &[f32],
+        _: &mut [f32],
+        _: impl Fn(&mut [f32]) -> f32,
+    ) {
+        panic!("no instructions for pairs");
+    }
+}
+
 /// Never called.
 pub fn pairs_forward(_: InstructionSet, _: Mat, w: &Panels, _: MatMut, _: bool) {
     match *w {}

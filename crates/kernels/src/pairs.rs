@@ -10,16 +10,19 @@
 //! depends on other rows.
 
 mod amx;
+mod cache;
 mod dot;
 mod held;
 mod panel;
 mod rounded;
 
+use crate::aligned::Line;
 use crate::matrix::{Mat, MatMut, Threads};
 use crate::{Crew, InstructionSet};
 
 pub(crate) use amx::available as tiles_available;
 pub use amx::trust_tiles;
+pub(crate) use cache::PairedHead;
 pub use held::Panels;
 pub use panel::Source;
 pub(crate) use panel::turned_tile;
@@ -31,11 +34,6 @@ const SIDE: usize = 32;
 const HALF_SIDE: usize = 16;
 /// Numbers of a sum that one instruction takes.
 const DEPTH: usize = 32;
-
-/// What memory moves in, and what a row of a tile holds.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-struct Line<T, const N: usize>([T; N]);
 
 const EMPTY_ROW: Line<u16, 32> = Line([0; 32]);
 const EMPTY_PAIRS: Line<u32, 16> = Line([0; 16]);

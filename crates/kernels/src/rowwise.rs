@@ -1,7 +1,7 @@
 //! Products of a few rows with a stored matrix, for generation: x·Wᵀ where W is f32, bf16, q8_0 or q4_0.
 //!
-//! Where the processor has the instructions, quantised weights go to `bytes`, which rounds the rows of x as well; bf16
-//! weights are then held as panels (`pairs`) and do not come here.
+//! Where the processor has the instructions, weights other than f32 are held as panels and do not come here (`pairs`,
+//! `bytes`).
 //!
 //! The work is reading W. Eight of its rows at a time become f32 in a small buffer and meet every row of x there. Each
 //! number is one sum in a fixed order, so a row's result does not depend on how many rows there are, and threads share the
@@ -14,8 +14,6 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
-mod bytes;
 
 use crate::half_precision::widen_block;
 use crate::instruction_set::dispatch;
@@ -98,10 +96,6 @@ pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: Mat
     assert!(outputs * inputs == rows.len() && out.columns() == outputs && out.rows() == x.rows(), "sizes do not match");
     let crew = if rows.len() * x.rows() < WORTH_SHARING { &Crew::ALONE } else { crew };
     let tasks = out.columns_by(TASK);
-    #[cfg(target_arch = "x86_64")]
-    if let (true, Rows::Eight(..) | Rows::Four(..)) = (set.takes_pairs(), rows) {
-        return bytes::rows_times(crew, x, rows, tasks, |out, values| put(out, values, add, scale));
-    }
     let wide = x.rows() >= TALL && set.level() >= Level::Avx512;
     let mut packed = Vec::new();
     let x = if wide { aligned_copy(x, &mut packed) } else { x };
@@ -335,20 +329,6 @@ mod tests {
         (0..count).map(|i| (i as f32 * step).sin()).collect()
     }
 
-    /// What a product with these weights takes x for.
-    fn taken(set: InstructionSet, rows: Rows, x: &[f32]) -> Vec<f32> {
-        match rows {
-            Rows::Eight(..) | Rows::Four(..) if set.takes_pairs() => {
-                let round = |block: &[f32]| {
-                    let factor = block.iter().fold(0.0f32, |so_far, value| so_far.max(value.abs())) / 127.0;
-                    block.iter().map(|value| (value / factor).round_ties_even() * factor).collect::<Vec<_>>()
-                };
-                x.chunks(QUANT_BLOCK).flat_map(round).collect()
-            }
-            _ => x.to_vec(),
-        }
-    }
-
     #[test]
     fn every_format_agrees_with_plain_sums_and_no_row_depends_on_the_others() {
         let (inputs, outputs) = (96, 139);
@@ -371,7 +351,6 @@ mod tests {
             for set in InstructionSet::all() {
                 for count in [1, 3, 4, 9] {
                     let x = wave(inputs * count, 0.23);
-                    let taken = taken(set, rows, &x);
                     let mut out = vec![1.0; outputs * count];
                     let target = MatMut::new(&mut out, count, outputs);
                     rows_times(&Crew::ALONE, set, Mat::new(&x, count, inputs), rows, target, true, 2.0);
@@ -382,8 +361,7 @@ mod tests {
                     assert!(alone == first, "{set:?} {count}");
                     for (index, value) in out.iter().enumerate() {
                         let (row, output) = (index / outputs, index % outputs);
-                        let term =
-                            |i: usize| f64::from(taken[row * inputs + i]) * f64::from(stored[output * inputs + i]);
+                        let term = |i: usize| f64::from(x[row * inputs + i]) * f64::from(stored[output * inputs + i]);
                         let expected = 1.0 + 2.0 * (0..inputs).map(term).sum::<f64>();
                         assert!((f64::from(*value) - expected).abs() < 1e-4, "{set:?} {count}");
                     }

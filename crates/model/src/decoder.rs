@@ -79,34 +79,33 @@ pub struct TokenScores {
 
 /// Keys and values of earlier positions of a batch that is being generated.
 pub trait Cache: Send {
-    /// Logits `[rows, V]` after feeding the prompts at first, and then one more token per row. A row that has ended is fed
-    /// nothing from then on; what stands in its place is not to be read.
+    /// Feeds the prompts at first, and then one more token per row, and gives what `next` makes of the logits of each row. A
+    /// row that has ended is fed nothing from then on; what stands in its place is not to be read.
     ///
     /// # Errors
-    /// When the tensor library fails or the context is full.
-    fn advance(&mut self, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>>;
+    /// When the tensor library fails or the context is full, and those of `next`.
+    fn advance(&mut self, tokens: &[Vec<u32>], next: &mut NextTokens) -> Result<Option<Vec<Vec<u32>>>>;
 
     /// Feeds the prompts and then, again and again, what `next` makes of the logits, until it makes nothing of them.
     ///
     /// # Errors
-    /// As [`Cache::advance`], and those of `next`.
+    /// As [`Cache::advance`].
     fn write(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
-        take_turns(prompts, next, |tokens| self.advance(tokens))
+        take_turns(prompts, |tokens| self.advance(tokens, next))
     }
 }
 
 /// From the logits of each row to its next token; `None` ends the writing.
-pub type NextTokens<'a> = dyn FnMut(Vec<Vec<f32>>) -> Result<Option<Vec<Vec<u32>>>> + 'a;
+pub type NextTokens<'a> = dyn FnMut(&[&[f32]]) -> Result<Option<Vec<Vec<u32>>>> + 'a;
 
 /// The loop of [`Cache::write`].
 pub(crate) fn take_turns(
     prompts: Vec<Vec<u32>>,
-    next: &mut NextTokens,
-    mut advance: impl FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f32>>>,
+    mut advance: impl FnMut(&[Vec<u32>]) -> Result<Option<Vec<Vec<u32>>>>,
 ) -> Result<()> {
     let mut feed = Some(prompts);
     while let Some(tokens) = feed {
-        feed = next(advance(&tokens)?)?;
+        feed = advance(&tokens)?;
     }
     Ok(())
 }

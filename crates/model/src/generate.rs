@@ -108,29 +108,32 @@ struct Row {
     ids: Vec<u32>,
     finish: Option<Finish>,
     stop: Option<u32>,
-    sampler: LogitsProcessor,
+    /// None takes the likeliest token.
+    sampler: Option<LogitsProcessor>,
 }
 
 impl Row {
     fn new(index: usize, options: &GenerationOptions) -> Self {
         let temperature = options.temperature;
-        let sampling = match (temperature > 0.0, options.top_p < 1.0) {
-            (false, _) => TokenSampling::ArgMax,
-            (true, false) => TokenSampling::All { temperature },
-            (true, true) => TokenSampling::TopP { p: options.top_p, temperature },
+        let sampling = match options.top_p < 1.0 {
+            false => TokenSampling::All { temperature },
+            true => TokenSampling::TopP { p: options.top_p, temperature },
         };
         // The golden ratio's bits keep the streams of neighbouring rows and seeds apart.
         let seed = options.seed.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Self { ids: Vec::new(), finish: None, stop: None, sampler: LogitsProcessor::from_sampling(seed, sampling) }
+        let sampler = (temperature > 0.0).then(|| LogitsProcessor::from_sampling(seed, sampling));
+        Self { ids: Vec::new(), finish: None, stop: None, sampler }
     }
 
     /// Draws the next token and returns what to feed next: nothing once the row has ended.
-    fn take(&mut self, logits: Vec<f32>, stops: &BTreeSet<u32>) -> Result<Option<u32>> {
+    fn take(&mut self, logits: &[f32], stops: &BTreeSet<u32>) -> Result<Option<u32>> {
         if self.finish.is_some() {
             return Ok(None);
         }
-        let count = logits.len();
-        let id = self.sampler.sample(&Tensor::from_vec(logits, count, &Device::Cpu)?)?;
+        let id = match &mut self.sampler {
+            Some(sampler) => sampler.sample(&Tensor::from_slice(logits, logits.len(), &Device::Cpu)?)?,
+            None => likeliest(logits),
+        };
         if stops.contains(&id) {
             self.finish = Some(Finish::Stop);
             self.stop = Some(id);
@@ -138,5 +141,36 @@ impl Row {
         }
         self.ids.push(id);
         Ok(Some(id))
+    }
+}
+
+/// The first of the largest logits; read where they lie, since copies of a large vocabulary cost more than the search.
+fn likeliest(logits: &[f32]) -> u32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = logits.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, logit)| *lane = larger(*lane, *logit));
+    }
+    let largest = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| larger(a, *b));
+    logits.iter().position(|logit| *logit == largest).unwrap_or(0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_the_largest_is_taken() {
+        for count in [1, 15, 16, 17, 100] {
+            for place in [0, count / 2, count - 1] {
+                let mut logits = vec![-3.0; count];
+                logits[place..].fill(-1.0);
+                assert_eq!(likeliest(&logits), place as u32);
+                logits[place] = 2.0;
+                assert_eq!(likeliest(&logits), place as u32, "{count}");
+            }
+        }
+        assert_eq!(likeliest(&[f32::NEG_INFINITY, f32::NAN]), 0);
     }
 }

@@ -3,11 +3,11 @@
 use super::panel::turn_panel;
 use super::{DEPTH, EMPTY_PAIRS, HALF_SIDE, Line, SIDE};
 use crate::InstructionSet;
-use crate::half_precision::{round_bf16, widen};
+use crate::half_precision::{round_block, widen};
 use std::ops::Range;
 
 /// Numbers that are rounded at a time.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 10;
 
 /// A matrix `[outputs, inputs]` of bf16 numbers, 32 of its rows to a panel: one pair of inputs after another, each in two lines
 /// of sixteen rows. Zeros fill the last panel, and the inputs up to a multiple of 32.
@@ -70,10 +70,10 @@ impl Panels {
 
     /// Appends numbers, row after row, rounded to bf16. A piece may end within a row.
     pub fn push(&mut self, values: &[f32]) {
-        let mut room = vec![0; PIECE.min(values.len())];
+        let mut room = [0; PIECE];
         for values in values.chunks(PIECE) {
             let rounded = &mut room[..values.len()];
-            round_bf16(self.set, values, rounded);
+            round_block(self.set, values, rounded);
             let mut rest = &*rounded;
             while !rest.is_empty() {
                 let (row, first) = (self.count / self.inputs, self.count % self.inputs);
@@ -91,9 +91,17 @@ impl Panels {
         if self.lines.len() <= panel * size {
             self.lines.resize((panel + 1) * size, EMPTY_PAIRS);
         }
-        let lines = &mut self.lines[panel * size..][..size];
-        for (at, number) in (first..).zip(numbers) {
-            lines[at / 2 * 2 + side].0[place] |= u32::from(*number) << (16 * (at % 2));
+        let mut pairs = self.lines[panel * size..][..size].iter_mut().skip(first / 2 * 2 + side).step_by(2);
+        let (odd, numbers) = numbers.split_at(first % 2);
+        for (number, line) in odd.iter().zip(pairs.by_ref()) {
+            line.0[place] |= u32::from(*number) << 16;
+        }
+        let (whole, last) = numbers.as_chunks::<2>();
+        for ([lower, upper], line) in whole.iter().zip(pairs.by_ref()) {
+            line.0[place] = u32::from(*lower) | u32::from(*upper) << 16;
+        }
+        for (number, line) in last.iter().zip(pairs) {
+            line.0[place] = u32::from(*number);
         }
     }
 

@@ -255,6 +255,17 @@ impl RoundedRows {
         self.share(terms, out, How { add: false, scale: 1.0 }, Threads::Pool);
     }
 
+    /// `out` (+)= scale·a·b for 32 columns of the result and the lines of a panel, by the calling thread.
+    ///
+    /// # Panics
+    /// When the sizes do not match.
+    pub(super) fn meet(&self, a: Place, panel: &[Line<u32, 16>], out: MatMut, how: How) {
+        assert!(out.rows() == self.rows && a.line < self.taken, "sizes of a product do not match");
+        let pieces = [Piece { line: a.line, panel }];
+        // SAFETY: the set takes pairs, and every such set has AVX-512 and its bf16.
+        unsafe { dot::block::<2>(&self.lines, self.stride, &pieces, out, how) };
+    }
+
     /// The same as [`RoundedRows::times`], shared by a crew: for few rows and panels that are held.
     ///
     /// # Panics

@@ -4,7 +4,7 @@ use super::attention::Projected;
 use super::block::{Context, Weights};
 use super::layers::Adapter;
 use super::positions::{Layout, Positions};
-use crate::decoder::Cache;
+use crate::decoder::{Cache, NextTokens};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
 use candle_core::{Device, Tensor};
@@ -31,7 +31,7 @@ impl CandleCache {
 }
 
 impl Cache for CandleCache {
-    fn advance(&mut self, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+    fn advance(&mut self, tokens: &[Vec<u32>], next: &mut NextTokens) -> Result<Option<Vec<Vec<u32>>>> {
         let device = Device::Cpu;
         let width = tokens.iter().map(Vec::len).max().unwrap_or(0);
         if self.length == 0 {
@@ -73,6 +73,7 @@ impl Cache for CandleCache {
         })?;
         self.length += width;
         let last = hidden.narrow(1, width - 1, 1)?.squeeze(1)?;
-        Ok(self.weights.output(&last.contiguous()?, &context)?.to_vec2()?)
+        let logits: Vec<Vec<f32>> = self.weights.output(&last.contiguous()?, &context)?.to_vec2()?;
+        next(&logits.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 }

@@ -9,18 +9,11 @@ use super::weights::Weights;
 use crate::decoder::{Cache, ForwardOptions, NextTokens, take_turns};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
-use alidade_kernels::{Crew, InstructionSet, RotaryTable, Segment, attend_cached};
+use alidade_kernels::{AttentionShape, CachedHead, Crew, InstructionSet, RotaryTable, Segment};
 use std::sync::Arc;
 
 /// Multiplications below which attention stays on one thread: telling another costs more.
 const WORTH_SHARING: usize = 20_000;
-
-/// Keys and values `[n, d]` of one key head of one row.
-#[derive(Default)]
-struct Lane {
-    keys: Vec<f32>,
-    values: Vec<f32>,
-}
 
 pub(super) struct SliceCache {
     spec: DecoderSpec,
@@ -29,7 +22,7 @@ pub(super) struct SliceCache {
     adapter: Option<Adapter>,
     tables: Vec<RotaryTable>,
     /// By layer: row after row, head after head.
-    lanes: Vec<Vec<Lane>>,
+    heads: Vec<Vec<CachedHead>>,
     /// Positions so far of each row.
     lengths: Vec<usize>,
     pool: Pool,
@@ -38,8 +31,8 @@ pub(super) struct SliceCache {
 impl SliceCache {
     pub(super) fn new(spec: DecoderSpec, set: InstructionSet, weights: Arc<Weights>, adapter: Option<Adapter>) -> Self {
         let tables = spec.ropes.iter().map(|rope| RotaryTable::new(rope.frequencies())).collect();
-        let lanes = (0..spec.layers).map(|_| Vec::new()).collect();
-        Self { spec, set, weights, adapter, tables, lanes, lengths: Vec::new(), pool: Pool::default() }
+        let heads = (0..spec.layers).map(|_| Vec::new()).collect();
+        Self { spec, set, weights, adapter, tables, heads, lengths: Vec::new(), pool: Pool::default() }
     }
 
     fn check(&mut self, tokens: &[Vec<u32>]) -> Result<()> {
@@ -70,48 +63,61 @@ impl SliceCache {
     }
 }
 
-/// Appends the keys and values of a pass to the lanes of its layer.
-fn append(spec: &DecoderSpec, layout: &Layout, qkv: &[f32], lanes: &mut Vec<Lane>) {
-    let (dim, kv) = (spec.head_dim, spec.kv_heads);
-    let (queries, stride) = (spec.heads * dim, (spec.heads + 2 * kv) * dim);
-    lanes.resize_with(layout.segments.len() * kv, Lane::default);
-    for (index, lane) in lanes.iter_mut().enumerate() {
-        let (segment, head) = (&layout.segments[index / kv], index % kv);
-        for row in segment.start..segment.start + segment.length {
-            let row = &qkv[row * stride..][..stride];
-            lane.keys.extend_from_slice(&row[queries + head * dim..][..dim]);
-            lane.values.extend_from_slice(&row[queries + (kv + head) * dim..][..dim]);
-        }
+/// The keys and values of a pass for one head of a row, into its cache.
+fn append(shape: &AttentionShape, qkv: &[f32], segment: &Segment, head: usize, cached: &mut CachedHead) {
+    let (dim, kv) = (shape.head_dim, shape.kv_heads);
+    let (queries, stride) = (shape.heads * dim, shape.row());
+    for row in qkv.chunks_exact(stride).skip(segment.start).take(segment.length) {
+        cached.push(&row[queries + head * dim..][..dim], &row[queries + (kv + head) * dim..][..dim]);
     }
 }
 
-/// Attention of each row's new tokens over its lanes, which hold them already.
-fn attend(pass: &mut Pass, layer: usize, qkv: &[f32], lanes: &[Lane]) -> (Vec<f32>, Vec<f32>) {
+/// Attention of each row's new tokens over its caches, which take in their keys and values first. A first pass attends as
+/// training does.
+fn attend(
+    pass: &mut Pass,
+    layer: usize,
+    qkv: &[f32],
+    cached: &mut Vec<CachedHead>,
+    first: bool,
+) -> (Vec<f32>, Vec<f32>) {
     let shape = shape(pass.spec, layer);
-    let (dim, group) = (shape.head_dim, shape.heads / shape.kv_heads);
-    let (stride, queries) = (shape.row(), shape.heads * shape.head_dim);
-    let mut out = pass.pool.take(pass.layout.rows() * queries);
-    let places = pass.layout.segments.iter().enumerate();
-    let places: Vec<(usize, usize)> =
-        places.flat_map(|(row, segment)| (0..segment.length).map(move |at| (row, segment.length - 1 - at))).collect();
-    let set = pass.set;
-    let one = |(index, out): (usize, &mut [f32])| {
-        let (place, head) = (index / shape.kv_heads, index % shape.kv_heads);
-        let (row, behind) = places[place];
-        let lane = &lanes[row * shape.kv_heads + head];
-        let end = lane.keys.len() - behind * dim;
-        let start = shape.window.map_or(0, |window| end.saturating_sub(window * dim));
-        let query = &qkv[place * stride + head * group * dim..][..group * dim];
-        attend_cached(set, shape.scale, dim, query, &lane.keys[start..end], &lane.values[start..end], out);
-    };
-    let work: usize = lanes.iter().map(|lane| lane.keys.len() * group).sum();
+    let (dim, kv, group) = (shape.head_dim, shape.kv_heads, shape.heads / shape.kv_heads);
+    cached.resize_with(pass.layout.segments.len() * kv, || CachedHead::new(pass.set, pass.operands(), dim));
+    let (stride, width) = (shape.row(), group * dim);
+    let mut out = if first { Vec::new() } else { pass.pool.take(pass.layout.rows() * kv * width) };
+    let mut places = out.chunks_exact_mut(width);
+    // Places of the result: token after token, head after head.
+    let mut tasks: Vec<(usize, &mut CachedHead, Vec<&mut [f32]>)> =
+        cached.iter_mut().enumerate().map(|(index, cached)| (index, cached, Vec::new())).collect();
+    for (row, segment) in pass.layout.segments.iter().enumerate() {
+        for place in places.by_ref().take(segment.length * kv).enumerate() {
+            tasks[row * kv + place.0 % kv].2.push(place.1);
+        }
+    }
+    let segments = &pass.layout.segments;
+    let work: usize = tasks.iter().map(|(index, cached, _)| (cached.len() + segments[index / kv].length) * width).sum();
     let crew = pass.crew.filter(|_| work >= WORTH_SHARING).unwrap_or(&Crew::ALONE);
-    crew.share_each(out.chunks_exact_mut(group * dim).enumerate().collect(), one);
-    (out, Vec::new())
+    crew.share_each(tasks, |(index, cached, places)| {
+        let (segment, head) = (&segments[index / kv], index % kv);
+        append(&shape, qkv, segment, head, cached);
+        for (at, out) in places.into_iter().enumerate() {
+            let end = cached.len() + at + 1 - segment.length;
+            let start = shape.window.map_or(0, |window| end.saturating_sub(window));
+            let query = &qkv[(segment.start + at) * stride + head * width..][..width];
+            cached.attend(shape.scale, start..end, query, out);
+        }
+    });
+    if first { attend_rows(pass, layer, qkv) } else { (out, Vec::new()) }
 }
 
 impl SliceCache {
-    fn advance_with(&mut self, crew: &Crew, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+    fn advance_with(
+        &mut self,
+        crew: &Crew,
+        tokens: &[Vec<u32>],
+        next: &mut NextTokens,
+    ) -> Result<Option<Vec<Vec<u32>>>> {
         self.check(tokens)?;
         let layout = self.layout(tokens);
         let first = self.lengths.iter().all(|length| *length == 0);
@@ -130,32 +136,31 @@ impl SliceCache {
             crew: Some(crew),
             pool: &mut self.pool,
         };
-        let mut found = step(&mut pass, &mut self.lanes, first).into_iter();
-        Ok(tokens
-            .iter()
-            .map(|row| if row.is_empty() { Vec::new() } else { found.next().unwrap_or_default() })
-            .collect())
+        let logits = step(&mut pass, &mut self.heads, first);
+        let mut found = logits.chunks_exact(self.spec.vocabulary);
+        let rows =
+            tokens.iter().map(|row| if row.is_empty() { [].as_slice() } else { found.next().unwrap_or_default() });
+        let fed = next(&rows.collect::<Vec<_>>());
+        self.pool.give([logits]);
+        fed
     }
 }
 
 impl Cache for SliceCache {
-    fn advance(&mut self, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
-        Crew::gather(|crew| self.advance_with(crew, tokens))
+    fn advance(&mut self, tokens: &[Vec<u32>], next: &mut NextTokens) -> Result<Option<Vec<Vec<u32>>>> {
+        Crew::gather(|crew| self.advance_with(crew, tokens, next))
     }
 
     fn write(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
-        Crew::gather(|crew| take_turns(prompts, next, |tokens| self.advance_with(crew, tokens)))
+        Crew::gather(|crew| take_turns(prompts, |tokens| self.advance_with(crew, tokens, next)))
     }
 }
 
-/// One pass over the new tokens; gives the logits of each row that has some.
-fn step(pass: &mut Pass, lanes: &mut [Vec<Lane>], first: bool) -> Vec<Vec<f32>> {
+/// One pass over the new tokens; gives the logits of the rows that have some, one after another.
+fn step(pass: &mut Pass, heads: &mut [Vec<CachedHead>], first: bool) -> Vec<f32> {
     let mut x = super::embed(pass, None, &ForwardOptions::default());
-    for (layer, lanes) in lanes.iter_mut().enumerate() {
-        let (y, kept) = block_forward_with(pass, layer, x, |pass, layer, qkv| {
-            append(pass.spec, pass.layout, qkv, lanes);
-            if first { attend_rows(pass, layer, qkv) } else { attend(pass, layer, qkv, lanes) }
-        });
+    for (layer, cached) in heads.iter_mut().enumerate() {
+        let (y, kept) = block_forward_with(pass, layer, x, |pass, layer, qkv| attend(pass, layer, qkv, cached, first));
         super::discard(pass, kept);
         x = y;
     }
@@ -165,7 +170,6 @@ fn step(pass: &mut Pass, lanes: &mut [Vec<Lane>], first: bool) -> Vec<Vec<f32>> 
     let ends: Vec<f32> = last.flat_map(|row| x[row * hidden..][..hidden].to_vec()).collect();
     let (normed, inverse) = pass.norm(&ends, pass.weights.final_norm);
     let logits = super::score::logits(pass, &normed);
-    let rows = logits.chunks_exact(pass.spec.vocabulary).map(<[f32]>::to_vec).collect();
-    pass.pool.give([x, normed, inverse, logits]);
-    rows
+    pass.pool.give([x, normed, inverse]);
+    logits
 }

@@ -5,8 +5,8 @@
 use super::pool::Pool;
 use alidade_domain::Precision;
 use alidade_kernels::{
-    Aligned, Crew, InstructionSet, Mat, MatMut, Panels, QUANT_BLOCK, Rows, Threads, matmul, pairs_backward,
-    pairs_forward, pairs_written, quantise_eight, quantise_four, round_bf16, rows_times,
+    Aligned, BytePanels, Crew, InstructionSet, Mat, MatMut, Panels, QUANT_BLOCK, Quantised, Rows, Threads, matmul,
+    pairs_backward, pairs_forward, pairs_written, quantise_eight, quantise_four, round_bf16, rows_times,
 };
 use rayon::prelude::*;
 
@@ -23,20 +23,27 @@ pub(super) enum Numbers {
     Paired(Panels),
     Eight(Vec<i8>, Vec<f32>),
     Four(Vec<u8>, Vec<f32>),
+    /// q8_0 or q4_0 where the processor multiplies bytes.
+    Bytes(BytePanels),
 }
 
 /// How they lie.
 enum Held<'a> {
     Rows(Rows<'a>),
     Panels(&'a Panels),
+    Bytes(&'a BytePanels),
 }
 
 impl Numbers {
     /// Holds numbers that arrive piece by piece. Rows that are no whole number of quantised blocks are held as bf16 instead.
     pub(super) fn empty(set: InstructionSet, precision: Precision, capacity: usize, inputs: usize) -> Self {
         let blocks = capacity.div_ceil(QUANT_BLOCK);
+        let bytewise = set.takes_pairs() && inputs.is_multiple_of(QUANT_BLOCK);
+        let bytes = |form| Numbers::Bytes(BytePanels::with_capacity(set, form, capacity, inputs));
         match precision {
             Precision::Single => Numbers::Single(Vec::with_capacity(capacity)),
+            Precision::Eight if bytewise => bytes(Quantised::Eight),
+            Precision::Four if bytewise => bytes(Quantised::Four),
             Precision::Eight if inputs.is_multiple_of(QUANT_BLOCK) => {
                 Numbers::Eight(Vec::with_capacity(capacity), Vec::with_capacity(blocks))
             }
@@ -56,6 +63,7 @@ impl Numbers {
             Numbers::Paired(panels) => panels.push(piece),
             Numbers::Eight(values, scales) => quantise_eight(piece, values, scales),
             Numbers::Four(values, scales) => quantise_four(piece, values, scales),
+            Numbers::Bytes(panels) => panels.push(piece),
         }
     }
 
@@ -66,6 +74,7 @@ impl Numbers {
             Numbers::Paired(panels) => panels.len(),
             Numbers::Eight(values, _) => values.len(),
             Numbers::Four(values, _) => 2 * values.len(),
+            Numbers::Bytes(panels) => panels.len(),
         }
     }
 
@@ -99,6 +108,7 @@ impl Numbers {
             Numbers::Paired(panels) => Held::Panels(panels),
             Numbers::Eight(values, scales) => Held::Rows(Rows::Eight(values, scales)),
             Numbers::Four(values, scales) => Held::Rows(Rows::Four(values, scales)),
+            Numbers::Bytes(panels) => Held::Bytes(panels),
         }
     }
 
@@ -107,6 +117,7 @@ impl Numbers {
         match self.held() {
             Held::Rows(rows) => rows.widen(set, start, out),
             Held::Panels(panels) => panels.widen(start, out),
+            Held::Bytes(panels) => panels.widen(start, out),
         }
     }
 
@@ -115,6 +126,7 @@ impl Numbers {
         match self.held() {
             Held::Rows(rows) => rows_times(crew, set, x, rows, out, add, 1.0),
             Held::Panels(panels) => pairs_written(crew, set, x, panels, out, add),
+            Held::Bytes(panels) => panels.times(crew, x, out, add),
         }
     }
 

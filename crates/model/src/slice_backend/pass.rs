@@ -6,6 +6,7 @@ use super::pool::Pool;
 use super::weights::{Buffer, Group, Weights};
 use crate::decoder::DropoutSeed;
 use crate::{DecoderSpec, dropout};
+use alidade_domain::Precision;
 use alidade_kernels as kernels;
 use kernels::{
     AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, Operands, Panels, RotaryTable, Rows, Threads, matmul,
@@ -61,12 +62,15 @@ impl<'a> Pass<'a> {
         Some([widen?, narrow?]).filter(|_| plain)
     }
 
-    /// How products without a base matrix take their numbers: as those with one do.
+    /// How products without a base matrix take their numbers: in training as those with one do, in writing rounded where
+    /// the weights are.
     pub(super) fn operands(&self) -> Operands {
-        match self.weights.blocks.first().and_then(|block| self.paired(block.groups[0].matrix)) {
-            Some(_) => Operands::Rounded,
-            None => Operands::Single,
-        }
+        let rounds = match (self.crew, self.weights.blocks.first()) {
+            (Some(_), _) => self.set.takes_pairs() && self.weights.precision != Precision::Single,
+            (None, Some(block)) => self.paired(block.groups[0].matrix).is_some(),
+            (None, None) => false,
+        };
+        if rounds { Operands::Rounded } else { Operands::Single }
     }
 
     /// `out` (+)= x·Wᵀ for a base matrix.

@@ -1,0 +1,93 @@
+//! Keys and values of one head as panels: of the keys for q·kᵀ, where sixteen keys share a line, and of the values for the sums
+//! that their weights make, where two keys share one.
+
+use super::held::Panels;
+use super::rounded::RoundedRows;
+use super::{DEPTH, EMPTY_PAIRS, HALF_SIDE, Line, SIDE};
+use crate::InstructionSet;
+use crate::half_precision::round_block;
+use crate::matrix::{How, Mat, MatMut, Threads};
+use std::ops::Range;
+
+/// See the head of this module.
+#[derive(Debug, Clone)]
+pub(crate) struct PairedHead {
+    set: InstructionSet,
+    keys: Panels,
+    /// For each 32 columns two lines to two keys.
+    values: Vec<Vec<Line<u32, 16>>>,
+    dim: usize,
+    count: usize,
+}
+
+impl PairedHead {
+    /// No keys and values of `dim` numbers each.
+    pub(crate) fn new(set: InstructionSet, dim: usize) -> Self {
+        let keys = Panels::with_capacity(set, 0, dim);
+        Self { set, keys, values: vec![Vec::new(); dim.div_ceil(SIDE)], dim, count: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Appends a key and its value.
+    pub(crate) fn push(&mut self, key: &[f32], value: &[f32]) {
+        self.keys.push(key);
+        let (first, shift) = (self.count / 2 * 2, self.count % 2 * 16);
+        for (lines, value) in self.values.iter_mut().zip(value.chunks(SIDE)) {
+            if lines.len() <= first {
+                lines.resize(lines.len() + DEPTH, EMPTY_PAIRS);
+            }
+            let mut rounded = [0; SIDE];
+            round_block(self.set, value, &mut rounded[..value.len()]);
+            for (line, numbers) in lines[first..first + 2].iter_mut().zip(rounded.as_chunks::<HALF_SIDE>().0) {
+                line.0.iter_mut().zip(numbers).for_each(|(pair, number)| *pair |= u32::from(*number) << shift);
+            }
+        }
+        self.count += 1;
+    }
+
+    /// softmax(scale·q·kᵀ)·v for some queries `[g·d]` and the keys of a range, into `out` `[g·d]`. `weigh` makes exp(s − max s)
+    /// of scores and gives one over their sum.
+    pub(crate) fn attend(
+        &self,
+        scale: f32,
+        range: Range<usize>,
+        queries: &[f32],
+        out: &mut [f32],
+        weigh: impl Fn(&mut [f32]) -> f32,
+    ) {
+        assert!(range.end <= self.count && out.len() == queries.len(), "there are fewer keys");
+        let (dim, group) = (self.dim, queries.len() / self.dim);
+        let first = range.start / SIDE * SIDE;
+        let (count, own) = (range.end - first, range.start - first..range.end - first);
+        let stride = count.next_multiple_of(SIDE);
+        let mut scores = vec![0.0; group * stride];
+
+        let mut rounded = RoundedRows::new(self.set, group, [dim]);
+        let place = rounded.push(Mat::new(queries, group, dim), 1.0, Threads::One);
+        for at in (0..count).step_by(SIDE) {
+            let panel = self.keys.panel(first + at, 0..dim.div_ceil(DEPTH));
+            let target = MatMut::strided(&mut scores[at..], group, SIDE, stride);
+            rounded.meet(place, panel, target, How { add: false, scale });
+        }
+        let mut factors = Vec::with_capacity(group);
+        for scores in scores.chunks_exact_mut(stride) {
+            scores[..own.start].fill(0.0);
+            factors.push(weigh(&mut scores[own.clone()]));
+        }
+
+        let mut rounded = RoundedRows::new(self.set, group, [count]);
+        let place = rounded.push(Mat::strided(&scores, group, count, stride), 1.0, Threads::One);
+        for (index, lines) in self.values.iter().enumerate() {
+            let (column, panel) = (index * SIDE, &lines[first..first + stride]);
+            let width = SIDE.min(dim - column);
+            let target = MatMut::strided(&mut out[column..], group, width, dim);
+            rounded.meet(place, panel, target, How { add: false, scale: 1.0 });
+        }
+        for (out, factor) in out.chunks_exact_mut(dim).zip(factors) {
+            out.iter_mut().for_each(|value| *value *= factor);
+        }
+    }
+}
