@@ -10,6 +10,7 @@
 mod vnni;
 
 use crate::aligned::Line;
+use crate::ground::{Ground, Plot};
 use crate::matrix::{Mat, MatMut};
 use crate::rowwise::{QUANT_BLOCK, quantise_eight, quantise_four};
 use crate::{Crew, InstructionSet};
@@ -19,8 +20,6 @@ const SIDE: usize = 32;
 const HALF_SIDE: usize = 16;
 /// Numbers of a row that meet at a time.
 const FOUR: usize = 4;
-
-const EMPTY: Line<u8, 64> = Line([0; 64]);
 
 /// How numbers are rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Quantised {
 #[derive(Debug, Clone)]
 pub struct BytePanels {
     form: Quantised,
-    lines: Vec<Line<u8, 64>>,
+    lines: Plot<Line<u8, 64>>,
     inputs: usize,
     /// Numbers so far.
     count: usize,
@@ -71,15 +70,24 @@ struct Chunk {
     factor: f32,
 }
 
+/// Lines of a matrix.
+fn lines(form: Quantised, count: usize, inputs: usize) -> usize {
+    (count / inputs).div_ceil(SIDE) * inputs / QUANT_BLOCK * form.lines()
+}
+
 impl BytePanels {
     /// An empty matrix with room for `capacity` numbers, in rows of `inputs`, a multiple of 32.
     ///
     /// # Panics
     /// When it is not, or the set has no such instructions.
-    pub fn with_capacity(set: InstructionSet, form: Quantised, capacity: usize, inputs: usize) -> Self {
+    pub fn new(ground: &mut Ground, set: InstructionSet, form: Quantised, capacity: usize, inputs: usize) -> Self {
         assert!(set.takes_pairs() && inputs > 0 && inputs.is_multiple_of(QUANT_BLOCK), "no instructions for bytes");
-        let panels = (capacity / inputs).div_ceil(SIDE);
-        Self { form, lines: Vec::with_capacity(panels * inputs / QUANT_BLOCK * form.lines()), inputs, count: 0 }
+        Self { form, lines: ground.plot(lines(form, capacity, inputs)), inputs, count: 0 }
+    }
+
+    /// Bytes of ground that so many numbers take.
+    pub fn needs(form: Quantised, capacity: usize, inputs: usize) -> usize {
+        Ground::needs::<Line<u8, 64>>(lines(form, capacity, inputs))
     }
 
     /// How many numbers there are.
@@ -99,9 +107,8 @@ impl BytePanels {
     pub fn push(&mut self, values: &[f32]) {
         assert!(values.len().is_multiple_of(QUANT_BLOCK), "a block is not whole");
         for values in values.as_chunks::<QUANT_BLOCK>().0 {
-            let end = (self.place(self.count).0 + self.blocks()) / self.blocks() * self.blocks() * self.form.lines();
-            if self.lines.len() < end {
-                self.lines.resize(end, EMPTY);
+            if self.place(self.count).0 * self.form.lines() >= self.lines.len() {
+                self.lines.grow(self.blocks() * self.form.lines());
             }
             self.put(values);
             self.count += QUANT_BLOCK;
@@ -195,8 +202,12 @@ impl BytePanels {
             chunks.extend(x.row(row).as_chunks::<QUANT_BLOCK>().0.iter().map(|values| rounded(values, self.form)));
         }
         let size = blocks * self.form.lines();
-        crew.share_each(out.columns_by(SIDE), |(first, part): (usize, MatMut)| {
-            meet(self.form, &chunks, blocks, &self.lines[first / SIDE * size..][..size], part, add);
+        let panels = crew.panels_of_a_task(out.columns().div_ceil(SIDE), size_of::<Line<u8, 64>>() * size);
+        crew.share_each(out.columns_by(SIDE * panels), |(first, part): (usize, MatMut)| {
+            for (column, part) in part.columns_by(SIDE) {
+                let panel = &self.lines[(first + column) / SIDE * size..][..size];
+                meet(self.form, &chunks, blocks, panel, part, add);
+            }
         });
     }
 }
@@ -274,7 +285,7 @@ mod tests {
             ] {
                 let weights = wave(inputs * outputs, 0.37);
                 let stored = stored(form, &weights);
-                let mut panels = BytePanels::with_capacity(set, form, weights.len(), inputs);
+                let mut panels = BytePanels::new(&mut Ground::default(), set, form, weights.len(), inputs);
                 weights.chunks(64).for_each(|piece| panels.push(piece));
                 let mut found = vec![0.0; weights.len()];
                 found.chunks_mut(inputs).enumerate().for_each(|(row, out)| panels.widen(row * inputs, out));
@@ -306,7 +317,7 @@ mod tests {
     fn a_number_that_is_none_spoils_its_row_alone() {
         for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-                let mut panels = BytePanels::with_capacity(set, Quantised::Eight, 64 * 3, 64);
+                let mut panels = BytePanels::new(&mut Ground::default(), set, Quantised::Eight, 64 * 3, 64);
                 panels.push(&wave(64 * 3, 0.37));
                 let mut x = wave(64 * 2, 0.23);
                 x[70] = bad;

@@ -39,6 +39,7 @@ unsafe impl Send for Shared {}
 /// The caller's side. It is not `Sync`, so no part of a job can hold it and share another job meanwhile.
 pub struct Crew<'a> {
     shared: Option<&'a Shared>,
+    threads: usize,
     caller_only: PhantomData<Cell<()>>,
 }
 
@@ -112,7 +113,7 @@ impl Shared {
 
 impl Crew<'_> {
     /// A crew of the caller alone.
-    pub const ALONE: Crew<'static> = Crew { shared: None, caller_only: PhantomData };
+    pub const ALONE: Crew<'static> = Crew { shared: None, threads: 1, caller_only: PhantomData };
 
     /// Calls `lead` with a crew of as many threads as the current rayon pool has.
     pub fn gather<R>(lead: impl FnOnce(&Crew) -> R) -> R {
@@ -133,8 +134,15 @@ impl Crew<'_> {
             (0..helpers).for_each(|_| {
                 scope.spawn(|| shared.help());
             });
-            lead(&Crew { shared: Some(&shared), caller_only: PhantomData })
+            lead(&Crew { shared: Some(&shared), threads: helpers + 1, caller_only: PhantomData })
         })
+    }
+
+    /// How many of `count` panels, which take so many bytes each, make a task: up to a quarter of a megabyte, since memory that
+    /// is read without a break is read faster; less where all shall end at about the same time.
+    pub(crate) fn panels_of_a_task(&self, count: usize, bytes: usize) -> usize {
+        const STRETCH: usize = 256 << 10;
+        (STRETCH / bytes.max(1)).min(count.div_ceil(2 * self.threads)).max(1)
     }
 
     /// Calls `work` once for each number below `parts`, on all threads of the crew, and returns when all are done.

@@ -1,5 +1,6 @@
 //! What stands in for `pairs` on processors without such instructions.
 
+use crate::ground::Ground;
 use crate::matrix::{Mat, MatMut, Threads};
 use crate::{Crew, InstructionSet};
 use std::marker::PhantomData;
@@ -13,8 +14,13 @@ impl Panels {
     ///
     /// # Panics
     /// Always.
-    pub fn with_capacity(_: InstructionSet, _: usize, _: usize) -> Self {
+    pub fn new(_: &mut Ground, _: InstructionSet, _: usize, _: usize) -> Self {
         panic!("no instructions for pairs");
+    }
+
+    /// Nothing.
+    pub fn needs(_: usize, _: usize) -> usize {
+        0
     }
 
     /// Never called.

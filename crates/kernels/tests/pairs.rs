@@ -6,7 +6,7 @@
 mod trap;
 
 use alidade_kernels::{
-    Crew, InstructionSet, Level, Mat, MatMut, Panels, RoundedRows, Source, Term, Threads, pairs_backward,
+    Crew, Ground, InstructionSet, Level, Mat, MatMut, Panels, RoundedRows, Source, Term, Threads, pairs_backward,
     pairs_forward, pairs_product, pairs_written,
 };
 use std::sync::OnceLock;
@@ -36,7 +36,7 @@ fn half(values: &[f32]) -> Vec<u16> {
 
 /// Rows of `inputs` numbers as panels, pushed in pieces that end within rows.
 fn panels(set: InstructionSet, numbers: &[u16], inputs: usize) -> Panels {
-    let mut panels = Panels::with_capacity(set, numbers.len(), inputs);
+    let mut panels = Panels::new(&mut Ground::default(), set, numbers.len(), inputs);
     let wide: Vec<f32> = numbers.iter().map(|bits| half::bf16::from_bits(*bits).to_f32()).collect();
     wide.chunks(77).for_each(|piece| panels.push(piece));
     panels

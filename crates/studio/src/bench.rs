@@ -12,7 +12,9 @@ use alidade_data::import;
 use alidade_domain::{
     EventKind, Example, Message, MethodName, Observer, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
 };
-use alidade_kernels::{Crew, InstructionSet, Mat, MatMut, Panels, Rows, Threads, matmul, pairs_forward, rows_times};
+use alidade_kernels::{
+    Crew, Ground, InstructionSet, Mat, MatMut, Panels, Rows, Threads, matmul, pairs_forward, rows_times,
+};
 use alidade_model::{
     Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, generate_streaming, load_adapter,
 };
@@ -294,7 +296,7 @@ fn peak_gigaflops(precision: Precision) -> f64 {
     if precision != Precision::Half || !set.takes_pairs() {
         return gigaflops(single(Threads::Pool));
     }
-    let mut weights = Panels::with_capacity(set, SIDE * SIDE, SIDE);
+    let mut weights = Panels::new(&mut Ground::default(), set, SIDE * SIDE, SIDE);
     weights.push(&vec![0.01; SIDE * SIDE]);
     gigaflops(|out, x| pairs_forward(set, x, &weights, out, false))
 }

@@ -5,6 +5,7 @@ use super::held::Panels;
 use super::rounded::RoundedRows;
 use super::{DEPTH, EMPTY_PAIRS, HALF_SIDE, Line, SIDE};
 use crate::InstructionSet;
+use crate::ground::Ground;
 use crate::half_precision::round_block;
 use crate::matrix::{How, Mat, MatMut, Threads};
 use std::ops::Range;
@@ -23,7 +24,7 @@ pub(crate) struct PairedHead {
 impl PairedHead {
     /// No keys and values of `dim` numbers each.
     pub(crate) fn new(set: InstructionSet, dim: usize) -> Self {
-        let keys = Panels::with_capacity(set, 0, dim);
+        let keys = Panels::new(&mut Ground::default(), set, 0, dim);
         Self { set, keys, values: vec![Vec::new(); dim.div_ceil(SIDE)], dim, count: 0 }
     }
 

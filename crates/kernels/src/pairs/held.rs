@@ -1,8 +1,9 @@
 //! Weights that are held as panels: products with them pack nothing, and read them as one stream.
 
 use super::panel::turn_panel;
-use super::{DEPTH, EMPTY_PAIRS, HALF_SIDE, Line, SIDE};
+use super::{DEPTH, HALF_SIDE, Line, SIDE};
 use crate::InstructionSet;
+use crate::ground::{Ground, Plot};
 use crate::half_precision::{round_block, widen};
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ const PIECE: usize = 1 << 10;
 #[derive(Debug, Clone)]
 pub struct Panels {
     set: InstructionSet,
-    lines: Vec<Line<u32, 16>>,
+    lines: Plot<Line<u32, 16>>,
     inputs: usize,
     /// Numbers so far.
     count: usize,
@@ -23,6 +24,11 @@ pub struct Panels {
 /// Lines of a panel.
 fn size(inputs: usize) -> usize {
     inputs.div_ceil(DEPTH) * SIDE
+}
+
+/// Lines of a matrix.
+fn lines(count: usize, inputs: usize) -> usize {
+    count.div_ceil(inputs.max(1)).div_ceil(SIDE) * size(inputs)
 }
 
 /// Where a row stands: its panel, the first of its lines there, and its place in each of them.
@@ -44,10 +50,14 @@ impl Panels {
     ///
     /// # Panics
     /// When the set has no instructions for pairs.
-    pub fn with_capacity(set: InstructionSet, capacity: usize, inputs: usize) -> Self {
+    pub fn new(ground: &mut Ground, set: InstructionSet, capacity: usize, inputs: usize) -> Self {
         assert!(set.takes_pairs(), "no instructions for pairs");
-        let panels = capacity.div_ceil(inputs.max(1)).div_ceil(SIDE);
-        Self { set, lines: Vec::with_capacity(panels * size(inputs)), inputs, count: 0 }
+        Self { set, lines: ground.plot(lines(capacity, inputs)), inputs, count: 0 }
+    }
+
+    /// Bytes of ground that so many numbers take.
+    pub fn needs(capacity: usize, inputs: usize) -> usize {
+        Ground::needs::<Line<u32, 16>>(lines(capacity, inputs))
     }
 
     /// How many numbers there are.
@@ -89,7 +99,7 @@ impl Panels {
     fn put(&mut self, row: usize, first: usize, numbers: &[u16]) {
         let ((panel, side, place), size) = (place(row), size(self.inputs));
         if self.lines.len() <= panel * size {
-            self.lines.resize((panel + 1) * size, EMPTY_PAIRS);
+            self.lines.grow(size);
         }
         let mut pairs = self.lines[panel * size..][..size].iter_mut().skip(first / 2 * 2 + side).step_by(2);
         let (odd, numbers) = numbers.split_at(first % 2);
@@ -164,7 +174,7 @@ mod tests {
             for (outputs, inputs) in [(70, 75), (1, 1), (32, 64), (3, 2)] {
                 let values: Vec<f32> = (0..outputs * inputs).map(|index| (index as f32 * 0.37).sin()).collect();
                 for piece in [1, 7, 64, 10_000] {
-                    let mut panels = Panels::with_capacity(set, values.len(), inputs);
+                    let mut panels = Panels::new(&mut Ground::default(), set, values.len(), inputs);
                     values.chunks(piece).for_each(|piece| panels.push(piece));
                     assert_eq!((panels.len(), panels.outputs()), (values.len(), outputs));
                     let mut found = vec![0.0; values.len()];

@@ -18,7 +18,6 @@ const ROOM: usize = DEEPEST + DEEPEST / 4;
 const PANELS_ENOUGH: usize = 8;
 /// Rows that a task takes where panels are fewer.
 const CHUNK: usize = 256;
-
 thread_local! {
     /// Room for rounded rows and for panels, used again by every product of a thread; rows of one product may be made while
     /// those of another are there.
@@ -272,8 +271,12 @@ impl RoundedRows {
     /// When the sizes do not match.
     pub(super) fn times_by(&self, crew: &Crew, terms: &[Term], out: MatMut, add: bool, scale: f32) {
         self.check(terms, &out);
-        let one = |(first, part): (usize, MatMut)| self.task::<2, f32>(terms, first, 0, part, How { add, scale });
-        crew.share_each(out.columns_by(SIDE), one);
+        let panels = crew.panels_of_a_task(out.columns().div_ceil(SIDE), 2 * SIDE * DEPTH * self.stride);
+        crew.share_each(out.columns_by(SIDE * panels), |(first, part): (usize, MatMut)| {
+            for (column, part) in part.columns_by(SIDE) {
+                self.task::<2, f32>(terms, first + column, 0, part, How { add, scale });
+            }
+        });
     }
 
     fn check<T>(&self, terms: &[Term], out: &MatMut<T>) {

@@ -5,8 +5,9 @@
 use super::pool::Pool;
 use alidade_domain::Precision;
 use alidade_kernels::{
-    Aligned, BytePanels, Crew, InstructionSet, Mat, MatMut, Panels, QUANT_BLOCK, Quantised, Rows, Threads, matmul,
-    pairs_backward, pairs_forward, pairs_written, quantise_eight, quantise_four, round_bf16, rows_times,
+    Aligned, BytePanels, Crew, Ground, InstructionSet, Mat, MatMut, Panels, Plot, QUANT_BLOCK, Quantised, Rows,
+    Threads, matmul, pairs_backward, pairs_forward, pairs_written, quantise_eight, quantise_four, round_bf16,
+    rows_times,
 };
 use rayon::prelude::*;
 
@@ -17,7 +18,7 @@ const BLOCK: usize = 1 << 22;
 /// Numbers of a weight.
 #[derive(Debug, Clone)]
 pub(super) enum Numbers {
-    Single(Vec<f32>),
+    Single(Plot<f32>),
     Half(Aligned<u16>),
     /// bf16 where the processor takes pairs.
     Paired(Panels),
@@ -25,6 +26,16 @@ pub(super) enum Numbers {
     Four(Vec<u8>, Vec<f32>),
     /// q8_0 or q4_0 where the processor multiplies bytes.
     Bytes(BytePanels),
+}
+
+/// How rows of so many numbers are quantised.
+fn quantised(precision: Precision, inputs: usize) -> Option<Quantised> {
+    let form = match precision {
+        Precision::Eight => Quantised::Eight,
+        Precision::Four => Quantised::Four,
+        _ => return None,
+    };
+    inputs.is_multiple_of(QUANT_BLOCK).then_some(form)
 }
 
 /// How they lie.
@@ -36,29 +47,40 @@ enum Held<'a> {
 
 impl Numbers {
     /// Holds numbers that arrive piece by piece. Rows that are no whole number of quantised blocks are held as bf16 instead.
-    pub(super) fn empty(set: InstructionSet, precision: Precision, capacity: usize, inputs: usize) -> Self {
+    pub(super) fn empty(
+        ground: &mut Ground,
+        set: InstructionSet,
+        precision: Precision,
+        capacity: usize,
+        inputs: usize,
+    ) -> Self {
         let blocks = capacity.div_ceil(QUANT_BLOCK);
-        let bytewise = set.takes_pairs() && inputs.is_multiple_of(QUANT_BLOCK);
-        let bytes = |form| Numbers::Bytes(BytePanels::with_capacity(set, form, capacity, inputs));
-        match precision {
-            Precision::Single => Numbers::Single(Vec::with_capacity(capacity)),
-            Precision::Eight if bytewise => bytes(Quantised::Eight),
-            Precision::Four if bytewise => bytes(Quantised::Four),
-            Precision::Eight if inputs.is_multiple_of(QUANT_BLOCK) => {
-                Numbers::Eight(Vec::with_capacity(capacity), Vec::with_capacity(blocks))
+        match (quantised(precision, inputs), precision) {
+            (_, Precision::Single) => Numbers::Single(ground.plot(capacity)),
+            (Some(form), _) if set.takes_pairs() => {
+                Numbers::Bytes(BytePanels::new(ground, set, form, capacity, inputs))
             }
-            Precision::Four if inputs.is_multiple_of(QUANT_BLOCK) => {
-                Numbers::Four(Vec::with_capacity(capacity / 2), Vec::with_capacity(blocks))
-            }
-            _ if set.takes_pairs() => Numbers::Paired(Panels::with_capacity(set, capacity, inputs)),
+            (Some(Quantised::Eight), _) => Numbers::Eight(Vec::with_capacity(capacity), Vec::with_capacity(blocks)),
+            (Some(Quantised::Four), _) => Numbers::Four(Vec::with_capacity(capacity / 2), Vec::with_capacity(blocks)),
+            _ if set.takes_pairs() => Numbers::Paired(Panels::new(ground, set, capacity, inputs)),
             _ => Numbers::Half(Aligned::with_capacity(capacity)),
+        }
+    }
+
+    /// Bytes of ground that [`Numbers::empty`] takes.
+    pub(super) fn needs(set: InstructionSet, precision: Precision, capacity: usize, inputs: usize) -> usize {
+        match (quantised(precision, inputs), precision) {
+            (_, Precision::Single) => Ground::needs::<f32>(capacity),
+            _ if !set.takes_pairs() => 0,
+            (Some(form), _) => BytePanels::needs(form, capacity, inputs),
+            _ => Panels::needs(capacity, inputs),
         }
     }
 
     /// Takes a piece; quantised ones come in whole blocks.
     pub(super) fn push(&mut self, set: InstructionSet, piece: &[f32]) {
         match self {
-            Numbers::Single(values) => values.extend_from_slice(piece),
+            Numbers::Single(values) => values.grow(piece.len()).copy_from_slice(piece),
             Numbers::Half(values) => round_bf16(set, piece, values.grow(piece.len())),
             Numbers::Paired(panels) => panels.push(piece),
             Numbers::Eight(values, scales) => quantise_eight(piece, values, scales),

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::weights::WeightSource;
 use crate::{DecoderSpec, Linear, NamedTensor};
 use alidade_domain::Precision;
-use alidade_kernels::InstructionSet;
+use alidade_kernels::{Ground, InstructionSet};
 use std::collections::BTreeMap;
 
 /// Products of a block that share their input.
@@ -96,6 +96,7 @@ pub(super) struct Weights {
 /// Reads tensors into buffers, piece by piece: a second copy of the model never exists.
 struct Stacker<'a> {
     source: &'a mut WeightSource,
+    ground: Ground,
     set: InstructionSet,
     precision: Precision,
     buffers: Vec<Numbers>,
@@ -105,7 +106,8 @@ struct Stacker<'a> {
 impl Stacker<'_> {
     fn stack(&mut self, names: &[(String, usize)], precision: Precision, inputs: usize) -> Result<Buffer> {
         let buffer = self.buffers.len();
-        let mut values = Numbers::empty(self.set, precision, names.iter().map(|(_, size)| size).sum(), inputs);
+        let mut values =
+            Numbers::empty(&mut self.ground, self.set, precision, names.iter().map(|(_, size)| size).sum(), inputs);
         for (name, _) in names {
             let start = values.len();
             let shape = self.source.read(name, &mut |piece| values.push(self.set, piece))?;
@@ -140,6 +142,21 @@ impl Stacker<'_> {
     }
 }
 
+/// Room for all matrices side by side.
+fn ground(spec: &DecoderSpec, precision: Precision, set: InstructionSet) -> Ground {
+    let needs = |outputs: usize, inputs: usize| Numbers::needs(set, precision, outputs * inputs, inputs);
+    let linears = spec.linears();
+    let group = |group: Group| {
+        let own = || linears.iter().filter(|linear| group.paths().contains(&linear.path));
+        needs(own().map(|linear| linear.outputs).sum(), own().next().map_or(1, |linear| linear.inputs))
+    };
+    let tables = if spec.tied { 1 } else { 2 };
+    let matrices =
+        spec.layers * GROUPS.into_iter().map(group).sum::<usize>() + tables * needs(spec.vocabulary, spec.hidden);
+    // Norms and biases are a small part, and what nobody writes to takes no memory.
+    Ground::new(matrices + matrices / 32)
+}
+
 impl Weights {
     /// Numbers of a norm or a bias, which are always held as f32.
     pub(super) fn floats(&self, buffer: Buffer) -> &[f32] {
@@ -152,7 +169,8 @@ impl Weights {
         precision: Precision,
         set: InstructionSet,
     ) -> Result<Self> {
-        let mut stacker = Stacker { source, set, precision, buffers: Vec::new(), places: BTreeMap::new() };
+        let ground = ground(spec, precision, set);
+        let mut stacker = Stacker { source, ground, set, precision, buffers: Vec::new(), places: BTreeMap::new() };
         let embedding = stacker.table("model.embed_tokens", spec)?;
         let mut blocks = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
