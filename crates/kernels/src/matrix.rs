@@ -217,20 +217,21 @@ impl<'a, T> MatMut<'a, T> {
         blocks
     }
 
-    /// True when the numbers of a row lie side by side.
+    /// Where the first row begins and how far the rows lie apart, where the numbers of a row lie side by side.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn runs_along_rows(&self) -> bool {
-        self.column_stride == 1
+    pub(crate) fn lines_mut(&mut self) -> Option<(*mut T, usize)> {
+        (self.column_stride == 1).then_some((self.data, self.row_stride))
     }
 
     /// The part from (`row`, `column`) on, `rows` × `columns` large, lent for a while.
     ///
     /// # Panics
     /// When it reaches beyond this one.
+    #[inline]
     pub fn part(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> MatMut<'_, T> {
-        let (_, lower) = self.lend().split_rows(row);
-        let (_, right) = lower.split_columns(column);
-        right.split_rows(rows).0.split_columns(columns).0
+        assert!(row + rows <= self.rows && column + columns <= self.columns, "a part reaches beyond its matrix");
+        let data = self.data.wrapping_add(row * self.row_stride + column * self.column_stride);
+        MatMut { data, rows, columns, life: PhantomData, ..*self }
     }
 
     /// One row of a matrix whose rows have no gaps between columns.

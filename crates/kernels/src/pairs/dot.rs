@@ -13,13 +13,57 @@ const TALL: usize = 8;
 /// wait stand in the way of the processor's own fetching.
 const FURTHER: usize = 128;
 
+/// What results are kept as.
+pub(super) trait Target: Sized {
+    /// Puts up to sixteen finished sums where they belong.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 and its bf16, and the mask covers numbers that nobody else has.
+    unsafe fn put(at: *mut Self, mask: u16, sum: __m512, how: How);
+
+    /// Puts a row of sums into numbers that lie apart.
+    fn put_across(sums: &[f32], row: usize, out: &mut MatMut<Self>, how: How);
+}
+
+impl Target for f32 {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,avx512bf16")]
+    unsafe fn put(at: *mut f32, mask: u16, sum: __m512, how: How) {
+        // SAFETY: the mask covers the numbers of the caller alone.
+        unsafe {
+            let before = if how.add { _mm512_maskz_loadu_ps(mask, at) } else { _mm512_setzero_ps() };
+            _mm512_mask_storeu_ps(at, mask, _mm512_fmadd_ps(sum, _mm512_set1_ps(how.scale), before));
+        }
+    }
+
+    fn put_across(sums: &[f32], row: usize, out: &mut MatMut, how: How) {
+        out.blend(row, sums, how);
+    }
+}
+
+impl Target for u16 {
+    /// Rounded to bf16; neither added nor multiplied.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,avx512bf16")]
+    unsafe fn put(at: *mut u16, mask: u16, sum: __m512, _: How) {
+        // SAFETY: both are 32 bytes without further meaning.
+        let rounded = unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(sum)) };
+        // SAFETY: the mask covers the numbers of the caller alone.
+        unsafe { _mm256_mask_storeu_epi16(at.cast(), mask, rounded) };
+    }
+
+    fn put_across(_: &[f32], _: usize, _: &mut MatMut<u16>, _: How) {
+        panic!("rounded results lie side by side");
+    }
+}
+
 /// `out` (+)= scale·Σ a·b for up to 32 rows of a, `stride` lines each, and the panels b of the pieces.
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,avx512bf16")]
-pub(super) fn block<const SIDES: usize>(
+pub(super) fn block<const SIDES: usize, T: Target>(
     a: &[Line<u16, 32>],
     stride: usize,
     pieces: &[Piece],
-    mut out: MatMut,
+    mut out: MatMut<T>,
     how: How,
 ) {
     let (rows, columns) = (out.rows(), out.columns());
@@ -27,10 +71,10 @@ pub(super) fn block<const SIDES: usize>(
         let (a, count) = (&a[top * stride..], TALL.min(rows - top));
         let out = out.part(top, 0, count, columns);
         match count {
-            1 => tile::<1, SIDES>(a, stride, pieces, out, how),
-            2 => tile::<2, SIDES>(a, stride, pieces, out, how),
-            3 | 4 => tile::<4, SIDES>(a, stride, pieces, out, how),
-            _ => tile::<TALL, SIDES>(a, stride, pieces, out, how),
+            1 => tile::<1, SIDES, T>(a, stride, pieces, out, how),
+            2 => tile::<2, SIDES, T>(a, stride, pieces, out, how),
+            3 | 4 => tile::<4, SIDES, T>(a, stride, pieces, out, how),
+            _ => tile::<TALL, SIDES, T>(a, stride, pieces, out, how),
         }
     }
 }
@@ -38,11 +82,11 @@ pub(super) fn block<const SIDES: usize>(
 /// The same for so many rows of a at most: the lines of a that a piece names against one line of its panel after another.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,avx512bf16")]
-fn tile<const ROWS: usize, const SIDES: usize>(
+fn tile<const ROWS: usize, const SIDES: usize, T: Target>(
     a: &[Line<u16, 32>],
     stride: usize,
     pieces: &[Piece],
-    mut out: MatMut,
+    mut out: MatMut<T>,
     how: How,
 ) {
     assert!(out.rows() <= ROWS && out.columns() <= SIDES * HALF_SIDE, "the result is too large");
@@ -68,42 +112,35 @@ fn tile<const ROWS: usize, const SIDES: usize>(
             }
         }
     }
+    let (rows, columns) = (out.rows(), out.columns());
+    let Some((first, apart)) = out.lines_mut() else { return put_across(sums, &mut out, how) };
     // Moved, not indexed: sums that an index reaches would not stay in registers.
-    for (row, sums) in sums.into_iter().enumerate().take(out.rows()) {
-        put(sums, out.part(row, 0, 1, out.columns()), how);
-    }
-}
-
-/// One row of results.
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-fn put<const SIDES: usize>(sums: [__m512; SIDES], mut out: MatMut, how: How) {
-    if !out.runs_along_rows() {
-        return put_across(sums, out, how);
-    }
-    let row = out.row(0);
-    for (sum, target) in sums.into_iter().zip(row.chunks_mut(HALF_SIDE)) {
-        let mask = ((1u32 << target.len()) - 1) as u16;
-        // SAFETY: the mask covers the numbers of this piece alone.
-        unsafe {
-            let before = if how.add { _mm512_maskz_loadu_ps(mask, target.as_ptr()) } else { _mm512_setzero_ps() };
-            let after = _mm512_fmadd_ps(sum, _mm512_set1_ps(how.scale), before);
-            _mm512_mask_storeu_ps(target.as_mut_ptr(), mask, after);
+    for (row, sums) in sums.into_iter().enumerate().take(rows) {
+        for (side, sum) in sums.into_iter().enumerate() {
+            let count = columns.saturating_sub(side * HALF_SIDE).min(HALF_SIDE);
+            let at = first.wrapping_add(row * apart + side * HALF_SIDE);
+            // SAFETY: the mask covers the columns of this row that are left.
+            unsafe { T::put(at, ((1u32 << count) - 1) as u16, sum, how) };
         }
     }
 }
 
-/// One row of results whose numbers lie apart. On its own, so that the common way is small enough to be compiled into the
-/// loops that lead to it.
-#[inline(never)]
+/// Results whose rows do not lie side by side.
+#[cold]
 #[target_feature(enable = "avx512f")]
-fn put_across<const SIDES: usize>(sums: [__m512; SIDES], mut out: MatMut, how: How) {
-    let mut found = [0.0f32; 2 * HALF_SIDE];
-    for (side, sum) in sums.into_iter().enumerate() {
-        // SAFETY: sixteen numbers are written.
-        unsafe { _mm512_storeu_ps(found[side * HALF_SIDE..][..HALF_SIDE].as_mut_ptr(), sum) };
+fn put_across<const ROWS: usize, const SIDES: usize, T: Target>(
+    sums: [[__m512; SIDES]; ROWS],
+    out: &mut MatMut<T>,
+    how: How,
+) {
+    for (row, sums) in sums.iter().enumerate().take(out.rows()) {
+        let mut found = [0.0f32; 2 * HALF_SIDE];
+        for (found, sum) in found.as_chunks_mut::<HALF_SIDE>().0.iter_mut().zip(sums) {
+            // SAFETY: sixteen numbers are written.
+            unsafe { _mm512_storeu_ps(found.as_mut_ptr(), *sum) };
+        }
+        T::put_across(&found, row, out, how);
     }
-    out.blend(0, &found, how);
 }
 
 #[inline]

@@ -7,6 +7,8 @@ use crate::ground::{Ground, Plot};
 use crate::half_precision::{round_block, widen};
 use std::ops::Range;
 
+/// Panels ahead of the one that is turned, whose lines are asked for.
+const AHEAD: usize = 2;
 /// Numbers that are rounded at a time.
 const PIECE: usize = 1 << 10;
 
@@ -157,8 +159,9 @@ impl Panels {
         let size = size(self.inputs);
         for (step, out) in steps.zip(panel.chunks_exact_mut(HALF_SIDE * sides)) {
             let own = &self.lines[step * size..][..size];
+            let next = self.lines.as_ptr().wrapping_add((step + AHEAD) * size + first);
             // SAFETY: the set, which takes pairs, has AVX-512 and its bf16.
-            unsafe { turn_panel(&own[first / 2 * 2..], out, sides) };
+            unsafe { turn_panel(&own[first..], next, out, sides) };
         }
     }
 }

@@ -157,12 +157,19 @@ pub(super) fn pack_columns(from: Source, first: usize, depth: usize, panel: &mut
 }
 
 /// The panel of 32 columns (or of sixteen, for one side) where depth runs down the rows of a held panel: 32 pairs of its lines
-/// from one on, whose sixteen rows each are turned and then woven.
+/// from one on, whose sixteen rows each are turned and then woven. Lines from `next` on, which will be turned soon and may lie
+/// anywhere, are asked for.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) fn turn_panel(held: &[Line<u32, 16>], panel: &mut [Line<u32, 16>], sides: usize) {
+pub(super) fn turn_panel(
+    held: &[Line<u32, 16>],
+    next: *const Line<u32, 16>,
+    panel: &mut [Line<u32, 16>],
+    sides: usize,
+) {
     for (half, out) in panel.chunks_exact_mut(HALF_SIDE / 2 * sides).enumerate() {
         let mut pairs = [_mm512_setzero_si512(); HALF_SIDE];
-        for (pair, line) in pairs.iter_mut().zip(held.iter().skip(half).step_by(2)) {
+        for (index, (pair, line)) in pairs.iter_mut().zip(held.iter().skip(half).step_by(2)).enumerate() {
+            _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(2 * index + half).cast());
             // SAFETY: a line holds 64 bytes and begins where a vector may begin.
             *pair = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
         }

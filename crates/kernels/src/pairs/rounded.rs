@@ -262,7 +262,7 @@ impl RoundedRows {
         assert!(out.rows() == self.rows && a.line < self.taken, "sizes of a product do not match");
         let pieces = [Piece { line: a.line, panel }];
         // SAFETY: the set takes pairs, and every such set has AVX-512 and its bf16.
-        unsafe { dot::block::<2>(&self.lines, self.stride, &pieces, out, how) };
+        unsafe { dot::block::<2, f32>(&self.lines, self.stride, &pieces, out, how) };
     }
 
     /// The same as [`RoundedRows::times`], shared by a crew: for few rows and panels that are held.
@@ -396,7 +396,7 @@ impl Finish for f32 {
         match set.level() {
             Level::Amx => tiles(a, stride, pieces, out, how),
             // SAFETY: the other level that takes pairs, which exists only after the processor said that it has it.
-            _ => unsafe { dot::block::<SIDES>(a, stride, pieces, out, how) },
+            _ => unsafe { dot::block::<SIDES, f32>(a, stride, pieces, out, how) },
         }
     }
 }
@@ -412,9 +412,13 @@ impl Finish for u16 {
         mut out: MatMut<u16>,
         how: How,
     ) {
+        if set.level() != Level::Amx {
+            // SAFETY: as above.
+            return unsafe { dot::block::<SIDES, u16>(a.0, a.1, pieces, out, how) };
+        }
         let (rows, columns) = (out.rows(), out.columns());
         let mut found = [0.0; SIDE * SIDE];
-        f32::block::<SIDES>(set, a, pieces, MatMut::strided(&mut found, rows, columns, SIDE), how);
+        tiles(a.0, a.1, pieces, MatMut::strided(&mut found, rows, columns, SIDE), how);
         for row in 0..rows {
             round_block(set, &found[row * SIDE..][..columns], out.row(row));
         }
