@@ -12,7 +12,7 @@ mod vnni;
 use crate::aligned::Line;
 use crate::ground::{Ground, Plot};
 use crate::matrix::{Mat, MatMut};
-use crate::rowwise::{QUANT_BLOCK, quantise_eight, quantise_four};
+use crate::rowwise::{QUANT_BLOCK, eight, four};
 use crate::{Crew, InstructionSet};
 
 /// Rows of a panel, and those of one line.
@@ -130,19 +130,17 @@ impl BytePanels {
         let ((block, row), form) = (self.place(self.count), self.form);
         let lines = &mut self.lines[block * form.lines()..][..form.lines()];
         let (side, at) = (row / HALF_SIDE, row % HALF_SIDE * FOUR);
-        let mut factors = Vec::with_capacity(1);
-        match form {
+        let factor = match form {
             Quantised::Eight => {
-                let mut numbers = Vec::with_capacity(QUANT_BLOCK);
-                quantise_eight(values, &mut numbers, &mut factors);
+                let (numbers, factor) = eight(values);
                 for (group, four) in numbers.chunks_exact(FOUR).enumerate() {
                     let place = &mut lines[1 + 2 * group + side].0[at..at + FOUR];
                     place.iter_mut().zip(four).for_each(|(place, number)| *place = *number as u8 ^ 0x80);
                 }
+                factor
             }
             Quantised::Four => {
-                let mut pairs = Vec::with_capacity(QUANT_BLOCK / 2);
-                quantise_four(values, &mut pairs, &mut factors);
+                let (pairs, factor) = four(values);
                 // Pairs are halves of a block apart; here they are four numbers apart.
                 let number = |index: usize| pairs[index % HALF_SIDE] >> (index / HALF_SIDE * 4) & 15;
                 for group in 0..QUANT_BLOCK / (2 * FOUR) {
@@ -151,9 +149,10 @@ impl BytePanels {
                         *place = number(first) | number(first + FOUR) << 4;
                     }
                 }
+                factor
             }
-        }
-        lines[0].0[2 * row..2 * row + 2].copy_from_slice(&half::f16::from_f32(factors[0]).to_bits().to_le_bytes());
+        };
+        lines[0].0[2 * row..2 * row + 2].copy_from_slice(&half::f16::from_f32(factor).to_bits().to_le_bytes());
     }
 
     /// The numbers from number `start` on, row after row, as f32; whole blocks.
@@ -242,6 +241,7 @@ fn meet(_: Quantised, _: &[Chunk], _: usize, _: &[Line<u8, 64>], _: MatMut, _: b
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rowwise::{quantise_eight, quantise_four};
 
     fn wave(count: usize, step: f32) -> Vec<f32> {
         (0..count).map(|i| (i as f32 * step).sin()).collect()

@@ -296,29 +296,40 @@ fn widen_four_body<const FMA: bool>(values: &[u8], scales: &[f32], out: &mut [f3
     }
 }
 
-/// Rounds whole blocks of 32 to q8_0: the factor is max |x| / 127.
+/// Rounds whole blocks of 32 to q8_0.
 pub fn quantise_eight(values: &[f32], quants: &mut Vec<i8>, scales: &mut Vec<f32>) {
     for block in values.as_chunks::<QUANT_BLOCK>().0 {
-        let largest = block.iter().fold(0.0f32, |so_far, value| so_far.max(value.abs()));
-        let scale = largest / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        quants.extend(block.iter().map(|value| (value * inverse).round() as i8));
-        scales.push(half::f16::from_f32(scale).to_f32());
+        let (numbers, scale) = eight(block);
+        quants.extend(numbers);
+        scales.push(scale);
     }
 }
 
-/// Rounds whole blocks of 32 to q4_0: the number of largest size becomes −8 times the factor.
+/// A block as q8_0, and its factor, max |x| / 127.
+pub(crate) fn eight(block: &[f32; QUANT_BLOCK]) -> ([i8; QUANT_BLOCK], f32) {
+    let largest = block.iter().fold(0.0f32, |so_far, value| so_far.max(value.abs()));
+    let scale = largest / 127.0;
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    (block.map(|value| (value * inverse).round() as i8), half::f16::from_f32(scale).to_f32())
+}
+
+/// Rounds whole blocks of 32 to q4_0.
 pub fn quantise_four(values: &[f32], quants: &mut Vec<u8>, scales: &mut Vec<f32>) {
     for block in values.as_chunks::<QUANT_BLOCK>().0 {
-        let largest =
-            block.iter().fold(0.0f32, |so_far, value| if value.abs() > so_far.abs() { *value } else { so_far });
-        let scale = largest / -8.0;
-        let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-        let whole = |value: f32| (value * inverse + 8.5).clamp(0.0, 15.0) as u8;
-        let (low, high) = block.split_at(QUANT_BLOCK / 2);
-        quants.extend(low.iter().zip(high).map(|(low, high)| whole(*low) | (whole(*high) << 4)));
-        scales.push(half::f16::from_f32(scale).to_f32());
+        let (pairs, scale) = four(block);
+        quants.extend(pairs);
+        scales.push(scale);
     }
+}
+
+/// A block as q4_0, number i below and number i + 16 above, and its factor: the number of largest size becomes −8 times it.
+pub(crate) fn four(block: &[f32; QUANT_BLOCK]) -> ([u8; QUANT_BLOCK / 2], f32) {
+    let largest = block.iter().fold(0.0f32, |so_far, value| if value.abs() > so_far.abs() { *value } else { so_far });
+    let scale = largest / -8.0;
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    let whole = |index: usize| (block[index] * inverse + 8.5).clamp(0.0, 15.0) as u8;
+    let pairs = std::array::from_fn(|index| whole(index) | (whole(index + QUANT_BLOCK / 2) << 4));
+    (pairs, half::f16::from_f32(scale).to_f32())
 }
 
 #[cfg(test)]

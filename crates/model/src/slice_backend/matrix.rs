@@ -1,6 +1,7 @@
-//! A base weight as it is held: f32, or in less memory as bf16, q8_0 or q4_0, which are widened a block of rows at a time
-//! when a product needs them. Widening is exact, so a product is the f32 product of the rounded weights; but where the
-//! processor has instructions for pairs of bf16 numbers, products with such weights use them and round the other operand too.
+//! A base weight as it is held: f32, or in less memory as bf16, q8_0 or q4_0. Where the processor multiplies pairs of bf16
+//! numbers or bytes, such weights are panels for these instructions, and products with them round the other operand too.
+//! Elsewhere, and in training with quantised weights, they are widened a block of rows at a time when a product needs them:
+//! widening is exact, so that is the f32 product of the rounded weights.
 
 use super::pool::Pool;
 use alidade_domain::Precision;
