@@ -44,10 +44,14 @@ fn open(family: &str, level: Level) -> Box<dyn Decoder> {
 }
 
 fn open_with(family: &str, level: Level, dropout: f64) -> Box<dyn Decoder> {
+    open_as(family, level, Precision::Half, dropout)
+}
+
+fn open_as(family: &str, level: Level, precision: Precision, dropout: f64) -> Box<dyn Decoder> {
     let folder = ModelFolder::open(&golden("models").join(family)).unwrap();
     let mut adapter = load_adapter(&golden("models").join(family).join("adapter"), &folder.spec).unwrap();
     adapter.config.lora_dropout = dropout;
-    let mut decoder = folder.decoder_with(Backend::Slices(level), Precision::Half).unwrap();
+    let mut decoder = folder.decoder_with(Backend::Slices(level), precision).unwrap();
     decoder.install("adapter", &adapter, true).unwrap();
     decoder
 }
@@ -131,6 +135,41 @@ fn rows_of_a_batch_are_written_as_alone() {
         for (prompt, expected) in prompts.iter().zip(&together) {
             let alone = generate(decoder.as_ref(), Some("adapter"), std::slice::from_ref(prompt), &greedy).unwrap();
             assert_eq!(alone[0], *expected);
+        }
+    }
+}
+
+/// Token by token from the cache, and several at once onto a cache that holds some: as one pass of the f32 arithmetic over the
+/// same stored weights gives them, but for the rounding of the other operands.
+#[test]
+fn writing_with_weights_in_panels_is_near_the_f32_arithmetic() {
+    let row: Vec<u32> = (0..40).map(|index| (3 + index * 7) % 60).collect();
+    for (family, _) in FAMILIES {
+        for precision in [Precision::Half, Precision::Eight, Precision::Four] {
+            let plain = open_as(family, Level::Portable, precision, 0.0);
+            let vocabulary = plain.spec().vocabulary;
+            let expected = plain.logits(std::slice::from_ref(&row), Some("adapter")).unwrap();
+            for level in levels() {
+                let decoder = open_as(family, level, precision, 0.0);
+                let mut cache = decoder.cache(Some("adapter")).unwrap();
+                let mut found = Vec::new();
+                // A prompt, single tokens, some at once, single ones again.
+                let cuts: Vec<usize> = [0, 9].into_iter().chain(10..25).chain([33]).chain(34..=40).collect();
+                for ends in cuts.windows(2) {
+                    let fed = [row[ends[0]..ends[1]].to_vec()];
+                    let mut keep = |logits: &[&[f32]]| {
+                        found.push((ends[1], logits[0].to_vec()));
+                        Ok(None)
+                    };
+                    assert!(cache.advance(&fed, &mut keep).unwrap().is_none());
+                }
+                let gap = found
+                    .iter()
+                    .map(|(end, logits)| relative_l2(logits, &expected[(end - 1) * vocabulary..end * vocabulary]))
+                    .fold(0.0, f64::max);
+                println!("{family}, {precision:?}, {level:?}: logits {gap:.1e}");
+                assert!(found.len() == cuts.len() - 1 && gap < 0.03, "{family}, {precision:?}, {level:?}: {gap}");
+            }
         }
     }
 }
