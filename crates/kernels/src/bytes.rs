@@ -201,6 +201,7 @@ impl BytePanels {
             chunks.extend(x.row(row).as_chunks::<QUANT_BLOCK>().0.iter().map(|values| rounded(values, self.form)));
         }
         let size = blocks * self.form.lines();
+        let crew = crew.worth(self.count * x.rows());
         let panels = crew.panels_of_a_task(out.columns().div_ceil(SIDE), size_of::<Line<u8, 64>>() * size);
         crew.share_each(out.columns_by(SIDE * panels), |(first, part): (usize, MatMut)| {
             for (column, part) in part.columns_by(SIDE) {
@@ -222,8 +223,8 @@ fn meet(form: Quantised, x: &[Chunk], blocks: usize, panel: &[Line<u8, 64>], out
     // SAFETY: as above.
     unsafe {
         match form {
-            Quantised::Eight => vnni::meet::<17>(x, blocks, panel, out, add),
-            Quantised::Four => vnni::meet::<9>(x, blocks, panel, out, add),
+            Quantised::Eight => vnni::meet::<{ Quantised::Eight.lines() }>(x, blocks, panel, out, add),
+            Quantised::Four => vnni::meet::<{ Quantised::Four.lines() }>(x, blocks, panel, out, add),
         }
     }
 }

@@ -138,6 +138,13 @@ impl Crew<'_> {
         })
     }
 
+    /// This crew, or the caller alone where so many multiplications are not worth telling the others.
+    #[must_use]
+    pub fn worth(&self, multiplications: usize) -> &Crew<'_> {
+        const WORTH_SHARING: usize = 20_000;
+        if multiplications < WORTH_SHARING { &Crew::ALONE } else { self }
+    }
+
     /// How many of `count` panels, which take so many bytes each, make a task: up to a quarter of a megabyte, since memory that
     /// is read without a break is read faster; less where all shall end at about the same time.
     pub(crate) fn panels_of_a_task(&self, count: usize, bytes: usize) -> usize {

@@ -55,7 +55,7 @@ pub fn pairs_forward(set: InstructionSet, x: Mat, w: &Panels, out: MatMut, add: 
 pub fn pairs_written(crew: &Crew, set: InstructionSet, x: Mat, w: &Panels, out: MatMut, add: bool) {
     let mut rows = RoundedRows::new(set, x.rows(), [x.columns()]);
     let place = rows.push(x, 1.0, Threads::Pool);
-    rows.times_by(crew, &[Term::held_transposed(place, w)], out, add, 1.0);
+    rows.times_by(crew.worth(w.len() * x.rows()), &[Term::held_transposed(place, w)], out, add, 1.0);
 }
 
 /// `out` (+)= dy·W for dy `[n, outputs]`.

@@ -30,8 +30,6 @@ const GROUP: usize = 8;
 const TALL: usize = 4;
 /// Rows of W of one task.
 const TASK: usize = 32;
-/// Multiplications below which the caller does everything: telling the others costs more.
-const WORTH_SHARING: usize = 20_000;
 
 thread_local! {
     /// Room for widened rows, used again by every task of a thread.
@@ -94,8 +92,6 @@ pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: Mat
     let inputs = x.columns();
     let outputs = rows.len() / inputs.max(1);
     assert!(outputs * inputs == rows.len() && out.columns() == outputs && out.rows() == x.rows(), "sizes do not match");
-    let crew = if rows.len() * x.rows() < WORTH_SHARING { &Crew::ALONE } else { crew };
-    let tasks = out.columns_by(TASK);
     let wide = x.rows() >= TALL && set.level() >= Level::Avx512;
     let mut packed = Vec::new();
     let x = if wide { aligned_copy(x, &mut packed) } else { x };
@@ -108,7 +104,7 @@ pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: Mat
         }
         SCRATCH.set(scratch);
     };
-    crew.share_each(tasks, one);
+    crew.worth(rows.len() * x.rows()).share_each(out.columns_by(TASK), one);
 }
 
 /// A copy whose rows begin where a vector may begin: a vector across two lines of the cache costs twice.

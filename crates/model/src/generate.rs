@@ -115,9 +115,10 @@ struct Row {
 impl Row {
     fn new(index: usize, options: &GenerationOptions) -> Self {
         let temperature = options.temperature;
-        let sampling = match options.top_p < 1.0 {
-            false => TokenSampling::All { temperature },
-            true => TokenSampling::TopP { p: options.top_p, temperature },
+        let sampling = if options.top_p < 1.0 {
+            TokenSampling::TopP { p: options.top_p, temperature }
+        } else {
+            TokenSampling::All { temperature }
         };
         // The golden ratio's bits keep the streams of neighbouring rows and seeds apart.
         let seed = options.seed.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_range_loop, reason = "loops over indices are unrolled, iterators are not")]
 
-use super::{Chunk, FOUR, HALF_SIDE, QUANT_BLOCK, SIDE};
+use super::{Chunk, FOUR, HALF_SIDE, QUANT_BLOCK, Quantised, SIDE};
 use crate::aligned::Line;
 use crate::matrix::MatMut;
 use std::arch::x86_64::*;
@@ -73,7 +73,7 @@ fn tile<const ROWS: usize, const LINES: usize>(
         }
         for (group, pair) in lines[1..].as_chunks::<2>().0.iter().enumerate() {
             let weights = [load(&pair[0]), load(&pair[1])];
-            if LINES == 17 {
+            if LINES == Quantised::Eight.lines() {
                 for row in 0..ROWS {
                     products[row] = multiplied(products[row], weights, &chunk(row).numbers, group);
                 }

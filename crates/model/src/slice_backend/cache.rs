@@ -12,9 +12,6 @@ use crate::{DecoderSpec, ModelError};
 use alidade_kernels::{AttentionShape, CachedHead, Crew, InstructionSet, RotaryTable, Segment};
 use std::sync::Arc;
 
-/// Multiplications below which attention stays on one thread: telling another costs more.
-const WORTH_SHARING: usize = 20_000;
-
 pub(super) struct SliceCache {
     spec: DecoderSpec,
     set: InstructionSet,
@@ -91,14 +88,13 @@ fn attend(
     let mut tasks: Vec<(usize, &mut CachedHead, Vec<&mut [f32]>)> =
         cached.iter_mut().enumerate().map(|(index, cached)| (index, cached, Vec::new())).collect();
     for (row, segment) in pass.layout.segments.iter().enumerate() {
-        for place in places.by_ref().take(segment.length * kv).enumerate() {
-            tasks[row * kv + place.0 % kv].2.push(place.1);
+        for (index, place) in places.by_ref().take(segment.length * kv).enumerate() {
+            tasks[row * kv + index % kv].2.push(place);
         }
     }
     let segments = &pass.layout.segments;
     let work: usize = tasks.iter().map(|(index, cached, _)| (cached.len() + segments[index / kv].length) * width).sum();
-    let crew = pass.crew.filter(|_| work >= WORTH_SHARING).unwrap_or(&Crew::ALONE);
-    crew.share_each(tasks, |(index, cached, places)| {
+    pass.crew.unwrap_or(&Crew::ALONE).worth(work).share_each(tasks, |(index, cached, places)| {
         let (segment, head) = (&segments[index / kv], index % kv);
         append(&shape, qkv, segment, head, cached);
         for (at, out) in places.into_iter().enumerate() {
