@@ -58,23 +58,21 @@ impl Operands {
             Operands::Rounded => pairs_product(set, out, add, scale, a, b, threads),
         }
     }
-
-    /// On the calling thread.
-    fn alone(self, set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat) {
-        self.product(set, out, add, scale, a, b, Threads::One);
-    }
 }
 
 impl AttentionShape {
-    fn queries(&self) -> usize {
+    /// Numbers of all queries of a row.
+    pub(crate) fn queries(&self) -> usize {
         self.heads * self.head_dim
     }
 
-    fn keys(&self) -> usize {
+    /// Numbers of all keys of a row.
+    pub(crate) fn keys(&self) -> usize {
         self.kv_heads * self.head_dim
     }
 
-    fn group(&self) -> usize {
+    /// Query heads that share a key head.
+    pub(crate) fn group(&self) -> usize {
         self.heads / self.kv_heads
     }
 
@@ -84,7 +82,7 @@ impl AttentionShape {
     }
 
     /// Keys that a block of queries from `first` to `last` looks at: from which on, up to which.
-    fn seen(&self, first: usize, last: usize) -> (usize, usize) {
+    pub(crate) fn seen(&self, first: usize, last: usize) -> (usize, usize) {
         let start = self.window.map_or(0, |window| (first + 1).saturating_sub(window));
         (start, last)
     }
@@ -108,7 +106,12 @@ fn head<'a>(shape: &AttentionShape, qkv: Mat<'a>, segment: &Segment, head: usize
 }
 
 /// Cuts `matrix` into documents, and each into `count` parts of `width` columns: documents outermost.
-fn cut<'a>(matrix: MatMut<'a>, segments: &[Segment], count: usize, width: usize) -> Vec<MatMut<'a>> {
+pub(crate) fn cut<'a, T>(
+    matrix: MatMut<'a, T>,
+    segments: &[Segment],
+    count: usize,
+    width: usize,
+) -> Vec<MatMut<'a, T>> {
     let (mut parts, mut rest) = (Vec::with_capacity(segments.len() * count), matrix);
     for segment in segments {
         let (mut rows, below) = rest.split_rows(segment.length);
@@ -123,11 +126,24 @@ fn cut<'a>(matrix: MatMut<'a>, segments: &[Segment], count: usize, width: usize)
 }
 
 /// Cuts the logarithms into one part for each document and each of `count` groups of `heads` heads.
-fn cut_sums<'a>(sums: &'a [f32], segments: &[Segment], count: usize, heads: usize) -> Vec<&'a [f32]> {
+pub(crate) fn cut_sums<'a>(sums: &'a [f32], segments: &[Segment], count: usize, heads: usize) -> Vec<&'a [f32]> {
     let (mut parts, mut rest) = (Vec::with_capacity(segments.len() * count), sums);
     for segment in segments {
         for _ in 0..count {
             let (part, right) = rest.split_at(segment.length * heads);
+            parts.push(part);
+            rest = right;
+        }
+    }
+    parts
+}
+
+/// Cuts them into one part for each document and each of `heads` heads, to write.
+pub(crate) fn cut_sums_mut<'a>(sums: &'a mut [f32], segments: &[Segment], heads: usize) -> Vec<&'a mut [f32]> {
+    let (mut parts, mut rest) = (Vec::with_capacity(segments.len() * heads), sums);
+    for segment in segments {
+        for _ in 0..heads {
+            let (part, right) = rest.split_at_mut(segment.length);
             parts.push(part);
             rest = right;
         }
@@ -142,7 +158,6 @@ fn cut_sums<'a>(sums: &'a [f32], segments: &[Segment], count: usize, heads: usiz
 /// When the sizes do not match, or the documents do not cover the rows in order.
 pub fn attention(
     set: InstructionSet,
-    operands: Operands,
     shape: &AttentionShape,
     segments: &[Segment],
     qkv: Mat,
@@ -151,15 +166,7 @@ pub fn attention(
 ) {
     assert!(qkv.columns() == shape.row() && log_sums.len() == qkv.rows() * shape.heads, "sizes do not match");
     let parts = cut(out, segments, shape.heads, shape.head_dim);
-    let mut sums = Vec::with_capacity(parts.len());
-    let mut rest = log_sums;
-    for segment in segments {
-        for _ in 0..shape.heads {
-            let (part, right) = rest.split_at_mut(segment.length);
-            sums.push(part);
-            rest = right;
-        }
-    }
+    let sums = cut_sums_mut(log_sums, segments, shape.heads);
     let jobs = parts.into_par_iter().zip(sums).enumerate().with_max_len(1);
     jobs.for_each_init(Vec::new, |scores, (index, (mut out, sums))| {
         let segment = &segments[index / shape.heads];
@@ -171,7 +178,7 @@ pub fn attention(
             let block = &mut scores[..rows * (to - from)];
             let (query, keys) = (query.part(first, 0, rows, shape.head_dim), to - from);
             let product = MatMut::new(block, rows, keys);
-            operands.alone(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t());
+            alone(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t());
             for (row, scores) in block.chunks_exact_mut(keys).enumerate() {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -179,7 +186,7 @@ pub fn attention(
             }
             let value = value.part(from, 0, keys, shape.head_dim);
             let weights = Mat::new(block, rows, keys);
-            operands.alone(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value);
+            alone(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value);
         }
     });
 }
@@ -201,7 +208,6 @@ pub struct Kept<'a> {
 /// When the sizes do not match.
 pub fn attention_backward(
     set: InstructionSet,
-    operands: Operands,
     shape: &AttentionShape,
     segments: &[Segment],
     kept: Kept,
@@ -219,7 +225,7 @@ pub fn attention_backward(
     jobs.for_each_init(Scratch::default, |scratch, (index, (((queries, keys), values), sums))| {
         let segment = &segments[index / shape.kv_heads];
         let parts = Gradients { queries, keys, values };
-        group_backward(set, operands, shape, segment, index % shape.kv_heads, kept, sums, upstream, parts, scratch);
+        group_backward(set, shape, segment, index % shape.kv_heads, kept, sums, upstream, parts, scratch);
     });
 }
 
@@ -240,7 +246,6 @@ struct Gradients<'a> {
 #[allow(clippy::too_many_arguments, reason = "the body of one task: everything that it reads and writes")]
 fn group_backward(
     set: InstructionSet,
-    operands: Operands,
     shape: &AttentionShape,
     segment: &Segment,
     kv: usize,
@@ -270,8 +275,8 @@ fn group_backward(
             let place = |matrix: Mat<'_>| (segment.start + first, number * dim, rows.min(matrix.rows()));
             let (top, left, _) = place(upstream);
             let pull = upstream.part(top, left, rows, dim);
-            operands.alone(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t());
-            operands.alone(set, MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t());
+            alone(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t());
+            alone(set, MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t());
             for row in 0..rows {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -283,12 +288,17 @@ fn group_backward(
             }
             let (weights, slopes) = (Mat::new(weights, rows, keys), Mat::new(slopes, rows, keys));
             let scale = shape.scale;
-            operands.alone(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull);
-            operands.alone(set, gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query);
+            alone(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull);
+            alone(set, gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query);
             let target = gradients.queries.part(first, member * dim, rows, dim);
-            operands.alone(set, target, false, scale, slopes, key);
+            alone(set, target, false, scale, slopes, key);
         }
     }
+}
+
+/// On the calling thread.
+fn alone(set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat) {
+    matmul(set, out, add, scale, a, b, Threads::One);
 }
 
 dispatch!(fn softmax_row(row: &mut [f32], low: usize, high: usize) -> f32 = softmax_body);
@@ -302,6 +312,14 @@ fn softmax_body<const FMA: bool>(row: &mut [f32], low: usize, high: usize) -> f3
     row[..low].fill(0.0);
     row[high..].fill(0.0);
     let row = &mut row[low..high];
+    let (factor, log_sum) = softmax::<FMA>(row);
+    row.iter_mut().for_each(|value| *value *= factor);
+    log_sum
+}
+
+/// Makes exp(x − max x) of numbers x; gives one over their sum, and the logarithm of the sum of exp x.
+#[inline(always)]
+pub(crate) fn softmax<const FMA: bool>(row: &mut [f32]) -> (f32, f32) {
     let peak = largest(row);
     let mut masses = [0.0f32; LANES];
     let mut take = |values: &mut [f32]| {
@@ -314,9 +332,7 @@ fn softmax_body<const FMA: bool>(row: &mut [f32], low: usize, high: usize) -> f3
     chunks.iter_mut().for_each(|chunk| take(chunk));
     take(rest);
     let mass = fold(masses, |a, b| a + b);
-    let factor = 1.0 / mass;
-    row.iter_mut().for_each(|value| *value *= factor);
-    peak + mass.ln()
+    (1.0 / mass, peak + mass.ln())
 }
 
 /// Scores become weights, and ∂/∂weights becomes ∂/∂scores (without the factor); 0 outside `low..high`.
@@ -327,9 +343,15 @@ fn slope_body<const FMA: bool>(weights: &mut [f32], slopes: &mut [f32], low: usi
         row[high..].fill(0.0);
     }
     for (weight, slope) in weights[low..high].iter_mut().zip(&mut slopes[low..high]) {
-        *weight = exp::<FMA>(*weight - sum);
-        *slope = *weight * (*slope - dot);
+        (*weight, *slope) = pull_back::<FMA>(*weight, *slope, sum, dot);
     }
+}
+
+/// The weight of a score, and ∂/∂score of ∂/∂weight.
+#[inline(always)]
+pub(crate) fn pull_back<const FMA: bool>(score: f32, slope: f32, sum: f32, dot: f32) -> (f32, f32) {
+    let weight = exp::<FMA>(score - sum);
+    (weight, weight * (slope - dot))
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ mod tests {
                 let (mut out, mut sums) = (vec![0.0; rows * 4 * dim], vec![0.0; rows * 4]);
                 let segments = [Segment { start: 0, length: rows }];
                 let target = MatMut::new(&mut out, rows, 4 * dim);
-                attention(set, operands, &shape, &segments, Mat::new(&qkv, rows, width), target, &mut sums);
+                attention(set, &shape, &segments, Mat::new(&qkv, rows, width), target, &mut sums);
                 for kv in 0..2 {
                     let mut head = CachedHead::new(set, operands, dim);
                     for row in qkv.chunks_exact(width) {

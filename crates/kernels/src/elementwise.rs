@@ -75,7 +75,8 @@ pub fn gate_backward(set: InstructionSet, gradient: &[f32], width: usize, both: 
 /// When the lengths do not match, or there is no room.
 pub fn gate_rounded(set: InstructionSet, both: &[u16], width: usize, rows: &mut RoundedRows) -> Place {
     assert_eq!(both.len(), rows.rows() * 2 * width, "lengths of a gate do not match");
-    rows.push_with(width, |row, out| {
+    let mut nothing = vec![(); rows.rows()];
+    rows.push_with(width, &mut nothing, |row, out, ()| {
         let (gate, up) = both[row * 2 * width..][..2 * width].split_at(width);
         gate_rounded_row(set, gate, up, out);
     })
@@ -96,7 +97,8 @@ pub fn gate_backward_rounded(
         both.len() == rows.rows() * 2 * width && both.len() == 2 * gradient.len(),
         "lengths of a gate do not match"
     );
-    rows.push_with(2 * width, |row, out| {
+    let mut nothing = vec![(); rows.rows()];
+    rows.push_with(2 * width, &mut nothing, |row, out, ()| {
         out.copy_from_slice(&both[row * 2 * width..][..2 * width]);
         let (gate, up) = out.split_at_mut(width);
         gate_backward_rounded_row(set, &gradient[row * width..][..width], gate, up);

@@ -35,14 +35,16 @@ pub use half_precision::{round_bf16, widen_bf16};
 pub use instruction_set::{InstructionSet, Level};
 pub use matrix::{Mat, MatMut, Threads, matmul};
 pub use norm::{
-    head_norm_weight_gradients, norm_heads, norm_heads_backward, rms_norm, rms_norm_backward, rms_norm_weight_gradient,
+    head_norm_weight_gradients, norm_heads, norm_heads_backward, rms_norm, rms_norm_backward, rms_norm_rounded,
+    rms_norm_weight_gradient,
 };
 #[cfg(target_arch = "x86_64")]
 pub use pairs::trust_tiles;
 pub use pairs::{
-    Panels, Place, RoundedRows, Source, Term, pairs_backward, pairs_forward, pairs_product, pairs_written,
+    Panels, Place, RoundedKept, RoundedRows, Source, Term, pairs_backward, pairs_forward, pairs_product, pairs_written,
+    rounded_attention, rounded_attention_backward,
 };
-pub use rotary::{Direction, RotaryTable, rotate};
+pub use rotary::{Direction, RotaryTable, rotate, rotate_rounded};
 pub use rowwise::{QUANT_BLOCK, Rows, quantise_eight, quantise_four, rows_times};
 
 /// Rows that one task takes at a time in row-wise kernels; fixed, so that the split never depends on the machine.

@@ -1,5 +1,6 @@
 //! What stands in for `pairs` on processors without such instructions.
 
+use crate::attention::{AttentionShape, Segment};
 use crate::ground::Ground;
 use crate::matrix::{Mat, MatMut, Threads};
 use crate::{Crew, InstructionSet};
@@ -97,6 +98,47 @@ pub fn pairs_product(_: InstructionSet, _: MatMut, _: bool, _: f32, _: Mat, _: M
     panic!("no instructions for pairs");
 }
 
+/// What the way back would read.
+#[derive(Clone, Copy)]
+pub struct RoundedKept<'a> {
+    /// As in `pairs`.
+    pub qkv: &'a [u16],
+    /// As in `pairs`.
+    pub out: &'a [u16],
+    /// As in `pairs`.
+    pub log_sums: &'a [f32],
+}
+
+/// As [`pairs_product`].
+///
+/// # Panics
+/// Always.
+pub fn rounded_attention(
+    _: InstructionSet,
+    _: &AttentionShape,
+    _: &[Segment],
+    _: &[u16],
+    _: MatMut<u16>,
+    _: &mut [f32],
+) {
+    panic!("no instructions for pairs");
+}
+
+/// As [`pairs_product`].
+///
+/// # Panics
+/// Always.
+pub fn rounded_attention_backward(
+    _: InstructionSet,
+    _: &AttentionShape,
+    _: &[Segment],
+    _: RoundedKept,
+    _: &[u16],
+    _: MatMut,
+) {
+    panic!("no instructions for pairs");
+}
+
 /// Nothing can be rounded here, so there are none.
 #[derive(Debug)]
 pub enum RoundedRows {}
@@ -136,7 +178,12 @@ impl RoundedRows {
     }
 
     /// Never called.
-    pub fn push_with(&mut self, _: usize, _: impl Fn(usize, &mut [u16]) + Sync) -> Place {
+    pub fn push_rounded(&mut self, _: &[u16], _: usize) -> Place {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn push_with<T: Send>(&mut self, _: usize, _: &mut [T], _: impl Fn(usize, &mut [u16], &mut T) + Sync) -> Place {
         match *self {}
     }
 
@@ -165,6 +212,11 @@ impl Place {
 }
 
 impl<'a> Source<'a> {
+    /// Keeps nothing.
+    pub fn half(_: &'a [u16], _: usize, _: usize, _: usize) -> Self {
+        Self(PhantomData)
+    }
+
     /// Keeps nothing.
     pub fn rounded(_: Mat<'a>, _: f32) -> Self {
         Self(PhantomData)

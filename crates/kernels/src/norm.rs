@@ -1,7 +1,9 @@
 //! RMS norm of rows: y = w ∘ x·s with s = (mean x² + ε)^(−1/2) (Zhang and Sennrich, arXiv 1910.07467, equation 4).
 
+use crate::half_precision::round;
 use crate::instruction_set::dispatch;
 use crate::lanes::{madd, sum};
+use crate::pairs::{Place, RoundedRows};
 use crate::{GRAIN, InstructionSet, grains};
 use rayon::prelude::*;
 
@@ -18,6 +20,25 @@ pub fn rms_norm(set: InstructionSet, x: &[f32], weight: &[f32], epsilon: f32, y:
             *inverse = forward_row(set, x, weight, epsilon, y);
         }
     });
+}
+
+/// [`rms_norm`] as rows of bf16, beside what `rows` hold already.
+///
+/// # Panics
+/// When the lengths do not match, or there is no room.
+pub fn rms_norm_rounded(
+    set: InstructionSet,
+    x: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+    rows: &mut RoundedRows,
+    inverse: &mut [f32],
+) -> Place {
+    let width = weight.len();
+    assert!(x.len() == rows.rows() * width, "lengths of a norm do not match");
+    rows.push_with(width, inverse, |row, out, inverse| {
+        *inverse = forward_rounded_row(set, &x[row * width..][..width], weight, epsilon, out);
+    })
 }
 
 /// Adds ∂/∂x to `dx` `[n, w]`, given ∂/∂y: with n = x·s and g = dy∘w, dx += s·(g − n·mean(n∘g)).
@@ -133,17 +154,35 @@ pub fn head_norm_weight_gradients(
 }
 
 dispatch!(fn forward_row(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32]) -> f32 = forward_body);
+dispatch!(
+    fn forward_rounded_row(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [u16]) -> f32 = forward_rounded_body
+);
 dispatch!(fn backward_row(dy: &[f32], x: &[f32], weight: &[f32], inverse: f32, dx: &mut [f32]) = backward_body);
 dispatch!(fn weight_row(dy: &[f32], x: &[f32], inverse: f32, dw: &mut [f32]) = weight_body);
 
 #[inline(always)]
 fn forward_body<const FMA: bool>(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32]) -> f32 {
-    let squares = sum(x.len(), |i, so_far| madd::<FMA>(x[i], x[i], so_far));
-    let inverse = 1.0 / (squares / x.len() as f32 + epsilon).sqrt();
+    let inverse = inverse_size::<FMA>(x, epsilon);
     for ((y, x), weight) in y.iter_mut().zip(x).zip(weight) {
         *y = x * inverse * weight;
     }
     inverse
+}
+
+#[inline(always)]
+fn forward_rounded_body<const FMA: bool>(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [u16]) -> f32 {
+    let inverse = inverse_size::<FMA>(x, epsilon);
+    for ((y, x), weight) in y.iter_mut().zip(x).zip(weight) {
+        *y = round(x * inverse * weight);
+    }
+    inverse
+}
+
+/// s of a row.
+#[inline(always)]
+fn inverse_size<const FMA: bool>(x: &[f32], epsilon: f32) -> f32 {
+    let squares = sum(x.len(), |i, so_far| madd::<FMA>(x[i], x[i], so_far));
+    1.0 / (squares / x.len() as f32 + epsilon).sqrt()
 }
 
 #[inline(always)]
@@ -166,6 +205,32 @@ fn weight_body<const FMA: bool>(dy: &[f32], x: &[f32], inverse: f32, dw: &mut [f
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "x86_64")]
+    use crate::{Mat, MatMut, Source, Term, Threads};
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn rows_of_bf16_are_the_rounded_norm() {
+        let (rows, width) = (37, 70);
+        let x: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.7).sin()).collect();
+        let weight: Vec<f32> = (0..width).map(|i| (i as f32 * 0.4).cos()).collect();
+        for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
+            let (mut y, mut inverse, mut other) = (vec![0.0; x.len()], vec![0.0; rows], vec![0.0; rows]);
+            rms_norm(set, &x, &weight, 1e-5, &mut y, &mut inverse);
+            // Beside the rounded rows of the plain norm; a product with the identity shows either.
+            let mut rounded = RoundedRows::new(set, rows, [width, width]);
+            let plain = rounded.push(Mat::new(&y, rows, width), 1.0, Threads::Pool);
+            let ours = rms_norm_rounded(set, &x, &weight, 1e-5, &mut rounded, &mut other);
+            let identity: Vec<f32> = (0..width * width).map(|i| f32::from(u8::from(i % (width + 1) == 0))).collect();
+            let [expected, found] = [plain, ours].map(|place| {
+                let mut out = vec![0.0; rows * width];
+                let term = Term::plain(place, Source::rounded(Mat::new(&identity, width, width), 1.0), 0);
+                rounded.times(&[term], MatMut::new(&mut out, rows, width), false, 1.0, Threads::Pool);
+                out
+            });
+            assert!(found == expected && inverse == other, "{set:?}");
+        }
+    }
 
     #[test]
     fn gradients_agree_with_differences_on_every_level() {

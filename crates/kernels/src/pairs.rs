@@ -10,6 +10,7 @@
 //! depends on other rows.
 
 mod amx;
+mod attention;
 mod cache;
 mod dot;
 mod held;
@@ -22,6 +23,7 @@ use crate::{Crew, InstructionSet};
 
 pub(crate) use amx::available as tiles_available;
 pub use amx::trust_tiles;
+pub use attention::{RoundedKept, rounded_attention, rounded_attention_backward};
 pub(crate) use cache::PairedHead;
 pub use held::Panels;
 pub use panel::Source;

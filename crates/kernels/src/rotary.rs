@@ -1,6 +1,7 @@
 //! Rotary position embedding (Su et al., arXiv 2104.09864): pairs (x_i, x_{i + d/2}) of a head turn by the angle of their
 //! position; the gradient turns back.
 
+use crate::half_precision::round_block;
 use crate::instruction_set::dispatch;
 use crate::lanes::madd;
 use crate::{GRAIN, InstructionSet, grains};
@@ -35,6 +36,15 @@ impl RotaryTable {
         let half = self.frequencies.len();
         (&self.cosines[position * half..][..half], &self.sines[position * half..][..half])
     }
+
+    /// Turns heads that lie side by side.
+    fn turn(&self, set: InstructionSet, position: u32, direction: Direction, heads: &mut [f32]) {
+        let (cosines, sines) = self.at(position as usize);
+        let sign = if direction == Direction::On { 1.0 } else { -1.0 };
+        for head in heads.chunks_exact_mut((2 * cosines.len()).max(1)) {
+            turn(set, head, cosines, sines, sign);
+        }
+    }
 }
 
 /// Which way to turn.
@@ -64,11 +74,36 @@ pub fn rotate(
     let rows = x.par_chunks_mut(stride * GRAIN).zip(positions.par_chunks(GRAIN));
     rows.with_min_len(grains(stride)).for_each(|(rows, positions)| {
         for (row, position) in rows.chunks_exact_mut(stride).zip(positions) {
-            let (cosines, sines) = table.at(*position as usize);
-            let sign = if direction == Direction::On { 1.0 } else { -1.0 };
-            for head in row[..heads * width].chunks_exact_mut(width) {
-                turn(set, head, cosines, sines, sign);
+            table.turn(set, *position, direction, &mut row[..heads * width]);
+        }
+    });
+}
+
+/// Rows of x `[n, stride]` as bf16, after their first `heads` heads were turned on where there is a table. What x holds
+/// afterwards is of no use.
+///
+/// # Panics
+/// As [`rotate`], or when the lengths differ.
+pub fn rotate_rounded(
+    set: InstructionSet,
+    table: Option<&RotaryTable>,
+    positions: &[u32],
+    heads: usize,
+    stride: usize,
+    x: &mut [f32],
+    out: &mut [u16],
+) {
+    let width = heads * table.map_or(0, |table| 2 * table.frequencies.len());
+    assert!(x.len() == positions.len() * stride && width <= stride, "sizes of a rotation do not match");
+    assert_eq!(x.len(), out.len(), "lengths differ");
+    let rows = x.par_chunks_mut(stride * GRAIN).zip(out.par_chunks_mut(stride * GRAIN));
+    rows.zip(positions.par_chunks(GRAIN)).with_min_len(grains(stride)).for_each(|((rows, out), positions)| {
+        let rows = rows.chunks_exact_mut(stride).zip(out.chunks_exact_mut(stride));
+        for ((row, out), position) in rows.zip(positions) {
+            if let Some(table) = table {
+                table.turn(set, *position, Direction::On, &mut row[..width]);
             }
+            round_block(set, row, out);
         }
     });
 }
@@ -102,6 +137,25 @@ mod tests {
             assert_eq!(x[12..15], start[12..15], "columns beyond the heads stay");
             rotate(set, &table, &[0, 3, 8, 1], Direction::Back, 2, 15, &mut x);
             assert!(x.iter().zip(&start).all(|(a, b)| (a - b).abs() < 1e-5), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn rounded_rows_are_the_turned_ones_rounded() {
+        let mut table = RotaryTable::new(vec![1.0, 0.1, 0.01]);
+        table.grow(9);
+        let start: Vec<f32> = (0..4 * 15).map(|i| (i as f32 * 0.3).sin()).collect();
+        for set in InstructionSet::all() {
+            for table in [Some(&table), None] {
+                let (mut turned, mut scratch, mut out) = (start.clone(), start.clone(), vec![0; start.len()]);
+                if let Some(table) = table {
+                    rotate(set, table, &[0, 3, 8, 1], Direction::On, 2, 15, &mut turned);
+                }
+                rotate_rounded(set, table, &[0, 3, 8, 1], 2, 15, &mut scratch, &mut out);
+                let mut expected = vec![0; start.len()];
+                round_block(set, &turned, &mut expected);
+                assert_eq!(out, expected, "{set:?}");
+            }
         }
     }
 }

@@ -23,9 +23,9 @@ pub enum Keep {
     /// Everything: fastest.
     #[default]
     Everything,
-    /// All but the widest rows, those of gate and up, of every other block: about a twelfth more time.
-    Alternate,
-    /// All but these rows of any block: for about a sixth more time.
+    /// All but the stream between the halves of a block.
+    Trim,
+    /// All but the widest rows, those of gate and up: about a sixth more time.
     Slim,
     /// The input alone: least memory, for about a third more time.
     Inputs,
@@ -36,7 +36,7 @@ impl Keep {
     pub fn name(self) -> &'static str {
         match self {
             Keep::Everything => "everything",
-            Keep::Alternate => "alternate",
+            Keep::Trim => "trim",
             Keep::Slim => "slim",
             Keep::Inputs => "inputs",
         }

@@ -113,7 +113,7 @@ fn checkpointing_and_threads_change_no_byte() {
             })
         };
         let expected = run(Keep::Everything, 1);
-        for (keep, threads) in [(Keep::Slim, 1), (Keep::Alternate, 2), (Keep::Everything, 2), (Keep::Inputs, 3)] {
+        for (keep, threads) in [(Keep::Slim, 1), (Keep::Trim, 2), (Keep::Everything, 2), (Keep::Inputs, 3)] {
             assert!(run(keep, threads) == expected, "{keep:?} {threads}");
         }
     }

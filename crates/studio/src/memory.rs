@@ -57,25 +57,31 @@ impl Need<'_> {
         PROGRAM_BYTES + weights + trained + kept + self.tokens * four * self.passing() + logits
     }
 
-    /// Numbers per token that a block leaves behind.
+    /// Numbers of four bytes per token that a block leaves behind.
     fn per_layer(&self, keep: Keep) -> u64 {
         let spec = self.spec;
         let (queries, keys) = ((spec.heads * spec.head_dim) as u64, (spec.kv_heads * spec.head_dim) as u64);
         let before = if spec.query_key_norm == QueryKeyNorm::None { 0 } else { queries + keys };
         let hidden = spec.hidden as u64;
-        let slim = 2 * hidden + 2 * queries + 2 * keys + spec.heads as u64 + self.inner + before + 2;
+        let attention = (2 * queries + 2 * keys) / if self.rounds() { 2 } else { 1 };
+        let slim = 2 * hidden + attention + spec.heads as u64 + self.inner + before + 2;
         let widened = if self.paired() { spec.intermediate as u64 } else { 2 * spec.intermediate as u64 };
         match keep {
             Keep::Inputs => hidden,
             Keep::Slim => slim,
-            Keep::Alternate => slim + widened / 2,
+            Keep::Trim => slim + widened - hidden,
             Keep::Everything => slim + widened,
         }
     }
 
+    /// True when what attention reads and gives is kept as bf16.
+    fn rounds(&self) -> bool {
+        takes_pairs(self.precision) && !self.full
+    }
+
     /// True when gate and up are kept as bf16.
     fn paired(&self) -> bool {
-        takes_pairs(self.precision) && !self.full && !self.dropout
+        self.rounds() && !self.dropout
     }
 
     /// Numbers per token that come and go: one block's buffers, and those around the scores.
@@ -86,16 +92,16 @@ impl Need<'_> {
 }
 
 /// What passes may keep, from most to least.
-const LESS: [Keep; 4] = [Keep::Everything, Keep::Alternate, Keep::Slim, Keep::Inputs];
+const LESS: [Keep; 4] = [Keep::Everything, Keep::Trim, Keep::Slim, Keep::Inputs];
 
 /// True when products with weights of this precision take numbers in pairs.
 fn takes_pairs(precision: Precision) -> bool {
     precision == Precision::Half && InstructionSet::best().takes_pairs()
 }
 
-/// What checkpointing keeps where memory is no concern: gate and up in bf16 are not worth computing all of them again.
+/// What checkpointing keeps where memory is no concern: gate and up in bf16 are not worth computing again.
 pub(crate) fn checkpointed(precision: Precision) -> Keep {
-    if takes_pairs(precision) { Keep::Alternate } else { Keep::Slim }
+    if takes_pairs(precision) { Keep::Trim } else { Keep::Slim }
 }
 
 /// The setting says whether something is computed again, and the free memory how much.

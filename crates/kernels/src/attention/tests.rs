@@ -1,6 +1,8 @@
 //! Against attention written out in f64, and against differences.
 
 use super::*;
+#[cfg(target_arch = "x86_64")]
+use crate::{RoundedKept, round_bf16, rounded_attention, rounded_attention_backward, widen_bf16};
 
 const SHAPE: AttentionShape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 6, scale: 0.4, window: None };
 const SEGMENTS: &[Segment] =
@@ -38,7 +40,7 @@ fn plain(shape: &AttentionShape, qkv: &[f32]) -> Vec<f64> {
 fn run(set: InstructionSet, shape: &AttentionShape, qkv: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let (mut out, mut sums) = (vec![9.0; ROWS * shape.queries()], vec![0.0; ROWS * shape.heads]);
     let view = MatMut::new(&mut out, ROWS, shape.queries());
-    attention(set, Operands::Single, shape, SEGMENTS, Mat::new(qkv, ROWS, shape.row()), view, &mut sums);
+    attention(set, shape, SEGMENTS, Mat::new(qkv, ROWS, shape.row()), view, &mut sums);
     (out, sums)
 }
 
@@ -62,7 +64,7 @@ fn both_ways_agree_with_sums_and_differences_on_every_level() {
             };
             let pull = Mat::new(&upstream, ROWS, shape.queries());
             let target = MatMut::new(&mut gradient, ROWS, shape.row());
-            attention_backward(set, Operands::Single, &shape, SEGMENTS, kept, pull, target);
+            attention_backward(set, &shape, SEGMENTS, kept, pull, target);
             for at in (0..qkv.len()).step_by(211) {
                 let moved = |step: f32| {
                     let mut qkv = qkv.clone();
@@ -77,32 +79,87 @@ fn both_ways_agree_with_sums_and_differences_on_every_level() {
     }
 }
 
-/// What rounding to bf16 may cost: parts in a thousand of the largest number.
+/// Queries, keys, values and upstream slopes that bf16 holds as they are.
+fn rounded(set: InstructionSet, values: &[f32]) -> (Vec<u16>, Vec<f32>) {
+    let (mut half, mut single) = (vec![0; values.len()], vec![0.0; values.len()]);
+    round_bf16(set, values, &mut half);
+    widen_bf16(set, &half, &mut single);
+    (half, single)
+}
+
+fn widened(set: InstructionSet, half: &[u16]) -> Vec<f32> {
+    let mut single = vec![0.0; half.len()];
+    widen_bf16(set, half, &mut single);
+    single
+}
+
+/// What rounding of weights and slopes to bf16 may cost: parts in a thousand of the largest number. The numbers themselves are
+/// rounded on both sides.
 #[test]
-fn rounded_operands_stay_near_single_ones() {
+fn attention_in_bf16_stays_near_the_f32_arithmetic() {
     for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
-        for window in [None, Some(7)] {
-            let shape = AttentionShape { window, ..SHAPE };
-            let qkv = wave(ROWS * shape.row(), 0.37);
-            let upstream = wave(ROWS * shape.queries(), 0.19);
-            let both = [Operands::Single, Operands::Rounded].map(|operands| {
-                let (mut out, mut sums) = (vec![9.0; ROWS * shape.queries()], vec![0.0; ROWS * shape.heads]);
-                let (view, rows) = (Mat::new(&qkv, ROWS, shape.row()), ROWS);
-                let target = MatMut::new(&mut out, rows, shape.queries());
-                attention(set, operands, &shape, SEGMENTS, view, target, &mut sums);
-                let kept = Kept { qkv: view, out: Mat::new(&out, rows, shape.queries()), log_sums: &sums };
-                let mut gradient = vec![5.0; qkv.len()];
-                let pull = Mat::new(&upstream, rows, shape.queries());
-                let target = MatMut::new(&mut gradient, rows, shape.row());
-                attention_backward(set, operands, &shape, SEGMENTS, kept, pull, target);
-                [out, sums, gradient]
-            });
-            let [single, rounded] = both;
-            for (single, rounded) in single.iter().zip(&rounded) {
-                let size = single.iter().map(|value| value.abs()).fold(0.0, f32::max);
-                let gap = single.iter().zip(rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / size;
-                assert!(0.0 < gap && gap < 0.01, "{set:?} {window:?}: {gap}");
+        for (window, dim, kv_heads) in
+            [(None, 6, 2), (Some(7), 6, 2), (None, 64, 4), (Some(40), 80, 1), (Some(1), 32, 2)]
+        {
+            let scale = (dim as f32).sqrt().recip();
+            let shape = AttentionShape { window, head_dim: dim, kv_heads, scale, ..SHAPE };
+            let (half, single) = rounded(set, &wave(ROWS * shape.row(), 0.37));
+            let (half_pull, single_pull) = rounded(set, &wave(ROWS * shape.queries(), 0.19));
+            let (expected, sums) = run(set, &shape, &single);
+            let kept = Kept {
+                qkv: Mat::new(&single, ROWS, shape.row()),
+                out: Mat::new(&expected, ROWS, shape.queries()),
+                log_sums: &sums,
+            };
+            let mut slopes = vec![5.0; single.len()];
+            let pull = Mat::new(&single_pull, ROWS, shape.queries());
+            attention_backward(set, &shape, SEGMENTS, kept, pull, MatMut::new(&mut slopes, ROWS, shape.row()));
+
+            let (mut out, mut log_sums) = (vec![9; ROWS * shape.queries()], vec![7.0; sums.len()]);
+            let target = MatMut::new(&mut out, ROWS, shape.queries());
+            rounded_attention(set, &shape, SEGMENTS, &half, target, &mut log_sums);
+            let kept = RoundedKept { qkv: &half, out: &out, log_sums: &log_sums };
+            let mut found = vec![5.0; single.len()];
+            let target = MatMut::new(&mut found, ROWS, shape.row());
+            rounded_attention_backward(set, &shape, SEGMENTS, kept, &half_pull, target);
+            for (ours, theirs) in [(&widened(set, &out), &expected), (&log_sums, &sums), (&found, &slopes)] {
+                let size = theirs.iter().map(|value| value.abs()).fold(0.0, f32::max);
+                let gap = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / size;
+                assert!(gap < 0.01, "{set:?} {window:?} {dim}: {gap}");
             }
+            assert!(found != slopes, "nothing was rounded");
         }
+    }
+}
+
+/// The bytes of a document do not depend on what stands beside it, nor on the number of threads.
+#[test]
+fn documents_in_bf16_are_attended_to_as_alone() {
+    for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
+        let (half, _) = rounded(set, &wave(ROWS * SHAPE.row(), 0.37));
+        let (pull, _) = rounded(set, &wave(ROWS * SHAPE.queries(), 0.19));
+        let run = |threads: usize, segments: &[Segment], rows: std::ops::Range<usize>| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let qkv = &half[rows.start * SHAPE.row()..rows.end * SHAPE.row()];
+            let pull = &pull[rows.start * SHAPE.queries()..rows.end * SHAPE.queries()];
+            let (mut out, mut log_sums) = (vec![0; pull.len()], vec![0.0; rows.len() * SHAPE.heads]);
+            let mut slopes = vec![0.0; qkv.len()];
+            pool.install(|| {
+                let target = MatMut::new(&mut out, rows.len(), SHAPE.queries());
+                rounded_attention(set, &SHAPE, segments, qkv, target, &mut log_sums);
+                let kept = RoundedKept { qkv, out: &out, log_sums: &log_sums };
+                let target = MatMut::new(&mut slopes, rows.len(), SHAPE.row());
+                rounded_attention_backward(set, &SHAPE, segments, kept, pull, target);
+            });
+            (out, slopes)
+        };
+        let whole = run(3, SEGMENTS, 0..ROWS);
+        assert!(whole == run(1, SEGMENTS, 0..ROWS));
+        let [first, .., last] = SEGMENTS else { panic!("three documents") };
+        let alone = run(2, &[*first], 0..first.length);
+        assert!(alone.0[..] == whole.0[..alone.0.len()] && alone.1[..] == whole.1[..alone.1.len()]);
+        let alone = run(2, &[Segment { start: 0, ..*last }], last.start..ROWS);
+        assert!(alone.0[..] == whole.0[last.start * SHAPE.queries()..]);
+        assert!(alone.1[..] == whole.1[last.start * SHAPE.row()..]);
     }
 }

@@ -23,8 +23,11 @@ enum Numbers<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Rows of `width` numbers of bf16 that lie further apart.
-    pub(super) fn half(numbers: &'a [u16], rows: usize, width: usize, stride: usize) -> Self {
+    /// Rows of `width` numbers of bf16, `stride` numbers apart.
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub fn half(numbers: &'a [u16], rows: usize, width: usize, stride: usize) -> Self {
         assert!(rows == 0 || (rows - 1) * stride + width <= numbers.len(), "a matrix reaches beyond its slice");
         Self { numbers: Numbers::Half(numbers), rows, width, stride }
     }
@@ -40,6 +43,17 @@ impl<'a> Source<'a> {
 
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Some of its rows.
+    pub(super) fn part(self, first: usize, rows: usize) -> Self {
+        assert!(first + rows <= self.rows, "a part reaches beyond its matrix");
+        let at = first * self.stride;
+        let numbers = match self.numbers {
+            Numbers::Half(numbers) => Numbers::Half(&numbers[at.min(numbers.len())..]),
+            Numbers::Single(numbers, factor) => Numbers::Single(&numbers[at.min(numbers.len())..], factor),
+        };
+        Self { numbers, rows, ..self }
     }
 
     pub(super) fn width(&self) -> usize {
@@ -152,7 +166,7 @@ pub(super) fn pack_rows(from: Source, first: usize, depth: usize, panel: &mut [L
 pub(super) fn pack_columns(from: Source, first: usize, depth: usize, panel: &mut [Line<u32, 16>], sides: usize) {
     for (pair, lines) in panel.chunks_exact_mut(sides).enumerate() {
         let woven = from.woven(depth.wrapping_add(2 * pair), first);
-        lines.iter_mut().zip(woven).for_each(|(line, numbers)| store(line, numbers));
+        lines.iter_mut().zip(&woven).for_each(|(line, numbers)| store(line, *numbers));
     }
 }
 
@@ -175,7 +189,8 @@ pub(super) fn turn_panel(
         }
         let rows = turned_tile(&pairs);
         for (rows, lines) in rows.as_chunks::<2>().0.iter().zip(out.chunks_exact_mut(sides)) {
-            lines.iter_mut().zip(woven(rows[0], rows[1])).for_each(|(line, numbers)| store(line, numbers));
+            let woven = woven(rows[0], rows[1]);
+            lines.iter_mut().zip(&woven).for_each(|(line, numbers)| store(line, *numbers));
         }
     }
 }

@@ -196,13 +196,25 @@ impl RoundedRows {
     /// # Panics
     /// When there is no room for it.
     pub fn push(&mut self, x: Mat, factor: f32, threads: Threads) -> Place {
-        let (stride, at, steps) = (self.stride, self.taken, x.columns().div_ceil(DEPTH));
-        assert!(x.rows() == self.rows && at + steps <= stride, "no room for a matrix");
+        match x.lines() {
+            Some(_) => self.push_from(Source::rounded(x, factor), true, threads),
+            None => self.push_from(Source::rounded(x.t(), factor), false, threads),
+        }
+    }
+
+    /// Puts rows of `width` numbers of bf16 beside what is there already.
+    ///
+    /// # Panics
+    /// When there is no room for them.
+    pub fn push_rounded(&mut self, x: &[u16], width: usize) -> Place {
+        self.push_from(Source::half(x, self.rows, width, width), true, Threads::Pool)
+    }
+
+    fn push_from(&mut self, from: Source, along: bool, threads: Threads) -> Place {
+        let (rows, width) = if along { (from.rows(), from.width()) } else { (from.width(), from.rows()) };
+        let (stride, at, steps) = (self.stride, self.taken, width.div_ceil(DEPTH));
+        assert!(rows == self.rows && at + steps <= stride, "no room for a matrix");
         self.taken += steps;
-        let (from, along) = match x.lines() {
-            Some(_) => (Source::rounded(x, factor), true),
-            None => (Source::rounded(x.t(), factor), false),
-        };
         let block = |(index, lines): (usize, &mut [Line<u16, 32>])| {
             // SAFETY: the set, which takes pairs, has AVX-512 and its bf16.
             unsafe { lay(from, along, index * SIDE, lines, stride, at) };
@@ -213,26 +225,30 @@ impl RoundedRows {
             Threads::Pool if self.rows > SIDE => lines.par_chunks_exact_mut(SIDE * stride).enumerate().for_each(block),
             _ => lines.chunks_exact_mut(SIDE * stride).enumerate().for_each(block),
         }
-        Place { line: at, width: x.columns() }
+        Place { line: at, width }
     }
 
-    /// Puts rows of `width` numbers of bf16 beside what is there already: `row` writes one.
+    /// Puts rows of `width` numbers of bf16 beside what is there already: `row` writes one, and may leave something of it in
+    /// `aside`.
     ///
     /// # Panics
-    /// When there is no room for them.
-    pub fn push_with(&mut self, width: usize, row: impl Fn(usize, &mut [u16]) + Sync) -> Place {
+    /// When there is no room for them, or `aside` has another length.
+    pub fn push_with<T: Send>(
+        &mut self,
+        width: usize,
+        aside: &mut [T],
+        row: impl Fn(usize, &mut [u16], &mut T) + Sync,
+    ) -> Place {
         let (stride, at, steps, rows) = (self.stride, self.taken, width.div_ceil(DEPTH), self.rows);
-        assert!(at + steps <= stride, "no room for a matrix");
+        assert!(at + steps <= stride && aside.len() == rows, "no room for a matrix");
         self.taken += steps;
         let blocks = self.lines[..rows.next_multiple_of(SIDE) * stride].par_chunks_exact_mut(SIDE * stride.max(1));
-        blocks.enumerate().for_each(|(index, lines)| {
-            for (own, lines) in lines.chunks_exact_mut(stride).enumerate() {
+        blocks.zip(aside.par_chunks_mut(SIDE)).enumerate().for_each(|(index, (lines, aside))| {
+            // Missing rows stay as they are: nothing is read from their results.
+            for (own, (lines, aside)) in lines.chunks_exact_mut(stride).zip(aside).enumerate() {
                 let (numbers, empty) = flat_mut(&mut lines[at..at + steps]).split_at_mut(width);
                 empty.fill(0);
-                match index * SIDE + own {
-                    own if own < rows => row(own, numbers),
-                    _ => numbers.fill(0),
-                }
+                row(index * SIDE + own, numbers, aside);
             }
         });
         Place { line: at, width }
@@ -366,7 +382,7 @@ impl RoundedRows {
 }
 
 /// A number that results are kept as.
-trait Finish: Sized + Send {
+pub(super) trait Finish: Sized + Send {
     /// Lines of a row that a panel covers with one matrix at most, and with all of them: what is kept as bf16 cannot be added
     /// up in parts.
     const DEEPEST: usize;

@@ -1,15 +1,15 @@
 //! Generation with cached keys and values. Each row has its own length, so prompts need no padding.
 
 use super::adapter::Adapter;
-use super::block::{attend_rows, block_forward_with};
+use super::block::{Attended, attend_turned, block_forward_with};
 use super::layout::Layout;
 use super::pass::{Pass, shape};
-use super::pool::Pool;
+use super::pool::{Pool, Stored};
 use super::weights::Weights;
 use crate::decoder::{Cache, ForwardOptions, NextTokens, take_turns};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
-use alidade_kernels::{AttentionShape, CachedHead, Crew, InstructionSet, RotaryTable, Segment};
+use alidade_kernels::{AttentionShape, CachedHead, Crew, Direction, InstructionSet, Operands, RotaryTable, Segment};
 use std::sync::Arc;
 
 pub(super) struct SliceCache {
@@ -71,13 +71,8 @@ fn append(shape: &AttentionShape, qkv: &[f32], segment: &Segment, head: usize, c
 
 /// Attention of each row's new tokens over its caches, which take in their keys and values first. A first pass attends as
 /// training does.
-fn attend(
-    pass: &mut Pass,
-    layer: usize,
-    qkv: &[f32],
-    cached: &mut Vec<CachedHead>,
-    first: bool,
-) -> (Vec<f32>, Vec<f32>) {
+fn attend(pass: &mut Pass, layer: usize, mut qkv: Vec<f32>, cached: &mut Vec<CachedHead>, first: bool) -> Attended {
+    pass.turn(layer, Direction::On, &mut qkv);
     let shape = shape(pass.spec, layer);
     let (dim, kv, group) = (shape.head_dim, shape.kv_heads, shape.heads / shape.kv_heads);
     cached.resize_with(pass.layout.segments.len() * kv, || CachedHead::new(pass.set, pass.operands(), dim));
@@ -96,7 +91,7 @@ fn attend(
     let work: usize = tasks.iter().map(|(index, cached, _)| (cached.len() + segments[index / kv].length) * width).sum();
     pass.crew.unwrap_or(&Crew::ALONE).worth(work).share_each(tasks, |(index, cached, places)| {
         let (segment, head) = (&segments[index / kv], index % kv);
-        append(&shape, qkv, segment, head, cached);
+        append(&shape, &qkv, segment, head, cached);
         for (at, out) in places.into_iter().enumerate() {
             let end = cached.len() + at + 1 - segment.length;
             let start = shape.window.map_or(0, |window| end.saturating_sub(window));
@@ -104,7 +99,25 @@ fn attend(
             cached.attend(shape.scale, start..end, query, out);
         }
     });
-    if first { attend_rows(pass, layer, qkv) } else { (out, Vec::new()) }
+    if first { attend_first(pass, layer, qkv) } else { attended(qkv, out, Vec::new()) }
+}
+
+fn attended(qkv: Vec<f32>, out: Vec<f32>, log_sums: Vec<f32>) -> Attended {
+    Attended { qkv: Stored::Single(qkv), out: Stored::Single(out), log_sums }
+}
+
+/// As training does; what attention gives is f32 again for the products of writing.
+fn attend_first(pass: &mut Pass, layer: usize, qkv: Vec<f32>) -> Attended {
+    if pass.operands() == Operands::Single {
+        return attend_turned(pass, layer, Stored::Single(qkv));
+    }
+    let half = Stored::Half(pass.round(&qkv));
+    let Attended { qkv: half, out, log_sums } = attend_turned(pass, layer, half);
+    pass.pool.give_stored(half);
+    let Stored::Half(out) = out else { unreachable!("attention reads and gives rows of one kind") };
+    let wide = pass.widen(&out);
+    pass.pool.give_half(out);
+    attended(qkv, wide, log_sums)
 }
 
 impl SliceCache {
@@ -166,6 +179,7 @@ fn step(pass: &mut Pass, heads: &mut [Vec<CachedHead>], first: bool) -> Vec<f32>
     let ends: Vec<f32> = last.flat_map(|row| x[row * hidden..][..hidden].to_vec()).collect();
     let (normed, inverse) = pass.norm(&ends, pass.weights.final_norm);
     let logits = super::score::logits(pass, &normed);
-    pass.pool.give([x, normed, inverse]);
+    pass.pool.give_stream(x);
+    pass.pool.give([normed, inverse]);
     logits
 }

@@ -5,35 +5,13 @@
 //! the other way, as f32.
 
 use super::block::{Kept, norm_backward};
-use super::linear::{Dropped, backward, forward, inner_values};
+use super::linear::{Dropped, backward, forward, forward_normed, inner_values};
 use super::paired::{self, Results};
 use super::pass::Pass;
+use super::pool::Stored;
 use super::weights::Group;
 use alidade_kernels as kernels;
-use kernels::{Mat, MatMut, Place, RoundedRows, Source};
-
-/// What the gate reads.
-#[derive(Default)]
-pub(super) enum Widened {
-    /// Given back; the way back computes it again.
-    #[default]
-    Gone,
-    /// Gate and up side by side.
-    Single(Vec<f32>),
-    /// The same in bf16.
-    Half(Vec<u16>),
-}
-
-impl Widened {
-    /// Gives the numbers back.
-    pub(super) fn release(&mut self, pass: &mut Pass) {
-        match std::mem::take(self) {
-            Widened::Gone => {}
-            Widened::Single(numbers) => pass.pool.give([numbers]),
-            Widened::Half(numbers) => pass.pool.give_half(numbers),
-        }
-    }
-}
+use kernels::{Mat, MatMut, Place, RoundedRows};
 
 /// The rows that the last product of a block reads.
 enum Gated {
@@ -44,8 +22,8 @@ enum Gated {
 /// y for a block whose first half is done.
 pub(super) fn feed_forward(pass: &mut Pass, layer: usize, kept: &mut Kept) -> Vec<f32> {
     widen(pass, layer, kept);
-    let mut y = pass.pool.copy(&kept.middle);
-    kept.inner[3] = match (gated(pass, layer, &kept.widened), pass.paired_feed_forward(layer)) {
+    let mut y = pass.pool.stream(&kept.middle);
+    kept.inner[3] = match (gated(pass, layer, kept), pass.paired_feed_forward(layer)) {
         (Gated::Half(rounded, place), Some([_, w])) => {
             let inner = paired::inner_values(pass, layer, Group::Narrow, &rounded, place, &[]);
             let out = MatMut::new(&mut y, pass.layout.rows(), pass.spec.hidden);
@@ -65,7 +43,7 @@ pub(super) fn feed_forward(pass: &mut Pass, layer: usize, kept: &mut Kept) -> Ve
 /// What [`feed_forward`] leaves in `kept`, without y.
 pub(super) fn feed_forward_again(pass: &mut Pass, layer: usize, kept: &mut Kept) {
     widen(pass, layer, kept);
-    kept.inner[3] = match gated(pass, layer, &kept.widened) {
+    kept.inner[3] = match gated(pass, layer, kept) {
         Gated::Half(rounded, place) => paired::inner_values(pass, layer, Group::Narrow, &rounded, place, &[]),
         Gated::Single(gated) => {
             let inner = inner_values(pass, layer, Group::Narrow, &gated);
@@ -78,39 +56,39 @@ pub(super) fn feed_forward_again(pass: &mut Pass, layer: usize, kept: &mut Kept)
 /// Gate and up.
 fn widen(pass: &mut Pass, layer: usize, kept: &mut Kept) {
     let (rows, width) = (pass.layout.rows(), 2 * pass.spec.intermediate);
-    let (normed, inverse) = pass.norm(&kept.middle, pass.weights.blocks[layer].mlp_norm);
-    let inner = if let Some([w, _]) = pass.paired_feed_forward(layer) {
+    let norm = pass.weights.blocks[layer].mlp_norm;
+    let found = if let Some([w, _]) = pass.paired_feed_forward(layer) {
         let mut widened = pass.pool.take_half(rows * width);
         let out = Results::Half(MatMut::new(&mut widened, rows, width));
-        let inner = paired::forward(pass, layer, Group::Widen, w, &normed, out);
-        kept.widened = Widened::Half(widened);
-        inner
+        let found = paired::forward_normed(pass, layer, Group::Widen, w, &kept.middle, norm, out);
+        kept.widened = Some(Stored::Half(widened));
+        found
     } else {
         let mut widened = pass.pool.take(rows * width);
-        let inner = forward(pass, layer, Group::Widen, &normed, &mut widened, false);
-        kept.widened = Widened::Single(widened);
-        inner
+        let found = forward_normed(pass, layer, Group::Widen, &kept.middle, norm, &mut widened);
+        kept.widened = Some(Stored::Single(widened));
+        found
     };
+    let [inner, inverse] = found;
     let earlier = [std::mem::replace(&mut kept.inner[2], inner), std::mem::replace(&mut kept.inverses[1], inverse)];
     pass.pool.give(earlier);
-    pass.pool.give([normed]);
 }
 
 /// silu(g)∘u, with room for what stands beside it.
-fn gated(pass: &mut Pass, layer: usize, widened: &Widened) -> Gated {
+fn gated(pass: &mut Pass, layer: usize, kept: &Kept) -> Gated {
     let (rows, width) = (pass.layout.rows(), pass.spec.intermediate);
-    match widened {
-        Widened::Half(widened) => {
+    match &kept.widened {
+        Some(Stored::Half(widened)) => {
             let mut rounded = paired::rows_for(pass, layer, Group::Narrow);
             let place = kernels::gate_rounded(pass.set, widened, width, &mut rounded);
             Gated::Half(rounded, place)
         }
-        Widened::Single(widened) => {
+        Some(Stored::Single(widened)) => {
             let mut gated = pass.pool.take(rows * width);
             kernels::gate(pass.set, widened, width, &mut gated);
             Gated::Single(gated)
         }
-        Widened::Gone => unreachable!("gate and up are computed before the gate"),
+        None => unreachable!("gate and up are computed before the gate"),
     }
 }
 
@@ -118,30 +96,27 @@ fn gated(pass: &mut Pass, layer: usize, widened: &Widened) -> Gated {
 pub(super) fn feed_forward_backward(pass: &mut Pass, layer: usize, kept: &mut Kept, dx: &mut [f32]) {
     let (rows, width) = (pass.layout.rows(), pass.spec.intermediate);
     let norm = pass.weights.blocks[layer].mlp_norm;
-    if matches!(kept.widened, Widened::Gone) {
+    if kept.widened.is_none() {
         widen(pass, layer, kept);
     }
     let mut upstream = pass.pool.take(rows * width);
-    match (gated(pass, layer, &kept.widened), pass.paired_feed_forward(layer), std::mem::take(&mut kept.widened)) {
-        (Gated::Half(gated, place), Some([widen, narrow]), Widened::Half(widened)) => {
+    match (gated(pass, layer, kept), pass.paired_feed_forward(layer), kept.widened.take()) {
+        (Gated::Half(gated, place), Some([widen, narrow]), Some(Stored::Half(widened))) => {
             let mut slopes = paired::slopes_for(pass, layer, Group::Narrow);
             let own = slopes.push(Mat::new(dx, rows, pass.spec.hidden), 1.0, kernels::Threads::Pool);
             let (input, inner) = (gated.columns(place, 0, width), &kept.inner[3]);
-            let back =
-                paired::back(pass, layer, Group::Narrow, narrow, (slopes, own), input, inner, Some(&mut upstream));
+            let out = Some(Results::Single(MatMut::new(&mut upstream, rows, width), false));
+            let back = paired::back(pass, layer, Group::Narrow, narrow, (slopes, own), input, inner, out);
             drop(gated);
 
             let mut slopes = paired::slopes_for(pass, layer, Group::Widen);
             let own = kernels::gate_backward_rounded(pass.set, &upstream, &widened, width, &mut slopes);
-            let (normed, again) = pass.norm(&kept.middle, norm);
-            let mut pull = pass.pool.take(dx.len());
-            let (input, inner) = (Source::rounded(Mat::new(&normed, rows, pass.spec.hidden), 1.0), &kept.inner[2]);
-            let other = paired::back(pass, layer, Group::Widen, widen, (slopes, own), input, inner, Some(&mut pull));
-            pass.norm_back(&pull, &kept.middle, norm, &kept.inverses[1], dx);
-            pass.pool.give([back, other, normed, again, pull]);
+            let (slopes, earlier) = ((slopes, own), [&kept.inner[2][..], &kept.inverses[1]]);
+            paired::back_normed(pass, layer, Group::Widen, widen, slopes, &kept.middle, norm, earlier, Some(dx));
+            pass.pool.give([back]);
             pass.pool.give_half(widened);
         }
-        (Gated::Single(gated), _, Widened::Single(mut widened)) => {
+        (Gated::Single(gated), _, Some(Stored::Single(mut widened))) => {
             let input = Dropped { input: &gated, inner: &kept.inner[3] };
             backward(pass, layer, Group::Narrow, &input, dx, Some(&mut upstream));
             kernels::gate_backward(pass.set, &upstream, width, &mut widened);

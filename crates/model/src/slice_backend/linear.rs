@@ -3,7 +3,8 @@
 use super::adapter::GroupPairs;
 use super::paired::{self, Results};
 use super::pass::Pass;
-use super::weights::Group;
+use super::pool::Stored;
+use super::weights::{Buffer, Group, Stacked};
 use alidade_kernels::{Mat, MatMut, Operands, Threads, add_bias, bias_gradient, matmul};
 
 /// The input of a product on the way back, and the inner values x·Aᵀ of its adapters.
@@ -30,10 +31,59 @@ pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y:
         }
         inner
     };
+    finish_bias(pass, stacked, y);
+    inner
+}
+
+fn finish_bias(pass: &Pass, stacked: Stacked, y: &mut [f32]) {
     if let Some(bias) = stacked.bias {
         add_bias(pass.set, y, pass.weights.floats(bias));
     }
-    inner
+}
+
+/// y = product of `group` with the norm of x; gives the inner values and the inverse sizes of the norm.
+pub(super) fn forward_normed(
+    pass: &mut Pass,
+    layer: usize,
+    group: Group,
+    x: &[f32],
+    norm: Buffer,
+    y: &mut [f32],
+) -> [Vec<f32>; 2] {
+    let stacked = pass.weights.blocks[layer].groups[group as usize];
+    let Some(w) = pass.wholly_paired(stacked.matrix) else {
+        let (normed, inverse) = pass.norm(x, norm);
+        let inner = forward(pass, layer, group, &normed, y, false);
+        pass.pool.give([normed]);
+        return [inner, inverse];
+    };
+    let out = MatMut::new(y, pass.layout.rows(), stacked.outputs);
+    let kept = paired::forward_normed(pass, layer, group, w, x, norm, Results::Single(out, false));
+    finish_bias(pass, stacked, y);
+    kept
+}
+
+/// y += product of `group` with rows of either kind; gives the inner values.
+pub(super) fn forward_stored(pass: &mut Pass, layer: usize, group: Group, x: &Stored, y: &mut [f32]) -> Vec<f32> {
+    let stacked = pass.weights.blocks[layer].groups[group as usize];
+    match (x, pass.wholly_paired(stacked.matrix)) {
+        (Stored::Single(x), _) => forward(pass, layer, group, x, y, true),
+        (Stored::Half(x), Some(w)) => {
+            let mut rounded = paired::rows_for(pass, layer, group);
+            let place = rounded.push_rounded(x, stacked.inputs);
+            let inner = paired::inner_values(pass, layer, group, &rounded, place, &[]);
+            let out = MatMut::new(y, pass.layout.rows(), stacked.outputs);
+            paired::finish(pass, layer, group, w, (rounded, place), &inner, Results::Single(out, true));
+            finish_bias(pass, stacked, y);
+            inner
+        }
+        (Stored::Half(x), None) => {
+            let x = pass.widen(x);
+            let inner = forward(pass, layer, group, &x, y, true);
+            pass.pool.give([x]);
+            inner
+        }
+    }
 }
 
 /// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`.

@@ -64,7 +64,7 @@ struct Tape {
 
 /// A block of the tape.
 enum Stage {
-    /// What the way back needs, with or without the widest rows.
+    /// What the way back needs, or most of it.
     Kept(Box<Kept>),
     /// The input alone; the rest is computed again.
     Input(Vec<f32>),
@@ -153,19 +153,20 @@ impl SliceDecoder {
             Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
         let x = embed(&mut pass, Some(batch), options);
         let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
-        let x = run_blocks(&mut pass, x, |pass, layer, mut kept| match (options.tape, *keep) {
+        let x = run_blocks(&mut pass, x, |pass, mut kept| match (options.tape, *keep) {
             (false, _) => discard(pass, kept),
             (true, Keep::Everything) => blocks.push(Stage::Kept(Box::new(kept))),
-            (true, Keep::Alternate | Keep::Slim) => {
-                if *keep == Keep::Slim || layer % 2 == 0 {
-                    kept.slim(pass);
+            (true, Keep::Trim | Keep::Slim) => {
+                match *keep {
+                    Keep::Trim => kept.trim(pass),
+                    _ => kept.slim(pass),
                 }
                 blocks.push(Stage::Kept(Box::new(kept)));
             }
             (true, Keep::Inputs) => blocks.push(Stage::Input(kept.release(pass))),
         });
         let (scores, scored) = score::score(&mut pass, &x, batch, options);
-        pass.pool.give([x]);
+        pass.pool.give_stream(x);
         if options.tape {
             let adapter = options.adapter.map(str::to_owned);
             self.tape = Some(Tape { layout, adapter, dropout, blocks, scored });
@@ -219,7 +220,7 @@ fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
 fn embed(pass: &mut Pass, batch: Option<&TokenBatch>, options: &ForwardOptions) -> Vec<f32> {
     let hidden = pass.spec.hidden;
     let embedding = &pass.weights.buffers[pass.weights.embedding];
-    let mut x = pass.pool.take(pass.layout.rows() * hidden);
+    let mut x = pass.pool.take_stream(pass.layout.rows() * hidden);
     for (row, id) in x.chunks_exact_mut(hidden).zip(&pass.layout.ids) {
         embedding.copy(pass.set, *id as usize * hidden, row);
     }
@@ -234,10 +235,10 @@ fn embed(pass: &mut Pass, batch: Option<&TokenBatch>, options: &ForwardOptions) 
 }
 
 /// All blocks; `keep` takes what each leaves.
-fn run_blocks(pass: &mut Pass, x: Vec<f32>, mut keep: impl FnMut(&mut Pass, usize, Kept)) -> Vec<f32> {
+fn run_blocks(pass: &mut Pass, x: Vec<f32>, mut keep: impl FnMut(&mut Pass, Kept)) -> Vec<f32> {
     (0..pass.spec.layers).fold(x, |x, layer| {
         let (y, kept) = block_forward(pass, layer, x);
-        keep(pass, layer, kept);
+        keep(pass, kept);
         y
     })
 }
@@ -245,7 +246,7 @@ fn run_blocks(pass: &mut Pass, x: Vec<f32>, mut keep: impl FnMut(&mut Pass, usiz
 /// Gives everything back that a block left.
 fn discard(pass: &mut Pass, kept: Kept) {
     let input = kept.release(pass);
-    pass.pool.give([input]);
+    pass.pool.give_stream(input);
 }
 
 impl Decoder for SliceDecoder {
@@ -394,7 +395,7 @@ impl Decoder for SliceDecoder {
             pool: &mut pool,
         };
         let x = embed(&mut pass, None, &ForwardOptions::default());
-        let x = run_blocks(&mut pass, x, |pass, _, kept| discard(pass, kept));
+        let x = run_blocks(&mut pass, x, discard);
         let (hidden, _) = pass.norm(&x, self.weights.final_norm);
         Ok(score::logits(&mut pass, &hidden))
     }

@@ -5,7 +5,7 @@
 use super::adapter::Adapter;
 use super::linear::{Dropped, dropped_values, through_dropout};
 use super::pass::Pass;
-use super::weights::Group;
+use super::weights::{Buffer, Group};
 use alidade_kernels::{InstructionSet, Mat, MatMut, Operands, Panels, Place, RoundedRows, Source, Term, Threads};
 
 /// What a product leaves its results in.
@@ -33,6 +33,23 @@ pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, w: &Panels, x
     inner
 }
 
+/// As [`super::linear::forward_normed`], without dropout.
+pub(super) fn forward_normed(
+    pass: &mut Pass,
+    layer: usize,
+    group: Group,
+    w: &Panels,
+    x: &[f32],
+    norm: Buffer,
+    out: Results,
+) -> [Vec<f32>; 2] {
+    let mut rounded = rows_for(pass, layer, group);
+    let (place, inverse) = pass.norm_rounded(x, norm, &mut rounded);
+    let inner = inner_values(pass, layer, group, &rounded, place, &[]);
+    finish(pass, layer, group, w, (rounded, place), &inner, out);
+    [inner, inverse]
+}
+
 /// What follows the inner values: the product itself.
 pub(super) fn finish(
     pass: &mut Pass,
@@ -54,10 +71,7 @@ pub(super) fn finish(
             terms.push(Term::transposed(own, b, pair.start));
         }
     }
-    match out {
-        Results::Single(out, add) => rounded.times(&terms, out, add, 1.0, Threads::Pool),
-        Results::Half(out) => rounded.times_rounded(&terms, out),
-    }
+    product(&rounded, &terms, out);
 }
 
 /// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`, for x as it stands in rounded rows. x itself is read where there is
@@ -100,7 +114,8 @@ pub(super) fn backward(
     let mut rounded = slopes_for(pass, layer, group);
     let place = rounded.push(Mat::new(dy, rows, stacked.outputs), 1.0, Threads::Pool);
     let input = Source::rounded(Mat::new(kept.input, rows, stacked.inputs), 1.0);
-    let slopes = back(pass, layer, group, w, (rounded, place), input, kept.inner, dx.as_deref_mut());
+    let out = dx.as_deref_mut().map(|dx| Results::Single(MatMut::new(dx, rows, stacked.inputs), false));
+    let slopes = back(pass, layer, group, w, (rounded, place), input, kept.inner, out);
     if pass.dropout.is_some() {
         through_dropout(pass, layer, group, kept, &slopes, Operands::Rounded, dx);
     }
@@ -128,7 +143,7 @@ pub(super) fn back(
     (mut rounded, place): (RoundedRows, Place),
     input: Source,
     inner: &[f32],
-    dx: Option<&mut Vec<f32>>,
+    dx: Option<Results>,
 ) -> Vec<f32> {
     let (rows, inputs) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize].inputs);
     let total = inner_width(pass.adapter.as_deref(), layer, group);
@@ -154,9 +169,42 @@ pub(super) fn back(
         }
     }
     if let Some(dx) = dx {
-        rounded.times(&terms, MatMut::new(dx, rows, inputs), false, 1.0, Threads::Pool);
+        product(&rounded, &terms, dx);
     }
     inner_slopes
+}
+
+/// Back through a product that read the norm of x, without dropout, and through that norm: adds to `dx` where anything reads
+/// it. `kept` are the product's inner values and the inverse sizes of the norm.
+#[allow(clippy::too_many_arguments, reason = "the way back reads all that the way on gave")]
+pub(super) fn back_normed(
+    pass: &mut Pass,
+    layer: usize,
+    group: Group,
+    w: &Panels,
+    slopes: (RoundedRows, Place),
+    x: &[f32],
+    norm: Buffer,
+    [inner, inverse]: [&[f32]; 2],
+    dx: Option<&mut [f32]>,
+) {
+    let (rows, width) = (pass.layout.rows(), pass.spec.hidden);
+    let mut normed = RoundedRows::new(pass.set, rows, [width]);
+    let (place, again) = pass.norm_rounded(x, norm, &mut normed);
+    let mut pull = pass.pool.take(if dx.is_some() { x.len() } else { 0 });
+    let out = dx.is_some().then(|| Results::Single(MatMut::new(&mut pull, rows, width), false));
+    let other = back(pass, layer, group, w, slopes, normed.columns(place, 0, width), inner, out);
+    if let Some(dx) = dx {
+        pass.norm_back(&pull, x, norm, inverse, dx);
+    }
+    pass.pool.give([again, other, pull]);
+}
+
+fn product(rounded: &RoundedRows, terms: &[Term], out: Results) {
+    match out {
+        Results::Single(out, add) => rounded.times(terms, out, add, 1.0, Threads::Pool),
+        Results::Half(out) => rounded.times_rounded(terms, out),
+    }
 }
 
 /// `gradient` `[r, m]` += scale·narrowᵀ·wide for narrow `[n, r]` and wide `[n, m]`.

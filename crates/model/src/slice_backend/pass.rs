@@ -9,7 +9,8 @@ use crate::{DecoderSpec, dropout};
 use alidade_domain::Precision;
 use alidade_kernels as kernels;
 use kernels::{
-    AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, Operands, Panels, RotaryTable, Rows, Threads, matmul,
+    AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, Operands, Panels, Place, RotaryTable, RoundedRows,
+    Rows, Threads, matmul,
 };
 
 /// One pass.
@@ -54,11 +55,16 @@ impl<'a> Pass<'a> {
         self.weights.buffers[matrix].panels().filter(|_| self.crew.is_none())
     }
 
+    /// The same where nothing has to be had as f32 beside: without dropout.
+    pub(super) fn wholly_paired(&self, matrix: Buffer) -> Option<&'a Panels> {
+        self.paired(matrix).filter(|_| self.dropout.is_none())
+    }
+
     /// Gate and up, and down, where what lies between them is kept as bf16.
     pub(super) fn paired_feed_forward(&self, layer: usize) -> Option<[&'a Panels; 2]> {
         let groups = [Group::Widen, Group::Narrow].map(|group| self.weights.blocks[layer].groups[group as usize]);
-        let plain = self.dropout.is_none() && groups.iter().all(|group| group.bias.is_none());
-        let [widen, narrow] = groups.map(|group| self.paired(group.matrix));
+        let plain = groups.iter().all(|group| group.bias.is_none());
+        let [widen, narrow] = groups.map(|group| self.wholly_paired(group.matrix));
         Some([widen?, narrow?]).filter(|_| plain)
     }
 
@@ -109,12 +115,44 @@ impl<'a> Pass<'a> {
         (y, inverse)
     }
 
+    /// The norm as rows of bf16 beside what `rows` hold, and the inverse sizes.
+    pub(super) fn norm_rounded(&mut self, x: &[f32], norm: Buffer, rows: &mut RoundedRows) -> (Place, Vec<f32>) {
+        let weight = self.weights.floats(norm);
+        let mut inverse = self.pool.take(x.len() / weight.len());
+        let epsilon = self.spec.norm_epsilon as f32;
+        (kernels::rms_norm_rounded(self.set, x, weight, epsilon, rows, &mut inverse), inverse)
+    }
+
+    /// Numbers of bf16 as f32.
+    pub(super) fn widen(&mut self, half: &[u16]) -> Vec<f32> {
+        let mut single = self.pool.take(half.len());
+        kernels::widen_bf16(self.set, half, &mut single);
+        single
+    }
+
+    /// Rounded to bf16.
+    pub(super) fn round(&mut self, single: &[f32]) -> Vec<u16> {
+        let mut half = self.pool.take_half(single.len());
+        kernels::round_bf16(self.set, single, &mut half);
+        half
+    }
+
     /// Adds ∂/∂x of a norm to `dx`.
     pub(super) fn norm_back(&mut self, dy: &[f32], x: &[f32], norm: Buffer, inverse: &[f32], dx: &mut [f32]) {
         if let Some(gradients) = self.gradients.as_mut() {
             kernels::rms_norm_weight_gradient(self.set, dy, x, inverse, &mut gradients[norm]);
         }
         kernels::rms_norm_backward(self.set, dy, x, self.weights.floats(norm), inverse, dx);
+    }
+
+    /// Turns queries and keys on as [`Pass::turn`] does, and rounds all to bf16; `qkv` is used up.
+    pub(super) fn turn_rounded(&mut self, layer: usize, mut qkv: Vec<f32>) -> Vec<u16> {
+        let table = self.spec.kinds[layer].rope.map(|rope| &self.tables[rope]);
+        let (heads, stride) = (self.spec.heads + self.spec.kv_heads, self.shape(layer).row());
+        let mut half = self.pool.take_half(qkv.len());
+        kernels::rotate_rounded(self.set, table, &self.layout.positions, heads, stride, &mut qkv, &mut half);
+        self.pool.give([qkv]);
+        half
     }
 
     /// Turns queries and keys in `qkv` by their positions, where the layer does so.

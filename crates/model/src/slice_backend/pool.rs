@@ -10,7 +10,17 @@ const SHARE: usize = 1 << 16;
 #[derive(Default)]
 pub(super) struct Pool {
     floats: Shelf<f32>,
+    /// The rows of the residual stream, which stay until the way back: none of them shall lie in a buffer that is larger.
+    streams: Shelf<f32>,
     halves: Shelf<u16>,
+}
+
+/// Rows that a pass keeps or hands on.
+pub(super) enum Stored {
+    /// As they are.
+    Single(Vec<f32>),
+    /// Rounded to bf16, where products round them anyway.
+    Half(Vec<u16>),
 }
 
 struct Shelf<T> {
@@ -65,6 +75,14 @@ impl Pool {
         self.halves.give(buffer);
     }
 
+    /// Takes rows back.
+    pub(super) fn give_stored(&mut self, rows: Stored) {
+        match rows {
+            Stored::Single(rows) => self.floats.give(rows),
+            Stored::Half(rows) => self.halves.give(rows),
+        }
+    }
+
     /// A buffer of zeros.
     pub(super) fn zeros(&mut self, length: usize) -> Vec<f32> {
         let mut buffer = self.take(length);
@@ -77,6 +95,23 @@ impl Pool {
         let mut buffer = self.take(values.len());
         copy(values, &mut buffer);
         buffer
+    }
+
+    /// Rows of the residual stream, with anything in them.
+    pub(super) fn take_stream(&mut self, length: usize) -> Vec<f32> {
+        self.streams.take(length)
+    }
+
+    /// Rows of the residual stream with these values.
+    pub(super) fn stream(&mut self, values: &[f32]) -> Vec<f32> {
+        let mut buffer = self.take_stream(values.len());
+        copy(values, &mut buffer);
+        buffer
+    }
+
+    /// Takes rows of the residual stream back.
+    pub(super) fn give_stream(&mut self, rows: Vec<f32>) {
+        self.streams.give(rows);
     }
 
     /// Takes buffers back.
