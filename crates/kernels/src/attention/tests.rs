@@ -1,7 +1,6 @@
 //! Against attention written out in f64, and against differences.
 
 use super::*;
-#[cfg(target_arch = "x86_64")]
 use crate::{RoundedKept, round_bf16, rounded_attention, rounded_attention_backward, widen_bf16};
 
 const SHAPE: AttentionShape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 6, scale: 0.4, window: None };
