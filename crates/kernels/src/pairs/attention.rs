@@ -12,6 +12,7 @@ use crate::instruction_set::dispatch;
 use crate::lanes::{madd, sum};
 use crate::matrix::{How, MatMut};
 use rayon::prelude::*;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Queries whose slopes are added to those of keys and values at a time.
@@ -169,13 +170,23 @@ pub fn rounded_attention(
     let parts = cut(out, segments, shape.heads, shape.head_dim);
     let sums = cut_sums_mut(log_sums, segments, shape.heads);
     let jobs = parts.into_par_iter().zip(sums).enumerate().with_max_len(1);
-    jobs.for_each_init(Scratch::default, |scratch, (index, (out, sums))| {
+    jobs.for_each(|(index, (out, sums))| {
         let (segment, head) = (&segments[index / shape.heads], index % shape.heads);
-        forward(set, heads, segment, head, out, sums, scratch);
+        with_scratch(|scratch| forward(set, heads, segment, head, out, sums, scratch));
     });
 }
 
-/// Room of a task.
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+fn with_scratch(task: impl FnOnce(&mut Scratch)) {
+    let mut scratch = SCRATCH.take();
+    task(&mut scratch);
+    SCRATCH.set(scratch);
+}
+
+/// Room of a task, used again by the next one of its thread.
 #[derive(Default)]
 struct Scratch {
     queries: Left,
@@ -284,10 +295,10 @@ pub fn rounded_attention_backward(
     let values = cut(values, segments, shape.kv_heads, shape.head_dim);
     let sums = cut_sums(kept.log_sums, segments, shape.kv_heads, shape.group());
     let jobs = queries.into_par_iter().zip(keys).zip(values).zip(sums).enumerate().with_max_len(1);
-    jobs.for_each_init(Scratch::default, |scratch, (index, (((queries, keys), values), sums))| {
+    jobs.for_each(|(index, (((queries, keys), values), sums))| {
         let (segment, head) = (&segments[index / shape.kv_heads], index % shape.kv_heads);
         let mut group = Group { set, shape, segment, head, kept, sums, upstream, queries, keys, values };
-        group.backward(scratch);
+        with_scratch(|scratch| group.backward(scratch));
     });
 }
 

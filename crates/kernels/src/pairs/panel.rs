@@ -107,10 +107,15 @@ fn woven(upper: __m512i, lower: __m512i) -> [__m512i; 2] {
         indices
     }
     const HALVES: [[u16; 32]; 2] = [weave(0), weave(16)];
+    [mixed(upper, &HALVES[0], lower), mixed(upper, &HALVES[1], lower)]
+}
+
+/// Numbers of two vectors by their indices.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn mixed(upper: __m512i, indices: &[u16; 32], lower: __m512i) -> __m512i {
     // SAFETY: the indices fill a vector.
-    HALVES
-        .each_ref()
-        .map(|half| unsafe { _mm512_permutex2var_epi16(upper, _mm512_loadu_si512(half.as_ptr().cast()), lower) })
+    unsafe { _mm512_permutex2var_epi16(upper, _mm512_loadu_si512(indices.as_ptr().cast()), lower) }
 }
 
 /// Rows `first` to `first + 32` of a, as many of them as `lines` has room for, `stride` lines each, from their line `at` on.
@@ -165,8 +170,7 @@ pub(super) fn pack_rows(from: Source, first: usize, depth: usize, panel: &mut [L
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(super) fn pack_columns(from: Source, first: usize, depth: usize, panel: &mut [Line<u32, 16>], sides: usize) {
     for (pair, lines) in panel.chunks_exact_mut(sides).enumerate() {
-        let woven = from.woven(depth.wrapping_add(2 * pair), first);
-        lines.iter_mut().zip(&woven).for_each(|(line, numbers)| store(line, *numbers));
+        store_sides(lines, from.woven(depth.wrapping_add(2 * pair), first));
     }
 }
 
@@ -189,8 +193,7 @@ pub(super) fn turn_panel(
         }
         let rows = turned_tile(&pairs);
         for (rows, lines) in rows.as_chunks::<2>().0.iter().zip(out.chunks_exact_mut(sides)) {
-            let woven = woven(rows[0], rows[1]);
-            lines.iter_mut().zip(&woven).for_each(|(line, numbers)| store(line, *numbers));
+            store_sides(lines, woven(rows[0], rows[1]));
         }
     }
 }
@@ -201,6 +204,18 @@ fn store<T, const N: usize>(line: &mut Line<T, N>, numbers: __m512i) {
     const { assert!(size_of::<Line<T, N>>() == 64) };
     // SAFETY: a line holds 64 bytes and begins where a vector may begin.
     unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), numbers) };
+}
+
+/// One or two lines. Not by a loop, which would become a call that copies memory.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_sides<T, const N: usize>(lines: &mut [Line<T, N>], [left, right]: [__m512i; 2]) {
+    if let Some(line) = lines.first_mut() {
+        store(line, left);
+    }
+    if let Some(line) = lines.get_mut(1) {
+        store(line, right);
+    }
 }
 
 #[inline]

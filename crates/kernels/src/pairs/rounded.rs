@@ -70,6 +70,8 @@ pub struct Term<'a> {
     columns: Range<usize>,
     /// Numbers of the first line that come before the first row of `b`.
     lead: usize,
+    /// Numbers of the lines that count.
+    depth: usize,
 }
 
 /// What rows are multiplied with.
@@ -92,7 +94,7 @@ impl<'a> Term<'a> {
     pub fn transposed(a: Place, w: Source<'a>, first: usize) -> Self {
         assert!(a.width == w.width(), "sizes of a product do not match");
         let columns = first..first + w.rows();
-        Self { lines: a.lines(), b: Operand::Transposed(w), columns, lead: 0 }
+        Self { lines: a.lines(), b: Operand::Transposed(w), columns, lead: 0, depth: a.width }
     }
 
     /// a·b for the columns of a behind the first `lead`, and for all columns of the result.
@@ -101,7 +103,7 @@ impl<'a> Term<'a> {
     /// When the sizes do not match.
     pub fn plain(a: Place, b: Source<'a>, lead: usize) -> Self {
         assert!(a.width == lead + b.rows() || b.width() == 0, "sizes of a product do not match");
-        Self { lines: a.lines(), columns: 0..b.width(), b: Operand::Plain(b), lead }
+        Self { lines: a.lines(), columns: 0..b.width(), b: Operand::Plain(b), lead, depth: a.width }
     }
 
     /// a·wᵀ for w that is held as panels.
@@ -110,7 +112,7 @@ impl<'a> Term<'a> {
     /// When the sizes do not match.
     pub fn held_transposed(a: Place, w: &'a Panels) -> Self {
         assert!(a.width == w.inputs(), "sizes of a product do not match");
-        Self { lines: a.lines(), b: Operand::HeldTransposed(w), columns: 0..w.outputs(), lead: 0 }
+        Self { lines: a.lines(), b: Operand::HeldTransposed(w), columns: 0..w.outputs(), lead: 0, depth: a.width }
     }
 
     /// a·w for w that is held as panels.
@@ -119,7 +121,7 @@ impl<'a> Term<'a> {
     /// When the sizes do not match.
     pub fn held_plain(a: Place, w: &'a Panels) -> Self {
         assert!(a.width == w.outputs() || w.inputs() == 0, "sizes of a product do not match");
-        Self { lines: a.lines(), b: Operand::HeldPlain(w), columns: 0..w.inputs(), lead: 0 }
+        Self { lines: a.lines(), b: Operand::HeldPlain(w), columns: 0..w.inputs(), lead: 0, depth: a.width }
     }
 
     /// The panel of the columns from `first` on and some lines of a, where it is held already.
@@ -128,6 +130,11 @@ impl<'a> Term<'a> {
             Operand::HeldTransposed(w) => Some(w.panel(first, steps)),
             _ => None,
         }
+    }
+
+    /// Pairs of some of its lines that count: a narrow matrix does not fill its last line.
+    fn pairs(&self, steps: &Range<usize>) -> usize {
+        (self.depth - steps.start * DEPTH).min(steps.len() * DEPTH).div_ceil(2)
     }
 
     /// Packs it.
@@ -306,17 +313,16 @@ impl RoundedRows {
     fn share<T: Finish>(&self, terms: &[Term], out: MatMut<T>, how: How, threads: Threads) {
         self.check(terms, &out);
         let held = terms.iter().any(|term| matches!(term.b, Operand::HeldTransposed(_)));
-        let sides = if out.columns() <= HALF_SIDE && self.set.level() != Level::Amx && !held { 1 } else { 2 };
-        let width = sides * HALF_SIDE;
-        let one = |(first, row, part): (usize, usize, MatMut<T>)| match sides {
-            1 => self.task::<1, T>(terms, first, row, part, how),
-            _ => self.task::<2, T>(terms, first, row, part, how),
+        let halves = self.set.level() != Level::Amx && !held;
+        let one = |(first, row, part): (usize, usize, MatMut<T>)| match part.columns() <= HALF_SIDE && halves {
+            true => self.task::<1, T>(terms, first, row, part, how),
+            false => self.task::<2, T>(terms, first, row, part, how),
         };
         match threads {
-            Threads::One => out.columns_by(width).into_iter().for_each(|(first, part)| one((first, 0, part))),
+            Threads::One => out.columns_by(SIDE).into_iter().for_each(|(first, part)| one((first, 0, part))),
             Threads::Pool => {
-                let chunk = if out.columns().div_ceil(width) < PANELS_ENOUGH { CHUNK } else { self.rows.max(1) };
-                out.blocks_by(width, chunk).into_par_iter().for_each(one);
+                let chunk = if out.columns().div_ceil(SIDE) < PANELS_ENOUGH { CHUNK } else { self.rows.max(1) };
+                out.blocks_by(SIDE, chunk).into_par_iter().for_each(one);
             }
         }
     }
@@ -346,12 +352,14 @@ impl RoundedRows {
                 }
                 let (line, start, held) = (term.lines.start + steps.start, packed, term.held(first, steps.clone()));
                 lines += steps.len();
+                // Tiles take whole lines.
+                let pairs = if self.set.level() == Level::Amx { steps.len() * HALF_SIDE } else { term.pairs(&steps) };
                 if held.is_none() {
                     packed += steps.len() * HALF_SIDE * SIDES;
                     grow(&mut panel, packed, EMPTY_PAIRS);
                     term.pack(first, steps, &mut panel[start..packed], SIDES);
                 }
-                ready.push(Part { line, held, packed: start..packed });
+                ready.push(Part { line, held, packed: start..start + pairs * SIDES });
             }
         }
         self.sweep::<SIDES, T>(&ready, &panel, row, out, how);
