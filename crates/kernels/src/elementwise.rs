@@ -82,26 +82,28 @@ pub fn gate_rounded(set: InstructionSet, both: &[u16], width: usize, rows: &mut 
     })
 }
 
-/// ∂/∂g and ∂/∂u side by side as rows of bf16, given ∂/∂out `[n, w]` and `both` `[n, 2w]` in bf16.
+/// ∂/∂g and ∂/∂u side by side as rows of bf16, given ∂/∂out `[n, w]` and `both` `[n, 2w]` in bf16. `out` `[n, w]` gets what
+/// the gate gave, which shares their exponentials.
 ///
 /// # Panics
 /// When the lengths do not match, or there is no room.
 pub fn gate_backward_rounded(
     set: InstructionSet,
-    gradient: &[f32],
+    gradient: &[u16],
     both: &[u16],
     width: usize,
     rows: &mut RoundedRows,
+    out: &mut [u16],
 ) -> Place {
     assert!(
-        both.len() == rows.rows() * 2 * width && both.len() == 2 * gradient.len(),
+        both.len() == rows.rows() * 2 * width && both.len() == 2 * gradient.len() && gradient.len() == out.len(),
         "lengths of a gate do not match"
     );
-    let mut nothing = vec![(); rows.rows()];
-    rows.push_with(2 * width, &mut nothing, |row, out, ()| {
-        out.copy_from_slice(&both[row * 2 * width..][..2 * width]);
-        let (gate, up) = out.split_at_mut(width);
-        gate_backward_rounded_row(set, &gradient[row * width..][..width], gate, up);
+    let mut out: Vec<_> = out.chunks_exact_mut(width).collect();
+    rows.push_with(2 * width, &mut out, |row, slopes, out| {
+        let (both, gradient) =
+            (both[row * 2 * width..][..2 * width].split_at(width), &gradient[row * width..][..width]);
+        gate_backward_rounded_row(set, gradient, both, slopes.split_at_mut(width), out);
     })
 }
 
@@ -118,7 +120,12 @@ dispatch!(fn gate_row(gate: &[f32], up: &[f32], out: &mut [f32]) = gate_body);
 dispatch!(fn gate_backward_row(gradient: &[f32], gate: &mut [f32], up: &mut [f32]) = gate_backward_body);
 dispatch!(fn gate_rounded_row(gate: &[u16], up: &[u16], out: &mut [u16]) = gate_rounded_body);
 dispatch!(
-    fn gate_backward_rounded_row(gradient: &[f32], gate: &mut [u16], up: &mut [u16]) = gate_backward_rounded_body
+    fn gate_backward_rounded_row(
+        gradient: &[u16],
+        given: (&[u16], &[u16]),
+        slopes: (&mut [u16], &mut [u16]),
+        out: &mut [u16],
+    ) = gate_backward_rounded_body
 );
 
 #[inline(always)]
@@ -142,31 +149,45 @@ fn gate_rounded_body<const FMA: bool>(gate: &[u16], up: &[u16], out: &mut [u16])
     }
 }
 
+/// silu(g)∘u with silu(g) = g·σ(g).
 #[inline(always)]
 fn gated<const FMA: bool>(gate: f32, up: f32) -> f32 {
-    gate / (1.0 + exp::<FMA>(-gate)) * up
+    gate * sigmoid::<FMA>(gate) * up
+}
+
+#[inline(always)]
+fn sigmoid<const FMA: bool>(x: f32) -> f32 {
+    1.0 / (1.0 + exp::<FMA>(-x))
 }
 
 #[inline(always)]
 fn gate_backward_body<const FMA: bool>(gradient: &[f32], gate: &mut [f32], up: &mut [f32]) {
     for ((gradient, gate), up) in gradient.iter().zip(gate).zip(up) {
-        [*gate, *up] = gate_slopes::<FMA>(*gradient, *gate, *up);
+        [*gate, *up, _] = gate_slopes::<FMA>(*gradient, *gate, *up);
     }
 }
 
 #[inline(always)]
-fn gate_backward_rounded_body<const FMA: bool>(gradient: &[f32], gate: &mut [u16], up: &mut [u16]) {
-    for ((gradient, gate), up) in gradient.iter().zip(gate).zip(up) {
-        [*gate, *up] = gate_slopes::<FMA>(*gradient, widen(*gate), widen(*up)).map(round);
+fn gate_backward_rounded_body<const FMA: bool>(
+    gradient: &[u16],
+    (gate, up): (&[u16], &[u16]),
+    (gate_slopes_out, up_slopes_out): (&mut [u16], &mut [u16]),
+    out: &mut [u16],
+) {
+    let given = gradient.iter().zip(gate).zip(up);
+    let targets = gate_slopes_out.iter_mut().zip(up_slopes_out).zip(out);
+    for (((gradient, gate), up), ((gate_slope, up_slope), out)) in given.zip(targets) {
+        let found = gate_slopes::<FMA>(widen(*gradient), widen(*gate), widen(*up));
+        [*gate_slope, *up_slope, *out] = found.map(round);
     }
 }
 
-/// silu'(g) = σ·(1 + g·(1 − σ)).
+/// ∂/∂g, ∂/∂u and silu(g)∘u, with silu'(g) = σ·(1 + g·(1 − σ)).
 #[inline(always)]
-fn gate_slopes<const FMA: bool>(gradient: f32, gate: f32, up: f32) -> [f32; 2] {
-    let sigma = 1.0 / (1.0 + exp::<FMA>(-gate));
+fn gate_slopes<const FMA: bool>(gradient: f32, gate: f32, up: f32) -> [f32; 3] {
+    let sigma = sigmoid::<FMA>(gate);
     let silu = gate * sigma;
-    [gradient * up * madd::<FMA>(silu, 1.0 - sigma, sigma), gradient * silu]
+    [gradient * up * madd::<FMA>(silu, 1.0 - sigma, sigma), gradient * silu, silu * up]
 }
 
 #[cfg(test)]
@@ -223,11 +244,12 @@ mod tests {
             let place = gate_rounded(set, &both, width, &mut rounded);
             assert!(read(&rounded, place, width) == wide(&bits(&expected)), "{set:?}");
 
-            let mut expected = wide(&both);
-            gate_backward(set, &upstream, width, &mut expected);
-            let mut rounded = RoundedRows::new(set, rows, [2 * width]);
-            let place = gate_backward_rounded(set, &upstream, &both, width, &mut rounded);
-            assert!(read(&rounded, place, 2 * width) == wide(&bits(&expected)), "{set:?}, back");
+            let (mut expected, mut again) = (wide(&both), vec![0; rows * width]);
+            gate_backward(set, &wide(&bits(&upstream)), width, &mut expected);
+            let mut rows_back = RoundedRows::new(set, rows, [2 * width]);
+            let place_back = gate_backward_rounded(set, &bits(&upstream), &both, width, &mut rows_back, &mut again);
+            assert!(read(&rows_back, place_back, 2 * width) == wide(&bits(&expected)), "{set:?}, back");
+            assert!(read(&rounded, place, width) == wide(&again), "{set:?}, again");
         }
     }
 

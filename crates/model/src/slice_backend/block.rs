@@ -223,7 +223,7 @@ fn output_back(pass: &mut Pass, layer: usize, kept: &Kept, dx: &[f32]) -> Stored
             let own = slopes.push(Mat::new(dx, rows, stacked.outputs), 1.0, Threads::Pool);
             let input = Source::half(attended, rows, stacked.inputs, stacked.inputs);
             let out = Some(Results::Half(MatMut::new(&mut pull, rows, stacked.inputs)));
-            let other = paired::back(pass, layer, Group::Output, w, (slopes, own), input, inner, out);
+            let other = paired::back(pass, layer, Group::Output, w, (slopes, own), Some(input), inner, out);
             pass.pool.give([other]);
             return Stored::Half(pull);
         }

@@ -11,7 +11,7 @@ use super::pass::Pass;
 use super::pool::Stored;
 use super::weights::Group;
 use alidade_kernels as kernels;
-use kernels::{Mat, MatMut, Place, RoundedRows};
+use kernels::{Mat, MatMut, Panels, Place, RoundedRows, Source};
 
 /// The rows that the last product of a block reads.
 enum Gated {
@@ -99,31 +99,47 @@ pub(super) fn feed_forward_backward(pass: &mut Pass, layer: usize, kept: &mut Ke
     if kept.widened.is_none() {
         widen(pass, layer, kept);
     }
-    let mut upstream = pass.pool.take(rows * width);
-    match (gated(pass, layer, kept), pass.paired_feed_forward(layer), kept.widened.take()) {
-        (Gated::Half(gated, place), Some([widen, narrow]), Some(Stored::Half(widened))) => {
-            let mut slopes = paired::slopes_for(pass, layer, Group::Narrow);
-            let own = slopes.push(Mat::new(dx, rows, pass.spec.hidden), 1.0, kernels::Threads::Pool);
-            let (input, inner) = (gated.columns(place, 0, width), &kept.inner[3]);
-            let out = Some(Results::Single(MatMut::new(&mut upstream, rows, width), false));
-            let back = paired::back(pass, layer, Group::Narrow, narrow, (slopes, own), input, inner, out);
-            drop(gated);
-
-            let mut slopes = paired::slopes_for(pass, layer, Group::Widen);
-            let own = kernels::gate_backward_rounded(pass.set, &upstream, &widened, width, &mut slopes);
-            let (slopes, earlier) = ((slopes, own), [&kept.inner[2][..], &kept.inverses[1]]);
-            paired::back_normed(pass, layer, Group::Widen, widen, slopes, &kept.middle, norm, earlier, Some(dx));
-            pass.pool.give([back]);
+    match (pass.paired_feed_forward(layer), kept.widened.take()) {
+        (Some(weights), Some(Stored::Half(widened))) => {
+            paired_backward(pass, layer, weights, kept, &widened, dx);
             pass.pool.give_half(widened);
         }
-        (Gated::Single(gated), _, Some(Stored::Single(mut widened))) => {
+        (_, Some(Stored::Single(mut widened))) => {
+            let (mut upstream, mut gated) = (pass.pool.take(rows * width), pass.pool.take(rows * width));
+            kernels::gate(pass.set, &widened, width, &mut gated);
             let input = Dropped { input: &gated, inner: &kept.inner[3] };
             backward(pass, layer, Group::Narrow, &input, dx, Some(&mut upstream));
             kernels::gate_backward(pass.set, &upstream, width, &mut widened);
             norm_backward(pass, layer, Group::Widen, &kept.middle, norm, kept, &widened, dx, true);
-            pass.pool.give([gated, widened]);
+            pass.pool.give([gated, widened, upstream]);
         }
         _ => unreachable!("gate and up are held as the pass that reads them holds them"),
     }
-    pass.pool.give([upstream]);
+}
+
+/// The same where gate and up are bf16: what comes back to the gate is rounded as well.
+fn paired_backward(
+    pass: &mut Pass,
+    layer: usize,
+    [widen, narrow]: [&Panels; 2],
+    kept: &Kept,
+    widened: &[u16],
+    dx: &mut [f32],
+) {
+    let (rows, width) = (pass.layout.rows(), pass.spec.intermediate);
+    let [mut upstream, mut gated] = [(); 2].map(|()| pass.pool.take_half(rows * width));
+    let mut slopes = paired::slopes_for(pass, layer, Group::Narrow);
+    let own = slopes.push(Mat::new(dx, rows, pass.spec.hidden), 1.0, kernels::Threads::Pool);
+    let out = Some(Results::Half(MatMut::new(&mut upstream, rows, width)));
+    let inner = paired::back(pass, layer, Group::Narrow, narrow, (slopes, own), None, &kept.inner[3], out);
+
+    let mut slopes = paired::slopes_for(pass, layer, Group::Widen);
+    let own = kernels::gate_backward_rounded(pass.set, &upstream, widened, width, &mut slopes, &mut gated);
+    paired::input_gradient(pass, layer, Group::Narrow, &inner, Source::half(&gated, rows, width, width));
+    let (slopes, earlier) = ((slopes, own), [&kept.inner[2][..], &kept.inverses[1]]);
+    let norm = pass.weights.blocks[layer].mlp_norm;
+    paired::back_normed(pass, layer, Group::Widen, widen, slopes, &kept.middle, norm, earlier, Some(dx));
+    pass.pool.give([inner]);
+    pass.pool.give_half(upstream);
+    pass.pool.give_half(gated);
 }

@@ -115,7 +115,7 @@ pub(super) fn backward(
     let place = rounded.push(Mat::new(dy, rows, stacked.outputs), 1.0, Threads::Pool);
     let input = Source::rounded(Mat::new(kept.input, rows, stacked.inputs), 1.0);
     let out = dx.as_deref_mut().map(|dx| Results::Single(MatMut::new(dx, rows, stacked.inputs), false));
-    let slopes = back(pass, layer, group, w, (rounded, place), input, kept.inner, out);
+    let slopes = back(pass, layer, group, w, (rounded, place), Some(input), kept.inner, out);
     if pass.dropout.is_some() {
         through_dropout(pass, layer, group, kept, &slopes, Operands::Rounded, dx);
     }
@@ -133,7 +133,8 @@ fn inner_width(adapter: Option<&Adapter>, layer: usize, group: Group) -> usize {
     adapter.map_or(0, |adapter| adapter.layers[layer][group as usize].inner())
 }
 
-/// The way back for ∂/∂y in rounded rows; gives the slopes of the inner values. What lies behind dropout is left out.
+/// The way back for ∂/∂y in rounded rows; gives the slopes of the inner values. What lies behind dropout is left out, and so is
+/// the gradient of A where there is no input yet ([`input_gradient`]).
 #[allow(clippy::too_many_arguments, reason = "the way back reads all that the way on gave")]
 pub(super) fn back(
     pass: &mut Pass,
@@ -141,7 +142,7 @@ pub(super) fn back(
     group: Group,
     w: &Panels,
     (mut rounded, place): (RoundedRows, Place),
-    input: Source,
+    input: Option<Source>,
     inner: &[f32],
     dx: Option<Results>,
 ) -> Vec<f32> {
@@ -163,7 +164,6 @@ pub(super) fn back(
         }
         let slopes = Mat::new(&inner_slopes, rows, total);
         if pass.dropout.is_none() {
-            add_gradient(pass.set, MatMut::new(&mut pairs.a_gradient, total, inputs), 1.0, slopes, input);
             let own = rounded.push(slopes, 1.0, Threads::Pool);
             terms.push(Term::plain(own, Source::rounded(Mat::new(&pairs.a, total, inputs), 1.0), 0));
         }
@@ -171,7 +171,22 @@ pub(super) fn back(
     if let Some(dx) = dx {
         product(&rounded, &terms, dx);
     }
+    if let Some(input) = input {
+        input_gradient(pass, layer, group, &inner_slopes, input);
+    }
     inner_slopes
+}
+
+/// Adds to the gradient of A, given the input of the group and the slopes of its inner values. Dropout has its own way.
+pub(super) fn input_gradient(pass: &mut Pass, layer: usize, group: Group, inner_slopes: &[f32], input: Source) {
+    let (rows, inputs) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize].inputs);
+    let Some(adapter) = pass.adapter.as_deref_mut() else { return };
+    let pairs = &mut adapter.layers[layer][group as usize];
+    let total = pairs.inner();
+    if total > 0 && pass.dropout.is_none() {
+        let target = MatMut::new(&mut pairs.a_gradient, total, inputs);
+        add_gradient(pass.set, target, 1.0, Mat::new(inner_slopes, rows, total), input);
+    }
 }
 
 /// Back through a product that read the norm of x, without dropout, and through that norm: adds to `dx` where anything reads
@@ -193,7 +208,8 @@ pub(super) fn back_normed(
     let (place, again) = pass.norm_rounded(x, norm, &mut normed);
     let mut pull = pass.pool.take(if dx.is_some() { x.len() } else { 0 });
     let out = dx.is_some().then(|| Results::Single(MatMut::new(&mut pull, rows, width), false));
-    let other = back(pass, layer, group, w, slopes, normed.columns(place, 0, width), inner, out);
+    let input = normed.columns(place, 0, width);
+    let other = back(pass, layer, group, w, slopes, Some(input), inner, out);
     if let Some(dx) = dx {
         pass.norm_back(&pull, x, norm, inverse, dx);
     }
