@@ -33,6 +33,14 @@ fn train_writes_adapter_log_and_record() {
     assert_eq!(lines(&out.join("log.jsonl")).len(), 4);
 }
 
+#[test]
+fn benchmarks_of_nothing_are_refused() {
+    for (option, least) in [("--batch", 1), ("--tokens", 8)] {
+        let words = refused(&["bench", "generate", "--model", "nowhere", option, "0"], 2);
+        assert!(words.contains(option) && words.contains(&format!("from {least} on")), "{words}");
+    }
+}
+
 /// What `peft` needs to load a folder.
 fn peft_format(folder: &std::path::Path) {
     let config: Value = serde_json::from_slice(&std::fs::read(folder.join("adapter_config.json")).unwrap()).unwrap();

@@ -25,11 +25,11 @@ enum What {
         /// Number type of the frozen weights: f32 or bf16.
         #[arg(long, default_value = "f32")]
         dtype: String,
-        /// Keep the input of each block alone and compute the rest again.
+        /// Keep less of each block for the way back, and compute it again.
         #[arg(long)]
         checkpointing: bool,
         /// Steps that are counted; one more goes before them.
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 5, value_parser = at_least::<1>)]
         steps: usize,
         /// Candle instead of our kernels, to see what they are worth.
         #[arg(long)]
@@ -44,10 +44,10 @@ enum What {
         #[arg(long, default_value = "f32")]
         dtype: String,
         /// Rows at a time.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_parser = at_least::<1>)]
         batch: usize,
-        /// Tokens of each row.
-        #[arg(long, default_value_t = 64)]
+        /// Tokens of each row, eight at least.
+        #[arg(long, default_value_t = 64, value_parser = at_least::<8>)]
         tokens: usize,
     },
     /// Make a folder to measure with: random weights, an adapter, rows of fixed length.
@@ -63,6 +63,11 @@ enum What {
     Limits,
 }
 
+fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
+    let found = text.parse::<usize>().ok().filter(|count| *count >= LEAST);
+    found.ok_or_else(|| format!("a whole number from {LEAST} on is needed"))
+}
+
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let figures = match &arguments.what {
         What::Train { model, method, dtype, checkpointing, steps, candle } => {
@@ -76,15 +81,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
                 method,
                 dtype: dtype.clone(),
                 checkpointing: *checkpointing,
-                steps: (*steps).max(1),
+                steps: *steps,
                 candle: *candle,
             })?
         }
         What::Generate { model, dtype, batch, tokens } => bench_generate(&GenerateBench {
             model: model.clone(),
             dtype: dtype.clone(),
-            batch: (*batch).max(1),
-            tokens: (*tokens).max(8),
+            batch: *batch,
+            tokens: *tokens,
         })?,
         What::Make { shape, model } => {
             make_bench_model(shape, model)?;
