@@ -1,9 +1,10 @@
 //! Views of matrices in slices, and the product of two of them.
 //!
 //! With AVX-512 the f32 product is our own (`wide`): it is faster for the shapes of training, above all for ranks of 16.
-//! Otherwise it is the `gemm` crate's, which picks its instructions by itself. Both split the output among threads and
-//! never the sum.
+//! Otherwise it is the `gemm` crate's (`picked`). Both split the output among threads and never the sum.
 
+#[cfg(target_arch = "x86_64")]
+mod picked;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
@@ -277,32 +278,39 @@ pub fn matmul(set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b
         // SAFETY: a set of this level exists only after the processor said that it has it.
         return unsafe { wide::product(out, add, scale, a, b, threads) };
     }
-    let _ = set;
     let parallelism = match threads {
         Threads::One => Parallelism::None,
         Threads::Pool => Parallelism::Rayon(rayon::current_num_threads()),
     };
-    let strides = |row: usize, column: usize| (column as isize, row as isize);
-    let (out_columns, out_rows) = strides(out.row_stride, out.column_stride);
-    let (a_columns, a_rows) = strides(a.row_stride, a.column_stride);
-    let (b_columns, b_rows) = strides(b.row_stride, b.column_stride);
+    #[cfg(target_arch = "x86_64")]
+    picked::product(set.level(), out, add, scale, a, b, parallelism);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = set;
+        gemm_product(out, add, scale, a, b, parallelism);
+    }
+}
+
+/// By what the `gemm` crate picks.
+#[cfg(not(target_arch = "x86_64"))]
+fn gemm_product(out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, parallelism: Parallelism) {
     // SAFETY: each view was checked against its slice when it was made, `out` is the only way to its numbers, and the
-    // sizes match as asserted above.
+    // caller has compared the sizes.
     unsafe {
         gemm::gemm(
-            m,
-            n,
-            k,
+            out.rows,
+            out.columns,
+            a.columns,
             out.data,
-            out_columns,
-            out_rows,
+            out.column_stride as isize,
+            out.row_stride as isize,
             add,
             a.data.as_ptr(),
-            a_columns,
-            a_rows,
+            a.column_stride as isize,
+            a.row_stride as isize,
             b.data.as_ptr(),
-            b_columns,
-            b_rows,
+            b.column_stride as isize,
+            b.row_stride as isize,
             1.0,
             scale,
             false,
@@ -377,6 +385,34 @@ mod tests {
                 let all: f64 = out.iter().map(|value| f64::from(*value) - 1.0).sum();
                 assert!((all - written).abs() < 1e-6, "{set:?} {m} {n} {k} turn {turn}: wrote beside the result");
             }
+        }
+    }
+
+    /// On a processor with AVX-512 as well: sums without fusing are portable, fused ones in one order AVX2.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_forced_level_multiplies_with_its_own_instructions() {
+        let (m, n, k) = (33, 40, 71);
+        let (a, b) = (ramp(m * k, 0.7), ramp(n * k, 0.3));
+        let run = |level| {
+            let set = InstructionSet::forced(level)?;
+            let mut out = vec![0.0; m * n];
+            let (left, right) = (Mat::new(&a, m, k), Mat::new(&b, n, k).t());
+            matmul(set, MatMut::new(&mut out, m, n), false, 1.0, left, right, Threads::One);
+            Some(out)
+        };
+        // Portable kernels do not fuse: products are rounded before they are added, one after another.
+        let portable = run(crate::Level::Portable).unwrap_or_default();
+        let plain =
+            |row: usize, column: usize| (0..k).fold(0.0f32, |sum, at| sum + a[row * k + at] * b[column * k + at]);
+        let expected: Vec<f32> = (0..m * n).map(|at| plain(at / n, at % n)).collect();
+        assert!(portable == expected, "not one product after another");
+        if let Some(wide) = run(crate::Level::Avx2) {
+            let fused = |row: usize, column: usize| {
+                (0..k).fold(0.0f32, |sum, at| a[row * k + at].mul_add(b[column * k + at], sum))
+            };
+            let expected: Vec<f32> = (0..m * n).map(|at| fused(at / n, at % n)).collect();
+            assert!(wide == expected, "not one fused product after another");
         }
     }
 
