@@ -18,6 +18,7 @@ mod recipe;
 mod report;
 mod run;
 mod settings;
+mod shown;
 mod stack;
 
 pub use conversation::{Message, Role, conversation_text};
@@ -35,4 +36,5 @@ pub use recipe::{LoraSpec, PrefixSpec, Recipe, TargetModules, Tuning, nearest_na
 pub use report::{Curve, Fact, Report, ReportStage};
 pub use run::{EventKind, Phase, RunEvent, RunState};
 pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
+pub use shown::{printable, shown};
 pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};
