@@ -107,6 +107,48 @@ async function ownData(browser) {
   await visible(page, "run-finished");
   await page.getByTestId("run-compare").click();
   await page.getByText("preferred answer is likelier").first().waitFor(wait);
+  await removedData(page, program);
+  check(errors.length === 0, errors.join("\n"));
+  await program.close();
+}
+
+/** The data set goes, the finished experiment keeps its report and its export; a second start says what is gone. */
+async function removedData(page, program) {
+  const [experiment] = await call(program.address, "list_experiments");
+  const again = await call(program.address, "create_experiment", { title: "again", question: "", pipeline: experiment.experiment.pipeline });
+  await page.getByTestId("nav-data").click();
+  await page.getByText("mine", { exact: true }).first().click();
+  await page.getByRole("button", { name: "Remove" }).first().click();
+  const words = await page.getByTestId("used-by").innerText();
+  check(words.includes("1 experiment and 1 draft used it"), `the dialog says who uses the set: ${words}`);
+  await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await until(async () => (await call(program.address, "list_datasets")).every((set) => set.name !== "mine"), "the set to go");
+  const report = await call(program.address, "get_report", { experiment: experiment.experiment.id });
+  check(report.markdown.includes("mine") && report.markdown.includes("39 rows"), "the report still tells its data");
+  const refusal = await call(program.address, "start_experiment", { id: again.experiment.id }).then(() => null, (error) => error);
+  check(refusal?.problem.message === "The data set “mine” was removed.", `a start without the set is refused by name: ${refusal?.message}`);
+  const run = experiment.runs[0].id;
+  await page.getByTestId("nav-reports").click();
+  await page.getByRole("button", { name: experiment.experiment.title }).first().click();
+  await visible(page, "report-frame");
+  check((await call(program.address, "list_stacks")).some((view) => view.stack.adapter?.id === run), "its adapter can still be talked to");
+}
+
+/** Two experiments that share their first stage: their equal adapters are told apart, and the chat shows. */
+async function twins(browser) {
+  const program = await startProgram();
+  const { page, errors } = await openPage(browser, program.address);
+  const short = { "sft-max_steps": "2", "dpo-max_steps": "2" };
+  await runGoal(page, "kind_and_true", "SFT → DPO", short);
+  await runGoal(page, "kind_and_true", "SFT → DPO", { ...short, "dpo-beta": "0.3" });
+  const adapters = (await call(program.address, "list_stacks")).flatMap((view) => (view.stack.adapter ? [view.stack.adapter] : []));
+  check(adapters.length === 4 && new Set(adapters.map((adapter) => adapter.sha256)).size === 3, "both first stages made the same adapter");
+  await page.getByTestId("run-compare").click();
+  await page.getByTestId("open-chat").click();
+  await visible(page, "chat-input");
+  const lines = await page.getByLabel("Model 2").locator("option").allInnerTexts();
+  check(new Set(lines).size === lines.length && lines.length >= 5, `every stack has a line of its own: ${lines.join(" | ")}`);
+  for (const index of [1, 2, 3, 4]) await page.getByLabel("Model 2").selectOption({ index });
   check(errors.length === 0, errors.join("\n"));
   await program.close();
 }
@@ -273,7 +315,7 @@ async function keyboard(browser) {
   await program.close();
 }
 
-const journeys = { mainJob, ownData, rewardToPpo, thumbs, powerCut, memoryOut, strangers, keyboard };
+const journeys = { mainJob, ownData, twins, rewardToPpo, thumbs, powerCut, memoryOut, strangers, keyboard };
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
 let failed = 0;

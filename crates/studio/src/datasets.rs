@@ -1,5 +1,6 @@
 //! Data sets: imported once into the program's own form, with every row that was left out and why.
 
+use crate::removal::removed;
 use crate::studio::{Studio, now_ms};
 use crate::views::{DatasetPage, DatasetView};
 use crate::{execute::read_rows, import_file};
@@ -25,15 +26,20 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_datasets(&self) -> Result<Vec<DatasetView>, Problem> {
-        Ok(self.store.all(Shelf::Datasets)?)
+        let sets: Vec<DatasetView> = self.store.all(Shelf::Datasets)?;
+        Ok(sets.into_iter().filter(|set| !set.removed).collect())
     }
 
-    /// One data set.
+    /// One data set whose rows are there.
     ///
     /// # Errors
-    /// When there is none of this id.
+    /// When there is none of this id, or it was removed.
     pub fn dataset(&self, id: &str) -> Result<DatasetView, Problem> {
-        Ok(self.store.one(Shelf::Datasets, id)?)
+        let set = self.dataset_record(id)?;
+        if set.removed {
+            return Err(removed("data set", &set.name, "Choose another data set, or import the file again."));
+        }
+        Ok(set)
     }
 
     /// Reads a file that the person picked or dropped.
@@ -73,19 +79,22 @@ impl Studio {
         })
     }
 
-    /// Removes an imported set.
+    /// Removes an imported set. Experiments that used it keep its facts (name, size, hash, licence) for their reports.
     ///
     /// # Errors
     /// When it is bundled.
     pub fn remove_dataset(&self, id: &str) -> Result<(), Problem> {
-        if self.dataset(id)?.bundled {
+        let mut set = self.dataset(id)?;
+        if set.bundled {
             return Err(Problem::new(
                 ProblemCode::Conflict,
                 "This data set belongs to the program and cannot be removed.",
             ));
         }
-        self.store.remove(Shelf::Datasets, id)?;
-        // Without its row in the database the folder is unreachable; what cannot be removed now is only disk space.
+        set.removed = true;
+        self.store.put(Shelf::Datasets, id, &set, set.imported_ms)?;
+        self.forget_unused()?;
+        // A removed set's folder is never read again; what cannot be removed now is only disk space.
         let _ = std::fs::remove_dir_all(self.dataset_folder(id));
         Ok(())
     }
@@ -127,6 +136,7 @@ impl Studio {
             flagged: bundled,
             licence: bundled.then(|| "Apache-2.0".to_owned()),
             imported_ms: if bundled { 0 } else { now_ms() },
+            removed: false,
         };
         self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
         Ok(view)

@@ -68,7 +68,7 @@ impl Studio {
             // The database no longer knows the folder; what cannot be removed now is only disk space.
             let _ = std::fs::remove_dir_all(self.run_folder(&run.id));
         }
-        Ok(())
+        self.forget_unused()
     }
 
     /// Queues every stage that has no result yet.
@@ -120,7 +120,7 @@ impl Studio {
             read_snapshot(&self.run_folder(&run.id).join(name)).ok()
         };
         let (before, after) = (snapshot(first, "before.json")?, snapshot(last, "after.json")?);
-        let model = self.model_of(&first.recipe).ok()?;
+        let model = self.model_facts(&first.recipe).ok()?;
         let prompts = self.run_folder(&last.id).join("prompts.jsonl");
         let suite = Suite::of_files(Some(&prompts), None, self.judged_by_oracle(experiment, &model)).ok()?;
         let seconds = runs.iter().filter_map(|run| run.evaluation.as_ref()).map(|evaluation| evaluation.seconds).sum();

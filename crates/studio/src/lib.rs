@@ -27,6 +27,7 @@ mod planning;
 mod presets;
 mod provenance;
 mod queue;
+mod removal;
 mod reports;
 mod resolve;
 mod roles;

@@ -1,5 +1,6 @@
 //! Base models: the bundled ones and folders that the person added. A folder is looked into before it is taken.
 
+use crate::removal::removed;
 use crate::studio::{Studio, now_ms};
 use crate::views::ModelView;
 use alidade_domain::{ModelRef, Problem, ProblemCode};
@@ -14,19 +15,20 @@ impl Studio {
     /// When the database refuses.
     pub fn list_models(&self) -> Result<Vec<ModelView>, Problem> {
         let mut models = self.bundled.clone();
-        models.extend(self.store.all::<ModelView>(Shelf::Models)?);
+        models.extend(self.store.all::<ModelView>(Shelf::Models)?.into_iter().filter(|model| !model.removed));
         Ok(models)
     }
 
-    /// One model.
+    /// One model that can be used.
     ///
     /// # Errors
-    /// When there is none of this id.
+    /// When there is none of this id, or it was forgotten.
     pub fn model(&self, id: &str) -> Result<ModelView, Problem> {
-        match self.bundled.iter().find(|model| model.model.id == id) {
-            Some(model) => Ok(model.clone()),
-            None => Ok(self.store.one(Shelf::Models, id)?),
+        let view = self.model_record(id)?;
+        if view.removed {
+            return Err(removed("model", &view.model.name, "Add its folder again, or choose another model."));
         }
+        Ok(view)
     }
 
     /// Adds a model folder where it lies; nothing is copied. It is loaded once, so that a broken one is refused here.
@@ -47,7 +49,7 @@ impl Studio {
         Ok(view)
     }
 
-    /// Forgets a model; its files stay where they are.
+    /// Forgets a model; its files stay where they are. Experiments that used it keep its facts for reports and exports.
     ///
     /// # Errors
     /// When it is bundled.
@@ -58,7 +60,10 @@ impl Studio {
                 "This model belongs to the program and cannot be removed.",
             ));
         }
-        Ok(self.store.remove(Shelf::Models, id)?)
+        let mut view = self.model(id)?;
+        view.removed = true;
+        self.store.put(Shelf::Models, id, &view, now_ms())?;
+        self.forget_unused()
     }
 }
 
@@ -92,6 +97,7 @@ fn look_into(folder: &Path, bundled: bool) -> Result<ModelView, Problem> {
         chat_template: template,
         folder: folder.display().to_string(),
         card,
+        removed: false,
     })
 }
 

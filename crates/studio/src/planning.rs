@@ -119,7 +119,8 @@ impl Studio {
     }
 
     pub(crate) fn judged_by_oracle(&self, experiment: &Experiment, model: &ModelView) -> bool {
-        let bundled = |recipe: &Recipe| self.dataset_of(recipe).is_ok_and(|dataset| self.has_oracle(model, &dataset));
+        let bundled =
+            |recipe: &Recipe| self.dataset_facts(recipe).is_ok_and(|dataset| self.has_oracle(model, &dataset));
         experiment.pipeline.iter().all(bundled)
     }
 

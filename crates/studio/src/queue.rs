@@ -201,7 +201,7 @@ impl Studio {
         let record = AdapterRecord {
             adapter: AdapterRef { id: run.id.clone(), name, sha256: sha256.to_owned() },
             run: Some(run.id.clone()),
-            model: self.model_of(&run.recipe)?.model,
+            model: self.model_facts(&run.recipe)?.model,
             folder: self.run_folder(&run.id).join("adapter").display().to_string(),
         };
         // A run that was trained anew has another adapter under the same name: the old one must not answer any more.

@@ -61,7 +61,7 @@ impl Studio {
     /// When the folder holds something already, cannot be written, or the copy does not answer like the original.
     pub fn export_adapter(&self, adapter: &str, form: &str, handle: &str) -> Result<(), Problem> {
         let record = self.store.adapter(adapter)?;
-        let model = self.model(&record.model.id)?;
+        let model = self.model_record(&record.model.id)?;
         let form = match form {
             "peft" => ExportForm::Peft,
             "merged" => ExportForm::Merged,
@@ -100,7 +100,7 @@ impl Studio {
 
     fn report_stage(&self, run: &RunRecord) -> Result<ReportStage, Problem> {
         let fact = |label: &str, value: String| Fact { label: label.to_owned(), value };
-        let (model, dataset) = (self.model_of(&run.recipe)?, self.dataset_of(&run.recipe)?);
+        let (model, dataset) = (self.model_facts(&run.recipe)?, self.dataset_facts(&run.recipe)?);
         let mut setup = vec![
             fact("Method", run.recipe.method.as_str().to_owned()),
             fact("Model", format!("{} ({} numbers)", model.model.name, model.parameters)),
@@ -138,7 +138,7 @@ impl Studio {
             }
         };
         for recipe in &experiment.pipeline {
-            let (model, dataset): (_, _) = (self.model_of(recipe), self.dataset_of(recipe));
+            let (model, dataset): (_, _) = (self.model_facts(recipe), self.dataset_facts(recipe));
             model.into_iter().for_each(|model| add(model.model.name, model.licence));
             dataset.into_iter().for_each(|dataset| add(dataset.name, dataset.licence));
         }

@@ -124,7 +124,7 @@ impl Studio {
             total_steps: run.total_steps,
             seconds: run.worked_ms as f64 / 1000.0,
             metrics: run.metrics.clone(),
-            flagged: self.dataset_of(&run.recipe).is_ok_and(|dataset| dataset.flagged),
+            flagged: self.dataset_facts(&run.recipe).is_ok_and(|dataset| dataset.flagged),
             adapter,
             evaluation: run.evaluation.clone(),
             problem: run.problem.clone(),

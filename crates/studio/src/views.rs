@@ -48,6 +48,9 @@ pub struct ModelView {
     pub folder: String,
     /// The model card in Markdown, if there is one.
     pub card: Option<String>,
+    /// True once the person forgot it; only experiments that used it still know its facts.
+    #[serde(default)]
+    pub removed: bool,
 }
 
 /// A data set.
@@ -73,6 +76,9 @@ pub struct DatasetView {
     pub licence: Option<String>,
     /// When it was imported, in milliseconds since 1970.
     pub imported_ms: u64,
+    /// True once the person removed it; only experiments that used it still know its facts.
+    #[serde(default)]
+    pub removed: bool,
 }
 
 /// A page of rows or of row issues.

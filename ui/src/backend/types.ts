@@ -208,7 +208,11 @@ licence: string | null,
 /**
  * When it was imported, in milliseconds since 1970.
  */
-imported_ms: number, };
+imported_ms: number, 
+/**
+ * True once the person removed it; only experiments that used it still know its facts.
+ */
+removed: boolean, };
 
 export type Estimate = { 
 /**
@@ -670,7 +674,11 @@ folder: string,
 /**
  * The model card in Markdown, if there is one.
  */
-card: string | null, };
+card: string | null, 
+/**
+ * True once the person forgot it; only experiments that used it still know its facts.
+ */
+removed: boolean, };
 
 export type Phase = "preparing" | "training" | "evaluating" | "saving";
 

@@ -7,6 +7,13 @@ export const en = {
   cancel: "Cancel",
   close: "Close",
   remove: "Remove",
+  /** What removing a model or a data set means for what used it. */
+  usedBy: (done: number, drafts: number) => {
+    const count = (n: number, one: string) => (n === 1 ? `1 ${one}` : `${n} ${one}s`);
+    const users = [done ? count(done, "experiment") : "", drafts ? count(drafts, "draft") : ""].filter(Boolean).join(" and ");
+    if (!users) return "No experiment uses it.";
+    return `${users} used it. ${done ? "Finished experiments keep their report and their exports. " : ""}${drafts ? "A draft needs another choice before it can start." : ""}`.trim();
+  },
   rename: "Rename",
   save: "Save",
   back: "Back",
@@ -48,6 +55,11 @@ export const zh: typeof en = {
   cancel: "取消",
   close: "关闭",
   remove: "移除",
+  usedBy: (done, drafts) => {
+    const users = [done ? `${done} 个实验` : "", drafts ? `${drafts} 个草稿` : ""].filter(Boolean).join("和");
+    if (!users) return "没有实验用到它。";
+    return `${users}用到它。${done ? "已完成的实验保留报告和导出。" : ""}${drafts ? "草稿需要另选后才能开始。" : ""}`;
+  },
   rename: "改名",
   save: "保存",
   back: "返回",

@@ -12,7 +12,7 @@ export const en = {
   unknown: "not stated",
   bundled: "bundled",
   card: "Model card",
-  removeAsk: "Forget this model? Its files stay where they are.",
+  removeAsk: (name: string) => `Forget “${name}”? Its files stay where they are.`,
 };
 
 export const zh: typeof en = {
@@ -28,5 +28,5 @@ export const zh: typeof en = {
   unknown: "未说明",
   bundled: "自带",
   card: "模型卡",
-  removeAsk: "不再使用这个模型？它的文件会留在原处。",
+  removeAsk: (name) => `不再使用“${name}”？它的文件会留在原处。`,
 };
