@@ -18,7 +18,7 @@ use alidade_kernels::{
 use alidade_model::{
     Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, generate_streaming, load_adapter,
 };
-use alidade_train::{Encoder, Judge, Prepared, Rollouts, Session, SessionOptions, critic, method};
+use alidade_train::{Encoder, Judge, PlanFacts, Prepared, Rollouts, Session, SessionOptions, critic, method};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -124,7 +124,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let out = std::env::temp_dir().join(format!("alidade-bench-{}", std::process::id()));
     let options = SessionOptions {
         folder: out.clone(),
-        plan: "bench".to_owned(),
+        plan: PlanFacts::new("bench".into()),
         seed: 0,
         checkpoint_every: 0,
         clock: &now,

@@ -14,9 +14,10 @@ use alidade_model::{
     AdapterWeights, Backend, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy,
     adapter_sha256, generate, load_adapter, model_sha256, save_adapter, save_model,
 };
-use alidade_train::{Encoder, End, Prepared, Rollouts, Session, SessionOptions, TrainError, latest_checkpoint, method};
+use alidade_train::{
+    Encoder, End, PlanFacts, Prepared, Rollouts, Session, SessionOptions, TrainError, method, resume_step,
+};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -43,9 +44,8 @@ impl Clock {
 /// When something in the plan cannot be used, or training meets a problem. What was kept stays usable.
 pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &dyn StopSignal) -> Result<End, Problem> {
     let (clock, free_bytes) = (Clock::start(), machine::free_memory_bytes());
-    let fingerprint = fingerprint(plan)?;
-    let from_step =
-        latest_checkpoint(&folder.join("checkpoints"), &fingerprint)?.map_or(0, |checkpoint| checkpoint.step);
+    let facts = plan_facts(plan)?;
+    let from_step = resume_step(folder, &facts)?;
     observer.observe(EventKind::Started { pid: std::process::id(), threads: plan.threads, from_step })?;
     observer.observe(EventKind::Stage { phase: Phase::Preparing })?;
     let model = ModelFolder::open(&plan.model_dir)?;
@@ -74,7 +74,7 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     let mut sampler = |policy: &Policy, step: u64, observer: &mut dyn Observer| samples.show(policy, step, observer);
     let options = SessionOptions {
         folder: folder.to_owned(),
-        plan: fingerprint,
+        plan: facts,
         seed: plan.seed,
         checkpoint_every: plan.checkpoint_every,
         clock: &now,
@@ -328,24 +328,34 @@ pub(crate) fn fresh_adapter(
     AdapterWeights::fresh(spec, &lora, base_name, seed, base).map_err(|error| Problem::from(error).at("lora"))
 }
 
-/// Everything that the numbers of a run depend on; threads are left out, because they do not change them.
-fn fingerprint(plan: &Plan) -> Result<String, Problem> {
-    let lora = serde_json::to_value((&plan.lora, &plan.prefix, plan.full))
-        .map_err(|error| Problem::internal(error.to_string()))?;
+/// Everything that the numbers of a run depend on, by name; threads are left out, because they do not change them. With it
+/// `alidade_train` says what a run folder holds: `resume_step`, `foreign_checkpoints`.
+///
+/// # Errors
+/// When an adapter that the plan names cannot be read.
+pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
     let adapter = match &plan.adapter_dir {
         Some(folder) => Some(adapter_sha256(folder).map_err(|error| Problem::from(error).at("adapter"))?),
         None => None,
     };
-    let reward = roles::sha256(plan.reward.as_ref(), "reward")?;
-    let cost = roles::sha256(plan.cost.as_ref(), "cost")?;
     // How often checkpoints are kept, and what passes keep, changes nothing of what is computed.
     let mut settings = plan.settings.clone();
     for key in ["save_steps", "gradient_checkpointing"] {
         settings.0.remove(key);
     }
-    let facts =
-        json!([plan.method, plan.model.sha256, adapter, lora, reward, cost, plan.rows_sha256, settings, plan.seed]);
-    Ok(Sha256::digest(facts.to_string()).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(PlanFacts::new(json!({
+        "method": plan.method,
+        "model": plan.model.sha256,
+        "adapter": adapter,
+        "lora": plan.lora,
+        "prefix": plan.prefix,
+        "full": plan.full,
+        "reward": roles::sha256(plan.reward.as_ref(), "reward")?,
+        "cost": roles::sha256(plan.cost.as_ref(), "cost")?,
+        "rows": plan.rows_sha256,
+        "settings": settings,
+        "seed": plan.seed,
+    })))
 }
 
 fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem> {

@@ -48,7 +48,7 @@ pub use configuration::Configuration;
 pub use control::{ControlFile, write_wish};
 pub use evaluate::{Comparison, Snapshot, Suite, evaluate};
 pub use event_log::{EventLog, read_events};
-pub use execute::{Clock, execute, read_snapshot};
+pub use execute::{Clock, execute, plan_facts, read_snapshot};
 pub use export::{ExportForm, export};
 pub use inspect::{continue_ids, write_logits};
 pub use presets::methods;

@@ -3,7 +3,7 @@
 
 use alidade_domain::{EventKind, Observer, Problem, SettingValue, Settings, StopReason, StopSignal};
 use alidade_model::{ChatTemplate, ModelFolder, Policy, RandomModel, Rendering, TextTokenizer, train_byte_level_bpe};
-use alidade_train::{End, PretrainOptions, Session, SessionOptions, TrainError, method, pretrain};
+use alidade_train::{End, PlanFacts, PretrainOptions, Session, SessionOptions, TrainError, method, pretrain};
 use alidade_world::{Document, MIX, World, document};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -98,7 +98,7 @@ pub fn make_starter(
     let mut curve = Curve { observer, points: Vec::new() };
     let session_options = SessionOptions {
         folder: work.to_owned(),
-        plan: format!("starter {options:?}"),
+        plan: PlanFacts::new(format!("starter {options:?}").into()),
         seed: options.seed,
         checkpoint_every: 200,
         clock: &now,

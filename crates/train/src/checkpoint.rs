@@ -1,9 +1,14 @@
-//! Checkpoints that are whole or absent: written beside their place, synced, given a manifest of hashes last, and only
-//! then renamed into place. A folder without a valid manifest is ignored; the two newest are kept.
+//! Checkpoints that are whole or absent: written beside their place, synced, sealed last, and only then renamed into place.
+//!
+//! A manifest counts the steps and holds the hashes of the files beside it; `manifest.sha256` holds the hash of the manifest's
+//! own bytes. So no bit of a checkpoint can change without its being noticed. Where a session goes on is decided in
+//! `resume.rs`; the two newest checkpoints of a plan are kept.
 
 use crate::error::{Result, TrainError};
+use crate::plan_facts::{Difference, PlanFacts, sha256};
 use alidade_model::{TensorData, file_sha256, read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,27 +16,32 @@ use std::path::{Path, PathBuf};
 /// Names before a tensor's own name in the state file.
 const PARTS: [&str; 3] = ["value", "first", "second"];
 const STATE: &str = "state.safetensors";
+const LOG: &str = "log.jsonl";
+const MANIFEST: &str = "manifest.json";
+const SEAL: &str = "manifest.sha256";
 const KEPT: usize = 2;
-/// Version of the manifest.
-const VERSION: u32 = 2;
+/// Version of the manifest. Version 2 had no seal and no facts; what it counts cannot be checked, so it is not taken up.
+const VERSION: u32 = 3;
 
 /// Everything that a step depends on.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// Optimizer steps taken.
-    pub step: u64,
+    pub(crate) step: u64,
     /// Updates of the optimizer; a step may take several.
-    pub updates: u64,
+    pub(crate) updates: u64,
     /// Real tokens seen.
-    pub tokens: u64,
+    pub(crate) tokens: u64,
     /// What the method carries from step to step.
-    pub state: BTreeMap<String, f64>,
+    pub(crate) state: BTreeMap<String, f64>,
     /// Values of the trainable tensors.
-    pub values: BTreeMap<String, Vec<f32>>,
+    pub(crate) values: BTreeMap<String, Vec<f32>>,
     /// AdamW's means of gradients.
-    pub first: BTreeMap<String, Vec<f32>>,
+    pub(crate) first: BTreeMap<String, Vec<f32>>,
     /// AdamW's means of squared gradients.
-    pub second: BTreeMap<String, Vec<f32>>,
+    pub(crate) second: BTreeMap<String, Vec<f32>>,
+    /// `log.jsonl` up to this step: with it a log that was damaged in the meantime can be put right.
+    pub(crate) log: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,93 +49,151 @@ struct Manifest {
     version: u32,
     /// Fingerprint of the plan: a checkpoint of another plan is never taken up.
     plan: String,
+    /// What the fingerprint was made of.
+    #[serde(default)]
+    facts: Value,
     step: u64,
     updates: u64,
     tokens: u64,
     state: BTreeMap<String, f64>,
+    /// Of the state file.
     sha256: String,
+    /// Of the log beside it.
+    #[serde(default)]
+    log_sha256: String,
+}
+
+/// A checkpoint that another plan left in the folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreign {
+    /// Its step; 0 for a run that had not come to its first checkpoint.
+    pub step: u64,
+    /// In which points its plan differs from the one that was asked about; empty when it was written by a version of the
+    /// program whose checkpoints cannot be checked.
+    pub differences: Vec<Difference>,
+}
+
+/// Why a checkpoint cannot be taken up.
+pub(crate) enum Flaw {
+    /// It is another plan's.
+    Foreign(Foreign),
+    /// It is not what was written.
+    Damaged(String),
 }
 
 /// Writes a checkpoint below `folder` (the run's `checkpoints`) and returns its name and size in bytes.
-pub(crate) fn commit(folder: &Path, plan: &str, checkpoint: &Checkpoint) -> Result<(String, u64)> {
+pub(crate) fn commit(folder: &Path, plan: &PlanFacts, checkpoint: &Checkpoint) -> Result<(String, u64)> {
     let name = format!("step-{:08}", checkpoint.step);
     let (temporary, place) = (folder.join(format!("{name}.tmp")), folder.join(&name));
-    for stale in [&temporary, &place] {
-        if stale.exists() {
-            std::fs::remove_dir_all(stale).map_err(TrainError::file(stale))?;
-        }
-    }
+    remove(&temporary)?;
     std::fs::create_dir_all(&temporary).map_err(TrainError::file(&temporary))?;
     let state = temporary.join(STATE);
     write_tensors(&state, &tensors(checkpoint)).map_err(|error| full_disk(&state, error))?;
     sync(&state)?;
     let manifest = Manifest {
         version: VERSION,
-        plan: plan.to_owned(),
+        plan: plan.fingerprint().to_owned(),
+        facts: plan.facts().clone(),
         step: checkpoint.step,
         updates: checkpoint.updates,
         tokens: checkpoint.tokens,
         state: checkpoint.state.clone(),
         sha256: file_sha256(&state)?,
+        log_sha256: sha256(&checkpoint.log),
     };
-    let path = temporary.join("manifest.json");
+    let path = temporary.join(MANIFEST);
     let text = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::from).map_err(TrainError::file(&path))?;
-    std::fs::write(&path, text).map_err(TrainError::file(&path))?;
-    sync(&path)?;
+    write_synced(&temporary.join(LOG), &checkpoint.log)?;
+    write_synced(&path, &text)?;
+    write_synced(&temporary.join(SEAL), seal(&text).as_bytes())?;
     sync_folder(&temporary)?;
+    // An older one of the same step makes way only now that its successor is whole.
+    remove(&place)?;
     std::fs::rename(&temporary, &place).map_err(TrainError::file(&place))?;
     sync_folder(folder)?;
     let bytes = std::fs::metadata(place.join(STATE)).map_or(0, |data| data.len());
-    prune(folder, &manifest.plan)?;
+    prune(folder, plan)?;
     Ok((name, bytes))
 }
 
-/// The newest checkpoint of this plan that is whole, or `None`.
-///
-/// # Errors
-/// When the folder cannot be read; a damaged checkpoint is passed over, not an error.
-pub fn latest_checkpoint(folder: &Path, plan: &str) -> std::result::Result<Option<Checkpoint>, TrainError> {
-    for place in places(folder)?.into_iter().rev() {
-        if let Some(checkpoint) = load(&place, plan) {
-            return Ok(Some(checkpoint));
-        }
+/// What `sha256sum` would write about the manifest.
+fn seal(manifest: &[u8]) -> String {
+    format!("{}  {MANIFEST}\n", sha256(manifest))
+}
+
+fn remove(place: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(place) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(TrainError::file(place)(error)),
+        _ => Ok(()),
     }
-    Ok(None)
 }
 
 /// Removes what an interrupted commit left behind.
-///
-/// # Errors
-/// When the folder cannot be changed.
-pub fn remove_leftovers(folder: &Path) -> std::result::Result<(), TrainError> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if path.extension().is_some_and(|ending| ending == "tmp") {
-            std::fs::remove_dir_all(&path).map_err(TrainError::file(&path))?;
-        }
+pub(crate) fn remove_leftovers(folder: &Path) -> Result<()> {
+    leftovers(folder).iter().try_for_each(|path| remove(path))
+}
+
+/// What interrupted commits left behind.
+pub(crate) fn leftovers(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let unfinished = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ending == "tmp") && step_of(&path.with_extension("")).is_some()
+    };
+    entries.flatten().map(|entry| entry.path()).filter(unfinished).collect()
+}
+
+/// The manifest, when every bit of it is as it was written and it is this plan's.
+fn manifest(place: &Path, plan: &PlanFacts) -> std::result::Result<Manifest, Flaw> {
+    let damaged = |what: &str| Flaw::Damaged(what.to_owned());
+    let read = |name: &str| std::fs::read(place.join(name)).ok();
+    let text = read(MANIFEST).ok_or_else(|| damaged("it has no manifest"))?;
+    let manifest = serde_json::from_slice::<Manifest>(&text).ok();
+    let Some(written) = read(SEAL) else {
+        return Err(match manifest {
+            Some(old) if old.version < VERSION => Flaw::Foreign(Foreign { step: old.step, differences: Vec::new() }),
+            _ => damaged("the seal of its manifest is missing"),
+        });
+    };
+    match manifest {
+        _ if written != seal(&text).as_bytes() => Err(damaged("its manifest is not what was written")),
+        Some(found) if found.version == VERSION => match found.plan == plan.fingerprint() {
+            true => Ok(found),
+            false => Err(Flaw::Foreign(Foreign { step: found.step, differences: plan.differences(&found.facts) })),
+        },
+        Some(found) => Err(Flaw::Foreign(Foreign { step: found.step, differences: Vec::new() })),
+        None => Err(damaged("its manifest cannot be read")),
     }
-    Ok(())
 }
 
-fn manifest(place: &Path) -> Option<Manifest> {
-    serde_json::from_slice(&std::fs::read(place.join("manifest.json")).ok()?).ok()
-}
-
-fn load(place: &Path, plan: &str) -> Option<Checkpoint> {
-    let manifest = manifest(place)?;
+/// Reads a checkpoint that is whole and this plan's.
+pub(crate) fn load(place: &Path, plan: &PlanFacts) -> std::result::Result<Checkpoint, Flaw> {
+    let damaged = |what: &str| Flaw::Damaged(what.to_owned());
+    let manifest = manifest(place, plan)?;
+    if step_of(place) != Some(manifest.step) {
+        return Err(damaged("its folder has the name of another step"));
+    }
     let state = place.join(STATE);
-    if manifest.version != VERSION || manifest.plan != plan || file_sha256(&state).ok()? != manifest.sha256 {
-        return None;
+    if file_sha256(&state).ok().as_ref() != Some(&manifest.sha256) {
+        return Err(damaged("its state file is not what was written"));
+    }
+    let log = std::fs::read(place.join(LOG)).unwrap_or_default();
+    if sha256(&log) != manifest.log_sha256 {
+        return Err(damaged("its copy of the log is not what was written"));
     }
     let Manifest { step, updates, tokens, state: carried, .. } = manifest;
-    let mut checkpoint = Checkpoint { step, updates, tokens, state: carried, ..Checkpoint::default() };
-    for (name, (_, data)) in read_tensors(&state).ok()? {
+    let mut checkpoint = Checkpoint { step, updates, tokens, state: carried, log, ..Checkpoint::default() };
+    read_state(&state, &mut checkpoint).ok_or_else(|| damaged("its state file holds something else"))?;
+    Ok(checkpoint)
+}
+
+fn read_state(state: &Path, checkpoint: &mut Checkpoint) -> Option<()> {
+    for (name, (_, data)) in read_tensors(state).ok()? {
         let (TensorData::Floats(values), Some((part, name))) = (data, name.split_once('/')) else { return None };
         let maps = [&mut checkpoint.values, &mut checkpoint.first, &mut checkpoint.second];
         let index = PARTS.iter().position(|known| *known == part)?;
         maps.into_iter().nth(index)?.insert(name.to_owned(), values);
     }
-    Some(checkpoint)
+    Some(())
 }
 
 fn tensors(checkpoint: &Checkpoint) -> BTreeMap<String, (Vec<usize>, TensorData)> {
@@ -134,30 +202,41 @@ fn tensors(checkpoint: &Checkpoint) -> BTreeMap<String, (Vec<usize>, TensorData)
     named.map(|(part, (name, v))| (format!("{part}/{name}"), (vec![v.len()], TensorData::Floats(v.clone())))).collect()
 }
 
-fn places(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The step that a folder is named after.
+pub(crate) fn step_of(place: &Path) -> Option<u64> {
+    let digits = place.file_name()?.to_str()?.strip_prefix("step-")?;
+    (digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok()).flatten()
+}
+
+/// Folders of checkpoints below `folder`, the earliest step first.
+pub(crate) fn places(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
     let entries = std::fs::read_dir(folder).map_err(TrainError::file(folder))?;
-    let named = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-"));
-    let mut places: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(named).collect();
-    places.retain(|path| path.extension().is_none());
-    places.sort();
+    let mut places: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    places.retain(|path| step_of(path).is_some());
+    places.sort_by_key(|path| step_of(path));
     Ok(places)
 }
 
 /// Keeps the newest of this plan; what another plan left is not this one's to remove.
-fn prune(folder: &Path, plan: &str) -> Result<()> {
-    let own = |place: &PathBuf| manifest(place).is_some_and(|manifest| manifest.plan == plan);
-    let places: Vec<PathBuf> = places(folder)?.into_iter().filter(own).collect();
+fn prune(folder: &Path, plan: &PlanFacts) -> Result<()> {
+    let places: Vec<PathBuf> = places(folder)?.into_iter().filter(|place| manifest(place, plan).is_ok()).collect();
     for old in &places[..places.len().saturating_sub(KEPT)] {
-        std::fs::remove_dir_all(old).map_err(TrainError::file(old))?;
+        remove(old)?;
     }
     Ok(())
 }
 
 fn sync(path: &Path) -> Result<()> {
     File::options().write(true).open(path).and_then(|file| file.sync_all()).map_err(TrainError::file(path))
+}
+
+/// Writes a whole file and makes it survive a power cut.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(TrainError::file(path))?;
+    sync(path)
 }
 
 /// Directory entries are made durable where the system allows it; Windows does so by itself.
@@ -180,12 +259,14 @@ fn full_disk(path: &Path, error: alidade_model::ModelError) -> TrainError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn sample(step: u64) -> Checkpoint {
+    pub(crate) fn sample(step: u64) -> Checkpoint {
         let map = |value: f32| BTreeMap::from([("a.b".to_owned(), vec![value, step as f32])]);
-        let state = BTreeMap::from([("kl_coef".to_owned(), 0.1 + 1e-17 * step as f64)]);
+        let state =
+            BTreeMap::from([("kl_coef".to_owned(), 0.1 + 1e-17 * step as f64), ("ln_lagrange".to_owned(), -1.5)]);
         Checkpoint {
             step,
             updates: 3 * step,
@@ -194,48 +275,78 @@ mod tests {
             values: map(1.0),
             first: map(2.0),
             second: map(3.0),
+            log: (1..=step).map(|step| format!("{{\"step\":{step}}}\n")).collect::<String>().into_bytes(),
         }
     }
 
+    pub(crate) fn plan(name: &str) -> PlanFacts {
+        PlanFacts::new(json!({"name": name, "settings": {"max_steps": name.len()}}))
+    }
+
     #[test]
-    fn the_newest_whole_one_is_found_and_damage_is_passed_over() {
+    fn what_was_written_is_read_and_older_ones_go() {
         let folder = tempfile::tempdir().unwrap();
         for step in [1, 2, 3] {
-            commit(folder.path(), "plan", &sample(step)).unwrap();
+            commit(folder.path(), &plan("plan"), &sample(step)).unwrap();
         }
-        assert_eq!(places(folder.path()).unwrap().len(), KEPT);
-        assert_eq!(latest_checkpoint(folder.path(), "plan").unwrap(), Some(sample(3)));
-        assert_eq!(latest_checkpoint(folder.path(), "other").unwrap(), None);
-        let state = folder.path().join("step-00000003").join(STATE);
-        let whole = std::fs::read(&state).unwrap();
-        for position in (0..whole.len()).step_by(7) {
-            let mut flipped = whole.clone();
-            flipped[position] ^= 1;
-            std::fs::write(&state, flipped).unwrap();
-            assert_eq!(latest_checkpoint(folder.path(), "plan").unwrap(), Some(sample(2)), "flip at {position}");
+        let places = places(folder.path()).unwrap();
+        assert_eq!(places.iter().map(|place| step_of(place)).collect::<Vec<_>>(), [Some(2), Some(3)]);
+        assert!(load(&places[1], &plan("plan")).is_ok_and(|found| found == sample(3)));
+        // The same step once more, as a pause right after a checkpoint writes it.
+        commit(folder.path(), &plan("plan"), &sample(3)).unwrap();
+        assert!(load(&places[1], &plan("plan")).is_ok_and(|found| found == sample(3)));
+    }
+
+    /// A checkpoint is either taken as it was written, or not at all.
+    #[test]
+    fn no_bit_of_a_checkpoint_can_change_unnoticed() {
+        let folder = tempfile::tempdir().unwrap();
+        commit(folder.path(), &plan("plan"), &sample(9)).unwrap();
+        let place = folder.path().join("step-00000009");
+        for name in [MANIFEST, SEAL, LOG, STATE] {
+            let path = place.join(name);
+            let whole = std::fs::read(&path).unwrap();
+            for bit in 0..8 * whole.len() {
+                let mut flipped = whole.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                std::fs::write(&path, flipped).unwrap();
+                let flaw = load(&place, &plan("plan")).err();
+                assert!(matches!(flaw, Some(Flaw::Damaged(_))), "{name}, bit {bit}");
+            }
+            for length in [0, 1, whole.len() / 2, whole.len() - 1] {
+                std::fs::write(&path, &whole[..length]).unwrap();
+                assert!(load(&place, &plan("plan")).is_err(), "{name} cut to {length}");
+            }
+            std::fs::remove_file(&path).unwrap();
+            assert!(load(&place, &plan("plan")).is_err(), "{name} lost");
+            std::fs::write(&path, whole).unwrap();
         }
+        assert!(load(&place, &plan("plan")).is_ok());
+        let renamed = folder.path().join("step-00000010");
+        std::fs::rename(&place, &renamed).unwrap();
+        assert!(load(&renamed, &plan("plan")).is_err(), "a folder of another name");
     }
 
     #[test]
-    fn a_new_plan_keeps_its_own_checkpoints_beside_older_ones() {
+    fn a_manifest_without_a_seal_is_told_and_not_taken() {
         let folder = tempfile::tempdir().unwrap();
-        for step in [450, 500] {
-            commit(folder.path(), "old", &sample(step)).unwrap();
-        }
-        for step in [10, 20, 30] {
-            commit(folder.path(), "new", &sample(step)).unwrap();
-        }
-        assert_eq!(latest_checkpoint(folder.path(), "new").unwrap(), Some(sample(30)));
-        assert_eq!(latest_checkpoint(folder.path(), "old").unwrap(), Some(sample(500)));
-        assert_eq!(places(folder.path()).unwrap().len(), 2 * KEPT);
+        let place = folder.path().join("step-00000004");
+        std::fs::create_dir(&place).unwrap();
+        let old = json!({"version": 2, "plan": plan("plan").fingerprint(), "step": 4, "updates": 4, "tokens": 9,
+            "state": {}, "sha256": ""});
+        std::fs::write(place.join(MANIFEST), old.to_string()).unwrap();
+        let flaw = load(&place, &plan("plan")).err();
+        assert!(matches!(flaw, Some(Flaw::Foreign(Foreign { step: 4, differences })) if differences.is_empty()));
     }
 
     #[test]
-    fn leftovers_of_a_cut_commit_vanish() {
+    fn leftovers_of_a_cut_commit_vanish_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("step-00000009.tmp")).unwrap();
-        assert_eq!(latest_checkpoint(folder.path(), "plan").unwrap(), None);
+        for name in ["step-00000009.tmp", "mine.tmp", "step-by-step"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
         remove_leftovers(folder.path()).unwrap();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert!(places(folder.path()).unwrap().is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! What can stop a training run, with the facts that a person needs to go on.
 
+use crate::plan_facts::Difference;
 use alidade_domain::{Problem, ProblemCode};
 use alidade_model::ModelError;
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ pub enum TrainError {
     NotFinite {
         /// Step, from 1.
         step: u64,
-        /// "loss" or "gradient norm".
-        what: &'static str,
+        /// Name of the figure, as it stands in the log, or "gradient norm".
+        what: String,
         /// The value.
         value: f64,
         /// Learning rate of the step.
@@ -50,6 +51,16 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// The folder holds work of another plan and none of this one.
+    #[error("{} holds {} of another run: {}.", path.display(), stage(*step), told(differences))]
+    OtherRun {
+        /// The run folder.
+        path: PathBuf,
+        /// Its newest step; 0 when it had not come to its first checkpoint.
+        step: u64,
+        /// In which points the plans differ; empty when it was left by a version whose checkpoints cannot be checked.
+        differences: Vec<Difference>,
+    },
     /// The observer could not write an event down.
     #[error("{0}")]
     Observer(Problem),
@@ -78,9 +89,27 @@ impl From<TrainError> for Problem {
                     .hint("Free some room and press Resume: nothing that was kept is lost.")
             }
             TrainError::File { .. } => Problem::internal(message),
+            TrainError::OtherRun { .. } => Problem::new(ProblemCode::Conflict, message)
+                .hint("Go on with the recipe as it was, or choose another output_dir.")
+                .hint("Add --overwrite to remove that run and start over.")
+                .at("output_dir"),
             TrainError::Checkpoint { .. } => Problem::internal(message).hint("Start the run again from its beginning."),
         }
     }
+}
+
+fn stage(step: u64) -> String {
+    match step {
+        0 => "the beginning".to_owned(),
+        step => format!("a checkpoint at step {step}"),
+    }
+}
+
+fn told(differences: &[Difference]) -> String {
+    if differences.is_empty() {
+        return "it was written by an earlier version of the program, whose checkpoints cannot be checked".to_owned();
+    }
+    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Shorthand of this crate.

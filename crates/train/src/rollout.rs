@@ -194,7 +194,13 @@ fn ratings(
         }
     }
     if let Some(value) = found.iter().flatten().copied().find(|score| !score.is_finite()) {
-        return Err(TrainError::NotFinite { step: 0, what: "reward", value, learning_rate: 0.0, rows: Vec::new() });
+        return Err(TrainError::NotFinite {
+            step: 0,
+            what: "reward".to_owned(),
+            value,
+            learning_rate: 0.0,
+            rows: Vec::new(),
+        });
     }
     Ok(found)
 }

@@ -1,11 +1,13 @@
 //! The one optimizer loop: accumulate, clip, step, schedule, log, observe, look for the person's wish, checkpoint.
 
-use crate::checkpoint::{Checkpoint, commit, latest_checkpoint, remove_leftovers};
+use crate::checkpoint::{Checkpoint, commit};
 use crate::encode::Item;
 use crate::error::{Result, TrainError};
 use crate::log::StepLog;
 use crate::optimizer::{AdamW, Moments};
 use crate::order::{Steps, batch_of};
+use crate::plan_facts::PlanFacts;
+use crate::resume::{self, Resume};
 use crate::rollout::Rollouts;
 use crate::schedule::Schedule;
 use crate::settings;
@@ -18,8 +20,8 @@ use std::path::PathBuf;
 pub struct SessionOptions<'a> {
     /// Run folder: `log.jsonl` and `checkpoints/` lie in it.
     pub folder: PathBuf,
-    /// Fingerprint of the plan.
-    pub plan: String,
+    /// What the numbers of the run depend on: a checkpoint of another plan is never taken up, nor written over.
+    pub plan: PlanFacts,
     /// Seed of order and dropout.
     pub seed: u64,
     /// Steps between checkpoints; 0 keeps none but the one of a pause.
@@ -123,13 +125,13 @@ impl StepContext<'_, '_> {
     ///
     /// # Errors
     /// Names the step, the rows and the learning rate.
-    pub fn check_finite(&self, what: &'static str, value: f64) -> Result<()> {
+    pub fn check_finite(&self, what: &str, value: f64) -> Result<()> {
         if value.is_finite() {
             return Ok(());
         }
         let rows = self.batch.micro_batches.iter().flatten().map(|item| item.row).collect();
         let (step, learning_rate) = (self.batch.step + 1, self.rate);
-        Err(TrainError::NotFinite { step, what, value, learning_rate, rows })
+        Err(TrainError::NotFinite { step, what: what.to_owned(), value, learning_rate, rows })
     }
 }
 
@@ -213,7 +215,7 @@ impl<'a> Session<'a> {
         progress.begin((self.options.clock)());
         while progress.taken < steps.total {
             if let Some(reason) = self.stop.requested() {
-                return self.end_early(&progress, reason);
+                return self.end_early(&mut progress, reason);
             }
             let micro_batches = batch_of(&steps, self.options.seed, progress.taken);
             let micro_batches =
@@ -222,10 +224,10 @@ impl<'a> Session<'a> {
             self.take_step(&mut progress, batch, step)?;
             let due = self.options.checkpoint_every > 0 && progress.taken.is_multiple_of(self.options.checkpoint_every);
             if due && progress.taken < steps.total {
-                self.checkpoint(&progress)?;
+                self.checkpoint(&mut progress)?;
             }
         }
-        progress.log.sync()?;
+        self.keep_log(&mut progress)?;
         Ok(End::Complete { steps: progress.taken })
     }
 
@@ -269,8 +271,16 @@ impl<'a> Session<'a> {
         self.observer.observe(event).map_err(TrainError::Observer)
     }
 
-    fn checkpoint(&mut self, progress: &Progress) -> Result<()> {
-        progress.log.sync()?;
+    /// Makes the log safe, and says when it had to be put right.
+    fn keep_log(&mut self, progress: &mut Progress) -> Result<()> {
+        match progress.log.sync()? {
+            Some(note) => self.observer.observe(note).map_err(TrainError::Observer),
+            None => Ok(()),
+        }
+    }
+
+    fn checkpoint(&mut self, progress: &mut Progress) -> Result<()> {
+        self.keep_log(progress)?;
         let folder = self.options.folder.join("checkpoints");
         let (name, bytes) = commit(&folder, &self.options.plan, &progress.checkpoint())?;
         let event = EventKind::Checkpoint { step: progress.taken, folder: format!("checkpoints/{name}"), bytes };
@@ -281,7 +291,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn end_early(&mut self, progress: &Progress, reason: StopReason) -> Result<End> {
+    fn end_early(&mut self, progress: &mut Progress, reason: StopReason) -> Result<End> {
         if reason != StopReason::Discard && progress.taken > 0 {
             self.checkpoint(progress)?;
         }
@@ -305,12 +315,14 @@ struct Progress {
 impl Progress {
     /// From the newest checkpoint, or from the beginning.
     fn restore(session: &mut Session, settings: &Settings, steps: &Steps) -> Result<Self> {
-        let folder = session.options.folder.join("checkpoints");
-        std::fs::create_dir_all(&folder).map_err(TrainError::file(&folder))?;
-        remove_leftovers(&folder)?;
+        let folder = session.options.folder.clone();
+        let Resume { checkpoint, own_log, notes } = resume::prepare(&folder, &session.options.plan)?;
+        let (log, note) = StepLog::open(&folder, checkpoint.log.clone(), own_log)?;
+        for note in notes.into_iter().chain(note) {
+            session.observer.observe(note).map_err(TrainError::Observer)?;
+        }
         let mut optimizer = AdamW::new(settings);
         let mut parameters = session.policy.parameters()?;
-        let checkpoint = latest_checkpoint(&folder, &session.options.plan)?.unwrap_or_default();
         if checkpoint.step > 0 {
             if checkpoint.values.keys().ne(parameters.keys()) {
                 return Err(TrainError::Checkpoint {
@@ -333,8 +345,7 @@ impl Progress {
                 })
                 .collect();
         }
-        let (schedule, log) =
-            (settings::schedule(settings, steps.total), StepLog::open(&session.options.folder, checkpoint.step)?);
+        let schedule = settings::schedule(settings, steps.total);
         let (taken, tokens, pace) = (checkpoint.step, checkpoint.tokens, Pace::default());
         let state = checkpoint.state;
         Ok(Self { steps: *steps, schedule, optimizer, parameters, state, taken, tokens, log, pace })
@@ -356,6 +367,7 @@ impl Progress {
             values: self.parameters.clone(),
             first: moments(|moments| &moments.first),
             second: moments(|moments| &moments.second),
+            log: self.log.text().to_vec(),
         }
     }
 

@@ -11,7 +11,7 @@ use alidade_domain::{
     StopSignal,
 };
 use alidade_model::{AdapterWeights, ModelFolder, Policy, load_adapter};
-use alidade_train::{Encoder, Session, SessionOptions, method};
+use alidade_train::{Encoder, PlanFacts, Session, SessionOptions, method};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ fn train(name: &str) -> (Vec<Value>, AdapterWeights) {
     let out = tempfile::tempdir().unwrap();
     let options = SessionOptions {
         folder: out.path().to_owned(),
-        plan: "golden".to_owned(),
+        plan: PlanFacts::new(run.clone()),
         seed: 3,
         checkpoint_every: 0,
         clock: &|| 0.0,
