@@ -1,5 +1,6 @@
 //! The person's wish, left as a file in the run folder: it survives the app, and the worker looks for it between steps.
 
+use crate::durable::write_private;
 use alidade_domain::{Problem, StopReason, StopSignal};
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,5 @@ pub fn write_wish(folder: &Path, reason: StopReason) -> Result<(), Problem> {
         StopReason::StopAndSave => "stop_and_save",
         StopReason::Discard => "discard",
     };
-    std::fs::write(folder.join(NAME), word)
-        .map_err(|error| Problem::internal(format!("Telling the run to end failed: {error}.")))
+    write_private(&folder.join(NAME), word.as_bytes())
 }

@@ -1,5 +1,6 @@
 //! Data sets: imported once into the program's own form, with every row that was left out and why.
 
+use crate::durable::{create_folder, write_private};
 use crate::removal::removed;
 use crate::studio::{Studio, now_ms};
 use crate::views::{DatasetPage, DatasetView};
@@ -17,6 +18,8 @@ const PAIRS: usize = 1_100;
 const RATINGS: usize = 1_600;
 const PROMPTS: usize = 2_000;
 const SEED: u64 = 1;
+/// The rows of a set in its folder.
+const ROWS: &str = "rows.jsonl";
 /// The largest file that is read.
 const LARGEST_BYTES: u64 = 2 << 30;
 
@@ -104,7 +107,7 @@ impl Studio {
     /// # Errors
     /// When its file is damaged.
     pub(crate) fn rows_of(&self, id: &str) -> Result<Vec<Example>, Problem> {
-        read_rows(&self.dataset_folder(id).join("rows.jsonl"))
+        read_rows(&self.dataset_folder(id).join(ROWS))
     }
 
     fn dataset_folder(&self, id: &str) -> PathBuf {
@@ -113,25 +116,18 @@ impl Studio {
 
     fn keep_dataset(&self, id: String, name: String, dataset: Dataset, bundled: bool) -> Result<DatasetView, Problem> {
         let folder = self.dataset_folder(&id);
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::StorageFull => {
-                Problem::new(ProblemCode::DiskFull, "There is no room left on the disk for the data set.")
-                    .hint("Free some room and import it again.")
-            }
-            _ => Problem::internal(format!("Keeping the data set failed: {error}.")),
-        };
-        std::fs::create_dir_all(&folder).map_err(failed)?;
-        let rows = folder.join("rows.jsonl");
-        std::fs::write(&rows, rows_to_jsonl(&dataset.rows)?).map_err(failed)?;
+        create_folder(&folder)?;
+        let rows = rows_to_jsonl(&dataset.rows)?;
+        write_private(&folder.join(ROWS), rows.as_bytes())?;
         let issues = serde_json::to_string(&dataset.issues).map_err(|error| Problem::internal(error.to_string()))?;
-        std::fs::write(folder.join("issues.json"), issues).map_err(failed)?;
+        write_private(&folder.join("issues.json"), issues.as_bytes())?;
         let view = DatasetView {
             id,
             name,
             kind: dataset.kind,
             summary: dataset.summary,
             remarks: dataset.remarks,
-            sha256: file_sha256(&rows)?,
+            sha256: file_sha256(&folder.join(ROWS))?,
             bundled,
             flagged: bundled,
             licence: bundled.then(|| "Apache-2.0".to_owned()),
@@ -159,7 +155,7 @@ pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
         (PROMPTS_ID, "Alder Bay: questions", DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
     ];
     for (id, name, kind, rows) in sets {
-        if studio.dataset(id).is_ok() && studio.dataset_folder(id).join("rows.jsonl").is_file() {
+        if studio.dataset(id).is_ok() && studio.dataset_folder(id).join(ROWS).is_file() {
             continue;
         }
         let summary =

@@ -4,7 +4,7 @@ use crate::Speaker;
 use crate::evaluate::{Snapshot, Suite, prompt_text};
 use crate::roles::{self, Oracles};
 use crate::scorer::evaluate_scorer;
-use crate::{machine, memory, provenance};
+use crate::{durable, machine, memory, provenance};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
     AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, Stack,
@@ -267,8 +267,7 @@ fn evaluate(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut Outs
     let evaluation = suite.compare(&before, &after, clock.seconds());
     for (name, snapshot) in [("before.json", &before), ("after.json", &after)] {
         let text = serde_json::to_vec(snapshot).map_err(|error| Problem::internal(error.to_string()))?;
-        let failed = |error| Problem::internal(format!("Writing {name} failed: {error}."));
-        std::fs::write(folder.join(name), text).map_err(failed)?;
+        durable::write_durably(&folder.join(name), &text)?;
     }
     outside.observer.observe(EventKind::Evaluated { evaluation: Box::new(evaluation) })
 }
@@ -370,29 +369,20 @@ fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem>
     say("borders_moved", prepared.moved_borders, "rows share a token between prompt and answer; it counts as answer.")
 }
 
-/// Writes the result's folder, `adapter` or `model`, beside its place and renames it: it is whole or absent. Returns the
-/// SHA-256 of its weights.
+/// Writes the result's folder, `adapter` or `model`: after this it is on the disk, whole. Returns the SHA-256 of its weights.
 fn save(plan: &Plan, model: &ModelFolder, folder: &Path, trained: Trained) -> Result<String, Problem> {
     let name = if matches!(trained, Trained::Adapter(_)) { "adapter" } else { "model" };
-    let (temporary, place) = (folder.join(format!("{name}.tmp")), folder.join(name));
-    let failed = |error: std::io::Error| Problem::internal(format!("Writing the adapter failed: {error}."));
-    for stale in [&temporary, &place] {
-        if stale.exists() {
-            std::fs::remove_dir_all(stale).map_err(failed)?;
-        }
-    }
-    std::fs::create_dir_all(&temporary).map_err(failed)?;
-    match trained {
+    let place = folder.join(name);
+    durable::remove_unfinished(folder);
+    durable::write_folder(&place, |temporary| match trained {
         Trained::Adapter(adapter) => {
-            save_adapter(&temporary, &adapter)?;
-            provenance::record(&temporary, plan)?;
+            save_adapter(temporary, &adapter).map_err(|error| full_disk(error.into(), temporary))?;
+            provenance::record(temporary, plan)
         }
-        Trained::Model(weights) => save_model(model, weights, &temporary)?,
-    }
-    for entry in std::fs::read_dir(&temporary).map_err(failed)?.flatten() {
-        std::fs::File::options().write(true).open(entry.path()).and_then(|file| file.sync_all()).map_err(failed)?;
-    }
-    std::fs::rename(&temporary, &place).map_err(failed)?;
+        Trained::Model(weights) => {
+            save_model(model, weights, temporary).map_err(|error| full_disk(error.into(), temporary))
+        }
+    })?;
     Ok(if name == "adapter" { adapter_sha256(&place)? } else { model_sha256(&place)? })
 }
 
@@ -419,5 +409,14 @@ fn write_record(
         },
     });
     let text = serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(error.to_string()))?;
-    crate::files::write(&folder.join("run.json"), &(text + "\n"))
+    durable::write_durably(&folder.join("run.json"), (text + "\n").as_bytes())
+}
+
+/// The model crate reports a failed write in words; a full disk must stay recognisable as one.
+fn full_disk(problem: Problem, folder: &Path) -> Problem {
+    if problem.message.contains("os error 28") {
+        durable::file_problem("Writing", folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
+    } else {
+        problem
+    }
 }

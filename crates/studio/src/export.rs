@@ -1,6 +1,7 @@
 //! Exports that prove themselves: what was written is loaded again and must say the same as the live adapter, or it is
 //! not called exported.
 
+use crate::durable::write_folder;
 use alidade_domain::{Problem, Purpose, Stream};
 use alidade_model::{Decoder, ModelFolder, load_adapter, save_adapter, save_merged};
 use std::path::Path;
@@ -26,23 +27,20 @@ pub enum ExportForm {
 pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> Result<f32, Problem> {
     let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
     let weights = load_adapter(adapter, &folder.spec).map_err(|error| Problem::from(error).at("adapter"))?;
-    let failed = |error: std::io::Error| Problem::internal(format!("Writing {} failed: {error}.", output.display()));
-    let temporary = output.with_extension("partial");
-    if temporary.exists() {
-        std::fs::remove_dir_all(&temporary).map_err(failed)?;
-    }
-    std::fs::create_dir_all(&temporary).map_err(failed)?;
-    match form {
-        ExportForm::Peft => save_adapter(&temporary, &weights)?,
-        ExportForm::Merged => save_merged(&folder, &weights, &temporary)?,
-    }
-    let gap = difference(&folder, adapter, form, &temporary)?;
-    if gap.is_nan() || gap > TOLERANCE {
-        return Err(Problem::internal(format!(
-            "The export was checked and differs from the live adapter by {gap}; it was not kept."
-        )));
-    }
-    std::fs::rename(&temporary, output).map_err(failed)?;
+    let mut gap = 0.0;
+    write_folder(output, |temporary| {
+        match form {
+            ExportForm::Peft => save_adapter(temporary, &weights)?,
+            ExportForm::Merged => save_merged(&folder, &weights, temporary)?,
+        }
+        gap = difference(&folder, adapter, form, temporary)?;
+        if gap.is_nan() || gap > TOLERANCE {
+            let message =
+                format!("The export was checked and differs from the live adapter by {gap}; it was not kept.");
+            return Err(Problem::internal(message));
+        }
+        Ok(())
+    })?;
     Ok(gap)
 }
 

@@ -1,7 +1,7 @@
 //! From a queued run to the plan that its worker reads: files in place, every default written out.
 
+use crate::durable::{create_folder, write_private};
 use crate::evaluate::prompt_of;
-use crate::files::write;
 use crate::studio::Studio;
 use crate::views::ModelView;
 use crate::worker::PLAN;
@@ -25,13 +25,12 @@ impl Studio {
         if folder.join(PLAN).is_file() {
             return Ok(());
         }
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Problem::internal(format!("Making the run folder failed: {error}.")))?;
+        create_folder(&folder)?;
         let experiment = self.store.experiment(&run.experiment)?;
         let plan = self.plan(run, &experiment, &folder)?;
         let text = serde_json::to_string_pretty(&plan).map_err(|error| Problem::internal(error.to_string()))?;
         self.store.put_plan(&run.id, &text)?;
-        write(&folder.join(PLAN), &text)
+        write_private(&folder.join(PLAN), text.as_bytes())
     }
 
     fn plan(&self, run: &RunRecord, experiment: &Experiment, folder: &Path) -> Result<Plan, Problem> {
@@ -40,13 +39,13 @@ impl Studio {
         let dataset = self.dataset_of(recipe)?;
         let (rows, held_out) = self.split_rows(&dataset, pipeline::split_seed(&experiment.pipeline))?;
         let rows_path = folder.join("rows.jsonl");
-        write(&rows_path, &rows_to_jsonl(&rows)?)?;
+        write_private(&rows_path, rows_to_jsonl(&rows)?.as_bytes())?;
         let held_path = folder.join("held_out.jsonl");
-        write(&held_path, &rows_to_jsonl(&held_out)?)?;
+        write_private(&held_path, rows_to_jsonl(&held_out)?.as_bytes())?;
         let oracle = self.judged_by_oracle(experiment, &model);
         let prompts = self.evaluation_prompts(experiment, oracle, &model)?;
         let prompts_path = folder.join("prompts.jsonl");
-        write(&prompts_path, &rows_to_jsonl(&prompts)?)?;
+        write_private(&prompts_path, rows_to_jsonl(&prompts)?.as_bytes())?;
         let start = self.start_of(run, recipe)?;
         let reward = self.rater_of(run, recipe.reward.as_deref(), "reward")?;
         let cost = self.rater_of(run, recipe.cost.as_deref(), "cost")?;

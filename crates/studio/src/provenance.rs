@@ -2,7 +2,7 @@
 //! the shapes of another model is refused instead of giving nonsense. Folders without it, from other programs, are judged
 //! by their shapes alone.
 
-use crate::files::write;
+use crate::durable::write_durably;
 use alidade_domain::{MethodName, Plan, Problem};
 use alidade_model::{Rater, file_sha256};
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub(crate) fn record(folder: &Path, plan: &Plan) -> Result<(), Problem> {
         cost: plan.method.makes_scorer() && plan.settings.text("loss_type") == "cost",
     };
     let text = serde_json::to_string_pretty(&provenance).map_err(|error| Problem::internal(error.to_string()))?;
-    write(&folder.join(FILE), &(text + "\n"))
+    write_durably(&folder.join(FILE), (text + "\n").as_bytes())
 }
 
 /// Refuses an adapter that says of itself that it belongs to another base or tokenizer than the plan's.

@@ -1,5 +1,6 @@
 //! Reports and exports: what a person takes away.
 
+use crate::durable::write_durably;
 use crate::experiments::latest;
 use crate::export::{ExportForm, export};
 use crate::studio::Studio;
@@ -50,9 +51,7 @@ impl Studio {
             "markdown" => view.markdown,
             _ => return Err(Problem::input(format!("A report is html or markdown, not {format}.")).at("format")),
         };
-        let path = self.path_of(handle)?;
-        std::fs::write(&path, text)
-            .map_err(|error| Problem::input(format!("Writing the report failed: {error}.")).at("handle"))
+        write_durably(&self.path_of(handle)?, text.as_bytes()).map_err(|problem| problem.at("handle"))
     }
 
     /// Writes an adapter, or its base with it merged in, into a folder that the person picked; checks what was written.

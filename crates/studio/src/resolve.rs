@@ -1,6 +1,6 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
-use crate::files::write;
+use crate::durable::{create_folder, write_durably};
 use crate::{links, pipeline};
 use alidade_data::{import, rows_to_jsonl};
 use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning};
@@ -68,11 +68,9 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
     }
     let adapter_dir = recipe.adapter.as_ref().map(|path| base.join(path));
     let dataset = import_file(&base.join(&recipe.dataset))?;
-    std::fs::create_dir_all(&output).map_err(|error| {
-        Problem::input(format!("Making the folder {} failed: {error}.", output.display())).at("output_dir")
-    })?;
+    create_folder(&output).map_err(|problem| problem.at("output_dir"))?;
     let rows = output.join("rows.jsonl");
-    write(&rows, &rows_to_jsonl(&dataset.rows)?)?;
+    write_durably(&rows, rows_to_jsonl(&dataset.rows)?.as_bytes())?;
     let name = model_dir.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
     let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     let plan = Plan {
