@@ -39,14 +39,14 @@ impl Store {
         })
     }
 
-    /// All adapters in the order in which they were made.
+    /// All adapters that can be read, in the order in which they were made.
     ///
     /// # Errors
     /// When the database refuses.
     pub fn adapters(&self) -> Result<Vec<AdapterRecord>> {
         let connection = self.connection();
         let mut query = connection.prepare("SELECT * FROM adapters ORDER BY rowid")?;
-        Ok(query.query_map([], read)?.collect::<rusqlite::Result<_>>()?)
+        self.readable(Some("adapters"), &mut query, [], |row| Ok(read(row)?))
     }
 
     /// One adapter.

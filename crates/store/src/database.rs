@@ -1,40 +1,32 @@
 //! Opening the database and bringing it up to date.
 
 use crate::error::{Result, StoreError};
-use crate::{adapters, events, experiments, runs, shelves, verdicts};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use crate::migrations::{MIGRATIONS, migrate, version};
+use crate::{backups, opening};
+use rusqlite::{Connection, Row, Statement, Transaction, TransactionBehavior};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-/// Each entry takes the database one version further; entries are only ever added.
-const MIGRATIONS: &[&str] = &[
-    experiments::MIGRATION,
-    runs::MIGRATION,
-    events::MIGRATION,
-    adapters::MIGRATION,
-    shelves::MIGRATION,
-    verdicts::MIGRATION,
-    events::SCORES,
-];
-
-/// How long a writer waits for another process.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The database.
 pub struct Store {
     connection: Mutex<Connection>,
+    /// Where it lies; nowhere in tests.
+    pub(crate) path: Option<PathBuf>,
+    /// Rows that the last listing of a kind could not read.
+    unreadable: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl Store {
-    /// Opens or creates the file and applies the migrations that it lacks.
+    /// Opens or creates the file and applies the migrations that it lacks, after a copy.
     ///
     /// # Errors
-    /// When it cannot be opened or was written by a later version of the program; such a file is left untouched.
+    /// When it cannot be opened, is damaged, another program's, or was written by a later version of this one; such a file
+    /// is left untouched.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::prepare(Connection::open(path)?)
+        Self::prepare(Connection::open(path)?, Some(path))
     }
 
     /// A database that ends with the process, for tests.
@@ -42,20 +34,63 @@ impl Store {
     /// # Errors
     /// When SQLite refuses.
     pub fn in_memory() -> Result<Self> {
-        Self::prepare(Connection::open_in_memory()?)
+        Self::prepare(Connection::open_in_memory()?, None)
     }
 
-    fn prepare(mut connection: Connection) -> Result<Self> {
-        connection.busy_timeout(PATIENCE)?;
-        let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version > MIGRATIONS.len() {
-            return Err(StoreError::Newer { found: version, known: MIGRATIONS.len() });
+    fn prepare(mut connection: Connection, path: Option<&Path>) -> Result<Self> {
+        opening::inspect(&connection)?;
+        opening::settle_in(&connection)?;
+        let version = version(&connection)?;
+        if let Some(path) = path
+            && (1..MIGRATIONS.len() as i64).contains(&version)
+        {
+            backups::before_migration(&connection, path, MIGRATIONS.len())?;
         }
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
         migrate(&mut connection)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        if let Some(folder) = path.and_then(Path::parent)
+            && version == 0
+        {
+            backups::sync(folder).map_err(|found| StoreError::File { path: folder.to_owned(), found })?;
+        }
+        Ok(Self { connection: Mutex::new(connection), path: path.map(Path::to_owned), unreadable: Mutex::default() })
+    }
+
+    /// How many rows of each kind the last listings passed over because they cannot be read; they stay where they are.
+    pub fn unreadable(&self) -> Vec<(&'static str, usize)> {
+        let counts = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().filter(|(_, count)| **count > 0).map(|(what, count)| (*what, *count)).collect()
+    }
+
+    /// The rows of a query that can be read; the others cost nobody anything, and are counted where all of a kind is listed.
+    pub(crate) fn readable<T>(
+        &self,
+        counted: Option<&'static str>,
+        query: &mut Statement,
+        parameters: impl rusqlite::Params,
+        read: impl Fn(&Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let (mut found, mut unreadable) = (Vec::new(), 0);
+        let mut rows = query.query(parameters)?;
+        while let Some(row) = rows.next()? {
+            match read(row) {
+                Ok(thing) => found.push(thing),
+                Err(StoreError::Sqlite(error @ rusqlite::Error::SqliteFailure(..))) => return Err(error.into()),
+                Err(_) => unreadable += 1,
+            }
+        }
+        if let Some(what) = counted {
+            self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).insert(what, unreadable);
+        }
+        Ok(found)
+    }
+
+    /// Deletes by id, here and in the copies, and leaves no trace in SQLite's log.
+    pub(crate) fn delete(&self, statement: &str, id: &str) -> Result<()> {
+        self.write(|transaction| Ok(transaction.execute(statement, [id]).map(drop)?))?;
+        self.delete_in_backups(statement, id);
+        // Another reader may hold the log; whoever closes last empties it.
+        let _ = self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        Ok(())
     }
 
     pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -71,18 +106,6 @@ impl Store {
         transaction.commit()?;
         Ok(result)
     }
-}
-
-fn migrate(connection: &mut Connection) -> Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Read again under the lock: another process may have been faster.
-    let version: usize = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    for migration in MIGRATIONS.iter().skip(version) {
-        transaction.execute_batch(migration)?;
-    }
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len().max(version))?;
-    transaction.commit()?;
-    Ok(())
 }
 
 pub(crate) fn to_json<T: Serialize>(what: &'static str, value: &T) -> Result<String> {
@@ -138,6 +161,10 @@ mod tests {
         };
         assert_eq!(ask("journal_mode"), "Text(\"wal\")");
         assert_eq!(ask("synchronous"), "Integer(2)");
-        assert_eq!(ask("foreign_keys"), "Integer(1)");
+        for (name, value) in
+            [("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0), ("secure_delete", 1)]
+        {
+            assert_eq!(ask(name), format!("Integer({value})"), "{name}");
+        }
     }
 }

@@ -34,6 +34,26 @@ pub enum StoreError {
         /// Number that arrived.
         found: u64,
     },
+    /// The file is another program's, or no database.
+    #[error("The data folder's alidade.db is not this program's database: {found}. It was left as it is.")]
+    Foreign {
+        /// What it is instead.
+        found: String,
+    },
+    /// The file is ours and damaged.
+    #[error("The database is damaged: {found}. It was left as it is.")]
+    Corrupt {
+        /// The first thing that is wrong.
+        found: String,
+    },
+    /// A file beside the database could not be written.
+    #[error("Writing in {} failed: {found}.", path.display())]
+    File {
+        /// Where.
+        path: std::path::PathBuf,
+        /// What the system said.
+        found: std::io::Error,
+    },
     /// The file was written by a later version.
     #[error("The database has version {found}; this program knows versions up to {known}.")]
     Newer {
@@ -47,21 +67,51 @@ pub enum StoreError {
 /// The store's result.
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
+/// What brings a damaged database back.
+const RESTORE: &str = "Close every window of Alidade and run `alidade restore`: it puts the newest sound backup in its place \
+                       and keeps the damaged file beside it.";
+const ROOM: &str = "Free some room and try again: nothing that was kept is lost.";
+const WRITABLE: &str = "Make the data folder writable for you, or set ALIDADE_HOME to a folder that is.";
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
         match error {
             StoreError::Missing { .. } => Problem::new(ProblemCode::NotFound, message),
-            StoreError::Sqlite(rusqlite::Error::SqliteFailure(inner, _))
-                if inner.code == rusqlite::ErrorCode::DiskFull =>
-            {
-                Problem::new(ProblemCode::DiskFull, "There is no room left on the disk for the database.")
-                    .hint("Free some room and try again: nothing that was kept is lost.")
-            }
+            StoreError::Sqlite(rusqlite::Error::SqliteFailure(inner, _)) => of_sqlite(inner.code, message),
             StoreError::Newer { .. } => {
                 Problem::internal(message).hint("Use the newer program, or another data folder.")
             }
-            _ => Problem::internal(message),
+            StoreError::Foreign { .. } => Problem::input(message)
+                .hint("Move that file away, or set ALIDADE_HOME to another folder.")
+                .hint(format!("If it was your database: {RESTORE}")),
+            StoreError::Corrupt { .. } => Problem::internal(message).hint(RESTORE),
+            StoreError::File { found, .. } => match found.kind() {
+                std::io::ErrorKind::StorageFull => Problem::new(ProblemCode::DiskFull, message).hint(ROOM),
+                std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+                    Problem::input(message).hint(WRITABLE)
+                }
+                _ => Problem::internal(message),
+            },
+            StoreError::Damaged { .. } | StoreError::Gap { .. } | StoreError::Sqlite(_) => Problem::internal(message),
         }
+    }
+}
+
+fn of_sqlite(code: rusqlite::ErrorCode, message: String) -> Problem {
+    match code {
+        rusqlite::ErrorCode::DiskFull => {
+            Problem::new(ProblemCode::DiskFull, "There is no room left on the disk for the database.").hint(ROOM)
+        }
+        rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::PermissionDenied => {
+            Problem::input(format!("The data folder cannot be written. {message}")).hint(WRITABLE)
+        }
+        rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase => {
+            Problem::internal(message).hint(RESTORE)
+        }
+        rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => {
+            Problem::new(ProblemCode::Conflict, "Another program is writing to the database.").hint("Try again.")
+        }
+        _ => Problem::internal(message),
     }
 }

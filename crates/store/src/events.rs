@@ -51,7 +51,7 @@ impl Store {
         })
     }
 
-    /// Events of a run after a number.
+    /// Events of a run after a number; one that cannot be read is passed over.
     ///
     /// # Errors
     /// When the database refuses.
@@ -59,9 +59,34 @@ impl Store {
         let connection = self.connection();
         let mut query =
             connection.prepare("SELECT body FROM events WHERE run = ?1 AND sequence > ?2 ORDER BY sequence")?;
-        let bodies =
-            query.query_map(params![run, sequence], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-        bodies.iter().map(|body| from_json("event", body)).collect()
+        self.readable(None, &mut query, params![run, sequence], |row| from_json("event", &row.get::<_, String>(0)?))
+    }
+
+    /// Visits the stored text of every event of a run, in order, without holding them all.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn each_event(&self, run: &str, visit: &mut dyn FnMut(u64, &str)) -> Result<()> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare("SELECT sequence, CAST(body AS BLOB) FROM events WHERE run = ?1 ORDER BY sequence")?;
+        let mut rows = query.query([run])?;
+        while let Some(row) = rows.next()? {
+            visit(row.get(0)?, &String::from_utf8_lossy(row.get_ref(1)?.as_blob().unwrap_or_default()));
+        }
+        Ok(())
+    }
+
+    /// Moves the place in the event file up to which a run's events were taken in: the file was written anew.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub fn put_offset(&self, run: &str, offset: u64) -> Result<RunRecord> {
+        self.write(|transaction| {
+            let record = RunRecord { offset, ..read_run(transaction, run)? };
+            write_run(transaction, &record)?;
+            Ok(record)
+        })
     }
 
     /// Step of the newest checkpoint of a run; 0 when it has none.
@@ -121,17 +146,12 @@ fn insert(transaction: &Transaction, run: &str, event: &RunEvent) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alidade_domain::{Experiment, Recipe, RunState};
+    use crate::runs::tests::store_with_run;
+    use alidade_domain::RunState;
     use std::collections::BTreeMap;
 
     fn store() -> Store {
-        let store = Store::in_memory().unwrap();
-        let experiment =
-            Experiment { id: "e".into(), title: "t".into(), question: "q".into(), pipeline: vec![], created_ms: 1 };
-        store.put_experiment(&experiment).unwrap();
-        let recipe = Recipe::from_toml("method = \"sft\"\nmodel = \"m\"\ndataset = \"d\"").unwrap();
-        store.put_run(&RunRecord::new("r".into(), "e".into(), 0, recipe, 1)).unwrap();
-        store
+        store_with_run("r")
     }
 
     fn event(sequence: u64, kind: EventKind) -> RunEvent {

@@ -29,15 +29,14 @@ impl Store {
         })
     }
 
-    /// All experiments, newest first.
+    /// All experiments that can be read, newest first.
     ///
     /// # Errors
     /// When the database refuses.
     pub fn experiments(&self) -> Result<Vec<Experiment>> {
         let connection = self.connection();
         let mut query = connection.prepare("SELECT * FROM experiments ORDER BY created_ms DESC, id")?;
-        let rows = query.query_map([], read)?.collect::<rusqlite::Result<Vec<Row>>>()?;
-        rows.into_iter().map(experiment).collect()
+        self.readable(Some("experiments"), &mut query, [], |row| experiment(read(row)?))
     }
 
     /// One experiment.
@@ -55,7 +54,7 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub fn delete_experiment(&self, id: &str) -> Result<()> {
-        self.write(|transaction| Ok(transaction.execute("DELETE FROM experiments WHERE id = ?1", [id]).map(drop)?))
+        self.delete("DELETE FROM experiments WHERE id = ?1", id)
     }
 }
 

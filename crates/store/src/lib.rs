@@ -4,17 +4,23 @@
 //! (the terminal beside an open window) write short transactions and wait for each other.
 
 mod adapters;
+mod backups;
 mod database;
 mod error;
 mod events;
 mod experiments;
+mod files;
+mod migrations;
+mod opening;
 mod runs;
 mod shelves;
 mod verdicts;
 
 pub use adapters::AdapterRecord;
+pub use backups::BackupRecord;
 pub use database::Store;
 pub use error::StoreError;
+pub use files::{FileRecord, sha256};
 pub use runs::RunRecord;
 pub use shelves::Shelf;
 pub use verdicts::VerdictRecord;

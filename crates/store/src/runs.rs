@@ -141,15 +141,14 @@ impl Store {
         read_run(&self.connection(), id)
     }
 
-    /// All runs, newest first.
+    /// All runs that can be read, newest first.
     ///
     /// # Errors
     /// When the database refuses.
     pub fn runs(&self) -> Result<Vec<RunRecord>> {
         let connection = self.connection();
         let mut query = connection.prepare("SELECT body FROM runs ORDER BY created_ms DESC, stage DESC, id")?;
-        let bodies = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-        bodies.iter().map(|body| from_json("run", body)).collect()
+        self.readable(Some("runs"), &mut query, [], body)
     }
 
     /// Runs that wait or work.
@@ -159,10 +158,10 @@ impl Store {
     pub fn unsettled_runs(&self) -> Result<Vec<RunRecord>> {
         let connection = self.connection();
         let mut query = connection.prepare_cached(
-            "SELECT body FROM runs WHERE json_extract(body, '$.state') IN ('queued', 'running') ORDER BY created_ms, stage, id",
+            "SELECT body FROM runs WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.state') END
+             IN ('queued', 'running') ORDER BY created_ms, stage, id",
         )?;
-        let bodies = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-        bodies.iter().map(|body| from_json("run", body)).collect()
+        self.readable(None, &mut query, [], body)
     }
 
     /// The runs of an experiment: by stage, later attempts after earlier ones.
@@ -173,9 +172,12 @@ impl Store {
         let connection = self.connection();
         let mut query =
             connection.prepare("SELECT body FROM runs WHERE experiment = ?1 ORDER BY stage, created_ms, id")?;
-        let bodies = query.query_map([experiment], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-        bodies.iter().map(|body| from_json("run", body)).collect()
+        self.readable(None, &mut query, [experiment], body)
     }
+}
+
+fn body(row: &rusqlite::Row) -> Result<RunRecord> {
+    from_json("run", &row.get::<_, String>(0)?)
 }
 
 pub(crate) fn read_run(connection: &Connection, id: &str) -> Result<RunRecord> {
@@ -184,10 +186,83 @@ pub(crate) fn read_run(connection: &Connection, id: &str) -> Result<RunRecord> {
     from_json("run", &body.ok_or_else(|| StoreError::Missing { what: "run", id: id.to_owned() })?)
 }
 
+impl Store {
+    /// Makes rows of runs anew that cannot be read: where a run stands follows from its events, and what it carries out
+    /// from its experiment. The damaged row is kept aside. Returns the runs that were mended.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn mend_runs(&self) -> Result<Vec<String>> {
+        type Row = (String, String, usize, u64, Vec<u8>);
+        let rows: Vec<Row> = {
+            let connection = self.connection();
+            let mut query =
+                connection.prepare("SELECT id, experiment, stage, created_ms, CAST(body AS BLOB) FROM runs")?;
+            let row = |row: &rusqlite::Row| -> Result<Row> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            };
+            self.readable(None, &mut query, [], row)?
+        };
+        let mut mended = Vec::new();
+        for (id, experiment, stage, created_ms, body) in rows {
+            if serde_json::from_slice::<RunRecord>(&body).is_ok() {
+                continue;
+            }
+            let Ok(experiment) = self.experiment(&experiment) else { continue };
+            let Some(recipe) = experiment.pipeline.get(stage).cloned() else { continue };
+            let mut run = RunRecord::new(id.clone(), experiment.id, stage, recipe, created_ms);
+            self.events_after(&id, 0)?.iter().for_each(|event| run.apply(event));
+            self.write(|transaction| {
+                transaction.execute("INSERT INTO damaged VALUES (?1, ?2)", params![id, body])?;
+                write_run(transaction, &run)
+            })?;
+            mended.push(id);
+        }
+        Ok(mended)
+    }
+}
+
 pub(crate) fn write_run(connection: &Connection, run: &RunRecord) -> Result<()> {
     connection.execute(
         "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET body = ?5",
         params![run.id, run.experiment, run.stage, run.created_ms, to_json("run", run)?],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use alidade_domain::Experiment;
+
+    /// A database with the experiment "e" and one run of it.
+    pub(crate) fn store_with_run(id: &str) -> Store {
+        let store = Store::in_memory().unwrap();
+        let recipe = Recipe::from_toml("method = \"sft\"\nmodel = \"m\"\ndataset = \"d\"").unwrap();
+        let (title, question, pipeline) = ("t".to_owned(), "q".to_owned(), vec![recipe.clone()]);
+        store.put_experiment(&Experiment { id: "e".into(), title, question, pipeline, created_ms: 1 }).unwrap();
+        store.put_run(&RunRecord::new(id.to_owned(), "e".into(), 0, recipe, 1)).unwrap();
+        store
+    }
+
+    #[test]
+    fn a_damaged_run_costs_itself_and_is_made_anew_from_its_events() {
+        let store = store_with_run("a");
+        let recipe = store.run("a").unwrap().recipe;
+        store.put_run(&RunRecord::new("b".into(), "e".into(), 0, recipe, 2)).unwrap();
+        let event = |sequence, kind| RunEvent { run: "a".into(), sequence, at_ms: 1_000 * sequence, kind };
+        let started = event(1, EventKind::Started { pid: 1, threads: 1, from_step: 0 });
+        let whole = store.take_events("a", &[started, event(2, EventKind::Paused { step: 7 })], 0).unwrap();
+        for damage in ["nonsense", "", "{\"state\": \"running\"}"] {
+            store.connection().execute("UPDATE runs SET body = ?1 WHERE id = 'a'", [damage]).unwrap();
+            assert_eq!(store.unsettled_runs().unwrap().iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["b"]);
+            assert_eq!(store.runs().unwrap().len(), 1);
+            assert_eq!(store.unreadable(), [("runs", 1)]);
+            assert_eq!(store.mend_runs().unwrap(), ["a"]);
+            assert_eq!(store.run("a").unwrap(), whole);
+            assert!(store.mend_runs().unwrap().is_empty());
+        }
+        let kept: i64 = store.connection().query_row("SELECT COUNT(*) FROM damaged", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, 3);
+    }
 }

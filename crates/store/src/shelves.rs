@@ -53,16 +53,15 @@ impl Store {
         self.write(|transaction| Ok(transaction.execute(&statement, params![id, body, created_ms]).map(drop)?))
     }
 
-    /// Everything on a shelf, newest first.
+    /// Everything on a shelf that can be read, newest first.
     ///
     /// # Errors
-    /// When the database refuses or a thing is damaged.
+    /// When the database refuses.
     pub fn all<T: DeserializeOwned>(&self, shelf: Shelf) -> Result<Vec<T>> {
         let connection = self.connection();
         let mut query =
             connection.prepare(&format!("SELECT body FROM {} ORDER BY created_ms DESC, id", shelf.table()))?;
-        let bodies = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-        bodies.iter().map(|body| from_json(shelf.noun(), body)).collect()
+        self.readable(Some(shelf.table()), &mut query, [], |row| from_json(shelf.noun(), &row.get::<_, String>(0)?))
     }
 
     /// One thing.
@@ -81,14 +80,30 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub fn remove(&self, shelf: Shelf, id: &str) -> Result<()> {
-        let statement = format!("DELETE FROM {} WHERE id = ?1", shelf.table());
-        self.write(|transaction| Ok(transaction.execute(&statement, [id]).map(drop)?))
+        self.delete(&format!("DELETE FROM {} WHERE id = ?1", shelf.table()), id)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_damaged_row_costs_that_row() {
+        let store = Store::in_memory().unwrap();
+        for id in ["a", "b", "c", "d"] {
+            store.put(Shelf::Chats, id, &id, 1).unwrap();
+        }
+        let damage = "UPDATE chats SET body = 'nonsense' WHERE id = 'b';
+                      UPDATE chats SET body = CAST(x'ff22' AS TEXT) WHERE id = 'd';";
+        store.connection().execute_batch(damage).unwrap();
+        assert_eq!(store.all::<String>(Shelf::Chats).unwrap(), ["a", "c"]);
+        assert_eq!(store.unreadable(), [("chats", 2)]);
+        store.remove(Shelf::Chats, "b").unwrap();
+        store.remove(Shelf::Chats, "d").unwrap();
+        store.all::<String>(Shelf::Chats).unwrap();
+        assert!(store.unreadable().is_empty());
+    }
 
     #[test]
     fn things_stay_on_their_shelf() {

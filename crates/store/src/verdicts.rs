@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::error::Result;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 pub(crate) const MIGRATION: &str = "
 CREATE TABLE plans (run TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE, body TEXT NOT NULL) STRICT;
@@ -36,6 +36,15 @@ impl Store {
         self.write(|transaction| {
             Ok(transaction.execute("INSERT OR REPLACE INTO plans VALUES (?1, ?2)", params![run, plan]).map(drop)?)
         })
+    }
+
+    /// The plan of a run as it was given to the worker, where it has one.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn plan(&self, run: &str) -> Result<Option<String>> {
+        let statement = "SELECT body FROM plans WHERE run = ?1";
+        Ok(self.connection().query_row(statement, [run], |row| row.get(0)).optional()?)
     }
 
     /// Keeps the verdicts of a run in place of earlier ones.
@@ -98,7 +107,9 @@ mod tests {
         store.put_verdicts("r", &[verdict(0, "good"), verdict(1, "rude")]).unwrap();
         store.put_verdicts("r", &[verdict(0, "good"), verdict(1, "good")]).unwrap();
         assert_eq!(store.verdict_counts("r").unwrap(), [("after".to_owned(), "good".to_owned(), 2)]);
+        assert_eq!(store.plan("r").unwrap(), None);
         store.put_plan("r", "{}").unwrap();
+        assert_eq!(store.plan("r").unwrap().as_deref(), Some("{}"));
         assert!(matches!(store.put_plan("nobody", "{}"), Err(StoreError::Sqlite(_))));
     }
 }

@@ -1,0 +1,72 @@
+//! Table `run_files`: what small files a run folder must hold, so that one that a power cut or a person took away is put
+//! back, and one that was changed is found out. And `damaged`: rows that could not be read, as they were.
+
+use crate::Store;
+use crate::error::Result;
+use rusqlite::{OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+pub(crate) const MIGRATION: &str = "
+CREATE TABLE run_files (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, name TEXT NOT NULL, sha256 TEXT NOT NULL, body BLOB,
+    PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE damaged (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, body BLOB NOT NULL
+) STRICT;";
+
+/// A file of a run folder as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRecord {
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// The bytes themselves, where they are kept here too.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Remembers a file of a run folder; with its bytes when it cannot be made anew.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub fn put_file(&self, run: &str, name: &str, bytes: &[u8], keep: bool) -> Result<()> {
+        let statement = "INSERT OR REPLACE INTO run_files VALUES (?1, ?2, ?3, ?4)";
+        let body = keep.then_some(bytes);
+        self.write(|transaction| {
+            Ok(transaction.execute(statement, params![run, name, sha256(bytes), body]).map(drop)?)
+        })
+    }
+
+    /// What is known of a file of a run folder.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn file(&self, run: &str, name: &str) -> Result<Option<FileRecord>> {
+        let read = |row: &rusqlite::Row| Ok(FileRecord { sha256: row.get(0)?, body: row.get(1)? });
+        let statement = "SELECT sha256, body FROM run_files WHERE run = ?1 AND name = ?2";
+        Ok(self.connection().query_row(statement, [run, name], read).optional()?)
+    }
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::tests::store_with_run;
+
+    #[test]
+    fn files_are_kept_with_their_run() {
+        let store = store_with_run("r");
+        store.put_file("r", "run.json", b"{}", true).unwrap();
+        store.put_file("r", "rows.jsonl", b"long", false).unwrap();
+        assert_eq!(store.file("r", "run.json").unwrap().unwrap().body.as_deref(), Some(&b"{}"[..]));
+        assert_eq!(store.file("r", "rows.jsonl").unwrap().unwrap(), FileRecord { sha256: sha256(b"long"), body: None });
+        assert_eq!(store.file("r", "other").unwrap(), None);
+        store.delete_experiment("e").unwrap();
+        assert_eq!(store.file("r", "run.json").unwrap(), None);
+    }
+}
