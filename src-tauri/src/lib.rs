@@ -30,6 +30,14 @@ pub fn work(folder: &str) -> ExitCode {
     }
 }
 
+/// Carries out one task for the window's process.
+pub fn attend(task: &str) -> ExitCode {
+    match alidade_studio::confined::attend(task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(&problem),
+    }
+}
+
 /// Opens the window and stays until it is closed.
 pub fn open_window() -> ExitCode {
     let opened = Configuration::of_environment().and_then(Studio::open);

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{Message, Precision, Problem, Sampling};
-use alidade_studio::{AnswerRequest, Speaker};
+use alidade_studio::{AnswerRequest, Depth, Speaker, vet_model};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -34,6 +34,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let precision = Precision::named(&arguments.dtype)?;
+    vet_model(&arguments.model, Depth::Text)?;
     let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref(), precision)?;
     output::held(precision, speaker.precision());
     let mut messages: Vec<Message> = arguments.system.iter().map(|text| Message::system(text.clone())).collect();

@@ -1,7 +1,7 @@
 //! `alidade export`: an adapter merged into its base as a model folder that any program opens, or a checked copy of it.
 
 use alidade_domain::{Problem, ProblemCode};
-use alidade_studio::{ExportForm, export};
+use alidade_studio::{Depth, ExportForm, export, vet_model};
 use std::path::PathBuf;
 
 /// Arguments of `export`.
@@ -38,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         Form::Peft => ExportForm::Peft,
         Form::Merged => ExportForm::Merged,
     };
+    vet_model(&arguments.model, Depth::Configuration)?;
     let gap = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
     eprintln!(
         "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}.",

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{Precision, Problem, Sampling};
-use alidade_studio::{Speaker, continue_ids};
+use alidade_studio::{Depth, Speaker, continue_ids, vet_model};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -61,12 +61,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let adapter = arguments.adapter.as_deref();
     let precision = Precision::named(&arguments.dtype)?;
     if let Some(input) = &arguments.input {
+        vet_model(&arguments.model, Depth::Configuration)?;
         let (ids, held) = continue_ids(&arguments.model, adapter, precision, input, &sampling, arguments.ignore_eos)?;
         output::held(precision, held);
         output::json(&json!({ "ids": ids }));
         return Ok(());
     }
     let prompt = arguments.prompt.as_deref().unwrap_or_default();
+    vet_model(&arguments.model, Depth::Text)?;
     let speaker = Speaker::open(&arguments.model, adapter, precision)?;
     output::held(precision, speaker.precision());
     let text = speaker.continue_text(prompt, &sampling, arguments.ignore_eos)?;

@@ -1,7 +1,7 @@
 //! `alidade logits`: what other programs compare their numbers with.
 
 use alidade_domain::Problem;
-use alidade_studio::write_logits;
+use alidade_studio::{Depth, vet_model, write_logits};
 use std::path::PathBuf;
 
 /// Arguments of `logits`.
@@ -25,6 +25,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    vet_model(&arguments.model, Depth::Configuration)?;
     write_logits(
         &arguments.model,
         arguments.adapter.as_deref(),

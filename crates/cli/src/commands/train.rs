@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, StopReason, StopSignal};
-use alidade_studio::{EventLog, execute, read_recipe, resolve_recipe};
+use alidade_studio::{Depth, EventLog, execute, read_recipe, resolve_recipe, vet_model};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let recipe = read_recipe(&arguments.recipe)?;
     let base = arguments.recipe.parent().unwrap_or(Path::new("."));
+    vet_model(&base.join(&recipe.model), Depth::Text)?;
     if let Some(output) = &recipe.output_dir {
         clear(&base.join(output), arguments.overwrite)?;
     }

@@ -1,4 +1,4 @@
-//! `alidade worker --run FOLDER`: what the queue starts; not meant for people.
+//! `alidade worker`: what the queue starts for a run, and what the program starts to read strangers' files; not meant for people.
 
 use alidade_domain::Problem;
 use std::path::PathBuf;
@@ -7,10 +7,17 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The run folder with its plan.
+    #[arg(long, conflicts_with = "task", required_unless_present = "task")]
+    run: Option<PathBuf>,
+    /// A task; its order comes over standard input.
     #[arg(long)]
-    run: PathBuf,
+    task: Option<String>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    alidade_studio::work(&arguments.run)
+    match (&arguments.task, &arguments.run) {
+        (Some(task), _) => alidade_studio::confined::attend(task),
+        (None, Some(folder)) => alidade_studio::work(folder),
+        (None, None) => Err(Problem::input("A worker needs a run folder or a task.")),
+    }
 }

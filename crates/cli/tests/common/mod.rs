@@ -1,6 +1,8 @@
 //! The real binary on a folder of its own.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod hostile;
+
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

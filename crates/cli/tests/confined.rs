@@ -1,0 +1,105 @@
+//! Strangers' files at the terminal: whatever stands in them, a command ends in words, never in a signal, a panic or a wait.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail loudly and say what it skipped")]
+
+mod common;
+
+use common::{alidade, golden, hostile, text};
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longer than every limit that applies to these small files.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs a command with a question on its standard input; fails where it never ends.
+fn ended(arguments: &[&str]) -> Output {
+    let mut command = alidade(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // A program that has refused its model reads no question.
+    let _ = std::io::Write::write_all(&mut input, b"What is it?\n");
+    drop(input);
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("{arguments:?} did not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// Either it works, or it is refused in words at a field.
+fn answered_or_refused(name: &str, arguments: &[&str]) -> bool {
+    let output = ended(arguments);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(!words.contains("panicked") && !words.contains("overflowed"), "{name}: {words}");
+    match output.status.code() {
+        Some(0) => true,
+        Some(2) => {
+            assert!(words.contains("error"), "{name}: {words}");
+            false
+        }
+        other => panic!("{name}: {other:?} {:?}: {words}", output.status),
+    }
+}
+
+fn chat(name: &str, model: &Path) -> bool {
+    answered_or_refused(name, &["chat", "--model", text(model), "--max-new-tokens", "3", "--temperature", "0"])
+}
+
+#[test]
+fn a_good_folder_is_let_through() {
+    assert!(chat("good", &golden("trl/model")));
+}
+
+#[test]
+fn templates_that_nest_flood_or_never_end() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, template) in hostile::deep().into_iter().chain(hostile::wide()).chain(hostile::odd()) {
+        let began = Instant::now();
+        let passed = chat(&name, &hostile::with_template(folder.path(), &name, &template));
+        eprintln!("{name}: {} in {:.1} s", if passed { "answered" } else { "refused" }, began.elapsed().as_secs_f64());
+    }
+}
+
+#[test]
+fn tokenizers_and_configurations_that_break_libraries() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizers = hostile::tokenizers().into_iter().map(|(name, text)| (name, text, "tokenizer.json"));
+    let configurations = hostile::configurations().into_iter().map(|(name, text)| (name, text, "config.json"));
+    let found = hostile::found().into_iter().map(|(path, file)| {
+        (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap(), file)
+    });
+    for (name, content, file) in tokenizers.chain(configurations).chain(found) {
+        let model = hostile::model(folder.path(), &name);
+        std::fs::write(model.join(file), content).unwrap();
+        let generate = [
+            "generate",
+            "--model",
+            text(&model),
+            "--prompt",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!",
+            "--max-new-tokens",
+            "2",
+        ];
+        let began = Instant::now();
+        let passed = answered_or_refused(&name, &generate);
+        eprintln!("{name}: {} in {:.1} s", if passed { "answered" } else { "refused" }, began.elapsed().as_secs_f64());
+    }
+}
+
+/// A pipe in the place of a file blocks whoever opens it.
+#[test]
+fn pipes_in_the_place_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["config.json", "tokenizer.json", "chat_template.jinja", "tokenizer_config.json"] {
+        let model = hostile::model(folder.path(), file);
+        std::fs::remove_file(model.join(file)).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(model.join(file)).status().unwrap().success());
+        assert!(!chat(file, &model), "{file}");
+    }
+}

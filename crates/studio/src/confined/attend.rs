@@ -1,0 +1,104 @@
+//! The child's side: read the order, bind the own process, carry the task out on a stack of known size, tell how it ended.
+
+use super::tasks::TASKS;
+use super::wire::{self, Attempt, Frame, Order};
+use alidade_domain::{Problem, ProblemCode};
+use serde::Serialize;
+use serde_json::Value;
+use std::io::{BufReader, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::Duration;
+
+/// Stack of a task: as much as a main thread has on Linux, on every system.
+const STACK: usize = 8 << 20;
+
+/// A task's line to its parent.
+pub struct Link {
+    heard: Receiver<Value>,
+}
+
+impl Link {
+    /// Says what is tried from here on, in words that begin a sentence, and the field that a death meanwhile belongs to.
+    ///
+    /// # Errors
+    /// When the parent is gone.
+    pub fn at(&mut self, what: impl Into<String>, field: &str) -> Result<(), Problem> {
+        send(&Frame::At(Attempt { what: what.into(), field: field.to_owned() }))
+    }
+
+    /// Tells something on the way.
+    ///
+    /// # Errors
+    /// When the parent is gone.
+    pub fn tell(&mut self, value: &impl Serialize) -> Result<(), Problem> {
+        let value = serde_json::to_value(value).map_err(|error| Problem::internal(error.to_string()))?;
+        send(&Frame::Told(value))
+    }
+
+    /// What the parent says next; `None` when it says nothing for so long.
+    pub(crate) fn wait(&mut self, longest: Duration) -> Option<Value> {
+        match self.heard.recv_timeout(longest) {
+            Ok(value) => Some(value),
+            Err(RecvTimeoutError::Timeout) => None,
+            // The thread that listens ends the process when the parent is gone.
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// What the parent has said meanwhile, if anything.
+    pub(crate) fn look(&mut self) -> Option<Value> {
+        match self.heard.try_recv() {
+            Ok(value) => Some(value),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    /// Ends a session that nobody needs.
+    pub(crate) fn idle(&mut self) -> Result<(), Problem> {
+        send(&Frame::Idle)
+    }
+}
+
+/// Carries out one task for the process that started this one: what `worker --task NAME` does.
+///
+/// # Errors
+/// When there is no such task or no order comes; problems of the task itself go to the parent.
+pub fn attend(task: &str) -> Result<(), Problem> {
+    let found = TASKS.iter().find(|(name, _)| *name == task);
+    let (_, carry_out) =
+        found.ok_or_else(|| Problem::new(ProblemCode::NotFound, format!("There is no task “{task}”.")))?;
+    let mut input = BufReader::new(std::io::stdin());
+    let order: Order =
+        wire::next(&mut input).ok_or_else(|| Problem::input("A worker reads its order from the program itself."))?;
+    let (sender, heard) = channel();
+    std::thread::spawn(move || {
+        while let Some(value) = wire::next(&mut input) {
+            if sender.send(value).is_err() {
+                break;
+            }
+        }
+        // The parent is gone or done with us; nobody waits for what is still being computed.
+        std::process::exit(0);
+    });
+    order.limits.bind()?;
+    let task = std::thread::Builder::new().name("task".to_owned()).stack_size(STACK);
+    let running = task.spawn(move || carry_out(order.request, &mut Link { heard }));
+    let running = running.map_err(|error| Problem::internal(format!("Starting a task failed: {error}.")))?;
+    send(&match running.join() {
+        Ok(Ok(value)) => Frame::Done(value),
+        Ok(Err(problem)) => Frame::Problem(problem),
+        Err(panic) => Frame::Panicked(message(panic.as_ref())),
+    })
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+fn send(frame: &Frame) -> Result<(), Problem> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(&wire::line(frame)?)
+        .and_then(|()| out.flush())
+        .map_err(|error| Problem::internal(format!("The program that started this worker is gone: {error}.")))
+}

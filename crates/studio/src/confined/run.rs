@@ -1,0 +1,57 @@
+//! One request to one child and one answer from it, within a time, or until the person stops it.
+
+use super::{Heard, Limits, Session, request_of};
+use alidade_domain::Problem;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a wait looks at the clock and at the person's wish.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What a child is started for.
+pub struct Job<'a> {
+    /// The own executable.
+    pub program: &'a Path,
+    /// A name in the table of tasks.
+    pub task: &'a str,
+    /// What is tried, in words that begin a sentence; the task itself may say it more exactly on the way.
+    pub what: &'a str,
+    /// Field of a problem.
+    pub field: &'a str,
+    /// What the child may take.
+    pub limits: Limits,
+    /// Ends it early when set.
+    pub stop: &'a AtomicBool,
+}
+
+/// Carries out a task in a child process.
+///
+/// # Errors
+/// What the task met, or in plain words how the child died.
+pub fn run<Q: Serialize, R: DeserializeOwned>(
+    job: &Job,
+    request: &Q,
+    on_progress: &mut dyn FnMut(Value),
+) -> Result<R, Problem> {
+    let request = serde_json::to_value(request).map_err(|error| Problem::internal(error.to_string()))?;
+    let mut child = Session::start(job.program, job.task, [job.what, job.field], job.limits, request)?;
+    let until = Instant::now() + Duration::from_secs(job.limits.seconds);
+    loop {
+        if job.stop.load(Ordering::Relaxed) {
+            return Err(child.stopped());
+        }
+        match child.hear(TICK)? {
+            Heard::Told(value) => on_progress(value),
+            Heard::Done(value) => return request_of(value),
+            Heard::Idle => return Err(Problem::internal(format!("The worker for “{}” left.", job.task))),
+            Heard::Silence => {}
+        }
+        if Instant::now() >= until {
+            return Err(child.too_slow(job.limits));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The parent's side: a child with a line to it. However the parent lets go of it, the child ends: it is killed here, or it
+//! notices that its standard input has closed.
+
+use super::ending;
+use super::limits::{ARENAS, Limits};
+use super::wire::{self, Attempt, Frame, Order};
+use alidade_domain::Problem;
+use serde_json::Value;
+use std::io::{BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::studio::lock;
+
+/// Messages that wait for the parent; a child that floods has to wait itself.
+const WAITING: usize = 64;
+/// Bytes of standard error that are kept.
+const KEPT_WORDS: usize = 4096;
+/// How long a child that has closed its line may take to end.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// A child process.
+pub(crate) struct Session {
+    child: Child,
+    input: ChildStdin,
+    frames: Receiver<Frame>,
+    words: Arc<Mutex<Vec<u8>>>,
+    attempt: Attempt,
+    limits: Limits,
+}
+
+/// What came from a child.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    /// Something on the way.
+    Told(Value),
+    /// The end, in success.
+    Done(Value),
+    /// It was not used for long and has gone.
+    Idle,
+    /// Nothing yet.
+    Silence,
+}
+
+impl Session {
+    /// Starts `program worker --task TASK` and gives it its order.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(
+        program: &Path,
+        task: &str,
+        [what, field]: [&str; 2],
+        limits: Limits,
+        request: Value,
+    ) -> Result<Self, Problem> {
+        let failed = |error: std::io::Error| {
+            Problem::internal(format!("Starting {} as a worker failed: {error}.", program.display()))
+        };
+        let mut command = Command::new(program);
+        command.args(["worker", "--task", task]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("MALLOC_ARENA_MAX", ARENAS.to_string()).env_remove("RUST_BACKTRACE");
+        // A group of its own: Ctrl-C in a terminal is for the program, which then ends its workers.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn().map_err(failed)?;
+        let broken = || Problem::internal("A worker was started without a line to it.");
+        let input = child.stdin.take().ok_or_else(broken)?;
+        let output = child.stdout.take().ok_or_else(broken)?;
+        let errors = child.stderr.take().ok_or_else(broken)?;
+        let words = Arc::new(Mutex::new(Vec::new()));
+        let (sender, frames) = sync_channel(WAITING);
+        let keep = words.clone();
+        let last_words = std::thread::spawn(move || listen(errors, &keep));
+        std::thread::spawn(move || {
+            let mut output = BufReader::new(output);
+            while let Some(frame) = wire::next(&mut output) {
+                if sender.send(frame).is_err() {
+                    return;
+                }
+            }
+            // What was said last is complete before the silence is noticed; a panic in a listener leaves half of it.
+            let _ = last_words.join();
+        });
+        let attempt = Attempt { what: what.to_owned(), field: field.to_owned() };
+        let mut session = Self { child, input, frames, words, attempt, limits };
+        let order = wire::line(&Order { limits, request })?;
+        // A child that is dead already is met when it is listened to.
+        let _ = session.input.write_all(&order).and_then(|()| session.input.flush());
+        Ok(session)
+    }
+
+    /// Says something to the child; one that is dead is met when it is listened to.
+    ///
+    /// # Errors
+    /// When the message is too long.
+    pub(crate) fn say(&mut self, value: &Value) -> Result<(), Problem> {
+        let line = wire::line(value)?;
+        let _ = self.input.write_all(&line).and_then(|()| self.input.flush());
+        Ok(())
+    }
+
+    /// What comes within `longest`.
+    ///
+    /// # Errors
+    /// What the task met, or how the child died.
+    pub(crate) fn hear(&mut self, longest: Duration) -> Result<Heard, Problem> {
+        let until = Instant::now() + longest;
+        loop {
+            match self.frames.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Frame::At(attempt)) => self.attempt = attempt,
+                Ok(Frame::Told(value)) => return Ok(Heard::Told(value)),
+                Ok(Frame::Done(value)) => return Ok(Heard::Done(value)),
+                Ok(Frame::Idle) => return Ok(Heard::Idle),
+                Ok(Frame::Problem(problem)) => return Err(problem),
+                Ok(Frame::Panicked(message)) => return Err(ending::panicked(&self.attempt, &message)),
+                Err(RecvTimeoutError::Timeout) => return Ok(Heard::Silence),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.death()),
+            }
+        }
+    }
+
+    /// The problem of a child that took too long.
+    pub(crate) fn too_slow(&self, limits: Limits) -> Problem {
+        ending::too_slow(&self.attempt, limits)
+    }
+
+    /// The problem of a child that was stopped by the person.
+    pub(crate) fn stopped(&self) -> Problem {
+        ending::stopped(&self.attempt)
+    }
+
+    /// True while the child lives.
+    pub(crate) fn lives(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn death(&mut self) -> Problem {
+        let until = Instant::now() + LEAVE;
+        let mut status: Option<ExitStatus> = None;
+        while status.is_none() && Instant::now() < until {
+            status = self.child.try_wait().ok().flatten();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let words = String::from_utf8_lossy(&lock(&self.words)).into_owned();
+        ending::died(&self.attempt, self.limits, status, &words)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A child that has ended by itself cannot be killed; waiting lets the system forget it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps the end of what a child says on standard error.
+fn listen(mut errors: impl Read, words: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; 1024];
+    while let Ok(read) = errors.read(&mut buffer) {
+        if read == 0 {
+            return;
+        }
+        let mut words = lock(words);
+        words.extend_from_slice(&buffer[..read]);
+        let surplus = words.len().saturating_sub(KEPT_WORDS);
+        words.drain(..surplus);
+    }
+}

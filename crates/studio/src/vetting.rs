@@ -1,0 +1,173 @@
+//! Looking into a model folder of a stranger, in a process of its own: configuration, tokenizer, chat template and, where it is
+//! wanted, all weights. What would end the program when it is used ends that process, and is told in words.
+
+use crate::confined::{self, Job, Limits, Link, request_of};
+use crate::views::ModelView;
+use alidade_domain::{Message, ModelRef, Problem};
+use alidade_model::{ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, model_sha256, read_text};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Name of the task.
+pub(crate) const TASK: &str = "inspect_model";
+/// Memory for each byte of a tokenizer's files, and of weights that are loaded as f32 and laid out anew.
+const PER_TEXT_BYTE: u64 = 24;
+const PER_WEIGHT_BYTE: u64 = 6;
+
+/// How far to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// config.json alone: for work on token ids.
+    Configuration,
+    /// Also tokenizer and chat template: for work on text.
+    Text,
+    /// Also the weights, and the hash over them: for a model that is taken into the list.
+    Everything,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    folder: PathBuf,
+    depth: Depth,
+}
+
+/// Looks into a folder from the terminal before its files are read in this process.
+///
+/// # Errors
+/// When its files are broken, or made to stop programs.
+pub fn vet_model(folder: &Path, depth: Depth) -> Result<(), Problem> {
+    let program = std::env::current_exe()
+        .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
+    inspect(&program, folder, depth).map(drop)
+}
+
+/// Looks into a folder; gives its picture where everything is looked at.
+///
+/// # Errors
+/// When its files are broken, or made to stop programs.
+pub(crate) fn inspect(program: &Path, folder: &Path, depth: Depth) -> Result<Option<ModelView>, Problem> {
+    let limits = limits_for(folder, depth == Depth::Everything);
+    let what = format!("Reading the model folder {}", folder.display());
+    let stop = AtomicBool::new(false);
+    let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
+    confined::run(&job, &Request { folder: folder.to_owned(), depth }, &mut |_| ())
+}
+
+/// What reading a folder's texts may cost, and its weights if they are loaded.
+pub(crate) fn limits_for(folder: &Path, weights: bool) -> Limits {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = files.filter_map(|file| {
+        let data = std::fs::metadata(file.path()).ok().filter(std::fs::Metadata::is_file)?;
+        Some((file.path().extension().is_some_and(|ending| ending == "safetensors"), data.len()))
+    });
+    let (heavy, texts): (Vec<_>, Vec<_>) = sizes.partition(|(weights, _)| *weights);
+    let sum = |files: Vec<(bool, u64)>| files.into_iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let limits = Limits::SMALL.plus(sum(texts).min(SMALL_TEXT * 8), PER_TEXT_BYTE);
+    if weights { limits.plus(sum(heavy), PER_WEIGHT_BYTE) } else { limits }
+}
+
+/// The task in the child.
+pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
+    let Request { folder, depth } = request_of(request)?;
+    let name = name_of(&folder);
+    let mut at = |what: &str| link.at(format!("{what} of the model “{name}”"), "model");
+    let of_model = |error| Problem::from(error).at("model");
+    at("Reading config.json")?;
+    let model = ModelFolder::open(&folder).map_err(of_model)?;
+    model.spec.tensors();
+    if depth == Depth::Configuration {
+        return Ok(Value::Null);
+    }
+    at("Reading tokenizer.json")?;
+    let tokenizer = model.tokenizer().map_err(of_model)?;
+    at("Splitting text with the tokenizer.json")?;
+    read_and_write(&tokenizer);
+    at("Reading the chat template")?;
+    let template = model.chat_template(&tokenizer).map_err(of_model)?;
+    at("Writing a conversation with the chat template")?;
+    template.iter().for_each(write_conversations);
+    if depth == Depth::Text {
+        return Ok(Value::Null);
+    }
+    at("Loading the weights")?;
+    model.decoder().map_err(of_model)?;
+    at("Reading the files")?;
+    let view = look_into(&folder, false).map_err(|problem| problem.at("model"))?;
+    serde_json::to_value(view).map_err(|error| Problem::internal(error.to_string()))
+}
+
+/// Puts texts through a tokenizer that find slow patterns and broken parts; what it refuses here it refuses again when it is
+/// used, in words.
+fn read_and_write(tokenizer: &TextTokenizer) {
+    let run = "a".repeat(48) + "!";
+    let texts = ["What is it?", "  two\n\n\tlines 1234 ", "héllo 你好 🙂", "", &run, &" ".repeat(64), &"1".repeat(48)];
+    for text in texts {
+        let Ok(ids) = tokenizer.encode(text) else { continue };
+        let _ = tokenizer.decode(&ids);
+        ids.iter().take(8).for_each(|id| drop(tokenizer.piece(*id)));
+    }
+    tokenizer.stops().iter().for_each(|id| drop(tokenizer.piece(*id)));
+}
+
+/// Renders what people and data sets say; a template may refuse some of it.
+fn write_conversations(template: &ChatTemplate) {
+    let question = || Message::user("What is it?");
+    let conversations = [
+        vec![question()],
+        vec![Message::system("Be kind."), question()],
+        vec![question(), Message::assistant("A bay."), question()],
+        vec![question(), Message::assistant("A bay.")],
+    ];
+    for messages in &conversations {
+        for rendering in [Rendering::ForAnswer, Rendering::Whole] {
+            let _ = template.render(messages, rendering);
+        }
+    }
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The picture of a folder.
+///
+/// # Errors
+/// When it is no model.
+pub(crate) fn look_into(folder: &Path, bundled: bool) -> Result<ModelView, Problem> {
+    let model = ModelFolder::open(folder)?;
+    let name = name_of(folder);
+    let card = read_text(&folder.join("README.md"), SMALL_TEXT).ok();
+    let (licence, card) = split_card(card);
+    let bytes = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.metadata().ok());
+    let template = ["chat_template.jinja", "tokenizer_config.json"].iter().any(|name| {
+        read_text(&folder.join(name), SMALL_TEXT)
+            .is_ok_and(|text| *name == "chat_template.jinja" || text.contains("\"chat_template\""))
+    });
+    Ok(ModelView {
+        model: ModelRef { id: name.clone(), name, sha256: model_sha256(folder)? },
+        family: model.spec.family.to_owned(),
+        parameters: model.spec.parameters(),
+        vocabulary: model.spec.vocabulary,
+        context_tokens: model.spec.context,
+        bytes: bytes.map(|data| data.len()).sum(),
+        bundled,
+        licence,
+        chat_template: template,
+        folder: folder.display().to_string(),
+        card,
+        removed: false,
+    })
+}
+
+/// Licence and text of a model card: the front matter is for programs, the rest for people.
+fn split_card(card: Option<String>) -> (Option<String>, Option<String>) {
+    let Some(card) = card else { return (None, None) };
+    let Some((front, text)) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")) else {
+        return (None, Some(card));
+    };
+    let licence = front.lines().find_map(|line| line.strip_prefix("license:")).map(|name| name.trim().to_owned());
+    (licence, Some(text.to_owned()))
+}
