@@ -13,7 +13,7 @@ use serde_json::Value;
 pub use commands::{COMMANDS, STREAMS};
 pub use schema::typescript;
 
-/// Takes a message of a stream; false ends the listening, never the work.
+/// Takes a message of a stream; false ends the listening. Work whose only use is the answer ends with it, a run never.
 pub type Sink<'a> = &'a mut dyn FnMut(Value) -> bool;
 
 /// A command: name and what it does with a request.

@@ -2,10 +2,10 @@
 
 use alidade_domain::{
     AdapterRef, Better, CheckedPipeline, DatasetKind, Estimate, Evaluation, EventKind, Example, Experiment,
-    ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, Precision, PreferencePair,
-    PrefixSpec, Problem, ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair,
-    Sampling, ScoreHistogram, SettingField, SettingKind, SettingLevel, SettingValue, Settings, Stack, StageEstimate,
-    StopReason, TargetModules, Tuning, WorstRow,
+    ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, PlanNews, Planning, Precision,
+    PreferencePair, PrefixSpec, Problem, ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent,
+    RunState, SamplePair, Sampling, ScoreHistogram, SettingField, SettingKind, SettingLevel, SettingValue, Settings,
+    Stack, StageEstimate, StopReason, TargetModules, Tuning, WorstRow,
 };
 use alidade_studio::views::{
     AnswerEnd, AppInfo, ChatDelta, ChatMessage, ChatView, DatasetPage, DatasetView, ExperimentState, ExperimentSummary,
@@ -53,6 +53,8 @@ pub fn typescript() -> String {
         ModelRef,
         ModelView,
         Phase,
+        PlanNews,
+        Planning,
         PreferencePair,
         PrefixSpec,
         Preset,

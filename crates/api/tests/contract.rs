@@ -76,9 +76,7 @@ fn a_path_is_no_handle() {
 fn the_bundled_pipeline_is_ready_and_faults_name_their_field() {
     let home = tempfile::tempdir().unwrap();
     let studio = studio(&home);
-    let presets = call(&studio, "list_presets", json!({})).unwrap();
-    let preset = presets.as_array().unwrap().iter().find(|preset| preset["id"] == "kind_and_true").unwrap();
-    let mut pipeline = preset["pipeline"].clone();
+    let mut pipeline = pipeline(&studio);
     let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
     assert_eq!(checked["ready"], Value::Bool(true), "{checked}");
     assert_eq!(checked["stages"].as_array().unwrap().len(), 2);
@@ -88,4 +86,65 @@ fn the_bundled_pipeline_is_ready_and_faults_name_their_field() {
     let fields: Vec<&str> =
         checked["problems"].as_array().unwrap().iter().filter_map(|problem| problem["field"].as_str()).collect();
     assert_eq!(fields, ["stage.0.dataset", "stage.1.settings.learning_rte"], "{checked}");
+}
+
+/// The stages of the ready-made pipeline that everybody meets first.
+fn pipeline(studio: &Studio) -> Value {
+    let presets = call(studio, "list_presets", json!({})).unwrap();
+    presets.as_array().unwrap().iter().find(|preset| preset["id"] == "kind_and_true").unwrap()["pipeline"].clone()
+}
+
+#[test]
+fn a_plan_is_told_as_it_is_made_and_given_up_when_nobody_listens() {
+    let home = tempfile::tempdir().unwrap();
+    let studio = studio(&home);
+    let pipeline = pipeline(&studio);
+    let heard = stream(&studio, "plan_pipeline", json!({"pipeline": pipeline}), &mut |_| false);
+    assert_eq!(heard.unwrap_err().code, ProblemCode::Conflict);
+    let mut news = Vec::new();
+    let request = json!({"pipeline": pipeline});
+    stream(&studio, "plan_pipeline", request.clone(), &mut |message| {
+        news.push(message);
+        true
+    })
+    .unwrap();
+    let last = news.pop().unwrap();
+    assert_eq!((last["kind"].as_str(), last["checked"]["ready"].as_bool()), (Some("checked"), Some(true)), "{last}");
+    assert!(news.iter().any(|message| message["doing"] == "measuring"), "{news:?}");
+    // What was measured is known, to this program and to the next one on this machine.
+    let mut messages = 0;
+    stream(&studio, "plan_pipeline", request, &mut |_| {
+        messages += 1;
+        true
+    })
+    .unwrap();
+    assert_eq!(messages, 1);
+    assert!(home.path().join("paces.json").is_file());
+}
+
+#[test]
+fn figures_of_a_stage_name_it_whatever_is_wrong_with_the_others() {
+    let home = tempfile::tempdir().unwrap();
+    let studio = studio(&home);
+    let mut pipeline = pipeline(&studio);
+    pipeline[0]["settings"]["learning_rate"] = json!("fast");
+    let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
+    let stages = checked["stages"].as_array().unwrap();
+    assert_eq!((stages.len(), &stages[0]["stage"], &stages[0]["method"]), (1, &json!(1), &json!("dpo")), "{checked}");
+}
+
+#[test]
+fn a_stage_of_no_step_is_not_ready_and_few_steps_are_told_at_the_setting_that_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let studio = studio(&home);
+    let mut pipeline = pipeline(&studio);
+    pipeline[0]["settings"]["num_train_epochs"] = json!(0);
+    pipeline[1]["settings"]["max_steps"] = json!(2);
+    let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
+    assert_eq!(checked["ready"], Value::Bool(false));
+    let (problem, warning) = (&checked["problems"][0], &checked["warnings"][0]);
+    assert_eq!(problem["field"], "stage.0.settings.num_train_epochs", "{checked}");
+    assert!(problem["message"].as_str().unwrap().contains("no step would be taken"));
+    assert_eq!((&warning["field"], &warning["hints"]), (&json!("stage.1.settings.max_steps"), &json!(["Raise it."])));
+    assert!(warning["message"].as_str().unwrap().starts_with("max_steps is 2:"), "{checked}");
 }

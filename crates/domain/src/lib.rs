@@ -27,7 +27,7 @@ pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair,
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
 pub use method::{MethodCard, MethodName};
-pub use plan::{CheckedPipeline, Plan, RewardSource, StageEstimate};
+pub use plan::{CheckedPipeline, Plan, PlanNews, Planning, RewardSource, StageEstimate};
 pub use ports::{Generator, Observer, Sampling, Scorer, StopReason, StopSignal};
 pub use precision::Precision;
 pub use problem::{Problem, ProblemCode};

@@ -73,6 +73,9 @@ pub struct Plan {
 /// What a stage will do and cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct StageEstimate {
+    /// Place in the pipeline, from 0: stages with a fault have no estimate, so the list says nothing of places.
+    #[serde(default)]
+    pub stage: usize,
     /// The method.
     pub method: MethodName,
     /// Optimizer steps.
@@ -102,7 +105,10 @@ pub struct StageEstimate {
     pub memory_bytes: u64,
     /// Expected disk use.
     pub disk_bytes: u64,
-    /// Expected time with evaluation, on this machine.
+    /// Expected time of comparing before and after, on this machine.
+    #[serde(default)]
+    pub comparing_seconds: f64,
+    /// Expected time in all, on this machine.
     pub seconds: f64,
 }
 
@@ -115,10 +121,42 @@ pub struct CheckedPipeline {
     pub problems: Vec<Problem>,
     /// What a person should know before starting.
     pub warnings: Vec<Problem>,
-    /// One estimate per stage; empty while there are problems.
+    /// An estimate for each stage without a fault, in order.
     pub stages: Vec<StageEstimate>,
     /// Memory that is free on this machine.
     pub free_memory_bytes: u64,
     /// Disk space that is free.
     pub free_disk_bytes: u64,
+}
+
+/// What is being done for a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Planning {
+    /// Another plan is being measured; two at once would slow each other down.
+    Waiting,
+    /// Rows are turned into tokens and counted.
+    Preparing,
+    /// The model is loaded and a step is measured.
+    Measuring,
+}
+
+/// Told while a plan is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PlanNews {
+    /// It goes on.
+    Working {
+        /// What is being done.
+        doing: Planning,
+        /// For which stage, from 0.
+        stage: usize,
+        /// Seconds since the plan was asked for.
+        seconds: f64,
+    },
+    /// It is made.
+    Checked {
+        /// The plan.
+        checked: Box<CheckedPipeline>,
+    },
 }

@@ -108,6 +108,19 @@ pub enum EventKind {
         /// Estimated seconds until training ends.
         seconds_left: f64,
     },
+    /// How far a phase without steps has come; told about once a second.
+    Progress {
+        /// Which phase.
+        phase: Phase,
+        /// Answers that are done.
+        done: u64,
+        /// Answers in all.
+        total: u64,
+        /// Estimated seconds until the phase ends; absent while nothing is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        seconds_left: Option<f64>,
+    },
     /// What the model answers now.
     Sample {
         /// Step after which it was asked.

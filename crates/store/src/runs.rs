@@ -112,6 +112,7 @@ impl RunRecord {
                 self.problem = Some(problem.clone());
             }
             EventKind::Sample { .. }
+            | EventKind::Progress { .. }
             | EventKind::Checkpoint { .. }
             | EventKind::Warning { .. }
             | EventKind::Computing { .. } => {}

@@ -4,10 +4,10 @@
 //! every layer, rows in file order, AdamW at 1e-4. Each figure stands beside what the machine could do at most.
 
 use crate::Clock;
+use crate::estimate::{Measuring, training};
 use crate::machine::peak_memory_bytes;
 use crate::memory;
-use crate::pace::{Probe, measure};
-use crate::pipeline::work;
+use crate::pace::{Gauge, Subject};
 use alidade_data::import;
 use alidade_domain::{
     EventKind, Example, Message, MethodName, Observer, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
@@ -180,10 +180,12 @@ fn expected(
         dropout: false,
         full: false,
     };
-    let pace = measure(&bench.model, &Probe::of_run(bench.method, settings, prepared, precision, keep))?;
-    let work = work(bench.method, settings, prepared, 1, pace.answer_tokens);
-    let seconds =
-        work.trained_tokens * pace.train_seconds_per_token + work.written_tokens * pace.write_seconds_per_token;
+    let subject = Subject { folder: &bench.model, sha256: "", precision };
+    let mut gauge = Gauge::default();
+    let stops = folder.tokenizer()?.stops().clone();
+    let mut measuring = Measuring { gauge: &mut gauge, subject: &subject, keep, spec: &folder.spec, stops: &stops };
+    let mut of_steps = |steps| training(bench.method, settings, prepared, steps, &mut measuring);
+    let seconds = of_steps(1)? - of_steps(0)?;
     Ok(json!({"ms": (seconds * 1e4).round() / 10.0, "peak_rss_mb": need.bytes(keep) >> 20}))
 }
 

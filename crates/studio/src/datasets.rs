@@ -107,7 +107,12 @@ impl Studio {
     /// # Errors
     /// When its file is damaged.
     pub(crate) fn rows_of(&self, id: &str) -> Result<Vec<Example>, Problem> {
-        read_rows(&self.dataset_folder(id).join(ROWS))
+        read_rows(&self.rows_path(id))
+    }
+
+    /// Where the rows of a set are.
+    pub(crate) fn rows_path(&self, id: &str) -> PathBuf {
+        self.dataset_folder(id).join(ROWS)
     }
 
     fn dataset_folder(&self, id: &str) -> PathBuf {

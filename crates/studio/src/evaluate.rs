@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Temperature of evaluated answers.
-const TEMPERATURE: f64 = 0.7;
+pub(crate) const TEMPERATURE: f64 = 0.7;
 /// Seed of evaluated answers; the same for every stack.
 const SEED: u64 = 20_241;
 /// Seed of the questions about Alder Bay.
@@ -122,6 +122,12 @@ impl Suite {
         let questions = held_out_prompts(&World::alder_bay(), WORLD_SEED, prompts);
         let prompts = questions.iter().filter_map(prompt_of).collect();
         Self { prompts, rows: Vec::new(), oracle: true, max_new_tokens: WORLD_TOKENS }
+    }
+
+    /// Prompts and rows that were kept apart.
+    pub(crate) fn own(prompts: Vec<Example>, rows: Vec<Example>) -> Self {
+        let prompts = prompts.iter().filter_map(prompt_of).collect();
+        Self { prompts, rows, oracle: false, max_new_tokens: OWN_TOKENS }
     }
 
     /// Rows of the person's own, each prompt asked once.

@@ -44,7 +44,7 @@ impl EventLog {
 
 impl Observer for EventLog {
     fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
-        let durable = !matches!(kind, EventKind::Step { .. });
+        let durable = !matches!(kind, EventKind::Step { .. } | EventKind::Progress { .. });
         let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_millis() as u64);
         let event = RunEvent { run: self.run.clone(), sequence: self.sequence + 1, at_ms, kind };
         let mut line = serde_json::to_vec(&event).map_err(|error| Problem::internal(error.to_string()))?;

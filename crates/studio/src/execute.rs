@@ -4,7 +4,7 @@ use crate::Speaker;
 use crate::evaluate::{Snapshot, Suite, prompt_text};
 use crate::roles::{self, Oracles};
 use crate::scorer::evaluate_scorer;
-use crate::{durable, machine, memory, provenance};
+use crate::{durable, machine, memory, pipeline, provenance};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
     AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, Stack,
@@ -54,10 +54,9 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let method = method(plan.method);
     let prepared = method.prepare(&read_rows(&plan.rows)?, &encoder, &plan.settings)?;
-    if prepared.longest() > model.spec.context {
-        let (longest, most) = (prepared.longest(), model.spec.context);
-        let message = format!("The longest row has {longest} tokens; this model reads at most {most}.");
-        return Err(Problem::input(message).hint(format!("Set max_length to {most}.")).at("settings.max_length"));
+    let no_step = pipeline::no_step(&plan.settings, &method.steps(&plan.settings, prepared.items.len()));
+    if let Some(problem) = pipeline::too_long(&prepared, model.spec.context).or(no_step) {
+        return Err(problem);
     }
     warn(&prepared, observer)?;
     let mut policy = policy(plan, &model)?;

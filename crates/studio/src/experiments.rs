@@ -88,7 +88,7 @@ impl Studio {
                 Some(_) => {}
                 None => {
                     let mut run = RunRecord::new(self.fresh_id("r"), id.to_owned(), stage, recipe.clone(), now_ms());
-                    run.estimate = checked.stages.get(stage).cloned();
+                    run.estimate = checked.stages.iter().find(|estimate| estimate.stage == stage).cloned();
                     run.total_steps = run.estimate.as_ref().map_or(0, |estimate| estimate.optimizer_steps);
                     self.store.put_run(&run)?;
                 }

@@ -1,145 +1,262 @@
-//! How fast this machine trains and writes with a model: measured once on a small probe, then kept.
+//! How fast this machine trains and writes with a model: measured on a few tokens, told per operation so that one figure
+//! serves runs of other lengths, and kept on the disk for as long as model and machine stay what they are.
 
 use crate::Clock;
-use crate::memory;
-use crate::studio::{Studio, lock};
-use crate::views::ModelView;
-use alidade_domain::{LoraSpec, MethodName, Precision, Problem, Settings};
+use alidade_domain::{LoraSpec, Precision, Problem};
+use alidade_kernels::InstructionSet;
 use alidade_model::{
-    AdapterWeights, Backend, Finish, Generation, GenerationOptions, Keep, ModelFolder, Policy, TokenBatch, TokenRow,
-    generate,
+    AdapterWeights, Backend, DecoderSpec, Finish, Generation, GenerationOptions, Keep, ModelFolder, Policy, TokenBatch,
+    TokenRow, generate_streaming,
 };
-use alidade_train::Prepared;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-/// Tokens of the training probe, in rows like those of the run.
-const TRAINED: usize = 512;
-/// Most rows of it.
-const ROWS: usize = 8;
-/// Most answers of the writing probe, and their tokens when the run writes none.
-const ANSWERS: usize = 16;
-const WRITTEN: usize = 12;
-/// Most tokens of an answer that are waited for; one that has not ended by then is taken to reach its limit.
-const PATIENCE: usize = 48;
+/// Operations of the first training pass. It touches every weight for the first time and says how long the second may be.
+const FIRST_OPERATIONS: f64 = 15e9;
+/// Operations that reading the prompts of the writing probe may take.
+const READING_OPERATIONS: f64 = 40e9;
+/// Seconds that the second pass, and the writing, may take.
+const PATIENCE: f64 = 0.7;
+/// Fewest and most tokens of a training pass.
+const LEAST: usize = 8;
+const MOST: usize = 512;
+/// Rounds of writing before patience may end: the first reads the prompts, the second is timed.
+const ROUNDS: usize = 3;
 
-/// Measured speeds.
+/// Pairs of figures by everything that they depend on.
+pub(crate) type Paces = BTreeMap<String, [f64; 2]>;
+
+/// A model as it is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) sha256: &'a str,
+    pub(crate) precision: Precision,
+}
+
+impl Subject<'_> {
+    fn key(&self) -> String {
+        let (set, threads) =
+            (InstructionSet::best().name(), std::thread::available_parallelism().map_or(1, usize::from));
+        format!("{} {} {set} {threads}", self.sha256, self.precision.name())
+    }
+}
+
+/// Prompts to be answered, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) prompts: Vec<Vec<u32>>,
+    /// Most tokens of an answer.
+    pub(crate) limit: usize,
+    pub(crate) temperature: f64,
+    pub(crate) stops: BTreeSet<u32>,
+}
+
+/// Seconds of a model at work.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Pace {
-    /// Seconds to load the model.
+pub(crate) struct Training {
+    pub(crate) seconds_per_operation: f64,
     pub(crate) load_seconds: f64,
-    /// Seconds of one forward and backward pass per token.
-    pub(crate) train_seconds_per_token: f64,
-    /// Seconds per written token in a batch.
-    pub(crate) write_seconds_per_token: f64,
-    /// Tokens of an answer to the prompts of the run; none when it writes none.
+}
+
+/// Writing with a model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Writing {
+    pub(crate) seconds_per_token: f64,
+    /// Tokens of an answer; the limit when none ended while it was waited for.
     pub(crate) answer_tokens: f64,
 }
 
-/// What is probed.
-#[derive(Debug, Clone)]
-pub(crate) struct Probe {
-    tokens: usize,
-    precision: Precision,
-    keep: Keep,
-    prompts: Vec<Vec<u32>>,
-    limit: usize,
+/// Measures what is not known yet. A model is loaded once for all that is asked of it in a row.
+#[derive(Default)]
+pub(crate) struct Gauge {
+    paces: Paces,
+    loaded: Option<(String, Policy, f64)>,
 }
 
-impl Probe {
-    /// A probe for a run: rows about as long as its own (powers of two, so that one answer serves many runs), and some of its
-    /// prompts where the model is to write answers.
-    pub(crate) fn of_run(
-        name: MethodName,
-        settings: &Settings,
-        prepared: &Prepared,
-        precision: Precision,
+impl Gauge {
+    pub(crate) fn knowing(paces: Paces) -> Self {
+        Self { paces, loaded: None }
+    }
+
+    pub(crate) fn into_paces(self) -> Paces {
+        self.paces
+    }
+
+    /// Passes of about `tokens` tokens in rows of `row`.
+    pub(crate) fn training(
+        &mut self,
+        subject: &Subject,
         keep: Keep,
-    ) -> Self {
-        let sequences = || prepared.items.iter().flat_map(|item| &item.sequences);
-        let mean = prepared.tokens() as usize / sequences().count().max(1);
-        let limit = memory::answer_limit(name, settings) as usize;
-        // As many at a time as in the run, up to a limit: a row alone takes nearly as long as several together.
-        let batch = settings.whole("per_device_train_batch_size").clamp(1, ANSWERS as i64) as usize;
-        let prompts = sequences().take(if limit > 0 { batch } else { 0 }).map(|sequence| sequence.ids.clone());
-        let tokens = mean.next_power_of_two().clamp(16, TRAINED);
-        Self { tokens, precision, keep, prompts: prompts.collect(), limit }
-    }
-
-    fn key(&self, sha256: &str) -> String {
-        let mut prompts = DefaultHasher::new();
-        (&self.prompts, self.limit).hash(&mut prompts);
-        let (precision, keep, prompts) = (self.precision.name(), self.keep.name(), prompts.finish());
-        format!("{sha256} {} {precision} {keep} {prompts:x}", self.tokens)
-    }
-}
-
-impl Studio {
-    /// The pace of a model on this machine.
-    pub(crate) fn pace(&self, model: &ModelView, probe: &Probe) -> Result<Pace, Problem> {
-        let key = probe.key(&model.model.sha256);
-        let known = lock(&self.paces).get(&key).copied();
-        if let Some(pace) = known {
-            return Ok(pace);
+        tokens: usize,
+        row: usize,
+    ) -> Result<Training, Problem> {
+        let wanted = tokens.next_power_of_two().clamp(2 * LEAST, MOST);
+        let key = format!("{} train {} {wanted}", subject.key(), keep.name());
+        if let Some([seconds_per_operation, load_seconds]) = self.paces.get(&key).copied() {
+            return Ok(Training { seconds_per_operation, load_seconds });
         }
-        let pace = measure(Path::new(&model.folder), probe)?;
-        lock(&self.paces).insert(key, pace);
-        Ok(pace)
+        let (policy, load_seconds) = self.load(subject)?;
+        policy.keep(keep);
+        let seconds_per_operation = train(policy, wanted, row.clamp(2, wanted))?;
+        self.paces.insert(key, [seconds_per_operation, load_seconds]);
+        Ok(Training { seconds_per_operation, load_seconds })
+    }
+
+    /// Writing answers to all these prompts at a time.
+    pub(crate) fn writing(&mut self, subject: &Subject, asked: &Asked) -> Result<Writing, Problem> {
+        let mut hasher = DefaultHasher::new();
+        (&asked.prompts, asked.limit, asked.temperature.to_bits(), &asked.stops).hash(&mut hasher);
+        let key = format!("{} write {:x}", subject.key(), hasher.finish());
+        if let Some([seconds_per_token, answer_tokens]) = self.paces.get(&key).copied() {
+            return Ok(Writing { seconds_per_token, answer_tokens });
+        }
+        let (policy, _) = self.load(subject)?;
+        let found = write(policy, asked)?;
+        self.paces.insert(key, [found.seconds_per_token, found.answer_tokens]);
+        Ok(found)
+    }
+
+    fn load(&mut self, subject: &Subject) -> Result<(&mut Policy, f64), Problem> {
+        let key = subject.key();
+        let loaded = match self.loaded.take().filter(|(known, ..)| *known == key) {
+            Some(loaded) => loaded,
+            None => {
+                let clock = Clock::start();
+                let folder = ModelFolder::open(subject.folder)?;
+                let decoder = folder.decoder_with(Backend::Best, subject.precision)?;
+                let seconds = clock.seconds();
+                let base = |path: &str| decoder.base_weight(path);
+                let adapter = AdapterWeights::fresh(&folder.spec, &LoraSpec::default(), "probe", 0, &base)?;
+                (key, Policy::fresh(decoder, &adapter)?, seconds)
+            }
+        };
+        let (_, policy, seconds) = self.loaded.insert(loaded);
+        Ok((policy, *seconds))
     }
 }
 
-pub(crate) fn measure(folder: &Path, probe: &Probe) -> Result<Pace, Problem> {
+/// Multiplications and additions of one token that is trained in a row of so many: two for each weight forward, two back to
+/// the input of its product; attention looks at half the row on average, and comes back twice.
+pub(crate) fn operations(spec: &DecoderSpec, row: f64) -> f64 {
+    let attention = (spec.layers * 2 * spec.heads * spec.head_dim) as f64 * row / 2.0;
+    2.0 * (2.0 * weights(spec) + 3.0 * attention)
+}
+
+/// Numbers of a model that a token is multiplied with.
+fn weights(spec: &DecoderSpec) -> f64 {
+    let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
+    (spec.layers * linears + spec.vocabulary * spec.hidden) as f64
+}
+
+/// Seconds of an operation in forward and backward passes.
+fn train(policy: &mut Policy, wanted: usize, row: usize) -> Result<f64, Problem> {
+    let spec = policy.decoder().spec().clone();
+    let first = ((FIRST_OPERATIONS / operations(&spec, row as f64)) as usize).clamp(LEAST, wanted);
+    let seconds = pass(policy, &spec, first, row)?;
+    let tokens = ((first as f64 * PATIENCE / seconds) as usize).clamp(first, wanted);
+    let (clock, mut best) = (Clock::start(), f64::INFINITY);
+    // A pass of some milliseconds says little by itself.
+    while best.is_infinite() || clock.seconds() < PATIENCE / 3.0 {
+        best = best.min(pass(policy, &spec, tokens, row)?);
+    }
+    let length = row.min(tokens);
+    Ok(best / ((tokens / length * length) as f64 * operations(&spec, length as f64)))
+}
+
+/// Seconds of one forward and backward pass.
+fn pass(policy: &mut Policy, spec: &DecoderSpec, tokens: usize, row: usize) -> Result<f64, Problem> {
+    let length = row.min(tokens).min(spec.context).max(1);
+    let vocabulary = spec.vocabulary as u32;
+    let ids = |row: usize| (0..length).map(|place| ((row * 131 + place * 17) as u32) % vocabulary).collect();
+    let rows: Vec<TokenRow> = (0..(tokens / length).max(1)).map(|row| TokenRow::all_scored(ids(row))).collect();
+    let batch = TokenBatch::new(&rows)?;
     let clock = Clock::start();
-    let folder = ModelFolder::open(folder)?;
-    let decoder = folder.decoder_with(Backend::Best, probe.precision)?;
-    let load_seconds = clock.seconds();
-    let base = |path: &str| decoder.base_weight(path);
-    let adapter = AdapterWeights::fresh(&folder.spec, &LoraSpec::default(), "probe", 0, &base)?;
-    let mut policy = Policy::fresh(decoder, &adapter)?;
-    policy.keep(probe.keep);
-    let vocabulary = folder.spec.vocabulary as u32;
-    let tokens = probe.tokens.min(folder.spec.context.saturating_sub(WRITTEN).max(2));
-    let row =
-        |row: usize| (0..tokens).map(|place| ((row * 131 + place * 17) as u32) % vocabulary).collect::<Vec<u32>>();
-    let rows: Vec<Vec<u32>> = (0..(TRAINED / tokens).clamp(1, ROWS)).map(row).collect();
-    let batch = TokenBatch::new(&rows.iter().cloned().map(TokenRow::all_scored).collect::<Vec<_>>())?;
-    let mut train = f64::INFINITY;
-    for _ in 0..2 {
-        let clock = Clock::start();
-        let scores = policy.forward(&batch, None)?;
-        policy.backward(&vec![-1.0 / scores.logp.len() as f64; scores.logp.len()])?;
-        policy.take_gradients()?;
-        train = train.min(clock.seconds());
-    }
-    let [write_seconds_per_token, answer_tokens] = write(&folder, &policy, probe, &row, tokens / 2)?;
-    let train_seconds_per_token = train / (rows.len() * tokens) as f64;
-    Ok(Pace { load_seconds, train_seconds_per_token, write_seconds_per_token, answer_tokens })
+    let scores = policy.forward(&batch, None)?;
+    policy.backward(&vec![-1.0 / scores.logp.len() as f64; scores.logp.len()])?;
+    policy.take_gradients()?;
+    Ok(clock.seconds())
 }
 
-/// Seconds of a written token, and tokens of an answer.
-fn write(
-    folder: &ModelFolder,
-    policy: &Policy,
-    probe: &Probe,
-    row: &dyn Fn(usize) -> Vec<u32>,
-    length: usize,
-) -> Result<[f64; 2], Problem> {
-    let asked = !probe.prompts.is_empty();
-    let made = || (0..ANSWERS).map(|index| row(index)[..length].to_vec()).collect();
-    let prompts: Vec<Vec<u32>> = if asked { probe.prompts.clone() } else { made() };
+/// Writes for a moment. Each round feeds what the one before it wrote; the first, which reads the prompts, is left out.
+fn write(policy: &Policy, asked: &Asked) -> Result<Writing, Problem> {
+    let spec = policy.decoder().spec();
+    let (prompts, whole) = affordable(&asked.prompts, READING_OPERATIONS / (2.0 * weights(spec)));
     let options = GenerationOptions {
-        temperature: if asked { 1.0 } else { 0.0 },
+        temperature: asked.temperature,
         top_p: 1.0,
-        max_new_tokens: if asked { probe.limit.min(PATIENCE) } else { WRITTEN },
+        max_new_tokens: asked.limit,
         seed: 0,
-        stops: if asked { folder.tokenizer()?.stops().clone() } else { BTreeSet::new() },
+        stops: asked.stops.clone(),
     };
     let clock = Clock::start();
-    let answers = generate(policy.decoder(), policy.adapter_name(), &prompts, &options)?;
+    let (mut rounds, mut last): (Vec<(f64, usize)>, _) = (Vec::new(), usize::MAX);
+    let mut listener = |row: usize, _: u32| {
+        if row <= last {
+            rounds.push((clock.seconds(), 0));
+        }
+        last = row;
+        let (begun, here) = (rounds[0].0, rounds.len());
+        rounds[here - 1].1 += 1;
+        here < ROUNDS || rounds[here - 1].0 - begun < PATIENCE
+    };
+    let answers = generate_streaming(policy.decoder(), policy.adapter_name(), &prompts, &options, &mut listener)?;
     let seconds = clock.seconds();
     let written: usize = answers.iter().map(|answer| answer.ids.len() + 1).sum();
-    let whole = |answer: &Generation| if answer.finish == Finish::Stop { answer.ids.len() + 1 } else { probe.limit };
-    let tokens: usize = if asked { answers.iter().map(whole).sum() } else { 0 };
-    Ok([seconds / written.max(1) as f64, tokens as f64 / answers.len().max(1) as f64])
+    let timed: usize = rounds.iter().rev().skip(1).map(|(_, tokens)| tokens).sum();
+    let seconds_per_token = match (rounds.first(), rounds.last()) {
+        (Some((begun, _)), Some((ended, _))) if timed > 0 => (ended - begun) / timed as f64,
+        _ => seconds / written.max(1) as f64,
+    };
+    let answer_tokens = if whole { expected_length(&answers, asked.limit) } else { asked.limit as f64 };
+    Ok(Writing { seconds_per_token, answer_tokens })
+}
+
+/// The prompts, or as much of their ends as may be read; and whether that is all of them.
+fn affordable(prompts: &[Vec<u32>], budget: f64) -> (Vec<Vec<u32>>, bool) {
+    let all: usize = prompts.iter().map(Vec::len).sum();
+    if all as f64 <= budget {
+        return (prompts.to_vec(), true);
+    }
+    let each = ((budget / prompts.len().max(1) as f64) as usize).max(1);
+    (prompts.iter().map(|prompt| prompt[prompt.len().saturating_sub(each)..].to_vec()).collect(), false)
+}
+
+/// Mean length of answers of which some were cut short: the chance that a token is the last one, from those that ended, and
+/// from it the mean of a geometric distribution that is cut at the limit.
+fn expected_length(answers: &[Generation], limit: usize) -> f64 {
+    let ended = answers.iter().filter(|answer| answer.finish == Finish::Stop).count() as f64;
+    let written: usize =
+        answers.iter().map(|answer| answer.ids.len() + usize::from(answer.finish == Finish::Stop)).sum();
+    let chance = ended / written.max(1) as f64;
+    if chance == 0.0 { limit as f64 } else { (1.0 - (1.0 - chance).powf(limit as f64)) / chance }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(tokens: usize, finish: Finish) -> Generation {
+        Generation { ids: vec![1; tokens], finish, stop: None }
+    }
+
+    #[test]
+    fn lengths_of_answers_that_were_cut_short_are_estimated() {
+        let cut = [answer(4, Finish::Cancelled), answer(4, Finish::Cancelled)];
+        assert_eq!(expected_length(&cut, 96), 96.0);
+        let ended = [answer(9, Finish::Stop), answer(9, Finish::Stop)];
+        assert!((expected_length(&ended, 1000) - 10.0).abs() < 1e-9);
+        let some = [answer(9, Finish::Stop), answer(10, Finish::Cancelled)];
+        assert!((expected_length(&some, 1000) - 20.0).abs() < 1e-9);
+        assert!(expected_length(&some, 16) < 12.0);
+    }
+
+    #[test]
+    fn long_prompts_are_read_in_part() {
+        let prompts = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
+        assert_eq!(affordable(&prompts, 8.0), (prompts.clone(), true));
+        assert_eq!(affordable(&prompts, 5.0), (vec![vec![3, 4], vec![7, 8]], false));
+        assert_eq!(affordable(&prompts, 0.1), (vec![vec![4], vec![8]], false));
+    }
 }

@@ -1,6 +1,7 @@
 //! From a queued run to the plan that its worker reads: files in place, every default written out.
 
 use crate::durable::{create_folder, write_private};
+use crate::estimate::WORLD_PROMPTS;
 use crate::evaluate::prompt_of;
 use crate::studio::Studio;
 use crate::views::ModelView;
@@ -130,7 +131,7 @@ impl Studio {
         model: &ModelView,
     ) -> Result<Vec<Example>, Problem> {
         if oracle {
-            let prompts = Suite::of_world(pipeline::WORLD_PROMPTS).prompts;
+            let prompts = Suite::of_world(WORLD_PROMPTS).prompts;
             return Ok(prompts.into_iter().map(|prompt| Example::Prompt { prompt }).collect());
         }
         let held = |recipe: &Recipe| {

@@ -1,7 +1,6 @@
 //! The facade over everything that a person can do, shared by all hosts; its methods stand one file per noun.
 
 use crate::configuration::Configuration;
-use crate::pace::Pace;
 use crate::views::{AppInfo, ModelView};
 use crate::{Speaker, datasets, models};
 use alidade_domain::{Problem, ProblemCode};
@@ -23,8 +22,8 @@ pub struct Studio {
     pub(crate) speakers: Mutex<Vec<(String, Arc<Mutex<Speaker>>)>>,
     /// Chats that are being answered, with the flag that stops them.
     pub(crate) answering: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
-    /// Measured speeds by model.
-    pub(crate) paces: Mutex<BTreeMap<String, Pace>>,
+    /// Held while a step is measured: two at once would slow each other down.
+    pub(crate) measuring: Mutex<()>,
     /// Estimates by everything that they depend on.
     pub(crate) estimates: Mutex<BTreeMap<String, alidade_domain::StageEstimate>>,
 }
@@ -47,7 +46,7 @@ impl Studio {
             counter: AtomicU64::new(0),
             speakers: Mutex::default(),
             answering: Mutex::default(),
-            paces: Mutex::default(),
+            measuring: Mutex::default(),
             estimates: Mutex::default(),
         };
         datasets::install_bundled(&studio)?;

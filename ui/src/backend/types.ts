@@ -136,7 +136,7 @@ problems: Array<Problem>,
  */
 warnings: Array<Problem>, 
 /**
- * One estimate per stage; empty while there are problems.
+ * An estimate for each stage without a fault, in order.
  */
 stages: Array<StageEstimate>, 
 /**
@@ -322,7 +322,23 @@ tokens_per_second: number,
 /**
  * Estimated seconds until training ends.
  */
-seconds_left: number, } | { "kind": "sample", 
+seconds_left: number, } | { "kind": "progress", 
+/**
+ * Which phase.
+ */
+phase: Phase, 
+/**
+ * Answers that are done.
+ */
+done: number, 
+/**
+ * Answers in all.
+ */
+total: number, 
+/**
+ * Estimated seconds until the phase ends; absent while nothing is known.
+ */
+seconds_left?: number, } | { "kind": "sample", 
 /**
  * Step after which it was asked.
  */
@@ -682,6 +698,26 @@ removed: boolean, };
 
 export type Phase = "preparing" | "training" | "evaluating" | "saving";
 
+export type PlanNews = { "kind": "working", 
+/**
+ * What is being done.
+ */
+doing: Planning, 
+/**
+ * For which stage, from 0.
+ */
+stage: number, 
+/**
+ * Seconds since the plan was asked for.
+ */
+seconds: number, } | { "kind": "checked", 
+/**
+ * The plan.
+ */
+checked: CheckedPipeline, };
+
+export type Planning = "waiting" | "preparing" | "measuring";
+
 export type PreferencePair = { 
 /**
  * What both answers reply to.
@@ -906,7 +942,23 @@ tokens_per_second: number,
 /**
  * Estimated seconds until training ends.
  */
-seconds_left: number, } | { "kind": "sample", 
+seconds_left: number, } | { "kind": "progress", 
+/**
+ * Which phase.
+ */
+phase: Phase, 
+/**
+ * Answers that are done.
+ */
+done: number, 
+/**
+ * Answers in all.
+ */
+total: number, 
+/**
+ * Estimated seconds until the phase ends; absent while nothing is known.
+ */
+seconds_left?: number, } | { "kind": "sample", 
 /**
  * Step after which it was asked.
  */
@@ -1202,6 +1254,10 @@ experiment: string | null, };
 
 export type StageEstimate = { 
 /**
+ * Place in the pipeline, from 0: stages with a fault have no estimate, so the list says nothing of places.
+ */
+stage: number, 
+/**
  * The method.
  */
 method: MethodName, 
@@ -1258,7 +1314,11 @@ memory_bytes: number,
  */
 disk_bytes: number, 
 /**
- * Expected time with evaluation, on this machine.
+ * Expected time of comparing before and after, on this machine.
+ */
+comparing_seconds: number, 
+/**
+ * Expected time in all, on this machine.
  */
 seconds: number, };
 

@@ -1,6 +1,6 @@
 // One run as it goes on: its events from the first, then live; a lost connection goes on after the last number.
 import { asProblem, backend } from "../backend";
-import type { Problem, RunEvent } from "../backend/types";
+import type { Phase, Problem, RunEvent } from "../backend/types";
 import type { Curves } from "./reading";
 
 const AGAIN_MS = 1000;
@@ -22,6 +22,8 @@ export class Followed {
   curves: Curves = $state.raw({});
   samples: Sample[] = $state.raw([]);
   log: RunEvent[] = $state.raw([]);
+  /** How far a phase without steps has come. */
+  progress: { phase: Phase; done: number; total: number; secondsLeft: number | null } | null = $state.raw(null);
   ended = $state(false);
   problem: Problem | null = $state(null);
   #after = 0;
@@ -67,7 +69,12 @@ export class Followed {
     for (const event of fresh) {
       if (event.kind === "step") this.#step(event, steps, curves);
       else if (event.kind === "sample") samples.push({ step: event.step, prompt: event.prompt, answer: event.answer, score: event.score ?? null });
-      else log.push(event);
+      else if (event.kind === "progress") this.progress = { phase: event.phase, done: event.done, total: event.total, secondsLeft: event.seconds_left ?? null };
+      else {
+        // A new phase has come nowhere yet.
+        if (event.kind === "stage" || event.kind === "started") this.progress = null;
+        log.push(event);
+      }
     }
     [this.steps, this.curves, this.samples, this.log] = [steps, curves, samples, log];
   }

@@ -24,4 +24,15 @@ describe("following a run", () => {
     expect(followed.log.map((event) => event.kind)).toEqual(["started"]);
     followed.close();
   });
+
+  it("tells how far comparing has come, without a line in the log for each word", () => {
+    const followed = new Followed("r");
+    const head = { run: "r", at_ms: 0 };
+    deliver?.([{ ...head, sequence: 1, kind: "stage", phase: "evaluating" }, { ...head, sequence: 2, kind: "progress", phase: "evaluating", done: 12, total: 40, seconds_left: 20 }]);
+    expect(followed.progress).toEqual({ phase: "evaluating", done: 12, total: 40, secondsLeft: 20 });
+    expect(followed.log.map((event) => event.kind)).toEqual(["stage"]);
+    deliver?.([{ ...head, sequence: 3, kind: "started", pid: 1, threads: 1, from_step: 1 }]);
+    expect(followed.progress).toBeNull();
+    followed.close();
+  });
 });

@@ -1,6 +1,6 @@
 // What the wizard knows: the choices, the pipeline that follows from them, and the check of it.
 import { asProblem, backend } from "../backend";
-import type { CheckedPipeline, DatasetView, MethodCard, MethodName, ModelView, Preset, Problem, Recipe, SettingValue } from "../backend/types";
+import type { CheckedPipeline, DatasetView, MethodCard, MethodName, ModelView, PlanNews, Preset, Problem, Recipe, SettingValue } from "../backend/types";
 
 export type Goal = string;
 /** The goal that begins with the person's own data; all others are presets. */
@@ -40,9 +40,14 @@ export class WizardState {
   changes: Partial<Record<MethodName, Record<string, SettingValue>>> = $state({});
   checked: CheckedPipeline | null = $state(null);
   checking = $state(false);
+  /** What is being done for the plan, as the program tells it. */
+  doing: Extract<PlanNews, { kind: "working" }> | null = $state(null);
+  /** True when the person gave the plan up. */
+  stopped = $state(false);
   problem: Problem | null = $state(null);
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #round = 0;
+  /** Ends the plan that is being made; its work ends with it. */
+  #plan = new AbortController();
 
   readonly pipeline: Recipe[] = $derived.by(() => this.#recipes());
 
@@ -160,27 +165,37 @@ export class WizardState {
     return recipe;
   }
 
-  /** Asks for the plan a moment after the last change; an older answer never replaces a newer one. */
+  /** Asks for the plan a moment after the last change. The older plan is given up, so it never replaces the newer one. */
   checkSoon(): void {
-    clearTimeout(this.#timer);
-    const round = ++this.#round;
+    this.#giveUp();
     if (this.pipeline.length === 0) {
-      [this.checked, this.checking] = [null, false];
+      this.checked = null;
       return;
     }
     this.checking = true;
-    const pipeline = $state.snapshot(this.pipeline);
+    const [pipeline, plan] = [$state.snapshot(this.pipeline), this.#plan];
     this.#timer = setTimeout(() => {
-      backend.call<CheckedPipeline>("check_pipeline", { pipeline }).then(
-        (checked) => {
-          if (round !== this.#round) return;
-          [this.checked, this.checking, this.problem] = [checked, false, null];
-        },
-        (error: unknown) => {
-          if (round !== this.#round) return;
-          [this.problem, this.checked, this.checking] = [asProblem(error), null, false];
-        },
-      );
+      const hear = (news: PlanNews): void => {
+        if (plan !== this.#plan) return;
+        if (news.kind === "working") this.doing = news;
+        else [this.checked, this.checking, this.problem] = [news.checked, false, null];
+      };
+      backend.stream<PlanNews>("plan_pipeline", { pipeline }, hear, plan.signal).catch((error: unknown) => {
+        if (plan === this.#plan) [this.problem, this.checked, this.checking] = [asProblem(error), null, false];
+      });
     }, CHECK_AFTER_MS);
+  }
+
+  /** Makes no plan after all. */
+  stopChecking(): void {
+    this.#giveUp();
+    [this.checked, this.stopped] = [null, true];
+  }
+
+  #giveUp(): void {
+    clearTimeout(this.#timer);
+    this.#plan.abort();
+    this.#plan = new AbortController();
+    [this.checking, this.doing, this.stopped] = [false, null, false];
   }
 }

@@ -13,8 +13,13 @@ const answers: Record<string, unknown> = {
   list_presets: [],
   import_dataset: { id: "n", name: "new", kind: "pairs", summary: { kept: 3 } },
 };
+interface Asked { hear: (news: unknown) => void; signal: AbortSignal; end: () => void; fail: (problem: unknown) => void }
+const asked: Asked[] = [];
 vi.mock("../backend", () => ({
-  backend: { call: (name: string) => Promise.resolve(answers[name]) },
+  backend: {
+    call: (name: string) => Promise.resolve(answers[name]),
+    stream: (_name: string, _request: object, hear: Asked["hear"], signal: AbortSignal) => new Promise<void>((end, fail) => asked.push({ hear, signal, end, fail })),
+  },
   asProblem: (error: unknown) => error,
 }));
 const { WizardState } = await import("./wizard.svelte");
@@ -73,5 +78,32 @@ describe("the wizard", () => {
     expect(wizard.pipeline[2]?.reward).toBe("stage:2");
     wizard.pairs = "";
     expect(wizard.pipeline[1]?.reward).toBeUndefined();
+  });
+
+  it("gives an older plan up for a newer one and never shows it as such", async () => {
+    vi.useFakeTimers();
+    const working = { kind: "working", doing: "measuring", stage: 0, seconds: 2.4 };
+    const checked = (ready: boolean) => ({ kind: "checked", checked: { ready, problems: [], warnings: [], stages: [] } });
+    asked.length = 0;
+    wizard.pairs = "p";
+    wizard.checkSoon();
+    expect([wizard.checking, wizard.checked]).toEqual([true, null]);
+    vi.advanceTimersByTime(300);
+    asked[0]!.hear(working);
+    expect(wizard.doing).toMatchObject({ doing: "measuring", seconds: 2.4 });
+    wizard.checkSoon();
+    expect(asked[0]!.signal.aborted).toBe(true);
+    vi.advanceTimersByTime(300);
+    asked[0]!.hear(checked(false));
+    asked[0]!.fail({ code: "conflict", message: "given up" });
+    await Promise.resolve();
+    expect([wizard.checking, wizard.checked, wizard.problem]).toEqual([true, null, null]);
+    asked[1]!.hear(checked(true));
+    expect([wizard.checking, wizard.checked?.ready]).toEqual([false, true]);
+    wizard.checkSoon();
+    vi.advanceTimersByTime(300);
+    wizard.stopChecking();
+    expect([asked[2]!.signal.aborted, wizard.checking, wizard.checked, wizard.stopped]).toEqual([true, false, null, true]);
+    vi.useRealTimers();
   });
 });

@@ -1,7 +1,8 @@
 //! Experiments and the check before them.
 
 use super::{ById, answer, request};
-use alidade_domain::{Problem, Recipe};
+use crate::Sink;
+use alidade_domain::{PlanNews, Problem, Recipe};
 use alidade_studio::Studio;
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,6 +32,15 @@ struct Rename {
 pub(super) fn check(studio: &Studio, value: Value) -> Result<Value, Problem> {
     let Check { pipeline } = request(value)?;
     answer(studio.check_pipeline(&pipeline)?)
+}
+
+/// The plan as it is made. It costs seconds of the processor, so it ends when nobody listens.
+pub(super) fn plan(studio: &Studio, value: Value, sink: Sink) -> Result<(), Problem> {
+    let Check { pipeline } = request(value)?;
+    let mut hear = |news: PlanNews| answer(news).is_ok_and(&mut *sink);
+    let checked = studio.plan_pipeline(&pipeline, &mut hear)?;
+    hear(PlanNews::Checked { checked: Box::new(checked) });
+    Ok(())
 }
 
 pub(super) fn create(studio: &Studio, value: Value) -> Result<Value, Problem> {

@@ -54,6 +54,7 @@ pub const COMMANDS: &[Command] = &[
 
 /// Every stream.
 pub const STREAMS: &[Stream] = &[
+    Stream { name: "plan_pipeline", run: experiments::plan },
     Stream { name: "follow_run", run: runs::follow },
     Stream { name: "send_message", run: chats::send },
     Stream { name: "regenerate", run: chats::regenerate },

@@ -1,0 +1,287 @@
+//! What a stage will do and cost: its rows are turned into tokens, its memory is counted, a step is measured. Reads strangers'
+//! tokenizers and templates, so it runs where a fault of theirs ends no more than itself; it knows no database.
+
+use crate::evaluate::{self, Suite};
+use crate::execute::{fresh_adapter, read_rows};
+use crate::pace::{Asked, Gauge, Subject, operations};
+use crate::views::ModelView;
+use crate::{machine, memory, pipeline};
+use alidade_data::split;
+use alidade_domain::{Example, MethodName, Planning, Problem, Recipe, Settings, StageEstimate};
+use alidade_model::{AdapterWeights, DecoderSpec, ModelFolder, NamedTensor, runs_on_slices};
+use alidade_train::{Encoder, Prepared, Steps, method};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Prompts of an evaluation with the oracle, and without it.
+pub(crate) const WORLD_PROMPTS: usize = 200;
+pub(crate) const OWN_PROMPTS: usize = 40;
+/// One row in so many is kept apart, and at most so many.
+const HELD_OUT_SHARE: usize = 10;
+const HELD_OUT_MOST: usize = 100;
+/// Fewer rows are all needed for training.
+const SMALLEST_SPLIT: usize = 20;
+/// A pass without gradients costs about a third of a pass with them.
+const UNTAPED: f64 = 1.0 / 3.0;
+/// Most answers that are written at a time while writing is measured.
+const ANSWERS: usize = 32;
+
+/// A stage without a fault that can be seen from its recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StageAsk {
+    /// Place in the pipeline, from 0.
+    pub(crate) stage: usize,
+    pub(crate) recipe: Recipe,
+    /// Every setting.
+    pub(crate) settings: Settings,
+    pub(crate) model: ModelView,
+    /// The normalised rows of its data set, and their SHA-256.
+    pub(crate) rows: PathBuf,
+    pub(crate) rows_sha256: String,
+    /// Seed of the split.
+    pub(crate) split: u64,
+    /// True when Alder Bay's oracle judges the answers.
+    pub(crate) oracle: bool,
+}
+
+/// Told what is being done; false when nobody wants to know any more.
+pub(crate) type Tell<'a> = &'a mut dyn FnMut(Planning) -> bool;
+
+/// Counts and measures one stage.
+///
+/// # Errors
+/// When its rows, its model or its settings do not go together, at the field; when nobody waits for the answer any more.
+pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
+    let (recipe, settings, name) = (&ask.recipe, &ask.settings, ask.recipe.method);
+    wanted(tell(Planning::Preparing))?;
+    let (rows, held_out) = split_rows(read_rows(&ask.rows)?, ask.split);
+    let at_model = |error| Problem::from(error).at("model");
+    let folder = ModelFolder::open(Path::new(&ask.model.folder)).map_err(at_model)?;
+    let tokenizer = folder.tokenizer().map_err(at_model)?;
+    let template = folder.chat_template(&tokenizer).map_err(at_model)?;
+    let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+    let prepared =
+        method(name).prepare(&rows, &encoder, settings).map_err(|error| Problem::from(error).at("dataset"))?;
+    let steps = method(name).steps(settings, prepared.items.len());
+    let faults = [pipeline::too_long(&prepared, ask.model.context_tokens), pipeline::no_step(settings, &steps)];
+    if let Some(problem) = faults.into_iter().flatten().next() {
+        return Err(problem);
+    }
+    let adapter = sketch(&folder, recipe)?;
+    let mut estimate = count(ask, &prepared, &steps, &adapter, held_out.len());
+    let [tokens, longest] = memory::largest_pass(name, settings, &prepared, &steps, recipe.seed);
+    let need = memory::Need {
+        spec: &folder.spec,
+        precision: memory::precision(settings),
+        trained: estimate.trainable_parameters,
+        inner: recipe.lora.as_ref().map_or(0, |lora| 7 * lora.r as u64),
+        tokens,
+        longest,
+        slices: runs_on_slices(&folder.spec, Some(&adapter)),
+        dropout: adapter.config.lora_dropout > 0.0,
+        full: false,
+    };
+    let keep = memory::keep(settings, &need, machine::free_memory_bytes());
+    estimate.memory_bytes = need.bytes(keep);
+    wanted(tell(Planning::Measuring))?;
+    let subject =
+        Subject { folder: Path::new(&ask.model.folder), sha256: &ask.model.model.sha256, precision: need.precision };
+    let work = Work { ask, spec: &folder.spec, prepared: &prepared, steps: steps.total, encoder: &encoder };
+    let training = work.training(gauge, &subject, keep)?;
+    wanted(tell(Planning::Measuring))?;
+    estimate.comparing_seconds = work.comparing(gauge, &subject, keep, held_out)?;
+    estimate.seconds = training + estimate.comparing_seconds;
+    Ok(estimate)
+}
+
+/// Goes on as long as somebody waits.
+fn wanted(heard: bool) -> Result<(), Problem> {
+    if heard { Ok(()) } else { Err(unwanted()) }
+}
+
+/// What a plan comes to that nobody waits for.
+pub(crate) fn unwanted() -> Problem {
+    let message = "The plan was given up before it was made.";
+    Problem::new(alidade_domain::ProblemCode::Conflict, message).hint("Ask for it again.")
+}
+
+/// Training rows and held-out rows.
+pub(crate) fn split_rows(rows: Vec<Example>, seed: u64) -> (Vec<Example>, Vec<Example>) {
+    let held = if rows.len() < SMALLEST_SPLIT { 0 } else { (rows.len() / HELD_OUT_SHARE).min(HELD_OUT_MOST) };
+    let (train, held) = split(rows.len(), held, seed);
+    let take = |indices: Vec<usize>| indices.into_iter().map(|index| rows[index].clone()).collect();
+    (take(train), take(held))
+}
+
+/// An adapter of the right size, to be counted.
+fn sketch(folder: &ModelFolder, recipe: &Recipe) -> Result<AdapterWeights, Problem> {
+    let blank = |path: &str| {
+        let (outputs, inputs) = folder.spec.linear_shape(path).unwrap_or((0, 0));
+        Ok(NamedTensor { shape: vec![outputs, inputs], values: vec![1.0; outputs * inputs] })
+    };
+    fresh_adapter(&folder.spec, recipe.lora.as_ref(), recipe.prefix.as_ref(), "estimate", 0, &blank)
+}
+
+fn count(
+    ask: &StageAsk,
+    prepared: &Prepared,
+    steps: &Steps,
+    adapter: &AdapterWeights,
+    held_out: usize,
+) -> StageEstimate {
+    let name = ask.recipe.method;
+    let pairs = matches!(name, MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel);
+    let trainable: u64 = adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum();
+    StageEstimate {
+        stage: ask.stage,
+        method: name,
+        optimizer_steps: steps.total,
+        rows: prepared.items.len(),
+        held_out_rows: held_out,
+        skipped_rows: prepared.skipped.len(),
+        truncated_rows: prepared.truncated,
+        tokens: prepared.tokens(),
+        learned_tokens: prepared.learned_tokens(),
+        longest_tokens: prepared.longest(),
+        chosen_longer: if pairs { prepared.chosen_longer() } else { 0.0 },
+        trainable_parameters: trainable,
+        model_parameters: ask.model.parameters,
+        memory_bytes: 0,
+        disk_bytes: trainable * 4 * (1 + 2 * 3) + 2_000_000,
+        comparing_seconds: 0.0,
+        seconds: 0.0,
+    }
+}
+
+/// The work of a stage, in passes and written tokens.
+struct Work<'a> {
+    ask: &'a StageAsk,
+    spec: &'a DecoderSpec,
+    prepared: &'a Prepared,
+    steps: u64,
+    encoder: &'a Encoder<'a>,
+}
+
+impl Work<'_> {
+    /// Seconds of loading and training.
+    fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: alidade_model::Keep) -> Result<f64, Problem> {
+        training(
+            self.ask.recipe.method,
+            &self.ask.settings,
+            self.prepared,
+            self.steps,
+            &mut Measuring { gauge, subject, keep, spec: self.spec, stops: self.encoder.tokenizer.stops() },
+        )
+    }
+
+    /// Seconds of comparing before and after.
+    fn comparing(
+        &self,
+        gauge: &mut Gauge,
+        subject: &Subject,
+        keep: alidade_model::Keep,
+        held_out: Vec<Example>,
+    ) -> Result<f64, Problem> {
+        let name = self.ask.recipe.method;
+        let suite = match self.ask.oracle {
+            true => Suite { rows: held_out, ..Suite::of_world(WORLD_PROMPTS) },
+            false => Suite::own(pipeline::own_prompts(std::slice::from_ref(&held_out)), held_out),
+        };
+        let [row, scored] =
+            [self.prepared.tokens() as f64 / self.prepared.items.len().max(1) as f64, suite.rows.len() as f64];
+        let pace = gauge.training(subject, keep, 512, row as usize)?;
+        let token = |row: f64| pace.seconds_per_operation * operations(self.spec, row) * UNTAPED;
+        if name.makes_scorer() {
+            return Ok(pace.load_seconds + scored * row * token(row));
+        }
+        let prompts = suite.prompts.iter().filter_map(|prompt| self.encoder.prompt(prompt).ok());
+        let prompts: Vec<Vec<u32>> = prompts.filter(|ids| !ids.is_empty() && ids.len() < self.spec.context).collect();
+        let scoring = 2.0 * scored * row * token(row);
+        if prompts.is_empty() {
+            return Ok(pace.load_seconds + scoring);
+        }
+        let (answers, read) = (prompts.len() as f64, prompts.iter().map(Vec::len).sum::<usize>() as f64);
+        let asked = Asked {
+            prompts: prompts.into_iter().take(ANSWERS).collect(),
+            limit: suite.max_new_tokens,
+            temperature: evaluate::TEMPERATURE,
+            stops: self.encoder.tokenizer.stops().clone(),
+        };
+        let writing = gauge.writing(subject, &asked)?;
+        // What an earlier stage answered is taken over.
+        let stacks = if self.ask.recipe.adapter.is_some() { 1.0 } else { 2.0 };
+        let one = read * token(read / answers) + answers * writing.answer_tokens * writing.seconds_per_token;
+        Ok(pace.load_seconds + scoring + stacks * one)
+    }
+}
+
+/// Who measures, and what.
+pub(crate) struct Measuring<'a, 'b> {
+    pub(crate) gauge: &'a mut Gauge,
+    pub(crate) subject: &'a Subject<'b>,
+    pub(crate) keep: alidade_model::Keep,
+    pub(crate) spec: &'a DecoderSpec,
+    pub(crate) stops: &'a std::collections::BTreeSet<u32>,
+}
+
+/// Seconds of loading a model and training it for so many steps.
+pub(crate) fn training(
+    name: MethodName,
+    settings: &Settings,
+    prepared: &Prepared,
+    steps: u64,
+    measuring: &mut Measuring,
+) -> Result<f64, Problem> {
+    let count = |key: &str| settings.whole(key).max(1) as f64;
+    let batch = count("per_device_train_batch_size");
+    let rows = steps as f64 * batch * count("gradient_accumulation_steps");
+    let sequences = prepared.items.iter().map(|item| item.sequences.len()).sum::<usize>();
+    let per_item = prepared.tokens() as f64 / prepared.items.len().max(1) as f64;
+    let per_row = prepared.tokens() as f64 / sequences.max(1) as f64;
+    let limit = memory::answer_limit(name, settings) as usize;
+    let writing = match limit {
+        0 => None,
+        _ => {
+            let first = prepared.items.iter().flat_map(|item| &item.sequences).map(|sequence| sequence.ids.clone());
+            let prompts = first.take(batch.min(ANSWERS as f64) as usize).collect();
+            let temperature = if settings.0.contains_key("temperature") { settings.number("temperature") } else { 1.0 };
+            let asked = Asked { prompts, limit, temperature, stops: measuring.stops.clone() };
+            Some(measuring.gauge.writing(measuring.subject, &asked)?)
+        }
+    };
+    let answer = writing.map_or(0.0, |writing| writing.answer_tokens);
+    let (row, pass) = (per_row + answer, batch * (per_item + answer));
+    let pace = measuring.gauge.training(measuring.subject, measuring.keep, pass as usize, row as usize)?;
+    let Passes { answers, trained, read } = passes(name, settings, rows);
+    let token = pace.seconds_per_operation * operations(measuring.spec, row);
+    let training = answers * (per_item + answer) * (trained + read * UNTAPED) * token;
+    let written = writing.map_or(0.0, |writing| answers * answer * writing.seconds_per_token);
+    Ok(pace.load_seconds + training + written)
+}
+
+/// How often each row goes through the model.
+struct Passes {
+    /// Rows, or answers where the model writes them.
+    answers: f64,
+    /// Passes with gradients.
+    trained: f64,
+    /// Passes without.
+    read: f64,
+}
+
+fn passes(name: MethodName, settings: &Settings, rows: f64) -> Passes {
+    let count = |key: &str| settings.whole(key).max(1) as f64;
+    let (answers, trained, read) = match name {
+        MethodName::Ppo => (rows, count("num_ppo_epochs"), 4.0),
+        MethodName::Grpo | MethodName::Rloo => (rows, count("num_iterations"), 3.0),
+        MethodName::RejectionSampling => {
+            let each = count("num_generations");
+            (each * rows, 1.0 / each, 2.0)
+        }
+        MethodName::OnlineDpo => (2.0 * rows, 1.0, 3.0),
+        MethodName::Dpo => (rows, 1.0, 1.0),
+        MethodName::Kto => (rows, 0.5, 1.5),
+        _ => (rows, 1.0, 0.0),
+    };
+    Passes { answers, trained, read }
+}
