@@ -1,22 +1,43 @@
 //! Plans of a whole pipeline, as they are made: what is being done is told while a step is measured, and nobody waits for a
 //! plan that is no longer wanted. What was measured is kept on the disk for a week.
 
+use crate::confined::{Heard, Limits, Link, Session, request_of};
+use crate::durable::write_private;
 use crate::estimate::{StageAsk, estimate, unwanted};
 use crate::pace::{Gauge, Paces};
 use crate::pipeline::{at_stage, warnings};
 use crate::studio::{Studio, lock, now_ms};
-use crate::{Clock, files, machine, memory};
+use crate::{Clock, machine, memory, vetting};
 use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Recipe, StageEstimate};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::path::{Path, PathBuf};
+use std::sync::TryLockError;
 use std::time::Duration;
 
+/// Name of the task in the child.
+pub(crate) const TASK: &str = "plan_stages";
 /// How often those who wait are told that it goes on.
 const TICK: Duration = Duration::from_millis(200);
 /// A machine that was busy when it was measured must not be thought slow for ever.
 const LASTING_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Memory for each byte of rows: as text, as examples, as tokens.
+const PER_ROW_BYTE: u64 = 16;
+
+type Found = Result<StageEstimate, Problem>;
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    stages: Vec<StageAsk>,
+    paces: Paces,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    stages: Vec<Found>,
+    paces: Paces,
+}
 
 /// Listens to a plan as it is made; false when it is no longer wanted.
 pub type Hear<'a> = &'a mut dyn FnMut(PlanNews) -> bool;
@@ -55,12 +76,13 @@ impl Studio {
         }
         for (ask, found) in asks.iter().zip(self.estimates(&asks, hear)?) {
             match found {
-                Ok(estimate) => {
+                Some(Ok(estimate)) => {
                     let notes = warnings(&ask.recipe, &ask.settings, &estimate);
                     checked.warnings.extend(notes.into_iter().map(|note| at_stage(ask.stage, note)));
                     checked.stages.push(estimate);
                 }
-                Err(problem) => checked.problems.push(at_stage(ask.stage, problem)),
+                Some(Err(problem)) => checked.problems.push(at_stage(ask.stage, problem)),
+                None => {}
             }
         }
         let needed = checked.stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or(0);
@@ -72,71 +94,76 @@ impl Studio {
         Ok(checked)
     }
 
-    /// What each stage costs; only what is not known yet is measured.
-    fn estimates(&self, asks: &[StageAsk], hear: Hear) -> Result<Vec<Result<StageEstimate, Problem>>, Problem> {
+    /// What each stage costs; only what is not known yet is measured. A stage has no answer when a fault of an earlier one ended
+    /// the measuring.
+    fn estimates(&self, asks: &[StageAsk], hear: Hear) -> Result<Vec<Option<Found>>, Problem> {
         let known = |ask: &StageAsk| lock(&self.estimates).get(&key(ask)).cloned();
         let unknown: Vec<StageAsk> = asks.iter().filter(|ask| known(ask).is_none()).cloned().collect();
         let mut faults: BTreeMap<usize, Problem> = BTreeMap::new();
-        if !unknown.is_empty() {
-            for (ask, found) in unknown.iter().zip(self.measure(&unknown, hear)?) {
-                match found {
-                    Ok(estimate) => drop(lock(&self.estimates).insert(key(ask), estimate)),
-                    Err(problem) => drop(faults.insert(ask.stage, problem)),
+        let found = if unknown.is_empty() { Ok(Vec::new()) } else { self.measure(&unknown, hear) };
+        match found {
+            // A file of a stage ended the child.
+            Err(problem) if stage_of(&problem) < usize::MAX => {
+                drop(faults.insert(stage_of(&problem), without_stage(problem)));
+            }
+            found => {
+                for (ask, found) in unknown.iter().zip(found?) {
+                    match found {
+                        Ok(estimate) => drop(lock(&self.estimates).insert(key(ask), estimate)),
+                        Err(problem) => drop(faults.insert(ask.stage, problem)),
+                    }
                 }
             }
         }
         let place = |ask: &StageAsk, estimate: StageEstimate| StageEstimate { stage: ask.stage, ..estimate };
-        let found = |ask: &StageAsk| match (faults.get(&ask.stage), known(ask)) {
-            (Some(problem), _) => Err(problem.clone()),
-            (None, Some(estimate)) => Ok(place(ask, estimate)),
-            (None, None) => Err(unwanted()),
+        let found = |ask: &StageAsk| match faults.get(&ask.stage) {
+            Some(problem) => Some(Err(problem.clone())),
+            None => known(ask).map(|estimate| Ok(place(ask, estimate))),
         };
         Ok(asks.iter().map(found).collect())
     }
 
-    fn measure(&self, asks: &[StageAsk], hear: Hear) -> Result<Vec<Result<StageEstimate, Problem>>, Problem> {
+    /// Counts and measures. Bundled models are ours; those of strangers are read and run in a child, which ends with its plan.
+    fn measure(&self, asks: &[StageAsk], hear: Hear) -> Result<Vec<Found>, Problem> {
         let clock = Clock::start();
         let mut say = |doing, stage| hear(PlanNews::Working { doing, stage, seconds: clock.seconds() });
         let alone = loop {
             match self.measuring.try_lock() {
                 Ok(alone) => break alone,
-                Err(std::sync::TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(std::sync::TryLockError::WouldBlock) if say(Planning::Waiting, asks[0].stage) => {
-                    std::thread::sleep(TICK)
-                }
-                Err(std::sync::TryLockError::WouldBlock) => return Err(unwanted()),
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) if say(Planning::Waiting, asks[0].stage) => std::thread::sleep(TICK),
+                Err(TryLockError::WouldBlock) => return Err(unwanted()),
             }
         };
-        let mut gauge = Gauge::knowing(self.paces());
-        let listening = AtomicBool::new(true);
-        let (sender, receiver) = channel();
-        let found = std::thread::scope(|scope| {
-            let gauge = &mut gauge;
-            let (listening, stages) = (&listening, asks);
-            let worker = scope.spawn(move || {
-                let mut one = |ask: &StageAsk| {
-                    estimate(ask, gauge, &mut |doing| {
-                        sender.send((doing, ask.stage)).is_ok() && listening.load(Ordering::Relaxed)
-                    })
-                };
-                stages.iter().map(&mut one).collect::<Vec<_>>()
-            });
-            let mut now = (Planning::Preparing, asks[0].stage);
-            loop {
-                match receiver.recv_timeout(TICK) {
-                    Ok(next) => now = next,
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-                if !say(now.0, now.1) {
-                    listening.store(false, Ordering::Relaxed);
-                }
-            }
-            worker.join().map_err(|_| Problem::internal("Making the plan broke off."))
-        })?;
-        self.keep_paces(gauge.into_paces())?;
+        let request = Request { stages: asks.to_vec(), paces: self.paces() };
+        let answer = match asks.iter().all(|ask| ask.model.bundled) {
+            true => plan_stages(request, &mut |_, stage, doing| Ok(say(doing, stage)))?,
+            false => self.in_child(&request, &mut say)?,
+        };
+        self.keep_paces(answer.paces)?;
         drop(alone);
-        if listening.load(Ordering::Relaxed) { Ok(found) } else { Err(unwanted()) }
+        Ok(answer.stages)
+    }
+
+    fn in_child(&self, request: &Request, say: &mut dyn FnMut(Planning, usize) -> bool) -> Result<Answer, Problem> {
+        let limits = limits(&request.stages);
+        let value = serde_json::to_value(request).map_err(|error| Problem::internal(error.to_string()))?;
+        let what = ["Planning the run", "pipeline"];
+        let mut child = Session::start(&self.configuration.program, TASK, what, limits, value)?;
+        let (clock, mut now) = (Clock::start(), (Planning::Preparing, request.stages[0].stage));
+        loop {
+            match child.hear(TICK)? {
+                Heard::Told(told) => now = request_of(told)?,
+                Heard::Done(answer) => return request_of(answer),
+                Heard::Idle | Heard::Silence => {}
+            }
+            if !say(now.0, now.1) {
+                return Err(unwanted());
+            }
+            if clock.seconds() > limits.seconds as f64 {
+                return Err(child.too_slow(limits));
+            }
+        }
     }
 
     fn paces_path(&self) -> PathBuf {
@@ -159,8 +186,64 @@ impl Studio {
             kept.entry(key).or_insert((now_ms(), figures));
         }
         let text = serde_json::to_string(&kept).map_err(|error| Problem::internal(error.to_string()))?;
-        files::write(&self.paces_path(), &text)
+        write_private(&self.paces_path(), text.as_bytes())
     }
+}
+
+/// The task in the child.
+pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
+    let answer = plan_stages(request_of(request)?, &mut |ask, stage, doing| {
+        let (name, field) = (&ask.model.model.name, format!("stage.{stage}.model"));
+        let what = match doing {
+            Planning::Measuring => format!("Measuring a step of the model “{name}”"),
+            _ => format!("Reading the rows with the tokenizer and the chat template of “{name}”"),
+        };
+        link.at(what, &field)?;
+        link.tell(&(doing, stage))?;
+        Ok(true)
+    })?;
+    serde_json::to_value(answer).map_err(|error| Problem::internal(error.to_string()))
+}
+
+fn plan_stages(
+    request: Request,
+    tell: &mut dyn FnMut(&StageAsk, usize, Planning) -> Result<bool, Problem>,
+) -> Result<Answer, Problem> {
+    let mut gauge = Gauge::knowing(request.paces);
+    let mut stages = Vec::with_capacity(request.stages.len());
+    for ask in &request.stages {
+        let (mut deaf, mut hung_up) = (None, false);
+        let found = estimate(ask, &mut gauge, &mut |doing| match tell(ask, ask.stage, doing) {
+            Ok(heard) => {
+                hung_up = !heard;
+                heard
+            }
+            Err(problem) => {
+                deaf = Some(problem);
+                false
+            }
+        });
+        if let Some(problem) = deaf {
+            return Err(problem);
+        }
+        if hung_up {
+            return Err(unwanted());
+        }
+        stages.push(found);
+    }
+    Ok(Answer { stages, paces: gauge.into_paces() })
+}
+
+/// What a child may take for these stages: their models one after another, and the rows of the largest set.
+fn limits(stages: &[StageAsk]) -> Limits {
+    let mut limits = Limits { memory_bytes: 0, seconds: 0 };
+    for ask in stages {
+        let rows = std::fs::metadata(&ask.rows).map_or(0, |data| data.len());
+        let own = vetting::limits_for(Path::new(&ask.model.folder), true).plus(rows, PER_ROW_BYTE);
+        limits.memory_bytes = limits.memory_bytes.max(own.memory_bytes);
+        limits.seconds += own.seconds;
+    }
+    limits
 }
 
 /// Everything that an estimate depends on but the machine.
@@ -173,6 +256,13 @@ fn stage_of(problem: &Problem) -> usize {
     let stage =
         problem.field.as_deref().and_then(|field| field.strip_prefix("stage.")?.split('.').next()?.parse().ok());
     stage.unwrap_or(usize::MAX)
+}
+
+/// The same problem, at its field within its stage.
+fn without_stage(mut problem: Problem) -> Problem {
+    let within = problem.field.as_deref().and_then(|field| field.strip_prefix("stage.")?.split_once('.'));
+    problem.field = within.map(|(_, field)| field.to_owned());
+    problem
 }
 
 fn no_room(checked: &CheckedPipeline) -> Option<Problem> {
