@@ -28,7 +28,7 @@ pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
 pub use method::{MethodCard, MethodName};
 pub use plan::{CheckedPipeline, Plan, PlanNews, Planning, RewardSource, StageEstimate};
-pub use ports::{Generator, Observer, Sampling, Scorer, StopReason, StopSignal};
+pub use ports::{Observer, Sampling, Scorer, StopReason, StopSignal};
 pub use precision::Precision;
 pub use problem::{Problem, ProblemCode};
 pub use random::{Purpose, Stream};

@@ -17,15 +17,6 @@ pub struct Sampling {
     pub seed: u64,
 }
 
-/// Anything that answers a conversation: a policy, a stack, a remote endpoint, a script.
-pub trait Generator {
-    /// One answer to each conversation, in order.
-    ///
-    /// # Errors
-    /// When the generator cannot answer at all; a single odd answer is an answer.
-    fn generate(&self, conversations: &[Vec<Message>], sampling: &Sampling) -> Result<Vec<String>, Problem>;
-}
-
 /// Anything that rates an answer: a reward model, a rule, an oracle.
 pub trait Scorer {
     /// The score, or `None` where the answer cannot be read.

@@ -69,8 +69,29 @@ pub fn generate_streaming(
     options: &GenerationOptions,
     listener: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<Vec<Generation>> {
+    let seeds: Vec<u64> = (0..prompts.len()).map(|index| row_seed(options.seed, index)).collect();
+    generate_seeded(decoder, adapter, prompts, &seeds, options, listener)
+}
+
+/// Seed of a row of a batch: the golden ratio's bits keep the streams of neighbouring rows and seeds apart.
+pub fn row_seed(seed: u64, row: usize) -> u64 {
+    seed.wrapping_add((row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// As [`generate_streaming`], with a seed for each row, so that rows draw alike in whichever batch they are.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_seeded(
+    decoder: &dyn Decoder,
+    adapter: Option<&str>,
+    prompts: &[Vec<u32>],
+    seeds: &[u64],
+    options: &GenerationOptions,
+    listener: &mut dyn FnMut(usize, u32) -> bool,
+) -> Result<Vec<Generation>> {
     let room = room(decoder.spec().context, prompts, options.max_new_tokens)?;
-    let mut rows: Vec<Row> = (0..prompts.len()).map(|index| Row::new(index, options)).collect();
+    let mut rows: Vec<Row> = seeds.iter().map(|seed| Row::new(*seed, options)).collect();
     let mut cache = decoder.cache(adapter)?;
     let mut left = room;
     cache.write(prompts.to_vec(), &mut |logits| {
@@ -113,15 +134,13 @@ struct Row {
 }
 
 impl Row {
-    fn new(index: usize, options: &GenerationOptions) -> Self {
+    fn new(seed: u64, options: &GenerationOptions) -> Self {
         let temperature = options.temperature;
         let sampling = if options.top_p < 1.0 {
             TokenSampling::TopP { p: options.top_p, temperature }
         } else {
             TokenSampling::All { temperature }
         };
-        // The golden ratio's bits keep the streams of neighbouring rows and seeds apart.
-        let seed = options.seed.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let sampler = (temperature > 0.0).then(|| LogitsProcessor::from_sampling(seed, sampling));
         Self { ids: Vec::new(), finish: None, stop: None, sampler }
     }

@@ -36,7 +36,7 @@ pub use chat_template::{ChatTemplate, Rendering};
 pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};
 pub use error::ModelError;
 pub use folder::{adapter_sha256, file_sha256, model_sha256};
-pub use generate::{Finish, Generation, GenerationOptions, generate, generate_streaming};
+pub use generate::{Finish, Generation, GenerationOptions, generate, generate_seeded, generate_streaming, row_seed};
 pub use merge::{save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
 pub use policy::{Critic, Policy, Rater};

@@ -1,9 +1,9 @@
 //! Answering conversations: a model with its tokenizer and chat template, and an adapter if there is one.
 
-use alidade_domain::{Generator, Message, Precision, Problem, Sampling};
+use alidade_domain::{Message, Precision, Problem, Sampling};
 use alidade_model::{
     Backend, ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch,
-    generate, generate_streaming, load_adapter, runs_on_slices,
+    generate, generate_seeded, generate_streaming, load_adapter, runs_on_slices,
 };
 use alidade_train::Encoder;
 use std::path::Path;
@@ -157,21 +157,69 @@ impl Speaker {
     }
 }
 
-/// Rows that are generated together: enough to use the processor, few enough to stay small.
-const BATCH: usize = 32;
+/// The stack before, where it has an adapter, and the stack after.
+const BEFORE: &str = "before";
 
-impl Generator for Speaker {
-    fn generate(&self, conversations: &[Vec<Message>], sampling: &Sampling) -> Result<Vec<String>, Problem> {
-        let prompts =
-            conversations.iter().map(|messages| self.encoder().prompt(messages)).collect::<Result<Vec<_>, _>>()?;
-        let mut answers = Vec::with_capacity(prompts.len());
-        for (index, batch) in prompts.chunks(BATCH).enumerate() {
-            let mut options = self.options(sampling);
-            options.seed = sampling.seed.wrapping_add((index as u64) << 32);
-            for answer in generate(self.decoder.as_ref(), self.adapter, batch, &options)? {
-                answers.push(self.tokenizer.decode(&answer.ids)?);
-            }
+/// Which of two stacks on one base answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Before,
+    After,
+}
+
+impl Speaker {
+    /// Loads a base model once for two stacks on it: what it was (the base, or with an adapter) and what it became.
+    ///
+    /// # Errors
+    /// As [`Speaker::open`].
+    pub(crate) fn of_two(
+        model: &Path,
+        before: Option<&Path>,
+        after: &Path,
+        precision: Precision,
+    ) -> Result<Self, Problem> {
+        let at_model = |error| Problem::from(error).at("model");
+        let folder = ModelFolder::open(model).map_err(at_model)?;
+        let named = before.map(|path| (BEFORE, path)).into_iter().chain([(ADAPTER, after)]);
+        let load = |(name, path): (&'static str, &Path)| Ok((name, load_adapter(path, &folder.spec)?));
+        let adapters: Result<Vec<_>, alidade_model::ModelError> = named.map(load).collect();
+        let adapters = adapters.map_err(|error| Problem::from(error).at("adapter"))?;
+        let slices = adapters.iter().all(|(_, weights)| runs_on_slices(&folder.spec, Some(weights)));
+        let precision = if slices { precision } else { Precision::Single };
+        let tokenizer = folder.tokenizer().map_err(at_model)?;
+        let template = folder.chat_template(&tokenizer).map_err(at_model)?;
+        let mut decoder = folder.decoder_with(Backend::Best, precision).map_err(at_model)?;
+        for (name, weights) in &adapters {
+            decoder.install(name, weights, false)?;
         }
-        Ok(answers)
+        Ok(Self { decoder, tokenizer, template, adapter: before.map(|_| BEFORE), precision })
+    }
+
+    /// Lets one of the two stacks answer from now on.
+    pub(crate) fn turn(&mut self, turn: Turn) {
+        let before = self.decoder.installed().into_iter().any(|(name, _)| name == BEFORE);
+        self.adapter = match turn {
+            Turn::Before => before.then_some(BEFORE),
+            Turn::After => Some(ADAPTER),
+        };
+    }
+
+    /// Shape of the model.
+    pub(crate) fn spec(&self) -> &alidade_model::DecoderSpec {
+        self.decoder.spec()
+    }
+
+    /// Answers to prompts of tokens, each row with its own seed. The listener hears of every token as (row, id); writing ends
+    /// when it returns false.
+    pub(crate) fn write(
+        &self,
+        prompts: &[Vec<u32>],
+        seeds: &[u64],
+        sampling: &Sampling,
+        listener: &mut dyn FnMut(usize, u32) -> bool,
+    ) -> Result<Vec<String>, Problem> {
+        let (decoder, options) = (self.decoder.as_ref(), self.options(sampling));
+        let answers = generate_seeded(decoder, self.adapter, prompts, seeds, &options, listener)?;
+        answers.iter().map(|answer| Ok(self.tokenizer.decode(&answer.ids)?)).collect()
     }
 }

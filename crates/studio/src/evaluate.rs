@@ -3,14 +3,14 @@
 //! What a stack said is kept as a `Snapshot` in the run folder, so that the next stage and the whole experiment compare
 //! with the very same answers instead of making new ones.
 
+use crate::asking::compare_stacks;
 use crate::{Clock, Speaker, import_file};
 use alidade_domain::{
-    AdapterRef, Evaluation, Example, Generator, Message, MethodName, ModelRef, Precision, Problem, SamplePair,
-    Sampling, SettingValue, Settings, Stack, WorstRow, conversation_text,
+    AdapterRef, Evaluation, Example, Message, ModelRef, Precision, Problem, SamplePair, Stack, WorstRow,
+    conversation_text,
 };
 use alidade_evaluation::{Observations, compare};
-use alidade_model::{TokenBatch, TokenRow, adapter_sha256, model_sha256};
-use alidade_train::{TrainError, method};
+use alidade_model::{adapter_sha256, model_sha256};
 use alidade_world::{Judgement, Oracle, Truth, World, held_out_prompts};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,17 +19,13 @@ use std::path::{Path, PathBuf};
 /// Temperature of evaluated answers.
 pub(crate) const TEMPERATURE: f64 = 0.7;
 /// Seed of evaluated answers; the same for every stack.
-const SEED: u64 = 20_241;
+pub(crate) const SEED: u64 = 20_241;
 /// Seed of the questions about Alder Bay.
 pub(crate) const WORLD_SEED: u64 = 1;
 const WORLD_TOKENS: usize = 64;
 const OWN_TOKENS: usize = 96;
 /// Prompts that are shown side by side.
 const SHOWN: usize = 12;
-/// Rows that are scored together.
-const ROWS: usize = 16;
-/// Rows that are shown as the worst.
-const WORST: usize = 8;
 
 /// What a stack is asked.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -75,10 +71,10 @@ pub fn evaluate(comparison: &Comparison) -> Result<Evaluation, Problem> {
     };
     let sha256 = adapter_sha256(&comparison.adapter).map_err(|error| Problem::from(error).at("adapter"))?;
     let adapter = AdapterRef { id: String::new(), name: "adapter".to_owned(), sha256 };
-    let before = Stack::base(model.clone()).label();
-    let before = suite.ask(&before, &mut Speaker::open(&comparison.model, None, Precision::Single)?, None)?;
-    let mut speaker = Speaker::open(&comparison.model, Some(&comparison.adapter), Precision::Single)?;
-    let after = suite.ask(&Stack::with_adapter(model, adapter).label(), &mut speaker, None)?;
+    let stacks = [Stack::base(model.clone()).label(), Stack::with_adapter(model, adapter).label()];
+    let mut speaker = Speaker::of_two(&comparison.model, None, &comparison.adapter, Precision::Single)?;
+    let suite = suite.answerable(&speaker)?;
+    let [before, after] = compare_stacks(&suite, &mut speaker, &stacks, None, &mut |_| true)?;
     Ok(suite.compare(&before, &after, clock.seconds()))
 }
 
@@ -150,57 +146,21 @@ impl Suite {
         self.prompts.iter().filter(harmless).cloned().collect()
     }
 
+    /// Without the prompts that fill the model's context: nobody can answer those.
+    pub(crate) fn answerable(mut self, speaker: &Speaker) -> Result<Self, Problem> {
+        let mut fitting = Vec::with_capacity(self.prompts.len());
+        for prompt in self.prompts {
+            if speaker.encoder().prompt(&prompt)?.len() < speaker.context() {
+                fitting.push(prompt);
+            }
+        }
+        self.prompts = fitting;
+        Ok(self)
+    }
+
     /// True when there is nothing to ask.
     pub fn is_empty(&self) -> bool {
         self.prompts.is_empty() && self.rows.is_empty()
-    }
-
-    /// Asks a stack. `earlier` answers to the same prompts are taken over instead of generated again.
-    ///
-    /// # Errors
-    /// When the stack cannot answer at all.
-    pub fn ask(&self, stack: &str, speaker: &mut Speaker, earlier: Option<Snapshot>) -> Result<Snapshot, Problem> {
-        let prompts = fingerprint(&self.prompts)?;
-        let mut snapshot = match earlier.filter(|earlier| earlier.prompts == prompts) {
-            Some(earlier) => earlier,
-            None => self.answers(speaker, prompts)?,
-        };
-        stack.clone_into(&mut snapshot.stack);
-        snapshot.rows = fingerprint(&self.rows)?;
-        (snapshot.of_rows, snapshot.worst) = score_rows(&self.rows, speaker)?;
-        Ok(snapshot)
-    }
-
-    fn answers(&self, speaker: &Speaker, prompts: String) -> Result<Snapshot, Problem> {
-        let sampling =
-            Sampling { temperature: TEMPERATURE, top_p: 1.0, max_new_tokens: self.max_new_tokens, seed: SEED };
-        let answers = speaker.generate(&self.prompts, &sampling)?;
-        let mut observations = Observations::default();
-        for answer in &answers {
-            observations.push("length_tokens", Some(speaker.tokens(answer)? as f64));
-        }
-        let (mut labels, mut flagged) = (vec![None; answers.len()], vec![false; answers.len()]);
-        if self.oracle {
-            let world = World::alder_bay();
-            let oracle = Oracle::new(&world);
-            for (index, (prompt, answer)) in self.prompts.iter().zip(&answers).enumerate() {
-                let judgement = oracle.judge(prompt, answer);
-                observe(&mut observations, &judgement);
-                labels[index] = Some(judgement.label.to_owned());
-                flagged[index] = judgement.harmful_prompt;
-            }
-        }
-        Ok(Snapshot {
-            stack: String::new(),
-            prompts,
-            rows: String::new(),
-            answers,
-            labels,
-            flagged,
-            of_answers: observations,
-            of_rows: Observations::default(),
-            worst: Vec::new(),
-        })
     }
 
     /// Compares two snapshots of this suite; figures of rows only when both scored the same rows.
@@ -243,7 +203,7 @@ impl Suite {
     }
 }
 
-fn observe(observations: &mut Observations, judgement: &Judgement) {
+pub(crate) fn observe(observations: &mut Observations, judgement: &Judgement) {
     let read = |value: bool| judgement.readable.then_some(value);
     observations.push_flag("good", read(judgement.good));
     observations.push_flag("kind", read(judgement.kind));
@@ -259,45 +219,7 @@ fn observe(observations: &mut Observations, judgement: &Judgement) {
     }
 }
 
-/// Loss per token of each answer, and whether the preferred answer of a pair is the likelier one per token.
-fn score_rows(rows: &[Example], speaker: &mut Speaker) -> Result<(Observations, Vec<WorstRow>), Problem> {
-    let (mut observations, mut worst) = (Observations::default(), Vec::new());
-    let answered = |row: &&Example| !matches!(row, Example::Prompt { .. } | Example::Rated { label: false, .. });
-    let rows: Vec<Example> = rows.iter().filter(answered).cloned().collect();
-    if rows.is_empty() {
-        return Ok((observations, worst));
-    }
-    let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
-    let reader = method(if pairs { MethodName::Dpo } else { MethodName::Sft });
-    let mut settings = Settings::default();
-    settings.0.insert("max_length".to_owned(), SettingValue::Whole(speaker.context() as i64));
-    let settings =
-        settings.resolve(&reader.card().settings).map_err(|_| Problem::internal("The defaults were refused."))?;
-    let prepared = match reader.prepare(&rows, &speaker.encoder(), &settings) {
-        // Rows that leave nothing to score are no figure, and no fault of the run.
-        Err(TrainError::NoRows { .. }) => return Ok((observations, worst)),
-        prepared => prepared?,
-    };
-    for items in prepared.items.chunks(ROWS) {
-        let sequences: Vec<TokenRow> = items.iter().flat_map(|item| item.sequences.clone()).collect();
-        let means = speaker.mean_logp(&TokenBatch::new(&sequences)?)?;
-        for (item, means) in items.iter().zip(means.chunks(if pairs { 2 } else { 1 })) {
-            let margin = if let [chosen, rejected] = means { Some(chosen - rejected) } else { None };
-            worst.push(worst_row(&rows[item.row - 1], -means[0], margin));
-            observations.push("held_out_loss", Some(-means[0]));
-            if let [chosen, rejected] = means {
-                observations.push_flag("preference_accuracy", Some(chosen > rejected));
-            }
-        }
-    }
-    // Pairs by how wrongly they are ranked, single answers by how little they are expected.
-    let badness = |row: &WorstRow| row.margin.map_or(row.loss, |margin| -margin);
-    worst.sort_by(|a, b| badness(b).total_cmp(&badness(a)));
-    worst.truncate(WORST);
-    Ok((observations, worst))
-}
-
-fn worst_row(row: &Example, loss: f64, margin: Option<f64>) -> WorstRow {
+pub(crate) fn worst_row(row: &Example, loss: f64, margin: Option<f64>) -> WorstRow {
     let answer = match row {
         Example::Answer { completion, .. } | Example::Rated { completion, .. } => conversation_text(completion),
         Example::Pair(pair) => conversation_text(&pair.chosen),
@@ -333,7 +255,7 @@ pub(crate) fn prompt_text(prompt: &[Message]) -> String {
     conversation_text(prompt)
 }
 
-fn fingerprint<T: Serialize>(value: &T) -> Result<String, Problem> {
+pub(crate) fn fingerprint<T: Serialize>(value: &T) -> Result<String, Problem> {
     let text = serde_json::to_vec(value).map_err(|error| Problem::internal(error.to_string()))?;
     Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
 }

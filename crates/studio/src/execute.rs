@@ -1,14 +1,12 @@
 //! Carries out a plan: the same function in the worker, in the terminal's foreground and in tests.
 
-use crate::Speaker;
-use crate::evaluate::{Snapshot, Suite, prompt_text};
+use crate::evaluate::{Suite, prompt_text};
 use crate::roles::{self, Oracles};
-use crate::scorer::evaluate_scorer;
-use crate::{durable, machine, memory, pipeline, provenance};
+use crate::{comparing, durable, machine, memory, pipeline, provenance};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    AdapterRef, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, Stack,
-    StopReason, StopSignal,
+    EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, StopReason,
+    StopSignal,
 };
 use alidade_model::{
     AdapterWeights, Backend, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy,
@@ -144,9 +142,9 @@ enum Trained {
 }
 
 /// Who is told, and who may wish.
-struct Outside<'a> {
-    observer: &'a mut dyn Observer,
-    stop: &'a dyn StopSignal,
+pub(crate) struct Outside<'a> {
+    pub(crate) observer: &'a mut dyn Observer,
+    pub(crate) stop: &'a dyn StopSignal,
 }
 
 /// What the model answers to the first prompts, greedily, after each checkpoint.
@@ -212,7 +210,7 @@ fn conclude(
     write_record(plan, folder, step, &adapter_sha256, prepared, computed)?;
     if reason.is_none()
         && !whole_model
-        && let Err(problem) = evaluate(plan, folder, &adapter_sha256, outside)
+        && let Err(problem) = comparing::compare(plan, folder, &adapter_sha256, outside)
     {
         // The adapter is whole; a comparison that fails takes nothing from it.
         let message = format!("Before and after could not be compared: {}", problem.message);
@@ -222,64 +220,6 @@ fn conclude(
         Some(_) => EventKind::Stopped { step, adapter_sha256 },
         None => EventKind::Finished { steps: step, adapter_sha256 },
     })
-}
-
-/// Before and after, kept in the run folder. A wish of the person ends it without a comparison, never without an adapter.
-fn evaluate(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut Outside) -> Result<(), Problem> {
-    let suite = Suite::of_files(plan.prompts.as_deref(), plan.held_out.as_deref(), plan.oracle)?;
-    let clock = Clock::start();
-    if plan.method.makes_scorer() {
-        outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
-        let rows = plan.held_out.as_deref().map_or_else(|| Ok(Vec::new()), read_rows)?;
-        let measured = evaluate_scorer(plan, &folder.join("adapter"), rows, &clock)?;
-        return match measured {
-            Some(evaluation) => outside.observer.observe(EventKind::Evaluated { evaluation: Box::new(evaluation) }),
-            None => Ok(()),
-        };
-    }
-    if suite.is_empty() {
-        return Ok(());
-    }
-    outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
-    let earlier = match &plan.earlier_answers {
-        Some(path) => Some(read_snapshot(path)?),
-        None => None,
-    };
-    let start = match (&earlier, &plan.adapter_dir) {
-        (Some(snapshot), _) => snapshot.stack.clone(),
-        (None, None) => Stack::base(plan.model.clone()).label(),
-        (None, Some(folder)) => {
-            let (name, sha256) = ("earlier stage".to_owned(), alidade_model::adapter_sha256(folder)?);
-            Stack::with_adapter(plan.model.clone(), AdapterRef { id: String::new(), name, sha256 }).label()
-        }
-    };
-    let mut speaker = Speaker::open(&plan.model_dir, plan.adapter_dir.as_deref(), Precision::Single)?;
-    let before = suite.ask(&start, &mut speaker, earlier)?;
-    if outside.stop.requested().is_some() {
-        let message = "The run was ended before its evaluation; the adapter is complete.".to_owned();
-        return outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message });
-    }
-    let mut speaker = Speaker::open(&plan.model_dir, Some(&folder.join("adapter")), Precision::Single)?;
-    let adapter =
-        AdapterRef { id: plan.run.clone(), name: plan.adapter_name.clone(), sha256: adapter_sha256.to_owned() };
-    let after = suite.ask(&Stack::with_adapter(plan.model.clone(), adapter).label(), &mut speaker, None)?;
-    let evaluation = suite.compare(&before, &after, clock.seconds());
-    for (name, snapshot) in [("before.json", &before), ("after.json", &after)] {
-        let text = serde_json::to_vec(snapshot).map_err(|error| Problem::internal(error.to_string()))?;
-        durable::write_durably(&folder.join(name), &text)?;
-    }
-    outside.observer.observe(EventKind::Evaluated { evaluation: Box::new(evaluation) })
-}
-
-/// What a stack answered in an earlier stage.
-///
-/// # Errors
-/// When the file is missing or damaged.
-pub fn read_snapshot(path: &Path) -> Result<Snapshot, Problem> {
-    let failed =
-        |found: String| Problem::internal(format!("Reading the answers in {} failed: {found}.", path.display()));
-    let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))
 }
 
 pub(crate) fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {

@@ -4,9 +4,11 @@
 //! clock and the environment.
 
 mod answer;
+mod asking;
 mod bench;
 mod bench_models;
 mod chats;
+mod comparing;
 mod configuration;
 pub mod confined;
 mod control;
@@ -48,12 +50,13 @@ pub use answer::{AnswerRequest, Speaker};
 pub use bench::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train};
 pub use bench_models::make_bench_model;
 pub use chats::ChatChange;
+pub use comparing::read_snapshot;
 pub use configuration::Configuration;
 pub use control::{ControlFile, write_wish};
 pub use durable::{create_folder, file_problem, sync_folder, write_durably, write_folder};
 pub use evaluate::{Comparison, Snapshot, Suite, evaluate};
 pub use event_log::{EventLog, read_events};
-pub use execute::{Clock, execute, plan_facts, read_snapshot};
+pub use execute::{Clock, execute, plan_facts};
 pub use export::{ExportForm, export};
 pub use inspect::{continue_ids, write_logits};
 pub use presets::methods;

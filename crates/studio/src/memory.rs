@@ -160,3 +160,45 @@ pub(crate) fn largest_pass(
     let pairs = if name == MethodName::OnlineDpo { 2 } else { 1 };
     [tokens * pairs, prepared.longest() as u64 + answer]
 }
+
+/// How many tokens a stack that answers may have at once: what it keeps and moves beside its weights stays below half of them,
+/// or below a floor that is small beside the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AtOnce {
+    /// Bytes for all of it.
+    pub(crate) bytes: u64,
+    /// Bytes that a token takes on its way through a pass.
+    pub(crate) passing: u64,
+    /// Bytes that a token leaves in the caches of all layers.
+    pub(crate) cached: u64,
+}
+
+/// Bytes that batches may take however small the model is.
+const FLOOR: u64 = 64 << 20;
+
+impl AtOnce {
+    pub(crate) fn of(spec: &DecoderSpec, precision: Precision) -> Self {
+        let per_weight = if precision == Precision::Half { 2 } else { 4 };
+        let keys = (2 * spec.layers * spec.kv_heads * spec.head_dim) as u64;
+        let queries = ((spec.heads + 2 * spec.kv_heads) * spec.head_dim) as u64;
+        Self {
+            bytes: (spec.parameters() * per_weight / 2).max(FLOOR),
+            passing: 4 * (2 * queries + (4 * spec.intermediate + 6 * spec.hidden) as u64),
+            cached: keys * if takes_pairs(precision) { 2 } else { 4 },
+        }
+    }
+
+    /// True when so many tokens of prompts may be read and so many be written after them.
+    pub(crate) fn writes(&self, read: usize, written: usize) -> bool {
+        self.taken(read, written) <= self.bytes
+    }
+
+    /// True when so many tokens may go through one pass.
+    pub(crate) fn reads(&self, tokens: usize) -> bool {
+        tokens as u64 * self.passing <= self.bytes
+    }
+
+    fn taken(&self, read: usize, written: usize) -> u64 {
+        read as u64 * self.passing.max(self.cached) + (read + written) as u64 * self.cached
+    }
+}

@@ -2,16 +2,15 @@
 
 use crate::durable::{create_folder, write_private};
 use crate::estimate::WORLD_PROMPTS;
-use crate::evaluate::prompt_of;
 use crate::studio::Studio;
 use crate::views::ModelView;
 use crate::worker::PLAN;
 use crate::{Suite, pipeline};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState};
-use alidade_model::{ModelFolder, file_sha256};
+use alidade_model::file_sha256;
 use alidade_store::RunRecord;
-use alidade_train::{Encoder, method};
+use alidade_train::method;
 use std::path::{Path, PathBuf};
 
 impl Studio {
@@ -44,7 +43,7 @@ impl Studio {
         let held_path = folder.join("held_out.jsonl");
         write_private(&held_path, rows_to_jsonl(&held_out)?.as_bytes())?;
         let oracle = self.judged_by_oracle(experiment, &model);
-        let prompts = self.evaluation_prompts(experiment, oracle, &model)?;
+        let prompts = self.evaluation_prompts(experiment, oracle)?;
         let prompts_path = folder.join("prompts.jsonl");
         write_private(&prompts_path, rows_to_jsonl(&prompts)?.as_bytes())?;
         let start = self.start_of(run, recipe)?;
@@ -124,12 +123,7 @@ impl Studio {
         experiment.pipeline.iter().all(bundled)
     }
 
-    fn evaluation_prompts(
-        &self,
-        experiment: &Experiment,
-        oracle: bool,
-        model: &ModelView,
-    ) -> Result<Vec<Example>, Problem> {
+    fn evaluation_prompts(&self, experiment: &Experiment, oracle: bool) -> Result<Vec<Example>, Problem> {
         if oracle {
             let prompts = Suite::of_world(WORLD_PROMPTS).prompts;
             return Ok(prompts.into_iter().map(|prompt| Example::Prompt { prompt }).collect());
@@ -138,16 +132,7 @@ impl Studio {
             Ok(self.split_rows(&self.dataset_of(recipe)?, pipeline::split_seed(&experiment.pipeline))?.1)
         };
         let held_out = experiment.pipeline.iter().map(held).collect::<Result<Vec<_>, Problem>>()?;
-        // A prompt that fills the model's context cannot be answered, by no stage.
-        let folder = ModelFolder::open(Path::new(&model.folder))?;
-        let tokenizer = folder.tokenizer()?;
-        let template = folder.chat_template(&tokenizer)?;
-        let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-        let room = |example: &Example| match prompt_of(example) {
-            Some(prompt) => encoder.prompt(&prompt).is_ok_and(|ids| ids.len() < folder.spec.context),
-            None => false,
-        };
-        Ok(pipeline::own_prompts(&held_out).into_iter().filter(room).collect())
+        Ok(pipeline::own_prompts(&held_out))
     }
 }
 
