@@ -1,181 +1,209 @@
-//! The data doctor: which shape a file has, which rows fit, and what to do about those that do not.
+//! The data doctor: which shape the records of a file have, which rows fit, and what to do about those that do not. Rows
+//! leave as they come; nothing that grows with the file is kept.
 
 use crate::DataError;
-use crate::container::{Record, read};
-use crate::importers::{Fault, IMPORTERS, Importer};
-use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, ReasonCount, RowIssue};
+use crate::encoding::Encoding;
+use crate::fault::Fault;
+use crate::importers::{IMPORTERS, Importer, RATED};
+use crate::layout::{Layout, sniff};
+use crate::notes::{Note, Notes};
+use crate::record::Record;
+use crate::records::{BARE, Stop, records};
+use crate::{columns, conversation, guess, json_text, media};
+use alidade_domain::{Dataset, Example, ImportSummary, Imported, ReasonCount, RowIssue, shown};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::io::{Cursor, Read, Seek};
 
-/// Records that decide which shape a file has.
+/// Records that decide what a file is.
 const SAMPLE: usize = 100;
+/// Bad rows that are told one by one; all are counted.
+pub const ISSUES: usize = 10_000;
 
-/// Reads a file.
+/// Takes the rows of a file one by one, in their order.
+pub type Sink<'a> = &'a mut dyn FnMut(Example) -> std::io::Result<()>;
+
+/// Reads a file that lies in memory, and keeps all its rows there.
 ///
 /// # Errors
 /// When the bytes are no readable container, or not one row can be used.
 pub fn import(bytes: &[u8], name: &str) -> Result<Dataset, DataError> {
-    let found = read(bytes, name)?;
-    let importer = shape(&found.records);
-    let (mut rows, mut issues) = (Vec::new(), Vec::new());
-    for (index, record) in found.records.iter().enumerate() {
-        match example(record, importer) {
-            Ok(example) => rows.push(example),
-            Err(Fault { reason, found, fix }) => {
-                issues.push(RowIssue { row: index + 1, reason: reason.to_owned(), found, fix: fix.to_owned() });
+    let mut rows = Vec::new();
+    let found = import_from(&mut Cursor::new(bytes), name, &mut |row| {
+        rows.push(row);
+        Ok(())
+    })?;
+    Ok(found.with(rows))
+}
+
+/// Reads a source from its beginning, more than once, and hands each row to `sink` as it is found. Memory is bounded by
+/// the longest record (16 MiB), not by the source. Rows that were handed over before an error are not to be kept.
+///
+/// # Errors
+/// When the source cannot be read, is no readable container, holds not one usable row, or the sink refuses a row.
+pub fn import_from<S: Read + Seek>(source: &mut S, name: &str, sink: Sink<'_>) -> Result<Imported, DataError> {
+    let (layout, encoding) = sniff(source, name).map_err(|stop| failed(stop, name))?;
+    let mut survey = Survey::default();
+    let look = records(source, &layout, name, &mut |record| survey.look(record));
+    match look {
+        Ok(()) | Err(Stop::Enough) => {}
+        Err(stop) => return Err(failed(stop, name)),
+    }
+    let mut doctor =
+        Doctor { survey, notes: Notes::default(), read: 0, kept: 0, issues: Vec::new(), dropped: BTreeMap::new() };
+    records(source, &layout, name, &mut |record| doctor.take(record, sink)).map_err(|stop| failed(stop, name))?;
+    doctor.finish(name, &layout, encoding)
+}
+
+fn failed(stop: Stop, name: &str) -> DataError {
+    match stop {
+        Stop::Data(error) => error,
+        Stop::Read(error) => DataError::reading(name, error),
+        Stop::Enough => DataError::Empty { name: name.to_owned() },
+    }
+}
+
+/// What the first records tell about all.
+#[derive(Debug, Default)]
+struct Survey {
+    looked: usize,
+    fitting: usize,
+    rated: usize,
+    /// True when a column for system lines is there.
+    system: bool,
+}
+
+impl Survey {
+    fn look(&mut self, record: Result<Value, Fault>) -> Result<(), Stop> {
+        self.looked += 1;
+        if let Ok(Value::Object(fields)) = record {
+            let mut record = record_of(fields);
+            columns::settle(&mut record);
+            self.system |= record.fields.contains_key("system");
+            if let Some(importer) = importer_of(&record) {
+                self.fitting += 1;
+                self.rated += usize::from(importer.name() == RATED);
+            }
+        }
+        if self.looked < SAMPLE { Ok(()) } else { Err(Stop::Enough) }
+    }
+
+    fn is_rated(&self) -> bool {
+        self.rated * 2 > self.fitting
+    }
+}
+
+struct Doctor {
+    survey: Survey,
+    notes: Notes,
+    read: usize,
+    kept: usize,
+    issues: Vec<RowIssue>,
+    dropped: BTreeMap<&'static str, usize>,
+}
+
+impl Doctor {
+    fn take(&mut self, record: Result<Value, Fault>, sink: Sink<'_>) -> Result<(), Stop> {
+        self.read += 1;
+        match record.and_then(|value| self.example(value)) {
+            Ok(example) => {
+                self.kept += 1;
+                sink(example).map_err(|error| Stop::Data(DataError::Keep(error)))
+            }
+            Err(fault) => {
+                *self.dropped.entry(fault.reason).or_default() += 1;
+                if self.issues.len() < ISSUES {
+                    let found = shown(&fault.found, 300);
+                    let (reason, fix) = (fault.reason.to_owned(), fault.fix.into_owned());
+                    self.issues.push(RowIssue { row: self.read, reason, found, fix });
+                }
+                Ok(())
             }
         }
     }
-    if rows.is_empty() {
-        return Err(match issues.into_iter().next() {
-            Some(first) => {
-                DataError::NoRows { name: name.to_owned(), read: found.records.len(), first: Box::new(first) }
-            }
-            None => DataError::Empty { name: name.to_owned() },
-        });
-    }
-    let summary = ImportSummary {
-        format: importer.map_or("unknown", Importer::name).to_owned(),
-        read: found.records.len(),
-        kept: rows.len(),
-        dropped: by_reason(&issues),
-    };
-    Ok(Dataset { kind: kind_of(&rows), summary, rows, issues, remarks: found.remarks })
-}
 
-/// The importer that fits most of the first records.
-fn shape(records: &[Record]) -> Option<&'static dyn Importer> {
-    let objects: Vec<&Map<String, Value>> =
-        records.iter().take(SAMPLE).filter_map(|record| record.as_ref().ok()?.as_object()).collect();
-    let votes = |importer: &&dyn Importer| objects.iter().filter(|object| importer.fits(object)).count();
-    let best = IMPORTERS.iter().rev().max_by_key(|importer| votes(importer))?;
-    (votes(best) > 0).then_some(*best)
-}
-
-fn example(record: &Record, shape: Option<&'static dyn Importer>) -> Result<Example, Fault> {
-    let value = record
-        .as_ref()
-        .map_err(|error| Fault::new("broken record", error.clone(), "Correct the JSON or the quotes in this row."))?;
-    let Some(object) = value.as_object() else {
-        return Err(Fault::new("not an object", short(value), "Each record must be an object with named fields."));
-    };
-    let fitting =
-        shape.filter(|importer| importer.fits(object)).or_else(|| IMPORTERS.iter().copied().find(|i| i.fits(object)));
-    match fitting {
-        Some(importer) => importer.map(object),
-        None => {
-            let keys = object.keys().take(8).cloned().collect::<Vec<_>>().join(", ");
-            let fix = "Name the columns as one of the known shapes does, for example prompt and completion, or prompt, chosen and rejected.";
-            Err(Fault::new("unknown shape", format!("the fields {keys}"), fix))
+    fn example(&mut self, value: Value) -> Result<Example, Fault> {
+        let Value::Object(fields) = value else { return Err(guess::no_object(&value)) };
+        let mut record = record_of(fields);
+        if let Some(fault) = guess::published(&record) {
+            return Err(fault);
         }
-    }
-}
-
-pub(crate) fn short(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 60 { text } else { text.chars().take(57).chain("…".chars()).collect() }
-}
-
-fn by_reason(issues: &[RowIssue]) -> Vec<ReasonCount> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    issues.iter().for_each(|issue| *counts.entry(&issue.reason).or_default() += 1);
-    counts.into_iter().map(|(reason, rows)| ReasonCount { reason: reason.to_owned(), rows }).collect()
-}
-
-/// The kind that most rows have.
-fn kind_of(rows: &[Example]) -> DatasetKind {
-    let kind = |example: &Example| match example {
-        Example::Answer { .. } | Example::Conversation { .. } | Example::PlainAnswer { .. } => DatasetKind::Answers,
-        Example::Pair(_) | Example::PlainPair { .. } => DatasetKind::Pairs,
-        Example::Rated { .. } => DatasetKind::Ratings,
-        Example::Text { .. } => DatasetKind::Texts,
-        Example::Prompt { .. } => DatasetKind::Prompts,
-    };
-    let all =
-        [DatasetKind::Prompts, DatasetKind::Texts, DatasetKind::Ratings, DatasetKind::Pairs, DatasetKind::Answers];
-    let count = |wanted: &DatasetKind| rows.iter().filter(|row| kind(row) == *wanted).count();
-    all.into_iter().max_by_key(count).unwrap_or(DatasetKind::Answers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn import_text(text: &str) -> Dataset {
-        import(text.as_bytes(), "rows.jsonl").unwrap()
-    }
-
-    #[test]
-    fn every_shape_is_recognised() {
-        let cases = [
-            (r#"{"instruction":"a","input":"b","output":"c"}"#, "alpaca", DatasetKind::Answers),
-            (r#"{"instruction":"a","chosen":"b","rejected":"c"}"#, "alpaca pairs", DatasetKind::Pairs),
-            (
-                r#"{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}"#,
-                "sharegpt",
-                DatasetKind::Answers,
-            ),
-            (
-                r#"{"conversations":[{"from":"human","value":"a"}],"chosen":{"from":"gpt","value":"b"},"rejected":{"from":"gpt","value":"c"}}"#,
-                "sharegpt pairs",
-                DatasetKind::Pairs,
-            ),
-            (
-                r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#,
-                "messages",
-                DatasetKind::Answers,
-            ),
-            (
-                r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"label":true}"#,
-                "rated answers",
-                DatasetKind::Ratings,
-            ),
-            (r#"{"prompt":"a","completion":"b"}"#, "prompt and completion", DatasetKind::Answers),
-            (r#"{"prompt":"a","completion":"b","label":false}"#, "rated answers", DatasetKind::Ratings),
-            (r#"{"prompt":"a","chosen":"b","rejected":"c"}"#, "preference pairs", DatasetKind::Pairs),
-            (r#"{"text":"a"}"#, "text", DatasetKind::Texts),
-            (r#"{"prompt":"a"}"#, "prompts", DatasetKind::Prompts),
-        ];
-        for (line, format, kind) in cases {
-            let dataset = import_text(line);
-            assert_eq!((dataset.summary.format.as_str(), dataset.kind), (format, kind), "{line}");
+        let pictures = media::take_columns(&mut record.fields)?;
+        columns::settle(&mut record);
+        json_text::unfold(&mut record)?;
+        record.turns |= self.survey.system || record.fields.contains_key("system");
+        let Some(importer) = importer_of(&record) else { return Err(guess::unknown(&record)) };
+        if self.survey.is_rated() && importer.name() != RATED && !record.fields.contains_key("label") {
+            let fix = "Give every row of the file a label, or keep rows without one in a file of their own.";
+            return Err(Fault::new("no label", "a row without “label” in a file of labels", fix));
         }
-    }
-
-    #[test]
-    fn bad_rows_are_numbered_and_counted() {
-        let text = "{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":\"a\",\"completion\":\" \"}\nnonsense\n[1]\n{\"prompt\":\"\",\"completion\":\"b\"}\n";
-        let dataset = import_text(text);
-        assert_eq!((dataset.summary.read, dataset.summary.kept), (5, 1));
-        let rows: Vec<(usize, &str)> = dataset.issues.iter().map(|issue| (issue.row, issue.reason.as_str())).collect();
-        assert_eq!(rows, [(2, "no answer"), (3, "broken record"), (4, "not an object"), (5, "empty prompt")]);
-        assert_eq!(dataset.summary.dropped.iter().map(|count| count.rows).sum::<usize>(), 4);
-    }
-
-    #[test]
-    fn a_file_without_usable_rows_says_what_it_found() {
-        let error = import(b"{\"foo\":1}\n", "x.jsonl").unwrap_err().to_string();
-        assert!(error.contains("unknown shape") && error.contains("foo"), "{error}");
-    }
-
-    #[test]
-    fn mutated_files_never_panic() {
-        let seeds: [&[u8]; 3] = [
-            b"[{\"instruction\":\"a\",\"input\":\"\",\"output\":\"c\"},{\"instruction\":\"d\",\"output\":\"e\"}]",
-            b"{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n",
-            b"prompt,chosen,rejected\n\"a\nb\",c,d\n",
-        ];
-        let mut stream = alidade_domain::Stream::new(5, alidade_domain::Purpose::Split, 0, 0);
-        for round in 0..2_000 {
-            let mut bytes = seeds[round % seeds.len()].to_vec();
-            for _ in 0..=stream.below(3) {
-                let place = stream.below(bytes.len());
-                bytes[place] = stream.bits() as u8;
-            }
-            bytes.truncate(1 + stream.below(bytes.len()));
-            if let Ok(dataset) = import(&bytes, "x.jsonl") {
-                assert_eq!(dataset.summary.read, dataset.summary.kept + dataset.issues.len());
-            }
+        if record.fields.values().any(conversation::is_weighted) {
+            record.notes.push(Note::Weights);
         }
+        let example = importer.map(&mut record)?;
+        media::check_texts(&example, pictures)?;
+        self.notes.row(self.read, importer.name(), record.notes, &record.fields, &example);
+        Ok(example)
     }
+
+    fn finish(self, name: &str, layout: &Layout, encoding: Encoding) -> Result<Imported, DataError> {
+        if self.kept == 0 {
+            return Err(match self.issues.into_iter().next() {
+                Some(first) => DataError::NoRows { name: name.to_owned(), read: self.read, first: Box::new(first) },
+                None => DataError::Empty { name: name.to_owned() },
+            });
+        }
+        let mut remarks = container_remarks(layout, encoding);
+        remarks.extend(self.notes.remarks());
+        if self.read - self.kept > self.issues.len() {
+            let (bad, told) = (self.read - self.kept, self.issues.len());
+            remarks.push(format!("{bad} rows were left out; the first {told} of them are listed."));
+        }
+        let dropped =
+            self.dropped.iter().map(|(reason, rows)| ReasonCount { reason: (*reason).to_owned(), rows: *rows });
+        let summary = ImportSummary {
+            format: self.notes.shape().to_owned(),
+            read: self.read,
+            kept: self.kept,
+            dropped: dropped.collect(),
+        };
+        Ok(Imported { kind: self.notes.kind(), summary, issues: self.issues, remarks })
+    }
+}
+
+fn container_remarks(layout: &Layout, encoding: Encoding) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if encoding != Encoding::Utf8 {
+        remarks.push("The file is written in UTF-16; it was read as such.".to_owned());
+    }
+    match layout {
+        Layout::Under(key) => remarks.push(format!("The rows were found under the key “{}”.", shown(key, 60))),
+        Layout::Keyed => remarks.push("The rows were found under keys of their own; the keys are not used.".to_owned()),
+        Layout::Paragraphs => remarks.push("Each paragraph became one row.".to_owned()),
+        Layout::Table(dialect) => match dialect.delimiter {
+            b'\t' => remarks.push("The columns are separated by tabs.".to_owned()),
+            b';' => remarks.push("The columns are separated by semicolons.".to_owned()),
+            b'|' => remarks.push("The columns are separated by bars.".to_owned()),
+            _ => {}
+        },
+        Layout::Values | Layout::Elements | Layout::Lines => {}
+    }
+    remarks
+}
+
+fn record_of(fields: Map<String, Value>) -> Record {
+    let mut record = Record { fields, ..Record::default() };
+    if let Some(list) = record.fields.shift_remove(BARE) {
+        record.fields.insert("messages".to_owned(), list);
+        record.notes.push(Note::BareList);
+    }
+    record
+}
+
+/// The first shape that fits, by the fields that are filled; then by all. A label counts even when it is null.
+fn importer_of(record: &Record) -> Option<&'static dyn Importer> {
+    let filled = |key: &str| record.has(key) || (key == "label" && record.fields.contains_key(key));
+    let named = |key: &str| record.fields.contains_key(key);
+    let find = |has: &dyn Fn(&str) -> bool| IMPORTERS.iter().copied().find(|importer| importer.fits(has));
+    find(&filled).or_else(|| find(&named))
 }

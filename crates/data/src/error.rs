@@ -1,6 +1,7 @@
 //! Why a whole file could not be taken.
 
-use alidade_domain::{Problem, RowIssue};
+use crate::encoding::Undecodable;
+use alidade_domain::{Problem, ProblemCode, RowIssue, shown};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +20,19 @@ pub enum DataError {
         /// What it is, as a noun ("a gzip archive").
         found: String,
         /// What to do about it.
-        fix: &'static str,
+        fix: String,
     },
+    /// The file could not be read to its end.
+    #[error("Reading {name} failed: {error}.")]
+    Reading {
+        /// Name of the file.
+        name: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A row could not be kept.
+    #[error("Keeping the rows failed: {0}.")]
+    Keep(std::io::Error),
     /// Not a single row could be used.
     #[error("None of the {read} records in {name} can be used. The first: row {row}, {reason} ({found}).", row = .first.row, reason = .first.reason, found = .first.found)]
     NoRows {
@@ -41,13 +53,37 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// A file of a kind that is not read here. `found` is a noun.
+    pub(crate) fn container(name: &str, found: impl Into<String>, fix: &str) -> Self {
+        Self::Container { name: shown(name, 80), found: found.into(), fix: fix.to_owned() }
+    }
+
+    /// What an error of reading means: bytes that are no text, or a disk.
+    pub(crate) fn reading(name: &str, error: std::io::Error) -> Self {
+        match error.downcast::<Undecodable>() {
+            Ok(odd) => {
+                let fix = "Save the file as UTF-8 (it may be Latin-1 or Windows-1252) and import it again.";
+                Self::container(name, odd.to_string(), fix)
+            }
+            Err(error) => Self::Reading { name: shown(name, 80), error },
+        }
+    }
+}
+
 impl From<DataError> for Problem {
     fn from(error: DataError) -> Problem {
         let hint = match &error {
             DataError::Empty { .. } => "Choose a file with at least one row.".to_owned(),
-            DataError::Container { fix, .. } => (*fix).to_owned(),
+            DataError::Container { fix, .. } => fix.clone(),
             DataError::NoRows { first, .. } => first.fix.clone(),
             DataError::Stored { .. } => "Import the file again.".to_owned(),
+            DataError::Reading { .. } => "Check that the file is still there and can be read.".to_owned(),
+            DataError::Keep(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
+                let message = "There is no room left on the disk for the rows.";
+                return Problem::new(ProblemCode::DiskFull, message).hint("Free some room and import the file again.");
+            }
+            DataError::Keep(_) => return Problem::internal(error.to_string()),
         };
         Problem::input(error.to_string()).hint(hint).at("dataset")
     }

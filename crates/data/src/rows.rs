@@ -2,6 +2,16 @@
 
 use crate::DataError;
 use alidade_domain::{Example, Purpose, Stream};
+use std::io::Write;
+
+/// Writes one row as a line of JSON.
+///
+/// # Errors
+/// When the line cannot be written.
+pub fn write_row(row: &Example, out: &mut dyn Write) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, row)?;
+    out.write_all(b"\n")
+}
 
 /// Rows as JSON lines.
 ///

@@ -55,6 +55,28 @@ pub struct ImportSummary {
     pub dropped: Vec<ReasonCount>,
 }
 
+/// What an import tells beside the rows, which left it one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// What the rows can teach.
+    pub kind: DatasetKind,
+    /// What the import did.
+    pub summary: ImportSummary,
+    /// The first of the rows that were left out, in file order; the summary counts all.
+    pub issues: Vec<RowIssue>,
+    /// Remarks that concern the whole file (what was taken as what, what was not used).
+    pub remarks: Vec<String>,
+}
+
+impl Imported {
+    /// Puts the rows back.
+    #[must_use]
+    pub fn with(self, rows: Vec<Example>) -> Dataset {
+        let Self { kind, summary, issues, remarks } = self;
+        Dataset { kind, summary, rows, issues, remarks }
+    }
+}
+
 /// Rows with their history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dataset {

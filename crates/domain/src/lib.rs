@@ -22,7 +22,7 @@ mod shown;
 mod stack;
 
 pub use conversation::{Message, Role, conversation_text};
-pub use dataset::{Dataset, DatasetKind, ImportSummary, ReasonCount, RowIssue};
+pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
 pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair, ScoreHistogram, Side, WorstRow};
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;

@@ -1,10 +1,10 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
 use crate::durable::{create_folder, write_durably};
-use crate::{links, pipeline};
-use alidade_data::{import, rows_to_jsonl};
-use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning};
-use alidade_model::{DATA, ModelFolder, SMALL_TEXT, file_sha256, model_sha256, read_bounded, read_text};
+use crate::{import_file, links, pipeline};
+use alidade_data::rows_to_jsonl;
+use alidade_domain::{ModelRef, Plan, Problem, Recipe, RewardSource, Tuning};
+use alidade_model::{ModelFolder, SMALL_TEXT, file_sha256, model_sha256, read_text};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
 
@@ -26,18 +26,6 @@ pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
     let text =
         text.map_err(|error| Problem::input(format!("Reading the recipe {} failed: {error}.", path.display())))?;
     Recipe::from_toml(&text)
-}
-
-/// Reads and maps a data file.
-///
-/// # Errors
-/// When it cannot be read or holds no usable row.
-pub fn import_file(path: &Path) -> Result<Dataset, Problem> {
-    let bytes = read_bounded(path, DATA).map_err(|error| {
-        Problem::input(format!("Reading the data set {} failed: {error}.", path.display())).at("dataset")
-    })?;
-    let name = path.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
-    Ok(import(&bytes, &name)?)
 }
 
 /// Resolves a recipe from the terminal; its paths are relative to `base`. Writes the normalised rows into the output

@@ -1,9 +1,11 @@
-//! `alidade import FILE`: what a data file holds, and what is wrong with its bad rows.
+//! `alidade import FILE`: what a data file holds, and what is wrong with its bad rows. No row is kept, so that the size of
+//! the file does not matter.
 
-use crate::output;
-use alidade_domain::Problem;
-use alidade_studio::import_file;
+use alidade_domain::{Imported, Problem, printable};
+use alidade_studio::import_rows;
 use serde_json::json;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 /// Bad rows that are shown one by one.
@@ -20,23 +22,48 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let dataset = import_file(&arguments.file)?;
-    let summary = &dataset.summary;
+    let found = import_rows(&arguments.file, &mut |_| Ok(()))?;
     let name = arguments.file.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     if arguments.json {
-        output::json(&json!({
+        let summary = &found.summary;
+        return say(&json!({
             "format": summary.format, "read": summary.read, "kept": summary.kept, "dropped": summary.dropped,
-            "dataset": {"name": name, "kind": dataset.kind, "remarks": dataset.remarks, "issues": dataset.issues},
+            "dataset": {"name": name, "kind": found.kind, "remarks": found.remarks, "issues": found.issues},
         }));
-        return Ok(());
     }
-    println!("{}: {} of {} rows kept, shape “{}”", name, summary.kept, summary.read, summary.format);
-    dataset.remarks.iter().for_each(|remark| println!("{remark}"));
-    for issue in dataset.issues.iter().take(SHOWN) {
-        println!("row {}: {} ({}). {}", issue.row, issue.reason, issue.found, issue.fix);
+    say(&printable(&in_words(&name, &found)))
+}
+
+fn in_words(name: &str, found: &Imported) -> String {
+    let summary = &found.summary;
+    let mut text = format!("{name}: {} of {} rows kept, shape “{}”", summary.kept, summary.read, summary.format);
+    let mut line = |words: String| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n{words}");
+    };
+    let problem = |reason: &str| ["cut off", "text behind the list"].contains(&reason);
+    for count in summary.dropped.iter().filter(|count| problem(&count.reason)) {
+        line(format!("problem: the file is {}; rows at its end are lost (see below).", count.reason));
     }
-    if dataset.issues.len() > SHOWN {
-        println!("… and {} more", dataset.issues.len() - SHOWN);
+    found.remarks.iter().for_each(|remark| line(format!("note: {remark}")));
+    for issue in found.issues.iter().take(SHOWN) {
+        line(format!("row {}: {} ({}). {}", issue.row, issue.reason, issue.found, issue.fix));
     }
-    Ok(())
+    let left = summary.read - summary.kept;
+    if left > SHOWN {
+        line(format!("… and {} more:", left - SHOWN));
+        summary.dropped.iter().for_each(|count| line(format!("  {} × {}", count.rows, count.reason)));
+    }
+    text
+}
+
+/// Prints to standard output. A closed pipe ends the reader's interest, nothing else.
+fn say(text: &dyn std::fmt::Display) -> Result<(), Problem> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Problem::internal(format!("Writing what was found failed: {error}.")))
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,13 +1,16 @@
 //! Alpaca: instruction, input, output, with an optional system line and history; and its pairs.
 
-use super::{Fault, Importer, check_pair, optional, required};
+use super::Importer;
+use crate::conversation::check_pair;
+use crate::fault::{Fault, described};
+use crate::record::Record;
 use alidade_domain::{Example, Message, PreferencePair};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// `{instruction, input?, output, system?, history?}`
 pub(super) struct Alpaca;
 
-/// `{instruction, input?, chosen, rejected}`
+/// `{instruction, input?, chosen, rejected, system?, history?}`
 pub(super) struct AlpacaPairs;
 
 impl Importer for Alpaca {
@@ -15,13 +18,12 @@ impl Importer for Alpaca {
         "alpaca"
     }
 
-    fn fits(&self, record: &Map<String, Value>) -> bool {
-        record.contains_key("instruction") && record.contains_key("output")
+    fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        has("instruction") && has("output")
     }
 
-    fn map(&self, record: &Map<String, Value>) -> Result<Example, Fault> {
-        let prompt = prompt(record)?;
-        Ok(Example::Answer { prompt, completion: vec![Message::assistant(required(record, "output", "no answer")?)] })
+    fn map(&self, record: &mut Record) -> Result<Example, Fault> {
+        Ok(Example::Answer { prompt: prompt(record)?, completion: record.answer_turns("output")? })
     }
 }
 
@@ -30,29 +32,52 @@ impl Importer for AlpacaPairs {
         "alpaca pairs"
     }
 
-    fn fits(&self, record: &Map<String, Value>) -> bool {
-        ["instruction", "chosen", "rejected"].iter().all(|key| record.contains_key(*key))
+    fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        has("instruction") && has("chosen") && has("rejected")
     }
 
-    fn map(&self, record: &Map<String, Value>) -> Result<Example, Fault> {
-        let side = |key| Ok(vec![Message::assistant(required(record, key, "no answer")?)]);
-        let (prompt, chosen, rejected) = (prompt(record)?, side("chosen")?, side("rejected")?);
+    fn map(&self, record: &mut Record) -> Result<Example, Fault> {
+        let prompt = prompt(record)?;
+        let (chosen, rejected) = (record.answer_turns("chosen")?, record.answer_turns("rejected")?);
         check_pair(&chosen, &rejected)?;
-        Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None, harmful: None }))
+        let margin = record.number("margin");
+        Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin, harmful: None }))
     }
 }
 
-fn prompt(record: &Map<String, Value>) -> Result<Vec<Message>, Fault> {
-    let mut messages: Vec<Message> = optional(record, "system").map(Message::system).into_iter().collect();
-    for turn in record.get("history").and_then(Value::as_array).into_iter().flatten() {
-        let Some([question, answer]) = turn.as_array().map(Vec::as_slice) else { continue };
-        messages.extend(question.as_str().map(Message::user));
-        messages.extend(answer.as_str().map(Message::assistant));
+/// System line, earlier questions and answers, instruction with its input below.
+pub(super) fn prompt(record: &mut Record) -> Result<Vec<Message>, Fault> {
+    let mut messages: Vec<Message> = record.optional("system")?.map(Message::system).into_iter().collect();
+    match record.take("history") {
+        Value::Null => {}
+        Value::String(text) if text.trim().is_empty() => {}
+        Value::Array(turns) => turns.into_iter().try_for_each(|turn| earlier(turn, &mut messages))?,
+        other => return Err(broken(&other)),
     }
-    let instruction = required(record, "instruction", "empty prompt")?;
-    messages.push(Message::user(match optional(record, "input") {
+    let instruction = record.prompt_text("instruction")?;
+    messages.push(Message::user(match record.optional("input")? {
         Some(input) => format!("{instruction}\n{input}"),
         None => instruction,
     }));
     Ok(messages)
+}
+
+fn earlier(turn: Value, messages: &mut Vec<Message>) -> Result<(), Fault> {
+    let pair = match turn {
+        Value::Array(pair) => <[Value; 2]>::try_from(pair).map_err(Value::Array),
+        other => Err(other),
+    };
+    match pair {
+        Ok([Value::String(question), Value::String(answer)]) => {
+            messages.extend([Message::user(question), Message::assistant(answer)]);
+            Ok(())
+        }
+        Ok([question, answer]) => Err(broken(&Value::Array(vec![question, answer]))),
+        Err(other) => Err(broken(&other)),
+    }
+}
+
+fn broken(value: &Value) -> Fault {
+    let found = format!("in “history” there is {}", described(value));
+    Fault::new("broken history", found, "It must be a list of pairs of texts: a question and its answer.")
 }

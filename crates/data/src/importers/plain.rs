@@ -1,16 +1,20 @@
-//! Prompt and completion, plain text, and bare prompts. Strings stay plain text: no chat template is put around them.
+//! Prompt and completion, plain text, and bare prompts. Strings stay plain text: no chat template is put around them,
+//! unless a system line stands beside them.
 
-use super::{Fault, Importer, check_prompt, conversation, required};
-use alidade_domain::{Example, Message};
-use serde_json::{Map, Value};
+use super::{Importer, become_turns};
+use crate::columns::{plain, speaks_of_answers};
+use crate::conversation::check_prompt;
+use crate::fault::Fault;
+use crate::record::Record;
+use alidade_domain::Example;
 
-/// `{prompt, completion}`, both strings or both message lists
+/// `{prompt, completion, system?}`, both strings or both message lists
 pub(super) struct PromptCompletion;
 
 /// `{text}`
 pub(super) struct Text;
 
-/// `{prompt}` alone
+/// `{prompt, system?}` alone
 pub(super) struct Prompts;
 
 impl Importer for PromptCompletion {
@@ -18,22 +22,24 @@ impl Importer for PromptCompletion {
         "prompt and completion"
     }
 
-    fn fits(&self, record: &Map<String, Value>) -> bool {
-        record.contains_key("prompt") && record.contains_key("completion")
+    fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        has("prompt") && has("completion")
     }
 
-    fn map(&self, record: &Map<String, Value>) -> Result<Example, Fault> {
-        if record["prompt"].is_array() {
-            let (prompt, completion) = (conversation(&record["prompt"])?, conversation(&record["completion"])?);
-            check_prompt(&prompt)?;
-            if completion.iter().all(|message| message.content.trim().is_empty()) {
-                return Err(Fault::new("no answer", "an empty completion", "Fill the answer in or remove the row."));
-            }
-            return Ok(Example::Answer { prompt, completion });
+    fn map(&self, record: &mut Record) -> Result<Example, Fault> {
+        let lists = ["prompt", "completion"].iter().any(|key| record.is_list(key));
+        if !lists && !become_turns(record) {
+            let (prompt, completion) = (record.prompt_text("prompt")?, record.answer_text("completion")?);
+            return Ok(Example::PlainAnswer { prompt, completion });
         }
-        let (prompt, completion) =
-            (required(record, "prompt", "empty prompt")?, required(record, "completion", "no answer")?);
-        Ok(Example::PlainAnswer { prompt, completion })
+        let prompt = record.prompt_turns("prompt")?;
+        let prompt = record.with_system(prompt)?;
+        let completion = record.answer_turns("completion")?;
+        check_prompt(&prompt)?;
+        if completion.iter().all(|message| message.content.trim().is_empty()) {
+            return Err(Fault::new("no answer", "the completion is blank", "Fill the answer in or remove the row."));
+        }
+        Ok(Example::Answer { prompt, completion })
     }
 }
 
@@ -42,12 +48,12 @@ impl Importer for Text {
         "text"
     }
 
-    fn fits(&self, record: &Map<String, Value>) -> bool {
-        record.contains_key("text")
+    fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        has("text")
     }
 
-    fn map(&self, record: &Map<String, Value>) -> Result<Example, Fault> {
-        Ok(Example::Text { text: required(record, "text", "empty text")? })
+    fn map(&self, record: &mut Record) -> Result<Example, Fault> {
+        Ok(Example::Text { text: record.text("text", "empty text", "no text")? })
     }
 }
 
@@ -56,16 +62,17 @@ impl Importer for Prompts {
         "prompts"
     }
 
-    fn fits(&self, record: &Map<String, Value>) -> bool {
-        record.contains_key("prompt")
-            && !["completion", "chosen", "rejected"].iter().any(|key| record.contains_key(*key))
+    fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        has("prompt") && !["completion", "chosen", "rejected"].iter().any(|key| has(key))
     }
 
-    fn map(&self, record: &Map<String, Value>) -> Result<Example, Fault> {
-        let prompt = match &record["prompt"] {
-            Value::Array(_) => conversation(&record["prompt"])?,
-            _ => vec![Message::user(required(record, "prompt", "empty prompt")?)],
-        };
+    fn map(&self, record: &mut Record) -> Result<Example, Fault> {
+        // A prompt whose answers stand in columns of unknown names is not a prompt alone.
+        if record.fields.keys().any(|name| speaks_of_answers(&plain(name)) && record.has(name)) {
+            return Err(crate::guess::unknown(record));
+        }
+        let prompt = record.prompt_turns("prompt")?;
+        let prompt = record.with_system(prompt)?;
         check_prompt(&prompt)?;
         Ok(Example::Prompt { prompt })
     }

@@ -1,13 +1,16 @@
-//! ShareGPT: conversations of {from, value}; and its pairs, where chosen and rejected are single messages.
+//! ShareGPT: conversations of {from, value}; and its pairs, where a conversation is shared and chosen and rejected are
+//! what may follow.
 
-use super::{Fault, Importer, check_pair, check_prompt, conversation, message, optional, prompt_and_answer};
-use alidade_domain::{Example, Message, PreferencePair, Role};
-use serde_json::{Map, Value};
+use super::{Importer, preference};
+use crate::conversation::{check_ending, conversation};
+use crate::fault::Fault;
+use crate::record::Record;
+use alidade_domain::{Example, Role};
 
 /// `{conversations, system?}`
 pub(super) struct Sharegpt;
 
-/// `{conversations, chosen, rejected, system?}`
+/// `{conversations, chosen, rejected, system?}`, also with the shared turns under `messages`
 pub(super) struct SharegptPairs;
 
 impl Importer for Sharegpt {
@@ -15,13 +18,14 @@ impl Importer for Sharegpt {
         "sharegpt"
     }
 
-    fn fits(&self, record: &Map<String, Value>) -> bool {
-        record.get("conversations").is_some_and(Value::is_array)
+    fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        has("conversations")
     }
 
-    fn map(&self, record: &Map<String, Value>) -> Result<Example, Fault> {
-        let messages = with_system(record)?;
-        prompt_and_answer(messages.clone())?;
+    fn map(&self, record: &mut Record) -> Result<Example, Fault> {
+        let messages = conversation(record.take("conversations"), "conversations")?;
+        let messages = record.with_system(messages)?;
+        check_ending(&messages)?;
         Ok(Example::Conversation { messages })
     }
 }
@@ -31,30 +35,17 @@ impl Importer for SharegptPairs {
         "sharegpt pairs"
     }
 
-    fn fits(&self, record: &Map<String, Value>) -> bool {
-        ["conversations", "chosen", "rejected"].iter().all(|key| record.contains_key(*key))
+    fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        let shared = has("conversations") || (has("messages") && !has("prompt"));
+        shared && has("chosen") && has("rejected")
     }
 
-    fn map(&self, record: &Map<String, Value>) -> Result<Example, Fault> {
-        let side = |key: &str| match &record[key] {
-            Value::String(text) => Ok(vec![Message::assistant(text.clone())]),
-            Value::Array(_) => conversation(&record[key]),
-            other => message(other).map(|message| vec![message]),
-        };
-        let (prompt, chosen, rejected) = (with_system(record)?, side("chosen")?, side("rejected")?);
-        check_prompt(&prompt)?;
-        check_pair(&chosen, &rejected)?;
-        Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None, harmful: None }))
+    fn map(&self, record: &mut Record) -> Result<Example, Fault> {
+        let key = if record.has("conversations") { "conversations" } else { "messages" };
+        let shared = conversation(record.take(key), key)?;
+        let (chosen, rejected) = (record.answer_turns("chosen")?, record.answer_turns("rejected")?);
+        // Answers that bring whole conversations of their own say themselves what they answer.
+        let whole = chosen.iter().any(|message| message.role == Role::User) && !chosen.starts_with(&shared);
+        preference::pair(record, (!whole).then_some(shared), chosen, rejected)
     }
-}
-
-/// The conversation, with a system line that stands beside it put in front.
-fn with_system(record: &Map<String, Value>) -> Result<Vec<Message>, Fault> {
-    let mut messages = conversation(&record["conversations"])?;
-    if let Some(system) = optional(record, "system")
-        && messages.first().is_none_or(|first| first.role != Role::System)
-    {
-        messages.insert(0, Message::system(system));
-    }
-    Ok(messages)
 }

@@ -1,0 +1,45 @@
+//! Answers with a thumb up or down, in every shape that an answer can have. A label that cannot be read makes a bad row,
+//! never an answer without a label: what was found bad must not be learned as good.
+
+use super::{Importer, RATED, alpaca};
+use crate::conversation::{check_prompt, conversation, prompt_and_answer};
+use crate::fault::Fault;
+use crate::record::Record;
+use alidade_domain::Example;
+
+/// `{prompt, completion, label}`, `{messages, label}`, `{conversations, label}` or `{instruction, input?, output, label}`
+pub(super) struct RatedAnswers;
+
+impl Importer for RatedAnswers {
+    fn name(&self) -> &'static str {
+        RATED
+    }
+
+    fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        let answer = has("prompt") && has("completion") || has("instruction") && has("output");
+        has("label") && (answer || has("messages") || has("conversations"))
+    }
+
+    fn map(&self, record: &mut Record) -> Result<Example, Fault> {
+        let label = record.label()?;
+        let list = ["messages", "conversations"].into_iter().find(|key| record.has(key));
+        let (prompt, completion) = match list {
+            Some(key) => {
+                let messages = conversation(record.take(key), key)?;
+                prompt_and_answer(record.with_system(messages)?)?
+            }
+            None if record.has("instruction") && record.has("output") => {
+                (alpaca::prompt(record)?, record.answer_turns("output")?)
+            }
+            None => {
+                let prompt = record.prompt_turns("prompt")?;
+                (record.with_system(prompt)?, record.answer_turns("completion")?)
+            }
+        };
+        check_prompt(&prompt)?;
+        if completion.iter().all(|message| message.content.trim().is_empty()) {
+            return Err(Fault::new("no answer", "the completion is blank", "Fill the answer in or remove the row."));
+        }
+        Ok(Example::Rated { prompt, completion, label })
+    }
+}

@@ -1,0 +1,42 @@
+//! Columns that hold a list of messages as text, as tables must: the text is read as the list that it is. Text that merely
+//! looks like JSON stays text; only lists of messages (and histories) are taken.
+
+use crate::conversation::{is_message, looks_like_python, python};
+use crate::fault::Fault;
+use crate::notes::Note;
+use crate::record::Record;
+use crate::scan::{DEEPEST, FULLEST, weigh};
+use alidade_domain::shown;
+use serde_json::Value;
+
+/// Columns in which lists stand.
+const COLUMNS: &[&str] =
+    &["messages", "conversations", "prompt", "completion", "chosen", "rejected", "history", "text"];
+
+/// Turns texts that hold lists into these lists.
+pub(crate) fn unfold(record: &mut Record) -> Result<(), Fault> {
+    for column in COLUMNS {
+        let Some(Value::String(text)) = record.fields.get(*column) else { continue };
+        let Some(first) = text.trim_start().chars().next().filter(|first| matches!(first, '[' | '{')) else { continue };
+        if looks_like_python(text) && ["'role'", "'from'"].iter().any(|word| text.contains(word)) {
+            return Err(python(column, &shown(text.trim_start(), 40)));
+        }
+        let (deepest, count) = weigh(text.as_bytes());
+        if deepest > DEEPEST || count > FULLEST {
+            continue;
+        }
+        let Ok(value) = serde_json::from_str::<Value>(text) else { continue };
+        let lists = match &value {
+            Value::Array(list) if *column == "history" => list.iter().all(Value::is_array),
+            Value::Array(list) => list.first().is_some_and(is_message),
+            value => first == '{' && matches!(*column, "chosen" | "rejected" | "completion") && is_message(value),
+        };
+        if lists {
+            record.notes.push(Note::TextWasList(column));
+            let own = if *column == "text" { "messages" } else { column };
+            record.fields.shift_remove(*column);
+            record.fields.insert(own.to_owned(), value);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Pictures, videos and sound. The program trains on text: rows that need more are named, never trained as the
+//! placeholder's letters.
+
+use crate::fault::{Fault, described};
+use alidade_domain::{Example, shown};
+use serde_json::{Map, Value};
+
+const COLUMNS: &[(&str, &str)] =
+    &[("images", IMAGE), ("image", IMAGE), ("videos", VIDEO), ("video", VIDEO), ("audios", SOUND), ("audio", SOUND)];
+const IMAGE: &str = "row with an image";
+const VIDEO: &str = "row with a video";
+const SOUND: &str = "row with sound";
+/// Letters that stand for a picture in a text. What HTML also writes counts only beside a column of pictures.
+const PLACEHOLDERS: &[&str] = &["<image>", "<|image|>", "<|image_pad|>", "<|vision_start|>", "<image_soft_token>"];
+const WITH_COLUMN: &[(&str, &str)] = &[("<image>", IMAGE), ("<video>", VIDEO), ("<audio>", SOUND)];
+
+fn fault(reason: &'static str, found: String) -> Fault {
+    let thing = match reason {
+        VIDEO => "video",
+        SOUND => "sound",
+        _ => "picture (image)",
+    };
+    Fault::new(
+        reason,
+        found,
+        format!("The program trains on text; take the {thing} out of the row, or leave the row out."),
+    )
+}
+
+/// The fault of a record whose column of pictures, videos or sounds is filled; takes these columns out of it and tells
+/// whether it had one.
+pub(crate) fn take_columns(record: &mut Map<String, Value>) -> Result<bool, Fault> {
+    let mut found = false;
+    for (column, reason) in COLUMNS {
+        if let Some(value) = record.shift_remove(*column) {
+            found = true;
+            if filled(&value) {
+                return Err(fault(reason, format!("“{column}” is {}", described(&value))));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn filled(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !matches!(text.trim(), "" | "[]" | "{}" | "null" | "None"),
+        Value::Array(list) => list.iter().any(filled),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    }
+}
+
+/// The fault of a message with a part of this kind.
+pub(crate) fn of_part(kind: &str) -> Option<Fault> {
+    let small = kind.to_lowercase();
+    let has = |word: &str| small.contains(word);
+    let reason = match () {
+        () if has("image") || has("picture") => IMAGE,
+        () if has("video") => VIDEO,
+        () if has("audio") => SOUND,
+        () => return None,
+    };
+    Some(fault(reason, format!("a part of the kind “{}”", shown(kind, 40))))
+}
+
+/// Refuses an example whose text speaks of a picture that is not there.
+pub(crate) fn check_texts(example: &Example, column: bool) -> Result<(), Fault> {
+    for text in texts(example) {
+        let beside = WITH_COLUMN.iter().find(|(mark, _)| column && text.contains(mark));
+        // The pair of tags is markup; the lone one stands for a picture.
+        let alone = |mark: &&&str| text.contains(**mark) && !(**mark == "<image>" && text.contains("</image>"));
+        let found = beside.copied().or_else(|| PLACEHOLDERS.iter().find(alone).map(|mark| (*mark, IMAGE)));
+        if let Some((mark, reason)) = found {
+            return Err(fault(reason, format!("the placeholder {mark} in the text")));
+        }
+    }
+    Ok(())
+}
+
+/// Every text of an example.
+pub(crate) fn texts(example: &Example) -> Vec<&str> {
+    match example {
+        Example::Text { text } => vec![text],
+        Example::PlainAnswer { prompt, completion } => vec![prompt, completion],
+        Example::PlainPair { prompt, chosen, rejected } => vec![prompt, chosen, rejected],
+        other => turns(other).into_iter().flatten().map(|message| message.content.as_str()).collect(),
+    }
+}
+
+/// Every list of messages of an example.
+pub(crate) fn turns(example: &Example) -> Vec<&[alidade_domain::Message]> {
+    match example {
+        Example::Answer { prompt, completion } | Example::Rated { prompt, completion, .. } => vec![prompt, completion],
+        Example::Conversation { messages } => vec![messages],
+        Example::Pair(pair) => vec![&pair.prompt, &pair.chosen, &pair.rejected],
+        Example::Prompt { prompt } => vec![prompt],
+        Example::Text { .. } | Example::PlainAnswer { .. } | Example::PlainPair { .. } => Vec::new(),
+    }
+}

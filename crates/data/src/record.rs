@@ -1,0 +1,146 @@
+//! A record on its way to an example: fields are taken out of it, so that no text is held twice and what is left over is
+//! known to be unused.
+
+use crate::conversation::{conversation, message};
+use crate::fault::{Fault, described};
+use crate::notes::Note;
+use alidade_domain::{Message, Role};
+use serde_json::{Map, Value};
+
+/// Fields of a record, and what is known of it.
+#[derive(Debug, Default)]
+pub struct Record {
+    pub(crate) fields: Map<String, Value>,
+    /// True when plain texts become turns: a system line or an own spelling stands beside them.
+    pub(crate) turns: bool,
+    /// What the person should hear about it.
+    pub(crate) notes: Vec<Note>,
+}
+
+impl Record {
+    /// True when a field is there and not null.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.fields.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// True when a field holds a list.
+    pub(crate) fn is_list(&self, key: &str) -> bool {
+        self.fields.get(key).is_some_and(Value::is_array)
+    }
+
+    /// A field, taken out.
+    pub(crate) fn take(&mut self, key: &str) -> Value {
+        self.fields.shift_remove(key).unwrap_or_default()
+    }
+
+    /// A text that must not be blank. `empty` and `missing` name the faults.
+    pub(crate) fn text(&mut self, key: &str, empty: &'static str, missing: &'static str) -> Result<String, Fault> {
+        match self.fields.shift_remove(key) {
+            Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
+            Some(Value::String(_)) => {
+                Err(Fault::new(empty, format!("“{key}” is blank"), "Fill the field in or remove the row."))
+            }
+            Some(Value::Null) => {
+                Err(Fault::new(missing, format!("“{key}” is null"), "Fill the field in or remove the row."))
+            }
+            Some(other) => {
+                Err(Fault::new("not text", format!("“{key}” is {}", described(&other)), "The field must be text."))
+            }
+            None => Err(Fault::new(missing, format!("there is no “{key}”"), "Add the field or remove the row.")),
+        }
+    }
+
+    /// The prompt as text.
+    pub(crate) fn prompt_text(&mut self, key: &str) -> Result<String, Fault> {
+        self.text(key, "empty prompt", "no prompt")
+    }
+
+    /// An answer as text.
+    pub(crate) fn answer_text(&mut self, key: &str) -> Result<String, Fault> {
+        self.text(key, "no answer", "no answer")
+    }
+
+    /// A text that may be absent, null or blank.
+    pub(crate) fn optional(&mut self, key: &str) -> Result<Option<String>, Fault> {
+        match self.fields.shift_remove(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok((!text.trim().is_empty()).then_some(text)),
+            Some(other) => {
+                Err(Fault::new("not text", format!("“{key}” is {}", described(&other)), "The field must be text."))
+            }
+        }
+    }
+
+    /// What is asked: a list of messages, or a text that the user says.
+    pub(crate) fn prompt_turns(&mut self, key: &str) -> Result<Vec<Message>, Fault> {
+        match self.fields.get(key) {
+            Some(Value::Array(_)) => conversation(self.take(key), key),
+            Some(Value::Object(_)) => Ok(vec![message(self.take(key))?]),
+            _ => Ok(vec![Message::user(self.prompt_text(key)?)]),
+        }
+    }
+
+    /// An answer: a list of messages, one message, or a text that the assistant says.
+    pub(crate) fn answer_turns(&mut self, key: &str) -> Result<Vec<Message>, Fault> {
+        match self.fields.get(key) {
+            Some(Value::Array(_)) => conversation(self.take(key), key),
+            Some(Value::Object(_)) => Ok(vec![message(self.take(key))?]),
+            _ => Ok(vec![Message::assistant(self.answer_text(key)?)]),
+        }
+    }
+
+    /// Puts the system line that stands beside a conversation in front of it, unless it brings its own.
+    pub(crate) fn with_system(&mut self, mut messages: Vec<Message>) -> Result<Vec<Message>, Fault> {
+        let Some(system) = self.optional("system")? else { return Ok(messages) };
+        match messages.first() {
+            Some(first) if first.role == Role::System => {
+                if first.content != system {
+                    self.notes.push(Note::OwnSystem);
+                }
+            }
+            _ => messages.insert(0, Message::system(system)),
+        }
+        Ok(messages)
+    }
+
+    /// Thumb up or down.
+    pub(crate) fn label(&mut self) -> Result<bool, Fault> {
+        let value = self.take("label");
+        let fix = "Write true or false (also 1 or 0, yes or no); rename the column if it is no thumb up or down.";
+        let blank = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
+        truth(&value).ok_or_else(|| match blank {
+            true => Fault::new("no label", format!("“label” is {}", described(&value)), fix),
+            false => Fault::new("unknown label", format!("“label” is {}", described(&value)), fix),
+        })
+    }
+
+    /// A truth value of a column that may be absent.
+    pub(crate) fn flag(&mut self, key: &str) -> Option<bool> {
+        truth(&self.take(key))
+    }
+
+    /// A number of a column that may be absent.
+    pub(crate) fn number(&mut self, key: &str) -> Option<f64> {
+        let value = self.take(key);
+        let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+        number.filter(|number: &f64| number.is_finite())
+    }
+}
+
+/// True and false as files write them.
+fn truth(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => match number.as_f64()? {
+            1.0 => Some(true),
+            0.0 => Some(false),
+            _ => None,
+        },
+        Value::String(text) => match text.trim().to_lowercase().as_str() {
+            "true" | "1" | "1.0" | "yes" => Some(true),
+            "false" | "0" | "0.0" | "no" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}

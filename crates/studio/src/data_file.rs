@@ -1,0 +1,49 @@
+//! A person's data file on the disk: opened only when it is a file, and read as a stream, so that its size does not
+//! matter to memory. What its rows mean is `data`'s business; where they are kept is the caller's.
+
+use alidade_data::{Sink, import_from};
+use alidade_domain::{Dataset, Imported, Problem, shown};
+use std::fs::{File, Metadata};
+use std::path::Path;
+
+/// Reads and maps a data file; all its rows are held in memory.
+///
+/// # Errors
+/// When it cannot be read or holds no usable row.
+pub fn import_file(path: &Path) -> Result<Dataset, Problem> {
+    let mut rows = Vec::new();
+    let found = import_rows(path, &mut |row| {
+        rows.push(row);
+        Ok(())
+    })?;
+    Ok(found.with(rows))
+}
+
+/// Reads and maps a data file, and hands its rows to `sink` one by one; memory is bounded by the longest record. Rows
+/// that were handed over before an error are not to be kept.
+///
+/// # Errors
+/// When it is no ordinary file, cannot be read, holds no usable row, or the sink fails.
+pub fn import_rows(path: &Path, sink: Sink<'_>) -> Result<Imported, Problem> {
+    let mut file = open(path).map_err(|problem| problem.at("dataset"))?;
+    let name = path.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
+    Ok(import_from(&mut file, &name, sink)?)
+}
+
+/// Opens an ordinary file. What it is, is asked first: opening a pipe waits for a writer, and a device has no end.
+fn open(path: &Path) -> Result<File, Problem> {
+    let place = shown(&path.to_string_lossy(), 300);
+    let failed = |error: std::io::Error| Problem::input(format!("Reading the data set {place} failed: {error}."));
+    let ordinary = |found: &Metadata| {
+        if found.is_file() {
+            return Ok(());
+        }
+        let what = if found.is_dir() { "a folder" } else { "no ordinary file but a pipe, a socket or a device" };
+        let problem = Problem::input(format!("The data set {place} is {what}."));
+        Err(problem.hint("Name the file itself: JSON, JSON lines, CSV, TSV or text."))
+    };
+    ordinary(&std::fs::metadata(path).map_err(failed)?)?;
+    let file = File::open(path).map_err(failed)?;
+    ordinary(&file.metadata().map_err(failed)?)?;
+    Ok(file)
+}
