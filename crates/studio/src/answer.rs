@@ -88,7 +88,28 @@ impl Speaker {
         request: &AnswerRequest,
         listener: &mut dyn FnMut(&str) -> bool,
     ) -> Result<(String, Finish), Problem> {
-        let ids = vec![self.encoder().prompt(request.messages)?];
+        self.continue_prompt(self.prompt(request.messages)?, request.sampling, listener)
+    }
+
+    /// A conversation as the model reads it, up to where its answer begins.
+    ///
+    /// # Errors
+    /// When the conversation cannot be rendered.
+    pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, Problem> {
+        Ok(self.encoder().prompt(messages)?)
+    }
+
+    /// As [`Speaker::answer`], after a prompt in tokens.
+    ///
+    /// # Errors
+    /// When it is too long.
+    pub fn continue_prompt(
+        &self,
+        prompt: Vec<u32>,
+        sampling: &Sampling,
+        listener: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(String, Finish), Problem> {
+        let ids = [prompt];
         let (mut written, mut shown, mut failure) = (Vec::new(), 0, None);
         let mut on_token = |_: usize, id: u32| {
             written.push(id);
@@ -106,7 +127,7 @@ impl Speaker {
                 }
             }
         };
-        let options = self.options(request.sampling);
+        let options = self.options(sampling);
         let answers = generate_streaming(self.decoder.as_ref(), self.adapter, &ids, &options, &mut on_token)?;
         match failure {
             Some(error) => Err(error.into()),

@@ -4,6 +4,7 @@
 //! clock and the environment.
 
 mod answer;
+mod answering;
 mod asking;
 mod bench;
 mod bench_models;
@@ -39,11 +40,13 @@ mod resolve;
 mod roles;
 mod runs;
 mod scorer;
+mod speaking;
 mod starter;
 mod studio;
 mod tokens;
 mod vetting;
 pub mod views;
+mod voice;
 mod worker;
 mod world_oracle;
 

@@ -61,6 +61,7 @@ impl Studio {
         }
         let mut view = self.model(id)?;
         view.removed = true;
+        self.unload(id);
         self.store.put(Shelf::Models, id, &view, now_ms())?;
         self.forget_unused()
     }

@@ -1,8 +1,9 @@
 //! The facade over everything that a person can do, shared by all hosts; its methods stand one file per noun.
 
+use crate::answering::Slot;
 use crate::configuration::Configuration;
 use crate::views::{AppInfo, ModelView};
-use crate::{Speaker, datasets, models};
+use crate::{datasets, models};
 use alidade_domain::{Problem, ProblemCode};
 use alidade_store::Store;
 use std::collections::BTreeMap;
@@ -18,12 +19,14 @@ pub struct Studio {
     pub(crate) bundled: Vec<ModelView>,
     handles: Mutex<BTreeMap<String, PathBuf>>,
     counter: AtomicU64,
-    /// Loaded models, the most recently used last.
-    pub(crate) speakers: Mutex<Vec<(String, Arc<Mutex<Speaker>>)>>,
+    /// Loaded stacks, the most recently used last.
+    pub(crate) speakers: Mutex<Vec<(String, Slot)>>,
     /// Chats that are being answered, with the flag that stops them.
     pub(crate) answering: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
     /// Held while a step is measured: two at once would slow each other down.
     pub(crate) measuring: Mutex<()>,
+    /// Held while a chat is read, changed and written back.
+    pub(crate) chat_writes: Mutex<()>,
     /// Estimates by everything that they depend on.
     pub(crate) estimates: Mutex<BTreeMap<String, alidade_domain::StageEstimate>>,
 }
@@ -47,6 +50,7 @@ impl Studio {
             speakers: Mutex::default(),
             answering: Mutex::default(),
             measuring: Mutex::default(),
+            chat_writes: Mutex::default(),
             estimates: Mutex::default(),
         };
         datasets::install_bundled(&studio)?;

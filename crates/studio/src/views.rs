@@ -244,6 +244,8 @@ pub enum AnswerEnd {
     Length,
     /// The person stopped it.
     Stopped,
+    /// It broke off: the program or the process that answered was ended.
+    Interrupted,
 }
 
 /// A turn of a chat in one pane.

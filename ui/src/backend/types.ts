@@ -14,7 +14,7 @@ name: string,
  */
 sha256: string, };
 
-export type AnswerEnd = "complete" | "length" | "stopped";
+export type AnswerEnd = "complete" | "length" | "stopped" | "interrupted";
 
 export type AppInfo = { 
 /**

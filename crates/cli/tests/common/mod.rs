@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod hostile;
+pub mod server;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -123,6 +123,12 @@ impl Session {
         }
     }
 
+    /// Ends the child.
+    pub(crate) fn end(&mut self) {
+        // One that has ended by itself cannot be killed.
+        let _ = self.child.kill();
+    }
+
     /// The problem of a child that took too long.
     pub(crate) fn too_slow(&self, limits: Limits) -> Problem {
         ending::too_slow(&self.attempt, limits)
@@ -152,8 +158,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A child that has ended by itself cannot be killed; waiting lets the system forget it.
-        let _ = self.child.kill();
+        self.end();
+        // Lets the system forget it.
         let _ = self.child.wait();
     }
 }

@@ -1,0 +1,130 @@
+//! The process that speaks: a stack is loaded once and answers one conversation after another. Whatever a stranger's template,
+//! tokenizer or weights do to it, it is only this process that ends; and its memory goes with it.
+
+use crate::Speaker;
+use crate::confined::{Link, request_of};
+use crate::views::AnswerEnd;
+use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling};
+use alidade_model::{Finish, adapter_sha256, model_sha256};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Name of the task.
+pub(crate) const TASK: &str = "speak";
+
+/// What is loaded, and what it must be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Opening {
+    /// Folder of the base model, its name for people, and its hash.
+    pub(crate) model: Checked,
+    /// The same of the adapter.
+    pub(crate) adapter: Option<Checked>,
+    /// How the weights are wanted.
+    pub(crate) precision: Precision,
+    /// Seconds without a question after which the process goes.
+    pub(crate) idle_seconds: u64,
+}
+
+/// A folder and what is known of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Checked {
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
+    pub(crate) sha256: String,
+}
+
+/// What the program says to it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Said {
+    /// Answer this.
+    Answer {
+        /// The conversation so far; the last turn is the person's.
+        messages: Vec<Message>,
+        /// How tokens are drawn.
+        sampling: Sampling,
+    },
+    /// Stop after the token at hand.
+    Stop,
+}
+
+/// What it says.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Told {
+    /// It is loaded, and holds its weights so.
+    Ready(Precision),
+    /// The question is read; the answer begins.
+    Begun,
+    /// More of the answer.
+    Text(String),
+    /// The whole answer, and how it ended.
+    Ended(String, AnswerEnd),
+    /// The question cannot be answered.
+    Refused(Problem),
+}
+
+/// The task in the child.
+pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
+    let opening: Opening = request_of(request)?;
+    let name = &opening.model.name;
+    link.at(format!("Loading the model “{name}”"), "model")?;
+    opening.check()?;
+    let adapter = opening.adapter.as_ref().map(|adapter| adapter.folder.as_path());
+    let speaker = Speaker::open(&opening.model.folder, adapter, opening.precision)?;
+    link.tell(&Told::Ready(speaker.precision()))?;
+    while let Some(said) = link.wait(Duration::from_secs(opening.idle_seconds)) {
+        // A wish to stop that comes after the end of an answer has been granted.
+        let Said::Answer { messages, sampling } = request_of(said)? else { continue };
+        let told = match answer(&speaker, name, &messages, &sampling, link) {
+            Ok((text, end)) => Told::Ended(text, end),
+            Err(problem) => Told::Refused(problem),
+        };
+        link.tell(&told)?;
+    }
+    link.idle()?;
+    Ok(Value::Null)
+}
+
+impl Opening {
+    fn check(&self) -> Result<(), Problem> {
+        let changed = |what: &str, name: &str, field: &str| {
+            let message = format!("The {what} “{name}” is no longer the one of this chat.");
+            Problem::new(ProblemCode::Conflict, message).hint("Choose the stack again.").at(field)
+        };
+        let at_model = |error| Problem::from(error).at("model");
+        if model_sha256(&self.model.folder).map_err(at_model)? != self.model.sha256 {
+            return Err(changed("model", &self.model.name, "model"));
+        }
+        let Some(adapter) = &self.adapter else { return Ok(()) };
+        if adapter_sha256(&adapter.folder).map_err(|error| Problem::from(error).at("adapter"))? != adapter.sha256 {
+            return Err(changed("adapter", &adapter.name, "adapter"));
+        }
+        Ok(())
+    }
+}
+
+fn answer(
+    speaker: &Speaker,
+    name: &str,
+    messages: &[Message],
+    sampling: &Sampling,
+    link: &mut Link,
+) -> Result<(String, AnswerEnd), Problem> {
+    link.at(format!("Writing the conversation as the model “{name}” reads it"), "model")?;
+    let prompt = speaker.prompt(messages)?;
+    link.at(format!("Answering with the model “{name}”"), "model")?;
+    link.tell(&Told::Begun)?;
+    let (text, finish) = speaker.continue_prompt(prompt, sampling, &mut |piece| {
+        // Nothing but a wish to stop comes while an answer is written.
+        link.look().is_none() && link.tell(&Told::Text(piece.to_owned())).is_ok()
+    })?;
+    let end = match finish {
+        Finish::Stop => AnswerEnd::Complete,
+        Finish::Length => AnswerEnd::Length,
+        Finish::Cancelled => AnswerEnd::Stopped,
+    };
+    Ok((text, end))
+}
