@@ -2,29 +2,16 @@
 //! matter to memory. What its rows mean is `data`'s business; where they are kept is the caller's.
 
 use alidade_data::{Sink, import_from};
-use alidade_domain::{Dataset, Imported, Problem, shown};
+use alidade_domain::{Imported, Problem, shown};
 use std::fs::{File, Metadata};
 use std::path::Path;
-
-/// Reads and maps a data file; all its rows are held in memory.
-///
-/// # Errors
-/// When it cannot be read or holds no usable row.
-pub fn import_file(path: &Path) -> Result<Dataset, Problem> {
-    let mut rows = Vec::new();
-    let found = import_rows(path, &mut |row| {
-        rows.push(row);
-        Ok(())
-    })?;
-    Ok(found.with(rows))
-}
 
 /// Reads and maps a data file, and hands its rows to `sink` one by one; memory is bounded by the longest record. Rows
 /// that were handed over before an error are not to be kept.
 ///
 /// # Errors
 /// When it is no ordinary file, cannot be read, holds no usable row, or the sink fails.
-pub fn import_rows(path: &Path, sink: Sink<'_>) -> Result<Imported, Problem> {
+pub(crate) fn import_rows(path: &Path, sink: Sink<'_>) -> Result<Imported, Problem> {
     let mut file = open(path).map_err(|problem| problem.at("dataset"))?;
     let name = path.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
     Ok(import_from(&mut file, &name, sink)?)

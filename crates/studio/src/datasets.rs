@@ -1,10 +1,10 @@
 //! Data sets: imported once into the program's own form, with every row that was left out and why.
 
 use crate::durable::{create_folder, write_private};
+use crate::execute::read_rows;
 use crate::removal::removed;
-use crate::studio::{Studio, now_ms};
+use crate::studio::Studio;
 use crate::views::{DatasetPage, DatasetView};
-use crate::{execute::read_rows, import_file};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
 use alidade_model::file_sha256;
@@ -19,7 +19,7 @@ const RATINGS: usize = 1_600;
 const PROMPTS: usize = 2_000;
 const SEED: u64 = 1;
 /// The rows of a set in its folder.
-const ROWS: &str = "rows.jsonl";
+pub(crate) const ROWS: &str = "rows.jsonl";
 /// The largest file that is read.
 const LARGEST_BYTES: u64 = 2 << 30;
 
@@ -56,10 +56,9 @@ impl Studio {
             let message = format!("The file has {:.1} GB; files up to 2 GB are read.", bytes as f64 / 1e9);
             return Err(Problem::input(message).hint("Split it, or keep only the rows that you need.").at("dataset"));
         }
-        let dataset = import_file(&path).map_err(|problem| problem.at("dataset"))?;
         let stem = path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(stem);
-        self.keep_dataset(self.fresh_id("d"), name, dataset, false)
+        self.import_as(self.fresh_id("d"), name, &path, handle)
     }
 
     /// A page of rows, and of the rows that were left out.
@@ -115,11 +114,11 @@ impl Studio {
         self.dataset_folder(id).join(ROWS)
     }
 
-    fn dataset_folder(&self, id: &str) -> PathBuf {
+    pub(crate) fn dataset_folder(&self, id: &str) -> PathBuf {
         self.configuration.home.join("datasets").join(id)
     }
 
-    fn keep_dataset(&self, id: String, name: String, dataset: Dataset, bundled: bool) -> Result<DatasetView, Problem> {
+    fn keep_bundled(&self, id: String, name: String, dataset: Dataset) -> Result<DatasetView, Problem> {
         let folder = self.dataset_folder(&id);
         create_folder(&folder)?;
         let rows = rows_to_jsonl(&dataset.rows)?;
@@ -133,10 +132,10 @@ impl Studio {
             summary: dataset.summary,
             remarks: dataset.remarks,
             sha256: file_sha256(&folder.join(ROWS))?,
-            bundled,
-            flagged: bundled,
-            licence: bundled.then(|| "Apache-2.0".to_owned()),
-            imported_ms: if bundled { 0 } else { now_ms() },
+            bundled: true,
+            flagged: true,
+            licence: Some("Apache-2.0".to_owned()),
+            imported_ms: 0,
             removed: false,
         };
         self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
@@ -166,7 +165,7 @@ pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
         let summary =
             ImportSummary { format: "alidade".to_owned(), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
         let dataset = Dataset { kind, summary, rows, issues: Vec::new(), remarks: Vec::new() };
-        studio.keep_dataset(id.to_owned(), name.to_owned(), dataset, true)?;
+        studio.keep_bundled(id.to_owned(), name.to_owned(), dataset)?;
     }
     Ok(())
 }

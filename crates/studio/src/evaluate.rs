@@ -4,7 +4,7 @@
 //! with the very same answers instead of making new ones.
 
 use crate::asking::compare_stacks;
-use crate::{Clock, Speaker, import_file};
+use crate::{Clock, Speaker, import_checked};
 use alidade_domain::{
     AdapterRef, Evaluation, Example, Message, ModelRef, Precision, Problem, SamplePair, Stack, WorstRow,
     conversation_text,
@@ -60,7 +60,7 @@ pub struct Comparison {
 pub fn evaluate(comparison: &Comparison) -> Result<Evaluation, Problem> {
     let clock = Clock::start();
     let suite = match &comparison.data {
-        Some(path) => Suite::of_rows(import_file(path)?.rows.into_iter().take(comparison.limit).collect()),
+        Some(path) => Suite::of_rows(import_checked(path)?.rows.into_iter().take(comparison.limit).collect()),
         None => Suite::of_world(comparison.limit),
     };
     let name = comparison.model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());

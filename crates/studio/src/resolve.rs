@@ -1,7 +1,7 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
 use crate::durable::{create_folder, write_durably};
-use crate::{import_file, links, pipeline};
+use crate::{import_checked, links, pipeline};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{ModelRef, Plan, Problem, Recipe, RewardSource, Tuning};
 use alidade_model::{ModelFolder, SMALL_TEXT, file_sha256, model_sha256, read_text};
@@ -55,7 +55,7 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         return Err(Problem::input(message).hint("Remove tuning, or use sft, orpo or cpo.").at("tuning"));
     }
     let adapter_dir = recipe.adapter.as_ref().map(|path| base.join(path));
-    let dataset = import_file(&base.join(&recipe.dataset))?;
+    let dataset = import_checked(&base.join(&recipe.dataset))?;
     create_folder(&output).map_err(|problem| problem.at("output_dir"))?;
     let rows = output.join("rows.jsonl");
     write_durably(&rows, rows_to_jsonl(&dataset.rows)?.as_bytes())?;

@@ -15,6 +15,12 @@ struct Import {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Stop {
+    handle: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Rows {
     id: String,
     offset: usize,
@@ -24,6 +30,12 @@ struct Rows {
 pub(super) fn import(studio: &Studio, value: Value) -> Result<Value, Problem> {
     let Import { handle, name } = request(value)?;
     answer(studio.import_dataset(&handle, name)?)
+}
+
+pub(super) fn stop(studio: &Studio, value: Value) -> Result<Value, Problem> {
+    let Stop { handle } = request(value)?;
+    studio.stop_import(&handle);
+    answer(())
 }
 
 pub(super) fn rows(studio: &Studio, value: Value) -> Result<Value, Problem> {

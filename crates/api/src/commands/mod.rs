@@ -23,6 +23,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "remove_model", run: models::remove },
     Command { name: "list_datasets", run: |studio, _| answer(studio.list_datasets()?) },
     Command { name: "import_dataset", run: datasets::import },
+    Command { name: "stop_import", run: datasets::stop },
     Command { name: "dataset_rows", run: datasets::rows },
     Command { name: "remove_dataset", run: datasets::remove },
     Command { name: "check_pipeline", run: experiments::check },

@@ -2,7 +2,7 @@
 //! the file does not matter.
 
 use alidade_domain::{Imported, Problem, printable};
-use alidade_studio::import_rows;
+use alidade_studio::inspect_file;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -22,7 +22,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let found = import_rows(&arguments.file, &mut |_| Ok(()))?;
+    let found = inspect_file(&arguments.file)?;
     let name = arguments.file.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     if arguments.json {
         let summary = &found.summary;
