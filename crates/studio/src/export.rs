@@ -1,17 +1,29 @@
 //! Exports that prove themselves: what was written is loaded again and must say the same as the live adapter, or it is
 //! not called exported.
 
+use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::durable::write_folder;
+use crate::vetting::limits_for;
 use alidade_domain::{Problem, Purpose, Stream};
 use alidade_model::{Decoder, ModelFolder, load_adapter, save_adapter, save_merged};
-use std::path::Path;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 const ADAPTER: &str = "adapter";
+/// Name of the task.
+pub(crate) const TASK: &str = "export";
+/// Memory for each byte of weights: the base, the merged copy, and both loaded again to be compared.
+const PER_WEIGHT_BYTE: u64 = 24;
+/// Seconds beyond what reading takes: writing and comparing.
+const SECONDS: u64 = 600;
 /// Largest difference of a logit that rounding explains.
 const TOLERANCE: f32 = 2e-3;
 
 /// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExportForm {
     /// PEFT's adapter folder.
     Peft,
@@ -42,6 +54,38 @@ pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> 
         Ok(())
     })?;
     Ok(gap)
+}
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    model: PathBuf,
+    adapter: PathBuf,
+    form: ExportForm,
+    output: PathBuf,
+}
+
+/// As [`export`], in a child process: the weights of the base are a stranger's, and their memory goes with the child.
+///
+/// # Errors
+/// As [`export`].
+pub(crate) fn export_apart(
+    program: &Path,
+    [model, adapter]: [&Path; 2],
+    form: ExportForm,
+    output: &Path,
+) -> Result<f32, Problem> {
+    let limits = limits_for(model, true).plus(crate::machine::folder_bytes(model), PER_WEIGHT_BYTE);
+    let limits = Limits { seconds: limits.seconds + SECONDS, ..limits };
+    let stop = AtomicBool::new(false);
+    let job = Job { program, task: TASK, what: "Writing the export", field: "model", limits, stop: &stop };
+    let [model, adapter] = [model, adapter].map(Path::to_owned);
+    confined::run(&job, &Request { model, adapter, form, output: output.to_owned() }, &mut |_| ())
+}
+
+/// The task in the child.
+pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
+    let Request { model, adapter, form, output } = request_of(request)?;
+    export(&model, &adapter, form, &output).map(Value::from)
 }
 
 fn difference(model: &ModelFolder, adapter: &Path, form: ExportForm, written: &Path) -> Result<f32, Problem> {

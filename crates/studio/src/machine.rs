@@ -36,6 +36,13 @@ pub fn memory_kills() -> u64 {
     counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
 }
 
+/// Bytes of the ordinary files in a folder.
+pub fn folder_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = files.filter_map(|file| std::fs::metadata(file.path()).ok().filter(std::fs::Metadata::is_file));
+    sizes.map(|data| data.len()).sum()
+}
+
 /// Room on the disk that holds a folder, in bytes; 0 when it cannot be found out.
 pub fn free_disk_bytes(folder: &Path) -> u64 {
     let disks = Disks::new_with_refreshed_list();

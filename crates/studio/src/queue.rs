@@ -138,6 +138,7 @@ impl Studio {
     }
 
     fn start(&self, run: &RunRecord) -> Result<Child, Problem> {
+        self.vet_run(run)?;
         self.prepare_run(run)?;
         let folder = self.run_folder(&run.id);
         let failed = |error: std::io::Error| Problem::internal(format!("Starting the worker failed: {error}."));

@@ -2,7 +2,7 @@
 
 use crate::durable::write_durably;
 use crate::experiments::latest;
-use crate::export::{ExportForm, export};
+use crate::export::{ExportForm, export_apart};
 use crate::studio::Studio;
 use crate::views::ReportView;
 use alidade_domain::{Curve, Experiment, Fact, Problem, Report, ReportStage, SettingValue};
@@ -74,7 +74,8 @@ impl Studio {
                 .hint("Choose another folder.")
                 .at("handle"));
         }
-        export(Path::new(&model.folder), Path::new(&record.folder), form, &folder).map(drop)
+        let sources = [Path::new(&model.folder), Path::new(&record.folder)];
+        export_apart(&self.configuration.program, sources, form, &folder).map(drop)
     }
 
     fn report(&self, id: &str) -> Result<Report, Problem> {

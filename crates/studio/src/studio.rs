@@ -25,6 +25,8 @@ pub struct Studio {
     pub(crate) answering: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
     /// Held while a step is measured: two at once would slow each other down.
     pub(crate) measuring: Mutex<()>,
+    /// Files that are being imported, by handle, with the flag that stops each.
+    pub(crate) importing: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
     /// Held while a chat is read, changed and written back.
     pub(crate) chat_writes: Mutex<()>,
     /// Estimates by everything that they depend on.
@@ -50,6 +52,7 @@ impl Studio {
             speakers: Mutex::default(),
             answering: Mutex::default(),
             measuring: Mutex::default(),
+            importing: Mutex::default(),
             chat_writes: Mutex::default(),
             estimates: Mutex::default(),
         };

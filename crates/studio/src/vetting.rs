@@ -2,9 +2,11 @@
 //! wanted, all weights. What would end the program when it is used ends that process, and is told in words.
 
 use crate::confined::{self, Job, Limits, Link, request_of};
+use crate::studio::Studio;
 use crate::views::ModelView;
 use alidade_domain::{Message, ModelRef, Problem};
 use alidade_model::{ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, model_sha256, read_text};
+use alidade_store::RunRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -54,6 +56,21 @@ pub(crate) fn inspect(program: &Path, folder: &Path, depth: Depth) -> Result<Opt
     let stop = AtomicBool::new(false);
     let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
     confined::run(&job, &Request { folder: folder.to_owned(), depth }, &mut |_| ())
+}
+
+impl Studio {
+    /// Looks into the model of a run before its worker opens it: a folder that has turned bad ends the run in words at once, where
+    /// the worker might never come to its first step and keep every other run waiting.
+    ///
+    /// # Errors
+    /// When its files are broken, or made to stop programs.
+    pub(crate) fn vet_run(&self, run: &RunRecord) -> Result<(), Problem> {
+        let model = self.model_facts(&run.recipe)?;
+        if model.bundled {
+            return Ok(());
+        }
+        inspect(&self.configuration.program, Path::new(&model.folder), Depth::Text).map(drop)
+    }
 }
 
 /// What reading a folder's texts may cost, and its weights if they are loaded.

@@ -180,7 +180,7 @@ pub struct RunView {
 }
 
 /// One token of a row.
-#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct TokenPiece {
     /// What it looks like.
     pub text: String,
@@ -189,7 +189,7 @@ pub struct TokenPiece {
 }
 
 /// A sequence as the model sees it.
-#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct TokenRowView {
     /// Number of the row in the data set, from 1.
     pub row: usize,
