@@ -3,7 +3,7 @@
 //! `attach` ties a finished value to its input with a rule for the backward pass, on any device. The rules here are
 //! those of RMS norm, rotary embedding, softmax, the frozen linear layer and the log-probability of a token.
 
-use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Storage, Tensor};
 
 struct Attached<F> {
     value: Tensor,
@@ -97,8 +97,10 @@ pub(super) fn frozen_matmul(x: &Tensor, weight: &Tensor, tape: bool) -> Result<T
 /// Log-probability of `targets` `[n]` under `logits` `[n, V]`; dz = g·(onehot − softmax z).
 pub(super) fn token_logp(logits: &Tensor, targets: &Tensor, tape: bool) -> Result<(Tensor, Tensor)> {
     let detached = logits.detach();
-    let normaliser = detached.log_sum_exp(D::Minus1)?.unsqueeze(1)?;
-    let log_probabilities = detached.broadcast_sub(&normaliser)?;
+    // Summed in f64: in one long f32 sum small terms are rounded beside a large one, much alike in every row.
+    let shifted = detached.broadcast_sub(&detached.max_keepdim(D::Minus1)?)?;
+    let normaliser = shifted.exp()?.to_dtype(DType::F64)?.sum_keepdim(D::Minus1)?.log()?.to_dtype(shifted.dtype())?;
+    let log_probabilities = shifted.broadcast_sub(&normaliser)?;
     let value = log_probabilities.gather(&targets.unsqueeze(1)?, 1)?.squeeze(1)?;
     if !tape {
         return Ok((value, log_probabilities));

@@ -8,7 +8,7 @@ use crate::decoder::{ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::{ModelError, TokenBatch};
 use candle_core::backprop::GradStore;
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 /// What backward needs.
 pub(super) struct Tape {
@@ -42,13 +42,13 @@ pub(super) fn score(
         logits = (logits / temperature)?;
     }
     let (logp, log_probabilities) = token_logp(&logits, &Tensor::from_slice(&ids, ids.len(), device)?, context.tape)?;
-    let entropy = (log_probabilities.exp()? * &log_probabilities)?.sum(D::Minus1)?.neg()?;
+    let entropy = (log_probabilities.exp()? * &log_probabilities)?.to_dtype(DType::F64)?.sum(D::Minus1)?.neg()?;
     let top: Vec<u32> = log_probabilities.argmax(D::Minus1)?.to_vec1()?;
     let wide =
         |tensor: &Tensor| -> Result<Vec<f64>> { Ok(tensor.to_vec1::<f32>()?.into_iter().map(f64::from).collect()) };
     let scores = TokenScores {
         logp: wide(&logp.detach())?,
-        entropy: wide(&entropy)?,
+        entropy: entropy.to_vec1()?,
         top: top.iter().zip(&ids).map(|(top, id)| top == id).collect(),
         mean_logit: wide(&logits.detach().mean(D::Minus1)?)?,
         hidden: if options.hidden { flat.flatten_all()?.to_vec1()? } else { Vec::new() },

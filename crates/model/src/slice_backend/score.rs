@@ -78,8 +78,8 @@ pub(super) fn score(pass: &mut Pass, x: &[f32], batch: &TokenBatch, options: &Fo
     if scored {
         let units = options.tape && !pass.trains_base();
         for found in score_chunks(pass, &mut kept, units) {
-            scores.logp.push(f64::from(found.logp));
-            scores.entropy.push(f64::from(found.entropy));
+            scores.logp.push(found.logp);
+            scores.entropy.push(found.entropy);
             scores.top.push(found.top);
             scores.mean_logit.push(f64::from(found.mean));
         }
