@@ -64,6 +64,14 @@ pub enum ModelError {
         /// Its name.
         name: String,
     },
+    /// What the model says of the next token is undefined or infinite, so that none can be chosen.
+    #[error("The model's scores for token {token} of answer {row} are not finite, so no token can be chosen.")]
+    NotFiniteScores {
+        /// The answer, from 1.
+        row: usize,
+        /// The token that was to be written, from 1.
+        token: usize,
+    },
     /// An adapter of a kind that cannot be applied faithfully.
     #[error("The adapter cannot be used: {reason}.")]
     Adapter {
@@ -113,6 +121,9 @@ impl ModelError {
             ModelError::NoGradient { .. } => {
                 Some("Please report this: it is a fault of the program, and training would have been incomplete.")
             }
+            ModelError::NotFiniteScores { .. } => Some(
+                "Its weights or its adapter have overflowed: use an earlier checkpoint, or train again with a lower rate.",
+            ),
             _ => None,
         }
     }
@@ -121,6 +132,7 @@ impl ModelError {
 impl From<ModelError> for Problem {
     fn from(error: ModelError) -> Problem {
         let code = match &error {
+            ModelError::NotFiniteScores { .. } => ProblemCode::NotFinite,
             ModelError::Compute(_) | ModelError::NoGradient { .. } => ProblemCode::Internal,
             _ => ProblemCode::Input,
         };

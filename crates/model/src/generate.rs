@@ -91,7 +91,11 @@ pub fn generate_seeded(
     listener: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<Vec<Generation>> {
     let room = room(decoder.spec().context, prompts, options.max_new_tokens)?;
-    let mut rows: Vec<Row> = seeds.iter().map(|seed| Row::new(*seed, options)).collect();
+    let rows = seeds.iter().enumerate().map(|(index, seed)| Row::new(index + 1, *seed, options));
+    let mut rows: Vec<Row> = rows.collect();
+    if room == 0 {
+        return Ok(rows.into_iter().map(Row::end).collect());
+    }
     let mut cache = decoder.cache(adapter)?;
     let mut left = room;
     cache.write(prompts.to_vec(), &mut |logits| {
@@ -107,8 +111,7 @@ pub fn generate_seeded(
         left -= 1;
         Ok((left > 0 && rows.iter().any(|row| row.finish.is_none())).then_some(feed))
     })?;
-    let ended = |row: Row| Generation { ids: row.ids, finish: row.finish.unwrap_or(Finish::Length), stop: row.stop };
-    Ok(rows.into_iter().map(ended).collect())
+    Ok(rows.into_iter().map(Row::end).collect())
 }
 
 fn room(context: usize, prompts: &[Vec<u32>], wanted: usize) -> Result<usize> {
@@ -126,6 +129,8 @@ fn room(context: usize, prompts: &[Vec<u32>], wanted: usize) -> Result<usize> {
 
 /// A row that is being written.
 struct Row {
+    /// From 1.
+    number: usize,
     ids: Vec<u32>,
     finish: Option<Finish>,
     stop: Option<u32>,
@@ -134,7 +139,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(seed: u64, options: &GenerationOptions) -> Self {
+    fn new(number: usize, seed: u64, options: &GenerationOptions) -> Self {
         let temperature = options.temperature;
         let sampling = if options.top_p < 1.0 {
             TokenSampling::TopP { p: options.top_p, temperature }
@@ -142,13 +147,20 @@ impl Row {
             TokenSampling::All { temperature }
         };
         let sampler = (temperature > 0.0).then(|| LogitsProcessor::from_sampling(seed, sampling));
-        Self { ids: Vec::new(), finish: None, stop: None, sampler }
+        Self { number, ids: Vec::new(), finish: None, stop: None, sampler }
+    }
+
+    fn end(self) -> Generation {
+        Generation { ids: self.ids, finish: self.finish.unwrap_or(Finish::Length), stop: self.stop }
     }
 
     /// Draws the next token and returns what to feed next: nothing once the row has ended.
     fn take(&mut self, logits: &[f32], stops: &BTreeSet<u32>) -> Result<Option<u32>> {
         if self.finish.is_some() {
             return Ok(None);
+        }
+        if !usable(logits) {
+            return Err(ModelError::NotFiniteScores { row: self.number, token: self.ids.len() + 1 });
         }
         let id = match &mut self.sampler {
             Some(sampler) => sampler.sample(&Tensor::from_slice(logits, logits.len(), &Device::Cpu)?)?,
@@ -162,6 +174,14 @@ impl Row {
         self.ids.push(id);
         Ok(Some(id))
     }
+}
+
+/// True when a token can be chosen by these logits: none is undefined or +∞, and not all are −∞ (a single one may be, for a
+/// token that the model rules out).
+fn usable(logits: &[f32]) -> bool {
+    // Without an early end, so that it becomes vectors.
+    let wrong = logits.iter().fold(false, |wrong, logit| wrong | logit.is_nan() | (*logit == f32::INFINITY));
+    !wrong && logits.iter().any(|logit| logit.is_finite())
 }
 
 /// The first of the largest logits; read where they lie, since copies of a large vocabulary cost more than the search.
@@ -192,5 +212,20 @@ mod tests {
             }
         }
         assert_eq!(likeliest(&[f32::NEG_INFINITY, f32::NAN]), 0);
+    }
+
+    #[test]
+    fn scores_that_say_nothing_end_in_words_at_every_temperature() {
+        let (nan, far) = (f32::NAN, f32::INFINITY);
+        for temperature in [0.0, 0.7] {
+            let options =
+                GenerationOptions { temperature, top_p: 1.0, max_new_tokens: 9, seed: 1, stops: BTreeSet::new() };
+            let mut row = Row::new(3, 1, &options);
+            assert_eq!(row.take(&[-far, 40.0, -far], &options.stops).unwrap(), Some(1));
+            for logits in [[1.0, nan, 0.0], [nan; 3], [0.0, far, 0.0], [-far; 3]] {
+                let error = row.take(&logits, &options.stops).err().unwrap().to_string();
+                assert!(error.contains("token 2 of answer 3"), "{error}");
+            }
+        }
     }
 }
