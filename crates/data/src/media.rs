@@ -83,7 +83,9 @@ pub(crate) fn check_texts(example: &Example, column: bool) -> Result<(), Fault> 
 pub(crate) fn texts(example: &Example) -> Vec<&str> {
     match example {
         Example::Text { text } => vec![text],
-        Example::PlainAnswer { prompt, completion } => vec![prompt, completion],
+        Example::PlainAnswer { prompt, completion } | Example::PlainRated { prompt, completion, .. } => {
+            vec![prompt, completion]
+        }
         Example::PlainPair { prompt, chosen, rejected } => vec![prompt, chosen, rejected],
         other => turns(other).into_iter().flatten().map(|message| message.content.as_str()).collect(),
     }
@@ -96,6 +98,8 @@ pub(crate) fn turns(example: &Example) -> Vec<&[alidade_domain::Message]> {
         Example::Conversation { messages } => vec![messages],
         Example::Pair(pair) => vec![&pair.prompt, &pair.chosen, &pair.rejected],
         Example::Prompt { prompt } => vec![prompt],
-        Example::Text { .. } | Example::PlainAnswer { .. } | Example::PlainPair { .. } => Vec::new(),
+        Example::Text { .. } | Example::PlainAnswer { .. } | Example::PlainPair { .. } | Example::PlainRated { .. } => {
+            Vec::new()
+        }
     }
 }

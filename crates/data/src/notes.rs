@@ -71,7 +71,7 @@ impl Notes {
         }) {
             self.note(Note::SameSpeaker, row);
         }
-        if let Example::Rated { label, .. } = example {
+        if let Example::Rated { label, .. } | Example::PlainRated { label, .. } = example {
             self.labels[usize::from(*label)] += 1;
         }
         for (name, value) in rest {
@@ -240,7 +240,7 @@ pub(crate) fn kind_of(example: &Example) -> DatasetKind {
     match example {
         Example::Answer { .. } | Example::Conversation { .. } | Example::PlainAnswer { .. } => DatasetKind::Answers,
         Example::Pair(_) | Example::PlainPair { .. } => DatasetKind::Pairs,
-        Example::Rated { .. } => DatasetKind::Ratings,
+        Example::Rated { .. } | Example::PlainRated { .. } => DatasetKind::Ratings,
         Example::Text { .. } => DatasetKind::Texts,
         Example::Prompt { .. } => DatasetKind::Prompts,
     }

@@ -155,7 +155,7 @@ fn labels_are_read_as_people_write_them() {
             .rows
             .iter()
             .map(|row| match row {
-                Example::Rated { label, .. } => *label,
+                Example::PlainRated { label, .. } => *label,
                 other => panic!("{values:?}: {other:?}"),
             })
             .collect();
@@ -183,8 +183,8 @@ fn a_row_without_its_label_is_no_answer_to_learn() {
     assert_eq!((dataset.kind, dataset.summary.kept, dataset.issues[0].row), (DatasetKind::Ratings, 2, 2));
     let table = import(b"prompt,completion,label\nq,a,1\nq,b,0\nq,c,\nq,True,TRUE\n", "x.csv").unwrap();
     assert_eq!((table.kind, table.summary.kept, table.issues[0].row), (DatasetKind::Ratings, 3, 3));
-    let Example::Rated { completion, .. } = &table.rows[2] else { panic!("{:?}", table.rows) };
-    assert_eq!(completion[0].content, "True");
+    let Example::PlainRated { completion, .. } = &table.rows[2] else { panic!("{:?}", table.rows) };
+    assert_eq!(completion, "True");
 }
 
 #[test]

@@ -69,6 +69,15 @@ pub enum Example {
         /// True when the answer is wanted.
         label: bool,
     },
+    /// One plain-text answer with a thumb up or down: no chat template is applied.
+    PlainRated {
+        /// Text before the answer, as it stands.
+        prompt: String,
+        /// The answer.
+        completion: String,
+        /// True when the answer is wanted.
+        label: bool,
+    },
     /// A question without an answer, for evaluation and for methods that generate.
     Prompt {
         /// What is asked.

@@ -77,7 +77,11 @@ impl<'s> Questions<'s> {
     fn new(suite: &'s Suite, speaker: &Speaker) -> Result<Self, Problem> {
         let encoder = speaker.encoder();
         let prompts = suite.prompts.iter().map(|prompt| encoder.prompt(prompt)).collect::<Result<Vec<_>, _>>()?;
-        let answered = |row: &&Example| !matches!(row, Example::Prompt { .. } | Example::Rated { label: false, .. });
+        let answered = |row: &&Example| {
+            let unwanted =
+                matches!(row, Example::Rated { label: false, .. } | Example::PlainRated { label: false, .. });
+            !unwanted && !matches!(row, Example::Prompt { .. })
+        };
         let rows: Vec<Example> = suite.rows.iter().filter(answered).cloned().collect();
         let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
         let reader = method(if pairs { MethodName::Dpo } else { MethodName::Sft });

@@ -223,7 +223,7 @@ pub(crate) fn worst_row(row: &Example, loss: f64, margin: Option<f64>) -> WorstR
     let answer = match row {
         Example::Answer { completion, .. } | Example::Rated { completion, .. } => conversation_text(completion),
         Example::Pair(pair) => conversation_text(&pair.chosen),
-        Example::PlainAnswer { completion, .. } => completion.clone(),
+        Example::PlainAnswer { completion, .. } | Example::PlainRated { completion, .. } => completion.clone(),
         Example::PlainPair { chosen, .. } => chosen.clone(),
         Example::Conversation { messages } => conversation_text(messages),
         Example::Text { text } => text.clone(),
@@ -239,9 +239,9 @@ pub(crate) fn prompt_of(example: &Example) -> Option<Vec<Message>> {
             Some(prompt.clone())
         }
         Example::Pair(pair) => Some(pair.prompt.clone()),
-        Example::PlainAnswer { prompt, .. } | Example::PlainPair { prompt, .. } => {
-            Some(vec![Message::user(prompt.clone())])
-        }
+        Example::PlainAnswer { prompt, .. }
+        | Example::PlainPair { prompt, .. }
+        | Example::PlainRated { prompt, .. } => Some(vec![Message::user(prompt.clone())]),
         Example::Conversation { messages } => {
             let last = messages.iter().rposition(|message| message.role == alidade_domain::Role::Assistant)?;
             (last > 0).then(|| messages[..last].to_vec())

@@ -1,7 +1,7 @@
 //! Answers with a thumb up or down, in every shape that an answer can have. A label that cannot be read makes a bad row,
-//! never an answer without a label: what was found bad must not be learned as good.
+//! never an answer without a label: what was found bad must not be learned as good. Strings stay plain text.
 
-use super::{Importer, RATED, alpaca};
+use super::{Importer, RATED, alpaca, become_turns};
 use crate::conversation::{check_prompt, conversation, prompt_and_answer};
 use crate::fault::Fault;
 use crate::record::Record;
@@ -32,6 +32,11 @@ impl Importer for RatedAnswers {
                 (alpaca::prompt(record)?, record.answer_turns("output")?)
             }
             None => {
+                let lists = ["prompt", "completion"].iter().any(|key| record.is_list(key));
+                if !lists && !become_turns(record) {
+                    let (prompt, completion) = (record.prompt_text("prompt")?, record.answer_text("completion")?);
+                    return Ok(Example::PlainRated { prompt, completion, label });
+                }
                 let prompt = record.prompt_turns("prompt")?;
                 (record.with_system(prompt)?, record.answer_turns("completion")?)
             }
