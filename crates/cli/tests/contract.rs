@@ -260,7 +260,7 @@ fn a_full_disk_is_told_as_one() {
 fn adapters_that_do_not_belong_are_refused_with_their_reason() {
     let folder = tempfile::tempdir().unwrap();
     let train = |method: &str, line: &str| {
-        let path = recipe(folder.path(), method, "max_steps = 1");
+        let path = recipe(folder.path(), method, "max_steps = 1\nwarmup_steps = 0");
         let recipe = std::fs::read_to_string(&path).unwrap().replace("[lora]\nr = 4\nlora_dropout = 0.1\n", "");
         let replaced = |old: &str| line.split(' ').next().is_some_and(|key| !key.is_empty() && old.starts_with(key));
         let kept: Vec<&str> = recipe.lines().filter(|old| !replaced(old)).collect();
@@ -279,7 +279,7 @@ fn adapters_that_do_not_belong_are_refused_with_their_reason() {
     assert!(words.contains("error (reward)"), "{words}");
     let words = train("dpo", "cost = \"oracle\"");
     assert!(words.contains("error (cost)") && words.contains("use ppo"), "{words}");
-    ok(&["train", text(&recipe(folder.path(), "reward_model", "max_steps = 1"))]);
+    ok(&["train", text(&recipe(folder.path(), "reward_model", "max_steps = 1\nwarmup_steps = 0"))]);
     let reward = folder.path().join("out/adapter");
     let kept = folder.path().join("reward");
     std::fs::rename(&reward, &kept).unwrap();
@@ -360,7 +360,7 @@ fn a_reward_model_of_another_tokenizer_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("model");
     copy(&golden("trl/model"), &other);
-    let path = recipe(folder.path(), "reward_model", "max_steps = 1");
+    let path = recipe(folder.path(), "reward_model", "max_steps = 1\nwarmup_steps = 0");
     ok(&["train", text(&path)]);
     let tokenizer = std::fs::read_to_string(other.join("tokenizer.json")).unwrap();
     std::fs::write(other.join("tokenizer.json"), tokenizer.replacen("\"version\"", " \"version\"", 1)).unwrap();

@@ -97,6 +97,9 @@ pub struct StageEstimate {
     /// Share of pairs whose chosen answer is clearly longer.
     #[serde(default)]
     pub chosen_longer: f64,
+    /// What a person should know about the rows under these settings, at the setting that it speaks of.
+    #[serde(default)]
+    pub advice: Vec<Problem>,
     /// Trainable numbers.
     pub trainable_parameters: u64,
     /// Numbers in the base model.

@@ -60,10 +60,15 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
     let tokenizer = folder.tokenizer().map_err(at_model)?;
     let template = folder.chat_template(&tokenizer).map_err(at_model)?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let prepared =
-        method(name).prepare(&rows, &encoder, settings).map_err(|error| Problem::from(error).at("dataset"))?;
+    let at_dataset = |error| match Problem::from(error) {
+        problem if problem.field.is_some() => problem,
+        problem => problem.at("dataset"),
+    };
+    let prepared = method(name).prepare(&rows, &encoder, settings).map_err(at_dataset)?;
     let steps = method(name).steps(settings, prepared.items.len());
-    let faults = [pipeline::too_long(&prepared, ask.model.context_tokens), pipeline::no_step(settings, &steps)];
+    let no_move = method(name).check_steps(settings, prepared.items.len()).err();
+    let faults =
+        [pipeline::too_long(&prepared, ask.model.context_tokens), pipeline::no_step(settings, &steps), no_move];
     if let Some(problem) = faults.into_iter().flatten().next() {
         return Err(problem);
     }
@@ -143,6 +148,7 @@ fn count(
         tokens: prepared.tokens(),
         learned_tokens: prepared.learned_tokens(),
         longest_tokens: prepared.longest(),
+        advice: prepared.advice.clone(),
         chosen_longer: if pairs { prepared.chosen_longer() } else { 0.0 },
         trainable_parameters: trainable,
         model_parameters: ask.model.parameters,

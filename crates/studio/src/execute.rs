@@ -53,7 +53,8 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     let method = method(plan.method);
     let prepared = method.prepare(&read_rows(&plan.rows)?, &encoder, &plan.settings)?;
     let no_step = pipeline::no_step(&plan.settings, &method.steps(&plan.settings, prepared.items.len()));
-    if let Some(problem) = pipeline::too_long(&prepared, model.spec.context).or(no_step) {
+    let no_move = || method.check_steps(&plan.settings, prepared.items.len()).err();
+    if let Some(problem) = pipeline::too_long(&prepared, model.spec.context).or(no_step).or_else(no_move) {
         return Err(problem);
     }
     warn(&prepared, observer)?;
@@ -297,6 +298,10 @@ pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
 }
 
 fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem> {
+    for advice in &prepared.advice {
+        let message = [&advice.message].into_iter().chain(&advice.hints).cloned().collect::<Vec<_>>().join(" ");
+        observer.observe(EventKind::Warning { code: "advice".to_owned(), message })?;
+    }
     let mut say = |code: &str, count: usize, text: &str| {
         if count == 0 {
             return Ok(());

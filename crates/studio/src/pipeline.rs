@@ -143,7 +143,7 @@ pub(crate) fn no_step(settings: &Settings, steps: &Steps) -> Option<Problem> {
 }
 
 pub(crate) fn warnings(recipe: &Recipe, settings: &Settings, estimate: &StageEstimate) -> Vec<Problem> {
-    let mut found = Vec::new();
+    let mut found = estimate.advice.clone();
     let mut warn = |message: String, hint: &str, field: &str| found.push(Problem::input(message).hint(hint).at(field));
     let most = settings.whole("max_steps");
     if estimate.optimizer_steps < FEW_STEPS && most > 0 {

@@ -2,7 +2,7 @@
 //! counted and named.
 
 use crate::error::{Result, TrainError};
-use alidade_domain::{Message, Role};
+use alidade_domain::{Message, Problem, Role};
 use alidade_model::{ChatTemplate, ModelError, Rendering, TextTokenizer, TokenRow};
 
 /// The model's way of reading text.
@@ -62,6 +62,8 @@ pub struct Prepared {
     pub answer_limit: usize,
     /// Rows whose prompt and answer merge into one token at the border, so that the border was moved.
     pub moved_borders: usize,
+    /// What a person should know about these rows under these settings, at the setting that it speaks of.
+    pub advice: Vec<Problem>,
 }
 
 impl Prepared {

@@ -13,7 +13,7 @@ pub enum TrainError {
     Model(#[from] ModelError),
     /// Loss or gradient is infinite or undefined.
     #[error(
-        "At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; the last checkpoint is intact."
+        "At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; what was kept before is intact."
     )]
     NotFinite {
         /// Step, from 1.
@@ -61,6 +61,9 @@ pub enum TrainError {
         /// In which points the plans differ; empty when it was left by a version whose checkpoints cannot be checked.
         differences: Vec<Difference>,
     },
+    /// The settings and the rows do not make a run.
+    #[error("{0}")]
+    Refused(Problem),
     /// The observer could not write an event down.
     #[error("{0}")]
     Observer(Problem),
@@ -78,7 +81,7 @@ impl From<TrainError> for Problem {
         let message = error.to_string();
         match error {
             TrainError::Model(error) => error.into(),
-            TrainError::Observer(problem) => problem,
+            TrainError::Observer(problem) | TrainError::Refused(problem) => problem,
             TrainError::NotFinite { .. } => Problem::new(ProblemCode::NotFinite, message)
                 .hint("Resume with a lower learning rate, or look at the named rows."),
             TrainError::NoRows { .. } => {

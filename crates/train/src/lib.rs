@@ -21,6 +21,7 @@ mod rollout;
 mod schedule;
 mod session;
 mod settings;
+mod step;
 
 pub use checkpoint::Foreign;
 pub use encode::{Encoder, Item, Prepared, Skipped};
@@ -33,4 +34,5 @@ pub use pretrain::{PretrainOptions, pretrain};
 pub use resume::{foreign_checkpoints, resume_step, session_files};
 pub use rollout::{Judge, Rollouts};
 pub use schedule::Schedule;
-pub use session::{End, Sampler, Session, SessionOptions, StepBatch, StepContext, StepOutcome};
+pub use session::{End, Sampler, Session, SessionOptions};
+pub use step::{StepBatch, StepContext, StepOutcome};

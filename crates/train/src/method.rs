@@ -36,12 +36,21 @@ pub trait Method: Sync {
         Needs::default()
     }
 
-    /// Rules between settings that no single range can say.
+    /// Its own rules between settings that no single range can say; asked for through [`Method::check`].
     ///
     /// # Errors
     /// The first rule that is broken, at its field.
-    fn check(&self, _settings: &Settings) -> std::result::Result<(), Problem> {
+    fn rules(&self, _settings: &Settings) -> std::result::Result<(), Problem> {
         Ok(())
+    }
+
+    /// Rules between settings: those that all methods share, and its own.
+    ///
+    /// # Errors
+    /// The first rule that is broken, at its field.
+    fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {
+        crate::settings::check(settings)?;
+        self.rules(settings)
     }
 
     /// How many steps so many items make.
@@ -54,6 +63,14 @@ pub trait Method: Sync {
     /// # Errors
     /// When no row is left, or the model's tokenizer or chat template fails.
     fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared>;
+
+    /// Looks at a run over so many prepared items before it starts; a session asks this too.
+    ///
+    /// # Errors
+    /// When no step of it could move a weight, at the setting that makes it so.
+    fn check_steps(&self, settings: &Settings, items: usize) -> std::result::Result<(), Problem> {
+        crate::settings::moves(settings, self.steps(settings, items).total)
+    }
 
     /// Trains to the end, or until the person or a problem ends it.
     ///

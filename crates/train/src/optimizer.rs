@@ -56,6 +56,15 @@ impl AdamW {
         }
     }
 
+    /// Weight decay of a tensor: as in transformers it spares biases and the weights of norms, by their names.
+    fn decay(&self, name: &str) -> f64 {
+        let name = name.to_lowercase();
+        let norm = |part: &str| part == "norm" || part.ends_with("_norm");
+        let spared =
+            ["bias", "layernorm", "rmsnorm"].iter().any(|word| name.contains(word)) || name.split('.').any(norm);
+        if spared { 0.0 } else { self.weight_decay }
+    }
+
     /// L2 norm over all gradients, added up in f64: in eight sums that do not wait for each other, tensor by tensor in name
     /// order.
     pub(crate) fn norm(gradients: &BTreeMap<String, Vec<f32>>) -> f64 {
@@ -83,7 +92,7 @@ impl AdamW {
         for (name, values) in parameters {
             let Some(gradient) = gradients.get(name) else { continue };
             let rate = rate * self.share(name);
-            let (decay, size) = ((1.0 - rate * self.weight_decay) as f32, (rate / correction1) as f32);
+            let (decay, size) = ((1.0 - rate * self.decay(name)) as f32, (rate / correction1) as f32);
             let moments = self.moments.entry(name.clone()).or_default();
             moments.first.resize(values.len(), 0.0);
             moments.second.resize(values.len(), 0.0);
@@ -122,6 +131,42 @@ mod tests {
         let gradients = BTreeMap::from([("a".to_owned(), vec![2.0f32; 19]), ("b".to_owned(), vec![-1.0; 5])]);
         assert_eq!(AdamW::norm(&gradients), 9.0);
         assert_eq!(AdamW::norm(&BTreeMap::new()), 0.0);
+    }
+
+    #[test]
+    fn norms_and_biases_do_not_decay() {
+        let pairs = [("adam_beta1", 0.9), ("adam_beta2", 0.99), ("adam_epsilon", 1e-8), ("weight_decay", 0.5)];
+        let settings = Settings(pairs.into_iter().map(|(key, value)| (key.to_owned(), Number(value))).collect());
+        let decays = |name: &str| {
+            let mut parameters = BTreeMap::from([(name.to_owned(), vec![1.0f32])]);
+            let gradients = BTreeMap::from([(name.to_owned(), vec![0.0f32])]);
+            AdamW::new(&settings).step(&mut parameters, &gradients, 0.0, 0.1);
+            parameters[name][0] == 0.95
+        };
+        let spared = [
+            "model.norm.weight",
+            "model.layers.3.input_layernorm.weight",
+            "model.layers.3.post_feedforward_layernorm.weight",
+            "model.layers.3.self_attn.q_norm.weight",
+            "model.layers.3.self_attn.q_proj.bias",
+            "base_model.model.model.layers.0.mlp.up_proj.lora_B.bias",
+            "transformer.ln.RMSNorm.weight",
+        ];
+        for name in spared {
+            assert!(!decays(name), "{name}");
+        }
+        let pulled = [
+            "model.embed_tokens.weight",
+            "model.layers.3.self_attn.q_proj.weight",
+            "lm_head.weight",
+            "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight",
+            "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight",
+            "base_model.model.model.layers.0.mlp.up_proj.lora_magnitude_vector",
+            "model.normal.weight",
+        ];
+        for name in pulled {
+            assert!(decays(name), "{name}");
+        }
     }
 
     /// Two steps by hand: lr 0.1, betas 0.9 and 0.99, decay 0.01, no clipping.

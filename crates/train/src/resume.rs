@@ -203,7 +203,8 @@ mod tests {
         assert_eq!(found.pop(), Some(folder.clone()));
         let mut expected: Vec<PathBuf> = ours.iter().map(|name| run.path().join(name)).collect();
         expected.extend([folder.join(PLAN), folder.join("step-00000003")]);
-        (found.sort(), expected.sort());
+        found.sort();
+        expected.sort();
         assert_eq!(found, expected);
     }
 }

@@ -3,9 +3,9 @@
 
 use crate::encode::{Encoder, Item, Prepared, Skipped};
 use crate::error::{Result, TrainError};
-use crate::session::StepContext;
+use crate::step::StepContext;
 use alidade_domain::{DatasetKind, EventKind, Example, Message, Purpose, Scorer, Settings, Stream, conversation_text};
-use alidade_model::{Finish, GenerationOptions, Policy, Rater, TokenBatch, TokenRow, generate};
+use alidade_model::{Finish, GenerationOptions, ModelError, Policy, Rater, TokenBatch, TokenRow, generate};
 
 /// What rates the answers.
 #[derive(Clone, Copy)]
@@ -32,6 +32,8 @@ pub struct Rollouts<'a> {
 /// One answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rollout {
+    /// Number of the row whose prompt is answered, from 1.
+    pub(crate) source: usize,
     pub(crate) prompt: Vec<Message>,
     /// Prompt and answer as ids, with marks on the answer (its end token included).
     pub(crate) row: TokenRow,
@@ -118,12 +120,20 @@ pub(crate) fn write(context: &mut StepContext, drawing: Drawing) -> Result<Vec<R
         };
         let prompts: Vec<Vec<u32>> = chunk.iter().map(|item| item.sequences[0].ids.clone()).collect();
         let begun = (context.clock)();
-        let answers = generate(context.policy.decoder(), context.policy.adapter_name(), &prompts, &options)?;
+        let answers = generate(context.policy.decoder(), context.policy.adapter_name(), &prompts, &options);
+        let answers = answers.map_err(|error| match error {
+            ModelError::NotFiniteScores { row, .. } => {
+                let rows = chunk.get(row - 1).map(|item| item.row).into_iter().collect();
+                context.not_finite("score of a token to be written", f64::NAN, rows)
+            }
+            error => error.into(),
+        })?;
         context.writing += (context.clock)() - begun;
         for (item, answer) in chunk.iter().zip(answers) {
             let text = rollouts.encoder.tokenizer.decode(&answer.ids)?;
             let ids: Vec<u32> = answer.ids.iter().copied().chain(answer.stop).collect();
             written.push(Rollout {
+                source: item.row,
                 prompt: item.prompt.clone(),
                 row: TokenRow::answer(&item.sequences[0].ids, &ids),
                 text,
@@ -133,7 +143,7 @@ pub(crate) fn write(context: &mut StepContext, drawing: Drawing) -> Result<Vec<R
             });
         }
     }
-    score(context.policy, &rollouts, &mut written, drawing.rows)?;
+    score(context, &rollouts, &mut written, drawing.rows)?;
     show(context, &rollouts, &written)?;
     Ok(written)
 }
@@ -146,15 +156,17 @@ fn no_judge() -> TrainError {
     )
 }
 
-fn score(policy: &mut Policy, rollouts: &Rollouts, written: &mut [Rollout], rows: usize) -> Result<()> {
-    let scores = ratings(policy, rollouts.judge, rollouts.encoder, written, rows)?;
+fn score(context: &mut StepContext, rollouts: &Rollouts, written: &mut [Rollout], rows: usize) -> Result<()> {
+    let scores = ratings(context.policy, rollouts.judge, rollouts.encoder, written, rows)?;
+    context.check_answers("reward", written.iter().zip(scores.iter().map(|score| score.unwrap_or(0.0))))?;
     let lowest = scores.iter().flatten().copied().reduce(f64::min).unwrap_or(0.0);
     for (rollout, score) in written.iter_mut().zip(scores) {
         rollout.readable = score.is_some();
         rollout.score = score.unwrap_or(lowest);
     }
     let Some(judge) = rollouts.cost else { return Ok(()) };
-    let costs = ratings(policy, judge, rollouts.encoder, written, rows)?;
+    let costs = ratings(context.policy, judge, rollouts.encoder, written, rows)?;
+    context.check_answers("cost", written.iter().zip(costs.iter().map(|cost| cost.unwrap_or(0.0))))?;
     let highest = costs.iter().flatten().copied().reduce(f64::max).unwrap_or(0.0);
     for (rollout, cost) in written.iter_mut().zip(costs) {
         rollout.readable &= cost.is_some();
@@ -193,15 +205,6 @@ fn ratings(
             }
         }
     }
-    if let Some(value) = found.iter().flatten().copied().find(|score| !score.is_finite()) {
-        return Err(TrainError::NotFinite {
-            step: 0,
-            what: "reward".to_owned(),
-            value,
-            learning_rate: 0.0,
-            rows: Vec::new(),
-        });
-    }
     Ok(found)
 }
 
@@ -223,18 +226,23 @@ fn show(context: &mut StepContext, rollouts: &Rollouts, written: &[Rollout]) -> 
 const SHOWN: usize = 5;
 
 /// Fills in the log-probabilities of the policy and its reference, on the training path.
-pub(crate) fn measure(policy: &mut Policy, written: &mut [Rollout], temperature: f64, rows: usize) -> Result<()> {
+///
+/// # Errors
+/// When one of them is not finite.
+pub(crate) fn measure(context: &mut StepContext, written: &mut [Rollout], temperature: f64, rows: usize) -> Result<()> {
     for chunk in written.chunks_mut(rows.max(1)) {
         let batch = batch(chunk.iter())?;
-        let scores = policy.scores(&batch, Some(temperature))?;
-        let reference = policy.reference_scores(&batch, Some(temperature))?;
+        let scores = context.policy.scores(&batch, Some(temperature))?;
+        let reference = context.policy.reference_scores(&batch, Some(temperature))?;
         for (rollout, range) in chunk.iter_mut().zip(batch.target_ranges()) {
             rollout.old = scores.logp[range.clone()].to_vec();
             rollout.entropy = scores.entropy[range.clone()].to_vec();
             rollout.reference = reference.logp[range].to_vec();
         }
     }
-    Ok(())
+    let total = |values: &[f64]| values.iter().sum::<f64>();
+    context.check_answers("log-probability", written.iter().map(|rollout| (rollout, total(&rollout.old))))?;
+    context.check_answers("reference's log-probability", written.iter().map(|r| (r, total(&r.reference))))
 }
 
 pub(crate) fn batch<'r>(rollouts: impl Iterator<Item = &'r Rollout>) -> Result<TokenBatch> {

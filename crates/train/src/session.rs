@@ -11,8 +11,9 @@ use crate::resume::{self, Resume};
 use crate::rollout::Rollouts;
 use crate::schedule::Schedule;
 use crate::settings;
+use crate::step::{StepBatch, StepContext, StepOutcome};
 use alidade_domain::{EventKind, Observer, Settings, StopReason, StopSignal};
-use alidade_model::{DropoutSeed, Policy};
+use alidade_model::Policy;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -46,104 +47,6 @@ pub struct Session<'a> {
     options: SessionOptions<'a>,
     observer: &'a mut dyn Observer,
     stop: &'a dyn StopSignal,
-}
-
-/// The rows of one optimizer step.
-pub struct StepBatch<'a> {
-    /// Micro-batches, to be run one after the other.
-    pub micro_batches: Vec<Vec<&'a Item>>,
-    seed: u64,
-    step: u64,
-}
-
-impl StepBatch<'_> {
-    /// Rows in all micro-batches.
-    pub fn items(&self) -> usize {
-        self.micro_batches.iter().map(Vec::len).sum()
-    }
-
-    /// Number of the step, from 0.
-    pub fn step(&self) -> u64 {
-        self.step
-    }
-
-    /// Seed of the run.
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    /// The same step with other rows.
-    pub(crate) fn with_rows<'b>(&self, micro_batches: Vec<Vec<&'b Item>>) -> StepBatch<'b> {
-        StepBatch { micro_batches, seed: self.seed, step: self.step }
-    }
-
-    /// Names the dropout masks of a micro-batch.
-    pub fn dropout(&self, micro_batch: usize) -> DropoutSeed {
-        DropoutSeed { seed: self.seed, step: self.step, micro_batch: micro_batch as u64 }
-    }
-}
-
-/// What a method works with in one step of its outer loop.
-pub struct StepContext<'s, 'i> {
-    /// What is trained.
-    pub policy: &'s mut Policy,
-    /// The rows of this step.
-    pub batch: StepBatch<'i>,
-    /// Numbers that the method carries from step to step; they are part of every checkpoint.
-    pub state: &'s mut BTreeMap<String, f64>,
-    /// How answers are read and rated.
-    pub rollouts: Option<&'s Rollouts<'s>>,
-    /// Told what happens.
-    pub observer: &'s mut dyn Observer,
-    /// Seconds on a clock that never runs backwards.
-    pub(crate) clock: &'s dyn Fn() -> f64,
-    /// Seconds of this step in which the policy wrote.
-    pub(crate) writing: f64,
-    optimizer: &'s mut AdamW,
-    parameters: &'s mut BTreeMap<String, Vec<f32>>,
-    rate: f64,
-    norm: f64,
-}
-
-impl StepContext<'_, '_> {
-    /// Takes the gradients that were added up, clips them and moves the parameters once.
-    ///
-    /// # Errors
-    /// When a gradient is no longer finite.
-    pub fn update(&mut self) -> Result<()> {
-        let gradients = self.policy.take_gradients()?;
-        self.norm = AdamW::norm(&gradients);
-        self.check_finite("gradient norm", self.norm)?;
-        self.optimizer.step(self.parameters, &gradients, self.norm, self.rate);
-        for (name, values) in self.parameters.iter() {
-            self.policy.set_parameter(name, values)?;
-        }
-        Ok(())
-    }
-
-    /// Refuses to go on with a number that is not finite.
-    ///
-    /// # Errors
-    /// Names the step, the rows and the learning rate.
-    pub fn check_finite(&self, what: &str, value: f64) -> Result<()> {
-        if value.is_finite() {
-            return Ok(());
-        }
-        let rows = self.batch.micro_batches.iter().flatten().map(|item| item.row).collect();
-        let (step, learning_rate) = (self.batch.step + 1, self.rate);
-        Err(TrainError::NotFinite { step, what: what.to_owned(), value, learning_rate, rows })
-    }
-}
-
-/// What a method found in one step.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StepOutcome {
-    /// The loss.
-    pub loss: f64,
-    /// Further figures under TRL's names.
-    pub metrics: BTreeMap<String, f64>,
-    /// Real tokens of the step.
-    pub tokens: u64,
 }
 
 /// How training ended.
@@ -193,7 +96,7 @@ impl<'a> Session<'a> {
         let steps = settings::steps(settings, items.len());
         self.iterate(items, steps, settings, &mut |context| {
             let outcome = step(context.policy, &context.batch)?;
-            context.check_finite("loss", outcome.loss)?;
+            context.check_figures(&outcome)?;
             context.update()?;
             Ok(outcome)
         })
@@ -211,6 +114,7 @@ impl<'a> Session<'a> {
         settings: &Settings,
         step: &mut dyn FnMut(&mut StepContext) -> Result<StepOutcome>,
     ) -> Result<End> {
+        settings::moves(settings, steps.total).map_err(TrainError::Refused)?;
         let mut progress = Progress::restore(self, settings, &steps)?;
         progress.begin((self.options.clock)());
         while progress.taken < steps.total {
@@ -227,7 +131,7 @@ impl<'a> Session<'a> {
                 self.checkpoint(&mut progress)?;
             }
         }
-        self.keep_log(&mut progress)?;
+        self.secure(&mut progress)?;
         Ok(End::Complete { steps: progress.taken })
     }
 
@@ -252,6 +156,7 @@ impl<'a> Session<'a> {
             norm: 0.0,
         };
         let outcome = step(&mut context)?;
+        context.check_figures(&outcome)?;
         let (norm, writing) = (context.norm, context.writing);
         progress.taken += 1;
         progress.tokens += outcome.tokens;
@@ -271,8 +176,9 @@ impl<'a> Session<'a> {
         self.observer.observe(event).map_err(TrainError::Observer)
     }
 
-    /// Makes the log safe, and says when it had to be put right.
-    fn keep_log(&mut self, progress: &mut Progress) -> Result<()> {
+    /// Looks at the weights before they are kept, and makes the log safe; says when that had to be put right.
+    fn secure(&mut self, progress: &mut Progress) -> Result<()> {
+        progress.check_weights()?;
         match progress.log.sync()? {
             Some(note) => self.observer.observe(note).map_err(TrainError::Observer),
             None => Ok(()),
@@ -280,7 +186,7 @@ impl<'a> Session<'a> {
     }
 
     fn checkpoint(&mut self, progress: &mut Progress) -> Result<()> {
-        self.keep_log(progress)?;
+        self.secure(progress)?;
         let folder = self.options.folder.join("checkpoints");
         let (name, bytes) = commit(&folder, &self.options.plan, &progress.checkpoint())?;
         let event = EventKind::Checkpoint { step: progress.taken, folder: format!("checkpoints/{name}"), bytes };
@@ -349,6 +255,21 @@ impl Progress {
         let (taken, tokens, pace) = (checkpoint.step, checkpoint.tokens, Pace::default());
         let state = checkpoint.state;
         Ok(Self { steps: *steps, schedule, optimizer, parameters, state, taken, tokens, log, pace })
+    }
+
+    /// An update may leave what only the next step would notice; nothing of the kind is kept.
+    fn check_weights(&self) -> Result<()> {
+        let wrong = |values: &[f32]| values.iter().copied().find(|value| !value.is_finite());
+        match self.parameters.iter().find_map(|(name, values)| Some((name, wrong(values)?))) {
+            Some((name, value)) => Err(TrainError::NotFinite {
+                step: self.taken,
+                what: format!("weight {name}"),
+                value: f64::from(value),
+                learning_rate: self.schedule.rate(self.taken.saturating_sub(1)),
+                rows: Vec::new(),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn begin(&mut self, now: f64) {

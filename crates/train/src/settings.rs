@@ -3,7 +3,7 @@
 use crate::order::Steps;
 use crate::schedule::{NAMES, Schedule};
 use SettingLevel::{Advanced, Simple};
-use alidade_domain::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
+use alidade_domain::{Problem, SettingField, SettingKind, SettingLevel, SettingValue, Settings};
 
 pub(crate) fn whole(
     key: &'static str,
@@ -132,10 +132,10 @@ fn optimizer(defaults: &Defaults) -> Vec<SettingField> {
         ),
         number(
             "warmup_steps",
-            (0.0, 1e8),
-            0.0,
+            (-1.0, 1e8),
+            -1.0,
             Advanced,
-            "Steps of the rise; below 1 it is a share; 0 leaves it to warmup_ratio.",
+            "Steps of the rise; below 1 it is a share, 0 is none; -1 leaves it to warmup_ratio.",
         ),
         number("weight_decay", (0.0, 1.0), 0.0, Advanced, "Pull of the weights towards zero at each step."),
         number(
@@ -172,10 +172,106 @@ pub(crate) fn steps(settings: &Settings, items: usize) -> Steps {
     .in_order(settings.text("train_sampling_strategy") == "sequential")
 }
 
-/// The learning-rate schedule over `total` steps; a warm-up in steps outweighs one as a share.
+/// The learning-rate schedule over `total` steps. As in transformers 5 a warm-up below 1 is a share of the steps, rounded up,
+/// and one from 1 on is a number of steps, rounded down; where it is not set, `warmup_ratio` is the share.
 pub(crate) fn schedule(settings: &Settings, total: u64) -> Schedule {
-    let steps = settings.number("warmup_steps");
-    let share = if steps > 0.0 && steps < 1.0 { steps } else { settings.number("warmup_ratio") };
-    let warmup = if steps >= 1.0 { steps.round() as u64 } else { (share * total as f64).ceil() as u64 };
+    let said = settings.0.contains_key("warmup_steps").then(|| settings.number("warmup_steps"));
+    let steps = said.filter(|steps| *steps >= 0.0).unwrap_or_else(|| settings.number("warmup_ratio").min(1.0));
+    let share = steps < 1.0 || said.is_none_or(|steps| steps < 0.0);
+    let warmup = if share { (steps * total as f64).ceil() as u64 } else { steps as u64 };
     Schedule::new(settings.text("lr_scheduler_type"), settings.number("learning_rate"), warmup, total)
+}
+
+/// Rules between the shared settings that no single range can say.
+///
+/// # Errors
+/// The first rule that is broken, at its field.
+pub(crate) fn check(settings: &Settings) -> std::result::Result<(), Problem> {
+    let warmup = settings.number("warmup_steps");
+    if warmup < 0.0 && warmup != -1.0 {
+        let message = format!("warmup_steps is {warmup}; it must be -1 (left to warmup_ratio), 0 (none) or more.");
+        return Err(Problem::input(message).at("settings.warmup_steps"));
+    }
+    Ok(())
+}
+
+/// Refuses a run in which no step can move a weight, because its learning rate is 0 at all of them.
+///
+/// # Errors
+/// At the setting that makes it so.
+pub(crate) fn moves(settings: &Settings, total: u64) -> std::result::Result<(), Problem> {
+    let schedule = schedule(settings, total);
+    // Parameters are f32: a rate that is 0 as one moves nothing.
+    if (0..total).any(|step| schedule.rate(step) as f32 > 0.0) {
+        return Ok(());
+    }
+    let rate = settings.number("learning_rate");
+    Err(if rate as f32 == 0.0 {
+        let message = format!("learning_rate is {rate:e}, so no step moves a weight.");
+        Problem::input(message).hint("Choose a rate above 0.").at("settings.learning_rate")
+    } else if total == 0 {
+        let message = "num_train_epochs is 0, so there is no step to take.";
+        Problem::input(message).hint("Choose more than 0, or set max_steps.").at("settings.num_train_epochs")
+    } else {
+        let steps = if total == 1 { "one step".to_owned() } else { format!("{total} steps") };
+        let message = format!(
+            "The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be moved at all."
+        );
+        Problem::input(message)
+            .hint("Set warmup_steps = 0.")
+            .hint("Or take more steps: more rows or epochs, or a smaller batch.")
+            .at("settings.warmup_steps")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SettingValue::{Number, Text, Whole};
+
+    fn settings(pairs: &[(&str, SettingValue)]) -> Settings {
+        let said = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let defaults = Defaults { learning_rate: 1.0, epochs: 1.0, warmup_ratio: 0.1 };
+        Settings(said).resolve(&common(&defaults)).unwrap()
+    }
+
+    /// Steps in which the rate rises, over 25 steps in all.
+    fn warmup(pairs: &[(&str, SettingValue)]) -> usize {
+        let schedule = schedule(&settings(pairs), 25);
+        (0..25).take_while(|step| schedule.rate(*step) < 1.0).count()
+    }
+
+    #[test]
+    fn a_warm_up_is_a_number_of_steps_a_share_or_none() {
+        assert_eq!(warmup(&[]), 3);
+        assert_eq!(warmup(&[("warmup_ratio", Number(0.3))]), 8);
+        assert_eq!(warmup(&[("warmup_steps", Whole(0))]), 0);
+        assert_eq!(warmup(&[("warmup_steps", Number(0.0)), ("warmup_ratio", Number(0.3))]), 0);
+        assert_eq!(warmup(&[("warmup_steps", Number(0.3))]), 8);
+        assert_eq!(warmup(&[("warmup_steps", Number(5.9)), ("warmup_ratio", Number(0.3))]), 5);
+        assert_eq!(warmup(&[("warmup_steps", Whole(1))]), 1);
+        assert_eq!(warmup(&[("warmup_steps", Whole(-1)), ("warmup_ratio", Number(0.0))]), 0);
+        let odd = check(&settings(&[("warmup_steps", Number(-0.5))])).err().unwrap();
+        assert_eq!(odd.field.as_deref(), Some("settings.warmup_steps"));
+    }
+
+    #[test]
+    fn a_run_that_cannot_move_a_weight_is_refused_at_its_cause() {
+        let field = |pairs: &[(&str, SettingValue)], total| moves(&settings(pairs), total).err().and_then(|p| p.field);
+        let at = |field: &str| Some(format!("settings.{field}"));
+        assert_eq!(field(&[], 1), at("warmup_steps"));
+        assert_eq!(field(&[("warmup_steps", Whole(5))], 1), at("warmup_steps"));
+        let constant = ("lr_scheduler_type", Text("constant_with_warmup".to_owned()));
+        assert_eq!(field(&[constant], 1), at("warmup_steps"));
+        assert_eq!(field(&[("learning_rate", Number(0.0))], 10), at("learning_rate"));
+        assert_eq!(field(&[("learning_rate", Number(1e-60))], 10), at("learning_rate"));
+        assert_eq!(field(&[], 0), at("num_train_epochs"));
+        let moving: [&[(&str, SettingValue)]; 3] = [
+            &[("warmup_steps", Whole(0))],
+            &[("warmup_ratio", Number(0.0))],
+            &[("lr_scheduler_type", Text("constant".to_owned()))],
+        ];
+        assert!(moving.iter().all(|pairs| field(pairs, 1).is_none()));
+        assert_eq!(field(&[], 2), None);
+    }
 }

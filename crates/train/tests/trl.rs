@@ -93,8 +93,23 @@ fn train(name: &str) -> (Vec<Value>, AdapterWeights) {
 }
 
 fn check(name: &str, figures: &[(&str, f64)]) {
+    hold(name, "log.json", "adapter", figures, 1e-3);
+}
+
+/// Against a run of TRL in float64, where its float32 noise is not in the way.
+fn check_double(name: &str) {
+    let figures: Vec<(&str, f64)> = DPO.iter().map(|(figure, bound)| (*figure, bound.min(DOUBLE))).collect();
+    hold(name, "log_f64.json", "adapter_f64", &figures, DOUBLE_ADAPTER);
+}
+
+/// Largest gap of any figure to float64, relative to its size where that is above 1.
+const DOUBLE: f64 = 1e-5;
+/// Largest relative gap of any tensor of the final adapter.
+const DOUBLE_ADAPTER: f64 = 1e-4;
+
+fn hold(name: &str, log: &str, adapter: &str, figures: &[(&str, f64)], last: f64) {
     let (ours, trained) = train(name);
-    let theirs: Vec<Value> = serde_json::from_slice(&std::fs::read(golden(name).join("log.json")).unwrap()).unwrap();
+    let theirs: Vec<Value> = serde_json::from_slice(&std::fs::read(golden(name).join(log)).unwrap()).unwrap();
     assert_eq!(ours.len(), theirs.len());
     for (figure, bound) in figures {
         let gap = |(ours, theirs): (&Value, &Value)| {
@@ -106,7 +121,7 @@ fn check(name: &str, figures: &[(&str, f64)]) {
         assert!(worst <= *bound, "{name}: {figure} differs by {worst}");
     }
     let folder = ModelFolder::open(&golden("model")).unwrap();
-    let expected = load_adapter(&golden(name).join("adapter"), &folder.spec).unwrap();
+    let expected = load_adapter(&golden(name).join(adapter), &folder.spec).unwrap();
     let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
     let gap = |tensor: &str| {
         let (ours, theirs) = (&trained.tensors[tensor].values, &expected.tensors[tensor].values);
@@ -115,7 +130,7 @@ fn check(name: &str, figures: &[(&str, f64)]) {
     };
     let worst = expected.tensors.keys().map(|tensor| gap(tensor)).fold(0.0, f64::max);
     println!("{name}: final adapter differs by {worst:.1e}");
-    assert!(worst <= 1e-3, "{name}: final adapter differs by {worst}");
+    assert!(worst <= last, "{name}: final adapter differs by {worst}");
 }
 
 const SFT: &[(&str, f64)] = &[
@@ -162,9 +177,12 @@ fn sft_with_accumulation_agrees_with_trl() {
 
 #[test]
 fn the_dpo_family_agrees_with_trl() {
-    let losses = ["sigmoid", "hinge", "ipo", "robust", "sigmoid_norm", "nca_pair", "sppo_hard", "apo_zero"];
-    for loss in losses {
+    for loss in ["sigmoid", "hinge", "robust", "nca_pair", "sppo_hard", "apo_zero"] {
         check(&format!("dpo_{loss}"), DPO);
+    }
+    // Small gradients, which AdamW blows up: held against float64.
+    for loss in ["ipo", "sigmoid_norm"] {
+        check_double(&format!("dpo_{loss}"));
     }
 }
 

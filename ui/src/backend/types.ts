@@ -456,6 +456,18 @@ completion: Array<Message>,
 /**
  * True when the answer is wanted.
  */
+label: boolean, } | { "kind": "plain_rated", 
+/**
+ * Text before the answer, as it stands.
+ */
+prompt: string, 
+/**
+ * The answer.
+ */
+completion: string, 
+/**
+ * True when the answer is wanted.
+ */
 label: boolean, } | { "kind": "prompt", 
 /**
  * What is asked.
@@ -1297,6 +1309,10 @@ longest_tokens: number,
  * Share of pairs whose chosen answer is clearly longer.
  */
 chosen_longer: number, 
+/**
+ * What a person should know about the rows under these settings, at the setting that it speaks of.
+ */
+advice: Array<Problem>, 
 /**
  * Trainable numbers.
  */

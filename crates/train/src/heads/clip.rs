@@ -24,7 +24,14 @@ pub(crate) fn policy(new: f64, old: f64, advantage: f64, low: f64, high: f64) ->
 
 /// ½·max((V − R)², (clip(V, V_old ± range) − R)²).
 pub(crate) fn value(new: f64, old: f64, target: f64, range: f64) -> TokenHead {
-    let held = new.clamp(old - range, old + range);
+    // `clamp` stops the program at a border that is not a number; here it goes on into the loss, which is checked.
+    let held = if new > old + range {
+        old + range
+    } else if new < old - range {
+        old - range
+    } else {
+        new
+    };
     let (free_loss, held_loss) = ((new - target).powi(2), (held - target).powi(2));
     let clipped = held_loss > free_loss;
     let slope = match clipped {
@@ -52,6 +59,16 @@ mod tests {
             let slope = (at(new + step).loss - at(new - step).loss) / (2.0 * step);
             assert!((slope - at(new).slope).abs() < 1e-6, "{new} {old} {target}");
         }
+    }
+
+    #[test]
+    fn what_is_not_a_number_stays_one() {
+        let nan = f64::NAN;
+        for (new, old, third) in [(nan, 0.0, 1.0), (0.0, nan, 1.0), (0.0, 0.0, nan)] {
+            assert!(policy(new, old, third, 0.2, 0.2).loss.is_nan());
+        }
+        assert!(value(nan, 0.0, 1.0, 0.2).loss.is_nan() && value(0.0, 0.0, nan, 0.2).loss.is_nan());
+        assert!(value(0.0, nan, 1.0, 0.2).loss.is_finite(), "an old value only holds the new one");
     }
 
     #[test]

@@ -96,19 +96,28 @@ fn of_difference(options: &PairOptions, pair: &PairScores, loss: impl Fn(f64) ->
     PairHead { loss, chosen: slope * options.beta * dc, rejected: -slope * options.beta * dr }
 }
 
-/// A log-ratio under a divergence, and its derivative.
+/// f′ of a divergence at the ratio whose logarithm is x, and its derivative by x. Every one is 0 at x = 0, which matters where
+/// both sides are divided by different lengths.
 fn bend(options: &PairOptions, x: f64) -> (f64, f64) {
     let exp = |x: f64| x.min(80.0).exp();
     match options.divergence.as_str() {
-        "forward_kl" => (-exp(-x), exp(-x)),
-        "js_divergence" => (log_sigmoid(x), sigmoid(-x)),
+        "forward_kl" => (1.0 - exp(-x), exp(-x)),
+        "js_divergence" => (std::f64::consts::LN_2 + log_sigmoid(x), sigmoid(-x)),
         "alpha_divergence" => {
             let power = options.alpha - 1.0;
-            (exp(power * x) / power, exp(power * x))
+            ((exp(power * x) - 1.0) / power, exp(power * x))
         }
         _ => (x, 1.0),
     }
 }
+
+/// Losses that may be combined with another divergence than reverse KL: those that only look at a difference of both sides,
+/// in which what the reference's normaliser adds to each cancels.
+pub(crate) const BENDABLE: &[&str] =
+    &["sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft"];
+
+/// Losses that read label_smoothing.
+pub(crate) const SMOOTHED: &[&str] = &["robust", "exo_pair", "aot", "aot_unpaired"];
 
 fn dpo_head(loss: &str, options: &PairOptions, pair: &PairScores) -> PairHead {
     let (beta, smoothing) = (options.beta, options.label_smoothing);
@@ -119,11 +128,12 @@ fn dpo_head(loss: &str, options: &PairOptions, pair: &PairScores) -> PairHead {
     match loss {
         "hinge" => difference(&|h| ((1.0 - h).max(0.0), if h < 1.0 { -1.0 } else { 0.0 })),
         "ipo" => {
+            let ((c, dc), (r, dr)) = (bend(options, c), bend(options, r));
             let gap = c / n - r / m - 0.5 / beta;
-            head(gap * gap, 2.0 * gap / n, -2.0 * gap / m)
+            head(gap * gap, 2.0 * gap * dc / n, -2.0 * gap * dr / m)
         }
         "exo_pair" => difference(&|h| {
-            let (q, e) = (sigmoid(h), smoothing.max(1e-3));
+            let (q, e) = (sigmoid(h), smoothing);
             let (low, high) = (log_sigmoid(h) - (1.0 - e).ln(), log_sigmoid(-h) - e.ln());
             (q * low + (1.0 - q) * high, q * (1.0 - q) * (h - ((1.0 - e) / e).ln()))
         }),
@@ -161,8 +171,9 @@ fn dpo_head(loss: &str, options: &PairOptions, pair: &PairScores) -> PairHead {
             (loss, slope - (1.0 - g) * sigmoid(-h) - g * growth)
         }),
         "sigmoid_norm" => {
+            let ((c, dc), (r, dr)) = (bend(options, c), bend(options, r));
             let h = beta * (c / n - r / m);
-            head(-log_sigmoid(h), -beta * sigmoid(-h) / n, beta * sigmoid(-h) / m)
+            head(-log_sigmoid(h), -beta * sigmoid(-h) * dc / n, beta * sigmoid(-h) * dr / m)
         }
         // TRL's sigmoid does not read label_smoothing.
         _ => difference(&|h| (-log_sigmoid(h), -sigmoid(-h))),
@@ -201,6 +212,9 @@ fn aot(
 
 /// Losses that TRL's `cpo` knows (Xu et al., arXiv 2401.08417; SimPO: Meng et al., arXiv 2405.14734). No reference.
 pub(crate) const CPO_LOSSES: &[&str] = &["sigmoid", "hinge", "ipo", "simpo"];
+
+/// Those of them that read label_smoothing.
+pub(crate) const CPO_SMOOTHED: &[&str] = &["sigmoid", "simpo"];
 
 /// True when the loss looks at averages per token.
 pub(crate) fn cpo_averages(loss: &str) -> bool {
@@ -290,7 +304,9 @@ mod tests {
             check(loss, &|pairs| dpo_heads(loss, &options("reverse_kl"), pairs));
         }
         for divergence in DIVERGENCES {
-            check(divergence, &|pairs| dpo_heads("sigmoid", &options(divergence), pairs));
+            for loss in BENDABLE.iter().filter(|loss| **loss != "sft") {
+                check(&format!("{loss}, {divergence}"), &|pairs| dpo_heads(loss, &options(divergence), pairs));
+            }
         }
         for loss in CPO_LOSSES {
             let heads = |pairs: &[PairScores]| -> Vec<PairHead> {
@@ -323,6 +339,28 @@ mod tests {
         for (loss, value) in expected {
             let found = dpo_heads(loss, &options, &[start])[0].loss;
             assert!((found - value).abs() < 1e-12, "{loss}: {found}");
+            for divergence in DIVERGENCES.iter().filter(|_| BENDABLE.contains(&loss)) {
+                let uneven = PairScores { rejected_tokens: 9.0, ..start };
+                let options = PairOptions { divergence: (*divergence).to_owned(), ..options.clone() };
+                let bent = dpo_heads(loss, &options, &[uneven])[0].loss;
+                assert!((bent - value).abs() < 1e-12, "{loss}, {divergence}: {bent}");
+            }
+        }
+    }
+
+    /// The losses that read the share of wrong labels are exactly those that are said to.
+    #[test]
+    fn label_smoothing_is_read_where_it_is_said_to_be() {
+        for loss in DPO_LOSSES.iter().filter(|loss| **loss != "sft") {
+            let with = |label_smoothing| PairOptions { label_smoothing, ..options("reverse_kl") };
+            let differs = dpo_heads(loss, &with(0.1), &samples()) != dpo_heads(loss, &with(0.2), &samples());
+            assert_eq!(differs, SMOOTHED.contains(loss), "{loss}");
+        }
+        for loss in CPO_LOSSES {
+            let with = |label_smoothing| PairOptions { label_smoothing, ..options("reverse_kl") };
+            let differs =
+                cpo_head(loss, &with(0.1), 0.3, &samples()[0]) != cpo_head(loss, &with(0.2), 0.3, &samples()[0]);
+            assert_eq!(differs, CPO_SMOOTHED.contains(loss), "{loss}");
         }
     }
 

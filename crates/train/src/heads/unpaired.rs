@@ -20,7 +20,9 @@ pub(crate) fn drift(ratios: &[f64]) -> f64 {
     if ratios.is_empty() {
         return 0.0;
     }
-    (ratios.iter().sum::<f64>() / ratios.len() as f64).max(0.0)
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    // `max` would turn not-a-number into 0.
+    if mean < 0.0 { 0.0 } else { mean }
 }
 
 #[cfg(test)]
@@ -40,5 +42,6 @@ mod tests {
         }
         assert_eq!(kto_head("kto", 0.1, 1.0, true, 0.0, 0.0).0, 0.5);
         assert_eq!((drift(&[-1.0, 0.5]), drift(&[1.0, 3.0]), drift(&[])), (0.0, 2.0, 0.0));
+        assert!(drift(&[f64::NAN, 1.0]).is_nan());
     }
 }

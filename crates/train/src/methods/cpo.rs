@@ -7,12 +7,13 @@
 use super::pairs::{PairBatch, Totals, prepare, sum};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
-use crate::heads::pair::{CPO_LOSSES, PairOptions, PairScores, cpo_averages, cpo_head};
+use crate::heads::pair::{CPO_LOSSES, CPO_SMOOTHED, PairOptions, PairScores, cpo_averages, cpo_head};
 use crate::method::Method;
-use crate::session::{End, Session, StepBatch, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, choice, common, number};
+use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName,
+    DatasetKind, Example, MethodCard, MethodName, Problem,
     SettingLevel::{Advanced, Simple},
     Settings,
 };
@@ -60,6 +61,15 @@ impl Method for Cpo {
             needs_reward: false,
             settings,
         }
+    }
+
+    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
+        let (loss, share) = (settings.text("loss_type"), settings.number("label_smoothing"));
+        if share == 0.0 || CPO_SMOOTHED.contains(&loss) {
+            return Ok(());
+        }
+        let message = format!("{loss} does not read label_smoothing, so {share} would change nothing.");
+        Err(Problem::input(message).hint("Remove it, or use sigmoid or simpo.").at("settings.label_smoothing"))
     }
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {

@@ -8,10 +8,11 @@
 use super::pairs::{PairBatch, Totals, prepare, sum};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
-use crate::heads::pair::{DIVERGENCES, DPO_LOSSES, PairHead, PairOptions, PairScores, dpo_heads};
+use crate::heads::pair::{BENDABLE, DIVERGENCES, DPO_LOSSES, PairHead, PairOptions, PairScores, SMOOTHED, dpo_heads};
 use crate::method::{Method, Needs};
-use crate::session::{End, Session, StepBatch, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, choice, choices, common, number, numbers};
+use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
     DatasetKind, Example, MethodCard, MethodName, Problem, SettingField,
     SettingLevel::{Advanced, Simple},
@@ -53,7 +54,7 @@ impl Method for Dpo {
         Needs { reference: true, ..Needs::default() }
     }
 
-    fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {
+    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
         Losses::of(settings).map(drop)
     }
 
@@ -94,13 +95,17 @@ impl Losses {
             let message = format!("loss_type names {} losses, loss_weights {} numbers.", names.len(), weights.len());
             return Err(Problem::input(message).hint("Give one weight for each loss.").at("settings.loss_weights"));
         }
+        if weights.iter().all(|weight| *weight == 0.0) {
+            let problem = Problem::input("Every weight in loss_weights is 0, so no step moves a weight.");
+            return Err(problem.hint("Leave one of them above 0.").at("settings.loss_weights"));
+        }
         let divergence = settings.text("f_divergence_type");
         let divergence = if divergence.is_empty() { "reverse_kl" } else { divergence };
-        let bendable = ["sigmoid", "hinge", "robust", "exo_pair", "discopop", "sft"];
-        if let Some(name) = names.iter().find(|name| divergence != "reverse_kl" && !bendable.contains(&name.as_str())) {
+        if let Some(name) = names.iter().find(|name| divergence != "reverse_kl" && !BENDABLE.contains(&name.as_str())) {
             let message = format!("{name} is defined for reverse_kl only, not for {divergence}.");
             return Err(Problem::input(message).at("settings.f_divergence_type"));
         }
+        smoothing(&names, settings.number("label_smoothing"))?;
         let options = PairOptions {
             beta: settings.number("beta"),
             label_smoothing: settings.number("label_smoothing"),
@@ -128,6 +133,20 @@ impl Losses {
     fn likelihood(&self) -> f64 {
         self.named.iter().filter(|(name, _)| name == "sft").map(|(_, weight)| weight).sum()
     }
+}
+
+/// A share of wrong labels that no loss reads would change nothing; one loss is not defined without it.
+fn smoothing(names: &[String], share: f64) -> std::result::Result<(), Problem> {
+    let problem = |message: String, hint: &str| Err(Problem::input(message).hint(hint).at("settings.label_smoothing"));
+    if share > 0.0 && !names.iter().any(|name| SMOOTHED.contains(&name.as_str())) {
+        let message =
+            format!("{} does not read label_smoothing, so {share} would change nothing.", names.join(" and "));
+        return problem(message, "Remove it, or use robust, exo_pair, aot or aot_unpaired.");
+    }
+    if share == 0.0 && names.iter().any(|name| name == "exo_pair") {
+        return problem("exo_pair needs a label_smoothing above 0.".to_owned(), "Its paper recommends 1e-3.");
+    }
+    Ok(())
 }
 
 pub(super) fn step(policy: &mut Policy, batch: &StepBatch, losses: &Losses) -> Result<StepOutcome> {
@@ -189,13 +208,34 @@ mod tests {
         let weights = SettingValue::Numbers(vec![1.0]);
         let problem = Losses::of(&settings(&[("loss_type", names), ("loss_weights", weights)])).err().unwrap();
         assert_eq!(problem.field.as_deref(), Some("settings.loss_weights"));
+        let nothing = settings(&[("loss_weights", SettingValue::Numbers(vec![0.0]))]);
+        assert_eq!(Losses::of(&nothing).err().unwrap().field.as_deref(), Some("settings.loss_weights"));
     }
 
     #[test]
     fn a_divergence_is_refused_where_it_means_nothing() {
         let text = |text: &str| SettingValue::Text(text.to_owned());
-        let wrong = settings(&[("loss_type", text("ipo")), ("f_divergence_type", text("forward_kl"))]);
+        let wrong = settings(&[("loss_type", text("nca_pair")), ("f_divergence_type", text("forward_kl"))]);
         assert_eq!(Losses::of(&wrong).err().unwrap().field.as_deref(), Some("settings.f_divergence_type"));
         assert!(Losses::of(&settings(&[("f_divergence_type", text("forward_kl"))])).is_ok());
+        assert!(
+            Losses::of(&settings(&[("loss_type", text("ipo")), ("f_divergence_type", text("forward_kl"))])).is_ok()
+        );
+    }
+
+    #[test]
+    fn label_smoothing_is_refused_where_no_loss_reads_it() {
+        for loss in DPO_LOSSES {
+            let with = |share: f64| {
+                let loss = ("loss_type", SettingValue::Text((*loss).to_owned()));
+                Dpo.check(&settings(&[loss, ("label_smoothing", SettingValue::Number(share))])).err()
+            };
+            let refused = |problem: Option<Problem>| problem.and_then(|problem| problem.field);
+            let expected = (!SMOOTHED.contains(loss)).then(|| "settings.label_smoothing".to_owned());
+            assert_eq!(refused(with(0.1)), expected, "{loss}");
+            assert_eq!(with(0.0).is_some(), *loss == "exo_pair", "{loss}");
+        }
+        let names = SettingValue::Names(vec!["sigmoid".to_owned(), "robust".to_owned()]);
+        assert!(Dpo.check(&settings(&[("loss_type", names), ("label_smoothing", SettingValue::Number(0.1))])).is_ok());
     }
 }

@@ -13,8 +13,9 @@ use crate::heads::kl::k3;
 use crate::method::{Method, Needs};
 use crate::order::Steps;
 use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
-use crate::session::{End, Session, StepContext, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, choice, common, flag, number, whole};
+use crate::step::{StepContext, StepOutcome};
 use alidade_domain::{
     Example, MethodCard, MethodName, Problem, SettingField,
     SettingLevel::{Advanced, Simple},
@@ -78,7 +79,7 @@ impl Method for Grpo {
         Needs { reward: true, reference: true, ..Needs::default() }
     }
 
-    fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {
+    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
         check(settings)
     }
 
@@ -118,7 +119,7 @@ impl Method for Rloo {
         Needs { reward: true, reference: true, ..Needs::default() }
     }
 
-    fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {
+    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
         check(settings)
     }
 
@@ -218,7 +219,7 @@ fn run(session: &mut Session, prepared: &Prepared, settings: &Settings, shape: &
 fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutcome> {
     let size = shape.drawing.each;
     let mut rollouts = write(context, shape.drawing)?;
-    measure(context.policy, &mut rollouts, shape.drawing.temperature, shape.drawing.rows)?;
+    measure(context, &mut rollouts, shape.drawing.temperature, shape.drawing.rows)?;
     let scores: Vec<f64> = rollouts.iter().map(|rollout| rollout.score).collect();
     let advantages = if shape.whole_answers {
         let paid: Vec<f64> = rollouts.iter().map(|rollout| rollout.score - shape.beta * rollout.kl()).collect();

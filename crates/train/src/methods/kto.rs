@@ -1,19 +1,21 @@
 //! KTO (Ethayarajh et al., arXiv 2402.01306): learns from single answers with a thumb up or down.
 //!
 //! How far the policy has drifted from its reference is estimated on mismatched rows, prompt i with answer i − 1 (the
-//! first takes the last), formed in file order within chunks of the batch size, before any shuffle, as TRL does. So a
-//! batch needs at least two rows; below four the estimate says little.
+//! first takes the last). As in TRL they are formed of token ids in file order within chunks of the batch size, once the rows
+//! that cannot be used are gone; and rows come in that order, so that a batch is compared with its own answers. It needs at
+//! least two rows; below four the estimate says little.
 
-use crate::encode::{Encoded, Encoder, Item, Prepared, Skipped};
+use crate::encode::{Encoder, Item, Prepared, Skipped};
 use crate::error::{Result, TrainError};
 use crate::heads::unpaired::{KTO_LOSSES, drift, kto_head};
 use crate::method::{Method, Needs};
-use crate::session::{End, Session, StepBatch, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, choice, common, number};
+use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
-    DatasetKind, Example, Message, MethodCard, MethodName, Problem,
+    DatasetKind, Example, MethodCard, MethodName, Problem,
     SettingLevel::{Advanced, Simple},
-    Settings,
+    SettingValue, Settings,
 };
 use alidade_model::{Policy, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
@@ -40,6 +42,8 @@ impl Method for Kto {
 
     fn card(&self) -> MethodCard {
         let mut settings = common(&DEFAULTS);
+        let order = settings.iter_mut().filter(|field| field.key == "train_sampling_strategy");
+        order.for_each(|field| field.default = SettingValue::Text("sequential".to_owned()));
         let beta = "How firmly the policy is held to its reference: smaller moves further.";
         settings.push(number("beta", (1e-6, 1000.0), 0.1, Simple, beta));
         settings.push(choice("loss_type", KTO_LOSSES, "kto", Advanced, "Which loss over single answers."));
@@ -61,36 +65,49 @@ impl Method for Kto {
         Needs { reference: true, ..Needs::default() }
     }
 
-    fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {
-        if settings.whole("per_device_train_batch_size") >= SMALLEST_BATCH {
+    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
+        if settings.number("desirable_weight") == 0.0 && settings.number("undesirable_weight") == 0.0 {
+            let problem = Problem::input("Both kinds of answers have the weight 0, so no step moves a weight.");
+            return Err(problem.hint("Leave one of them above 0.").at("settings.desirable_weight"));
+        }
+        if !estimates_drift(settings) {
             return Ok(());
         }
-        let message = "KTO compares each prompt with its neighbour's answer, and a batch of one has no neighbour.";
-        let problem = Problem::input(message).hint("Use a batch of at least 4.");
-        Err(problem.at("settings.per_device_train_batch_size"))
+        if settings.text("train_sampling_strategy") != "sequential" {
+            let message =
+                "KTO forms its mismatched rows within each batch as the rows stand, so they cannot be shuffled.";
+            let hint = "Set train_sampling_strategy = \"sequential\", or loss_type = \"apo_zero_unpaired\".";
+            return Err(Problem::input(message).hint(hint).at("settings.train_sampling_strategy"));
+        }
+        if settings.whole("per_device_train_batch_size") < SMALLEST_BATCH {
+            let message = "KTO compares each prompt with its neighbour's answer, and a batch of one has no neighbour.";
+            let problem = Problem::input(message).hint("Use a batch of at least 4.");
+            return Err(problem.at("settings.per_device_train_batch_size"));
+        }
+        Ok(())
     }
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        let (limit, size) =
-            (settings.whole("max_length").max(1) as usize, settings.whole("per_device_train_batch_size"));
-        let mut rated = Vec::new();
-        let mut prepared = Prepared::default();
+        let limit = settings.whole("max_length").max(1) as usize;
+        let size = settings.whole("per_device_train_batch_size").max(1) as usize;
+        let (mut prepared, mut rated) = (Prepared::default(), Vec::new());
         for (index, example) in rows.iter().enumerate() {
-            match example {
-                Example::Rated { prompt, completion, label } => rated.push((index + 1, prompt, completion, *label)),
-                _ => prepared.skipped.push(Skipped { row: index + 1, reason: "it has no thumb up or down" }),
+            match read(index + 1, example, encoder, limit, &mut prepared)? {
+                Ok(row) => rated.push(row),
+                Err(reason) => prepared.skipped.push(Skipped { row: index + 1, reason }),
             }
         }
-        for chunk in rated.chunks(size.max(1) as usize) {
-            for (place, (row, prompt, completion, label)) in chunk.iter().enumerate() {
-                let other = chunk[(place + chunk.len() - 1) % chunk.len()].2;
-                match sequences(encoder, prompt, completion, other, limit, &mut prepared)? {
-                    Ok(sequences) => {
-                        let label = f64::from(u8::from(*label));
-                        prepared.items.push(Item { label, ..Item::new(*row, sequences) });
-                    }
-                    Err(reason) => prepared.skipped.push(Skipped { row: *row, reason }),
+        both_kinds(&rated)?;
+        prepared.advice.extend(uneven(&rated, settings));
+        for chunk in rated.chunks(size) {
+            for (place, row) in chunk.iter().enumerate() {
+                let mut sequences = vec![sequence(&row.prompt, &row.answer, limit)];
+                if estimates_drift(settings) {
+                    let other = &chunk[(place + chunk.len() - 1) % chunk.len()].answer;
+                    sequences.push(sequence(&row.prompt, other, limit));
                 }
+                let label = f64::from(u8::from(row.wanted));
+                prepared.items.push(Item { label, ..Item::new(row.number, sequences) });
             }
         }
         prepared.or_nothing(rows.len())
@@ -108,43 +125,100 @@ impl Method for Kto {
     }
 }
 
-/// The row itself, and its prompt with another row's answer.
-fn sequences(
+/// Whether the loss compares with an estimate of how far the policy has drifted.
+fn estimates_drift(settings: &Settings) -> bool {
+    settings.text("loss_type") != "apo_zero_unpaired"
+}
+
+/// A rated answer as ids.
+struct Rated {
+    number: usize,
+    prompt: Vec<u32>,
+    /// Not yet cut.
+    answer: Vec<u32>,
+    wanted: bool,
+}
+
+/// The ids of a row, or the reason why it cannot be learned from.
+fn read(
+    number: usize,
+    example: &Example,
     encoder: &Encoder,
-    prompt: &[Message],
-    own: &[Message],
-    other: &[Message],
     limit: usize,
     prepared: &mut Prepared,
-) -> Result<std::result::Result<Vec<TokenRow>, &'static str>> {
-    let both: [Encoded; 2] = [encoder.answer(prompt, own)?, encoder.answer(prompt, other)?];
-    prepared.moved_borders += usize::from(both[0].moved_border);
-    let [Some((own, cut)), Some((other, _))] = both.map(|encoded| encoded.fit(limit)) else {
-        return Ok(Err("its prompt alone fills max_length"));
+) -> Result<std::result::Result<Rated, &'static str>> {
+    let (encoded, wanted) = match example {
+        Example::Rated { prompt, completion, label } => (encoder.answer(prompt, completion)?, *label),
+        Example::PlainRated { prompt, completion, label } => (encoder.plain_answer(prompt, completion)?, *label),
+        _ => return Ok(Err("it has no thumb up or down")),
     };
-    let rows = vec![own.row(), other.row()];
-    if rows.iter().any(|row| row.scored_tokens() == 0) {
+    let (mut prompt, moved) = (encoded.ids, encoded.moved_border);
+    let answer = prompt.split_off(encoded.prompt);
+    if prompt.len() >= limit {
+        return Ok(Err("its prompt alone fills max_length"));
+    }
+    if sequence(&prompt, &answer, limit).scored_tokens() == 0 {
         return Ok(Err("its answer is empty"));
     }
-    prepared.truncated += usize::from(cut);
-    Ok(Ok(rows))
+    prepared.moved_borders += usize::from(moved);
+    prepared.truncated += usize::from(prompt.len() + answer.len() > limit);
+    Ok(Ok(Rated { number, prompt, answer, wanted }))
+}
+
+/// A prompt and an answer, cut at its end.
+fn sequence(prompt: &[u32], answer: &[u32], limit: usize) -> TokenRow {
+    TokenRow::answer(prompt, &answer[..answer.len().min(limit - prompt.len())])
+}
+
+/// Answers of one kind alone say nothing of the other: the loss falls without end, and nothing holds the model.
+fn both_kinds(rated: &[Rated]) -> Result<()> {
+    let wanted = rated.iter().filter(|row| row.wanted).count();
+    let (label, missing) = match wanted {
+        _ if rated.is_empty() => return Ok(()),
+        0 => (false, "wanted"),
+        all if all == rated.len() => (true, "unwanted"),
+        _ => return Ok(()),
+    };
+    let message = format!(
+        "All {} usable rows have the label {label}. KTO learns from wanted and unwanted answers, and no {missing} one is left.",
+        rated.len()
+    );
+    let problem =
+        Problem::input(message).hint("Add rows of the other kind; wanted answers alone can be learned with sft.");
+    Err(TrainError::Refused(problem.at("dataset")))
+}
+
+/// How many times as much as the unwanted answers the wanted ones may weigh without a word.
+const EVEN: std::ops::RangeInclusive<f64> = 0.8..=1.6;
+
+/// What is said where wanted and unwanted answers weigh clearly unlike in sum; the paper (equation 8) advises from 1 to 4/3
+/// times as much for the wanted ones.
+fn uneven(rated: &[Rated], settings: &Settings) -> Option<Problem> {
+    let wanted = rated.iter().filter(|row| row.wanted).count();
+    let (w, u) = (wanted as f64, (rated.len() - wanted) as f64);
+    let (good, bad) = (settings.number("desirable_weight"), settings.number("undesirable_weight"));
+    let share = w * good / (u * bad);
+    // A weight of 0 is meant.
+    if rated.is_empty() || good * bad == 0.0 || EVEN.contains(&share) {
+        return None;
+    }
+    let message = format!(
+        "{wanted} wanted answers weigh {share:.2} times as much as {u} unwanted ones; KTO is advised to give them from 1 to 1.33 times the weight."
+    );
+    let (field, weight) = if w < u { ("desirable_weight", u * bad / w) } else { ("undesirable_weight", w * good / u) };
+    let hint = format!("{field} = {weight:.2} would balance them.");
+    Some(Problem::input(message).hint(hint).at(format!("settings.{field}")))
 }
 
 fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOutcome> {
     let rows = batch.items() as f64;
     let mut totals = Totals::default();
     for micro_batch in &batch.micro_batches {
-        let side =
-            |side: usize| -> Vec<TokenRow> { micro_batch.iter().map(|item| item.sequences[side].clone()).collect() };
-        let (own, mismatched) = (side(0), TokenBatch::new(&side(1))?);
-        let z = match shape.loss.as_str() {
-            "apo_zero_unpaired" => 0.0,
-            _ => drift(&sums(
-                &policy.scores(&mismatched, None)?.logp,
-                &mismatched,
-                &policy.reference_scores(&mismatched, None)?.logp,
-            )),
+        let side = |side: usize| -> Vec<TokenRow> {
+            micro_batch.iter().filter_map(|item| item.sequences.get(side).cloned()).collect()
         };
+        let (own, mismatched) = (side(0), side(1));
+        let z = if mismatched.is_empty() { 0.0 } else { drift(&ratios(policy, &mismatched)?) };
         let tokens = TokenBatch::new(&own)?;
         let reference = policy.reference_scores(&tokens, None)?;
         let scores = policy.forward(&tokens, None)?;
@@ -166,6 +240,12 @@ fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOut
         policy.backward(&coefficients)?;
     }
     Ok(StepOutcome { loss: totals.loss / rows, tokens: totals.tokens, metrics: totals.metrics(rows) })
+}
+
+/// Σ logπ − Σ logref of rows that nothing is learned from.
+fn ratios(policy: &mut Policy, rows: &[TokenRow]) -> Result<Vec<f64>> {
+    let rows = TokenBatch::new(rows)?;
+    Ok(sums(&policy.scores(&rows, None)?.logp, &rows, &policy.reference_scores(&rows, None)?.logp))
 }
 
 /// Σ logπ − Σ logref of each row.
@@ -228,5 +308,113 @@ impl Totals {
             metrics.insert("rewards/margins".to_owned(), margin);
         }
         metrics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alidade_domain::Message;
+    use alidade_model::{ModelFolder, TextTokenizer};
+
+    fn settings(change: &[(&str, SettingValue)]) -> Settings {
+        let said = change.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        Settings(said).resolve(&Kto.card().settings).unwrap()
+    }
+
+    fn tokenizer() -> TextTokenizer {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/trl/model");
+        ModelFolder::open(folder.as_ref()).unwrap().tokenizer().unwrap()
+    }
+
+    fn plain(prompt: &str, completion: &str, label: bool) -> Example {
+        Example::PlainRated { prompt: prompt.to_owned(), completion: completion.to_owned(), label }
+    }
+
+    fn prepare(rows: &[Example], change: &[(&str, SettingValue)]) -> Result<Prepared> {
+        let tokenizer = tokenizer();
+        Kto.prepare(rows, &Encoder { tokenizer: &tokenizer, template: None }, &settings(change))
+    }
+
+    /// The model has a template; rows of plain text must not pass through it, and end with the end token.
+    #[test]
+    fn plain_rows_stay_plain() {
+        let prepared = prepare(&[plain("The river", " keeps.", true), plain("A lamp", " finds.", false)], &[]).unwrap();
+        let tokenizer = tokenizer();
+        let (_, end) = tokenizer.eos().unwrap();
+        let mut expected = tokenizer.encode("The river keeps.").unwrap();
+        expected.push(end);
+        assert_eq!(prepared.items[0].sequences[0].ids, expected);
+        assert_eq!([prepared.items[0].label, prepared.items[1].label], [1.0, 0.0]);
+    }
+
+    /// Rows that are dropped leave no gap and lend no answer: with a batch of two, rows 1 and 3 are neighbours.
+    #[test]
+    fn mismatched_rows_are_formed_of_what_is_left() {
+        let long = "The river keeps the old map. ".repeat(8);
+        let rows = [
+            plain("The river", " keeps.", true),
+            plain(&long, " Too long a prompt.", false),
+            plain("A lamp", " finds.", false),
+            plain("The clock", " follows.", true),
+            plain("A kitten", " paints.", false),
+        ];
+        let size = ("per_device_train_batch_size", SettingValue::Whole(2));
+        let prepared = prepare(&rows, &[("max_length", SettingValue::Whole(24)), size]).unwrap();
+        assert_eq!(prepared.items.iter().map(|item| item.row).collect::<Vec<_>>(), [1, 3, 4, 5]);
+        assert_eq!(prepared.skipped.iter().map(|skipped| skipped.row).collect::<Vec<_>>(), [2]);
+        let answer = |row: &TokenRow| -> Vec<u32> {
+            row.ids.iter().zip(&row.scored).filter(|(_, scored)| **scored).map(|(id, _)| *id).collect()
+        };
+        for (own, other) in [(0, 1), (1, 0), (2, 3), (3, 2)] {
+            let [matched, mismatched] = &prepared.items[own].sequences[..] else { panic!("two sequences") };
+            assert_eq!(answer(mismatched), answer(&prepared.items[other].sequences[0]), "item {own}");
+            let prompt = matched.ids.len() - answer(matched).len();
+            assert_eq!(matched.ids[..prompt], mismatched.ids[..prompt]);
+        }
+    }
+
+    #[test]
+    fn one_kind_of_label_alone_is_refused() {
+        for label in [true, false] {
+            let rows = [plain("The river", " keeps.", label), plain("A lamp", " finds.", label)];
+            let problem = Problem::from(prepare(&rows, &[]).err().unwrap());
+            assert!(problem.message.contains(&format!("All 2 usable rows have the label {label}")), "{problem}");
+            assert_eq!(problem.field.as_deref(), Some("dataset"));
+        }
+        let other = Example::Prompt { prompt: vec![Message::user("Who?")] };
+        assert!(matches!(prepare(&[other], &[]).err(), Some(TrainError::NoRows { .. })));
+    }
+
+    #[test]
+    fn uneven_kinds_are_told_with_the_weight_that_balances_them() {
+        let rows: Vec<Example> = (0..8).map(|at| plain("The river", &format!(" keeps {at}."), at < 6)).collect();
+        let told = |change: &[(&str, f64)]| {
+            let change: Vec<_> = change.iter().map(|(key, value)| (*key, SettingValue::Number(*value))).collect();
+            prepare(&rows, &change).unwrap().advice
+        };
+        let advice = told(&[]);
+        assert_eq!(advice[0].field.as_deref(), Some("settings.undesirable_weight"));
+        assert!(advice[0].message.contains("3.00 times") && advice[0].hints[0].contains("3.00"), "{}", advice[0]);
+        for good in [&[("undesirable_weight", 3.0)][..], &[("undesirable_weight", 2.25)], &[("desirable_weight", 0.4)]]
+        {
+            assert!(told(good).is_empty(), "{good:?}");
+        }
+        assert_eq!(told(&[("undesirable_weight", 6.0)]).len(), 1);
+        assert!(told(&[("desirable_weight", 0.0)]).is_empty());
+    }
+
+    #[test]
+    fn the_order_is_kept_where_the_loss_estimates_a_drift() {
+        let text = |text: &str| SettingValue::Text(text.to_owned());
+        assert_eq!(settings(&[]).text("train_sampling_strategy"), "sequential");
+        let shuffled = ("train_sampling_strategy", text("random"));
+        let field = |change: &[(&str, SettingValue)]| Kto.check(&settings(change)).err().and_then(|p| p.field);
+        assert_eq!(field(std::slice::from_ref(&shuffled)).as_deref(), Some("settings.train_sampling_strategy"));
+        let alone = ("per_device_train_batch_size", SettingValue::Whole(1));
+        assert_eq!(field(std::slice::from_ref(&alone)).as_deref(), Some("settings.per_device_train_batch_size"));
+        let nothing = ["desirable_weight", "undesirable_weight"].map(|key| (key, SettingValue::Number(0.0)));
+        assert_eq!(field(&nothing).as_deref(), Some("settings.desirable_weight"));
+        assert_eq!(field(&[shuffled, alone, ("loss_type", text("apo_zero_unpaired"))]), None);
     }
 }

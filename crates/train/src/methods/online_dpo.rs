@@ -6,8 +6,9 @@ use crate::encode::{Encoder, Item, Prepared};
 use crate::error::{Result, TrainError};
 use crate::method::{Method, Needs};
 use crate::rollout::{Drawing, asked, figures, measure, prompts, write};
-use crate::session::{End, Session, StepContext, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, common, number, steps, whole};
+use crate::step::{StepContext, StepOutcome};
 use alidade_domain::{
     Example, MethodCard, MethodName, Problem,
     SettingLevel::{Advanced, Simple},
@@ -44,7 +45,7 @@ impl Method for OnlineDpo {
         Needs { reward: true, reference: true, ..Needs::default() }
     }
 
-    fn check(&self, settings: &Settings) -> std::result::Result<(), Problem> {
+    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
         Losses::of(settings).map(drop)
     }
 
@@ -67,7 +68,7 @@ impl Method for OnlineDpo {
 
 fn step(context: &mut StepContext, drawing: Drawing, losses: &Losses) -> Result<StepOutcome> {
     let mut rollouts = write(context, drawing)?;
-    measure(context.policy, &mut rollouts, drawing.temperature, drawing.rows)?;
+    measure(context, &mut rollouts, drawing.temperature, drawing.rows)?;
     let pairs: Vec<Item> = rollouts
         .chunks(2)
         .filter(|pair| pair.len() == 2 && pair[0].prompt == pair[1].prompt && pair[0].score != pair[1].score)

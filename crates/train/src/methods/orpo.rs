@@ -9,8 +9,9 @@ use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::pair::{PairScores, odds_head};
 use crate::method::Method;
-use crate::session::{End, Session, StepBatch, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, choice, common, number};
+use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
     DatasetKind, Example, MethodCard, MethodName,
     SettingLevel::{Advanced, Simple},

@@ -16,8 +16,9 @@ use crate::heads::kl::{AdaptiveKl, k1, k3};
 use crate::heads::lagrange::Lagrange;
 use crate::method::{Method, Needs};
 use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
-use crate::session::{End, Session, StepContext, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, choice, common, flag, number, steps, whole};
+use crate::step::{StepContext, StepOutcome};
 use alidade_domain::{
     Example, MethodCard, MethodName, Purpose, SettingField,
     SettingLevel::{Advanced, Simple},
@@ -189,13 +190,14 @@ struct Lesson {
 fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutcome> {
     let coefficient = *context.state.entry(COEFFICIENT.to_owned()).or_insert(shape.coefficient);
     let mut rollouts = write(context, shape.drawing)?;
-    measure(context.policy, &mut rollouts, shape.drawing.temperature, shape.drawing.rows)?;
+    measure(context, &mut rollouts, shape.drawing.temperature, shape.drawing.rows)?;
     let mut values = Vec::with_capacity(rollouts.len());
     for chunk in rollouts.chunks(shape.drawing.rows) {
         let batch = batch(chunk.iter())?;
         let found = context.policy.values(&batch)?;
         values.extend(batch.target_ranges().into_iter().map(|range| found[range].to_vec()));
     }
+    context.check_answers("value", rollouts.iter().zip(values.iter().map(|values| values.iter().sum())))?;
     let lagrange = price(context, &rollouts, shape);
     let pay = |rollout: &Rollout| lagrange.map_or(rollout.score, |lagrange| lagrange.pay(rollout.score, rollout.cost));
     let scores: Vec<f64> = rollouts.iter().map(pay).collect();
@@ -324,7 +326,7 @@ fn learn(context: &mut StepContext, rollouts: &[Rollout], lessons: &[Lesson], sh
             for part in minibatch.chunks(shape.drawing.rows) {
                 pass(context, part, (rollouts, lessons), tokens, shape, &mut learned)?;
             }
-            let n = learned.tokens - before.0;
+            let n = (learned.tokens - before.0).max(1.0);
             learned.first.get_or_insert(((learned.ratio - before.1) / n, (learned.clipped - before.2) / n));
             context.check_finite("loss", learned.policy + learned.value)?;
             context.update()?;

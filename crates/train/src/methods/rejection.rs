@@ -7,8 +7,9 @@ use crate::error::Result;
 use crate::heads::advantage::best_of;
 use crate::method::{Method, Needs};
 use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
-use crate::session::{End, Session, StepContext, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, common, number, steps, whole};
+use crate::step::{StepContext, StepOutcome};
 use alidade_domain::{
     Example, MethodCard, MethodName,
     SettingLevel::{Advanced, Simple},
@@ -73,7 +74,7 @@ impl Method for RejectionSampling {
 
 fn step(context: &mut StepContext, drawing: Drawing) -> Result<StepOutcome> {
     let mut rollouts = write(context, drawing)?;
-    measure(context.policy, &mut rollouts, drawing.temperature, drawing.rows)?;
+    measure(context, &mut rollouts, drawing.temperature, drawing.rows)?;
     let groups: Vec<&[Rollout]> = rollouts.chunks(drawing.each).collect();
     let best = |group: &&[Rollout]| group.iter().max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
     let chosen: Vec<Rollout> = groups.iter().filter_map(best).collect();

@@ -10,8 +10,9 @@ use crate::encode::{Encoder, Item, Prepared, Skipped};
 use crate::error::Result;
 use crate::heads::reward::{ScoreHead, bradley_terry, cost};
 use crate::method::Method;
-use crate::session::{End, Session, StepBatch, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, choice, common, flag, number};
+use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, SettingLevel::Advanced, Settings};
 use alidade_model::{Policy, TokenRow};
 

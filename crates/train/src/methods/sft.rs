@@ -7,8 +7,9 @@ use crate::encode::{Encoded, Encoder, Item, Prepared, Skipped};
 use crate::error::Result;
 use crate::method::Method;
 use crate::packing::{STRATEGIES, pack};
-use crate::session::{End, Session, StepBatch, StepOutcome};
+use crate::session::{End, Session};
 use crate::settings::{Defaults, choice, common, number};
+use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
     DatasetKind, Example, MethodCard, MethodName, PreferencePair, SettingField, SettingKind, SettingLevel,
     SettingValue, Settings,
@@ -112,7 +113,8 @@ fn sequence(
         Example::PlainAnswer { prompt, completion } => encoder.plain_answer(prompt, completion)?,
         Example::PlainPair { prompt, chosen, .. } => encoder.plain_answer(prompt, chosen)?,
         Example::Rated { prompt, completion, label: true } => encoder.answer(prompt, completion)?,
-        Example::Rated { .. } => return Ok(Err("its label is false")),
+        Example::PlainRated { prompt, completion, label: true } => encoder.plain_answer(prompt, completion)?,
+        Example::Rated { .. } | Example::PlainRated { .. } => return Ok(Err("its label is false")),
         Example::Prompt { .. } => return Ok(Err("it has no answer")),
         Example::Conversation { messages } if settings.flag("assistant_only_loss") == Some(true) => {
             return Ok(cut(encoder.assistant_turns(messages)?, limit, prepared));

@@ -1,0 +1,132 @@
+//! One step as a method sees it: its rows, the policy, what is carried over, and the update of the weights. Every number that
+//! a step comes to is looked at here before it goes on: what is not finite ends the run by name.
+
+use crate::encode::Item;
+use crate::error::{Result, TrainError};
+use crate::optimizer::AdamW;
+use crate::rollout::{Rollout, Rollouts};
+use alidade_domain::Observer;
+use alidade_model::{DropoutSeed, Policy};
+use std::collections::BTreeMap;
+
+/// The rows of one optimizer step.
+pub struct StepBatch<'a> {
+    /// Micro-batches, to be run one after the other.
+    pub micro_batches: Vec<Vec<&'a Item>>,
+    pub(crate) seed: u64,
+    pub(crate) step: u64,
+}
+
+impl StepBatch<'_> {
+    /// Rows in all micro-batches.
+    pub fn items(&self) -> usize {
+        self.micro_batches.iter().map(Vec::len).sum()
+    }
+
+    /// Number of the step, from 0.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The same step with other rows.
+    pub(crate) fn with_rows<'b>(&self, micro_batches: Vec<Vec<&'b Item>>) -> StepBatch<'b> {
+        StepBatch { micro_batches, seed: self.seed, step: self.step }
+    }
+
+    /// Names the dropout masks of a micro-batch.
+    pub fn dropout(&self, micro_batch: usize) -> DropoutSeed {
+        DropoutSeed { seed: self.seed, step: self.step, micro_batch: micro_batch as u64 }
+    }
+}
+
+/// What a method works with in one step of its outer loop.
+pub struct StepContext<'s, 'i> {
+    /// What is trained.
+    pub policy: &'s mut Policy,
+    /// The rows of this step.
+    pub batch: StepBatch<'i>,
+    /// Numbers that the method carries from step to step; they are part of every checkpoint.
+    pub state: &'s mut BTreeMap<String, f64>,
+    /// How answers are read and rated.
+    pub rollouts: Option<&'s Rollouts<'s>>,
+    /// Told what happens.
+    pub observer: &'s mut dyn Observer,
+    /// Seconds on a clock that never runs backwards.
+    pub(crate) clock: &'s dyn Fn() -> f64,
+    /// Seconds of this step in which the policy wrote.
+    pub(crate) writing: f64,
+    pub(crate) optimizer: &'s mut AdamW,
+    pub(crate) parameters: &'s mut BTreeMap<String, Vec<f32>>,
+    /// Learning rate of the step.
+    pub(crate) rate: f64,
+    /// Norm of the last update's gradients, before clipping.
+    pub(crate) norm: f64,
+}
+
+impl StepContext<'_, '_> {
+    /// Takes the gradients that were added up, clips them and moves the parameters once.
+    ///
+    /// # Errors
+    /// When a gradient is no longer finite.
+    pub fn update(&mut self) -> Result<()> {
+        let gradients = self.policy.take_gradients()?;
+        self.norm = AdamW::norm(&gradients);
+        self.check_finite("gradient norm", self.norm)?;
+        self.optimizer.step(self.parameters, &gradients, self.norm, self.rate);
+        for (name, values) in self.parameters.iter() {
+            self.policy.set_parameter(name, values)?;
+        }
+        Ok(())
+    }
+
+    /// As [`StepContext::check_finite`] for numbers of single answers: names the row of the first that is not finite.
+    pub(crate) fn check_answers<'r>(
+        &self,
+        what: &str,
+        numbers: impl Iterator<Item = (&'r Rollout, f64)>,
+    ) -> Result<()> {
+        let mut numbers = numbers;
+        match numbers.find(|(_, value)| !value.is_finite()) {
+            Some((rollout, value)) => Err(self.not_finite(what, value, vec![rollout.source])),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn not_finite(&self, what: &str, value: f64, rows: Vec<usize>) -> TrainError {
+        let (step, learning_rate) = (self.batch.step + 1, self.rate);
+        TrainError::NotFinite { step, what: what.to_owned(), value, learning_rate, rows }
+    }
+
+    /// Refuses to go on with figures of which one is not finite.
+    pub(crate) fn check_figures(&self, outcome: &StepOutcome) -> Result<()> {
+        self.check_finite("loss", outcome.loss)?;
+        outcome.metrics.iter().try_for_each(|(name, value)| self.check_finite(name, *value))
+    }
+
+    /// Refuses to go on with a number that is not finite.
+    ///
+    /// # Errors
+    /// Names the step, the rows and the learning rate.
+    pub fn check_finite(&self, what: &str, value: f64) -> Result<()> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        Err(self.not_finite(what, value, self.batch.micro_batches.iter().flatten().map(|item| item.row).collect()))
+    }
+}
+
+/// What a method found in one step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepOutcome {
+    /// The loss.
+    pub loss: f64,
+    /// Further figures under TRL's names.
+    pub metrics: BTreeMap<String, f64>,
+    /// Real tokens of the step.
+    pub tokens: u64,
+}

@@ -1,0 +1,313 @@
+//! What must end in words and never in a wrong number: figures that are not finite, in every method; damaged checkpoints
+//! and logs; another plan's folder.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
+
+use alidade_domain::{
+    EventKind, Example, Message, MethodName, Observer, PreferencePair, Problem, ProblemCode, Scorer, SettingValue,
+    Settings, StopReason, StopSignal,
+};
+use alidade_model::{ModelFolder, Policy, load_adapter};
+use alidade_train::{
+    Encoder, End, Judge, PlanFacts, Rollouts, Session, SessionOptions, TrainError, critic, method, resume_step,
+};
+use serde_json::json;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn golden(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(path)
+}
+
+/// Keeps the warnings.
+#[derive(Default)]
+struct Warnings(Vec<String>);
+
+impl Observer for Warnings {
+    fn observe(&mut self, event: EventKind) -> Result<(), Problem> {
+        if let EventKind::Warning { code, message } = event {
+            self.0.push(format!("{code}: {message}"));
+        }
+        Ok(())
+    }
+}
+
+/// Asks for a pause before the step after so many.
+struct After(Cell<u64>);
+
+impl StopSignal for After {
+    fn requested(&self) -> Option<StopReason> {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        (left == 0).then_some(StopReason::Pause)
+    }
+}
+
+/// Rates answers by their length until so many were rated, then with something that is no number.
+struct Spoilt(AtomicUsize, f64);
+
+impl Scorer for Spoilt {
+    fn score(&self, _: &[Message], answer: &str) -> Result<Option<f64>, Problem> {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        Ok(Some(if left == 0 { self.1 } else { answer.len() as f64 }))
+    }
+}
+
+fn rows(name: MethodName) -> Vec<Example> {
+    let texts = ["river", "lamp", "teacher", "garden", "market", "clock"];
+    let row = |(index, word): (usize, &&str)| {
+        let prompt = vec![Message::user(format!("The {word}"))];
+        let answer = |text: &str| vec![Message::assistant(format!("The {word} {text}."))];
+        match name {
+            MethodName::Sft => Example::Answer { prompt, completion: answer("keeps") },
+            MethodName::Kto => Example::Rated { prompt, completion: answer("paints"), label: index % 2 == 0 },
+            MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel => {
+                let (chosen, rejected) = (answer("keeps the old map"), answer("forgets"));
+                Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None, harmful: None })
+            }
+            _ => Example::Prompt { prompt },
+        }
+    };
+    texts.iter().enumerate().map(row).collect()
+}
+
+fn settings(name: MethodName) -> Settings {
+    let mut said = Settings::default();
+    let length = match name {
+        MethodName::Ppo => "response_length",
+        MethodName::OnlineDpo => "max_new_tokens",
+        MethodName::Grpo | MethodName::Rloo | MethodName::RejectionSampling => "max_completion_length",
+        _ => "per_device_train_batch_size",
+    };
+    said.0.insert("per_device_train_batch_size".to_owned(), SettingValue::Whole(4));
+    said.0.insert(length.to_owned(), SettingValue::Whole(4));
+    if matches!(name, MethodName::Grpo) {
+        said.0.insert("num_generations".to_owned(), SettingValue::Whole(4));
+    }
+    said.0.insert("max_steps".to_owned(), SettingValue::Whole(6));
+    said.0.insert("warmup_steps".to_owned(), SettingValue::Whole(0));
+    said.0.insert("learning_rate".to_owned(), SettingValue::Number(1e-3));
+    said.resolve(&method(name).card().settings).unwrap()
+}
+
+struct Run<'a> {
+    name: MethodName,
+    folder: &'a Path,
+    plan: PlanFacts,
+    settings: Settings,
+    steps: u64,
+    spoil: &'a dyn Fn(&mut Policy),
+    judge: &'a dyn Scorer,
+}
+
+impl Run<'_> {
+    fn go(&self) -> (Result<End, TrainError>, Vec<String>) {
+        let folder = ModelFolder::open(&golden("model")).unwrap();
+        let tokenizer = folder.tokenizer().unwrap();
+        let template = folder.chat_template(&tokenizer).unwrap();
+        let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+        let (method, settings) = (method(self.name), &self.settings);
+        let prepared = method.prepare(&rows(self.name), &encoder, settings).unwrap();
+        let start = if self.name == MethodName::RewardModel { "reward_adapter_init" } else { "adapter_init" };
+        let start = load_adapter(&golden(start), &folder.spec).unwrap();
+        let mut policy = Policy::fresh(folder.decoder().unwrap(), &start).unwrap();
+        if method.needs().critic {
+            policy.install_critic(critic(settings), None).unwrap();
+        }
+        (self.spoil)(&mut policy);
+        let judge = Judge::Scorer(self.judge);
+        let options = SessionOptions {
+            folder: self.folder.to_owned(),
+            plan: self.plan.clone(),
+            seed: 5,
+            checkpoint_every: 2,
+            clock: &|| 0.0,
+            sampler: None,
+            rollouts: Some(Rollouts { encoder, judge, cost: None, show_every: 0 }),
+        };
+        let (mut warnings, stop) = (Warnings::default(), After(Cell::new(self.steps)));
+        let mut session = Session::new(policy, options, &mut warnings, &stop);
+        let end = method.train(&mut session, &prepared, settings);
+        (end, warnings.0)
+    }
+}
+
+fn of(name: MethodName, folder: &Path, steps: u64) -> Run<'_> {
+    static JUDGE: Spoilt = Spoilt(AtomicUsize::new(usize::MAX), 0.0);
+    let (plan, settings) = (PlanFacts::new(json!({"seed": 5})), settings(name));
+    Run { name, folder, plan, settings, steps, spoil: &|_| {}, judge: &JUDGE }
+}
+
+/// What is not finite, in which step, and at which rows.
+fn not_finite(run: &Run) -> (String, u64, Vec<usize>) {
+    let error = run.go().0.unwrap_err();
+    let TrainError::NotFinite { what, step, rows, .. } = &error else { panic!("{:?}: {error}", run.name) };
+    let told = (what.clone(), *step, rows.clone());
+    let problem = Problem::from(error);
+    assert_eq!(problem.code, ProblemCode::NotFinite);
+    assert!(problem.message.contains(&format!("At step {} the {}", told.1, told.0)), "{problem}");
+    told
+}
+
+#[test]
+fn a_spoilt_weight_ends_every_method_in_words() {
+    for name in MethodName::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let spoil = |policy: &mut Policy| {
+            let parameters = policy.parameters().unwrap();
+            let (name, values) = parameters.iter().find(|(name, _)| name.contains("lora_B")).unwrap();
+            policy.set_parameter(name, &vec![f32::NAN; values.len()]).unwrap();
+        };
+        let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(*name, folder.path(), 9) });
+        let writes = method(*name).needs().reward;
+        assert_eq!(
+            (what.as_str(), step),
+            (if writes { "score of a token to be written" } else { "loss" }, 1),
+            "{name:?}"
+        );
+        assert!(!rows.is_empty(), "{name:?}");
+        assert!(!folder.path().join("checkpoints/step-00000001").exists());
+    }
+}
+
+#[test]
+fn a_spoilt_reward_is_named_with_its_row() {
+    for value in [f64::NAN, f64::INFINITY] {
+        for name in MethodName::ALL.iter().filter(|name| method(**name).needs().reward) {
+            let folder = tempfile::tempdir().unwrap();
+            // The first step goes well; the second meets it at its second answer.
+            let of_step = if *name == MethodName::OnlineDpo {
+                8
+            } else if *name == MethodName::RejectionSampling {
+                16
+            } else {
+                4
+            };
+            let judge = Spoilt(AtomicUsize::new(of_step + 1), value);
+            let (what, step, rows) = not_finite(&Run { judge: &judge, ..of(*name, folder.path(), 9) });
+            assert_eq!((what.as_str(), step, rows.len()), ("reward", 2, 1), "{name:?}");
+        }
+    }
+}
+
+/// The last step may spoil a weight that no further step looks at: without an epsilon, the zero gradients of A beside a zero
+/// B are divided by zero.
+#[test]
+fn a_weight_that_is_spoilt_in_the_last_step_is_not_kept() {
+    // At the end of the run, and at a pause.
+    for (most, steps) in [(1, 9), (6, 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = of(MethodName::Sft, folder.path(), steps);
+        run.settings.0.insert("adam_epsilon".to_owned(), SettingValue::Number(0.0));
+        run.settings.0.insert("max_steps".to_owned(), SettingValue::Whole(most));
+        let (what, step, _) = not_finite(&run);
+        assert!(what.starts_with("weight ") && what.contains("lora_A"), "{what}");
+        assert_eq!(step, 1);
+        assert!(!folder.path().join("checkpoints/step-00000001").exists());
+    }
+}
+
+#[test]
+fn a_spoilt_value_stops_ppo_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let spoil = |policy: &mut Policy| {
+        let width = policy.parameters().unwrap()["critic/value.weight"].len();
+        policy.set_parameter("critic/value.weight", &vec![f32::NAN; width]).unwrap();
+    };
+    let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(MethodName::Ppo, folder.path(), 9) });
+    assert_eq!((what.as_str(), step, rows.len()), ("value", 1, 1));
+}
+
+/// Log and last checkpoint of an uninterrupted run.
+fn whole(name: MethodName) -> (Vec<u8>, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(of(name, folder.path(), 5).go().0.unwrap(), End::Requested { step: 5, .. }));
+    result(folder.path())
+}
+
+fn result(folder: &Path) -> (Vec<u8>, Vec<u8>) {
+    let read = |path: &str| std::fs::read(folder.join(path)).unwrap();
+    (read("log.jsonl"), read("checkpoints/step-00000005/state.safetensors"))
+}
+
+type Spoil<'a> = &'a dyn Fn(&mut Vec<u8>);
+
+#[test]
+fn damage_before_a_resume_changes_no_byte_of_what_comes_out() {
+    let expected = whole(MethodName::Sft);
+    let spoilt: [(&str, Spoil); 6] = [
+        ("checkpoints/step-00000004/manifest.json", &|bytes| {
+            let place = bytes.windows(9).position(|part| part == b"\"step\": 4").unwrap();
+            bytes[place + 8] = b'3';
+        }),
+        ("checkpoints/step-00000004/state.safetensors", &|bytes| *bytes.last_mut().unwrap() ^= 1),
+        ("log.jsonl", &|bytes| bytes[10] = 0xff),
+        ("log.jsonl", &|bytes| drop(bytes.drain(..bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1))),
+        ("log.jsonl", &|bytes| bytes.truncate(100)),
+        ("log.jsonl", &|bytes| bytes.extend_from_within(..)),
+    ];
+    for (index, (path, spoil)) in spoilt.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        of(MethodName::Sft, folder.path(), 4).go().0.unwrap();
+        let place = folder.path().join(path);
+        let mut bytes = std::fs::read(&place).unwrap();
+        spoil(&mut bytes);
+        std::fs::write(&place, &bytes).unwrap();
+        let checkpoint = path.starts_with("checkpoints");
+        let from = resume_step(folder.path(), &PlanFacts::new(json!({"seed": 5}))).unwrap();
+        assert_eq!(from, if checkpoint { 2 } else { 4 });
+        let (end, warnings) = of(MethodName::Sft, folder.path(), 5 - from).go();
+        assert!(matches!(end.unwrap(), End::Requested { step: 5, .. }));
+        assert!(result(folder.path()) == expected, "{path}, case {index}");
+        // Lines that were added after the last checkpoint are taken again in any case.
+        let code = if checkpoint { "checkpoint_damaged" } else { "log_restored" };
+        let said = warnings.iter().any(|warning| warning.starts_with(code));
+        assert_eq!(said, index != 5, "{path}, case {index}: {warnings:?}");
+        assert_eq!(folder.path().join("log.damaged.jsonl").exists(), said && !checkpoint);
+    }
+}
+
+#[test]
+fn a_folder_of_another_plan_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    of(MethodName::Sft, folder.path(), 3).go().0.unwrap();
+    let before = std::fs::read(folder.path().join("log.jsonl")).unwrap();
+    let plan = PlanFacts::new(json!({"seed": 6}));
+    let error = Run { plan, ..of(MethodName::Sft, folder.path(), 9) }.go().0.unwrap_err();
+    let problem = Problem::from(error);
+    assert_eq!((problem.code, problem.field.as_deref()), (ProblemCode::Conflict, Some("output_dir")));
+    assert!(problem.message.contains("step 3") && problem.message.contains("seed was 5, is 6"), "{problem}");
+    assert_eq!(std::fs::read(folder.path().join("log.jsonl")).unwrap(), before);
+    let end = of(MethodName::Sft, folder.path(), 2).go().0.unwrap();
+    assert!(matches!(end, End::Requested { step: 5, .. }));
+    assert!(result(folder.path()) == whole(MethodName::Sft));
+}
+
+/// A run whose steps all have rate 0 is refused before anything is written.
+#[test]
+fn a_session_without_a_moving_step_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(MethodName::Sft);
+    settings.0.insert("max_steps".to_owned(), SettingValue::Whole(1));
+    settings.0.insert("warmup_steps".to_owned(), SettingValue::Number(0.1));
+    let problem = method(MethodName::Sft).check_steps(&settings, 8).unwrap_err();
+    assert_eq!(problem.field.as_deref(), Some("settings.warmup_steps"));
+    let model = ModelFolder::open(&golden("model")).unwrap();
+    let start = load_adapter(&golden("adapter_init"), &model.spec).unwrap();
+    let policy = Policy::fresh(model.decoder().unwrap(), &start).unwrap();
+    let options = SessionOptions {
+        folder: folder.path().to_owned(),
+        plan: PlanFacts::new(json!({})),
+        seed: 5,
+        checkpoint_every: 2,
+        clock: &|| 0.0,
+        sampler: None,
+        rollouts: None,
+    };
+    let (mut warnings, stop) = (Warnings::default(), After(Cell::new(9)));
+    let mut session = Session::new(policy, options, &mut warnings, &stop);
+    let error = session.optimise(&[], &settings, &mut |_, _| panic!("no step is to be taken")).unwrap_err();
+    assert!(matches!(error, TrainError::Refused(_)));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
