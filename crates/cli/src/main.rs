@@ -39,6 +39,8 @@ enum Command {
     Runs(commands::runs::Arguments),
     /// Write the report of an experiment of the app.
     Report(commands::report::Arguments),
+    /// Put a backup in the place of a damaged database.
+    Restore(commands::restore::Arguments),
     /// Show the app in a browser on this machine.
     Serve(commands::serve::Arguments),
     /// Carry out a run folder (started by the app).
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Runs(arguments) => commands::runs::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
+        Command::Restore(arguments) => commands::restore::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Worker(arguments) => commands::worker::run(&arguments),
         Command::Learning(arguments) => commands::learning::run(&arguments),

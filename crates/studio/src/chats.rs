@@ -27,7 +27,8 @@ impl Studio {
             if run.recipe.method.makes_scorer() {
                 continue;
             }
-            let title = self.store.experiment(&run.experiment)?.title;
+            let Ok(experiment) = self.store.experiment(&run.experiment) else { continue };
+            let title = experiment.title;
             stacks.push(view(Stack::with_adapter(record.model, record.adapter), title, Some(run.experiment)));
         }
         Ok(stacks)

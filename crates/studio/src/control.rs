@@ -1,6 +1,6 @@
 //! The person's wish, left as a file in the run folder: it survives the app, and the worker looks for it between steps.
 
-use crate::durable::write_private;
+use crate::durable::{create_folder, write_private};
 use alidade_domain::{Problem, StopReason, StopSignal};
 use std::path::{Path, PathBuf};
 
@@ -21,12 +21,21 @@ impl ControlFile {
 
 impl StopSignal for ControlFile {
     fn requested(&self) -> Option<StopReason> {
-        match std::fs::read_to_string(&self.0).ok()?.trim() {
-            "pause" => Some(StopReason::Pause),
-            "stop_and_save" => Some(StopReason::StopAndSave),
-            "discard" => Some(StopReason::Discard),
-            _ => None,
-        }
+        read(&self.0)
+    }
+}
+
+/// What was wished of a run; where its worker died before it looked, the wish still stands.
+pub(crate) fn wish_of(folder: &Path) -> Option<StopReason> {
+    read(&folder.join(NAME))
+}
+
+fn read(path: &Path) -> Option<StopReason> {
+    match std::fs::read_to_string(path).ok()?.trim() {
+        "pause" => Some(StopReason::Pause),
+        "stop_and_save" => Some(StopReason::StopAndSave),
+        "discard" => Some(StopReason::Discard),
+        _ => None,
     }
 }
 
@@ -40,5 +49,7 @@ pub fn write_wish(folder: &Path, reason: StopReason) -> Result<(), Problem> {
         StopReason::StopAndSave => "stop_and_save",
         StopReason::Discard => "discard",
     };
+    // Somebody may have taken the folder away; the wish then stands for the run without a worker.
+    create_folder(folder)?;
     write_private(&folder.join(NAME), word.as_bytes())
 }

@@ -1,14 +1,14 @@
 //! Data sets: imported once into the program's own form, with every row that was left out and why.
 
-use crate::durable::{create_folder, write_private};
-use crate::execute::read_rows;
+use crate::durable::{create_folder, file_problem, write_private};
+use crate::home::restrict;
 use crate::removal::removed;
 use crate::studio::Studio;
+use crate::verify::damaged_rows;
 use crate::views::{DatasetPage, DatasetView};
-use alidade_data::rows_to_jsonl;
+use alidade_data::{rows_from_jsonl, rows_to_jsonl};
 use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
-use alidade_model::file_sha256;
-use alidade_store::Shelf;
+use alidade_store::{Shelf, sha256};
 use alidade_world::{World, comparisons, pairs, questions, ratings, supervised};
 use std::path::PathBuf;
 
@@ -30,7 +30,11 @@ impl Studio {
     /// When the database refuses.
     pub fn list_datasets(&self) -> Result<Vec<DatasetView>, Problem> {
         let sets: Vec<DatasetView> = self.store.all(Shelf::Datasets)?;
-        Ok(sets.into_iter().filter(|set| !set.removed).collect())
+        let view = |set: DatasetView| {
+            let problem = self.rows_problem(&set, &self.dataset_folder(&set.id).join(ROWS));
+            DatasetView { problem, ..set }
+        };
+        Ok(sets.into_iter().filter(|set| !set.removed).map(view).collect())
     }
 
     /// One data set whose rows are there.
@@ -58,7 +62,10 @@ impl Studio {
         }
         let stem = path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(stem);
-        self.import_as(self.fresh_id("d"), name, &path, handle)
+        let kept = self.import_as(self.fresh_id("d"), name, &path, handle)?;
+        self.take_back(handle);
+        self.want_backup();
+        Ok(kept)
     }
 
     /// A page of rows, and of the rows that were left out.
@@ -68,10 +75,9 @@ impl Studio {
     pub fn dataset_rows(&self, id: &str, offset: usize, limit: usize) -> Result<DatasetPage, Problem> {
         self.dataset(id)?;
         let rows = self.rows_of(id)?;
-        let text =
-            std::fs::read_to_string(self.dataset_folder(id).join("issues.json")).unwrap_or_else(|_| "[]".to_owned());
-        let issues: Vec<RowIssue> =
-            serde_json::from_str(&text).map_err(|error| Problem::internal(error.to_string()))?;
+        // How many rows were left out, and why, stands in the summary too; a list that is gone hides no row.
+        let text = std::fs::read(self.dataset_folder(id).join("issues.json")).unwrap_or_default();
+        let issues: Vec<RowIssue> = serde_json::from_slice(&text).unwrap_or_default();
         let limit = limit.min(500);
         Ok(DatasetPage {
             total_rows: rows.len(),
@@ -101,12 +107,18 @@ impl Studio {
         Ok(())
     }
 
-    /// All rows of a set.
+    /// All rows of a set, as they were imported.
     ///
     /// # Errors
-    /// When its file is damaged.
+    /// When its file is no longer what it was.
     pub(crate) fn rows_of(&self, id: &str) -> Result<Vec<Example>, Problem> {
-        read_rows(&self.rows_path(id))
+        let set = self.dataset_record(id)?;
+        let path = self.rows_path(id);
+        match std::fs::read(&path) {
+            Ok(bytes) if sha256(&bytes) == set.sha256 => Ok(rows_from_jsonl(&String::from_utf8_lossy(&bytes))?),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_problem("Reading", &path, &error)),
+            _ => Err(damaged_rows(&set)),
+        }
     }
 
     /// Where the rows of a set are.
@@ -121,6 +133,7 @@ impl Studio {
     fn keep_bundled(&self, id: String, name: String, dataset: Dataset) -> Result<DatasetView, Problem> {
         let folder = self.dataset_folder(&id);
         create_folder(&folder)?;
+        restrict(&folder, false);
         let rows = rows_to_jsonl(&dataset.rows)?;
         write_private(&folder.join(ROWS), rows.as_bytes())?;
         let issues = serde_json::to_string(&dataset.issues).map_err(|error| Problem::internal(error.to_string()))?;
@@ -131,19 +144,20 @@ impl Studio {
             kind: dataset.kind,
             summary: dataset.summary,
             remarks: dataset.remarks,
-            sha256: file_sha256(&folder.join(ROWS))?,
+            sha256: sha256(rows.as_bytes()),
             bundled: true,
             flagged: true,
             licence: Some("Apache-2.0".to_owned()),
             imported_ms: 0,
             removed: false,
+            problem: None,
         };
         self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
         Ok(view)
     }
 }
 
-/// Puts the sets about Alder Bay in place when they are not there.
+/// Puts the sets about Alder Bay in place where they are not there or not whole.
 pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
     let world = World::alder_bay();
     let sets = [
@@ -159,7 +173,8 @@ pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
         (PROMPTS_ID, "Alder Bay: questions", DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
     ];
     for (id, name, kind, rows) in sets {
-        if studio.dataset(id).is_ok() && studio.dataset_folder(id).join(ROWS).is_file() {
+        let path = studio.dataset_folder(id).join(ROWS);
+        if studio.dataset(id).is_ok_and(|set| studio.rows_problem(&set, &path).is_none()) {
             continue;
         }
         let summary =

@@ -60,8 +60,9 @@ pub fn write_folder(place: &Path, fill: impl FnOnce(&Path) -> Result<(), Problem
     filled
 }
 
-/// Removes what a death in the middle of writing left in `folder`.
-pub(crate) fn remove_unfinished(folder: &Path) {
+/// Removes what a death in the middle of writing left in `folder`: everything, or only `folders`, where another program may
+/// be writing a file at the moment.
+pub(crate) fn remove_unfinished(folder: &Path, folders: bool) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -71,6 +72,7 @@ pub(crate) fn remove_unfinished(folder: &Path) {
         // A leftover costs only room.
         let _ = match entry.file_type() {
             Ok(kind) if kind.is_dir() => std::fs::remove_dir_all(entry.path()),
+            _ if folders => Ok(()),
             _ => std::fs::remove_file(entry.path()),
         };
     }
@@ -88,7 +90,7 @@ pub fn sync_folder(path: &Path) -> Result<(), Error> {
 pub fn file_problem(doing: &str, path: &Path, error: &Error) -> Problem {
     let message = format!("{doing} {} failed: {error}.", path.display());
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             let message =
                 format!("There is no room left on the disk: {}{}", doing.to_lowercase(), &message[doing.len()..]);
             Problem::new(ProblemCode::DiskFull, message)
@@ -215,7 +217,9 @@ mod tests {
         for name in [".plan.json.7-1.tmp", ".keep", "notes.tmp"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        remove_unfinished(folder.path());
+        remove_unfinished(folder.path(), true);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+        remove_unfinished(folder.path(), false);
         let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [".keep", "notes.tmp"]);

@@ -317,7 +317,7 @@ fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem>
 fn save(plan: &Plan, model: &ModelFolder, folder: &Path, trained: Trained) -> Result<String, Problem> {
     let name = if matches!(trained, Trained::Adapter(_)) { "adapter" } else { "model" };
     let place = folder.join(name);
-    durable::remove_unfinished(folder);
+    durable::remove_unfinished(folder, true);
     durable::write_folder(&place, |temporary| match trained {
         Trained::Adapter(adapter) => {
             save_adapter(temporary, &adapter).map_err(|error| full_disk(error.into(), temporary))?;

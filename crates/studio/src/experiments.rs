@@ -1,8 +1,9 @@
 //! Experiments: made, started, shown with what became of them.
 
+use crate::Suite;
+use crate::results::{AFTER, BEFORE};
 use crate::studio::{Studio, now_ms};
 use crate::views::{ExperimentState, ExperimentSummary};
-use crate::{Snapshot, Suite, read_snapshot};
 use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, Recipe, RunState};
 use alidade_store::RunRecord;
 
@@ -15,7 +16,8 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_experiments(&self) -> Result<Vec<ExperimentSummary>, Problem> {
-        self.store.experiments()?.into_iter().map(|experiment| self.summary(experiment)).collect()
+        // One whose runs cannot be read costs only itself.
+        Ok(self.store.experiments()?.into_iter().filter_map(|experiment| self.summary(experiment).ok()).collect())
     }
 
     /// One experiment.
@@ -39,6 +41,7 @@ impl Studio {
         let (title, question) = texts(title, question)?;
         let experiment = Experiment { id: self.fresh_id("e"), title, question, pipeline, created_ms: now_ms() };
         self.store.put_experiment(&experiment)?;
+        self.want_backup();
         self.summary(experiment)
     }
 
@@ -65,6 +68,7 @@ impl Studio {
         }
         self.store.delete_experiment(id)?;
         for run in runs {
+            self.note(&run.id, None);
             // The database no longer knows the folder; what cannot be removed now is only disk space.
             let _ = std::fs::remove_dir_all(self.run_folder(&run.id));
         }
@@ -116,10 +120,8 @@ impl Studio {
         if first.id == last.id {
             return last.evaluation.clone();
         }
-        let snapshot = |run: &RunRecord, name: &str| -> Option<Snapshot> {
-            read_snapshot(&self.run_folder(&run.id).join(name)).ok()
-        };
-        let (before, after) = (snapshot(first, "before.json")?, snapshot(last, "after.json")?);
+        let before = self.snapshot_of(&first.id, BEFORE).ok()?;
+        let after = self.snapshot_of(&last.id, AFTER).ok()?;
         let model = self.model_facts(&first.recipe).ok()?;
         let prompts = self.run_folder(&last.id).join("prompts.jsonl");
         let suite = Suite::of_files(Some(&prompts), None, self.judged_by_oracle(experiment, &model)).ok()?;

@@ -6,6 +6,7 @@ use crate::data_file::import_rows;
 use crate::datasets::ROWS;
 use crate::durable::{file_problem, write_folder, write_private};
 use crate::execute::read_rows;
+use crate::home::restrict;
 use crate::studio::{Studio, lock, now_ms};
 use crate::views::DatasetView;
 use alidade_data::write_row;
@@ -89,6 +90,7 @@ impl Studio {
             kept = Some((found, file_sha256(&rows)?));
             Ok(())
         })?;
+        restrict(&folder, false);
         let (found, sha256) = kept.ok_or_else(|| Problem::internal("The import gave nothing."))?;
         let view = DatasetView {
             id,
@@ -102,6 +104,7 @@ impl Studio {
             licence: None,
             imported_ms: now_ms(),
             removed: false,
+            problem: None,
         };
         self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
         Ok(view)

@@ -3,9 +3,12 @@
 //! The terminal, the window and the browser all call what stands here. Only this crate starts processes and reads the
 //! clock and the environment.
 
+#[cfg(test)]
+mod after_a_cut;
 mod answer;
 mod answering;
 mod asking;
+mod backups;
 mod bench;
 mod bench_models;
 mod chats;
@@ -22,11 +25,15 @@ mod event_log;
 mod execute;
 mod experiments;
 mod export;
+mod faults;
+mod home;
 mod importing;
+mod inputs;
 mod inspect;
 mod links;
 mod machine;
 mod memory;
+mod mend;
 mod models;
 mod pace;
 mod pipeline;
@@ -38,6 +45,7 @@ mod queue;
 mod removal;
 mod reports;
 mod resolve;
+mod results;
 mod roles;
 mod runs;
 mod scorer;
@@ -45,6 +53,8 @@ mod speaking;
 mod starter;
 mod studio;
 mod tokens;
+mod upkeep;
+mod verify;
 mod vetting;
 pub mod views;
 mod voice;
@@ -52,6 +62,7 @@ mod worker;
 mod world_oracle;
 
 pub use answer::{AnswerRequest, Speaker};
+pub use backups::{BackupView, Restored, list_backups, restore_backup};
 pub use bench::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train};
 pub use bench_models::make_bench_model;
 pub use chats::ChatChange;

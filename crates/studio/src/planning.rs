@@ -1,17 +1,18 @@
 //! From a queued run to the plan that its worker reads: files in place, every default written out.
 
-use crate::durable::{create_folder, write_private};
 use crate::estimate::WORLD_PROMPTS;
+use crate::inputs::Inputs;
+use crate::results::AFTER;
 use crate::studio::Studio;
 use crate::views::ModelView;
-use crate::worker::PLAN;
 use crate::{Suite, pipeline};
-use alidade_data::rows_to_jsonl;
 use alidade_domain::{Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState};
-use alidade_model::file_sha256;
-use alidade_store::RunRecord;
+use alidade_store::{RunRecord, sha256};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
+
+/// Rows to learn from, rows kept apart, and prompts of the evaluation.
+pub(crate) type Rows = (Vec<Example>, Vec<Example>, Vec<Example>);
 
 impl Studio {
     /// The folder of a run.
@@ -19,33 +20,28 @@ impl Studio {
         self.configuration.home.join("runs").join(run)
     }
 
-    /// Writes the plan of a run, unless it has one: a resumed run keeps the plan that it began with.
-    pub(crate) fn prepare_run(&self, run: &RunRecord) -> Result<(), Problem> {
-        let folder = self.run_folder(&run.id);
-        if folder.join(PLAN).is_file() {
-            return Ok(());
-        }
-        create_folder(&folder)?;
-        let experiment = self.store.experiment(&run.experiment)?;
-        let plan = self.plan(run, &experiment, &folder)?;
-        let text = serde_json::to_string_pretty(&plan).map_err(|error| Problem::internal(error.to_string()))?;
-        self.store.put_plan(&run.id, &text)?;
-        write_private(&folder.join(PLAN), text.as_bytes())
+    /// Rows to learn from, rows kept apart, and prompts of the evaluation.
+    pub(crate) fn rows_for(&self, run: &RunRecord, experiment: &Experiment) -> Result<Rows, Problem> {
+        let model = self.model_of(&run.recipe)?;
+        let dataset = self.dataset_of(&run.recipe)?;
+        let (rows, held_out) = self.split_rows(&dataset, pipeline::split_seed(&experiment.pipeline))?;
+        let oracle = self.judged_by_oracle(experiment, &model);
+        Ok((rows, held_out, self.evaluation_prompts(experiment, oracle)?))
     }
 
-    fn plan(&self, run: &RunRecord, experiment: &Experiment, folder: &Path) -> Result<Plan, Problem> {
+    /// The plan of a run whose files are `inputs`, in `folder`.
+    pub(crate) fn plan(
+        &self,
+        run: &RunRecord,
+        experiment: &Experiment,
+        folder: &Path,
+        inputs: &Inputs,
+    ) -> Result<Plan, Problem> {
         let recipe = &run.recipe;
         let model = self.model_of(recipe)?;
-        let dataset = self.dataset_of(recipe)?;
-        let (rows, held_out) = self.split_rows(&dataset, pipeline::split_seed(&experiment.pipeline))?;
-        let rows_path = folder.join("rows.jsonl");
-        write_private(&rows_path, rows_to_jsonl(&rows)?.as_bytes())?;
-        let held_path = folder.join("held_out.jsonl");
-        write_private(&held_path, rows_to_jsonl(&held_out)?.as_bytes())?;
         let oracle = self.judged_by_oracle(experiment, &model);
-        let prompts = self.evaluation_prompts(experiment, oracle)?;
-        let prompts_path = folder.join("prompts.jsonl");
-        write_private(&prompts_path, rows_to_jsonl(&prompts)?.as_bytes())?;
+        let [(rows, text), held_out, prompts] = inputs;
+        let there = |(name, text): &(&str, String)| (!text.is_empty()).then(|| folder.join(name));
         let start = self.start_of(run, recipe)?;
         let reward = self.rater_of(run, recipe.reward.as_deref(), "reward")?;
         let cost = self.rater_of(run, recipe.cost.as_deref(), "cost")?;
@@ -60,18 +56,18 @@ impl Studio {
             method: recipe.method,
             model: model.model.clone(),
             model_dir: PathBuf::from(&model.folder),
-            adapter_dir: start.as_ref().map(|folder| folder.join("adapter")),
+            adapter_dir: start.as_deref().map(|folder| folder.join("adapter")),
             lora: pipeline::lora_of(recipe),
             prefix: recipe.prefix.clone(),
             full: false,
             reward,
             cost,
-            rows_sha256: file_sha256(&rows_path)?,
-            rows: rows_path,
-            held_out: (!held_out.is_empty()).then_some(held_path),
+            rows_sha256: sha256(text.as_bytes()),
+            rows: folder.join(rows),
+            held_out: there(held_out),
             oracle,
-            prompts: (!prompts.is_empty()).then_some(prompts_path),
-            earlier_answers: start.map(|folder| folder.join("after.json")).filter(|path| path.is_file()),
+            prompts: there(prompts),
+            earlier_answers: start.as_deref().and_then(|folder| self.answers_of(folder)),
             adapter_name: adapter_name(experiment, run.stage),
             checkpoint_every: u64::try_from(settings.whole("save_steps")).unwrap_or(50),
             settings,
@@ -86,6 +82,12 @@ impl Studio {
             Some(stage) => self.folder_of_stage(run, stage, "adapter").map(Some),
             None => Ok(None),
         }
+    }
+
+    /// What an earlier stage's stack answered, where that was asked.
+    fn answers_of(&self, folder: &Path) -> Option<PathBuf> {
+        let run = folder.file_name()?.to_string_lossy();
+        self.result_file(&run, AFTER).is_ok().then(|| folder.join(AFTER))
     }
 
     /// What scores this stage's answers, or says what they cost.

@@ -1,36 +1,42 @@
 //! The queue: one worker process at a time, started, watched and listened to. The workers outlive this program; what they
-//! wrote while nobody listened is taken in at the next start.
+//! wrote while nobody listened is taken in at the next start. A fault of one run is said at that run and costs the others
+//! nothing.
 
+use crate::backups::Backups;
+use crate::durable::file_problem;
+use crate::faults::QUEUE;
+use crate::home::restrict;
+use crate::inputs::has_lost_files;
 use crate::machine::memory_kills;
-use crate::studio::{Studio, lock};
+use crate::studio::Studio;
 use crate::worker::is_alive;
-use crate::{EventLog, planning, read_events, read_snapshot};
-use alidade_domain::{AdapterRef, EventKind, Observer, Problem, ProblemCode, RunState};
-use alidade_store::{AdapterRecord, RunRecord, VerdictRecord};
+use alidade_domain::{EventKind, Problem, ProblemCode, RunState};
+use alidade_store::RunRecord;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the queue looks around.
 const ROUND: Duration = Duration::from_millis(100);
-/// Bytes of a worker's last words that are shown.
-const LAST_WORDS: usize = 600;
+/// How long a run that could not be started or tended waits before it is tried again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A worker that this program started.
-struct Working {
+pub(crate) struct Working {
     run: String,
     process: Child,
     /// The last event of the run before it began; a worker that adds none has died at birth.
-    from_sequence: u64,
+    pub(crate) from_sequence: u64,
     /// Programs that the system had ended for want of memory by then.
     memory_kills: u64,
 }
 
 impl Working {
     /// True when it was killed, and the system says that it has killed for want of memory since it began.
-    fn ran_out_of_memory(&mut self) -> bool {
+    pub(crate) fn ran_out_of_memory(&mut self) -> bool {
         let status = self.process.try_wait().ok().flatten();
         #[cfg(unix)]
         let killed = status.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status)) == Some(9);
@@ -40,65 +46,135 @@ impl Working {
     }
 }
 
+/// What the queue remembers from round to round.
+#[derive(Default)]
+pub(crate) struct Tending {
+    working: Option<Working>,
+    /// Runs that met a fault, and when they are tried again.
+    aside: BTreeMap<String, Instant>,
+    /// Runs whose results could not be kept yet.
+    pub(crate) unkept: BTreeMap<String, Instant>,
+}
+
+impl Tending {
+    fn is_aside(&self, run: &str) -> bool {
+        self.aside.get(run).is_some_and(|until| *until > Instant::now())
+    }
+}
+
 /// Tends the queue in the background as long as the studio lives. Of several programs on one data folder, one does.
 pub fn tend_in_background(studio: &Arc<Studio>) {
     let weak = Arc::downgrade(studio);
     std::thread::spawn(move || tend(&weak));
 }
 
-fn tend(studio: &Weak<Studio>) {
-    let Some(lock_file) =
-        studio.upgrade().and_then(|studio| File::create(studio.configuration.home.join("queue.lock")).ok())
-    else {
-        return;
-    };
-    let mut working: Option<Working> = None;
-    let mut ours = false;
-    while let Some(studio) = studio.upgrade() {
-        ours = ours || lock_file.try_lock().is_ok();
+fn tend(weak: &Weak<Studio>) {
+    let (mut tending, mut backups) = (Tending::default(), Backups::default());
+    let Some(lock_file) = lock_file(weak) else { return };
+    let (mut ours, mut first) = (false, true);
+    while let Some(studio) = weak.upgrade() {
+        if !ours {
+            ours = lock_file.try_lock().is_ok();
+            if ours {
+                studio.bring_in_order(&mut tending, first);
+            }
+        }
+        first = false;
         if ours {
-            // A fault of one round (a busy database, a full disk) is met again in the next.
-            let _ = studio.round(&mut working);
+            // A fault of one round (a busy database, a full disk) is said, and met again in the next.
+            let round = catch_unwind(AssertUnwindSafe(|| studio.round(&mut tending)))
+                .unwrap_or_else(|_| Err(Problem::internal("The queue broke off in the middle; it is tried again.")));
+            studio.note(QUEUE, round.err());
+            studio.back_up_when_due(&mut backups);
         }
         drop(studio);
         std::thread::sleep(ROUND);
     }
 }
 
-impl Studio {
-    fn round(&self, working: &mut Option<Working>) -> Result<(), Problem> {
-        let exited = working.as_mut().is_some_and(|working| !matches!(working.process.try_wait(), Ok(None)));
-        let mut ended = if exited { working.take() } else { None };
-        let open = self.store.unsettled_runs()?;
-        let mut busy = working.is_some();
-        for run in &open {
-            let folder = self.run_folder(&run.id);
-            // Asked before the events are read: a worker that ends in between has then told everything.
-            let alive = is_alive(&folder) || working.as_ref().is_some_and(|working| working.run == run.id);
-            let run = self.take_in(run)?;
-            busy = busy || alive;
-            if !alive && run.state == RunState::Running {
-                let step = self.store.last_checkpoint(&run.id)?;
-                if ended.as_mut().is_some_and(|ended| ended.run == run.id && ended.ran_out_of_memory()) {
-                    let message = "The system ended the run because memory ran out. Close other programs, or use a smaller \
-                                   batch or max_length, and resume.";
-                    self.tell(
-                        &run,
-                        EventKind::Warning { code: "out_of_memory".to_owned(), message: message.to_owned() },
-                    )?;
-                }
-                self.tell(&run, EventKind::Interrupted { step })?;
+/// The file whose lock says who tends; waits for it where the disk is full or cannot be written.
+fn lock_file(weak: &Weak<Studio>) -> Option<File> {
+    loop {
+        let studio = weak.upgrade()?;
+        let path = studio.configuration.home.join("queue.lock");
+        match File::create(&path) {
+            Ok(file) => {
+                studio.note(QUEUE, None);
+                restrict(&path, false);
+                return Some(file);
             }
-            if ended.as_ref().is_some_and(|ended| ended.run == run.id && ended.from_sequence == run.last_sequence) {
-                let message = format!("The run ended before it began. {}", last_words(&folder));
-                self.tell(&run, EventKind::Failed { problem: Problem::new(ProblemCode::WorkerLost, message) })?;
+            Err(error) => studio.note(QUEUE, Some(file_problem("Opening", &path, &error))),
+        }
+        drop(studio);
+        std::thread::sleep(PATIENCE);
+    }
+}
+
+impl Studio {
+    /// Brings the data folder in order; `fresh` when nobody else tended it since this program began.
+    pub(crate) fn bring_in_order(&self, tending: &mut Tending, fresh: bool) {
+        if fresh {
+            self.clear_leftovers();
+        }
+        let Ok(runs) = self.store.runs() else { return };
+        for run in runs.iter().filter(|run| run.state.is_settled() && run.state != RunState::Discarded) {
+            if self.missing_results(run).is_some() {
+                tending.unkept.insert(run.id.clone(), Instant::now());
             }
         }
+    }
+
+    pub(crate) fn round(&self, tending: &mut Tending) -> Result<(), Problem> {
+        let mut ended = self.look_after_worker(tending);
+        let open = self.store.unsettled_runs()?;
+        let mut busy = tending.working.is_some();
+        for run in &open {
+            let ours = tending.working.as_ref().is_some_and(|working| working.run == run.id);
+            // Asked before the events are read: a worker that ends in between has then told everything.
+            let alive = is_alive(&self.run_folder(&run.id)) || ours;
+            busy = busy || alive;
+            if !alive && tending.is_aside(&run.id) {
+                continue;
+            }
+            let ended = ended.as_mut().filter(|ended| ended.run == run.id);
+            self.settle_fault(tending, &run.id, |tending| self.attend(tending, run, alive, ended));
+        }
+        self.keep_unkept(tending);
         if !open.is_empty() && !busy {
             self.discard_orphans()?;
-            *working = self.start_next()?;
+            tending.working = self.start_next(tending)?;
         }
         Ok(())
+    }
+
+    /// Says what went wrong with a run and puts it aside for a while, or takes back what was said.
+    fn settle_fault<T>(
+        &self,
+        tending: &mut Tending,
+        run: &str,
+        work: impl FnOnce(&mut Tending) -> Result<T, Problem>,
+    ) -> Option<T> {
+        let result = work(tending);
+        let (done, problem) = match result {
+            Ok(done) => (Some(done), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        match &problem {
+            Some(_) => drop(tending.aside.insert(run.to_owned(), Instant::now() + PATIENCE)),
+            None => drop(tending.aside.remove(run)),
+        }
+        self.note(run, problem);
+        done
+    }
+
+    /// Our worker when it has ended; one whose folder was taken away has nobody to tell, and is ended.
+    fn look_after_worker(&self, tending: &mut Tending) -> Option<Working> {
+        let working = tending.working.as_mut()?;
+        if has_lost_files(&self.run_folder(&working.run)) {
+            // It may have ended by itself meanwhile.
+            let _ = working.process.kill();
+        }
+        if matches!(working.process.try_wait(), Ok(None)) { None } else { tending.working.take() }
     }
 
     /// Stages that wait for a stage that was thrown away are thrown away with it.
@@ -114,7 +190,7 @@ impl Studio {
         Ok(())
     }
 
-    fn start_next(&self) -> Result<Option<Working>, Problem> {
+    fn start_next(&self, tending: &mut Tending) -> Result<Option<Working>, Problem> {
         let mut runs = self.store.runs()?;
         runs.reverse();
         let done = |other: &RunRecord| matches!(other.state, RunState::Finished | RunState::Stopped);
@@ -122,97 +198,51 @@ impl Studio {
             let before = |stage| {
                 runs.iter().any(|other| other.experiment == run.experiment && other.stage == stage && done(other))
             };
-            run.state == RunState::Queued && (0..run.stage).all(before)
+            run.state == RunState::Queued && !tending.is_aside(&run.id) && (0..run.stage).all(before)
         };
-        let Some(run) = runs.iter().find(ready) else { return Ok(None) };
-        match self.start(run) {
-            Ok(process) => {
-                let (run, from_sequence) = (run.id.clone(), run.last_sequence);
-                Ok(Some(Working { run, process, from_sequence, memory_kills: memory_kills() }))
+        let Some(run) = runs.iter().find(ready).cloned() else { return Ok(None) };
+        let started = self.settle_fault(tending, &run.id, |_| match self.start(&run) {
+            Ok((process, from_sequence)) => {
+                Ok(Some(Working { run: run.id.clone(), process, from_sequence, memory_kills: memory_kills() }))
             }
-            Err(problem) => {
-                self.tell(run, EventKind::Failed { problem })?;
-                Ok(None)
-            }
-        }
+            // The run waits for room, and so it says.
+            Err(problem) if problem.code == ProblemCode::DiskFull => Err(problem),
+            Err(problem) => self.tell(&run, EventKind::Failed { problem }).map(|_| None),
+        });
+        Ok(started.flatten())
     }
 
-    fn start(&self, run: &RunRecord) -> Result<Child, Problem> {
+    /// Starts a worker; returns it with the last event of the run before it.
+    fn start(&self, run: &RunRecord) -> Result<(Child, u64), Problem> {
         self.vet_run(run)?;
-        self.prepare_run(run)?;
+        let told = self.prepare_run(run)?;
+        let mut run = self.mend_events(&run.id)?;
+        for message in told {
+            run = self.tell(&run, EventKind::Warning { code: "files_mended".to_owned(), message })?;
+        }
+        let run = self.take_in(&run)?;
         let folder = self.run_folder(&run.id);
-        let failed = |error: std::io::Error| Problem::internal(format!("Starting the worker failed: {error}."));
+        let failed = |error: std::io::Error| file_problem("Starting the worker in", &folder, &error);
         let words = File::create(folder.join("worker.log")).map_err(failed)?;
         let mut command = Command::new(&self.configuration.program);
         command.args(["worker", "--run"]).arg(&folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
         // A group of its own: Ctrl-C in the terminal that holds the app ends the app, not the run.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        command.spawn().map_err(failed)
+        Ok((command.spawn().map_err(failed)?, run.last_sequence))
     }
 
-    /// Stores what a run's worker has told since the last time.
-    pub(crate) fn take_in(&self, run: &RunRecord) -> Result<RunRecord, Problem> {
-        let (events, offset) = read_events(&self.run_folder(&run.id), run.offset)?;
-        if events.is_empty() {
-            return Ok(run.clone());
+    /// Results that could not be kept when they came are tried again; what cannot be had stays said.
+    fn keep_unkept(&self, tending: &mut Tending) {
+        let due: Vec<String> =
+            tending.unkept.iter().filter(|(_, at)| **at <= Instant::now()).map(|(run, _)| run.clone()).collect();
+        for id in due {
+            let problem = self.store.run(&id).ok().and_then(|run| self.missing_results(&run));
+            match &problem {
+                Some(_) => drop(tending.unkept.insert(id.clone(), Instant::now() + 12 * PATIENCE)),
+                None => drop(tending.unkept.remove(&id)),
+            }
+            self.note(&id, problem);
         }
-        let run = self.store.take_events(&run.id, &events, offset)?;
-        if let Some(sha256) = &run.adapter_sha256 {
-            self.keep_adapter(&run, sha256)?;
-        }
-        if run.state == RunState::Discarded {
-            // Checkpoints of a discarded run are never read again; a leftover costs only room.
-            let _ = std::fs::remove_dir_all(self.run_folder(&run.id).join("checkpoints"));
-        }
-        if events.iter().any(|event| matches!(event.kind, EventKind::Evaluated { .. })) {
-            self.keep_verdicts(&run)?;
-        }
-        Ok(run)
     }
-
-    /// Adds an event on behalf of a run that has no worker.
-    pub(crate) fn tell(&self, run: &RunRecord, kind: EventKind) -> Result<RunRecord, Problem> {
-        let folder = self.run_folder(&run.id);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Problem::internal(format!("Making the run folder failed: {error}.")))?;
-        EventLog::open(&folder, &run.id)?.observe(kind)?;
-        self.take_in(run)
-    }
-
-    fn keep_verdicts(&self, run: &RunRecord) -> Result<(), Problem> {
-        let mut verdicts = Vec::new();
-        for side in ["before", "after"] {
-            let snapshot = read_snapshot(&self.run_folder(&run.id).join(format!("{side}.json")))?;
-            let labelled = snapshot.answers.into_iter().zip(snapshot.labels).enumerate();
-            verdicts.extend(labelled.map(|(item, (answer, label))| VerdictRecord {
-                side,
-                item,
-                stack: snapshot.stack.clone(),
-                answer,
-                label,
-            }));
-        }
-        Ok(self.store.put_verdicts(&run.id, &verdicts)?)
-    }
-
-    fn keep_adapter(&self, run: &RunRecord, sha256: &str) -> Result<(), Problem> {
-        let experiment = self.store.experiment(&run.experiment)?;
-        let name = planning::adapter_name(&experiment, run.stage);
-        let record = AdapterRecord {
-            adapter: AdapterRef { id: run.id.clone(), name, sha256: sha256.to_owned() },
-            run: Some(run.id.clone()),
-            model: self.model_facts(&run.recipe)?.model,
-            folder: self.run_folder(&run.id).join("adapter").display().to_string(),
-        };
-        // A run that was trained anew has another adapter under the same name: the old one must not answer any more.
-        lock(&self.speakers).retain(|(key, _)| !key.contains(&run.id));
-        Ok(self.store.put_adapter(&record)?)
-    }
-}
-
-fn last_words(folder: &Path) -> String {
-    let text = std::fs::read_to_string(folder.join("worker.log")).unwrap_or_default();
-    let start = text.char_indices().rev().nth(LAST_WORDS).map_or(0, |(place, _)| place);
-    text[start..].trim().to_owned()
 }

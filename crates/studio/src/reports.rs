@@ -74,6 +74,8 @@ impl Studio {
                 .hint("Choose another folder.")
                 .at("handle"));
         }
+        self.verify_model(&record.model, Path::new(&model.folder))?;
+        self.verify_adapter(Path::new(&record.folder), &record.adapter.sha256, "adapter")?;
         let sources = [Path::new(&model.folder), Path::new(&record.folder)];
         export_apart(&self.configuration.program, sources, form, &folder).map(drop)
     }

@@ -13,7 +13,8 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_runs(&self) -> Result<Vec<RunView>, Problem> {
-        self.store.runs()?.iter().map(|run| self.run_view(run)).collect()
+        // One whose experiment cannot be read costs only itself.
+        Ok(self.store.runs()?.iter().filter_map(|run| self.run_view(run).ok()).collect())
     }
 
     /// One run.
@@ -80,7 +81,7 @@ impl Studio {
         self.get_run(id)
     }
 
-    fn wish(&self, id: &str, reason: StopReason) -> Result<RunView, Problem> {
+    pub(crate) fn wish(&self, id: &str, reason: StopReason) -> Result<RunView, Problem> {
         let run = self.store.run(id)?;
         let folder = self.run_folder(id);
         match (run.state, reason) {
@@ -127,7 +128,7 @@ impl Studio {
             flagged: self.dataset_facts(&run.recipe).is_ok_and(|dataset| dataset.flagged),
             adapter,
             evaluation: run.evaluation.clone(),
-            problem: run.problem.clone(),
+            problem: run.problem.clone().or_else(|| self.fault_of(&run.id)),
             recipe: run.recipe.clone(),
             estimate: run.estimate.clone(),
             last_sequence: run.last_sequence,

@@ -2,8 +2,9 @@
 
 use crate::answering::Slot;
 use crate::configuration::Configuration;
+use crate::verify::Stamp;
 use crate::views::{AppInfo, ModelView};
-use crate::{datasets, models};
+use crate::{create_folder, datasets, home, models};
 use alidade_domain::{Problem, ProblemCode};
 use alidade_store::Store;
 use std::collections::BTreeMap;
@@ -31,20 +32,27 @@ pub struct Studio {
     pub(crate) chat_writes: Mutex<()>,
     /// Estimates by everything that they depend on.
     pub(crate) estimates: Mutex<BTreeMap<String, alidade_domain::StageEstimate>>,
+    /// Files that were found to be what was recorded, by place and hash.
+    pub(crate) verified: Mutex<BTreeMap<(PathBuf, String), Stamp>>,
+    /// What does not work at the moment, by run or part of the program.
+    pub(crate) faults: Mutex<BTreeMap<String, Problem>>,
+    /// Held while this program adds events to a run's file.
+    pub(crate) telling: Mutex<()>,
+    /// True when something was made since the last backup that a person would miss.
+    pub(crate) backup_wanted: AtomicBool,
 }
 
 impl Studio {
-    /// Opens the data folder; puts the bundled data sets into it at the first start.
+    /// Opens the data folder and brings it in order; puts the bundled data sets into it where they are not whole.
     ///
     /// # Errors
-    /// When the database cannot be opened.
+    /// When the database cannot be opened, is damaged or lost.
     pub fn open(configuration: Configuration) -> Result<Arc<Self>, Problem> {
-        for name in ["runs", "datasets"] {
-            std::fs::create_dir_all(configuration.home.join(name))
-                .map_err(|error| Problem::internal(format!("Making the folder for {name} failed: {error}.")))?;
-        }
+        home::prepare(&configuration.home)?;
+        let store = Store::open(&home::database(&configuration.home))?;
+        store.mend_runs()?;
         let studio = Self {
-            store: Store::open(&configuration.home.join("alidade.db"))?,
+            store,
             bundled: models::bundled(&configuration.resources),
             configuration,
             handles: Mutex::default(),
@@ -55,8 +63,13 @@ impl Studio {
             importing: Mutex::default(),
             chat_writes: Mutex::default(),
             estimates: Mutex::default(),
+            verified: Mutex::default(),
+            faults: Mutex::default(),
+            telling: Mutex::default(),
+            backup_wanted: AtomicBool::new(false),
         };
         datasets::install_bundled(&studio)?;
+        home::tighten(&studio.configuration.home);
         Ok(Arc::new(studio))
     }
 
@@ -73,6 +86,7 @@ impl Studio {
             home: self.configuration.home.display().to_string(),
             threads: self.configuration.threads,
             memory_bytes: crate::machine::total_memory_bytes(),
+            problems: self.own_faults(),
         }
     }
 
@@ -89,9 +103,24 @@ impl Studio {
     /// When it cannot be made.
     pub fn fresh_folder(&self, kind: &str) -> Result<PathBuf, Problem> {
         let folder = self.configuration.home.join(kind).join(self.fresh_id(""));
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Problem::internal(format!("Making a folder failed: {error}.")))?;
+        create_folder(&folder)?;
+        home::restrict(&self.configuration.home.join(kind), false);
+        home::restrict(&folder, false);
         Ok(folder)
+    }
+
+    /// Takes a handle back; what was uploaded for it is removed.
+    pub(crate) fn take_back(&self, handle: &str) {
+        let uploads = self.configuration.home.join("uploads");
+        let mut handles = lock(&self.handles);
+        let Some(folder) = handles.get(handle).and_then(|path| path.parent()).map(std::path::Path::to_owned) else {
+            return;
+        };
+        if folder.parent() == Some(uploads.as_path()) {
+            handles.remove(handle);
+            // What cannot be removed now is removed at the next start.
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 
     /// The path behind a handle.

@@ -21,6 +21,8 @@ pub struct AppInfo {
     pub threads: usize,
     /// Memory of the machine.
     pub memory_bytes: u64,
+    /// What does not work at the moment, beside single runs and data sets.
+    pub problems: Vec<Problem>,
 }
 
 /// A base model.
@@ -79,6 +81,9 @@ pub struct DatasetView {
     /// True once the person removed it; only experiments that used it still know its facts.
     #[serde(default)]
     pub removed: bool,
+    /// What is wrong with its rows on the disk, if anything.
+    #[serde(default)]
+    pub problem: Option<Problem>,
 }
 
 /// A page of rows or of row issues.
@@ -169,7 +174,7 @@ pub struct RunView {
     pub adapter: Option<AdapterRef>,
     /// Before and after of this stage.
     pub evaluation: Option<Evaluation>,
-    /// What ended it.
+    /// What ended it, or what is wrong with it now.
     pub problem: Option<Problem>,
     /// The recipe.
     pub recipe: Recipe,

@@ -27,7 +27,8 @@ const HELP: &str = "cargo xtask <chore>
   minutes           time the three-minute job
   learning          what every ready-made experiment reaches, over three seeds
   windows           check every crate but the window for Windows (needs its target and MinGW)
-  nightly           an exported adapter in the real PEFT library (needs Python), and five configurations of the plan
+  nightly           an exported adapter in the real PEFT library (needs Python), sixty power cuts (need root), and five
+                    configurations of the plan
 ";
 
 fn main() -> ExitCode {

@@ -36,7 +36,11 @@ threads: number,
 /**
  * Memory of the machine.
  */
-memory_bytes: number, };
+memory_bytes: number, 
+/**
+ * What does not work at the moment, beside single runs and data sets.
+ */
+problems: Array<Problem>, };
 
 export type Better = "higher" | "lower" | "neither";
 
@@ -212,7 +216,11 @@ imported_ms: number,
 /**
  * True once the person removed it; only experiments that used it still know its facts.
  */
-removed: boolean, };
+removed: boolean, 
+/**
+ * What is wrong with its rows on the disk, if anything.
+ */
+problem: Problem | null, };
 
 export type Estimate = { 
 /**
@@ -1100,7 +1108,7 @@ adapter: AdapterRef | null,
  */
 evaluation: Evaluation | null, 
 /**
- * What ended it.
+ * What ended it, or what is wrong with it now.
  */
 problem: Problem | null, 
 /**

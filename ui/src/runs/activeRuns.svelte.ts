@@ -1,16 +1,20 @@
-// How many runs wait or work: the number in the rail.
+// What is asked again and again: how many runs wait or work (the number in the rail), and what does not work at the moment.
 import { backend } from "../backend";
-import type { RunView } from "../backend/types";
+import type { AppInfo, Problem, RunView } from "../backend/types";
 
-const state = $state({ count: 0 });
+const state = $state<{ count: number; problems: Problem[] }>({ count: 0, problems: [] });
 
 export const activeRuns = (): number => state.count;
+
+/** Faults of the program as a whole: a full disk, a backup that failed, rows that cannot be read. */
+export const ownProblems = (): Problem[] => state.problems;
 
 export function watchRuns(): () => void {
   const look = async (): Promise<void> => {
     try {
       const runs = await backend.call<RunView[]>("list_runs", {});
       state.count = runs.filter((run) => run.state === "running" || run.state === "queued").length;
+      state.problems = (await backend.call<AppInfo>("app_info", {})).problems;
     } catch {
       // The screen at hand says what is wrong; the number is only a hint.
     }

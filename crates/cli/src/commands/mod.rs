@@ -9,6 +9,7 @@ pub mod import;
 pub mod learning;
 pub mod logits;
 pub mod report;
+pub mod restore;
 pub mod runs;
 pub mod serve;
 pub mod starter;

@@ -1,0 +1,48 @@
+//! `alidade restore`: puts a backup in the place of a damaged or lost database; the old file stays beside it.
+
+use crate::output;
+use alidade_domain::Problem;
+use alidade_studio::{Configuration, list_backups, restore_backup};
+use serde_json::json;
+
+/// Arguments of `restore`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The backup; the newest sound one when absent.
+    name: Option<String>,
+    /// Only say which backups there are.
+    #[arg(long)]
+    list: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let home = Configuration::of_environment()?.home;
+    if !arguments.list {
+        let restored = restore_backup(&home, arguments.name.as_deref())?;
+        if arguments.json {
+            output::json(&json!(restored));
+            return Ok(());
+        }
+        println!("The backup {} is the database now.", restored.backup);
+        if let Some(kept) = restored.kept {
+            println!("The old one is kept as {}.", kept.display());
+        }
+        return Ok(());
+    }
+    let backups = list_backups(&home);
+    if arguments.json {
+        output::json(&json!(backups));
+        return Ok(());
+    }
+    if backups.is_empty() {
+        println!("There are no backups in {}.", home.join("backups").display());
+    }
+    for backup in backups {
+        let state = if backup.sound { "sound" } else { "damaged" };
+        println!("{}  {} bytes  {state}", backup.name, backup.bytes);
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Whether files still are what they were when they were recorded: base models, adapters and rows are held against their
+//! hashes before they are used, and a difference is said at its field. A file that was found right is not read again as long
+//! as its size and times stay.
+
+use crate::studio::{Studio, lock};
+use crate::views::DatasetView;
+use alidade_domain::{ModelRef, Problem, ProblemCode};
+use alidade_model::{adapter_sha256, file_sha256, model_sha256};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Rows up to this size are held against their hash whenever they are listed; larger ones when they are used.
+const SMALL: u64 = 32 << 20;
+
+/// What changes when a file is written: name, size, and the times of its content and of its entry.
+pub(crate) type Stamp = Vec<(String, u64, Option<SystemTime>, (i64, i64))>;
+
+impl Studio {
+    /// Refuses a base model whose files are no longer the ones that were added.
+    ///
+    /// # Errors
+    /// At `model`.
+    pub(crate) fn verify_model(&self, model: &ModelRef, folder: &Path) -> Result<(), Problem> {
+        self.verify(folder, &model.sha256, || Ok(model_sha256(folder)?)).map_err(|problem| match problem {
+            None => {
+                let message = format!(
+                    "The files of the model “{}” in {} are no longer the ones that were added.",
+                    model.name,
+                    folder.display()
+                );
+                Problem::new(ProblemCode::Conflict, message)
+                    .hint("Put the files back as they were, or add the folder again: it is another model now.")
+                    .at("model")
+            }
+            Some(problem) => problem.at("model"),
+        })
+    }
+
+    /// Refuses an adapter whose weights are no longer the ones that a run made.
+    ///
+    /// # Errors
+    /// At `field`.
+    pub(crate) fn verify_adapter(&self, folder: &Path, sha256: &str, field: &str) -> Result<(), Problem> {
+        self.verify(folder, sha256, || Ok(adapter_sha256(folder)?)).map_err(|problem| match problem {
+            None => {
+                let message = format!("The adapter in {} is no longer the one that its run made.", folder.display());
+                Problem::new(ProblemCode::Conflict, message)
+                    .hint("Put its files back as they were, or start the experiment anew.")
+                    .at(field)
+            }
+            Some(problem) => problem.at(field),
+        })
+    }
+
+    /// What is wrong with the rows of a data set, if anything.
+    pub(crate) fn rows_problem(&self, set: &DatasetView, path: &Path) -> Option<Problem> {
+        let bytes = path.metadata().map_or(0, |data| data.len());
+        let right = match bytes {
+            0 => false,
+            bytes if bytes > SMALL => true,
+            _ => self.verify(path, &set.sha256, || Ok(file_sha256(path)?)).is_ok(),
+        };
+        (!right).then(|| damaged_rows(set))
+    }
+
+    /// `None` stands for other content.
+    fn verify(
+        &self,
+        place: &Path,
+        sha256: &str,
+        hash: impl FnOnce() -> Result<String, Problem>,
+    ) -> Result<(), Option<Problem>> {
+        let stamp = stamp(place);
+        let key = (place.to_owned(), sha256.to_owned());
+        if lock(&self.verified).get(&key) == Some(&stamp) {
+            return Ok(());
+        }
+        if hash().map_err(Some)? != sha256 {
+            return Err(None);
+        }
+        lock(&self.verified).insert(key, stamp);
+        Ok(())
+    }
+}
+
+/// What is said of a data set whose rows are gone or changed.
+pub(crate) fn damaged_rows(set: &DatasetView) -> Problem {
+    let message = format!("The rows of “{}” on the disk are no longer the ones that were imported.", set.name);
+    let hint = if set.bundled {
+        "Start the program again: it puts its own data sets back."
+    } else {
+        "Import the file again and remove this data set. Runs that have begun keep rows of their own."
+    };
+    Problem::new(ProblemCode::Conflict, message).hint(hint).at("dataset")
+}
+
+/// Of a file, or of every file in a folder.
+fn stamp(place: &Path) -> Stamp {
+    let one = |path: &Path| {
+        let data = path.metadata().ok()?;
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        #[cfg(unix)]
+        let entry = (std::os::unix::fs::MetadataExt::ctime(&data), std::os::unix::fs::MetadataExt::ctime_nsec(&data));
+        #[cfg(not(unix))]
+        let entry = (0, 0);
+        Some((name, data.len(), data.modified().ok(), entry))
+    };
+    let mut found: Stamp = match std::fs::read_dir(place) {
+        Ok(entries) => entries.flatten().filter_map(|entry| one(&entry.path())).collect(),
+        Err(_) => one(place).into_iter().collect(),
+    };
+    found.sort();
+    found
+}
