@@ -1,8 +1,10 @@
 //! What every command prints alike.
 
 use alidade_domain::{Precision, Problem, ProblemCode};
+use alidade_studio::folder_notes;
 use serde_json::Value;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints one JSON document. A closed pipe ends the program's interest, not the program.
@@ -17,6 +19,11 @@ pub fn held(wanted: Precision, held: Precision) {
         let (wanted, held) = (wanted.name(), held.name());
         eprintln!("note: this model with this adapter cannot run with {wanted} weights here; they are {held}.");
     }
+}
+
+/// Says what a person should know of the folders that they chose.
+pub fn notes(model: &Path, adapter: Option<&Path>) {
+    folder_notes(model, adapter).iter().for_each(|note| eprintln!("note: {note}"));
 }
 
 /// Prints a problem with its hints to standard error and turns it into an exit code.

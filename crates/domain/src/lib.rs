@@ -9,6 +9,7 @@ mod evaluation;
 mod example;
 mod experiment;
 mod method;
+mod patterns;
 mod plan;
 mod ports;
 mod precision;
@@ -27,6 +28,7 @@ pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair,
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
 pub use method::{MethodCard, MethodName};
+pub use patterns::Patterns;
 pub use plan::{CheckedPipeline, Plan, PlanNews, Planning, RewardSource, StageEstimate};
 pub use ports::{Observer, Sampling, Scorer, StopReason, StopSignal};
 pub use precision::Precision;

@@ -1,6 +1,7 @@
 //! Carries out a plan: the same function in the worker, in the terminal's foreground and in tests.
 
 use crate::evaluate::{Suite, prompt_text};
+use crate::notes::folder_notes;
 use crate::roles::{self, Oracles};
 use crate::{comparing, durable, machine, memory, pipeline, provenance};
 use alidade_data::rows_from_jsonl;
@@ -47,6 +48,9 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
     observer.observe(EventKind::Started { pid: std::process::id(), threads: plan.threads, from_step })?;
     observer.observe(EventKind::Stage { phase: Phase::Preparing })?;
     let model = ModelFolder::open(&plan.model_dir)?;
+    for message in folder_notes(&plan.model_dir, plan.adapter_dir.as_deref()) {
+        observer.observe(EventKind::Warning { code: "folder".to_owned(), message })?;
+    }
     let tokenizer = model.tokenizer()?;
     let template = model.chat_template(&tokenizer)?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
@@ -315,12 +319,10 @@ fn save(plan: &Plan, model: &ModelFolder, folder: &Path, trained: Trained) -> Re
     durable::remove_unfinished(folder);
     durable::write_folder(&place, |temporary| match trained {
         Trained::Adapter(adapter) => {
-            save_adapter(temporary, &adapter).map_err(|error| full_disk(error.into(), temporary))?;
+            save_adapter(temporary, &adapter)?;
             provenance::record(temporary, plan)
         }
-        Trained::Model(weights) => {
-            save_model(model, weights, temporary).map_err(|error| full_disk(error.into(), temporary))
-        }
+        Trained::Model(weights) => Ok(save_model(model, weights, temporary)?),
     })?;
     Ok(if name == "adapter" { adapter_sha256(&place)? } else { model_sha256(&place)? })
 }
@@ -349,13 +351,4 @@ fn write_record(
     });
     let text = serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(error.to_string()))?;
     durable::write_durably(&folder.join("run.json"), (text + "\n").as_bytes())
-}
-
-/// The model crate reports a failed write in words; a full disk must stay recognisable as one.
-fn full_disk(problem: Problem, folder: &Path) -> Problem {
-    if problem.message.contains("os error 28") {
-        durable::file_problem("Writing", folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
-    } else {
-        problem
-    }
 }

@@ -35,6 +35,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let precision = Precision::named(&arguments.dtype)?;
     vet_model(&arguments.model, Depth::Text)?;
+    output::notes(&arguments.model, arguments.adapter.as_deref());
     let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref(), precision)?;
     output::held(precision, speaker.precision());
     let mut messages: Vec<Message> = arguments.system.iter().map(|text| Message::system(text.clone())).collect();

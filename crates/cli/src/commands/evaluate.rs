@@ -37,6 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         data: arguments.data.clone(),
         limit: arguments.limit,
     };
+    output::notes(&arguments.model, Some(&arguments.adapter));
     let evaluation = evaluate(&comparison)?;
     if arguments.json {
         output::json(&json!(evaluation));

@@ -1,7 +1,8 @@
 //! `alidade export`: an adapter merged into its base as a model folder that any program opens, or a checked copy of it.
 
+use crate::output;
 use alidade_domain::{Problem, ProblemCode};
-use alidade_studio::{Depth, ExportForm, export, vet_model};
+use alidade_studio::{Depth, ExportForm, Exported, export, vet_model};
 use std::path::PathBuf;
 
 /// Arguments of `export`.
@@ -25,7 +26,7 @@ pub struct Arguments {
 enum Form {
     /// PEFT's adapter folder.
     Peft,
-    /// A whole model in safetensors.
+    /// A whole model in safetensors of the base's type.
     Merged,
 }
 
@@ -39,9 +40,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         Form::Merged => ExportForm::Merged,
     };
     vet_model(&arguments.model, Depth::Configuration)?;
-    let gap = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
+    output::notes(&arguments.model, Some(&arguments.adapter));
+    let Exported { gap, rounded_to } = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
+    let rounding = rounded_to.map(|name| format!(" (the base is {name}, and so is this)")).unwrap_or_default();
     eprintln!(
-        "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}.",
+        "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}{rounding}.",
         arguments.output.display()
     );
     Ok(())

@@ -62,6 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let precision = Precision::named(&arguments.dtype)?;
     if let Some(input) = &arguments.input {
         vet_model(&arguments.model, Depth::Configuration)?;
+        output::notes(&arguments.model, adapter);
         let (ids, held) = continue_ids(&arguments.model, adapter, precision, input, &sampling, arguments.ignore_eos)?;
         output::held(precision, held);
         output::json(&json!({ "ids": ids }));
@@ -69,6 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     let prompt = arguments.prompt.as_deref().unwrap_or_default();
     vet_model(&arguments.model, Depth::Text)?;
+    output::notes(&arguments.model, adapter);
     let speaker = Speaker::open(&arguments.model, adapter, precision)?;
     output::held(precision, speaker.precision());
     let text = speaker.continue_text(prompt, &sampling, arguments.ignore_eos)?;
