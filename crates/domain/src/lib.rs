@@ -20,6 +20,7 @@ mod run;
 mod settings;
 mod shown;
 mod stack;
+mod why;
 
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
@@ -38,3 +39,4 @@ pub use run::{EventKind, Phase, RunEvent, RunState};
 pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
 pub use shown::{printable, shown};
 pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};
+pub use why::{why, without_number};

@@ -1,6 +1,7 @@
 //! `alidade export`: an adapter merged into its base as a model folder that any program opens, or a checked copy of it.
 
-use alidade_domain::{Problem, ProblemCode};
+use crate::output;
+use alidade_domain::Problem;
 use alidade_studio::{Depth, ExportForm, export, vet_model};
 use std::path::PathBuf;
 
@@ -30,19 +31,15 @@ enum Form {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    if arguments.output.exists() {
-        let message = format!("{} exists already.", arguments.output.display());
-        return Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"));
-    }
     let form = match arguments.form {
         Form::Peft => ExportForm::Peft,
         Form::Merged => ExportForm::Merged,
     };
     vet_model(&arguments.model, Depth::Configuration)?;
     let gap = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
-    eprintln!(
+    output::note(&format!(
         "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}.",
         arguments.output.display()
-    );
+    ));
     Ok(())
 }

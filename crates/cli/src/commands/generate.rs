@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 /// Arguments of `generate`.
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Arguments {
     /// The model folder.
     #[arg(long)]
@@ -51,13 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         max_new_tokens: arguments.max_new_tokens,
         seed: arguments.seed,
     };
-    if !(sampling.temperature >= 0.0
-        && sampling.temperature.is_finite()
-        && sampling.top_p > 0.0
-        && sampling.top_p <= 1.0)
-    {
-        return Err(Problem::input("The temperature must be 0 or more, and top-p above 0 and at most 1."));
-    }
+    super::drawable(&sampling)?;
     let adapter = arguments.adapter.as_deref();
     let precision = Precision::named(&arguments.dtype)?;
     if let Some(input) = &arguments.input {
@@ -75,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     if arguments.json {
         output::json(&json!({ "text": text }))
     } else {
-        println!("{text}")
+        output::line(text)
     }
     Ok(())
 }
