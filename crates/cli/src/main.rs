@@ -21,9 +21,8 @@ const EXIT_CODES: &str = "Exit codes:\n  \
     130  stopped with Ctrl-C; the same command goes on\n  \
     141  whoever read the output closed it";
 
-/// Align language models on your own machine.
 #[derive(Parser)]
-#[command(name = "alidade", version, after_help = EXIT_CODES)]
+#[command(name = "alidade", version, about = "Align language models on your own machine.", after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -63,8 +62,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    faults::guarded(|| match Arguments::try_parse() {
-        Ok(arguments) => run(arguments.command),
+    match Arguments::try_parse() {
+        // Its words are read by the program that started it.
+        Ok(Arguments { command: Command::Worker(arguments) }) if arguments.is_task() => run(Command::Worker(arguments)),
+        Ok(arguments) => faults::guarded(|| run(arguments.command)),
         Err(refusal) if refusal.use_stderr() => {
             // Without styles: what was typed may hold what steers a terminal.
             output::note(refusal.render().to_string().trim_end());
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
         }
         // Help and version.
         Err(asked) => asked.print().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
-    })
+    }
 }
 
 fn run(command: Command) -> ExitCode {

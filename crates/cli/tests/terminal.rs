@@ -1,11 +1,11 @@
 //! What a terminal gets to see, and what happens where it does not listen: closed pipes, full disks, words that steer.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly and tell what it skipped")]
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod common;
 
 use common::{alidade, golden, ok, recipe, refused, run, text};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Text that would clear a screen, set a title and turn the reading direction.
 const STEERING: &str = "a\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\u{202e}b";
@@ -149,11 +149,4 @@ fn chat_refuses_draws_that_cannot_be_made() {
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("0 or more"));
-}
-
-/// True when a small file system of its own can be made here.
-#[cfg(target_os = "linux")]
-fn has_own_disks() -> bool {
-    let made = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]).status();
-    made.is_ok_and(|status| status.success())
 }

@@ -1,5 +1,6 @@
 //! Answering conversations: a model with its tokenizer and chat template, and an adapter if there is one.
 
+use crate::provenance;
 use alidade_domain::{Message, Precision, Problem, Sampling};
 use alidade_model::{
     Backend, ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch,
@@ -26,6 +27,9 @@ pub(crate) fn load(
     precision: Precision,
     trainable: bool,
 ) -> Result<(Box<dyn Decoder>, Precision), Problem> {
+    if let Some(path) = adapter {
+        provenance::unchanged(path).map_err(|problem| problem.at("adapter"))?;
+    }
     let weights = adapter.map(|path| load_adapter(path, &folder.spec)).transpose();
     let weights = weights.map_err(|error| Problem::from(error).at("adapter"))?;
     let precision = if runs_on_slices(&folder.spec, weights.as_ref()) { precision } else { Precision::Single };

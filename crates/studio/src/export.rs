@@ -3,8 +3,9 @@
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::durable::write_folder;
+use crate::provenance;
 use crate::vetting::limits_for;
-use alidade_domain::{Problem, Purpose, Stream};
+use alidade_domain::{Problem, ProblemCode, Purpose, Stream};
 use alidade_model::{Decoder, ModelFolder, load_adapter, save_adapter, save_merged};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,9 +36,12 @@ pub enum ExportForm {
 /// live adapter on a fixed probe.
 ///
 /// # Errors
-/// When something cannot be read or written, or the export says something else than the live adapter.
+/// When the folder exists, something cannot be read or written, the adapter was changed since it was made, or the export says
+/// something else than the live adapter.
 pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> Result<f32, Problem> {
+    absent(output)?;
     let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
+    provenance::unchanged(adapter).map_err(|problem| problem.at("adapter"))?;
     let weights = load_adapter(adapter, &folder.spec).map_err(|error| Problem::from(error).at("adapter"))?;
     let mut gap = 0.0;
     write_folder(output, |temporary| {
@@ -51,7 +55,8 @@ pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> 
                 format!("The export was checked and differs from the live adapter by {gap}; it was not kept.");
             return Err(Problem::internal(message));
         }
-        Ok(())
+        // Another export may have been quicker; what is there stays.
+        absent(output)
     })?;
     Ok(gap)
 }
@@ -86,6 +91,14 @@ pub(crate) fn export_apart(
 pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
     let Request { model, adapter, form, output } = request_of(request)?;
     export(&model, &adapter, form, &output).map(Value::from)
+}
+
+fn absent(output: &Path) -> Result<(), Problem> {
+    if output.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let message = format!("{} exists already.", output.display());
+    Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"))
 }
 
 fn difference(model: &ModelFolder, adapter: &Path, form: ExportForm, written: &Path) -> Result<f32, Problem> {

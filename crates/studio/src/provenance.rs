@@ -1,10 +1,10 @@
-//! Where an adapter comes from: a small file of our own beside PEFT's two, so that an adapter that merely happens to fit
-//! the shapes of another model is refused instead of giving nonsense. Folders without it, from other programs, are judged
-//! by their shapes alone.
+//! Where a result comes from: a small file of our own beside PEFT's two or beside a model's, so that an adapter that merely
+//! happens to fit the shapes of another model is refused instead of giving nonsense, and so that weights that were changed
+//! since are noticed. Folders without it, from other programs, are judged by their shapes alone.
 
 use crate::durable::write_durably;
 use alidade_domain::{MethodName, Plan, Problem};
-use alidade_model::{Rater, file_sha256};
+use alidade_model::{Rater, adapter_sha256, file_sha256};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -22,12 +22,91 @@ struct Provenance {
     /// True when it scores harm instead of goodness.
     #[serde(default)]
     cost: bool,
+    /// Fingerprint of the plan that made it.
+    #[serde(default)]
+    plan: Option<String>,
+    /// Steps that it was trained for.
+    #[serde(default)]
+    steps: u64,
+    /// True when those were all steps of the plan.
+    #[serde(default)]
+    complete: bool,
+    /// SHA-256 of the weights, by which a later change is noticed.
+    #[serde(default)]
+    weights_sha256: Option<String>,
+    /// Every file that was written beside this one, and this one.
+    #[serde(default)]
+    files: Option<Vec<String>>,
+}
+
+/// How a result came about.
+pub(crate) struct Making<'a> {
+    /// What was to be done.
+    pub(crate) plan: &'a Plan,
+    /// Fingerprint of the plan.
+    pub(crate) fingerprint: &'a str,
+    /// Steps taken.
+    pub(crate) steps: u64,
+    /// True when those were all.
+    pub(crate) complete: bool,
+}
+
+fn read(folder: &Path) -> Option<Provenance> {
+    serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()
+}
+
+/// True when the folder says of itself that the program made it.
+pub(crate) fn is_marked(folder: &Path) -> bool {
+    read(folder).is_some()
+}
+
+/// The files that were written into a result's folder, where it lists them.
+pub(crate) fn files(folder: &Path) -> Option<Vec<String>> {
+    read(folder)?.files
+}
+
+/// Steps and weights (SHA-256) of a result that the plan of this fingerprint has brought to its end, when it is unchanged.
+/// `weights` hashes the weights of the folder.
+pub(crate) fn completed(
+    folder: &Path,
+    fingerprint: &str,
+    weights: impl Fn(&Path) -> Option<String>,
+) -> Option<(u64, String)> {
+    let made = read(folder)?;
+    let found = weights(folder)?;
+    let own = made.complete && made.plan.as_deref() == Some(fingerprint);
+    (own && made.weights_sha256.as_ref() == Some(&found)).then_some((made.steps, found))
+}
+
+/// Refuses an adapter whose weights are not those that were recorded when it was made, in the folder itself or in the
+/// `run.json` beside it.
+///
+/// # Errors
+/// Names both hashes.
+pub(crate) fn unchanged(folder: &Path) -> Result<(), Problem> {
+    let beside = || {
+        let record = std::fs::read(folder.parent()?.join("run.json")).ok()?;
+        let record: serde_json::Value = serde_json::from_slice(&record).ok()?;
+        (folder.file_name()? == "adapter").then(|| record["hashes"]["adapter"].as_str().map(str::to_owned))?
+    };
+    let Some(recorded) = read(folder).and_then(|made| made.weights_sha256).or_else(beside) else { return Ok(()) };
+    // A folder without weights is told by whoever loads it.
+    let Ok(found) = adapter_sha256(folder) else { return Ok(()) };
+    if recorded == found {
+        return Ok(());
+    }
+    let message = format!(
+        "The weights of the adapter in {} are not those that training wrote: their SHA-256 is {}… and was {}….",
+        folder.display(),
+        short(&found),
+        short(&recorded)
+    );
+    Err(Problem::input(message).hint("Use an undamaged copy, or train it again."))
 }
 
 /// What the adapter scores, by its own word; `None` when it says nothing, as one from elsewhere does.
 pub(crate) fn scores(folder: &Path) -> Option<Rater> {
-    let text = std::fs::read(folder.join(FILE)).ok()?;
-    let made: Provenance = serde_json::from_slice(&text).ok()?;
+    let made = read(folder)?;
     Some(if made.cost { Rater::Cost } else { Rater::Reward })
 }
 
@@ -35,17 +114,27 @@ fn tokenizer_sha256(model: &Path) -> Option<String> {
     file_sha256(&model.join("tokenizer.json")).ok()
 }
 
-/// Writes what the adapter in `folder` was made of.
+/// Writes what the result in `folder` was made of; everything else in it must be there already.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn record(folder: &Path, plan: &Plan) -> Result<(), Problem> {
+pub(crate) fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Result<(), Problem> {
+    let plan = making.plan;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    files.push(FILE.to_owned());
+    files.sort();
     let provenance = Provenance {
         base_sha256: plan.model.sha256.clone(),
         tokenizer_sha256: tokenizer_sha256(&plan.model_dir),
         method: plan.method,
         rows_sha256: plan.rows_sha256.clone(),
         cost: plan.method.makes_scorer() && plan.settings.text("loss_type") == "cost",
+        plan: Some(making.fingerprint.to_owned()),
+        steps: making.steps,
+        complete: making.complete,
+        weights_sha256: Some(weights_sha256.to_owned()),
+        files: Some(files),
     };
     let text = serde_json::to_string_pretty(&provenance).map_err(|error| Problem::internal(error.to_string()))?;
     write_durably(&folder.join(FILE), (text + "\n").as_bytes())
@@ -54,10 +143,10 @@ pub(crate) fn record(folder: &Path, plan: &Plan) -> Result<(), Problem> {
 /// Refuses an adapter that says of itself that it belongs to another base or tokenizer than the plan's.
 ///
 /// # Errors
-/// Names what differs. A damaged file counts as absent: shapes are checked in any case.
+/// Names what differs, and weights that were changed. A damaged file counts as absent: shapes are checked in any case.
 pub(crate) fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
-    let Ok(text) = std::fs::read(folder.join(FILE)) else { return Ok(()) };
-    let Ok(made) = serde_json::from_slice::<Provenance>(&text) else { return Ok(()) };
+    unchanged(folder)?;
+    let Some(made) = read(folder) else { return Ok(()) };
     let ours = tokenizer_sha256(&plan.model_dir);
     if let (Some(theirs), Some(ours)) = (&made.tokenizer_sha256, &ours)
         && theirs != ours
@@ -81,6 +170,6 @@ pub(crate) fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
     Ok(())
 }
 
-fn short(hash: &str) -> &str {
+pub(crate) fn short(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
 }
