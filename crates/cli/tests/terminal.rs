@@ -133,6 +133,12 @@ fn hints_fit_what_was_asked() {
         let words = refused(&asked, 2);
         assert!(words.contains("There is no file nowhere.") && !words.contains("os error"), "{words}");
     }
+    // Pairs where thumbs are needed: no longer row would help.
+    let path = recipe(folder.path(), "kto", "");
+    let pairs = std::fs::read_to_string(&path).unwrap().replace("trl/kto/data.jsonl", "trl/dpo_sigmoid/data.jsonl");
+    std::fs::write(&path, pairs).unwrap();
+    let words = run(&["train", text(&path)]).stderr;
+    assert!(!String::from_utf8_lossy(&words).contains("Raise max_length"), "{words:?}");
     let output = alidade(&["report", "nothing"]).env("ALIDADE_HOME", &home).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && words.contains("no experiment yet"), "{words}");

@@ -28,7 +28,8 @@ pub(crate) fn load(
     trainable: bool,
 ) -> Result<(Box<dyn Decoder>, Precision), Problem> {
     if let Some(path) = adapter {
-        provenance::unchanged(path).map_err(|problem| problem.at("adapter"))?;
+        let own = provenance::unchanged(path).and_then(|()| provenance::same_tokenizer(path, &folder.path));
+        own.map_err(|problem| problem.at("adapter"))?;
     }
     let weights = adapter.map(|path| load_adapter(path, &folder.spec)).transpose();
     let weights = weights.map_err(|error| Problem::from(error).at("adapter"))?;

@@ -51,6 +51,24 @@ pub(crate) struct Making<'a> {
     pub(crate) complete: bool,
 }
 
+/// Refuses an adapter that was trained with another tokenizer than that of the model's folder.
+///
+/// # Errors
+/// Names both hashes.
+pub(crate) fn same_tokenizer(folder: &Path, model: &Path) -> Result<(), Problem> {
+    let theirs = read(folder).and_then(|made| made.tokenizer_sha256);
+    let (Some(theirs), Some(ours)) = (theirs, tokenizer_sha256(model)) else { return Ok(()) };
+    if theirs == ours {
+        return Ok(());
+    }
+    let message = format!(
+        "The adapter was trained with another tokenizer ({}) than the model's ({}): its tokens mean something else.",
+        short(&theirs),
+        short(&ours)
+    );
+    Err(Problem::input(message).hint("Use an adapter that was trained on this model."))
+}
+
 fn read(folder: &Path) -> Option<Provenance> {
     serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()
 }
@@ -146,18 +164,8 @@ pub(crate) fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Re
 /// Names what differs, and weights that were changed. A damaged file counts as absent: shapes are checked in any case.
 pub(crate) fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
     unchanged(folder)?;
+    same_tokenizer(folder, &plan.model_dir)?;
     let Some(made) = read(folder) else { return Ok(()) };
-    let ours = tokenizer_sha256(&plan.model_dir);
-    if let (Some(theirs), Some(ours)) = (&made.tokenizer_sha256, &ours)
-        && theirs != ours
-    {
-        let message = format!(
-            "The adapter was trained with another tokenizer ({}) than the model's ({}): its tokens mean something else.",
-            short(theirs),
-            short(ours)
-        );
-        return Err(Problem::input(message).hint("Use an adapter that was trained on this model."));
-    }
     if made.base_sha256 != plan.model.sha256 {
         let message = format!(
             "The adapter was trained on another base model ({}) than {} ({}).",

@@ -64,6 +64,12 @@ impl RunFolder {
         Self::stranger(path, plan.full)?;
         let facts = plan_facts(plan)?;
         let made = Made::find(path);
+        if made.as_ref().and_then(|made| made.plan.as_ref()).is_some_and(|old| old.run != plan.run) {
+            let message = format!("{} is the folder of a run of the window.", path.display());
+            return Err(Problem::new(ProblemCode::Conflict, message)
+                .hint("Choose another output_dir.")
+                .at("output_dir"));
+        }
         let start = match &made {
             None => Start::Anew,
             Some(made) if overwrite => {

@@ -1,8 +1,8 @@
 //! `alidade report EXPERIMENT`: the report of an experiment of the app.
 
 use crate::output;
-use alidade_domain::{Problem, ProblemCode, why};
-use alidade_studio::{Configuration, Studio};
+use alidade_domain::{Problem, ProblemCode};
+use alidade_studio::{Configuration, Studio, write_durably};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -42,9 +42,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         _ if arguments.json => output::json(&json!(report)),
         None => output::line(report.markdown),
         Some(path) => {
-            std::fs::write(path, if html { report.html } else { report.markdown }).map_err(|error| {
-                Problem::input(format!("Writing {} failed: {}.", path.display(), why(&error))).at("output")
-            })?;
+            let text = if html { report.html } else { report.markdown };
+            write_durably(path, text.as_bytes()).map_err(|problem| problem.at("output"))?;
             output::note(&format!("Written to {}.", path.display()));
         }
     }

@@ -79,7 +79,11 @@ pub(super) async fn serve(server: Server, listener: TcpListener, stopped: impl F
         let busy = Busy::default();
         open.push_back((busy.clone(), tokio::spawn(connection(socket, routes.clone(), busy))));
     }
-    open.iter().for_each(|(_, task)| task.abort());
+    for (_, task) in open {
+        task.abort();
+        // What an upload had written is removed as its task ends.
+        let _ = tokio::time::timeout(REST, task).await;
+    }
 }
 
 async fn connection(socket: impl AsyncRead + AsyncWrite + Unpin + Send, routes: Router, busy: Busy) {
