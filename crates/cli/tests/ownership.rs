@@ -65,7 +65,7 @@ fn inputs_in_the_output_folder_are_never_removed() {
     copy(&golden("trl/adapter_init"), &at.join("adapter"));
     std::fs::copy(golden("trl/sft_completion_only/data.jsonl"), at.join("rows.jsonl")).unwrap();
     let here = |lines: &[(&str, &str)]| {
-        let all = [&[("model", "\"model\""), ("dataset", "\"rows.jsonl\""), ("output_dir", "\".\"")], lines].concat();
+        let all = [lines, &[("model", "\"model\""), ("dataset", "\"rows.jsonl\""), ("output_dir", "\".\"")]].concat();
         changed(at, STEPS, &all)
     };
     let path = here(&[]);
@@ -154,8 +154,7 @@ fn overwrite_names_and_removes_what_the_program_made_and_nothing_else() {
 
 #[test]
 fn files_that_were_there_before_are_not_written_over() {
-    for name in ["rows.jsonl", "log.jsonl", "events.jsonl", "run.json", "plan.json", "adapter", "model", "checkpoints"]
-    {
+    for name in ["rows.jsonl", "log.jsonl", "events.jsonl", "run.json", "plan.json", "adapter", "checkpoints"] {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let place = at.join("out").join(name);
