@@ -6,8 +6,9 @@
 use crate::Clock;
 use crate::estimate::{Measuring, training};
 use crate::machine::peak_memory_bytes;
-use crate::memory;
 use crate::pace::{Gauge, Subject};
+use crate::passes::Passes;
+use crate::{machine, memory};
 use alidade_data::import;
 use alidade_domain::{
     EventKind, Example, Message, MethodName, Observer, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
@@ -168,14 +169,16 @@ fn expected(
 ) -> Result<Value, Problem> {
     let precision = Precision::named(&bench.dtype)?;
     let steps = method(bench.method).steps(settings, prepared.items.len());
-    let [tokens, longest] = memory::largest_pass(bench.method, settings, prepared, &steps, 0);
     let need = memory::Need {
         spec: &folder.spec,
         precision,
+        program: machine::program_bytes() + memory::FRESH_BYTES,
+        words: 0,
         trained,
+        beside: 0,
         inner: 7 * RANK,
-        tokens,
-        longest,
+        passes: Passes::of(bench.method, settings, prepared, (&steps, 0), None),
+        compared: memory::Compared::default(),
         slices: !bench.candle && alidade_model::runs_on_slices(&folder.spec, None),
         dropout: false,
         full: false,

@@ -1,12 +1,14 @@
 //! Carries out a plan: the same function in the worker, in the terminal's foreground and in tests.
 
 use crate::evaluate::{Suite, prompt_text};
+use crate::memory::Compared;
+use crate::passes::{Passes, SAMPLE_TOKENS, SAMPLES};
 use crate::roles::{self, Oracles};
 use crate::{comparing, durable, machine, memory, pipeline, provenance};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, StopReason,
-    StopSignal,
+    EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, RewardSource,
+    StopReason, StopSignal,
 };
 use alidade_model::{
     AdapterWeights, Backend, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy,
@@ -57,8 +59,9 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
         return Err(problem);
     }
     warn(&prepared, observer)?;
+    let program = machine::resident_bytes();
     let mut policy = policy(plan, &model)?;
-    let keep = choose_keep(plan, &policy, &model.spec, &prepared, free_bytes)?;
+    let keep = choose_keep(plan, &policy, &model.spec, &prepared, [free_bytes, program])?;
     policy.keep(keep);
     let oracles = Oracles::new();
     let raters = roles::install(plan, &model, method.needs(), &mut policy, &oracles)?;
@@ -115,18 +118,25 @@ fn choose_keep(
     policy: &Policy,
     spec: &DecoderSpec,
     prepared: &Prepared,
-    free_bytes: u64,
+    [free_bytes, program]: [u64; 2],
 ) -> Result<Keep, Problem> {
     let steps = method(plan.method).steps(&plan.settings, prepared.items.len());
-    let [tokens, longest] = memory::largest_pass(plan.method, &plan.settings, prepared, &steps, plan.seed);
-    let trained = policy.decoder().trainable();
+    let trainable = policy.decoder().trainable();
+    let trained: u64 = trainable.iter().map(|(_, size)| *size as u64).sum();
+    let model = |source: &Option<RewardSource>| u64::from(matches!(source, Some(RewardSource::Adapter { .. })));
+    let raters = model(&plan.reward) + model(&plan.cost);
+    let [critic, beside] = memory::beside(trained, &plan.settings, plan.adapter_dir.is_some(), raters);
+    let compares = plan.prompts.is_some() || plan.held_out.is_some();
     let need = memory::Need {
         spec,
         precision: memory::precision(&plan.settings),
-        trained: trained.iter().map(|(_, size)| *size as u64).sum(),
-        inner: plan.lora.as_ref().map_or(0, |lora| 7 * lora.r as u64),
-        tokens,
-        longest,
+        program: program + memory::CODE_BYTES,
+        words: 0,
+        trained: trained + critic,
+        beside,
+        inner: memory::inner(spec, trainable.iter().map(|(name, size)| (name.as_str(), *size))),
+        passes: Passes::of(plan.method, &plan.settings, prepared, (&steps, plan.seed), plan.answer_tokens),
+        compared: if compares { Compared::MUCH } else { Compared::default() },
         slices: policy.decoder().path().starts_with("slices"),
         dropout: plan.lora.as_ref().is_some_and(|lora| lora.lora_dropout > 0.0),
         full: plan.full,
@@ -152,9 +162,6 @@ struct Samples<'a> {
     encoder: Encoder<'a>,
     prompts: Vec<Vec<Message>>,
 }
-
-const SAMPLES: usize = 3;
-const SAMPLE_TOKENS: usize = 64;
 
 impl Samples<'_> {
     fn show(&self, policy: &Policy, step: u64, observer: &mut dyn Observer) -> Result<(), TrainError> {

@@ -83,6 +83,7 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         settings,
         seed: recipe.seed,
         threads,
+        answer_tokens: None,
     };
     Ok(ResolvedRecipe { plan, output })
 }
