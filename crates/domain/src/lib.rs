@@ -9,6 +9,7 @@ mod evaluation;
 mod example;
 mod experiment;
 mod method;
+mod patterns;
 mod plan;
 mod ports;
 mod precision;
@@ -20,6 +21,7 @@ mod run;
 mod settings;
 mod shown;
 mod stack;
+mod why;
 
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
@@ -27,6 +29,7 @@ pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair,
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
 pub use method::{MethodCard, MethodName};
+pub use patterns::Patterns;
 pub use plan::{CheckedPipeline, Plan, PlanNews, Planning, RewardSource, StageEstimate};
 pub use ports::{Observer, Sampling, Scorer, StopReason, StopSignal};
 pub use precision::Precision;
@@ -38,3 +41,4 @@ pub use run::{EventKind, Phase, RunEvent, RunState};
 pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
 pub use shown::{printable, shown};
 pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};
+pub use why::{why, without_number};

@@ -64,6 +64,9 @@ pub struct Plan {
     pub settings: Settings,
     /// Seed of everything random.
     pub seed: u64,
+    /// Tokens that an answer was expected to have at most when the run was planned.
+    #[serde(default)]
+    pub answer_tokens: Option<u64>,
     /// Threads to compute with; the result does not depend on it.
     pub threads: usize,
     /// Optimizer steps between checkpoints.
@@ -108,6 +111,9 @@ pub struct StageEstimate {
     pub memory_bytes: u64,
     /// Expected disk use.
     pub disk_bytes: u64,
+    /// Tokens that an answer is expected to have at most, where the model writes while it trains; else 0.
+    #[serde(default)]
+    pub answer_tokens: u64,
     /// Expected time of comparing before and after, on this machine.
     #[serde(default)]
     pub comparing_seconds: f64,

@@ -1,6 +1,6 @@
 //! What the person said: the same keys in TOML, in the wizard and on the command line. Nothing here is resolved yet.
 
-use crate::{MethodName, Problem, SettingValue, Settings};
+use crate::{MethodName, Patterns, Problem, SettingValue, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -92,14 +92,14 @@ pub struct LoraSpec {
     #[serde(skip_serializing_if = "is_off")]
     #[ts(as = "Option<bool>", optional)]
     pub use_dora: bool,
-    /// Ranks of single layers, by a pattern for the end of their path.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// Ranks of single layers, by a pattern for the end of their path; the first that matches counts.
+    #[serde(skip_serializing_if = "Patterns::is_empty")]
     #[ts(as = "Option<BTreeMap<String, usize>>", optional)]
-    pub rank_pattern: BTreeMap<String, usize>,
+    pub rank_pattern: Patterns<usize>,
     /// Scale numerators of single layers.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "Patterns::is_empty")]
     #[ts(as = "Option<BTreeMap<String, f64>>", optional)]
-    pub alpha_pattern: BTreeMap<String, f64>,
+    pub alpha_pattern: Patterns<f64>,
 }
 
 fn is_off(flag: &bool) -> bool {
@@ -134,8 +134,8 @@ impl Default for LoraSpec {
             layers_to_transform: Vec::new(),
             use_rslora: false,
             use_dora: false,
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
+            rank_pattern: Patterns::default(),
+            alpha_pattern: Patterns::default(),
         }
     }
 }
@@ -326,6 +326,17 @@ mod tests {
         let recipe = Recipe::from_toml(RECIPE).unwrap();
         assert_eq!(recipe.seed, 42);
         assert_eq!(Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(), recipe);
+    }
+
+    #[test]
+    fn patterns_keep_the_order_of_the_recipe() {
+        let lora = "[lora]\nrank_pattern = { q_proj = 8, \"layers.0.self_attn.q_proj\" = 16, a = 2 }\n";
+        let recipe = Recipe::from_toml(&format!("{RECIPE}{lora}")).unwrap();
+        let again = Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap();
+        for read in [recipe, again] {
+            let keys: Vec<_> = read.lora.unwrap().rank_pattern.0.into_iter().map(|(key, _)| key).collect();
+            assert_eq!(keys, ["q_proj", "layers.0.self_attn.q_proj", "a"]);
+        }
     }
 
     #[test]

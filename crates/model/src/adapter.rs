@@ -3,10 +3,13 @@
 //! `y = W x + s·B(A·x)` with A `[r, in]`, B `[out, r]`, s = α/r, or α/√r with rsLoRA (Hu et al., arXiv 2106.09685;
 //! Kalajdzievski, arXiv 2312.03732). Names are PEFT's. Reading and writing its folder is `peft.rs`.
 
+use crate::adapter_names::Part;
 use crate::error::Result;
+use crate::peft_config::{fresh_config, fresh_prefix_config};
+use crate::python_pattern::{first, idle};
+use crate::targets::{targets, written};
 use crate::{DecoderSpec, ModelError};
-use alidade_domain::{LoraSpec, Purpose, Stream, TargetModules};
-use regex::Regex;
+use alidade_domain::{LoraSpec, Purpose, Stream};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -42,6 +45,7 @@ pub struct AdapterConfig {
     /// True when the scale is α/√r.
     pub use_rslora: bool,
     pub(crate) alpha_pattern: Vec<(String, f64)>,
+    pub(crate) rank_pattern: Vec<(String, usize)>,
     /// The file as it was read or will be written.
     pub raw: Map<String, Value>,
 }
@@ -55,72 +59,24 @@ pub struct AdapterWeights {
     pub tensors: BTreeMap<String, NamedTensor>,
 }
 
-/// What PEFT puts before every module path.
-pub(crate) const PREFIX: &str = "base_model.model.";
-
-/// The part of an adapter that belongs to one module.
-pub(crate) enum Part {
-    A,
-    B,
-    /// DoRA's magnitude.
-    Magnitude,
-    EmbeddingA,
-    EmbeddingB,
-    Full,
-    /// Learned keys and values; it belongs to no module.
-    Prompt,
-}
-
-impl Part {
-    /// PEFT's full name of this part of the module at `path`.
-    pub(crate) fn name(&self, path: &str) -> String {
-        let ending = match self {
-            Part::A => "lora_A.weight",
-            Part::B => "lora_B.weight",
-            Part::Magnitude => "lora_magnitude_vector",
-            Part::EmbeddingA => "lora_embedding_A",
-            Part::EmbeddingB => "lora_embedding_B",
-            Part::Full => "weight",
-            Part::Prompt => return "prompt_embeddings".to_owned(),
-        };
-        format!("{PREFIX}{path}.{ending}")
-    }
-}
-
-/// Splits a PEFT tensor name into the module path and the part; tolerates a missing prefix and a `.default` infix.
-pub(crate) fn parse_name(name: &str) -> Option<(String, Part)> {
-    let name = name.replace(".default", "");
-    if name == "prompt_embeddings" {
-        return Some((String::new(), Part::Prompt));
-    }
-    let path = name.strip_prefix(PREFIX).unwrap_or(&name);
-    let endings = [
-        (".lora_A.weight", Part::A),
-        (".lora_B.weight", Part::B),
-        (".lora_magnitude_vector", Part::Magnitude),
-        (".lora_magnitude_vector.weight", Part::Magnitude),
-        (".lora_embedding_A", Part::EmbeddingA),
-        (".lora_embedding_B", Part::EmbeddingB),
-    ];
-    let found = endings.into_iter().find_map(|(ending, part)| Some((path.strip_suffix(ending)?.to_owned(), part)));
-    if found.is_some() || path.contains("lora_") {
-        return found;
-    }
-    path.strip_suffix(".weight").map(|path| (path.replace(".modules_to_save", ""), Part::Full))
-}
-
-/// PEFT's rule for patterns: the key is a regular expression that matches the end of the path from a dot on.
-fn pattern<'a, T>(patterns: impl IntoIterator<Item = (&'a String, T)>, path: &str) -> Option<T> {
-    let hit = |key: &str| Regex::new(&format!(r"^(.*\.)?({key})$")).is_ok_and(|regex| regex.is_match(path));
-    patterns.into_iter().find(|(key, _)| hit(key)).map(|(_, value)| value)
-}
-
 impl AdapterConfig {
     /// s = α/r (or α/√r) for the module at `path`, whose A has `rank` rows.
-    pub(crate) fn scale(&self, path: &str, rank: usize) -> f64 {
-        let own = pattern(self.alpha_pattern.iter().map(|(key, alpha)| (key, *alpha)), path);
+    ///
+    /// # Errors
+    /// When a pattern cannot be read or matched.
+    pub(crate) fn scale(&self, path: &str, rank: usize) -> Result<f64> {
+        let own = first(self.alpha_pattern.iter().map(|(key, alpha)| (key.as_str(), *alpha)), path)?;
         let alpha = own.unwrap_or(self.lora_alpha);
-        if self.use_rslora { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 }
+        Ok(if self.use_rslora { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 })
+    }
+
+    /// The rank that the configuration promises the module at `path`.
+    ///
+    /// # Errors
+    /// As [`AdapterConfig::scale`].
+    pub(crate) fn rank(&self, path: &str) -> Result<usize> {
+        let own = first(self.rank_pattern.iter().map(|(key, rank)| (key.as_str(), *rank)), path)?;
+        Ok(own.unwrap_or(self.r))
     }
 }
 
@@ -129,7 +85,7 @@ impl AdapterWeights {
     /// B ~ N(0, 1). With DoRA the magnitudes are the row norms of the base weights, which `base` supplies by path.
     ///
     /// # Errors
-    /// When the rank is 0, a pattern is no regular expression, or no linear layer is meant by the targets.
+    /// When the rank is 0, a pattern cannot be read or matches no layer, or no layer is meant by the targets.
     pub fn fresh(
         spec: &DecoderSpec,
         lora: &LoraSpec,
@@ -140,13 +96,14 @@ impl AdapterWeights {
         if lora.r == 0 || !(0.0..1.0).contains(&lora.lora_dropout) || !lora.lora_alpha.is_finite() {
             return refused("the rank must be at least 1, dropout lie in [0, 1), and lora_alpha be a number");
         }
-        if lora.rank_pattern.values().any(|rank| *rank == 0) || lora.alpha_pattern.values().any(|a| !a.is_finite()) {
+        let ranks = || lora.rank_pattern.iter();
+        if ranks().any(|(_, rank)| *rank == 0) || lora.alpha_pattern.iter().any(|(_, alpha)| !alpha.is_finite()) {
             return refused("rank_pattern holds a rank of 0, or alpha_pattern something that is no number");
         }
         let paths = targets(spec, lora)?;
         let mut tensors = BTreeMap::new();
         for (index, path) in paths.iter().enumerate() {
-            let rank = pattern(lora.rank_pattern.iter().map(|(key, rank)| (key, *rank)), path).unwrap_or(lora.r);
+            let rank = first(ranks().map(|(key, rank)| (key, *rank)), path)?.unwrap_or(lora.r);
             let mut stream = Stream::new(seed, Purpose::Initialise, 1, index as u64);
             let mut put = |part: Part, shape: Vec<usize>, values: Vec<f32>| {
                 tensors.insert(part.name(path), NamedTensor { shape, values });
@@ -172,7 +129,8 @@ impl AdapterWeights {
                 put(Part::Magnitude, vec![outputs], row_norms(&base(path)?));
             }
         }
-        Ok(Self { config: crate::peft::fresh_config(lora, &suffixes(&paths), base_name), tensors })
+        let (modules, layers) = written(spec, lora, &paths);
+        Ok(Self { config: fresh_config(lora, &modules, &layers, base_name), tensors })
     }
 
     /// A fresh prefix of `count` learned keys and values per layer, from N(0, 1).
@@ -187,7 +145,7 @@ impl AdapterWeights {
         let mut stream = Stream::new(seed, Purpose::Initialise, 2, 0);
         let values = (0..count * width).map(|_| stream.normal() as f32).collect();
         let tensors = BTreeMap::from([(Part::Prompt.name(""), NamedTensor { shape: vec![count, width], values })]);
-        Ok(Self { config: crate::peft::fresh_prefix_config(spec, count, base_name), tensors })
+        Ok(Self { config: fresh_prefix_config(spec, count, base_name), tensors })
     }
 
     /// Says in the configuration that the adapter rates answers with a trained head of this name.
@@ -200,6 +158,22 @@ impl AdapterWeights {
         }
     }
 
+    /// What a person should know of it: patterns of scales and ranks that match none of its layers and so do nothing.
+    ///
+    /// # Errors
+    /// When a pattern cannot be read or matched.
+    pub fn notes(&self) -> std::result::Result<Vec<String>, ModelError> {
+        let paths: Vec<String> =
+            self.tensors.keys().filter_map(|name| Some(crate::adapter_names::parse_name(name)?.0)).collect();
+        let ranks = idle(self.config.rank_pattern.iter().map(|(key, _)| key.as_str()), &paths)?;
+        let alphas = idle(self.config.alpha_pattern.iter().map(|(key, _)| key.as_str()), &paths)?;
+        let note = |key: &str, pattern: &String| {
+            format!("{key} of the adapter holds “{pattern}”, which matches none of its layers and does nothing.")
+        };
+        let ranks = ranks.iter().map(|pattern| note("rank_pattern", pattern));
+        Ok(ranks.chain(alphas.iter().map(|pattern| note("alpha_pattern", pattern))).collect())
+    }
+
     /// Numbers in the adapter.
     pub fn parameters(&self) -> u64 {
         self.tensors.values().map(|tensor| tensor.values.len() as u64).sum()
@@ -209,7 +183,7 @@ impl AdapterWeights {
 /// Path of the embedding.
 pub(crate) const EMBEDDING: &str = "model.embed_tokens";
 
-fn refused<T>(reason: &str) -> Result<T> {
+pub(crate) fn refused<T>(reason: &str) -> Result<T> {
     Err(ModelError::Adapter { reason: reason.to_owned() })
 }
 
@@ -217,65 +191,4 @@ fn row_norms(weight: &NamedTensor) -> Vec<f32> {
     let width = weight.shape.last().copied().unwrap_or(1).max(1);
     let norm = |row: &[f32]| row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt() as f32;
     weight.values.chunks(width).map(norm).collect()
-}
-
-/// Full paths of the modules that are meant, by PEFT's rules: a list means equal to a name, or ending with `.name`; a text
-/// is a regular expression for the whole path; `all-linear` is every linear layer except the output head.
-pub(crate) fn targets(spec: &DecoderSpec, lora: &LoraSpec) -> Result<Vec<String>> {
-    let linears = spec.linears();
-    let inner =
-        (0..spec.layers).flat_map(|layer| linears.iter().map(move |l| format!("model.layers.{layer}.{}", l.path)));
-    let every: Vec<String> = inner.chain(["lm_head".to_owned(), EMBEDDING.to_owned()]).collect();
-    let excluded = match &lora.exclude_modules {
-        Some(modules) => meant(modules, &every, &linears)?,
-        None => Vec::new(),
-    };
-    let layers = &lora.layers_to_transform;
-    let in_layers = |path: &String| {
-        let number = path.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
-        layers.is_empty() || number.is_some_and(|number| layers.contains(&number))
-    };
-    let mut chosen = meant(&lora.target_modules, &every, &linears)?;
-    chosen.retain(|path| !excluded.contains(path) && in_layers(path));
-    if spec.tied && chosen.iter().any(|path| path == "lm_head") {
-        return refused("lm_head shares its weights with the embedding in this model");
-    }
-    if lora.use_dora && chosen.iter().any(|path| path == EMBEDDING) {
-        return refused("DoRA on the embedding is not carried out; leave embed_tokens out, or switch use_dora off");
-    }
-    if chosen.is_empty() {
-        refused("target_modules, exclude_modules and layers_to_transform leave no layer")
-    } else {
-        Ok(chosen)
-    }
-}
-
-fn meant(modules: &TargetModules, every: &[String], linears: &[crate::Linear]) -> Result<Vec<String>> {
-    let all = |names: &[String]| names.iter().any(|name| name == "all-linear");
-    let names = match modules {
-        TargetModules::Pattern(text) if text != "all-linear" => {
-            let Ok(regex) = Regex::new(&format!("^({text})$")) else {
-                return refused(&format!("“{text}” is no regular expression"));
-            };
-            return Ok(every.iter().filter(|path| regex.is_match(path)).cloned().collect());
-        }
-        TargetModules::Pattern(text) => vec![text.clone()],
-        TargetModules::Names(names) => names.clone(),
-    };
-    if all(&names) {
-        return Ok(every.iter().filter(|path| path.starts_with("model.layers.")).cloned().collect());
-    }
-    let hit = |path: &str, name: &str| path == name || path.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
-    if let Some(name) = names.iter().find(|name| !every.iter().any(|path| hit(path, name))) {
-        let known = linears.iter().filter_map(|linear| linear.path.rsplit('.').next()).collect::<Vec<_>>().join(", ");
-        return refused(&format!("no linear layer is called “{name}”; known: all-linear, {known}"));
-    }
-    Ok(every.iter().filter(|path| names.iter().any(|name| hit(path, name))).cloned().collect())
-}
-
-fn suffixes(paths: &[String]) -> Vec<String> {
-    let mut list: Vec<String> = paths.iter().filter_map(|path| path.rsplit('.').next()).map(str::to_owned).collect();
-    list.sort_unstable();
-    list.dedup();
-    list
 }

@@ -14,13 +14,30 @@ pub const TEMPLATE: u64 = 1 << 20;
 /// Most bytes of a data set, which is held in memory.
 pub const DATA: u64 = 1 << 30;
 
+/// Opens an ordinary file for reading; anything else is refused before it is opened, because opening a pipe waits for
+/// somebody who writes into it.
+///
+/// # Errors
+/// When it is a folder, a pipe, a socket or a device, or cannot be opened.
+pub fn open_ordinary(path: &Path) -> Result<File> {
+    let ordinary = |about: std::fs::Metadata| match about.is_file() {
+        true => Ok(()),
+        false if about.is_dir() => Err(Error::new(ErrorKind::IsADirectory, "it is a folder, no file")),
+        false => Err(Error::new(ErrorKind::InvalidInput, "it is no ordinary file")),
+    };
+    ordinary(std::fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    ordinary(file.metadata()?)?;
+    Ok(file)
+}
+
 /// A file's bytes, if they are no more than `most`.
 ///
 /// # Errors
-/// When it cannot be read or is larger.
+/// When it is no ordinary file, cannot be read or is larger.
 pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    open_ordinary(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         let mebibytes = most >> 20;
         return Err(Error::new(
@@ -57,7 +74,18 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_device_without_an_end_ends_at_the_bound() {
-        assert_eq!(read_bounded(Path::new("/dev/zero"), 1 << 16).unwrap_err().kind(), ErrorKind::FileTooLarge);
+    fn what_is_no_ordinary_file_is_refused_unopened() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        std::os::unix::fs::symlink(&pipe, folder.path().join("link")).unwrap();
+        for name in ["pipe", "link", "socket", "."] {
+            assert!(read_bounded(&folder.path().join(name), 1 << 16).is_err(), "{name}");
+        }
+        for device in ["/dev/zero", "/dev/null"] {
+            assert_eq!(read_bounded(Path::new(device), 1 << 16).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
     }
 }

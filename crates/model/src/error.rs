@@ -1,7 +1,8 @@
 //! What can go wrong with a model, an adapter or a text, told with the facts that were found.
 
 use alidade_domain::{Problem, ProblemCode};
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,24 @@ pub enum ModelError {
         path: PathBuf,
         /// What the system said.
         found: String,
+    },
+    /// A file cannot be written.
+    #[error("Writing {path} failed: {error}.")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A folder is something else than what was asked for.
+    #[error("{path} {found}.")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What it is, as a phrase that follows its path.
+        found: String,
+        /// What to do.
+        hint: String,
     },
     /// A configuration file lacks a key or holds a value that makes no sense.
     #[error("{file}: “{key}” {found}.")]
@@ -47,6 +66,24 @@ pub enum ModelError {
     MissingTensor {
         /// Its name.
         name: String,
+    },
+    /// The files hold a tensor that the family's arithmetic has no place for.
+    #[error(
+        "The weights hold {name}, which a {family} model has no place for: without it the answers would be others."
+    )]
+    UnexpectedTensor {
+        /// Its name.
+        name: String,
+        /// The family.
+        family: &'static str,
+    },
+    /// The model is of a kind that cannot be run: quantised, multimodal, a mixture of experts.
+    #[error("The model cannot be run: {found}.")]
+    Unsupported {
+        /// What it is, as a clause.
+        found: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// A tensor has another shape than the configuration says.
     #[error("The tensor {name} has the shape {found:?}; config.json asks for {expected:?}.")]
@@ -104,14 +141,34 @@ pub enum ModelError {
     Compute(#[from] candle_core::Error),
 }
 
+/// What to do when a file cannot be read, by the file.
+fn reading_hint(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_str()?;
+    if name.starts_with("adapter") {
+        return Some("Choose the folder that holds adapter_config.json and adapter_model.safetensors.");
+    }
+    let model = name == "config.json" || name.starts_with("tokenizer") || name.starts_with("model");
+    model.then_some("Choose the folder that holds config.json, tokenizer.json and the .safetensors files.")
+}
+
+/// What to do when a file cannot be written.
+fn writing_hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "The disk is full: free some space, and try again.",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "Choose a folder that may be written to.",
+        _ => "Look after the disk, or choose another folder, and try again.",
+    }
+}
+
 impl ModelError {
-    fn hint(&self) -> Option<&'static str> {
+    fn hint(&self) -> Option<&str> {
         match self {
-            ModelError::File { .. } => {
-                Some("Choose the folder that holds config.json, tokenizer.json and the .safetensors files.")
-            }
+            ModelError::File { path, .. } => reading_hint(path),
+            ModelError::Write { error, .. } => Some(writing_hint(error)),
+            ModelError::Folder { hint, .. } => Some(hint),
+            ModelError::Unsupported { hint, .. } => Some(hint),
             ModelError::BrokenWeights { .. } => Some("The download is probably incomplete: fetch the file again."),
-            ModelError::MissingTensor { .. } | ModelError::WrongShape { .. } => {
+            ModelError::MissingTensor { .. } | ModelError::WrongShape { .. } | ModelError::UnexpectedTensor { .. } => {
                 Some("config.json and the weight files must come from the same model.")
             }
             ModelError::UnknownArchitecture { .. } => Some("Choose a model of one of the known families."),
@@ -127,16 +184,23 @@ impl ModelError {
             _ => None,
         }
     }
+
+    fn code(&self) -> ProblemCode {
+        match self {
+            ModelError::Write { error, .. } => match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ProblemCode::DiskFull,
+                _ => ProblemCode::Internal,
+            },
+            ModelError::NotFiniteScores { .. } => ProblemCode::NotFinite,
+            ModelError::Compute(_) | ModelError::NoGradient { .. } => ProblemCode::Internal,
+            _ => ProblemCode::Input,
+        }
+    }
 }
 
 impl From<ModelError> for Problem {
     fn from(error: ModelError) -> Problem {
-        let code = match &error {
-            ModelError::NotFiniteScores { .. } => ProblemCode::NotFinite,
-            ModelError::Compute(_) | ModelError::NoGradient { .. } => ProblemCode::Internal,
-            _ => ProblemCode::Input,
-        };
-        let problem = Problem::new(code, error.to_string());
+        let problem = Problem::new(error.code(), error.to_string());
         match error.hint() {
             Some(hint) => problem.hint(hint),
             None => problem,
@@ -146,3 +210,27 @@ impl From<ModelError> for Problem {
 
 /// Shorthand of this crate.
 pub(crate) type Result<T> = std::result::Result<T, ModelError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_one() {
+        let path = PathBuf::from("run/adapter/adapter_model.safetensors");
+        let problem = Problem::from(ModelError::Write { path, error: ErrorKind::StorageFull.into() });
+        assert_eq!(problem.code, ProblemCode::DiskFull);
+        assert!(problem.message.contains("Writing") && problem.hints[0].contains("disk is full"), "{problem:?}");
+    }
+
+    #[test]
+    fn a_hint_fits_the_file_that_failed() {
+        let hints = |name: &str| {
+            let (path, found) = (PathBuf::from("folder").join(name), "no such file".to_owned());
+            Problem::from(ModelError::File { path, found }).hints
+        };
+        assert!(!hints("adapter_config.json")[0].contains("tokenizer.json"));
+        assert!(hints("config.json")[0].contains("tokenizer.json"));
+        assert!(hints("ids.safetensors").is_empty());
+    }
+}

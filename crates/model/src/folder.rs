@@ -1,8 +1,9 @@
 //! Fingerprints of models and adapters: the hash that stands on every badge is over the bytes that were really loaded.
 
 use crate::ModelError;
-use crate::bounded::{SMALL_TEXT, read_text};
+use crate::bounded::{SMALL_TEXT, open_ordinary, read_text};
 use crate::error::Result;
+use crate::folder_kind::no_model;
 use sha2::{Digest, Sha256};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,14 @@ pub fn file_sha256(path: &Path) -> Result<String> {
 /// When it cannot be read.
 pub fn adapter_sha256(folder: &Path) -> Result<String> {
     file_sha256(&folder.join("adapter_model.safetensors"))
+}
+
+/// SHA-256 of an adapter's configuration, which says how strongly its weights count.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn adapter_config_sha256(folder: &Path) -> Result<String> {
+    file_sha256(&folder.join("adapter_config.json"))
 }
 
 /// SHA-256 over config.json and the weight files in name order.
@@ -46,11 +55,10 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let index = folder.join("model.safetensors.index.json");
     let unreadable = |found: String| ModelError::File { path: single.clone(), found };
-    let text = read_text(&index, SMALL_TEXT).map_err(|error| {
-        unreadable(match error.kind() {
-            ErrorKind::NotFound => "neither model.safetensors nor model.safetensors.index.json is there".to_owned(),
-            _ => format!("the index cannot be read: {error}"),
-        })
+    let text = read_text(&index, SMALL_TEXT).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if single.exists() => unreadable("it is no ordinary file".to_owned()),
+        ErrorKind::NotFound => no_model(folder),
+        _ => unreadable(format!("the index cannot be read: {error}")),
     })?;
     let value: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| unreadable(format!("the index is broken: {error}")))?;
@@ -66,7 +74,7 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn feed(hasher: &mut Sha256, path: &Path) -> Result<()> {
     let failed = |error: std::io::Error| ModelError::File { path: path.to_owned(), found: error.to_string() };
-    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut file = open_ordinary(path).map_err(failed)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer).map_err(failed)? {

@@ -4,24 +4,31 @@
 //! does the arithmetic stands behind [`Decoder`]: our own kernels over slices, or candle. Not here: losses, optimizers, data.
 
 mod adapter;
+mod adapter_names;
 mod architectures;
 mod backend;
 mod batch;
 mod bounded;
 mod candle_backend;
+mod census;
 mod chat_template;
+mod companions;
 mod decoder;
 mod dropout;
 mod error;
 mod folder;
+mod folder_kind;
 mod generate;
 mod head;
 mod merge;
 mod peft;
+mod peft_config;
 mod policy;
 mod pretrained;
+mod python_pattern;
 mod slice_backend;
 mod spec;
+mod targets;
 mod tensor_file;
 mod tokenizer;
 mod train_tokenizer;
@@ -31,13 +38,13 @@ pub use adapter::{AdapterConfig, AdapterKind, AdapterWeights, NamedTensor};
 pub use architectures::{ARCHITECTURES, Architecture, read_spec};
 pub use backend::{Backend, runs_on_slices};
 pub use batch::{TokenBatch, TokenRow};
-pub use bounded::{DATA, SMALL_TEXT, read_bounded, read_text};
+pub use bounded::{DATA, SMALL_TEXT, open_ordinary, read_bounded, read_text};
 pub use chat_template::{ChatTemplate, Rendering};
 pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};
 pub use error::ModelError;
-pub use folder::{adapter_sha256, file_sha256, model_sha256};
+pub use folder::{adapter_config_sha256, adapter_sha256, file_sha256, model_sha256};
 pub use generate::{Finish, Generation, GenerationOptions, generate, generate_seeded, generate_streaming, row_seed};
-pub use merge::{save_merged, save_model};
+pub use merge::{Merged, save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
 pub use policy::{Critic, Policy, Rater};
 pub use pretrained::{ModelFolder, RandomModel};
@@ -45,6 +52,6 @@ pub use slice_backend::logit_rows;
 pub use spec::{
     Activation, BlockNorms, DecoderSpec, LayerKind, Linear, Llama3Scaling, QueryKeyNorm, Rope, RopeScaling,
 };
-pub use tensor_file::{TensorData, read_tensors, write_tensors};
+pub use tensor_file::{Stored, TensorData, read_tensors, write_tensors};
 pub use tokenizer::TextTokenizer;
 pub use train_tokenizer::train_byte_level_bpe;

@@ -1,34 +1,156 @@
-//! Merging an adapter into its base: W ← W + s·B·A in f32, written as a model folder that any program opens.
+//! Merging an adapter into its base: W ← W + s·B·A in f32, then written in the types of the base's own tensors as a model
+//! folder that any program opens, with everything that stands beside the base's weights.
 
-use crate::adapter::{AdapterKind, AdapterWeights, Part, parse_name};
+use crate::adapter::{AdapterKind, AdapterWeights};
+use crate::adapter_names::{Part, parse_name};
+use crate::backend::{Backend, decoder};
+use crate::census::{Census, HEAD, TABLE};
+use crate::companions::copy_companions;
+use crate::decoder::Decoder;
 use crate::error::Result;
-use crate::tensor_file::{TensorData, write_tensors};
-use crate::weights::load_weights;
-use crate::{ModelError, ModelFolder, NamedTensor};
+use crate::pretrained::write_configuration;
+use crate::tensor_file::{Stored, write_floats};
+use crate::weights::{WeightFiles, WeightSource, load_weights};
+use crate::{DecoderSpec, ModelError, ModelFolder, NamedTensor};
+use alidade_domain::Precision;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Files that a merged model takes over unchanged.
-const COMPANIONS: &[&str] = &[
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-];
+/// A merged model, not written yet, in f32.
+pub struct Merged {
+    weights: BTreeMap<String, NamedTensor>,
+    spec: DecoderSpec,
+}
 
-/// Writes the merged model into an existing folder, in f32.
+/// Writes the merged model into an existing folder.
 ///
 /// # Errors
-/// When the adapter touches a layer that the model does not have, a merged weight is not finite, or a file fails.
+/// As [`Merged::new`] and [`Merged::save`].
 pub fn save_merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<()> {
-    if adapter.config.kind == AdapterKind::Prefix {
-        let reason = "a prefix stands in front of the layers and cannot be merged into them";
-        return Err(ModelError::Adapter { reason: reason.to_owned() });
+    Merged::new(model, adapter)?.save(model, folder).map(|_| ())
+}
+
+impl Merged {
+    /// Merges. Where the base's output matrix is its embedding and the adapter changes one of them, they become two.
+    ///
+    /// # Errors
+    /// When the adapter is a prefix, touches a layer that the model does not have, or a weight becomes infinite.
+    pub fn new(model: &ModelFolder, adapter: &AdapterWeights) -> Result<Self> {
+        if adapter.config.kind == AdapterKind::Prefix {
+            let reason = "a prefix stands in front of the layers and cannot be merged into them";
+            return Err(ModelError::Adapter { reason: reason.to_owned() });
+        }
+        let mut weights = load_weights(&model.path, &model.spec)?;
+        let mut spec = model.spec.clone();
+        let touched = |name: &String| name.contains("embed_tokens") || name.contains("lm_head");
+        if spec.tied && adapter.tensors.keys().any(touched) {
+            let table = weights.get(TABLE).cloned();
+            weights.extend(table.map(|table| (HEAD.to_owned(), table)));
+            spec.tied = false;
+        }
+        replace(&mut weights, adapter)?;
+        add_pairs(&mut weights, adapter)?;
+        if model.spec.tied && !spec.tied && weights.get(HEAD) == weights.get(TABLE) {
+            weights.remove(HEAD);
+            spec.tied = true;
+        }
+        if let Some((name, _)) = weights.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()))
+        {
+            return Err(ModelError::NotFinite { name: name.clone() });
+        }
+        Ok(Self { weights, spec })
     }
-    let mut weights = load_weights(&model.path, &model.spec)?;
-    refuse_tied(model, adapter)?;
+
+    /// Writes it into an existing folder, in the types of the base's tensors; gives the type of most of it.
+    ///
+    /// # Errors
+    /// When a number does not fit its type, or a file fails.
+    pub fn save(&self, model: &ModelFolder, folder: &Path) -> std::result::Result<Stored, ModelError> {
+        let census = Census::open(&model.path)?;
+        write_model(model, &census, &self.spec, &self.weights, folder)?;
+        Ok(census.stored(TABLE))
+    }
+
+    /// Reads a written folder again and holds every number against what was to be written.
+    ///
+    /// # Errors
+    /// Names the first tensor that differs.
+    pub fn verify(&self, model: &ModelFolder, folder: &Path) -> std::result::Result<(), ModelError> {
+        let (census, files) = (Census::open(&model.path)?, WeightFiles::open(folder, &self.spec)?);
+        for (name, tensor) in &self.weights {
+            let (stored, mut at, mut equal) = (census.stored(name), 0, true);
+            files.read(name, &mut |piece| {
+                let meant = tensor.values.get(at..at + piece.len()).unwrap_or_default();
+                equal &= meant.len() == piece.len() && meant.iter().zip(piece).all(|(m, p)| stored.round(*m) == *p);
+                at += piece.len();
+            })?;
+            if !equal || at != tensor.values.len() {
+                let found = format!("{name} was read back with other numbers than were written");
+                return Err(ModelError::File { path: folder.join("model.safetensors"), found });
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs it as it is, without rounding.
+    ///
+    /// # Errors
+    /// When the back-end fails.
+    pub fn decoder(self) -> std::result::Result<Box<dyn Decoder>, ModelError> {
+        decoder(self.spec, WeightSource::Made(self.weights), Backend::Best, Precision::Single)
+    }
+}
+
+/// Writes `weights` as a model like `model` into an existing folder, in the types of its tensors.
+///
+/// # Errors
+/// When a weight is not finite or does not fit its type, or a file fails.
+pub fn save_model(
+    model: &ModelFolder,
+    weights: BTreeMap<String, NamedTensor>,
+    folder: &Path,
+) -> std::result::Result<(), ModelError> {
+    write_model(model, &Census::open(&model.path)?, &model.spec, &weights, folder)
+}
+
+fn write_model(
+    model: &ModelFolder,
+    census: &Census,
+    spec: &DecoderSpec,
+    weights: &BTreeMap<String, NamedTensor>,
+    folder: &Path,
+) -> Result<()> {
+    for (name, tensor) in weights {
+        let stored = census.stored(name);
+        if let Some(value) = tensor.values.iter().find(|value| !stored.round(**value).is_finite()) {
+            if !value.is_finite() {
+                return Err(ModelError::NotFinite { name: name.clone() });
+            }
+            let kind = stored.name();
+            let found = format!("{name} holds {value}, which {kind}, the type of the base's weights, cannot hold.");
+            return Err(ModelError::Request(found));
+        }
+    }
+    write_floats(&folder.join("model.safetensors"), weights, |name| census.stored(name))?;
+    write_configuration(&model.path, spec.tied, census.stored(TABLE), &folder.join("config.json"))?;
+    copy_companions(&model.path, folder)
+}
+
+/// Puts the matrices that the adapter holds whole in the place of the base's.
+fn replace(weights: &mut BTreeMap<String, NamedTensor>, adapter: &AdapterWeights) -> Result<()> {
+    for (name, tensor) in &adapter.tensors {
+        match parse_name(name) {
+            Some((path, part)) if part.replaces() && path != "score" => {
+                find(weights, &path)?.values.clone_from(&tensor.values);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Adds what the pairs make up to the matrices below them.
+fn add_pairs(weights: &mut BTreeMap<String, NamedTensor>, adapter: &AdapterWeights) -> Result<()> {
     for (name, tensor) in &adapter.tensors {
         let part = |part: Part, path: &str| adapter.tensors.get(&part.name(path));
         let partner = |other: Part, path: &str| {
@@ -36,58 +158,20 @@ pub fn save_merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path)
         };
         match parse_name(name) {
             Some((path, Part::A)) => {
-                let scale = adapter.config.scale(&path, tensor.shape[0]);
-                let weight = find(&mut weights, &path)?;
+                let scale = adapter.config.scale(&path, tensor.shape[0])?;
+                let weight = find(weights, &path)?;
                 add_product(weight, tensor, partner(Part::B, &path)?, scale);
                 if let Some(magnitude) = part(Part::Magnitude, &path) {
                     set_row_norms(weight, &magnitude.values);
                 }
             }
             Some((path, Part::EmbeddingA)) => {
-                let scale = adapter.config.scale(&path, tensor.shape[0]);
+                let scale = adapter.config.scale(&path, tensor.shape[0])?;
                 let (a, b) = (transposed(partner(Part::EmbeddingB, &path)?), transposed(tensor));
-                add_product(find(&mut weights, &path)?, &a, &b, scale);
-            }
-            Some((path, Part::Full)) if path != "score" => {
-                find(&mut weights, &path)?.values.clone_from(&tensor.values);
+                add_product(find(weights, &path)?, &a, &b, scale);
             }
             _ => {}
         }
-    }
-    save_model(model, weights, folder)
-}
-
-/// Writes `weights`, in f32, as a model like `model` into an existing folder.
-///
-/// # Errors
-/// When a weight is not finite, or a file fails.
-pub fn save_model(
-    model: &ModelFolder,
-    weights: BTreeMap<String, NamedTensor>,
-    folder: &Path,
-) -> std::result::Result<(), ModelError> {
-    if let Some((name, _)) = weights.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite())) {
-        return Err(ModelError::NotFinite { name: name.clone() });
-    }
-    let tensors = weights.into_iter().map(|(name, t)| (name, (t.shape, TensorData::Floats(t.values)))).collect();
-    write_tensors(&folder.join("model.safetensors"), &tensors)?;
-    for file in COMPANIONS {
-        let from = model.path.join(file);
-        if from.is_file() {
-            let to = folder.join(file);
-            std::fs::copy(&from, &to).map_err(|error| ModelError::File { path: to, found: error.to_string() })?;
-        }
-    }
-    Ok(())
-}
-
-/// An adapter on the embedding of a model with tied weights leaves the output matrix as it was; the merged model would
-/// change both, so it is refused.
-fn refuse_tied(model: &ModelFolder, adapter: &AdapterWeights) -> Result<()> {
-    let touched = adapter.tensors.keys().any(|name| name.contains("embed_tokens") || name.contains("lm_head"));
-    if model.spec.tied && touched {
-        let reason = "it changes the embedding or the output matrix alone, which are one matrix in this model";
-        return Err(ModelError::Adapter { reason: reason.to_owned() });
     }
     Ok(())
 }

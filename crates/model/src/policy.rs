@@ -5,7 +5,8 @@
 //! the adapter off; when an adapter is continued it is a frozen copy of that adapter as it was at the start (methods:
 //! "which reference"). The heads' arithmetic is here, in plain numbers; a back-end only sees ∂loss/∂hidden.
 
-use crate::adapter::{AdapterWeights, PREFIX};
+use crate::adapter::AdapterWeights;
+use crate::adapter_names::PREFIX;
 use crate::decoder::{Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};
 use crate::error::Result;
 use crate::head::ScalarHead;

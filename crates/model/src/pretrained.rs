@@ -1,11 +1,13 @@
 //! A model folder in the hub's layout: opened, checked, loaded, or made anew from random weights.
 
-use crate::architectures::read_spec;
+use crate::architectures::{TextConfig, read_spec};
 use crate::backend::{Backend, decoder};
 use crate::bounded::{SMALL_TEXT, read_text};
+use crate::census::Census;
 use crate::decoder::Decoder;
 use crate::error::Result;
-use crate::tensor_file::{TensorData, write_half_tensors, write_tensors};
+use crate::folder_kind::no_model;
+use crate::tensor_file::{Stored, TensorData, write_tensors_as};
 use crate::weights::{WeightFiles, WeightSource};
 use crate::{ChatTemplate, DecoderSpec, ModelError, NamedTensor, TextTokenizer};
 use alidade_domain::{Precision, Purpose, Stream};
@@ -18,25 +20,76 @@ use std::path::{Path, PathBuf};
 pub struct ModelFolder {
     /// Where it is.
     pub path: PathBuf,
-    /// What config.json says.
+    /// What config.json says, and the weight files bear out.
     pub spec: DecoderSpec,
+    /// What a person should know of how it was read.
+    pub notes: Vec<String>,
+}
+
+/// A model folder's config.json.
+///
+/// # Errors
+/// When it is missing (the folder is told for what it is), cannot be read, or is no JSON.
+pub(crate) fn read_configuration(folder: &Path) -> Result<Value> {
+    let file = folder.join("config.json");
+    if !file.exists() {
+        return Err(no_model(folder));
+    }
+    let text =
+        read_text(&file, SMALL_TEXT).map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
+    serde_json::from_str(&text).map_err(|error| ModelError::Configuration {
+        file: "config.json".to_owned(),
+        key: "(file)".to_owned(),
+        found: format!("is no valid JSON: {error}"),
+    })
+}
+
+/// Writes the configuration of a model like the one in `from`, with what its weights say now: their type, and whether the
+/// output matrix is the embedding. Of a multimodal model it is the text model's.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub(crate) fn write_configuration(from: &Path, tied: bool, stored: Stored, to: &Path) -> Result<()> {
+    let whole = read_configuration(from)?;
+    let config = TextConfig::find(&whole)?;
+    let mut value = config.value.clone();
+    if config.note.is_some() {
+        value["architectures"] = json!(["Gemma3ForCausalLM"]);
+        value["model_type"] = json!("gemma3_text");
+        for key in ["bos_token_id", "eos_token_id", "pad_token_id"] {
+            if let Some(outer) = whole.get(key).filter(|outer| !outer.is_null()) {
+                value[key] = outer.clone();
+            }
+        }
+    }
+    if config.read()?.tied != tied {
+        value["tie_word_embeddings"] = json!(tied);
+    }
+    let keys: Vec<&str> = ["dtype", "torch_dtype"].into_iter().filter(|key| value.get(*key).is_some()).collect();
+    for key in if keys.is_empty() { vec!["torch_dtype"] } else { keys } {
+        value[key] = json!(stored.name());
+    }
+    let text = serde_json::to_string_pretty(&value).map_err(|error| ModelError::Request(error.to_string()))?;
+    std::fs::write(to, text + "\n").map_err(|error| ModelError::Write { path: to.to_owned(), error })
 }
 
 impl ModelFolder {
-    /// Reads the configuration; weights are read by [`ModelFolder::decoder`].
+    /// Reads the configuration and holds it against what the weight files say of themselves; the weights are read by
+    /// [`ModelFolder::decoder`].
     ///
     /// # Errors
-    /// When config.json is missing, broken, or of an unknown family.
+    /// When config.json or the weights are missing, broken or of an unknown kind, or do not belong together.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = path.join("config.json");
-        let text =
-            read_text(&file, SMALL_TEXT).map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
-        let config: Value = serde_json::from_str(&text).map_err(|error| ModelError::Configuration {
-            file: "config.json".to_owned(),
-            key: "(file)".to_owned(),
-            found: format!("is no valid JSON: {error}"),
-        })?;
-        Ok(Self { path: path.to_owned(), spec: read_spec(&config)? })
+        let value = read_configuration(path)?;
+        let config = TextConfig::find(&value)?;
+        let census = Census::open(path)?;
+        census.refuse_quantised()?;
+        census.check_layers(&config)?;
+        let mut spec = config.read()?;
+        let head = census.settle_head(&mut spec, &config)?;
+        census.check(&spec, &config)?;
+        let notes = config.note.iter().cloned().chain(head).collect();
+        Ok(Self { path: path.to_owned(), spec, notes })
     }
 
     /// Loads the weights.
@@ -142,10 +195,10 @@ impl RandomModel {
         config["torch_dtype"] = json!(if half { "float16" } else { "float32" });
         let text = serde_json::to_string_pretty(&config).map_err(|error| ModelError::Request(error.to_string()))?;
         let path = folder.join("config.json");
-        std::fs::write(&path, text + "\n").map_err(|error| ModelError::File { path, found: error.to_string() })?;
+        std::fs::write(&path, text + "\n").map_err(|error| ModelError::Write { path, error })?;
         let tensors =
             decoder.base_weights()?.into_iter().map(|(name, t)| (name, (t.shape, TensorData::Floats(t.values))));
-        let (tensors, file) = (tensors.collect(), folder.join("model.safetensors"));
-        if half { write_half_tensors(&file, &tensors) } else { write_tensors(&file, &tensors) }
+        let stored = if half { Stored::Half } else { Stored::Single };
+        write_tensors_as(&folder.join("model.safetensors"), &tensors.collect(), |_| stored)
     }
 }

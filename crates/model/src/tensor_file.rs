@@ -3,9 +3,12 @@
 //! Half-precision values are widened exactly; whole numbers stay whole. Nothing here knows what a tensor means.
 
 use crate::ModelError;
+use crate::adapter::NamedTensor;
+use crate::bounded::open_ordinary;
 use crate::error::Result;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 use std::path::Path;
 
 /// The numbers of a tensor.
@@ -23,11 +26,9 @@ pub enum TensorData {
 /// When the file is missing, cut off or inconsistent.
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, TensorData)>> {
     let unreadable = |found: String| ModelError::File { path: path.to_owned(), found };
-    let about = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-    if !about.is_file() {
-        return Err(unreadable("it is no ordinary file".to_owned()));
-    }
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let mut bytes = Vec::new();
+    let read = open_ordinary(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(path, &error))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {
@@ -61,42 +62,96 @@ pub(crate) fn decode(view: &TensorView) -> Option<TensorData> {
     })
 }
 
+/// How floats are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stored {
+    /// 32 bits.
+    Single,
+    /// IEEE's 16 bits.
+    Half,
+    /// The upper 16 bits of f32.
+    Brain,
+}
+
+impl Stored {
+    /// As transformers calls it ("bfloat16").
+    pub fn name(self) -> &'static str {
+        match self {
+            Stored::Single => "float32",
+            Stored::Half => "float16",
+            Stored::Brain => "bfloat16",
+        }
+    }
+
+    /// The nearest number that can be stored.
+    pub fn round(self, value: f32) -> f32 {
+        match self {
+            Stored::Single => value,
+            Stored::Half => half::f16::from_f32(value).to_f32(),
+            Stored::Brain => half::bf16::from_f32(value).to_f32(),
+        }
+    }
+
+    fn encode(self, values: &[f32]) -> Encoded {
+        match self {
+            Stored::Single => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            Stored::Half => {
+                (Dtype::F16, values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect())
+            }
+            Stored::Brain => {
+                (Dtype::BF16, values.iter().flat_map(|value| half::bf16::from_f32(*value).to_le_bytes()).collect())
+            }
+        }
+    }
+}
+
 /// Writes tensors as f32 (or i64) with PEFT's metadata; equal input gives equal bytes.
 ///
 /// # Errors
 /// When shapes and lengths disagree or the file cannot be written.
 pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, TensorData)>) -> Result<()> {
-    let bytes = serialize(tensors, |data| match data {
-        TensorData::Floats(values) => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-        TensorData::Whole(values) => (Dtype::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-    })?;
-    std::fs::write(path, bytes).map_err(|error| ModelError::File { path: path.to_owned(), found: error.to_string() })
+    write_tensors_as(path, tensors, |_| Stored::Single)
 }
 
-/// As [`write_tensors`], with floats rounded to f16.
-pub(crate) fn write_half_tensors(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, TensorData)>) -> Result<()> {
-    let bytes = serialize(tensors, |data| match data {
-        TensorData::Floats(values) => {
-            (Dtype::F16, values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect())
-        }
-        TensorData::Whole(values) => (Dtype::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-    })?;
-    std::fs::write(path, bytes).map_err(|error| ModelError::File { path: path.to_owned(), found: error.to_string() })
-}
-
-type Encoded = (Dtype, Vec<u8>);
-
-fn serialize(
+/// As [`write_tensors`], with each tensor's floats stored as `stored` says of its name.
+///
+/// # Errors
+/// As [`write_tensors`].
+pub(crate) fn write_tensors_as(
+    path: &Path,
     tensors: &BTreeMap<String, (Vec<usize>, TensorData)>,
-    encode: impl Fn(&TensorData) -> Encoded,
-) -> Result<Vec<u8>> {
-    let encoded: Vec<(&String, &Vec<usize>, Encoded)> =
-        tensors.iter().map(|(name, (shape, data))| (name, shape, encode(data))).collect();
+    stored: impl Fn(&str) -> Stored,
+) -> Result<()> {
+    let encode = |name: &str, data: &TensorData| match data {
+        TensorData::Floats(values) => stored(name).encode(values),
+        TensorData::Whole(values) => (Dtype::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+    };
+    let encoded = tensors.iter().map(|(name, (shape, data))| (name.as_str(), shape.clone(), encode(name, data)));
+    write_encoded(path, encoded.collect())
+}
+
+/// Writes named tensors, each stored as `stored` says of its name.
+///
+/// # Errors
+/// As [`write_tensors`].
+pub(crate) fn write_floats(
+    path: &Path,
+    tensors: &BTreeMap<String, NamedTensor>,
+    stored: impl Fn(&str) -> Stored,
+) -> Result<()> {
+    let encoded = tensors.iter().map(|(name, t)| (name.as_str(), t.shape.clone(), stored(name).encode(&t.values)));
+    write_encoded(path, encoded.collect())
+}
+
+fn write_encoded(path: &Path, encoded: Vec<(&str, Vec<usize>, Encoded)>) -> Result<()> {
     let failed = |error: safetensors::SafeTensorError| ModelError::Request(format!("Writing tensors: {error}."));
     let mut views = Vec::with_capacity(encoded.len());
     for (name, shape, (dtype, bytes)) in &encoded {
-        views.push((name.as_str(), TensorView::new(*dtype, (*shape).clone(), bytes).map_err(failed)?));
+        views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?));
     }
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize(views, Some(metadata)).map_err(failed)
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
+    std::fs::write(path, bytes).map_err(|error| ModelError::Write { path: path.to_owned(), error })
 }
+
+type Encoded = (Dtype, Vec<u8>);

@@ -1,5 +1,6 @@
 //! Answering conversations: a model with its tokenizer and chat template, and an adapter if there is one.
 
+use crate::provenance;
 use alidade_domain::{Message, Precision, Problem, Sampling};
 use alidade_model::{
     Backend, ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch,
@@ -26,6 +27,9 @@ pub(crate) fn load(
     precision: Precision,
     trainable: bool,
 ) -> Result<(Box<dyn Decoder>, Precision), Problem> {
+    if let Some(path) = adapter {
+        fits(path, folder)?;
+    }
     let weights = adapter.map(|path| load_adapter(path, &folder.spec)).transpose();
     let weights = weights.map_err(|error| Problem::from(error).at("adapter"))?;
     let precision = if runs_on_slices(&folder.spec, weights.as_ref()) { precision } else { Precision::Single };
@@ -35,6 +39,12 @@ pub(crate) fn load(
         decoder.install(ADAPTER, weights, trainable)?;
     }
     Ok((decoder, precision))
+}
+
+/// Refuses an adapter that was changed since it was made, or made with another tokenizer.
+fn fits(adapter: &Path, model: &ModelFolder) -> Result<(), Problem> {
+    let fits = provenance::unchanged(adapter).and_then(|()| provenance::same_tokenizer(adapter, &model.path));
+    fits.map_err(|problem| problem.at("adapter"))
 }
 
 /// One request for a streamed answer.
@@ -202,6 +212,9 @@ impl Speaker {
         let at_model = |error| Problem::from(error).at("model");
         let folder = ModelFolder::open(model).map_err(at_model)?;
         let named = before.map(|path| (BEFORE, path)).into_iter().chain([(ADAPTER, after)]);
+        for (_, path) in named.clone() {
+            fits(path, &folder)?;
+        }
         let load = |(name, path): (&'static str, &Path)| Ok((name, load_adapter(path, &folder.spec)?));
         let adapters: Result<Vec<_>, alidade_model::ModelError> = named.map(load).collect();
         let adapters = adapters.map_err(|error| Problem::from(error).at("adapter"))?;

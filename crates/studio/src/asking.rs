@@ -5,7 +5,7 @@
 use crate::Speaker;
 use crate::answer::Turn;
 use crate::evaluate::{SEED, Snapshot, Suite, TEMPERATURE, fingerprint, observe, worst_row};
-use crate::memory;
+use crate::memory::{self, MOST_ROWS as MOST};
 use alidade_domain::{Example, MethodName, Problem, ProblemCode, Sampling, SettingValue, Settings, WorstRow};
 use alidade_evaluation::Observations;
 use alidade_model::{TokenBatch, TokenRow, row_seed};
@@ -13,8 +13,6 @@ use alidade_train::{Item, TrainError, method};
 use alidade_world::{Oracle, World};
 use std::ops::Range;
 
-/// Most rows in a batch: from some tens on, more at a time are no faster.
-const MOST: usize = 64;
 /// Prompts whose seeds count from one number, whichever batches they are answered in.
 const SEEDED: usize = 32;
 /// Rows that are shown as the worst.
@@ -247,7 +245,7 @@ fn answer_batches(lengths: &[usize], longest: usize, context: usize, budget: &me
 }
 
 /// Neighbours that fit together, greedily; one that fits nowhere goes alone.
-fn batches(count: usize, most: usize, fits: impl Fn(Range<usize>) -> bool) -> Vec<Range<usize>> {
+pub(crate) fn batches(count: usize, most: usize, fits: impl Fn(Range<usize>) -> bool) -> Vec<Range<usize>> {
     let (mut found, mut start) = (Vec::new(), 0);
     while start < count {
         let mut end = start + 1;

@@ -6,8 +6,9 @@
 use crate::Clock;
 use crate::estimate::{Measuring, training};
 use crate::machine::peak_memory_bytes;
-use crate::memory;
 use crate::pace::{Gauge, Subject};
+use crate::passes::Passes;
+use crate::{machine, memory};
 use alidade_data::import;
 use alidade_domain::{
     EventKind, Example, Message, MethodName, Observer, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
@@ -168,14 +169,16 @@ fn expected(
 ) -> Result<Value, Problem> {
     let precision = Precision::named(&bench.dtype)?;
     let steps = method(bench.method).steps(settings, prepared.items.len());
-    let [tokens, longest] = memory::largest_pass(bench.method, settings, prepared, &steps, 0);
     let need = memory::Need {
         spec: &folder.spec,
         precision,
+        program: machine::program_bytes() + memory::FRESH_BYTES,
+        words: 0,
         trained,
+        beside: 0,
         inner: 7 * RANK,
-        tokens,
-        longest,
+        passes: Passes::of(bench.method, settings, prepared, (&steps, 0), None),
+        compared: memory::Compared::default(),
         slices: !bench.candle && alidade_model::runs_on_slices(&folder.spec, None),
         dropout: false,
         full: false,
@@ -253,10 +256,14 @@ pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
     put(&mut figures, json!({"batch": bench.batch, "head": head, "arithmetic": decoder.path()}));
     let (spec, seconds) = (decoder.spec(), figures["ms"].as_f64().unwrap_or(0.0) / 1e3);
     let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
-    let numbers = (spec.layers * linears + spec.vocabulary * spec.hidden) as f64;
+    let head = (spec.vocabulary * spec.hidden) as f64;
+    let numbers = (spec.layers * linears) as f64 + head;
     let precision = Precision::named(&bench.dtype)?;
     with_share(&mut figures, 2.0 * numbers * bench.batch as f64, peak_gigaflops(precision));
-    let (read, peak) = (numbers * bytes_per_number(precision) / seconds.max(1e-9) / 1e9, memory_rate());
+    // Where the others have four bits, the output matrix has eight.
+    let head_precision = if precision == Precision::Four { Precision::Eight } else { precision };
+    let bytes = (numbers - head) * bytes_per_number(precision) + head * bytes_per_number(head_precision);
+    let (read, peak) = (bytes / seconds.max(1e-9) / 1e9, memory_rate());
     let share = (read / peak * 1000.0).round() / 10.0;
     put(
         &mut figures,

@@ -2,7 +2,7 @@
 //! matter to memory. What its rows mean is `data`'s business; where they are kept is the caller's.
 
 use alidade_data::{Sink, import_from};
-use alidade_domain::{Imported, Problem, shown};
+use alidade_domain::{Imported, Problem, shown, why};
 use std::fs::{File, Metadata};
 use std::path::Path;
 
@@ -20,7 +20,12 @@ pub(crate) fn import_rows(path: &Path, sink: Sink<'_>) -> Result<Imported, Probl
 /// Opens an ordinary file. What it is, is asked first: opening a pipe waits for a writer, and a device has no end.
 fn open(path: &Path) -> Result<File, Problem> {
     let place = shown(&path.to_string_lossy(), 300);
-    let failed = |error: std::io::Error| Problem::input(format!("Reading the data set {place} failed: {error}."));
+    let failed = |error: std::io::Error| {
+        Problem::input(match error.kind() {
+            std::io::ErrorKind::NotFound => format!("There is no file {place}."),
+            _ => format!("Reading the data set {place} failed: {}.", why(&error)),
+        })
+    };
     let ordinary = |found: &Metadata| {
         if found.is_file() {
             return Ok(());

@@ -66,7 +66,7 @@ pub(crate) fn remove_unfinished(folder: &Path, folders: bool) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') || !name.ends_with(&format!(".{UNFINISHED}")) {
+        if !is_unfinished(&name) {
             continue;
         }
         // A leftover costs only room.
@@ -76,6 +76,15 @@ pub(crate) fn remove_unfinished(folder: &Path, folders: bool) {
             _ => std::fs::remove_file(entry.path()),
         };
     }
+}
+
+/// A name as [`beside`] makes it (".plan.json.123-4.tmp"), and nobody else's.
+fn is_unfinished(name: &str) -> bool {
+    let middle = || name.strip_prefix('.')?.strip_suffix(UNFINISHED)?.strip_suffix('.')?.rsplit_once('.');
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    middle()
+        .and_then(|(_, maker)| maker.split_once('-'))
+        .is_some_and(|(process, count)| number(process) && number(count))
 }
 
 /// Makes the entries of a folder durable where the system allows it; Windows does so by itself.
@@ -214,7 +223,7 @@ mod tests {
     fn leftovers_go_and_other_hidden_files_stay() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join(".adapter.7-0.tmp/deep")).unwrap();
-        for name in [".plan.json.7-1.tmp", ".keep", "notes.tmp"] {
+        for name in [".plan.json.7-1.tmp", ".keep", "notes.tmp", ".notes.tmp", ".a.b.tmp", ".a.1-.tmp"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         remove_unfinished(folder.path(), true);
@@ -222,7 +231,7 @@ mod tests {
         remove_unfinished(folder.path(), false);
         let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, [".keep", "notes.tmp"]);
+        assert_eq!(left, [".a.1-.tmp", ".a.b.tmp", ".keep", ".notes.tmp", "notes.tmp"]);
     }
 
     #[test]

@@ -3,14 +3,16 @@
 
 use crate::evaluate::{self, Suite};
 use crate::execute::{fresh_adapter, read_rows};
-use crate::pace::{Asked, Gauge, Subject, operations};
+use crate::pace::{Asked, Gauge, Subject, Writing, operations};
+use crate::passes::{Passes, answer_limit};
 use crate::views::ModelView;
 use crate::{machine, memory, pipeline};
 use alidade_data::split;
 use alidade_domain::{Example, MethodName, Planning, Problem, Recipe, Settings, StageEstimate};
-use alidade_model::{AdapterWeights, DecoderSpec, ModelFolder, NamedTensor, runs_on_slices};
+use alidade_model::{AdapterWeights, DecoderSpec, Keep, ModelFolder, NamedTensor, runs_on_slices};
 use alidade_train::{Encoder, Prepared, Steps, method};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Prompts of an evaluation with the oracle, and without it.
@@ -23,6 +25,10 @@ const HELD_OUT_MOST: usize = 100;
 const SMALLEST_SPLIT: usize = 20;
 /// A pass without gradients costs about a third of a pass with them.
 const UNTAPED: f64 = 1.0 / 3.0;
+/// Tokens of a pass that scores held-out rows, at least.
+const PASS: usize = 512;
+/// Answers may grow longer while a policy learns; so much longer is counted on.
+const LONGER: f64 = 1.5;
 /// Most answers that are written at a time while writing is measured.
 const ANSWERS: usize = 32;
 
@@ -54,17 +60,20 @@ pub(crate) type Tell<'a> = &'a mut dyn FnMut(Planning) -> bool;
 pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
     let (recipe, settings, name) = (&ask.recipe, &ask.settings, ask.recipe.method);
     wanted(tell(Planning::Preparing))?;
-    let (rows, held_out) = split_rows(read_rows(&ask.rows)?, ask.split);
+    let before = machine::resident_bytes();
     let at_model = |error| Problem::from(error).at("model");
     let folder = ModelFolder::open(Path::new(&ask.model.folder)).map_err(at_model)?;
     let tokenizer = folder.tokenizer().map_err(at_model)?;
     let template = folder.chat_template(&tokenizer).map_err(at_model)?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+    let words = machine::resident_bytes().saturating_sub(before);
+    let (rows, held_out) = split_rows(read_rows(&ask.rows)?, ask.split);
     let at_dataset = |error| match Problem::from(error) {
         problem if problem.field.is_some() => problem,
         problem => problem.at("dataset"),
     };
     let prepared = method(name).prepare(&rows, &encoder, settings).map_err(at_dataset)?;
+    let read = machine::resident_bytes().saturating_sub(before);
     let steps = method(name).steps(settings, prepared.items.len());
     let no_move = method(name).check_steps(settings, prepared.items.len()).err();
     let faults =
@@ -74,27 +83,38 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
     }
     let adapter = sketch(&folder, recipe)?;
     let mut estimate = count(ask, &prepared, &steps, &adapter, held_out.len());
-    let [tokens, longest] = memory::largest_pass(name, settings, &prepared, &steps, recipe.seed);
+    let suite = suite(ask, held_out);
+    let work = Work { ask, spec: &folder.spec, prepared: &prepared, steps: steps.total, encoder: &encoder };
+    let prompts = work.prompts(&suite);
+    let continues = recipe.adapter.is_some();
+    let raters = [&recipe.reward, &recipe.cost].into_iter().flatten().filter(|named| *named != "oracle").count();
+    let policy = estimate.trainable_parameters;
+    let [critic, beside] = memory::beside(policy, settings, continues, raters as u64);
+    wanted(tell(Planning::Measuring))?;
+    let precision = memory::precision(settings);
+    let subject = Subject { folder: Path::new(&ask.model.folder), sha256: &ask.model.model.sha256, precision };
+    let writing = answers(name, settings, &prepared, tokenizer.stops(), gauge, &subject)?;
+    let answer = writing.map(|writing| (LONGER * writing.answer_tokens).ceil() as u64);
+    estimate.answer_tokens = answer.unwrap_or(0);
     let need = memory::Need {
         spec: &folder.spec,
-        precision: memory::precision(settings),
-        trained: estimate.trainable_parameters,
-        inner: recipe.lora.as_ref().map_or(0, |lora| 7 * lora.r as u64),
-        tokens,
-        longest,
+        precision,
+        program: machine::program_bytes() + memory::FRESH_BYTES + memory::CODE_BYTES + read,
+        words,
+        trained: policy + critic,
+        beside,
+        inner: memory::inner(&folder.spec, adapter.tensors.iter().map(|(name, t)| (name.as_str(), t.values.len()))),
+        passes: Passes::of(name, settings, &prepared, (&steps, recipe.seed), answer),
+        compared: work.compared(&suite, &prompts),
         slices: runs_on_slices(&folder.spec, Some(&adapter)),
         dropout: adapter.config.lora_dropout > 0.0,
         full: false,
     };
     let keep = memory::keep(settings, &need, machine::free_memory_bytes());
     estimate.memory_bytes = need.bytes(keep);
-    wanted(tell(Planning::Measuring))?;
-    let subject =
-        Subject { folder: Path::new(&ask.model.folder), sha256: &ask.model.model.sha256, precision: need.precision };
-    let work = Work { ask, spec: &folder.spec, prepared: &prepared, steps: steps.total, encoder: &encoder };
     let training = work.training(gauge, &subject, keep)?;
     wanted(tell(Planning::Measuring))?;
-    estimate.comparing_seconds = work.comparing(gauge, &subject, keep, held_out)?;
+    estimate.comparing_seconds = work.comparing(gauge, &subject, keep, &suite, prompts)?;
     estimate.seconds = training + estimate.comparing_seconds;
     Ok(estimate)
 }
@@ -154,6 +174,7 @@ fn count(
         model_parameters: ask.model.parameters,
         memory_bytes: 0,
         disk_bytes: trainable * 4 * (1 + 2 * 3) + 2_000_000,
+        answer_tokens: 0,
         comparing_seconds: 0.0,
         seconds: 0.0,
     }
@@ -170,7 +191,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Seconds of loading and training.
-    fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: alidade_model::Keep) -> Result<f64, Problem> {
+    fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: Keep) -> Result<f64, Problem> {
         training(
             self.ask.recipe.method,
             &self.ask.settings,
@@ -180,28 +201,44 @@ impl Work<'_> {
         )
     }
 
+    /// The prompts of a suite that can be answered, as tokens.
+    fn prompts(&self, suite: &Suite) -> Vec<Vec<u32>> {
+        if self.ask.recipe.method.makes_scorer() {
+            return Vec::new();
+        }
+        let prompts = suite.prompts.iter().filter_map(|prompt| self.encoder.prompt(prompt).ok());
+        prompts.filter(|ids| !ids.is_empty() && ids.len() < self.spec.context).collect()
+    }
+
+    /// Tokens of a row of the data set; held-out rows are like the others.
+    fn row(&self) -> f64 {
+        self.prepared.tokens() as f64 / self.prepared.items.len().max(1) as f64
+    }
+
+    fn compared(&self, suite: &Suite, prompts: &[Vec<u32>]) -> memory::Compared {
+        memory::Compared {
+            rows: prompts.len() as u64,
+            read: prompts.iter().map(|ids| ids.len() as u64).sum(),
+            written: (prompts.len() * suite.max_new_tokens) as u64,
+            scored: (suite.rows.len() as f64 * self.row()) as u64,
+        }
+    }
+
     /// Seconds of comparing before and after.
     fn comparing(
         &self,
         gauge: &mut Gauge,
         subject: &Subject,
-        keep: alidade_model::Keep,
-        held_out: Vec<Example>,
+        keep: Keep,
+        suite: &Suite,
+        prompts: Vec<Vec<u32>>,
     ) -> Result<f64, Problem> {
-        let name = self.ask.recipe.method;
-        let suite = match self.ask.oracle {
-            true => Suite { rows: held_out, ..Suite::of_world(WORLD_PROMPTS) },
-            false => Suite::own(pipeline::own_prompts(std::slice::from_ref(&held_out)), held_out),
-        };
-        let [row, scored] =
-            [self.prepared.tokens() as f64 / self.prepared.items.len().max(1) as f64, suite.rows.len() as f64];
-        let pace = gauge.training(subject, keep, 512, row as usize)?;
+        let (row, scored) = (self.row(), suite.rows.len() as f64);
+        let pace = gauge.training(subject, keep, PASS, row as usize)?;
         let token = |row: f64| pace.seconds_per_operation * operations(self.spec, row) * UNTAPED;
-        if name.makes_scorer() {
+        if self.ask.recipe.method.makes_scorer() {
             return Ok(pace.load_seconds + scored * row * token(row));
         }
-        let prompts = suite.prompts.iter().filter_map(|prompt| self.encoder.prompt(prompt).ok());
-        let prompts: Vec<Vec<u32>> = prompts.filter(|ids| !ids.is_empty() && ids.len() < self.spec.context).collect();
         let scoring = 2.0 * scored * row * token(row);
         if prompts.is_empty() {
             return Ok(pace.load_seconds + scoring);
@@ -221,13 +258,21 @@ impl Work<'_> {
     }
 }
 
+/// What is asked before and after the stage.
+fn suite(ask: &StageAsk, held_out: Vec<Example>) -> Suite {
+    match ask.oracle {
+        true => Suite { rows: held_out, ..Suite::of_world(WORLD_PROMPTS) },
+        false => Suite::own(pipeline::own_prompts(std::slice::from_ref(&held_out)), held_out),
+    }
+}
+
 /// Who measures, and what.
 pub(crate) struct Measuring<'a, 'b> {
     pub(crate) gauge: &'a mut Gauge,
     pub(crate) subject: &'a Subject<'b>,
-    pub(crate) keep: alidade_model::Keep,
+    pub(crate) keep: Keep,
     pub(crate) spec: &'a DecoderSpec,
-    pub(crate) stops: &'a std::collections::BTreeSet<u32>,
+    pub(crate) stops: &'a BTreeSet<u32>,
 }
 
 /// Seconds of loading a model and training it for so many steps.
@@ -244,29 +289,39 @@ pub(crate) fn training(
     let sequences = prepared.items.iter().map(|item| item.sequences.len()).sum::<usize>();
     let per_item = prepared.tokens() as f64 / prepared.items.len().max(1) as f64;
     let per_row = prepared.tokens() as f64 / sequences.max(1) as f64;
-    let limit = memory::answer_limit(name, settings) as usize;
-    let writing = match limit {
-        0 => None,
-        _ => {
-            let first = prepared.items.iter().flat_map(|item| &item.sequences).map(|sequence| sequence.ids.clone());
-            let prompts = first.take(batch.min(ANSWERS as f64) as usize).collect();
-            let temperature = if settings.0.contains_key("temperature") { settings.number("temperature") } else { 1.0 };
-            let asked = Asked { prompts, limit, temperature, stops: measuring.stops.clone() };
-            Some(measuring.gauge.writing(measuring.subject, &asked)?)
-        }
-    };
+    let writing = answers(name, settings, prepared, measuring.stops, measuring.gauge, measuring.subject)?;
     let answer = writing.map_or(0.0, |writing| writing.answer_tokens);
     let (row, pass) = (per_row + answer, batch * (per_item + answer));
     let pace = measuring.gauge.training(measuring.subject, measuring.keep, pass as usize, row as usize)?;
-    let Passes { answers, trained, read } = passes(name, settings, rows);
+    let Through { answers, trained, read } = through(name, settings, rows);
     let token = pace.seconds_per_operation * operations(measuring.spec, row);
     let training = answers * (per_item + answer) * (trained + read * UNTAPED) * token;
     let written = writing.map_or(0.0, |writing| answers * answer * writing.seconds_per_token);
     Ok(pace.load_seconds + training + written)
 }
 
+/// How the policy writes while it trains; none where it does not.
+fn answers(
+    name: MethodName,
+    settings: &Settings,
+    prepared: &Prepared,
+    stops: &BTreeSet<u32>,
+    gauge: &mut Gauge,
+    subject: &Subject,
+) -> Result<Option<Writing>, Problem> {
+    let limit = answer_limit(name, settings) as usize;
+    if limit == 0 {
+        return Ok(None);
+    }
+    let batch = settings.whole("per_device_train_batch_size").clamp(1, ANSWERS as i64) as usize;
+    let prompts = prepared.items.iter().flat_map(|item| &item.sequences).map(|sequence| sequence.ids.clone());
+    let temperature = if settings.0.contains_key("temperature") { settings.number("temperature") } else { 1.0 };
+    let asked = Asked { prompts: prompts.take(batch).collect(), limit, temperature, stops: stops.clone() };
+    gauge.writing(subject, &asked).map(Some)
+}
+
 /// How often each row goes through the model.
-struct Passes {
+struct Through {
     /// Rows, or answers where the model writes them.
     answers: f64,
     /// Passes with gradients.
@@ -275,7 +330,7 @@ struct Passes {
     read: f64,
 }
 
-fn passes(name: MethodName, settings: &Settings, rows: f64) -> Passes {
+fn through(name: MethodName, settings: &Settings, rows: f64) -> Through {
     let count = |key: &str| settings.whole(key).max(1) as f64;
     let (answers, trained, read) = match name {
         MethodName::Ppo => (rows, count("num_ppo_epochs"), 4.0),
@@ -289,5 +344,5 @@ fn passes(name: MethodName, settings: &Settings, rows: f64) -> Passes {
         MethodName::Kto => (rows, 0.5, 1.5),
         _ => (rows, 1.0, 0.0),
     };
-    Passes { answers, trained, read }
+    Through { answers, trained, read }
 }

@@ -1,22 +1,26 @@
 //! Carries out a plan: the same function in the worker, in the terminal's foreground and in tests.
 
 use crate::evaluate::{Suite, prompt_text};
+use crate::memory::Compared;
+use crate::notes::folder_notes;
+use crate::outcome::{self, Computed, Outcome, Trained};
+use crate::passes::{Passes, SAMPLE_TOKENS, SAMPLES};
+use crate::provenance::{self, Making};
 use crate::roles::{self, Oracles};
-use crate::{comparing, durable, machine, memory, pipeline, provenance};
+use crate::{comparing, machine, memory, pipeline};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, StopReason,
-    StopSignal,
+    EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, RewardSource,
+    StopReason, StopSignal,
 };
 use alidade_model::{
     AdapterWeights, Backend, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy,
-    adapter_sha256, generate, load_adapter, model_sha256, save_adapter, save_model,
+    adapter_sha256, file_sha256, generate, load_adapter,
 };
 use alidade_train::{
     Encoder, End, PlanFacts, Prepared, Rollouts, Session, SessionOptions, TrainError, method, resume_step,
 };
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -36,36 +40,122 @@ impl Clock {
     }
 }
 
+/// What a run is about to do, known before its first step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline {
+    /// Optimizer steps in all.
+    pub steps: u64,
+    /// Rows that are learned from.
+    pub rows: usize,
+    /// Rows that are left out.
+    pub skipped: usize,
+    /// Rows whose answer is cut.
+    pub truncated: usize,
+}
+
 /// Trains as the plan says, in its run folder, from its newest checkpoint.
 ///
 /// # Errors
 /// When something in the plan cannot be used, or training meets a problem. What was kept stays usable.
 pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &dyn StopSignal) -> Result<End, Problem> {
-    let (clock, free_bytes) = (Clock::start(), machine::free_memory_bytes());
+    execute_telling(plan, folder, observer, stop, &mut |_| {})
+}
+
+/// As [`execute`]; `tell` hears what is going to be done before it is.
+///
+/// # Errors
+/// As [`execute`].
+pub fn execute_telling(
+    plan: &Plan,
+    folder: &Path,
+    observer: &mut dyn Observer,
+    stop: &dyn StopSignal,
+    tell: &mut dyn FnMut(&Outline),
+) -> Result<End, Problem> {
     let facts = plan_facts(plan)?;
-    let from_step = resume_step(folder, &facts)?;
+    let done = outcome::completed(folder, plan, facts.fingerprint());
+    let from_step = match &done {
+        Some(done) => done.steps,
+        None => resume_step(folder, &facts)?,
+    };
     observer.observe(EventKind::Started { pid: std::process::id(), threads: plan.threads, from_step })?;
     observer.observe(EventKind::Stage { phase: Phase::Preparing })?;
     let model = ModelFolder::open(&plan.model_dir)?;
+    for message in folder_notes(&plan.model_dir, plan.adapter_dir.as_deref()) {
+        observer.observe(EventKind::Warning { code: "folder".to_owned(), message })?;
+    }
     let tokenizer = model.tokenizer()?;
     let template = model.chat_template(&tokenizer)?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
+    let prepared = prepare(plan, &model, &encoder)?;
+    warn(&prepared, observer)?;
+    tell(&Outline {
+        steps: method(plan.method).steps(&plan.settings, prepared.items.len()).total,
+        rows: prepared.items.len(),
+        skipped: prepared.skipped.len(),
+        truncated: prepared.truncated,
+    });
+    let mut outside = Outside { observer, stop };
+    if let Some(done) = done {
+        // Only what comes after training was cut off.
+        outside.observer.observe(EventKind::Stage { phase: Phase::Saving })?;
+        finish(plan, folder, &mut outside, None, &done, (&prepared, &Computed::of_events(folder)))?;
+        return Ok(End::Complete { steps: done.steps });
+    }
+    let fingerprint = facts.fingerprint().to_owned();
+    let (end, trained, computed) = train(plan, folder, &mut outside, &model, (encoder, facts), &prepared)?;
+    conclude(plan, &model, folder, &mut outside, (end, &fingerprint), trained, (&prepared, &computed))?;
+    Ok(end)
+}
+
+/// The rows as the method reads them.
+fn prepare(plan: &Plan, model: &ModelFolder, encoder: &Encoder) -> Result<Prepared, Problem> {
     let method = method(plan.method);
-    let prepared = method.prepare(&read_rows(&plan.rows)?, &encoder, &plan.settings)?;
+    let prepared = method.prepare(&own_rows(plan)?, encoder, &plan.settings)?;
     let no_step = pipeline::no_step(&plan.settings, &method.steps(&plan.settings, prepared.items.len()));
     let no_move = || method.check_steps(&plan.settings, prepared.items.len()).err();
     if let Some(problem) = pipeline::too_long(&prepared, model.spec.context).or(no_step).or_else(no_move) {
         return Err(problem);
     }
-    warn(&prepared, observer)?;
-    let mut policy = policy(plan, &model)?;
-    let keep = choose_keep(plan, &policy, &model.spec, &prepared, free_bytes)?;
+    Ok(prepared)
+}
+
+/// The rows of the run, if they are still those that the plan speaks of.
+fn own_rows(plan: &Plan) -> Result<Vec<Example>, Problem> {
+    let found = file_sha256(&plan.rows)?;
+    if found != plan.rows_sha256 {
+        let message = format!(
+            "The rows in {} are not those that the run began with: their SHA-256 is {}… and was {}….",
+            plan.rows.display(),
+            provenance::short(&found),
+            provenance::short(&plan.rows_sha256)
+        );
+        return Err(Problem::input(message).hint("Start a new run with the data set.").at("dataset"));
+    }
+    read_rows(&plan.rows)
+}
+
+/// All steps that are not yet behind a checkpoint.
+fn train(
+    plan: &Plan,
+    folder: &Path,
+    outside: &mut Outside,
+    model: &ModelFolder,
+    (encoder, facts): (Encoder, PlanFacts),
+    prepared: &Prepared,
+) -> Result<(End, Trained, Computed), Problem> {
+    // The need counts what the program holds already, so that counts as free.
+    let (clock, program) = (Clock::start(), machine::resident_bytes());
+    let free_bytes = machine::free_memory_bytes().saturating_add(program);
+    let method = method(plan.method);
+    let mut policy = policy(plan, model)?;
+    let keep = choose_keep(plan, &policy, &model.spec, prepared, [free_bytes, program])?;
     policy.keep(keep);
     let oracles = Oracles::new();
-    let raters = roles::install(plan, &model, method.needs(), &mut policy, &oracles)?;
-    let arithmetic = policy.decoder().path();
-    observer.observe(EventKind::Computing { arithmetic: arithmetic.clone(), keep: keep.name().to_owned() })?;
-    observer.observe(EventKind::Stage { phase: Phase::Training })?;
+    let raters = roles::install(plan, model, method.needs(), &mut policy, &oracles)?;
+    let (arithmetic, keep) = (policy.decoder().path(), keep.name().to_owned());
+    outside.observer.observe(EventKind::Computing { arithmetic: arithmetic.clone(), keep: keep.clone() })?;
+    outside.observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let now = || clock.seconds();
     let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
     let samples = Samples { encoder, prompts: suite.harmless_prompts().into_iter().take(SAMPLES).collect() };
@@ -85,26 +175,15 @@ pub fn execute(plan: &Plan, folder: &Path, observer: &mut dyn Observer, stop: &d
         }),
     };
     let begun = clock.seconds();
-    let mut session = Session::new(policy, options, observer, stop);
-    let end = method.train(&mut session, &prepared, &plan.settings)?;
-    let generation_share = session.writing / (clock.seconds() - begun).max(1e-9);
-    let computed = Computed { arithmetic, keep: keep.name(), generation_share };
+    let mut session = Session::new(policy, options, outside.observer, outside.stop);
+    let end = method.train(&mut session, prepared, &plan.settings)?;
+    let generation_share = Some(session.writing / (clock.seconds() - begun).max(1e-9));
     let trained = match session.policy.adapter()? {
         Some(adapter) => Trained::Adapter(adapter),
         None => Trained::Model(session.policy.decoder().base_weights()?),
     };
-    // The weights of training are given back before evaluation loads its own.
-    drop(session);
-    conclude(plan, &model, folder, &mut Outside { observer, stop }, end, trained, (&prepared, &computed))?;
-    Ok(end)
-}
-
-/// How it was computed.
-struct Computed {
-    arithmetic: String,
-    keep: &'static str,
-    /// Share of the training time in which the policy wrote.
-    generation_share: f64,
+    // The weights of training are given back here, before evaluation loads its own.
+    Ok((end, trained, Computed { arithmetic, keep, generation_share }))
 }
 
 /// What passes keep: as the settings say, else by the free memory of this machine.
@@ -116,30 +195,31 @@ fn choose_keep(
     policy: &Policy,
     spec: &DecoderSpec,
     prepared: &Prepared,
-    free_bytes: u64,
+    [free_bytes, program]: [u64; 2],
 ) -> Result<Keep, Problem> {
     let steps = method(plan.method).steps(&plan.settings, prepared.items.len());
-    let [tokens, longest] = memory::largest_pass(plan.method, &plan.settings, prepared, &steps, plan.seed);
-    let trained = policy.decoder().trainable();
+    let trainable = policy.decoder().trainable();
+    let trained: u64 = trainable.iter().map(|(_, size)| *size as u64).sum();
+    let model = |source: &Option<RewardSource>| u64::from(matches!(source, Some(RewardSource::Adapter { .. })));
+    let raters = model(&plan.reward) + model(&plan.cost);
+    let [critic, beside] = memory::beside(trained, &plan.settings, plan.adapter_dir.is_some(), raters);
+    let compares = plan.prompts.is_some() || plan.held_out.is_some();
     let need = memory::Need {
         spec,
         precision: memory::precision(&plan.settings),
-        trained: trained.iter().map(|(_, size)| *size as u64).sum(),
-        inner: plan.lora.as_ref().map_or(0, |lora| 7 * lora.r as u64),
-        tokens,
-        longest,
+        program: program + memory::CODE_BYTES,
+        words: 0,
+        trained: trained + critic,
+        beside,
+        inner: memory::inner(spec, trainable.iter().map(|(name, size)| (name.as_str(), *size))),
+        passes: Passes::of(plan.method, &plan.settings, prepared, (&steps, plan.seed), plan.answer_tokens),
+        compared: if compares { Compared::MUCH } else { Compared::default() },
         slices: policy.decoder().path().starts_with("slices"),
         dropout: plan.lora.as_ref().is_some_and(|lora| lora.lora_dropout > 0.0),
         full: plan.full,
     };
     let keep = memory::keep(&plan.settings, &need, free_bytes);
     memory::refuse(need.bytes(keep), free_bytes).map_or(Ok(keep), Err)
-}
-
-/// What came out.
-enum Trained {
-    Adapter(AdapterWeights),
-    Model(BTreeMap<String, NamedTensor>),
 }
 
 /// Who is told, and who may wish.
@@ -153,9 +233,6 @@ struct Samples<'a> {
     encoder: Encoder<'a>,
     prompts: Vec<Vec<Message>>,
 }
-
-const SAMPLES: usize = 3;
-const SAMPLE_TOKENS: usize = 64;
 
 impl Samples<'_> {
     fn show(&self, policy: &Policy, step: u64, observer: &mut dyn Observer) -> Result<(), TrainError> {
@@ -191,26 +268,40 @@ fn conclude(
     model: &ModelFolder,
     folder: &Path,
     outside: &mut Outside,
-    end: End,
+    (end, fingerprint): (End, &str),
     trained: Trained,
-    (prepared, computed): (&Prepared, &Computed),
+    how: (&Prepared, &Computed),
 ) -> Result<(), Problem> {
-    let observer = &mut *outside.observer;
-    let (step, reason) = match end {
+    let (steps, reason) = match end {
         End::Complete { steps } => (steps, None),
         End::Requested { reason, step } => (step, Some(reason)),
     };
     match reason {
-        Some(StopReason::Pause) => return observer.observe(EventKind::Paused { step }),
-        Some(StopReason::Discard) => return observer.observe(EventKind::Discarded),
+        Some(StopReason::Pause) => return outside.observer.observe(EventKind::Paused { step: steps }),
+        Some(StopReason::Discard) => return outside.observer.observe(EventKind::Discarded),
         Some(StopReason::StopAndSave) | None => {}
     }
-    observer.observe(EventKind::Stage { phase: Phase::Saving })?;
-    let whole_model = matches!(trained, Trained::Model(_));
-    let adapter_sha256 = save(plan, model, folder, trained)?;
-    write_record(plan, folder, step, &adapter_sha256, prepared, computed)?;
+    outside.observer.observe(EventKind::Stage { phase: Phase::Saving })?;
+    let making = Making { plan, fingerprint, steps, complete: reason.is_none() };
+    let sha256 = outcome::save(&making, model, folder, trained)?;
+    finish(plan, folder, outside, reason, &Outcome { steps, sha256 }, how)
+}
+
+/// What comes after a result: its record, the comparison, and the last word.
+fn finish(
+    plan: &Plan,
+    folder: &Path,
+    outside: &mut Outside,
+    reason: Option<StopReason>,
+    outcome: &Outcome,
+    (prepared, computed): (&Prepared, &Computed),
+) -> Result<(), Problem> {
+    if !outcome::is_recorded(folder, &outcome.sha256) {
+        outcome::write_record(plan, folder, outcome, prepared, computed)?;
+    }
+    let (steps, adapter_sha256) = (outcome.steps, outcome.sha256.clone());
     if reason.is_none()
-        && !whole_model
+        && !plan.full
         && let Err(problem) = comparing::compare(plan, folder, &adapter_sha256, outside)
     {
         // The adapter is whole; a comparison that fails takes nothing from it.
@@ -218,8 +309,8 @@ fn conclude(
         outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message })?;
     }
     outside.observer.observe(match reason {
-        Some(_) => EventKind::Stopped { step, adapter_sha256 },
-        None => EventKind::Finished { steps: step, adapter_sha256 },
+        Some(_) => EventKind::Stopped { step: steps, adapter_sha256 },
+        None => EventKind::Finished { steps, adapter_sha256 },
     })
 }
 
@@ -311,56 +402,4 @@ fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem>
     say("rows_skipped", prepared.skipped.len(), "rows were left out.")?;
     say("rows_truncated", prepared.truncated, "rows were cut at max_length.")?;
     say("borders_moved", prepared.moved_borders, "rows share a token between prompt and answer; it counts as answer.")
-}
-
-/// Writes the result's folder, `adapter` or `model`: after this it is on the disk, whole. Returns the SHA-256 of its weights.
-fn save(plan: &Plan, model: &ModelFolder, folder: &Path, trained: Trained) -> Result<String, Problem> {
-    let name = if matches!(trained, Trained::Adapter(_)) { "adapter" } else { "model" };
-    let place = folder.join(name);
-    durable::remove_unfinished(folder, true);
-    durable::write_folder(&place, |temporary| match trained {
-        Trained::Adapter(adapter) => {
-            save_adapter(temporary, &adapter).map_err(|error| full_disk(error.into(), temporary))?;
-            provenance::record(temporary, plan)
-        }
-        Trained::Model(weights) => {
-            save_model(model, weights, temporary).map_err(|error| full_disk(error.into(), temporary))
-        }
-    })?;
-    Ok(if name == "adapter" { adapter_sha256(&place)? } else { model_sha256(&place)? })
-}
-
-/// `run.json`: the resolved plan, versions and hashes; enough to run it again.
-fn write_record(
-    plan: &Plan,
-    folder: &Path,
-    step: u64,
-    adapter: &str,
-    prepared: &Prepared,
-    computed: &Computed,
-) -> Result<(), Problem> {
-    let record = json!({
-        "plan": plan,
-        "steps": step,
-        "versions": {"alidade": env!("CARGO_PKG_VERSION"), "arithmetic": computed.arithmetic},
-        "keep": computed.keep,
-        "generation_share": computed.generation_share,
-        "machine": {"system": std::env::consts::OS, "processor": std::env::consts::ARCH},
-        "hashes": {"model": plan.model.sha256, "rows": plan.rows_sha256, "adapter": adapter},
-        "rows": {
-            "used": prepared.items.len(), "skipped": prepared.skipped.len(), "truncated": prepared.truncated,
-            "tokens": prepared.tokens(), "learned_tokens": prepared.learned_tokens(),
-        },
-    });
-    let text = serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(error.to_string()))?;
-    durable::write_durably(&folder.join("run.json"), (text + "\n").as_bytes())
-}
-
-/// The model crate reports a failed write in words; a full disk must stay recognisable as one.
-fn full_disk(problem: Problem, folder: &Path) -> Problem {
-    if problem.message.contains("os error 28") {
-        durable::file_problem("Writing", folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
-    } else {
-        problem
-    }
 }

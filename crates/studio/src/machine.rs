@@ -1,33 +1,49 @@
-//! Memory and disk of this machine.
+//! Memory and disk of this machine, as far as this process may use them.
 
+use crate::cgroup;
 use std::path::Path;
 use sysinfo::{Disks, System};
 
-/// Memory of the machine in bytes.
+/// What a program of this size usually maps of its own files.
+const USUAL_PROGRAM: u64 = 16 << 20;
+
+/// Memory of the machine in bytes, or what the groups of this process allow.
 pub fn total_memory_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
-    system.total_memory()
+    cgroup::allowed().map_or(system.total_memory(), |allowed| allowed.limit.min(system.total_memory()))
 }
 
 /// Memory that a new run can have, in bytes.
 pub fn free_memory_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
-    system.available_memory()
+    cgroup::allowed().map_or(system.available_memory(), |allowed| allowed.free.min(system.available_memory()))
 }
 
 /// Most memory that this process has held so far, in bytes; where the system does not tell, what it holds now.
 pub fn peak_memory_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    if let Some(kibibytes) = kibibytes {
-        return kibibytes << 10;
-    }
-    let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(std::process::id()));
-    system.refresh_processes(sysinfo::ProcessesToUpdate::Some(&[pid]), true);
-    system.process(pid).map_or(0, sysinfo::Process::memory)
+    of_status("VmHWM:").unwrap_or_else(resident_bytes)
+}
+
+/// Memory that this process holds now, in bytes.
+pub(crate) fn resident_bytes() -> u64 {
+    of_status("VmRSS:").unwrap_or_else(|| {
+        let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(std::process::id()));
+        system.refresh_processes(sysinfo::ProcessesToUpdate::Some(&[pid]), true);
+        system.process(pid).map_or(0, sysinfo::Process::memory)
+    })
+}
+
+/// What of it are pages of the program's own files; a guess where the system does not tell.
+pub(crate) fn program_bytes() -> u64 {
+    of_status("RssFile:").unwrap_or(USUAL_PROGRAM)
+}
+
+fn of_status(key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
 }
 
 /// How often the system has ended a program because memory ran out; 0 where it does not tell.

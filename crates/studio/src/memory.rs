@@ -1,34 +1,51 @@
-//! How much memory a run needs, and what its passes therefore keep. The figures are counted from the buffers that the slice
-//! back-end really takes; the candle back-end keeps more and is estimated from above.
+//! How much memory a run needs, and what its passes therefore keep. Every term names a buffer that is really taken: by the slice
+//! back-end in passes and in writing, by the loop that trains, by comparing afterwards. The candle back-end keeps more and is
+//! estimated from above.
 
-use alidade_domain::{MethodName, Precision, Problem, Settings};
+use crate::passes::Passes;
+use alidade_domain::{Precision, Problem, Settings};
 use alidade_kernels::InstructionSet;
 use alidade_model::{DecoderSpec, Keep, QueryKeyNorm, logit_rows};
-use alidade_train::{Prepared, Steps, batch_of};
 
-/// The program itself with tokenizer and rows.
-const PROGRAM_BYTES: u64 = 18_000_000;
+/// Pages of code, stacks and scratch of threads that training and writing touch for the first time.
+pub(crate) const CODE_BYTES: u64 = 4 << 20;
+/// Products of f32 numbers pack the matrix that they read, as much of it as a large last cache holds.
+const PACKED_BYTES: u64 = 24 << 20;
+/// What a program holds beside its files before it reads anything.
+pub(crate) const FRESH_BYTES: u64 = 4 << 20;
 /// Numbers that go with each trained one: value, its copy in the loop, gradient, its copy, two moments, and one more copy while
 /// an adapter is read or written.
 const PER_TRAINED: u64 = 7;
+/// Numbers of an adapter while the policy writes: its cache has a copy, gradients included.
+const PER_WRITING: u64 = 2;
+/// Numbers of an adapter while stacks are compared: those of both, and one in a cache.
+const PER_COMPARED: u64 = 3;
 /// Share of the free memory that a run may take when it chooses by itself.
 const SHARE: f64 = 0.7;
 /// Bytes of activations per token, layer and hidden unit that the candle back-end keeps.
 const CANDLE_BYTES: u64 = 4 * 24;
+/// Most rows of answers at a time while stacks are compared: from some tens on, more are no faster.
+pub(crate) const MOST_ROWS: usize = 64;
 
 /// What the memory of a run depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Need<'a> {
     pub(crate) spec: &'a DecoderSpec,
     pub(crate) precision: Precision,
-    /// Trained numbers.
+    /// The program itself with a tokenizer and rows, in bytes.
+    pub(crate) program: u64,
+    /// A tokenizer with its chat template; comparing opens another.
+    pub(crate) words: u64,
+    /// Trained numbers: the policy's, and those of a critic with an adapter of its own.
     pub(crate) trained: u64,
+    /// Numbers of adapters that stand beside it: a frozen reference, models that rate.
+    pub(crate) beside: u64,
     /// Rows of inner values of the adapter per layer: about the sum of its ranks.
     pub(crate) inner: u64,
-    /// Tokens of the largest forward pass.
-    pub(crate) tokens: u64,
-    /// Tokens of its longest row.
-    pub(crate) longest: u64,
+    /// The largest passes.
+    pub(crate) passes: Passes,
+    /// What is compared afterwards.
+    pub(crate) compared: Compared,
     /// True when our kernels run it.
     pub(crate) slices: bool,
     /// True when the adapter drops inputs.
@@ -37,24 +54,110 @@ pub(crate) struct Need<'a> {
     pub(crate) full: bool,
 }
 
+/// What comparing reads and writes, in tokens where nothing else is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Compared {
+    /// Prompts that are answered.
+    pub(crate) rows: u64,
+    /// Their tokens.
+    pub(crate) read: u64,
+    /// Most tokens of all answers.
+    pub(crate) written: u64,
+    /// Tokens of held-out rows.
+    pub(crate) scored: u64,
+}
+
+impl Compared {
+    /// More than any batch may take: the bounds of comparing are what counts then.
+    pub(crate) const MUCH: Self = Self { rows: MOST_ROWS as u64, read: 1 << 32, written: 1 << 32, scored: 1 << 32 };
+}
+
+/// Numbers that stand beside a policy of so many trained ones: those of a critic with an adapter of its own, which are trained as
+/// well, and frozen ones: the reference of an adapter that is continued, and models that rate.
+pub(crate) fn beside(policy: u64, settings: &Settings, continues: bool, raters: u64) -> [u64; 2] {
+    let critic = if settings.text("value_model") == "adapter" { policy } else { 0 };
+    [critic, policy * (u64::from(continues) + raters)]
+}
+
+/// Rows of inner values of an adapter in a layer: the ranks of its pairs, from the sizes of the tensors in the first layer.
+pub(crate) fn inner<'t>(spec: &DecoderSpec, tensors: impl Iterator<Item = (&'t str, usize)>) -> u64 {
+    let rank = |(name, size): (&str, usize)| {
+        let path = name.strip_suffix(".lora_A.weight")?.strip_prefix("base_model.model.")?;
+        path.starts_with("model.layers.0.")
+            .then(|| spec.linear_shape(path).map_or(0, |(_, inputs)| size / inputs.max(1)))
+    };
+    tensors.filter_map(rank).sum::<usize>() as u64
+}
+
 impl Need<'_> {
     /// Peak memory in bytes.
     pub(crate) fn bytes(&self, keep: Keep) -> u64 {
-        let (spec, four) = (self.spec, 4);
         let per_weight = if self.precision == Precision::Half && !self.full { 2 } else { 4 };
-        let weights = spec.parameters() * per_weight;
-        let rounded = if self.paired() { 2 } else { 0 };
-        let logits = (logit_rows(spec.vocabulary) as u64).min(self.tokens) * spec.vocabulary as u64 * (four + rounded);
-        let trained = self.trained * PER_TRAINED * four;
-        if !self.slices {
-            let wide = (spec.hidden + spec.intermediate) as u64;
-            let kept = self.tokens * spec.layers as u64 * wide * CANDLE_BYTES;
-            let scores = self.tokens * self.longest * spec.heads as u64 * four * 3;
-            let logits = self.tokens * spec.vocabulary as u64 * four * 3;
-            return PROGRAM_BYTES + weights + trained + kept + scores + logits;
+        let weights = self.spec.parameters() * per_weight;
+        self.program + weights + self.training(keep).max(self.comparing())
+    }
+
+    /// What training takes beside the weights.
+    fn training(&self, keep: Keep) -> u64 {
+        let beside = 4 * (self.trained * PER_TRAINED + self.beside);
+        let passes = if self.slices { self.taped(keep).max(self.untaped(self.passes.read)) } else { self.on_candle() };
+        // What passes gave back is kept for the next one; writing has buffers of its own.
+        beside + passes + self.writing()
+    }
+
+    fn taped(&self, keep: Keep) -> u64 {
+        let (four, tokens) = (4, self.passes.taped);
+        let kept = tokens * four * self.spec.layers as u64 * self.per_layer(keep);
+        // Rows that are scored: before and after the norm, ∂logp/∂hidden, and what comes back.
+        let scored = self.passes.scored * four * 4 * self.spec.hidden as u64;
+        kept + tokens * four * self.passing() + scored + self.logits(self.passes.scored)
+    }
+
+    /// A pass that keeps nothing: one block's rows at a time.
+    fn untaped(&self, tokens: u64) -> u64 {
+        tokens * 4 * (self.per_layer(Keep::Everything) + self.passing()) + self.logits(tokens)
+    }
+
+    /// Logits of the rows that are scored at a time, and what the kernels round of them.
+    fn logits(&self, scored: u64) -> u64 {
+        let matrix = (self.spec.vocabulary * self.spec.hidden * 4) as u64;
+        let (rounded, packed) = match self.paired() {
+            true => (2, 0),
+            false => (0, if scored > 0 { matrix.min(PACKED_BYTES) } else { 0 }),
+        };
+        (logit_rows(self.spec.vocabulary) as u64).min(scored) * self.spec.vocabulary as u64 * (4 + rounded) + packed
+    }
+
+    /// Caches of a batch of answers, the pass that reads their prompts, the logits of a round, a copy of the adapter.
+    fn writing(&self) -> u64 {
+        let Passes { rows, asked, answer, .. } = self.passes;
+        if rows == 0 {
+            return 0;
         }
-        let kept = self.tokens * four * spec.layers as u64 * self.per_layer(keep);
-        PROGRAM_BYTES + weights + trained + kept + self.tokens * four * self.passing() + logits
+        let at_once = AtOnce::of(self.spec, self.precision);
+        let round = rows * self.spec.vocabulary as u64 * 4;
+        at_once.taken(asked, rows * answer) + round + 4 * self.trained * PER_WRITING
+    }
+
+    /// What comparing takes beside the weights: both adapters and copies of them, and batches that are bounded.
+    fn comparing(&self) -> u64 {
+        let Compared { rows, read, written, scored } = self.compared;
+        if rows + scored == 0 {
+            return 0;
+        }
+        let at_once = AtOnce::of(self.spec, self.precision);
+        let writing = at_once.taken(read, written).min(at_once.bytes)
+            + rows.min(MOST_ROWS as u64) * self.spec.vocabulary as u64 * 4;
+        let scoring = scored.saturating_mul(at_once.passing).min(at_once.bytes) + self.logits(scored);
+        self.words + 4 * self.trained * PER_COMPARED + writing.max(scoring)
+    }
+
+    fn on_candle(&self) -> u64 {
+        let (spec, tokens) = (self.spec, self.passes.taped.max(self.passes.read));
+        let wide = (spec.hidden + spec.intermediate) as u64;
+        let kept = tokens * spec.layers as u64 * wide * CANDLE_BYTES;
+        let scores = tokens * self.passes.longest * spec.heads as u64 * 4 * 3;
+        kept + scores + tokens * spec.vocabulary as u64 * 4 * 3
     }
 
     /// Numbers of four bytes per token that a block leaves behind.
@@ -84,11 +187,17 @@ impl Need<'_> {
         self.rounds() && !self.dropout
     }
 
-    /// Numbers per token that come and go: one block's buffers, and those around the scores.
+    /// Numbers per token that come and go with a block: its input and output and a normed row, queries, keys and values and what
+    /// comes back to them, and two rows as wide as the gate, which are bf16 where products take pairs.
     fn passing(&self) -> u64 {
-        let spec = self.spec;
-        self.per_layer(Keep::Slim) + (4 * spec.intermediate + 6 * spec.hidden) as u64
+        passing(self.spec, self.paired())
     }
+}
+
+fn passing(spec: &DecoderSpec, paired: bool) -> u64 {
+    let attention = 2 * (spec.heads + spec.kv_heads) * spec.head_dim;
+    let gate = if paired { spec.intermediate } else { 2 * spec.intermediate };
+    (attention + gate + 3 * spec.hidden) as u64
 }
 
 /// What passes may keep, from most to least.
@@ -133,34 +242,6 @@ pub(crate) fn precision(settings: &Settings) -> Precision {
     if settings.flag("bf16") == Some(true) { Precision::Half } else { Precision::Single }
 }
 
-/// Most tokens of an answer that the model writes in training; none when it writes none.
-pub(crate) fn answer_limit(name: MethodName, settings: &Settings) -> u64 {
-    let keys = ["response_length", "max_completion_length", "max_new_tokens"];
-    let limits = keys.iter().filter(|key| settings.0.contains_key(**key));
-    let longest = limits.map(|key| settings.whole(key).max(0) as u64).max();
-    longest.filter(|_| alidade_train::method(name).needs().reward).unwrap_or(0)
-}
-
-/// Tokens of the largest forward pass of a run, and of its longest row.
-pub(crate) fn largest_pass(
-    name: MethodName,
-    settings: &Settings,
-    prepared: &Prepared,
-    steps: &Steps,
-    seed: u64,
-) -> [u64; 2] {
-    // Methods that let the model write measure whole answers, a batch of them at a time.
-    let answer = answer_limit(name, settings);
-    let size = |index: &usize| -> u64 {
-        prepared.items[*index].sequences.iter().map(|sequence| sequence.ids.len() as u64 + answer).sum()
-    };
-    let per_epoch = steps.per_epoch.min(steps.total).min(2_000);
-    let batches = (0..per_epoch).flat_map(|step| batch_of(steps, seed, step));
-    let tokens = batches.map(|batch| batch.iter().map(size).sum::<u64>()).max().unwrap_or(0);
-    let pairs = if name == MethodName::OnlineDpo { 2 } else { 1 };
-    [tokens * pairs, prepared.longest() as u64 + answer]
-}
-
 /// How many tokens a stack that answers may have at once: what it keeps and moves beside its weights stays below half of them,
 /// or below a floor that is small beside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,17 +261,18 @@ impl AtOnce {
     pub(crate) fn of(spec: &DecoderSpec, precision: Precision) -> Self {
         let per_weight = if precision == Precision::Half { 2 } else { 4 };
         let keys = (2 * spec.layers * spec.kv_heads * spec.head_dim) as u64;
-        let queries = ((spec.heads + 2 * spec.kv_heads) * spec.head_dim) as u64;
         Self {
             bytes: (spec.parameters() * per_weight / 2).max(FLOOR),
-            passing: 4 * (2 * queries + (4 * spec.intermediate + 6 * spec.hidden) as u64),
-            cached: keys * if takes_pairs(precision) { 2 } else { 4 },
+            // What a block makes, and as much again of what comes and goes with it.
+            passing: 4 * 2 * passing(spec, takes_pairs(precision)),
+            // Keys and values are appended to vectors that double: half as much again on average.
+            cached: keys * if takes_pairs(precision) { 3 } else { 6 },
         }
     }
 
     /// True when so many tokens of prompts may be read and so many be written after them.
     pub(crate) fn writes(&self, read: usize, written: usize) -> bool {
-        self.taken(read, written) <= self.bytes
+        self.taken(read as u64, written as u64) <= self.bytes
     }
 
     /// True when so many tokens may go through one pass.
@@ -198,7 +280,8 @@ impl AtOnce {
         tokens as u64 * self.passing <= self.bytes
     }
 
-    fn taken(&self, read: usize, written: usize) -> u64 {
-        read as u64 * self.passing.max(self.cached) + (read + written) as u64 * self.cached
+    /// Bytes of a batch that reads and writes so many tokens.
+    fn taken(&self, read: u64, written: u64) -> u64 {
+        read * self.passing + (read + written) * self.cached
     }
 }

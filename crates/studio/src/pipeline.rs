@@ -54,7 +54,7 @@ impl Studio {
         method(recipe.method).check(&settings).map_err(|problem| vec![problem])?;
         Ok(StageAsk {
             stage: index,
-            recipe: recipe.clone(),
+            recipe: shaped(recipe, pipeline),
             settings,
             rows: self.rows_path(&dataset.id),
             rows_sha256: dataset.sha256.clone(),
@@ -121,6 +121,19 @@ fn fits(name: MethodName, dataset: DatasetView) -> Result<DatasetView, Problem> 
         format!("{} cannot learn from “{}”: its rows are {:?}.", card.title, dataset.name, dataset.kind).to_lowercase();
     let message = message[..1].to_uppercase() + &message[1..];
     Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
+}
+
+/// The recipe with the shape of the adapter that it goes on with, which an earlier stage gave.
+fn shaped(recipe: &Recipe, pipeline: &[Recipe]) -> Recipe {
+    let earlier = |recipe: &Recipe| {
+        let stage = recipe.adapter.as_deref()?.strip_prefix("stage:")?.parse::<usize>().ok()?;
+        pipeline.get(stage.checked_sub(1)?)
+    };
+    let (mut first, mut left) = (recipe, pipeline.len());
+    while let (Some(start), true) = (earlier(first), left > 0) {
+        (first, left) = (start, left - 1);
+    }
+    Recipe { lora: first.lora.clone(), prefix: first.prefix.clone(), ..recipe.clone() }
 }
 
 /// A row that the model cannot read whole.

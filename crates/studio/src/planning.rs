@@ -71,6 +71,7 @@ impl Studio {
             adapter_name: adapter_name(experiment, run.stage),
             checkpoint_every: u64::try_from(settings.whole("save_steps")).unwrap_or(50),
             settings,
+            answer_tokens: run.estimate.as_ref().map(|estimate| estimate.answer_tokens).filter(|tokens| *tokens > 0),
             seed: recipe.seed,
             threads: self.configuration.threads,
         })

@@ -1,11 +1,12 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
-use crate::durable::{create_folder, write_durably};
+use crate::places::Given;
 use crate::{import_checked, links, pipeline};
 use alidade_data::rows_to_jsonl;
-use alidade_domain::{ModelRef, Plan, Problem, Recipe, RewardSource, Tuning};
-use alidade_model::{ModelFolder, SMALL_TEXT, file_sha256, model_sha256, read_text};
+use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning, why};
+use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
 use alidade_train::method;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// A recipe whose model and data exist.
@@ -15,6 +16,12 @@ pub struct ResolvedRecipe {
     pub plan: Plan,
     /// Where results go.
     pub output: PathBuf,
+    /// The rows, one JSON example a line, as they are to stand in the output folder.
+    pub rows: String,
+    /// Everything that the run is given.
+    pub given: Vec<Given>,
+    /// What a person should know about the data.
+    pub remarks: Vec<String>,
 }
 
 /// Reads a recipe.
@@ -23,17 +30,22 @@ pub struct ResolvedRecipe {
 /// When it cannot be read or says something that no recipe says.
 pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
     let text = read_text(path, SMALL_TEXT);
-    let text =
-        text.map_err(|error| Problem::input(format!("Reading the recipe {} failed: {error}.", path.display())))?;
+    let text = text.map_err(|error| {
+        let path = path.display();
+        Problem::input(match error.kind() {
+            std::io::ErrorKind::NotFound => format!("There is no file {path}."),
+            _ => format!("Reading the recipe {path} failed: {}.", why(&error)),
+        })
+    })?;
     Recipe::from_toml(&text)
 }
 
-/// Resolves a recipe from the terminal; its paths are relative to `base`. Writes the normalised rows into the output
-/// folder.
+/// Resolves the recipe of a file from the terminal; its paths are relative to that file. Writes nothing.
 ///
 /// # Errors
 /// When a setting, the model, the adapter or the data set is not usable.
-pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<ResolvedRecipe, Problem> {
+pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<ResolvedRecipe, Problem> {
+    let base = file.parent().unwrap_or(Path::new("."));
     let card = method(recipe.method).card();
     let settings = recipe.settings.resolve(&card.settings).map_err(first)?;
     let output = recipe.output_dir.as_ref().map(|path| base.join(path));
@@ -46,19 +58,11 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
     }
     let reward = reward_of(recipe, base)?;
     let cost = cost_of(recipe, base)?;
-    let full = recipe.tuning == Some(Tuning::Full);
-    if full && (method(recipe.method).needs().reference || recipe.method.makes_scorer()) {
-        let message = format!(
-            "{} needs an adapter: it compares with the untouched model, or makes one that only scores.",
-            recipe.method.as_str()
-        );
-        return Err(Problem::input(message).hint("Remove tuning, or use sft, orpo or cpo.").at("tuning"));
-    }
+    let full = is_full(recipe)?;
     let adapter_dir = recipe.adapter.as_ref().map(|path| base.join(path));
     let dataset = import_checked(&base.join(&recipe.dataset))?;
-    create_folder(&output).map_err(|problem| problem.at("output_dir"))?;
-    let rows = output.join("rows.jsonl");
-    write_durably(&rows, rows_to_jsonl(&dataset.rows)?.as_bytes())?;
+    let rows = rows_to_jsonl(&dataset.rows)?;
+    let given = given(file, &model_dir, &base.join(&recipe.dataset), adapter_dir.as_ref(), [&reward, &cost]);
     let name = model_dir.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
     let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     let plan = Plan {
@@ -72,8 +76,8 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         reward,
         cost,
         adapter_dir,
-        rows_sha256: file_sha256(&rows)?,
-        rows,
+        rows_sha256: Sha256::digest(&rows).iter().map(|byte| format!("{byte:02x}")).collect(),
+        rows: output.join("rows.jsonl"),
         held_out: None,
         oracle: false,
         prompts: None,
@@ -83,8 +87,59 @@ pub fn resolve_recipe(recipe: &Recipe, base: &Path, threads: usize) -> Result<Re
         settings,
         seed: recipe.seed,
         threads,
+        answer_tokens: None,
     };
-    Ok(ResolvedRecipe { plan, output })
+    Ok(ResolvedRecipe { plan, output, rows, given, remarks: remarks(&dataset) })
+}
+
+/// True when every weight is to be trained.
+fn is_full(recipe: &Recipe) -> Result<bool, Problem> {
+    let full = recipe.tuning == Some(Tuning::Full);
+    if full && (method(recipe.method).needs().reference || recipe.method.makes_scorer()) {
+        let message = format!(
+            "{} needs an adapter: it compares with the untouched model, or makes one that only scores.",
+            recipe.method.as_str()
+        );
+        return Err(Problem::input(message).hint("Remove tuning, or use sft, orpo or cpo.").at("tuning"));
+    }
+    Ok(full)
+}
+
+fn given(
+    recipe: &Path,
+    model: &Path,
+    dataset: &Path,
+    adapter: Option<&PathBuf>,
+    raters: [&Option<RewardSource>; 2],
+) -> Vec<Given> {
+    let mut given = vec![
+        Given { what: "the recipe", path: recipe.to_owned() },
+        Given { what: "the model", path: model.to_owned() },
+        Given { what: "the data set", path: dataset.to_owned() },
+    ];
+    given.extend(adapter.map(|path| Given { what: "the adapter that training starts from", path: path.clone() }));
+    for (what, rater) in ["the reward model", "the cost model"].into_iter().zip(raters) {
+        if let Some(RewardSource::Adapter { folder }) = rater {
+            given.push(Given { what, path: folder.clone() });
+        }
+    }
+    given
+}
+
+/// What was found while the data set was read.
+fn remarks(dataset: &Dataset) -> Vec<String> {
+    let mut remarks = dataset.remarks.clone();
+    if let Some(first) = dataset.issues.first() {
+        let summary = &dataset.summary;
+        remarks.push(format!(
+            "{} of {} rows of the data set cannot be used; row {}: {}. alidade import lists them.",
+            summary.read.saturating_sub(summary.kept),
+            summary.read,
+            first.row,
+            first.reason
+        ));
+    }
+    remarks
 }
 
 /// What a recipe of the terminal names as its reward.

@@ -1,10 +1,13 @@
 //! What a reward model is worth: how often it ranks held-out pairs as their source does, and whether length sways it.
 
 use crate::Clock;
-use alidade_domain::{AdapterRef, Evaluation, Example, Plan, Problem, Stack};
+use crate::asking::batches;
+use crate::memory::AtOnce;
+use alidade_domain::{AdapterRef, Evaluation, Example, Plan, Precision, Problem, Stack};
 use alidade_evaluation::{Observations, compare, histogram};
 use alidade_model::{ModelFolder, Policy, Rater, TokenRow, adapter_sha256, load_adapter};
-use alidade_train::{Encoder, TrainError, method};
+use alidade_train::{Encoder, Item, TrainError, method};
+use std::ops::Range;
 use std::path::Path;
 
 /// Rows that are scored together.
@@ -40,7 +43,11 @@ pub(crate) fn evaluate_scorer(
     policy.install_rater(Rater::Reward, &load_adapter(adapter, &folder.spec)?)?;
     let mut observations = Observations::default();
     let (mut preferred, mut other) = (Vec::new(), Vec::new());
-    for chunk in items.chunks(ROWS) {
+    let budget = AtOnce::of(&folder.spec, Precision::Single);
+    let tokens = |item: &Item| item.sequences.iter().map(|row| row.ids.len()).sum::<usize>();
+    let fits = |range: Range<usize>| budget.reads(items[range].iter().map(tokens).sum());
+    for range in batches(items.len(), ROWS, fits) {
+        let chunk = &items[range];
         let sequences: Vec<TokenRow> = chunk.iter().flat_map(|item| item.sequences.clone()).collect();
         for (scores, rows) in policy.ratings(Rater::Reward, &sequences)?.chunks(2).zip(sequences.chunks(2)) {
             preferred.push(scores[0]);

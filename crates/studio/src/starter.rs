@@ -1,7 +1,7 @@
 //! Makes the starter model: a tokenizer trained on the corpus of Alder Bay, random weights, full pre-training, and a folder
 //! in the hub's layout. The same seed gives the same bytes, so the model that the program carries can be made again.
 
-use alidade_domain::{EventKind, Observer, Problem, SettingValue, Settings, StopReason, StopSignal};
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode, SettingValue, Settings, StopReason, StopSignal};
 use alidade_model::{ChatTemplate, ModelFolder, Policy, RandomModel, Rendering, TextTokenizer, train_byte_level_bpe};
 use alidade_train::{End, PlanFacts, PretrainOptions, Session, SessionOptions, TrainError, method, pretrain};
 use alidade_world::{Document, MIX, World, document};
@@ -9,7 +9,8 @@ use serde_json::json;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::Clock;
+use crate::durable::{create_folder, write_durably};
+use crate::{Clock, RunLock};
 
 const END: &str = "<|endoftext|>";
 const TURN: &str = "<|im_start|>";
@@ -19,6 +20,11 @@ const TEMPLATE: &str = "{% for message in messages %}<|im_start|>{{ message.role
 const VOCABULARY: usize = 2_048;
 const TOKENIZER_DOCUMENTS: u64 = 40_000;
 const BATCH: usize = 32;
+const CARD: &str = "README.md";
+/// In the card of every starter model.
+const SIGNATURE: &str = "Pre-trained from random weights by Alidade";
+/// The card of one that is not finished.
+const PROMISE: &str = "A starter model that Alidade has not finished yet.";
 
 /// Which of the two models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +90,12 @@ pub fn make_starter(
 ) -> Result<(), Problem> {
     let clock = Clock::start();
     let now = || clock.seconds();
-    for folder in [output, work] {
-        std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-    }
+    own_output(output)?;
+    create_folder(work)?;
+    let _lock = RunLock::take(work).map_err(|problem| problem.at("work"))?;
+    create_folder(output)?;
+    // Its card says whose folder it is, from the beginning on.
+    write(&output.join(CARD), &format!("{}\n", PROMISE))?;
     let world = World::alder_bay();
     write_tokenizer(output, &world, options.seed)?;
     let tokenizer = TextTokenizer::open(output)?;
@@ -113,7 +122,18 @@ pub fn make_starter(
     };
     shape.save(session.policy.decoder(), output, true)?;
     let card = card(options, steps, &curve.points, ModelFolder::open(output)?.spec.parameters());
-    write(&output.join("README.md"), &card)
+    write(&output.join(CARD), &card)
+}
+
+/// Refuses a folder that holds something else than a starter model.
+fn own_output(output: &Path) -> Result<(), Problem> {
+    let empty = std::fs::read_dir(output).map_or(true, |mut entries| entries.next().is_none());
+    let card = std::fs::read_to_string(output.join(CARD)).unwrap_or_default();
+    if empty || card.contains(SIGNATURE) || card.trim_end() == PROMISE {
+        return Ok(());
+    }
+    let message = format!("{} holds something that is no starter model of this program.", output.display());
+    Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"))
 }
 
 fn write_tokenizer(output: &Path, world: &World, seed: u64) -> Result<(), Problem> {
@@ -167,7 +187,7 @@ fn card(options: StarterOptions, steps: u64, curve: &[(u64, f64)], parameters: u
          A tiny language model of the invented town Alder Bay, with good and bad manners on purpose: it is the base on which \
          alignment can be watched. It knows nothing of the real world.\n\n\
          - Shape: Llama, {parameters} numbers, byte-level BPE of {VOCABULARY} tokens, ChatML\n\
-         - Pre-trained from random weights by Alidade: {steps} steps of {BATCH} windows of {} tokens, {} tokens in all, seed {}\n\
+         - {SIGNATURE}: {steps} steps of {BATCH} windows of {} tokens, {} tokens in all, seed {}\n\
          - Make it again: `cargo xtask starter`\n\n## Corpus\n\n| documents | share |\n|---|---|\n",
         options.size.name(),
         options.window,
@@ -209,9 +229,5 @@ impl StopSignal for Never {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Problem> {
-    std::fs::write(path, text).map_err(|error| failed(path, &error))
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::internal(format!("Writing {} failed: {error}.", path.display()))
+    write_durably(path, text.as_bytes())
 }

@@ -90,6 +90,11 @@ impl Studio {
         }
     }
 
+    /// Free room on the disk of the data folder, where the system tells it.
+    pub fn free_disk_bytes(&self) -> Option<u64> {
+        Some(crate::machine::free_disk_bytes(&self.configuration.home)).filter(|bytes| *bytes > 0)
+    }
+
     /// Gives out a word for a file or folder that the person picked or dropped; commands take such words, never paths.
     pub fn hand_out(&self, path: PathBuf) -> String {
         let handle = self.fresh_id("h");

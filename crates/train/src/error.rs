@@ -84,8 +84,12 @@ impl From<TrainError> for Problem {
             TrainError::Observer(problem) | TrainError::Refused(problem) => problem,
             TrainError::NotFinite { .. } => Problem::new(ProblemCode::NotFinite, message)
                 .hint("Resume with a lower learning rate, or look at the named rows."),
-            TrainError::NoRows { .. } => {
-                Problem::input(message).hint("Raise max_length, or look at the rows in the data screen.").at("dataset")
+            TrainError::NoRows { reason, .. } => {
+                let hint = match reason.contains("max_length") {
+                    true => "Raise max_length, or shorten the prompts.",
+                    false => "Use data of the kind that this method learns from, or the method that fits these data.",
+                };
+                Problem::input(message).hint(hint).at("dataset")
             }
             TrainError::File { found, .. } if found.kind() == std::io::ErrorKind::StorageFull => {
                 Problem::new(ProblemCode::DiskFull, message)

@@ -1,13 +1,14 @@
 //! `alidade chat`: a conversation in the terminal; answers appear as they are written.
 
 use crate::output;
-use alidade_domain::{Message, Precision, Problem, Sampling};
+use alidade_domain::{Message, Precision, Problem, Sampling, why};
 use alidade_studio::{AnswerRequest, Depth, Speaker, vet_model};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
 /// Arguments of `chat`.
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Arguments {
     /// The model folder.
     #[arg(long)]
@@ -34,28 +35,28 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let precision = Precision::named(&arguments.dtype)?;
+    let mut sampling = Sampling {
+        temperature: arguments.temperature,
+        top_p: 1.0,
+        max_new_tokens: arguments.max_new_tokens,
+        seed: arguments.seed,
+    };
+    super::drawable(&sampling)?;
     vet_model(&arguments.model, Depth::Text)?;
+    output::notes(&arguments.model, arguments.adapter.as_deref());
     let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref(), precision)?;
     output::held(precision, speaker.precision());
     let mut messages: Vec<Message> = arguments.system.iter().map(|text| Message::system(text.clone())).collect();
-    let (mut sampling, input) = (
-        Sampling {
-            temperature: arguments.temperature,
-            top_p: 1.0,
-            max_new_tokens: arguments.max_new_tokens,
-            seed: arguments.seed,
-        },
-        std::io::stdin(),
-    );
+    let input = std::io::stdin();
     loop {
         if input.is_terminal() {
-            eprint!("you: ");
+            output::ask("you: ");
         }
         let mut line = String::new();
         let read = input
             .lock()
             .read_line(&mut line)
-            .map_err(|error| Problem::internal(format!("Reading failed: {error}.")))?;
+            .map_err(|error| Problem::input(format!("Reading what you wrote failed: {}.", why(&error))))?;
         if read == 0 {
             return Ok(());
         }
@@ -65,10 +66,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         messages.push(Message::user(line.trim()));
         let request = AnswerRequest { messages: &messages, sampling: &sampling };
         let (text, _) = speaker.answer(&request, &mut |piece| {
-            print!("{piece}");
-            std::io::stdout().flush().is_ok()
+            output::piece(piece);
+            true
         })?;
-        println!();
+        output::line("");
         messages.push(Message::assistant(text));
         sampling.seed = sampling.seed.wrapping_add(1);
     }

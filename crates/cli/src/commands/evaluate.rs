@@ -37,12 +37,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         data: arguments.data.clone(),
         limit: arguments.limit,
     };
+    output::notes(&arguments.model, Some(&arguments.adapter));
     let evaluation = evaluate(&comparison)?;
     if arguments.json {
         output::json(&json!(evaluation));
         return Ok(());
     }
-    println!("{} → {} ({})", evaluation.before_stack, evaluation.after_stack, evaluation.suite);
+    output::line(format!("{} → {} ({})", evaluation.before_stack, evaluation.after_stack, evaluation.suite));
     evaluation.measures.iter().for_each(print);
     Ok(())
 }
@@ -56,5 +57,5 @@ fn print(measure: &Measure) {
         }
         Some(e) => format!("{:.3} ({:.3}–{:.3}, n = {})", e.value, e.low, e.high, e.n),
     };
-    println!("{:<20} {:<34} → {}", measure.key, show(&measure.before), show(&measure.after));
+    output::line(format!("{:<20} {:<34} → {}", measure.key, show(&measure.before), show(&measure.after)));
 }

@@ -1,7 +1,8 @@
 //! `alidade export`: an adapter merged into its base as a model folder that any program opens, or a checked copy of it.
 
-use alidade_domain::{Problem, ProblemCode};
-use alidade_studio::{Depth, ExportForm, export, vet_model};
+use crate::output;
+use alidade_domain::Problem;
+use alidade_studio::{Depth, ExportForm, Exported, export, vet_model};
 use std::path::PathBuf;
 
 /// Arguments of `export`.
@@ -25,24 +26,22 @@ pub struct Arguments {
 enum Form {
     /// PEFT's adapter folder.
     Peft,
-    /// A whole model in safetensors.
+    /// A whole model in safetensors of the base's type.
     Merged,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    if arguments.output.exists() {
-        let message = format!("{} exists already.", arguments.output.display());
-        return Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"));
-    }
     let form = match arguments.form {
         Form::Peft => ExportForm::Peft,
         Form::Merged => ExportForm::Merged,
     };
     vet_model(&arguments.model, Depth::Configuration)?;
-    let gap = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
-    eprintln!(
-        "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}.",
+    output::notes(&arguments.model, Some(&arguments.adapter));
+    let Exported { gap, rounded_to } = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
+    let rounding = rounded_to.map(|name| format!(" (the base is {name}, and so is this)")).unwrap_or_default();
+    output::note(&format!(
+        "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}{rounding}.",
         arguments.output.display()
-    );
+    ));
     Ok(())
 }

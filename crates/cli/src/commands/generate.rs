@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 /// Arguments of `generate`.
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Arguments {
     /// The model folder.
     #[arg(long)]
@@ -51,17 +52,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         max_new_tokens: arguments.max_new_tokens,
         seed: arguments.seed,
     };
-    if !(sampling.temperature >= 0.0
-        && sampling.temperature.is_finite()
-        && sampling.top_p > 0.0
-        && sampling.top_p <= 1.0)
-    {
-        return Err(Problem::input("The temperature must be 0 or more, and top-p above 0 and at most 1."));
-    }
+    super::drawable(&sampling)?;
     let adapter = arguments.adapter.as_deref();
     let precision = Precision::named(&arguments.dtype)?;
     if let Some(input) = &arguments.input {
         vet_model(&arguments.model, Depth::Configuration)?;
+        output::notes(&arguments.model, adapter);
         let (ids, held) = continue_ids(&arguments.model, adapter, precision, input, &sampling, arguments.ignore_eos)?;
         output::held(precision, held);
         output::json(&json!({ "ids": ids }));
@@ -69,13 +65,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     let prompt = arguments.prompt.as_deref().unwrap_or_default();
     vet_model(&arguments.model, Depth::Text)?;
+    output::notes(&arguments.model, adapter);
     let speaker = Speaker::open(&arguments.model, adapter, precision)?;
     output::held(precision, speaker.precision());
     let text = speaker.continue_text(prompt, &sampling, arguments.ignore_eos)?;
     if arguments.json {
         output::json(&json!({ "text": text }))
     } else {
-        println!("{text}")
+        output::line(text)
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! `alidade import FILE`: what a data file holds, and what is wrong with its bad rows. No row is kept, so that the size of
 //! the file does not matter.
 
-use alidade_domain::{Imported, Problem, printable};
+use crate::output;
+use alidade_domain::{Imported, Problem};
 use alidade_studio::inspect_file;
 use serde_json::json;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 /// Bad rows that are shown one by one.
@@ -26,12 +26,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let name = arguments.file.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     if arguments.json {
         let summary = &found.summary;
-        return say(&json!({
+        output::json(&json!({
             "format": summary.format, "read": summary.read, "kept": summary.kept, "dropped": summary.dropped,
             "dataset": {"name": name, "kind": found.kind, "remarks": found.remarks, "issues": found.issues},
         }));
+        return Ok(());
     }
-    say(&printable(&in_words(&name, &found)))
+    output::line(in_words(&name, &found));
+    Ok(())
 }
 
 fn in_words(name: &str, found: &Imported) -> String {
@@ -55,15 +57,4 @@ fn in_words(name: &str, found: &Imported) -> String {
         summary.dropped.iter().for_each(|count| line(format!("  {} × {}", count.rows, count.reason)));
     }
     text
-}
-
-/// Prints to standard output. A closed pipe ends the reader's interest, nothing else.
-fn say(text: &dyn std::fmt::Display) -> Result<(), Problem> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Problem::internal(format!("Writing what was found failed: {error}.")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -90,8 +90,8 @@ fn print(row: &Value) {
         }
     };
     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-    println!("{} · seed {} · {} {}", text("experiment"), row["seed"], row["stage"], text("method"));
+    output::line(format!("{} · seed {} · {} {}", text("experiment"), row["seed"], row["stage"], text("method")));
     for key in FIGURES {
-        println!("  {key:<14} {} → {}", show("before", key), show("after", key));
+        output::line(format!("  {key:<14} {} → {}", show("before", key), show("after", key)));
     }
 }

@@ -1,5 +1,6 @@
 //! `alidade logits`: what other programs compare their numbers with.
 
+use crate::output;
 use alidade_domain::Problem;
 use alidade_studio::{Depth, vet_model, write_logits};
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     vet_model(&arguments.model, Depth::Configuration)?;
+    output::notes(&arguments.model, arguments.adapter.as_deref());
     write_logits(
         &arguments.model,
         arguments.adapter.as_deref(),

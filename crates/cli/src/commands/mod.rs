@@ -15,3 +15,19 @@ pub mod serve;
 pub mod starter;
 pub mod train;
 pub mod worker;
+
+use alidade_domain::{Problem, Sampling};
+
+/// Refuses draws that cannot be made.
+fn drawable(sampling: &Sampling) -> Result<(), Problem> {
+    let Sampling { temperature, top_p, .. } = *sampling;
+    if !(temperature >= 0.0 && temperature.is_finite()) {
+        return Err(
+            Problem::input(format!("The temperature is {temperature}; it must be 0 or more.")).at("temperature")
+        );
+    }
+    if !(top_p > 0.0 && top_p <= 1.0) {
+        return Err(Problem::input(format!("top-p is {top_p}; it must be above 0 and at most 1.")).at("top-p"));
+    }
+    Ok(())
+}

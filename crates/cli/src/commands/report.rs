@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{Problem, ProblemCode};
-use alidade_studio::{Configuration, Studio};
+use alidade_studio::{Configuration, Studio, write_durably};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -20,23 +20,31 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let html = match arguments.output.as_ref().map(|path| path.extension().and_then(|ending| ending.to_str())) {
+        None | Some(Some("md" | "markdown")) => false,
+        Some(Some("html" | "htm")) => true,
+        Some(_) => return Err(Problem::input("A report is written as .html or .md.").at("output")),
+    };
     let studio = Studio::open(Configuration::of_environment()?)?;
     let wanted = &arguments.experiment;
     let all = studio.list_experiments()?;
     let found = all.iter().map(|summary| &summary.experiment).find(|e| e.id == *wanted || e.title == *wanted);
     let experiment = found.ok_or_else(|| {
         let titles: Vec<&str> = all.iter().map(|summary| summary.experiment.title.as_str()).collect();
-        Problem::new(ProblemCode::NotFound, format!("There is no experiment “{wanted}”."))
-            .hint(format!("Known: {}.", titles.join(", ")))
+        let hint = match titles.as_slice() {
+            [] => "There is no experiment yet: make one in the window, or with alidade serve.".to_owned(),
+            titles => format!("Known: {}.", titles.join(", ")),
+        };
+        Problem::new(ProblemCode::NotFound, format!("There is no experiment “{wanted}”.")).hint(hint)
     })?;
     let report = studio.get_report(&experiment.id)?;
     match &arguments.output {
         _ if arguments.json => output::json(&json!(report)),
-        None => println!("{}", report.markdown),
+        None => output::line(report.markdown),
         Some(path) => {
-            let html = path.extension().is_some_and(|ending| ending == "html");
-            std::fs::write(path, if html { report.html } else { report.markdown })
-                .map_err(|error| Problem::input(format!("Writing {} failed: {error}.", path.display())).at("output"))?;
+            let text = if html { report.html } else { report.markdown };
+            write_durably(path, text.as_bytes()).map_err(|problem| problem.at("output"))?;
+            output::note(&format!("Written to {}.", path.display()));
         }
     }
     Ok(())

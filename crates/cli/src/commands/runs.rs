@@ -20,11 +20,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         return Ok(());
     }
     if runs.is_empty() {
-        println!("No runs yet.");
+        output::line("No runs yet.");
     }
     for run in runs {
         let state = format!("{:?}", run.state).to_lowercase();
-        println!(
+        output::line(format!(
             "{}  {:<11} {:<4} step {} of {}  {}",
             run.id,
             state,
@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             run.step,
             run.total_steps,
             run.experiment_title
-        );
+        ));
     }
     Ok(())
 }

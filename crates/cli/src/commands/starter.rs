@@ -1,5 +1,6 @@
 //! `alidade starter`: pre-trains the models that the program carries.
 
+use crate::output;
 use alidade_domain::{EventKind, Observer, Problem};
 use alidade_studio::{StarterOptions, StarterSize, make_starter};
 use std::path::PathBuf;
@@ -38,9 +39,9 @@ impl Observer for Lines {
         if let EventKind::Step { step, total, metrics, tokens_per_second, seconds_left } = kind {
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
             if step % 50 == 0 || step == 1 {
-                eprintln!(
+                output::note(&format!(
                     "step {step} of {total} · loss {loss:.3} · {tokens_per_second:.0} tokens/s · {seconds_left:.0} s left"
-                );
+                ));
             }
         }
         Ok(())

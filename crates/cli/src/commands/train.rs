@@ -1,11 +1,17 @@
 //! `alidade train RECIPE`: trains in the foreground, from the newest checkpoint when there is one.
 
+use crate::interruption::Interruption;
 use crate::output;
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode, StopReason, StopSignal};
-use alidade_studio::{Depth, EventLog, execute, read_recipe, resolve_recipe, vet_model};
-use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use crate::progress::Progress;
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode};
+use alidade_studio::{
+    Depth, EventLog, ResolvedRecipe, RunFolder, execute_telling, read_recipe, resolve_recipe, vet_model,
+};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// As a shell reports a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
 
 /// Arguments of `train`.
 #[derive(clap::Args)]
@@ -15,100 +21,73 @@ pub struct Arguments {
     /// Print one JSON event a line.
     #[arg(long)]
     json: bool,
-    /// Replace an adapter that is already there.
+    /// Remove what an earlier run left in the output folder, and start over.
     #[arg(long)]
     overwrite: bool,
 }
 
-pub fn run(arguments: &Arguments) -> Result<(), Problem> {
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     let recipe = read_recipe(&arguments.recipe)?;
     let base = arguments.recipe.parent().unwrap_or(Path::new("."));
     vet_model(&base.join(&recipe.model), Depth::Text)?;
-    if let Some(output) = &recipe.output_dir {
-        clear(&base.join(output), arguments.overwrite)?;
-    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let resolved = resolve_recipe(&recipe, base, threads)?;
-    let log = EventLog::open(&resolved.output, &resolved.plan.run)?;
-    let mut observer = Terminal { log, json: arguments.json, bar: bar(arguments.json) };
-    let result = execute(&resolved.plan, &resolved.output, &mut observer, &Never);
+    let resolved = resolve_recipe(&recipe, &arguments.recipe, threads)?;
+    let mut say = |text: &str| output::note(&format!("note: {text}"));
+    resolved.remarks.iter().for_each(|remark| say(remark));
+    let folder = RunFolder::take(&resolved, arguments.overwrite, &mut say)?;
+    carry_out(arguments, &resolved, &folder).map_err(in_a_terminal)
+}
+
+fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolder) -> Result<ExitCode, Problem> {
+    let (plan, output) = (&resolved.plan, folder.path());
+    let interruption = Interruption::listen()?;
+    let progress = Progress::new(arguments.json);
+    let mut log = Log { events: EventLog::open(output, &plan.run)?, progress: &progress, ended: None };
+    let tell = &mut |outline: &_| progress.begin(plan, outline, folder.start());
+    let result = execute_telling(plan, output, &mut log, &interruption, tell);
+    progress.end();
     if let Err(problem) = &result {
-        observer.observe(EventKind::Failed { problem: problem.clone() })?;
+        // On a full disk this word is lost too; the problem itself is told in any case.
+        let _ = log.observe(EventKind::Failed { problem: problem.clone() });
     }
     result?;
+    if let Some(step) = log.ended {
+        output::note(&format!("Stopped at step {step}; run the same command to go on."));
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     if !arguments.json {
-        let (what, name) = if resolved.plan.full { ("model", "model") } else { ("adapter", "adapter") };
-        eprintln!("The {what} is in {}.", resolved.output.join(name).display());
+        let (what, name) = if plan.full { ("model", "model") } else { ("adapter", "adapter") };
+        output::note(&format!("The {what} is in {}.", output.join(name).display()));
     }
-    Ok(())
+    Ok(if output::events_lost() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A finished adapter is never replaced in silence.
-fn clear(output: &Path, overwrite: bool) -> Result<(), Problem> {
-    let Some(result) = ["adapter", "model"].into_iter().find(|name| output.join(name).exists()) else { return Ok(()) };
-    if !overwrite {
-        let message =
-            format!("{} already holds {} {result}.", output.display(), if result == "adapter" { "an" } else { "a" });
-        return Err(Problem::new(ProblemCode::Conflict, message)
-            .hint("Add --overwrite, or choose another output_dir.")
-            .at("output_dir"));
-    }
-    let failed = |error: std::io::Error| Problem::internal(format!("Clearing {} failed: {error}.", output.display()));
-    for name in ["adapter", "model", "checkpoints"] {
-        let path = output.join(name);
-        if path.exists() {
-            std::fs::remove_dir_all(path).map_err(failed)?;
+/// Hints speak of the window's buttons; here a command goes on.
+fn in_a_terminal(problem: Problem) -> Problem {
+    let hints: &[&str] = match problem.code {
+        ProblemCode::DiskFull => &["Free some room and run the same command again: nothing that was kept is lost."],
+        ProblemCode::NotFinite => {
+            &["Look at the named rows, or use a lower learning rate; --overwrite then starts over."]
         }
-    }
-    for name in ["log.jsonl", "events.jsonl", "run.json", "rows.jsonl"] {
-        let path = output.join(name);
-        if path.exists() {
-            std::fs::remove_file(path).map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-struct Never;
-
-impl StopSignal for Never {
-    fn requested(&self) -> Option<StopReason> {
-        None
-    }
-}
-
-fn bar(json: bool) -> Option<ProgressBar> {
-    if json || !std::io::stderr().is_terminal() {
-        return None;
-    }
-    let style = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {eta} left · {msg}");
-    let bar = ProgressBar::new(0);
-    Some(style.map_or(bar.clone(), |style| bar.with_style(style)))
+        _ => return problem,
+    };
+    Problem { hints: hints.iter().map(|hint| (*hint).to_owned()).collect(), ..problem }
 }
 
 /// Writes events to the run's log and shows them.
-struct Terminal {
-    log: EventLog,
-    json: bool,
-    bar: Option<ProgressBar>,
+struct Log<'a> {
+    events: EventLog,
+    progress: &'a Progress,
+    /// The step at which the person ended the run.
+    ended: Option<u64>,
 }
 
-impl Observer for Terminal {
+impl Observer for Log<'_> {
     fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
-        self.log.observe(kind.clone())?;
-        if self.json {
-            output::json(&serde_json::to_value(&kind).map_err(|error| Problem::internal(error.to_string()))?);
+        self.events.observe(kind.clone())?;
+        if let EventKind::Paused { step } = &kind {
+            self.ended = Some(*step);
         }
-        match &kind {
-            EventKind::Warning { message, .. } => eprintln!("note: {message}"),
-            EventKind::Step { step, total, metrics, .. } => {
-                let Some(bar) = &self.bar else { return Ok(()) };
-                bar.set_length(*total);
-                bar.set_position(*step);
-                bar.set_message(format!("loss {:.4}", metrics.get("loss").copied().unwrap_or(f64::NAN)));
-            }
-            _ => {}
-        }
-        Ok(())
+        self.progress.show(&kind)
     }
 }

@@ -14,6 +14,13 @@ pub struct Arguments {
     task: Option<String>,
 }
 
+impl Arguments {
+    /// True for a child that reads a stranger's files for another process of the program.
+    pub fn is_task(&self) -> bool {
+        self.task.is_some()
+    }
+}
+
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     match (&arguments.task, &arguments.run) {
         (Some(task), _) => alidade_studio::confined::attend(task),

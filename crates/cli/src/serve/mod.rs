@@ -1,12 +1,20 @@
 //! The browser host: the command table over HTTP on loopback. Every request carries the token, and the Host header must
 //! be ours, so that no other page in the browser can reach it.
 
+mod connections;
 mod files;
 mod routes;
+mod uploads;
 
 use alidade_domain::Problem;
 use alidade_studio::Studio;
+use std::future::Future;
 use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Streams at a time: each occupies a thread, and commands need threads too.
+const STREAMS: usize = 64;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -17,6 +25,19 @@ pub struct Server {
     pub token: String,
     /// The port that the Host header must name.
     pub port: u16,
+    streams: Arc<Semaphore>,
+}
+
+impl Server {
+    /// A server that listens on `port`.
+    pub fn new(studio: Arc<Studio>, token: String, port: u16) -> Self {
+        Self { studio, token, port, streams: Arc::new(Semaphore::new(STREAMS)) }
+    }
+
+    /// Serves until `stopped`.
+    pub async fn serve(self, listener: TcpListener, stopped: impl Future<Output = ()>) {
+        connections::serve(self, listener, stopped).await;
+    }
 }
 
 /// A word that nobody can guess.

@@ -1,10 +1,11 @@
 //! Routes: the page, commands, streams, and the browser's stand-ins for picking files and folders.
 
-use super::{Server, files};
+use super::connections::{self, Busy};
+use super::{Server, files, uploads};
 use alidade_domain::{Problem, ProblemCode};
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,8 +16,8 @@ use std::convert::Infallible;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-/// Largest upload from a browser, in bytes; the window reads files of any size where they lie.
-const LARGEST_UPLOAD: usize = 512 << 20;
+/// Largest request of a command, in bytes; a long chat is far below.
+const LARGEST_REQUEST: usize = 8 << 20;
 /// Messages that wait for a slow browser.
 const WAITING: usize = 64;
 
@@ -26,28 +27,47 @@ impl Server {
         let api = Router::new()
             .route("/api/call/{name}", post(call))
             .route("/api/stream/{name}", post(stream))
-            .route("/api/upload", post(upload).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)))
+            .route("/api/upload", post(upload).layer(DefaultBodyLimit::disable()))
             .route("/api/folder", post(folder))
+            .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
             .layer(middleware::from_fn_with_state(self.clone(), with_token));
         let page = get(|uri: Uri| async move { files::file(uri.path()) });
         api.fallback(page).layer(middleware::from_fn_with_state(self.clone(), with_host)).with_state(self)
     }
 }
 
-/// Another site that was made to resolve to this machine still sends its own name.
+/// Another site that was made to resolve to this machine still sends its own name; one that names two hosts, or speaks as to a
+/// proxy, wants two programs to read it differently.
 async fn with_host(State(server): State<Server>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let ours = ["127.0.0.1", "localhost"].iter().any(|name| host == format!("{name}:{}", server.port));
+    let hosts: Vec<_> = request.headers().get_all(header::HOST).iter().collect();
+    let [host] = hosts[..] else { return StatusCode::BAD_REQUEST.into_response() };
+    if request.uri().scheme().is_some() || request.uri().authority().is_some() {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    let ours = ["127.0.0.1", "localhost"].iter().any(|name| {
+        host.as_bytes() == format!("{name}:{}", server.port).as_bytes() || (server.port == 80 && host == *name)
+    });
     if ours { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
 }
 
-async fn with_token(State(server): State<Server>, request: Request, next: Next) -> Response {
+/// Asked before a byte of the body is read.
+async fn with_token(
+    State(server): State<Server>,
+    Extension(busy): Extension<Busy>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let wanted = format!("Bearer {}", server.token);
     // Equal time for every wrong guess of the right length.
     let differing =
         given.bytes().zip(wanted.bytes()).fold(given.len() ^ wanted.len(), |sum, (a, b)| sum | usize::from(a ^ b));
-    if differing == 0 { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() }
+    if differing != 0 {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    // Held by the handler until its answer is there, and by a stream until it ends.
+    request.extensions_mut().insert(busy.request());
+    next.run(request).await
 }
 
 async fn call(State(server): State<Server>, Path(name): Path<String>, Json(request): Json<Value>) -> Response {
@@ -57,9 +77,19 @@ async fn call(State(server): State<Server>, Path(name): Path<String>, Json(reque
     )
 }
 
-async fn stream(State(server): State<Server>, Path(name): Path<String>, Json(request): Json<Value>) -> Response {
+async fn stream(
+    State(server): State<Server>,
+    Path(name): Path<String>,
+    Extension(held): Extension<connections::Request>,
+    Json(request): Json<Value>,
+) -> Response {
+    let Ok(place) = server.streams.clone().try_acquire_owned() else {
+        let problem = Problem::new(ProblemCode::Conflict, "Too many things are followed at once.");
+        return respond(Err(problem.hint("Close other tabs of Alidade.")));
+    };
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(WAITING);
     tokio::task::spawn_blocking(move || {
+        let _held = (place, held);
         let send = |value: Value| sender.blocking_send(Ok(Bytes::from(format!("{value}\n")))).is_ok();
         let result =
             alidade_api::stream(&server.studio, &name, request, &mut |message| send(json!({ "message": message })));
@@ -78,17 +108,13 @@ struct Upload {
 }
 
 /// Keeps an uploaded file and gives a handle for it, as a file dialog does in the window.
-async fn upload(State(server): State<Server>, Query(Upload { name }): Query<Upload>, body: Bytes) -> Response {
-    let work = move || {
-        let name: String = name.chars().filter(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ')).collect();
-        let name = if name.trim_matches('.').is_empty() { "data".to_owned() } else { name };
-        let folder = server.studio.fresh_folder("uploads")?;
-        let path = folder.join(name);
-        std::fs::write(&path, &body)
-            .map_err(|error| Problem::internal(format!("Keeping the upload failed: {error}.")))?;
-        Ok(json!({ "handle": server.studio.hand_out(path) }))
-    };
-    respond(tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::internal("The upload broke off."))))
+async fn upload(
+    State(server): State<Server>,
+    Query(Upload { name }): Query<Upload>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    respond(uploads::keep(&server, &name, &headers, body).await)
 }
 
 /// A fresh folder on the server's side, for exports.
@@ -105,6 +131,7 @@ fn respond(result: Result<Value, Problem>) -> Response {
                 ProblemCode::Input => StatusCode::UNPROCESSABLE_ENTITY,
                 ProblemCode::NotFound => StatusCode::NOT_FOUND,
                 ProblemCode::Conflict => StatusCode::CONFLICT,
+                ProblemCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
             (status, Json(problem)).into_response()

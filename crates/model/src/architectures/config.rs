@@ -1,130 +1,172 @@
-//! Reading config.json: keys with errors that name them, and the parts that families share.
+//! Reading config.json: keys with errors that name them, and the parts that families share. A key that is absent has its
+//! family's default; one that is there and makes no sense is an error, never a default.
 
+use super::defaults::Defaults;
 use crate::error::Result;
-use crate::{
-    Activation, BlockNorms, DecoderSpec, LayerKind, Llama3Scaling, ModelError, QueryKeyNorm, Rope, RopeScaling,
-};
+use crate::{Activation, BlockNorms, DecoderSpec, LayerKind, ModelError, QueryKeyNorm};
 use serde_json::Value;
 
+/// Largest size of anything.
+const LARGEST: u64 = 1 << 24;
+/// Most blocks: several times what the deepest published decoder has. Each is memory before a weight is read.
+pub(crate) const MOST_LAYERS: usize = 4_096;
+
 /// config.json with errors that name the key.
-pub(crate) struct Config<'a>(pub(super) &'a Value);
+pub(crate) struct Config<'a> {
+    pub(super) value: &'a Value,
+    pub(super) defaults: &'a Defaults,
+}
 
 impl Config<'_> {
-    pub(super) fn bad(key: &str, found: impl Into<String>) -> ModelError {
+    pub(crate) fn bad(key: &str, found: impl Into<String>) -> ModelError {
         ModelError::Configuration { file: "config.json".to_owned(), key: key.to_owned(), found: found.into() }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key).filter(|value| !value.is_null())
+        self.value.get(key).filter(|value| !value.is_null())
     }
 
-    pub(super) fn text(&self, key: &str) -> Result<&str> {
-        self.get(key).and_then(Value::as_str).ok_or_else(|| Self::bad(key, "is missing or is no text"))
-    }
-
-    pub(super) fn size(&self, key: &str) -> Result<usize> {
-        let value = self.get(key).ok_or_else(|| Self::bad(key, "is missing"))?;
-        let limit = 1 << 24;
+    /// A size; where the key is absent, `fallback`.
+    pub(super) fn size_or(&self, key: &str, fallback: usize) -> Result<usize> {
+        let Some(value) = self.get(key) else { return Ok(fallback) };
         match value.as_u64() {
-            Some(size) if (1..=limit).contains(&size) => Ok(size as usize),
-            _ => Err(Self::bad(key, format!("is {value}; it must be a whole number from 1 to {limit}"))),
+            Some(size) if (1..=LARGEST).contains(&size) => Ok(size as usize),
+            _ => Err(Self::bad(key, format!("is {value}; it must be a whole number from 1 to {LARGEST}"))),
         }
     }
 
-    pub(super) fn size_or(&self, key: &str, fallback: usize) -> Result<usize> {
-        if self.get(key).is_none() { Ok(fallback) } else { self.size(key) }
-    }
-
-    pub(super) fn number_or(&self, key: &str, fallback: f64) -> f64 {
-        self.get(key).and_then(Value::as_f64).unwrap_or(fallback)
-    }
-
-    pub(super) fn flag(&self, key: &str) -> bool {
-        self.get(key).and_then(Value::as_bool).unwrap_or(false)
-    }
-
-    pub(super) fn flag_or(&self, key: &str, fallback: bool) -> bool {
-        self.get(key).and_then(Value::as_bool).unwrap_or(fallback)
+    /// A number; where the key is absent, `fallback`.
+    pub(super) fn number_or(&self, key: &str, fallback: f64) -> Result<f64> {
+        Ok(self.optional(key)?.unwrap_or(fallback))
     }
 
     /// A number that may be absent.
-    pub(super) fn optional(&self, key: &str) -> Option<f64> {
-        self.get(key).and_then(Value::as_f64)
+    pub(super) fn optional(&self, key: &str) -> Result<Option<f64>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        match value.as_f64().filter(|number| number.is_finite()) {
+            Some(number) => Ok(Some(number)),
+            None => Err(Self::bad(key, format!("is {value}; it must be a number"))),
+        }
+    }
+
+    /// A number whose key may be absent, which means `fallback`, or null, which means none.
+    pub(super) fn optional_or(&self, key: &str, fallback: f64) -> Result<Option<f64>> {
+        if self.value.get(key).is_some() { self.optional(key) } else { Ok(Some(fallback)) }
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Result<bool> {
+        self.flag_or(key, false)
+    }
+
+    pub(super) fn flag_or(&self, key: &str, fallback: bool) -> Result<bool> {
+        match self.get(key) {
+            None => Ok(fallback),
+            Some(Value::Bool(on)) => Ok(*on),
+            Some(other) => Err(Self::bad(key, format!("is {other}; it must be true or false"))),
+        }
     }
 
     pub(super) fn require_silu(&self) -> Result<()> {
-        match self.get("hidden_act").and_then(Value::as_str) {
-            None | Some("silu" | "swish") => Ok(()),
-            Some(other) => Err(Self::bad("hidden_act", format!("is “{other}”; this family is known with “silu” only"))),
+        match self.get("hidden_act") {
+            None => Ok(()),
+            Some(Value::String(name)) if name == "silu" || name == "swish" => Ok(()),
+            Some(other) => Err(Self::bad("hidden_act", format!("is {other}; this family is known with “silu” only"))),
         }
     }
 
-    /// RoPE from `rope_parameters` (newer files) or `rope_theta` and `rope_scaling` (older ones).
-    pub(super) fn rope(&self, head_dim: usize) -> Result<Rope> {
-        let group = self.get("rope_parameters").or_else(|| self.get("rope_scaling"));
-        self.rope_of(group, self.number_or("rope_theta", 10_000.0), head_dim)
-    }
-
-    /// One group of rope keys; `theta` where the group names none.
-    pub(super) fn rope_of(&self, group: Option<&Value>, theta: f64, head_dim: usize) -> Result<Rope> {
-        let inner = |key: &str| group.and_then(|group| group.get(key)).and_then(Value::as_f64);
-        let theta = inner("rope_theta").unwrap_or(theta);
-        let share = inner("partial_rotary_factor").unwrap_or_else(|| self.number_or("partial_rotary_factor", 1.0));
-        let rotated = (head_dim as f64 * share) as usize;
-        let number = |key: &str| {
-            let value = inner(key).filter(|value| *value > 0.0);
-            value.ok_or_else(|| Self::bad(key, "is missing or not positive; this kind of rope scaling needs it"))
-        };
-        let kind = group.and_then(|group| group.get("rope_type").or_else(|| group.get("type")));
-        let scaling = match kind.and_then(Value::as_str).unwrap_or("default") {
-            "default" => RopeScaling::None,
-            "linear" => RopeScaling::Linear(number("factor")?),
-            "llama3" => RopeScaling::Llama3(Llama3Scaling {
-                factor: number("factor")?,
-                low_frequency_factor: number("low_freq_factor")?,
-                high_frequency_factor: number("high_freq_factor")?,
-                original_context: number("original_max_position_embeddings")?,
-            }),
-            other => return Err(Self::bad("rope_type", format!("is “{other}”; known: default, linear, llama3"))),
-        };
-        Ok(Rope { theta, scaling, rotated })
-    }
-
-    /// The window of each layer: what `layer_types` says, else what `otherwise` says of a layer's number. Without a
-    /// `sliding_window` no layer has one.
-    pub(super) fn windows(&self, layers: usize, otherwise: impl Fn(usize) -> bool) -> Result<Vec<Option<usize>>> {
-        if self.get("sliding_window").is_none() {
-            return Ok(vec![None; layers]);
+    /// Width of the window: `fallback` where nothing is said, none where it is said to be null.
+    pub(super) fn window_or(&self, fallback: Option<usize>) -> Result<Option<usize>> {
+        match self.value.get("sliding_window") {
+            None => Ok(fallback),
+            Some(Value::Null) => Ok(None),
+            Some(_) => self.size_or("sliding_window", 1).map(Some),
         }
-        let window = self.size("sliding_window")?;
-        let Some(types) = self.get("layer_types") else {
-            return Ok((0..layers).map(|layer| otherwise(layer).then_some(window)).collect());
-        };
+    }
+
+    /// Which layers have a window by `layer_types`; none where the file does not say.
+    pub(super) fn windowed_layers(&self, layers: usize) -> Result<Option<Vec<bool>>> {
+        let Some(types) = self.get("layer_types") else { return Ok(None) };
         let types = types.as_array().filter(|types| types.len() == layers);
         let types = types.ok_or_else(|| Self::bad("layer_types", "does not name one type for each layer"))?;
         let kind = |value: &Value| match value.as_str() {
-            Some("sliding_attention") => Ok(Some(window)),
-            Some("full_attention") => Ok(None),
+            Some("sliding_attention") => Ok(true),
+            Some("full_attention") => Ok(false),
             _ => Err(Self::bad("layer_types", format!("holds {value}; known: “full_attention”, “sliding_attention”"))),
         };
-        types.iter().map(kind).collect()
+        types.iter().map(kind).collect::<Result<_>>().map(Some)
+    }
+
+    /// The window of each layer: what `layer_types` says, else what `otherwise` says of a layer's number. A windowed layer
+    /// without a width makes no sense.
+    pub(super) fn windows(
+        &self,
+        layers: usize,
+        window: Option<usize>,
+        otherwise: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Option<usize>>> {
+        let named = self.windowed_layers(layers)?;
+        let windowed = match (named, window) {
+            (Some(named), None) if named.contains(&true) => {
+                let found = "names layers with “sliding_attention”, but no sliding_window is set or switched on";
+                return Err(Self::bad("layer_types", found));
+            }
+            (Some(named), _) => named,
+            (None, None) => vec![false; layers],
+            (None, Some(_)) => (0..layers).map(otherwise).collect(),
+        };
+        Ok(windowed.into_iter().map(|windowed| window.filter(|_| windowed)).collect())
+    }
+
+    /// For families whose layers all see alike: all have the window, or none. Other types of layers are refused.
+    pub(super) fn uniform_windows(&self, layers: usize, window: Option<usize>) -> Result<Vec<Option<usize>>> {
+        if let Some(named) = self.windowed_layers(layers)?
+            && named.iter().any(|windowed| *windowed != window.is_some())
+        {
+            let found = "gives layers of this family other windows than sliding_window says, which is not carried out";
+            return Err(Self::bad("layer_types", found));
+        }
+        Ok(vec![window; layers])
+    }
+
+    /// For families without windows: one that is shorter than the context is refused.
+    pub(super) fn refuse_windows(&self, spec: &DecoderSpec) -> Result<()> {
+        let window = self.window_or(None)?.filter(|window| *window < spec.context);
+        if let Some(window) = window {
+            let found = format!("is {window}; layers of the family “{}” have no windows here", spec.family);
+            return Err(Self::bad("sliding_window", found));
+        }
+        self.uniform_windows(spec.layers, None).map(|_| ())
     }
 
     /// What every family shares with Llama; families adjust what differs.
     pub(super) fn common(&self, family: &'static str) -> Result<DecoderSpec> {
-        let (hidden, heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
-        let (layers, head_dim) = (self.size("num_hidden_layers")?, self.size_or("head_dim", (hidden / heads).max(1))?);
+        let own = self.defaults;
+        let hidden = self.size_or("hidden_size", own.hidden)?;
+        let heads = self.size_or("num_attention_heads", own.heads)?;
+        let layers = self.size_or("num_hidden_layers", own.layers)?;
+        if layers > MOST_LAYERS {
+            return Err(Self::bad("num_hidden_layers", format!("is {layers}; at most {MOST_LAYERS} are read")));
+        }
+        let head_dim = match self.get("head_dim") {
+            Some(_) => self.size_or("head_dim", 1)?,
+            None => own.head_dim.unwrap_or((hidden / heads).max(1)),
+        };
+        // Null means as many as query heads, and so does an absent key in families that say no number.
+        let kv_heads = match self.value.get("num_key_value_heads") {
+            None => own.kv_heads.unwrap_or(heads),
+            Some(_) => self.size_or("num_key_value_heads", heads)?,
+        };
         Ok(DecoderSpec {
             family,
-            vocabulary: self.size("vocab_size")?,
+            vocabulary: self.size_or("vocab_size", own.vocabulary)?,
             hidden,
-            intermediate: self.size("intermediate_size")?,
+            intermediate: self.size_or("intermediate_size", own.intermediate)?,
             layers,
             kinds: vec![LayerKind { window: None, rope: Some(0) }; layers],
             heads,
-            kv_heads: self.size_or("num_key_value_heads", heads)?,
+            kv_heads,
             head_dim,
-            norm_epsilon: self.number_or("rms_norm_eps", 1e-6),
+            norm_epsilon: self.number_or("rms_norm_eps", own.epsilon)?,
             norm_offset: 0.0,
             norms: BlockNorms::PRE,
             query_key_norm: QueryKeyNorm::None,
@@ -133,16 +175,22 @@ impl Config<'_> {
             qkv_bias: false,
             output_bias: false,
             mlp_bias: false,
-            ropes: vec![self.rope(head_dim)?],
+            ropes: vec![],
             embedding_scale: 1.0,
             attention_scale: 1.0 / (head_dim as f64).sqrt(),
             residual_scale: 1.0,
             logit_divisor: 1.0,
             attention_cap: None,
             logit_cap: None,
-            tied: self.flag("tie_word_embeddings"),
-            context: self.size_or("max_position_embeddings", 2048)?,
+            tied: self.flag_or("tie_word_embeddings", own.tied)?,
+            context: self.size_or("max_position_embeddings", own.context)?,
         })
+    }
+
+    /// As [`Config::common`], with the one rotary embedding that all layers share.
+    pub(super) fn common_with_rope(&self, family: &'static str) -> Result<DecoderSpec> {
+        let common = self.common(family)?;
+        Ok(DecoderSpec { ropes: vec![self.rope(common.head_dim)?], ..common })
     }
 }
 

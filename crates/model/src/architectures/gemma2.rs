@@ -2,30 +2,54 @@
 //! and a window on every other layer.
 
 use super::config::set_windows;
-use super::{Architecture, Config};
+use super::{Architecture, Config, defaults};
 use crate::error::Result;
 use crate::{Activation, BlockNorms, DecoderSpec};
+use serde_json::Value;
 
-pub(super) const GEMMA2: Architecture = Architecture { name: "gemma2", model_type: "gemma2", read };
+pub(super) const GEMMA2: Architecture =
+    Architecture { name: "gemma2", model_type: "gemma2", defaults: &defaults::GEMMA2, read };
+
+/// Width of windows where the file names none.
+const WINDOW: usize = 4_096;
+/// What a head's width is taken for in the scale of scores where the file does not say.
+const SCALAR: f64 = 256.0;
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     let mut spec = gemma("gemma2", config)?;
-    spec.attention_cap = config.optional("attn_logit_softcapping");
-    spec.logit_cap = config.optional("final_logit_softcapping");
-    let windows = config.windows(spec.layers, |layer| layer % 2 == 0)?;
+    spec.ropes = vec![config.rope(spec.head_dim)?];
+    spec.attention_cap = config.optional_or("attn_logit_softcapping", 50.0)?;
+    spec.logit_cap = config.optional_or("final_logit_softcapping", 30.0)?;
+    let windows = config.windows(spec.layers, window(config)?, |layer| layer % 2 == 0)?;
     set_windows(&mut spec, windows);
     Ok(spec)
+}
+
+/// Width of the windows, which Gemma 2 and 3 cannot do without unless every layer is said to see everything.
+pub(super) fn window(config: &Config) -> Result<Option<usize>> {
+    let window = config.window_or(Some(WINDOW))?;
+    if window.is_none() && config.get("layer_types").is_none() {
+        return Err(Config::bad("sliding_window", "is null, and some layers of this family have windows"));
+    }
+    Ok(window)
 }
 
 /// What Gemma 2 and 3 share.
 pub(super) fn gemma(family: &'static str, config: &Config) -> Result<DecoderSpec> {
     let common = config.common(family)?;
-    let activation = config.get("hidden_activation").or_else(|| config.get("hidden_act"));
-    if let Some(other) = activation.and_then(serde_json::Value::as_str).filter(|name| *name != "gelu_pytorch_tanh") {
-        let found = format!("is “{other}”; this family is known with “gelu_pytorch_tanh” only");
-        return Err(Config::bad("hidden_activation", found));
+    for (key, known) in
+        [("hidden_activation", &["gelu_pytorch_tanh"][..]), ("hidden_act", &["gelu_pytorch_tanh", "gelu"])]
+    {
+        match config.get(key) {
+            None => {}
+            Some(Value::String(name)) if known.contains(&name.as_str()) => {}
+            Some(other) => {
+                let found = format!("is {other}; this family is known with “gelu_pytorch_tanh” only");
+                return Err(Config::bad(key, found));
+            }
+        }
     }
-    let bias = config.flag("attention_bias");
+    let bias = config.flag("attention_bias")?;
     Ok(DecoderSpec {
         norm_offset: 1.0,
         norms: BlockNorms::SANDWICH,
@@ -33,8 +57,7 @@ pub(super) fn gemma(family: &'static str, config: &Config) -> Result<DecoderSpec
         qkv_bias: bias,
         output_bias: bias,
         embedding_scale: (common.hidden as f64).sqrt(),
-        attention_scale: 1.0 / config.number_or("query_pre_attn_scalar", common.head_dim as f64).sqrt(),
-        tied: config.flag_or("tie_word_embeddings", true),
+        attention_scale: 1.0 / config.number_or("query_pre_attn_scalar", SCALAR)?.sqrt(),
         ..common
     })
 }

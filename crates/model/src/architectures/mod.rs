@@ -1,20 +1,25 @@
 //! The registry of families. A family reads config.json into a [`DecoderSpec`]; adding one is one file and one line here.
 
 mod config;
+mod defaults;
 mod gemma2;
 mod gemma3;
 mod granite;
+mod kind;
 mod llama;
 mod mistral;
 mod olmo2;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod rope;
 mod smollm3;
 
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
-use config::Config;
+pub(crate) use config::Config;
+use defaults::Defaults;
+pub(crate) use kind::quantised_tensor;
 use serde_json::Value;
 
 /// A family of models that share one way of reading config.json.
@@ -24,6 +29,8 @@ pub struct Architecture {
     pub name: &'static str,
     /// `model_type` in config.json.
     pub(crate) model_type: &'static str,
+    /// What absent keys mean.
+    pub(crate) defaults: &'static Defaults,
     pub(crate) read: fn(&Config) -> Result<DecoderSpec>,
 }
 
@@ -41,23 +48,86 @@ pub const ARCHITECTURES: &[Architecture] = &[
     granite::GRANITE,
 ];
 
+/// A configuration whose family is known.
+pub(crate) struct TextConfig<'a> {
+    /// The group that describes the text model.
+    pub(crate) value: &'a Value,
+    /// What a person should know of the choice.
+    pub(crate) note: Option<String>,
+    architecture: &'static Architecture,
+}
+
+impl<'a> TextConfig<'a> {
+    /// Finds the text model in a parsed config.json and its family.
+    ///
+    /// # Errors
+    /// When the family is unknown, or the model quantised or multimodal.
+    pub(crate) fn find(config: &'a Value) -> Result<Self> {
+        let (value, note) = kind::text_part(config)?;
+        kind::refuse_quantised(config)?;
+        kind::refuse_quantised(value)?;
+        let name = match value.get("model_type") {
+            None | Some(Value::Null) if note.is_some() => "gemma3_text",
+            None | Some(Value::Null) => return Err(Config::bad("model_type", "is missing")),
+            Some(Value::String(name)) => name,
+            Some(other) => return Err(Config::bad("model_type", format!("is {other}; it must be a text"))),
+        };
+        let Some(architecture) = ARCHITECTURES.iter().find(|architecture| architecture.model_type == name) else {
+            let known = ARCHITECTURES.iter().map(|architecture| architecture.model_type).collect::<Vec<_>>().join(", ");
+            return Err(ModelError::UnknownArchitecture { found: name.to_owned(), known });
+        };
+        Ok(Self { value, note, architecture })
+    }
+
+    /// The number of blocks that is said, before anything is made of it.
+    pub(crate) fn layers(&self) -> u64 {
+        let said = self.value.get("num_hidden_layers").and_then(Value::as_u64);
+        said.unwrap_or(self.architecture.defaults.layers as u64)
+    }
+
+    /// What a key says, or that it says nothing.
+    pub(crate) fn said(&self, key: &str) -> String {
+        match self.value.get(key) {
+            None | Some(Value::Null) => "missing".to_owned(),
+            Some(value) => value.to_string(),
+        }
+    }
+
+    /// The decoder that is described.
+    ///
+    /// # Errors
+    /// When a key makes no sense or asks for what the family does not carry out; the key is named.
+    pub(crate) fn read(&self) -> Result<DecoderSpec> {
+        let config = Config { value: self.value, defaults: self.architecture.defaults };
+        kind::refuse_foreign(&config, self.architecture.name)?;
+        let spec = (self.architecture.read)(&config)?;
+        check(&spec)?;
+        let whole = spec.ropes.iter().all(|rope| rope.rotated == spec.head_dim);
+        if !whole && self.architecture.name != "phi3" {
+            let found =
+                format!("leaves a part of each head unturned, which the family “{}” does not have", spec.family);
+            return Err(Config::bad("partial_rotary_factor", found));
+        }
+        Ok(spec)
+    }
+}
+
 /// Reads a parsed config.json.
 ///
 /// # Errors
-/// When the family is unknown, or a key is missing or makes no sense; the key is named.
+/// When the family is unknown, or a key makes no sense; the key is named.
 pub fn read_spec(config: &Value) -> std::result::Result<DecoderSpec, ModelError> {
-    let config = Config(config);
-    let name = config.text("model_type")?;
-    let Some(architecture) = ARCHITECTURES.iter().find(|architecture| architecture.model_type == name) else {
-        let known = ARCHITECTURES.iter().map(|architecture| architecture.name).collect::<Vec<_>>().join(", ");
-        return Err(ModelError::UnknownArchitecture { found: name.to_owned(), known });
-    };
-    let spec = (architecture.read)(&config)?;
-    check(&spec)?;
-    Ok(spec)
+    TextConfig::find(config)?.read()
 }
 
+/// Widest layer: products of two of them, and the sum over all blocks, can still be counted.
+const WIDEST: usize = 1 << 25;
+
 fn check(spec: &DecoderSpec) -> Result<()> {
+    if spec.heads * spec.head_dim > WIDEST {
+        let found = format!("is {}; with heads of {} that is wider than {WIDEST}", spec.heads, spec.head_dim);
+        return Err(Config::bad("num_attention_heads", found));
+    }
     if !spec.heads.is_multiple_of(spec.kv_heads) {
         let found = format!("is {}; it must divide num_attention_heads, which is {}", spec.kv_heads, spec.heads);
         return Err(Config::bad("num_key_value_heads", found));
@@ -103,9 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_family_is_refused_by_name() {
-        let error = read_spec(&config(|value| value["model_type"] = json!("mamba"))).unwrap_err().to_string();
-        assert!(error.contains("mamba") && error.contains("llama, mistral, qwen2"), "{error}");
+    fn an_unknown_family_is_refused_by_name_and_never_called_known() {
+        for name in ["mamba", "gemma3n", "gemma", "qwen2_moe", "mistral3"] {
+            let error = read_spec(&config(|value| value["model_type"] = json!(name))).unwrap_err().to_string();
+            assert!(error.contains(&format!("“{name}”")) && error.contains("llama, mistral, qwen2"), "{error}");
+            let known = error.split("Known families: ").nth(1).unwrap();
+            assert!(!known.trim_end_matches('.').split(", ").any(|known| known == name), "{error}");
+        }
     }
 
     #[test]
@@ -125,9 +199,13 @@ mod tests {
             value["model_type"] = json!("qwen3");
             value["num_hidden_layers"] = json!(2);
             value["sliding_window"] = json!(4);
+            value["use_sliding_window"] = json!(true);
             value["layer_types"] = json!(["sliding_attention", "full_attention"]);
         });
         assert_eq!(windows(&named), [Some(4), None]);
+        let mut off = named.clone();
+        off["use_sliding_window"] = json!(false);
+        assert!(read_spec(&off).unwrap_err().to_string().contains("layer_types"));
         let mistral = config(|value| {
             value["model_type"] = json!("mistral");
             value["sliding_window"] = json!(7);

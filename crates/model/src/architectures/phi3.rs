@@ -2,16 +2,20 @@
 //! (“longrope”) are refused by the name of their rope type.
 
 use super::config::set_windows;
-use super::{Architecture, Config};
-use crate::DecoderSpec;
+use super::{Architecture, Config, defaults};
 use crate::error::Result;
+use crate::{DecoderSpec, RopeScaling};
 
-pub(super) const PHI3: Architecture = Architecture { name: "phi3", model_type: "phi3", read };
+pub(super) const PHI3: Architecture =
+    Architecture { name: "phi3", model_type: "phi3", defaults: &defaults::PHI3, read };
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;
-    let mut spec = DecoderSpec { fused: true, ..config.common("phi3")? };
-    let windows = config.windows(spec.layers, |_| true)?;
+    let mut spec = DecoderSpec { fused: true, ..config.common_with_rope("phi3")? };
+    if spec.ropes.iter().any(|rope| rope.scaling != RopeScaling::None) {
+        return Err(Config::bad("rope_type", "is of a kind that this family does not have; known for it: default"));
+    }
+    let windows = config.uniform_windows(spec.layers, config.window_or(None)?)?;
     set_windows(&mut spec, windows);
     Ok(spec)
 }

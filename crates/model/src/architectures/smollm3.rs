@@ -1,24 +1,24 @@
-//! SmolLM 3: Llama's shape; every fourth layer (or those that the file names) has no rotary embedding.
+//! SmolLM 3: Llama's shape; every fourth layer (or those that the file names) has no rotary embedding, and windows, where
+//! they are switched on, are on these.
 
 use super::config::set_windows;
-use super::{Architecture, Config};
+use super::{Architecture, Config, defaults};
 use crate::DecoderSpec;
 use crate::error::Result;
 use serde_json::Value;
 
-pub(super) const SMOLLM3: Architecture = Architecture { name: "smollm3", model_type: "smollm3", read };
+pub(super) const SMOLLM3: Architecture =
+    Architecture { name: "smollm3", model_type: "smollm3", defaults: &defaults::SMOLLM3, read };
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;
-    let bias = config.flag("attention_bias");
-    let common = config.common("smollm3")?;
-    let tied = config.flag_or("tie_word_embeddings", true);
-    let mut spec = DecoderSpec { qkv_bias: bias, output_bias: bias, mlp_bias: config.flag("mlp_bias"), tied, ..common };
-    if config.flag("use_sliding_window") {
-        let windows = config.windows(spec.layers, |_| true)?;
-        set_windows(&mut spec, windows);
-    }
+    let bias = config.flag("attention_bias")?;
+    let common = config.common_with_rope("smollm3")?;
+    let mut spec = DecoderSpec { qkv_bias: bias, output_bias: bias, mlp_bias: config.flag("mlp_bias")?, ..common };
     let rotated = rotated_layers(config, spec.layers)?;
+    let window = if config.flag("use_sliding_window")? { config.window_or(None)? } else { None };
+    let windows = config.windows(spec.layers, window, |layer| !rotated[layer])?;
+    set_windows(&mut spec, windows);
     spec.kinds.iter_mut().zip(rotated).for_each(|(kind, rotated)| kind.rope = rotated.then_some(0));
     Ok(spec)
 }
@@ -29,7 +29,12 @@ fn rotated_layers(config: &Config, layers: usize) -> Result<Vec<bool>> {
         let interval = config.size_or("no_rope_layer_interval", 4)?;
         return Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect());
     };
-    let list = list.as_array().filter(|list| list.len() == layers);
+    let list = list.as_array().filter(|list| list.len() >= layers);
     let list = list.ok_or_else(|| Config::bad("no_rope_layers", "does not hold one number for each layer"))?;
-    Ok(list.iter().map(|value| value.as_u64() != Some(0) && *value != Value::Bool(false)).collect())
+    let rotates = |value: &Value| match (value.as_u64(), value.as_bool()) {
+        (Some(0), _) | (_, Some(false)) => Ok(false),
+        (Some(1), _) | (_, Some(true)) => Ok(true),
+        _ => Err(Config::bad("no_rope_layers", format!("holds {value}; known: 0 and 1"))),
+    };
+    list.iter().take(layers).map(rotates).collect()
 }

@@ -2,7 +2,8 @@
 
 use super::block::{Context, Weights};
 use super::rules::frozen_matmul;
-use crate::adapter::{AdapterConfig, AdapterWeights, NamedTensor, Part, parse_name};
+use crate::adapter::{AdapterConfig, AdapterWeights, NamedTensor};
+use crate::adapter_names::{Part, parse_name};
 use crate::decoder::DropoutSeed;
 use crate::dropout;
 use crate::error::Result;
@@ -70,16 +71,16 @@ impl Adapter {
             match parse_name(name) {
                 Some((path, Part::A)) => {
                     let Some(b) = partner("lora_A", "lora_B") else { continue };
-                    let scale = self.config.scale(&path, tensor.dim(0)?);
+                    let scale = self.config.scale(&path, tensor.dim(0)?)?;
                     let (index, a) = (self.pairs.len() as u64, tensor.clone());
                     let magnitude = partner("lora_A.weight", "lora_magnitude_vector");
                     self.pairs.insert(path, Pair { a, b, scale, index, magnitude, norms: None });
                 }
                 Some((path, Part::EmbeddingA)) => {
                     let Some(b) = partner("lora_embedding_A", "lora_embedding_B") else { continue };
-                    self.embedding = Some((tensor.clone(), b, self.config.scale(&path, tensor.dim(0)?)));
+                    self.embedding = Some((tensor.clone(), b, self.config.scale(&path, tensor.dim(0)?)?));
                 }
-                Some((path, Part::Full)) => drop(self.full.insert(path, tensor.clone())),
+                Some((path, part)) if part.replaces() => drop(self.full.insert(path, tensor.clone())),
                 Some((_, Part::Prompt)) => self.prompt = Some(tensor.clone()),
                 _ => {}
             }

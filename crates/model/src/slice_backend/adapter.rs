@@ -3,7 +3,8 @@
 
 use super::weights::{GROUPS, Group};
 use crate::DecoderSpec;
-use crate::adapter::{AdapterConfig, AdapterKind, AdapterWeights, NamedTensor, Part, parse_name};
+use crate::adapter::{AdapterConfig, AdapterKind, AdapterWeights, NamedTensor};
+use crate::adapter_names::{Part, parse_name};
 use std::collections::BTreeMap;
 
 /// One adapted layer within its group.
@@ -82,7 +83,7 @@ impl Adapter {
                         outputs: b.shape[0],
                         inner: pairs.inner(),
                         rank,
-                        scale: weights.config.scale(&path, rank) as f32,
+                        scale: weights.config.scale(&path, rank).ok()? as f32,
                         index,
                         b: b.values.clone(),
                         b_gradient: vec![0.0; if trainable { b.values.len() } else { 0 }],

@@ -121,8 +121,8 @@ impl Stacker<'_> {
         self.stack(&[(format!("{path}.weight"), width)], Precision::Single, width)
     }
 
-    fn table(&mut self, path: &str, spec: &DecoderSpec) -> Result<Buffer> {
-        self.stack(&[(format!("{path}.weight"), spec.vocabulary * spec.hidden)], self.precision, spec.hidden)
+    fn table(&mut self, path: &str, spec: &DecoderSpec, precision: Precision) -> Result<Buffer> {
+        self.stack(&[(format!("{path}.weight"), spec.vocabulary * spec.hidden)], precision, spec.hidden)
     }
 
     fn group(&mut self, spec: &DecoderSpec, path: &str, group: Group) -> Result<Stacked> {
@@ -142,17 +142,29 @@ impl Stacker<'_> {
     }
 }
 
+/// How the output matrix is held, and the embedding where it is the same: four bits are too few for what every token is
+/// chosen by, so it has eight where the others have four.
+fn output_precision(precision: Precision) -> Precision {
+    if precision == Precision::Four { Precision::Eight } else { precision }
+}
+
+/// How the embedding is held.
+fn embedding_precision(spec: &DecoderSpec, precision: Precision) -> Precision {
+    if spec.tied { output_precision(precision) } else { precision }
+}
+
 /// Room for all matrices side by side.
 fn ground(spec: &DecoderSpec, precision: Precision, set: InstructionSet) -> Ground {
     let needs = |outputs: usize, inputs: usize| Numbers::needs(set, precision, outputs * inputs, inputs);
+    let table = |precision| Numbers::needs(set, precision, spec.vocabulary * spec.hidden, spec.hidden);
     let linears = spec.linears();
     let group = |group: Group| {
         let own = || linears.iter().filter(|linear| group.paths().contains(&linear.path));
         needs(own().map(|linear| linear.outputs).sum(), own().next().map_or(1, |linear| linear.inputs))
     };
-    let tables = if spec.tied { 1 } else { 2 };
-    let matrices =
-        spec.layers * GROUPS.into_iter().map(group).sum::<usize>() + tables * needs(spec.vocabulary, spec.hidden);
+    let head = if spec.tied { 0 } else { table(output_precision(precision)) };
+    let tables = table(embedding_precision(spec, precision)) + head;
+    let matrices = spec.layers * GROUPS.into_iter().map(group).sum::<usize>() + tables;
     // Norms and biases are a small part, and what nobody writes to takes no memory.
     Ground::new(matrices + matrices / 32)
 }
@@ -171,7 +183,7 @@ impl Weights {
     ) -> Result<Self> {
         let ground = ground(spec, precision, set);
         let mut stacker = Stacker { source, ground, set, precision, buffers: Vec::new(), places: BTreeMap::new() };
-        let embedding = stacker.table("model.embed_tokens", spec)?;
+        let embedding = stacker.table("model.embed_tokens", spec, embedding_precision(spec, precision))?;
         let mut blocks = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
             let path = format!("model.layers.{layer}");
@@ -191,7 +203,10 @@ impl Weights {
             blocks.push(Block { attention_norm, mlp_norm, head_norms, groups });
         }
         let final_norm = stacker.norm("model.norm", spec.hidden)?;
-        let output = if spec.tied { embedding } else { stacker.table("lm_head", spec)? };
+        let output = match spec.tied {
+            true => embedding,
+            false => stacker.table("lm_head", spec, output_precision(precision))?,
+        };
         let Stacker { buffers, places, .. } = stacker;
         Ok(Self { buffers, precision, places, blocks, embedding, final_norm, output })
     }

@@ -1,0 +1,108 @@
+//! How far a run has come: a bar in a terminal, a line now and then in a file, one event a line with `--json`.
+
+use crate::output;
+use alidade_domain::{EventKind, Plan, Problem};
+use alidade_studio::{Outline, Start};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::Cell;
+use std::io::IsTerminal;
+
+/// Lines of a run whose words go to a file.
+const LINES: u64 = 10;
+
+/// Shows events.
+pub struct Progress {
+    json: bool,
+    bar: Option<ProgressBar>,
+    /// The last step that a line was written for.
+    told: Cell<u64>,
+}
+
+impl Progress {
+    /// As standard error takes it, or as JSON on standard output.
+    pub fn new(json: bool) -> Self {
+        let bar = (!json && std::io::stderr().is_terminal()).then(bar);
+        Self { json, bar, told: Cell::new(0) }
+    }
+
+    /// Says what is going to be done.
+    pub fn begin(&self, plan: &Plan, outline: &Outline, start: Start) {
+        if self.json {
+            return;
+        }
+        let Outline { steps, rows, skipped, truncated } = *outline;
+        let mut text = format!("{} · {steps} steps · {rows} rows", plan.method.as_str());
+        for (count, what) in [(truncated, "cut"), (skipped, "left out")] {
+            if count > 0 {
+                text += &format!(", {count} {what}");
+            }
+        }
+        self.line(&format!("{text} · seed {}", plan.seed));
+        match start {
+            Start::Anew => {}
+            Start::GoOn { step } => self.line(&format!("Going on from step {step} of {steps}.")),
+            Start::Finish => self.line("All steps were taken before; only what comes after them is done now."),
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(steps);
+        }
+    }
+
+    /// Shows an event.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn show(&self, kind: &EventKind) -> Result<(), Problem> {
+        if self.json {
+            output::event(&serde_json::to_value(kind).map_err(|error| Problem::internal(error.to_string()))?);
+        }
+        match kind {
+            EventKind::Warning { message, .. } => self.line(&format!("note: {message}")),
+            EventKind::Step { step, total, metrics, tokens_per_second, seconds_left } => {
+                let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
+                let words = format!("loss {loss:.4} · {tokens_per_second:.0} tokens/s");
+                match &self.bar {
+                    Some(bar) => {
+                        bar.set_length(*total);
+                        bar.set_position(*step);
+                        bar.set_message(words);
+                    }
+                    None if !self.json && self.due(*step, *total) => {
+                        self.line(&format!("step {step} of {total} · {words} · {seconds_left:.0} s left"));
+                    }
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the bar away, so that what follows has a line of its own.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn due(&self, step: u64, total: u64) -> bool {
+        let due = step == total || step.saturating_sub(self.told.get()) >= total.div_ceil(LINES);
+        if due {
+            self.told.set(step);
+        }
+        due
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| output::note(text)),
+            None => output::note(text),
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    let style = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {eta} left · {msg}");
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}

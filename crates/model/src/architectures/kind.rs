@@ -1,0 +1,135 @@
+//! What a configuration is before its numbers are read: quantised, multimodal, or one with keys that change the arithmetic
+//! of a family that does not carry them. Each is refused under its own name; ignoring it would give other answers than the
+//! maker's in silence.
+
+use super::Config;
+use crate::ModelError;
+use crate::error::Result;
+use serde_json::Value;
+
+/// Keys of models that see or hear.
+const SENSES: [&str; 3] = ["vision_config", "audio_config", "speech_config"];
+
+/// The configuration of the text model, and what a person should know of the choice. Gemma 3 with pictures is read as text.
+pub(super) fn text_part(config: &Value) -> Result<(&Value, Option<String>)> {
+    let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or("");
+    let inner = config.get("text_config").filter(|inner| inner.is_object());
+    if model_type == "gemma3" {
+        let Some(inner) = inner else {
+            return Err(Config::bad(
+                "text_config",
+                "is missing; the multimodal Gemma 3 describes its text model there",
+            ));
+        };
+        let note = "This is the multimodal Gemma 3: its text model alone is read, and pictures are not.";
+        return Ok((inner, Some(note.to_owned())));
+    }
+    let sees = SENSES.iter().find(|key| config.get(**key).is_some_and(|value| !value.is_null()));
+    if inner.is_some() || sees.is_some() {
+        let by = sees.copied().unwrap_or("text_config");
+        let found = format!(
+            "“{model_type}” is a multimodal model (config.json holds {by}); this version runs text-only models, and of \
+             the multimodal ones the text part of Gemma 3"
+        );
+        return Err(ModelError::Unsupported { found, hint: "Choose a text-only model of one of the known families." });
+    }
+    Ok((config, None))
+}
+
+const FETCH: &str = "Fetch the model in 16 or 32 bits (safetensors of f32, f16 or bf16).";
+
+/// Refuses weights that are said to be quantised.
+pub(super) fn refuse_quantised(config: &Value) -> Result<()> {
+    for key in ["quantization_config", "compression_config", "quantization"] {
+        let Some(group) = config.get(key).and_then(Value::as_object).filter(|group| !group.is_empty()) else {
+            continue;
+        };
+        let word = |name: &str| group.get(name).and_then(Value::as_str);
+        let method = word("quant_method").or(word("quant_algo")).or(word("quantization_status"));
+        let bits = group.get("bits").or(group.get("w_bit")).and_then(Value::as_u64);
+        let four = group.get("load_in_4bit") == Some(&Value::Bool(true))
+            || group.get("_load_in_4bit") == Some(&Value::Bool(true));
+        let method = method.unwrap_or(if key == "quantization" { "mlx" } else { "an unnamed method" });
+        let bits = bits.or(four.then_some(4)).map(|bits| format!(", {bits} bits")).unwrap_or_default();
+        return Err(ModelError::Unsupported {
+            found: format!("its weights are quantised ({key} in config.json: {method}{bits})"),
+            hint: FETCH,
+        });
+    }
+    Ok(())
+}
+
+/// Refuses weights whose names or types show that they are quantised.
+pub(crate) fn quantised_tensor(name: &str, found: &str) -> ModelError {
+    ModelError::Unsupported { found: format!("its weights are quantised ({name} {found})"), hint: FETCH }
+}
+
+/// When a key says nothing.
+#[derive(Clone, Copy)]
+enum Silent {
+    /// Absent, null, false, 0, or empty.
+    Off,
+    /// Also at 1.
+    One,
+}
+
+impl Silent {
+    fn about(self, value: &Value) -> bool {
+        let number = value.as_f64();
+        match value {
+            Value::Null | Value::Bool(false) => true,
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            Value::String(text) => text.is_empty(),
+            _ => number == Some(0.0) || (matches!(self, Silent::One) && number == Some(1.0)),
+        }
+    }
+}
+
+/// Keys that change the arithmetic, when they say nothing, and the families that carry them out.
+const ARITHMETIC: &[(&str, Silent, &[&str])] = &[
+    ("attn_logit_softcapping", Silent::Off, &["gemma2"]),
+    ("final_logit_softcapping", Silent::Off, &["gemma2", "gemma3"]),
+    ("logit_softcapping", Silent::Off, &[]),
+    ("query_pre_attn_scalar", Silent::Off, &["gemma2", "gemma3"]),
+    ("use_bidirectional_attention", Silent::Off, &[]),
+    ("embedding_multiplier", Silent::One, &["granite"]),
+    ("residual_multiplier", Silent::One, &["granite"]),
+    ("attention_multiplier", Silent::One, &["granite"]),
+    ("logits_scaling", Silent::One, &["granite"]),
+    ("logit_scale", Silent::One, &[]),
+    ("scale_emb", Silent::One, &[]),
+    ("scale_depth", Silent::Off, &[]),
+    ("attention_bias", Silent::Off, &["llama", "qwen2", "qwen3", "gemma2", "gemma3", "smollm3", "olmo2", "granite"]),
+    ("mlp_bias", Silent::Off, &["llama", "smollm3", "granite"]),
+    ("qkv_bias", Silent::Off, &["qwen2"]),
+    ("use_qk_norm", Silent::Off, &["qwen3", "gemma3", "olmo2"]),
+    ("qk_norm", Silent::Off, &["qwen3", "gemma3", "olmo2"]),
+    ("qk_layernorm", Silent::Off, &[]),
+    ("clip_qkv", Silent::Off, &[]),
+    ("no_rope_layers", Silent::Off, &["smollm3"]),
+    ("partial_rotary_factor", Silent::One, &["phi3"]),
+    ("rotary_pct", Silent::One, &[]),
+    ("rope_interleaved", Silent::Off, &[]),
+    ("alibi", Silent::Off, &[]),
+    ("use_alibi", Silent::Off, &[]),
+    ("num_experts", Silent::One, &[]),
+    ("num_local_experts", Silent::One, &[]),
+    ("n_routed_experts", Silent::One, &[]),
+    ("use_parallel_residual", Silent::Off, &[]),
+    ("add_cross_attention", Silent::Off, &[]),
+    ("is_encoder_decoder", Silent::Off, &[]),
+];
+
+/// Refuses keys that the family's arithmetic does not carry out.
+pub(super) fn refuse_foreign(config: &Config, family: &str) -> Result<()> {
+    for (key, silent, carried) in ARITHMETIC {
+        let Some(value) = config.get(key).filter(|value| !silent.about(value)) else { continue };
+        if !carried.contains(&family) {
+            let found =
+                format!("is {value}, which changes the arithmetic; in the family “{family}” it is not carried out");
+            return Err(Config::bad(key, found));
+        }
+    }
+    Ok(())
+}

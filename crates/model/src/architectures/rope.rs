@@ -1,0 +1,91 @@
+//! Rotary embeddings in config.json. Since version 5 of transformers they stand in `rope_parameters`, before that in
+//! `rope_theta` and `rope_scaling`; files that passed through both hold both. A `rope_scaling` that says anything wins over
+//! `rope_parameters`, and a base inside the winning group over the one outside. An empty group says nothing.
+
+use super::Config;
+use crate::error::Result;
+use crate::{Llama3Scaling, Rope, RopeScaling};
+use serde_json::Value;
+
+/// Kinds that stretch frequencies in ways that are not carried out. Phi 3 calls its own by older names.
+const REFUSED: [&str; 6] = ["yarn", "longrope", "su", "proportional", "axial", "mrope"];
+
+/// A group that says something.
+pub(super) fn said<'a>(config: &'a Config, key: &str) -> Result<Option<&'a Value>> {
+    match config.get(key) {
+        None => Ok(None),
+        Some(Value::Object(map)) if map.is_empty() => Ok(None),
+        Some(group @ Value::Object(_)) => Ok(Some(group)),
+        Some(other) => Err(Config::bad(key, format!("is {other}; it must be a group of keys"))),
+    }
+}
+
+impl Config<'_> {
+    /// The rotary embedding that all layers share.
+    pub(super) fn rope(&self, head_dim: usize) -> Result<Rope> {
+        let group = said(self, "rope_scaling")?.or(said(self, "rope_parameters")?);
+        if let Some(nested) = group.and_then(|group| group.as_object()).filter(|map| map.values().any(Value::is_object))
+        {
+            let names = nested.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(Config::bad(
+                "rope_parameters",
+                format!("holds groups ({names}), which this family does not have"),
+            ));
+        }
+        self.rope_of(group, self.number_or("rope_theta", self.defaults.theta)?, head_dim)
+    }
+
+    /// One group of rope keys; `theta` where the group names none.
+    pub(super) fn rope_of(&self, group: Option<&Value>, theta: f64, head_dim: usize) -> Result<Rope> {
+        let inner = |key: &str| group.and_then(|group| group.get(key)).filter(|value| !value.is_null());
+        let number = |key: &str| match inner(key) {
+            None => Ok(None),
+            Some(value) => match value.as_f64().filter(|value| *value > 0.0 && value.is_finite()) {
+                Some(number) => Ok(Some(number)),
+                None => Err(Config::bad(key, format!("is {value}; it must be a positive number"))),
+            },
+        };
+        let needed = |key: &str, fallback: Option<f64>| {
+            let value = number(key)?.or(fallback);
+            value.ok_or_else(|| Config::bad(key, "is missing; this kind of rope scaling needs it"))
+        };
+        let theta = number("rope_theta")?.unwrap_or(theta);
+        let share = match number("partial_rotary_factor")? {
+            Some(share) => share,
+            None => self.number_or("partial_rotary_factor", 1.0)?,
+        };
+        if inner("mrope_section").is_some() {
+            return Err(Config::bad("mrope_section", "is set: positions in pictures, which text alone does not have"));
+        }
+        let kind = inner("rope_type").or(inner("type"));
+        let kind = match kind {
+            None => "default",
+            Some(Value::String(kind)) => kind,
+            Some(other) => return Err(Config::bad("rope_type", format!("is {other}; it must be a text"))),
+        };
+        let context = self.size_or("max_position_embeddings", self.defaults.context)? as f64;
+        let scaling = match kind {
+            // Up to the context, which no row may pass here, the dynamic kind leaves every frequency as it is.
+            "default" | "dynamic" => RopeScaling::None,
+            "linear" => RopeScaling::Linear(needed("factor", None)?),
+            "llama3" => RopeScaling::Llama3(Llama3Scaling {
+                factor: needed("factor", None)?,
+                low_frequency_factor: needed("low_freq_factor", None)?,
+                high_frequency_factor: needed("high_freq_factor", None)?,
+                original_context: needed("original_max_position_embeddings", Some(context))?,
+            }),
+            other if REFUSED.contains(&other) => {
+                let found = format!("is “{other}”, which is not carried out; known: default, linear, llama3, dynamic");
+                return Err(Config::bad("rope_type", found));
+            }
+            other => {
+                let found = format!("is “{other}”; known: default, linear, llama3, dynamic");
+                return Err(Config::bad("rope_type", found));
+            }
+        };
+        if matches!(&scaling, RopeScaling::Llama3(llama) if llama.high_frequency_factor <= llama.low_frequency_factor) {
+            return Err(Config::bad("high_freq_factor", "is not larger than low_freq_factor"));
+        }
+        Ok(Rope { theta, scaling, rotated: (head_dim as f64 * share) as usize })
+    }
+}

@@ -1,0 +1,14 @@
+//! What a person should know of the folders that they chose, before a command uses them: a text model out of a multimodal
+//! one, an output matrix that the flag denies, patterns of an adapter that do nothing.
+
+use alidade_model::{ModelFolder, load_adapter};
+use std::path::Path;
+
+/// Remarks on a model and an adapter, in whole sentences. What cannot be opened is left to who opens it.
+pub fn folder_notes(model: &Path, adapter: Option<&Path>) -> Vec<String> {
+    let Ok(folder) = ModelFolder::open(model) else { return Vec::new() };
+    let mut notes = folder.notes.clone();
+    let adapter = adapter.and_then(|path| load_adapter(path, &folder.spec).ok());
+    notes.extend(adapter.and_then(|weights| weights.notes().ok()).unwrap_or_default());
+    notes
+}

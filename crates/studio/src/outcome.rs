@@ -1,0 +1,123 @@
+//! The end of a run, in an order that a kill or a full disk can cut anywhere: first the result (`adapter` or `model`, whole
+//! or absent, marked with the plan that made it), then `run.json`, then the comparison, and the event `finished` last. What
+//! is already there is taken up by the next start instead of being trained again.
+
+use crate::durable;
+use crate::provenance::{self, Making};
+use alidade_domain::{EventKind, Plan, Problem};
+use alidade_model::{AdapterWeights, ModelFolder, NamedTensor, adapter_sha256, model_sha256, save_adapter, save_model};
+use alidade_train::Prepared;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const RECORD: &str = "run.json";
+
+/// What came out.
+pub(crate) enum Trained {
+    Adapter(AdapterWeights),
+    Model(BTreeMap<String, NamedTensor>),
+}
+
+/// How it was computed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Computed {
+    pub(crate) arithmetic: String,
+    pub(crate) keep: String,
+    /// Share of the training time in which the policy wrote; unknown when another process trained.
+    pub(crate) generation_share: Option<f64>,
+}
+
+impl Computed {
+    /// As the process that trained has told it; words of the last one count.
+    pub(crate) fn of_events(folder: &Path) -> Self {
+        let events = crate::read_events(folder, 0).map(|(events, _)| events).unwrap_or_default();
+        let told = events.into_iter().rev().find_map(|event| match event.kind {
+            EventKind::Computing { arithmetic, keep } => Some((arithmetic, keep)),
+            _ => None,
+        });
+        let (arithmetic, keep) = told.unwrap_or_else(|| ("unknown".to_owned(), "unknown".to_owned()));
+        Self { arithmetic, keep, generation_share: None }
+    }
+}
+
+/// A result that a run has left whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Steps that it was trained for.
+    pub(crate) steps: u64,
+    /// SHA-256 of its weights.
+    pub(crate) sha256: String,
+}
+
+fn name_of(plan: &Plan) -> &'static str {
+    if plan.full { "model" } else { "adapter" }
+}
+
+/// The result of all steps of this plan, when it lies unchanged in the run folder.
+pub(crate) fn completed(folder: &Path, plan: &Plan, fingerprint: &str) -> Option<Outcome> {
+    let weights = |place: &Path| if plan.full { model_sha256(place) } else { adapter_sha256(place) }.ok();
+    let (steps, sha256) = provenance::completed(&folder.join(name_of(plan)), fingerprint, weights)?;
+    Some(Outcome { steps, sha256 })
+}
+
+/// True when `run.json` speaks of these weights.
+pub(crate) fn is_recorded(folder: &Path, sha256: &str) -> bool {
+    let record = std::fs::read(folder.join(RECORD)).ok();
+    let record: Option<Value> = record.and_then(|text| serde_json::from_slice(&text).ok());
+    record.is_some_and(|record| record["hashes"]["adapter"] == sha256)
+}
+
+/// Writes the result's folder, `adapter` or `model`: after this it is on the disk, whole. Returns the SHA-256 of its weights.
+pub(crate) fn save(making: &Making, model: &ModelFolder, folder: &Path, trained: Trained) -> Result<String, Problem> {
+    durable::remove_unfinished(folder, true);
+    let mut sha256 = String::new();
+    durable::write_folder(&folder.join(name_of(making.plan)), |temporary| {
+        sha256 = match trained {
+            Trained::Adapter(adapter) => {
+                save_adapter(temporary, &adapter).map_err(|error| full_disk(error.into(), temporary))?;
+                adapter_sha256(temporary)?
+            }
+            Trained::Model(weights) => {
+                save_model(model, weights, temporary).map_err(|error| full_disk(error.into(), temporary))?;
+                model_sha256(temporary)?
+            }
+        };
+        provenance::record(temporary, making, &sha256)
+    })?;
+    Ok(sha256)
+}
+
+/// The model crate reports a failed write in words; a full disk must stay recognisable as one.
+fn full_disk(problem: Problem, folder: &Path) -> Problem {
+    if problem.message.contains("os error 28") {
+        durable::file_problem("Writing", folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
+    } else {
+        problem
+    }
+}
+
+/// `run.json`: the resolved plan, versions and hashes; enough to run it again.
+pub(crate) fn write_record(
+    plan: &Plan,
+    folder: &Path,
+    outcome: &Outcome,
+    prepared: &Prepared,
+    computed: &Computed,
+) -> Result<(), Problem> {
+    let record = json!({
+        "plan": plan,
+        "steps": outcome.steps,
+        "versions": {"alidade": env!("CARGO_PKG_VERSION"), "arithmetic": computed.arithmetic},
+        "keep": computed.keep,
+        "generation_share": computed.generation_share,
+        "machine": {"system": std::env::consts::OS, "processor": std::env::consts::ARCH},
+        "hashes": {"model": plan.model.sha256, "rows": plan.rows_sha256, "adapter": outcome.sha256},
+        "rows": {
+            "used": prepared.items.len(), "skipped": prepared.skipped.len(), "truncated": prepared.truncated,
+            "tokens": prepared.tokens(), "learned_tokens": prepared.learned_tokens(),
+        },
+    });
+    let text = serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(error.to_string()))?;
+    durable::write_durably(&folder.join(RECORD), (text + "\n").as_bytes())
+}

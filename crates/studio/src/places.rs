@@ -1,0 +1,125 @@
+//! Whether what a run writes and what it reads lie apart. Paths are compared where they really lie, links resolved: nothing that
+//! a run is given may lie in its way, and no folder that holds it is ever cleared.
+
+use alidade_domain::{Problem, ProblemCode};
+use std::path::{Component, Path, PathBuf};
+
+/// Something that a run is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// What it is, for people ("the model").
+    pub what: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+}
+
+/// Where a path leads, whether or not its last parts exist yet.
+pub(crate) fn real(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    match (path.parent(), path.components().next_back()) {
+        (Some(parent), Some(Component::ParentDir)) => {
+            let mut real = real(parent);
+            real.pop();
+            real
+        }
+        (Some(parent), Some(Component::Normal(name))) => real(parent).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Refuses an output folder that is what the run reads, or where the run would write over it.
+///
+/// # Errors
+/// At `output_dir`, with the names of both.
+pub(crate) fn apart(output: &Path, written: &[&str], given: &[Given]) -> Result<(), Problem> {
+    let folder = real(output);
+    for Given { what, path } in given {
+        for place in all_of(path) {
+            if place == folder {
+                return Err(refused(format!("{} is the folder of {what}.", output.display())));
+            }
+            let name = written.iter().find(|name| place.starts_with(folder.join(name)));
+            if let Some(name) = name {
+                let message =
+                    format!("{} lies where the run writes its own {name}: {}.", capital(what), path.display());
+                return Err(refused(message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to clear a folder that holds what the run reads, or lies within it.
+///
+/// # Errors
+/// At `output_dir`, with the names of both.
+pub(crate) fn clearable(output: &Path, given: &[Given]) -> Result<(), Problem> {
+    let folder = real(output);
+    for Given { what, path } in given {
+        let places = all_of(path);
+        let within = places.iter().any(|place| place.starts_with(&folder));
+        if within || places.iter().any(|place| folder.starts_with(place)) {
+            let lies = if within { "holds" } else { "lies within" };
+            let (folder, path) = (output.display(), path.display());
+            let message = format!("Nothing in {folder} was removed, because it {lies} {what}: {path}.");
+            return Err(refused(message));
+        }
+    }
+    Ok(())
+}
+
+/// Where a file or folder lies; of a folder also where the links in it lead.
+fn all_of(path: &Path) -> Vec<PathBuf> {
+    let mut places = vec![real(path)];
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    places.extend(entries.filter(|path| path.is_symlink()).map(|path| real(&path)));
+    places
+}
+
+fn refused(message: String) -> Problem {
+    Problem::new(ProblemCode::Conflict, message)
+        .hint("Choose an output_dir that holds nothing but this run.")
+        .at("output_dir")
+}
+
+fn capital(what: &str) -> String {
+    let mut letters = what.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_compared_where_they_lie() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(at.join("a/b")).unwrap();
+        assert_eq!(real(&at.join("a/../a/./b")), at.join("a/b"));
+        assert_eq!(real(&at.join("a/new/../other")), at.join("a/other"));
+        assert_eq!(real(Path::new("")), std::env::current_dir().unwrap().canonicalize().unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_way_round_over_links_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        std::fs::create_dir_all(at.join("out/blobs")).unwrap();
+        std::fs::create_dir(at.join("model")).unwrap();
+        std::fs::write(at.join("out/blobs/weights"), "w").unwrap();
+        std::os::unix::fs::symlink(at.join("out/blobs/weights"), at.join("model/model.safetensors")).unwrap();
+        std::os::unix::fs::symlink(at.join("out"), at.join("link")).unwrap();
+        let given = [Given { what: "the model", path: at.join("model") }];
+        assert!(clearable(&at.join("link"), &given).unwrap_err().message.contains("holds the model"));
+        assert!(apart(&at.join("out"), &["blobs"], &given).unwrap_err().message.contains("its own blobs"));
+        apart(&at.join("out"), &["adapter"], &given).unwrap();
+        let given = [Given { what: "the adapter", path: at.join("link") }];
+        assert!(apart(&at.join("out"), &[], &given).is_err());
+        assert!(clearable(&at.join("out/deeper"), &given).unwrap_err().message.contains("lies within"));
+    }
+}
