@@ -35,6 +35,17 @@ fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// A recipe for an adapter, or for a whole model.
+fn tuned(folder: &Path, full: bool) -> PathBuf {
+    let path = recipe(folder, "sft", STEPS);
+    if full {
+        let adapter = std::fs::read_to_string(&path).unwrap();
+        let whole = adapter.replace("[lora]\nr = 4\nlora_dropout = 0.1\n", "");
+        std::fs::write(&path, format!("tuning = \"full\"\n{whole}")).unwrap();
+    }
+    path
+}
+
 #[test]
 fn what_was_cut_off_after_training_is_finished_without_training_again() {
     let cuts: [(&str, &dyn Fn(&Path)); 6] = [
@@ -57,11 +68,7 @@ fn what_was_cut_off_after_training_is_finished_without_training_again() {
     ];
     for full in [false, true] {
         let folder = tempfile::tempdir().unwrap();
-        let (path, out) = (recipe(folder.path(), "sft", STEPS), folder.path().join("out"));
-        if full {
-            let text_of = std::fs::read_to_string(&path).unwrap().replace("[lora]\nr = 4\nlora_dropout = 0.1\n", "");
-            std::fs::write(&path, format!("tuning = \"full\"\n{text_of}")).unwrap();
-        }
+        let (path, out) = (tuned(folder.path(), full), folder.path().join("out"));
         ok(&["train", text(&path)]);
         let result = out.join(if full { "model/model.safetensors" } else { "adapter/adapter_model.safetensors" });
         let state = || (std::fs::read(out.join("log.jsonl")).unwrap(), std::fs::read(&result).unwrap());
