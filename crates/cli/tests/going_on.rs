@@ -35,6 +35,15 @@ fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// Files and folders whose name begins with a dot.
+fn hidden(out: &Path) -> usize {
+    let entries = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name());
+    entries.filter(|name| name.to_string_lossy().starts_with('.')).count()
+}
+
+/// Brings an output folder into a state that a cut or a fault leaves.
+type Spoil<'a> = &'a dyn Fn(&Path);
+
 /// A recipe for an adapter, or for a whole model.
 fn tuned(folder: &Path, full: bool) -> PathBuf {
     let path = recipe(folder, "sft", STEPS);
@@ -48,7 +57,7 @@ fn tuned(folder: &Path, full: bool) -> PathBuf {
 
 #[test]
 fn what_was_cut_off_after_training_is_finished_without_training_again() {
-    let cuts: [(&str, &dyn Fn(&Path)); 6] = [
+    let cuts: [(&str, Spoil); 6] = [
         ("before run.json", &|out| {
             std::fs::remove_file(out.join("run.json")).unwrap();
             keep_events(out, |event| event["kind"] != "finished");
@@ -96,10 +105,7 @@ fn what_was_cut_off_after_training_is_finished_without_training_again() {
             let now = kinds(&out);
             assert_eq!(now.last().unwrap(), "finished", "{name}");
             assert!(now[before..].iter().all(|kind| kind != "step"), "{name}: {now:?}");
-            let hidden = std::fs::read_dir(&out)
-                .unwrap()
-                .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
-            assert!(*name != "while run.json was written" || hidden.count() <= 1, "{name}");
+            assert!(*name != "while run.json was written" || hidden(&out) <= 1, "{name}");
             // Now it is finished.
             assert!(refused(&["train", text(&path)], 2).contains("already holds"), "{name}");
         }
@@ -260,7 +266,7 @@ fn files_that_were_changed_before_a_resume_are_noticed() {
     let whole = tempfile::tempdir().unwrap();
     let settings = LONG.replace("4000", "24");
     ok(&["train", text(&recipe(whole.path(), "sft", &settings))]);
-    let spoils: [(&str, &str, &dyn Fn(&Path)); 6] = [
+    let spoils: [(&str, &str, Spoil); 6] = [
         ("rows.jsonl", "rows.aside-1.jsonl", &|path| {
             let text_of = std::fs::read_to_string(path).unwrap();
             std::fs::write(path, text_of.replacen('e', "a", 1)).unwrap();

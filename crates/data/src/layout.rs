@@ -181,11 +181,11 @@ fn object(source: &mut dyn Source, name: &str) -> Result<Layout, Stop> {
     }
 }
 
-/// Visits the members of the object at the beginning; the visitor passes each value. Tells whether the object was closed.
-pub(crate) fn members<B: std::io::BufRead>(
-    scanner: &mut Scanner<B>,
-    visit: &mut dyn FnMut(&str, &mut Scanner<B>) -> Result<(), Stop>,
-) -> Result<bool, Stop> {
+/// Called with the key of a member; the scanner stands before its value, which the visitor passes.
+type Visit<'a, B> = dyn FnMut(&str, &mut Scanner<B>) -> Result<(), Stop> + 'a;
+
+/// Visits the members of the object at the beginning. Tells whether the object was closed.
+pub(crate) fn members<B: std::io::BufRead>(scanner: &mut Scanner<B>, visit: &mut Visit<B>) -> Result<bool, Stop> {
     let mut kept = Vec::new();
     scanner.peek()?;
     scanner.pass(1);

@@ -48,7 +48,7 @@ fn header(head: &str, delimiter: u8) -> Vec<String> {
 fn quotes_close(head: &str) -> bool {
     let cut = if head.ends_with('\n') { head } else { head.rsplit_once('\n').map_or(head, |(before, _)| before) };
     let mut cells = cut.lines().flat_map(|line| line.split('\t')).filter(|cell| cell.starts_with('"'));
-    let ends = |cell: &str| cell.len() > 1 && cell.ends_with('"') && cell.matches('"').count() % 2 == 0;
+    let ends = |cell: &str| cell.len() > 1 && cell.ends_with('"') && cell.matches('"').count().is_multiple_of(2);
     cells.all(ends)
 }
 

@@ -89,7 +89,7 @@ impl Studio {
         checked.problems.extend(memory::refuse(needed, checked.free_memory_bytes));
         checked.problems.extend(no_room(&checked));
         // Faults of one stage stand together, whichever way they were found.
-        checked.problems.sort_by_key(|problem| stage_of(problem));
+        checked.problems.sort_by_key(stage_of);
         checked.ready = checked.problems.is_empty();
         Ok(checked)
     }

@@ -6,7 +6,7 @@ use alidade_domain::{Problem, ProblemCode};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{BufReader, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// Stack of a task: as much as a main thread has on Linux, on every system.
@@ -47,10 +47,8 @@ impl Link {
 
     /// What the parent has said meanwhile, if anything.
     pub(crate) fn look(&mut self) -> Option<Value> {
-        match self.heard.try_recv() {
-            Ok(value) => Some(value),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        // A parent that is gone is noticed by the thread that listens.
+        self.heard.try_recv().ok()
     }
 
     /// Ends a session that nobody needs.
