@@ -52,7 +52,7 @@ pub enum TrainError {
         reason: String,
     },
     /// The folder holds work of another plan and none of this one.
-    #[error("{} holds {} of another run: {}.", path.display(), stage(*step), told(differences))]
+    #[error("{} holds the {} of another run: {}.", path.display(), stage(*step), told(differences))]
     OtherRun {
         /// The run folder.
         path: PathBuf,
@@ -107,8 +107,9 @@ impl From<TrainError> for Problem {
 
 fn stage(step: u64) -> String {
     match step {
-        0 => "the beginning".to_owned(),
-        step => format!("a checkpoint at step {step}"),
+        // It was ended before its first checkpoint, or what it made was moved away.
+        0 => "log".to_owned(),
+        step => format!("checkpoint at step {step}"),
     }
 }
 

@@ -103,9 +103,9 @@ fn check_double(name: &str) {
 }
 
 /// Largest gap of any figure to float64, relative to its size where that is above 1.
-const DOUBLE: f64 = 1e-5;
+const DOUBLE: f64 = 1e-6;
 /// Largest relative gap of any tensor of the final adapter.
-const DOUBLE_ADAPTER: f64 = 1e-4;
+const DOUBLE_ADAPTER: f64 = 1e-5;
 
 fn hold(name: &str, log: &str, adapter: &str, figures: &[(&str, f64)], last: f64) {
     let (ours, trained) = train(name);
