@@ -68,6 +68,10 @@ impl Studio {
         };
         // A wish that the worker did not live to see still stands.
         let wish = wish_of(folder);
+        if self.fault_of(&run.id).is_some_and(|fault| fault.code == ProblemCode::DiskFull) {
+            let message = "There was no room left on the disk. Free some room and resume.";
+            warn("disk_full", message.to_owned())?;
+        }
         if starved {
             let message = "The system ended the run because memory ran out. Close other programs, or use a smaller batch \
                            or max_length, and resume.";
