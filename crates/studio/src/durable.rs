@@ -2,7 +2,7 @@
 //! A file is written beside its place, synced, renamed, and its folder synced; a folder likewise, as a whole. A full disk
 //! and a folder that cannot be written are told as what they are.
 
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, why};
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -97,11 +97,11 @@ pub fn sync_folder(path: &Path) -> Result<(), Error> {
 
 /// What is said of a file or folder that could not be read, written or made.
 pub fn file_problem(doing: &str, path: &Path, error: &Error) -> Problem {
-    let message = format!("{doing} {} failed: {error}.", path.display());
+    let message = format!("{doing} {} failed: {}.", path.display(), why(error));
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            let message =
-                format!("There is no room left on the disk: {}{}", doing.to_lowercase(), &message[doing.len()..]);
+            let doing = doing.to_lowercase();
+            let message = format!("There is no room left on the disk: {doing} {} failed.", path.display());
             Problem::new(ProblemCode::DiskFull, message)
                 .hint("Free some room and try again: nothing that was kept is lost.")
         }

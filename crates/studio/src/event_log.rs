@@ -141,7 +141,7 @@ pub(crate) fn sync_events(folder: &Path) -> Result<(), Problem> {
 fn write_problem(path: &Path, error: &Error) -> Problem {
     match error.kind() {
         ErrorKind::StorageFull => {
-            let message = format!("There is no room left on the disk: writing the events of the run failed: {error}.");
+            let message = "There is no room left on the disk: writing the events of the run failed.";
             Problem::new(ProblemCode::DiskFull, message)
                 .hint("Free some room and start the run again: nothing that was kept is lost.")
         }

@@ -90,7 +90,7 @@ pub(crate) fn save(making: &Making, model: &ModelFolder, folder: &Path, trained:
 
 /// The model crate reports a failed write in words; a full disk must stay recognisable as one.
 fn full_disk(problem: Problem, folder: &Path) -> Problem {
-    if problem.message.contains("os error 28") {
+    if ["os error 28", "no room left on the disk"].iter().any(|words| problem.message.contains(words)) {
         durable::file_problem("Writing", folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
     } else {
         problem
