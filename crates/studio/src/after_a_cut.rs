@@ -39,7 +39,7 @@ impl House {
 
     fn open(&self) -> Arc<Studio> {
         let resources = self.0.path().join("resources");
-        let program = PathBuf::from("/bin/true");
+        let program = PathBuf::from("true");
         Studio::open(Configuration { home: self.home(), resources, program, threads: 1 }).unwrap()
     }
 

@@ -1,5 +1,6 @@
 //! Where things lie on this machine. The only place that asks the environment for folders.
 
+use crate::durable::create_folder;
 use alidade_domain::Problem;
 use std::path::{Path, PathBuf};
 
@@ -27,10 +28,8 @@ impl Configuration {
         let home = variable("ALIDADE_HOME").map(PathBuf::from).or_else(data_folder).ok_or_else(|| {
             Problem::input("There is no folder for your data.").hint("Set ALIDADE_HOME to a folder that you own.")
         })?;
-        std::fs::create_dir_all(&home).map_err(|error| {
-            Problem::input(format!("Making the data folder {} failed: {error}.", home.display()))
-                .hint("Set ALIDADE_HOME to a folder that you own.")
-        })?;
+        create_folder(&home)
+            .map_err(|problem| Problem::input(problem.message).hint("Set ALIDADE_HOME to a folder that you own."))?;
         let home = home.canonicalize().unwrap_or(home);
         let resources = variable("ALIDADE_RESOURCES").map(PathBuf::from).unwrap_or_else(|| resources_of(&program));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
