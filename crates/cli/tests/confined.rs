@@ -4,6 +4,7 @@
 
 mod common;
 
+use alidade_domain::{Purpose, Stream};
 use common::{alidade, golden, hostile, text};
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -69,10 +70,11 @@ fn templates_that_nest_flood_or_never_end() {
 #[test]
 fn tokenizers_and_configurations_that_break_libraries() {
     let folder = tempfile::tempdir().unwrap();
-    let tokenizers = hostile::tokenizers().into_iter().map(|(name, text)| (name, text, "tokenizer.json"));
-    let configurations = hostile::configurations().into_iter().map(|(name, text)| (name, text, "config.json"));
+    let tokenizers = hostile::tokenizers().into_iter().map(|(name, text)| (name, text.into_bytes(), "tokenizer.json"));
+    let configurations =
+        hostile::configurations().into_iter().map(|(name, text)| (name, text.into_bytes(), "config.json"));
     let found = hostile::found().into_iter().map(|(path, file)| {
-        (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap(), file)
+        (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap(), file)
     });
     for (name, content, file) in tokenizers.chain(configurations).chain(found) {
         let model = hostile::model(folder.path(), &name);
@@ -102,4 +104,36 @@ fn pipes_in_the_place_of_files() {
         assert!(std::process::Command::new("mkfifo").arg(model.join(file)).status().unwrap().success());
         assert!(!chat(file, &model), "{file}");
     }
+}
+
+/// Some hundreds of small changes to the files of a good folder, the same ones every time.
+#[test]
+fn changed_files_are_used_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = hostile::model(folder.path(), "m");
+    let (mut stream, mut counts) = (Stream::new(5, Purpose::Split, 0, 0), [0, 0]);
+    for file in ["tokenizer.json", "config.json", "tokenizer_config.json", "chat_template.jinja"] {
+        let good = std::fs::read(model.join(file)).unwrap();
+        for round in 0..75 {
+            let mut bytes = good.clone();
+            for _ in 0..=stream.below(3) {
+                let place = stream.below(bytes.len());
+                match stream.below(4) {
+                    0 => bytes[place] = b"0123456789{}[]\",:-e"[stream.below(19)],
+                    1 => drop(bytes.remove(place)),
+                    2 => bytes.insert(place, b"09{}[]\",-"[stream.below(9)]),
+                    _ => {
+                        let end = (place + 1 + stream.below(40)).min(bytes.len());
+                        let part = bytes[place..end].to_vec();
+                        bytes.splice(place..place, part);
+                    }
+                }
+            }
+            std::fs::write(model.join(file), bytes).unwrap();
+            counts[usize::from(chat(&format!("{file} {round}"), &model))] += 1;
+        }
+        std::fs::write(model.join(file), good).unwrap();
+    }
+    eprintln!("{} refused, {} used", counts[0], counts[1]);
+    assert!(counts[0] > 20 && counts[1] > 20, "{counts:?}");
 }

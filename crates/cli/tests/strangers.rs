@@ -14,13 +14,14 @@ use std::time::Instant;
 const GROWTH: u64 = 64 << 20;
 
 /// Files in the place of a good one: a name, which file, and what stands in it.
-fn hostile_files() -> Vec<(String, &'static str, String)> {
+fn hostile_files() -> Vec<(String, &'static str, Vec<u8>)> {
     let templates = hostile::deep().into_iter().chain(hostile::wide().into_iter().take(4)).chain(hostile::odd());
-    let templates = templates.map(|(name, text)| (name, "chat_template.jinja", text));
-    let tokenizers = hostile::tokenizers().into_iter().map(|(name, text)| (name, "tokenizer.json", text));
-    let configurations = hostile::configurations().into_iter().map(|(name, text)| (name, "config.json", text));
+    let templates = templates.map(|(name, text)| (name, "chat_template.jinja", text.into_bytes()));
+    let tokenizers = hostile::tokenizers().into_iter().map(|(name, text)| (name, "tokenizer.json", text.into_bytes()));
+    let configurations =
+        hostile::configurations().into_iter().map(|(name, text)| (name, "config.json", text.into_bytes()));
     let found = hostile::found().into_iter().map(|(path, file)| {
-        (path.file_name().unwrap().to_string_lossy().into_owned(), file, std::fs::read_to_string(path).unwrap())
+        (path.file_name().unwrap().to_string_lossy().into_owned(), file, std::fs::read(path).unwrap())
     });
     templates.chain(tokenizers).chain(configurations).chain(found).collect()
 }

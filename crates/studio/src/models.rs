@@ -38,7 +38,7 @@ impl Studio {
     /// When it is no model that can be used; says what was found.
     pub fn add_model(&self, handle: &str) -> Result<ModelView, Problem> {
         let folder = self.path_of(handle)?;
-        let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything)?;
+        let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
         let mut view = view.ok_or_else(|| Problem::internal("Looking into the model gave nothing."))?;
         if let Some(known) = self.list_models()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
             return Ok(known);

@@ -18,6 +18,9 @@ pub(crate) const TASK: &str = "inspect_model";
 const PER_TEXT_BYTE: u64 = 24;
 const PER_WEIGHT_BYTE: u64 = 6;
 
+/// Tokens of a vocabulary that are tried.
+const TOKENS: usize = 8192;
+
 /// How far to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,28 +37,36 @@ pub enum Depth {
 struct Request {
     folder: PathBuf,
     depth: Depth,
+    /// What is to be put through the tokenizer, beside texts that find slow patterns.
+    texts: Vec<String>,
 }
 
-/// Looks into a folder from the terminal before its files are read in this process.
+/// Looks into a folder from the terminal before its files are read in this process, and tries what is to be said to it.
 ///
 /// # Errors
 /// When its files are broken, or made to stop programs.
-pub fn vet_model(folder: &Path, depth: Depth) -> Result<(), Problem> {
+pub fn vet_model(folder: &Path, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
     let program = std::env::current_exe()
         .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
-    inspect(&program, folder, depth).map(drop)
+    inspect(&program, folder, depth, texts).map(drop)
 }
 
 /// Looks into a folder; gives its picture where everything is looked at.
 ///
 /// # Errors
 /// When its files are broken, or made to stop programs.
-pub(crate) fn inspect(program: &Path, folder: &Path, depth: Depth) -> Result<Option<ModelView>, Problem> {
+pub(crate) fn inspect(
+    program: &Path,
+    folder: &Path,
+    depth: Depth,
+    texts: &[&str],
+) -> Result<Option<ModelView>, Problem> {
     let limits = limits_for(folder, depth == Depth::Everything);
     let what = format!("Reading the model folder {}", folder.display());
     let stop = AtomicBool::new(false);
     let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
-    confined::run(&job, &Request { folder: folder.to_owned(), depth }, &mut |_| ())
+    let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+    confined::run(&job, &Request { folder: folder.to_owned(), depth, texts }, &mut |_| ())
 }
 
 impl Studio {
@@ -69,7 +80,7 @@ impl Studio {
         if model.bundled {
             return Ok(());
         }
-        inspect(&self.configuration.program, Path::new(&model.folder), Depth::Text).map(drop)
+        inspect(&self.configuration.program, Path::new(&model.folder), Depth::Text, &[]).map(drop)
     }
 }
 
@@ -88,7 +99,7 @@ pub(crate) fn limits_for(folder: &Path, weights: bool) -> Limits {
 
 /// The task in the child.
 pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
-    let Request { folder, depth } = request_of(request)?;
+    let Request { folder, depth, texts } = request_of(request)?;
     let name = name_of(&folder);
     let mut at = |what: &str| link.at(format!("{what} of the model “{name}”"), "model");
     let of_model = |error| Problem::from(error).at("model");
@@ -100,8 +111,8 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     }
     at("Reading tokenizer.json")?;
     let tokenizer = model.tokenizer().map_err(of_model)?;
-    at("Splitting text with the tokenizer.json")?;
-    read_and_write(&tokenizer);
+    at("Splitting and joining text with tokenizer.json")?;
+    read_and_write(&tokenizer, &texts);
     at("Reading the chat template")?;
     let template = model.chat_template(&tokenizer).map_err(of_model)?;
     at("Writing a conversation with the chat template")?;
@@ -118,15 +129,17 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
 
 /// Puts texts through a tokenizer that find slow patterns and broken parts; what it refuses here it refuses again when it is
 /// used, in words.
-fn read_and_write(tokenizer: &TextTokenizer) {
+fn read_and_write(tokenizer: &TextTokenizer, more: &[String]) {
     let run = "a".repeat(48) + "!";
     let texts = ["What is it?", "  two\n\n\tlines 1234 ", "héllo 你好 🙂", "", &run, &" ".repeat(64), &"1".repeat(48)];
-    for text in texts {
+    for text in texts.into_iter().chain(more.iter().map(String::as_str)) {
         let Ok(ids) = tokenizer.encode(text) else { continue };
         let _ = tokenizer.decode(&ids);
-        ids.iter().take(8).for_each(|id| drop(tokenizer.piece(*id)));
     }
-    tokenizer.stops().iter().for_each(|id| drop(tokenizer.piece(*id)));
+    // What a model may write: every token by itself, or every so many of a large vocabulary, and some of them in a row.
+    let ids: Vec<u32> = (0..tokenizer.size() as u32).step_by(1 + tokenizer.size() / TOKENS).collect();
+    ids.iter().for_each(|id| drop(tokenizer.piece(*id)));
+    ids.chunks(16).for_each(|ids| drop(tokenizer.decode(ids)));
 }
 
 /// Renders what people and data sets say; a template may refuse some of it.

@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         seed: arguments.seed,
     };
     super::drawable(&sampling)?;
-    vet_model(&arguments.model, Depth::Text)?;
+    vet_model(&arguments.model, Depth::Text, &[arguments.system.as_deref().unwrap_or_default()])?;
     output::notes(&arguments.model, arguments.adapter.as_deref());
     let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref(), precision)?;
     output::held(precision, speaker.precision());

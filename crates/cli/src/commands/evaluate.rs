@@ -30,7 +30,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    vet_model(&arguments.model, Depth::Text)?;
+    vet_model(&arguments.model, Depth::Text, &[])?;
     let comparison = Comparison {
         model: arguments.model.clone(),
         adapter: arguments.adapter.clone(),

@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    vet_model(&arguments.model, Depth::Configuration)?;
+    vet_model(&arguments.model, Depth::Configuration, &[])?;
     output::notes(&arguments.model, arguments.adapter.as_deref());
     write_logits(
         &arguments.model,

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// Allocator arenas that a child may have; each takes 64 MB of addresses, used or not.
 pub(super) const ARENAS: u64 = 2;
+#[cfg(unix)]
 const ARENA_BYTES: u64 = 64 << 20;
 /// Stacks of threads that a task may start, per processor.
+#[cfg(unix)]
 const STACKS_BYTES: u64 = 8 << 20;
 
 /// Bounds of a child.
