@@ -40,64 +40,79 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("system_message", "system"),
     ("conversation", "conversations"),
 ];
-const QUESTIONS: &[&str] =
-    &["prompt", "instruction", "question", "query", "input", "user_input", "user_prompt", "user", "human", "problem"];
-const ANSWERS: &[&str] =
-    &["completion", "output", "response", "answer", "reply", "assistant", "solution", "target", "gpt"];
-const CHOSEN: &[&str] = &[
+/// Words of a name that say what a column is, and words beside them that change nothing.
+const QUESTION: &[&str] =
+    &["prompt", "instruction", "question", "query", "input", "user", "human", "problem", "request"];
+const BESIDE_QUESTION: &[&str] = &["text", "message", "content"];
+const ANSWER: &[&str] =
+    &["completion", "output", "response", "answer", "reply", "assistant", "solution", "target", "gpt", "res"];
+const BESIDE_ANSWER: &[&str] = &[
+    "text",
+    "message",
+    "messages",
+    "content",
+    "model",
+    "ai",
+    "bot",
+    "human",
+    "gold",
+    "final",
+    "expected",
+    "reference",
+    "ideal",
+    "option",
+    "sample",
+    "candidate",
+];
+const GOOD: &[&str] = &[
     "chosen",
-    "good_answer",
+    "good",
+    "better",
+    "best",
     "preferred",
-    "preferred_answer",
-    "preferred_response",
     "win",
     "winner",
-    "better",
-    "better_answer",
-    "better_response",
+    "winning",
     "positive",
-    "positive_option",
-    "positive_answer",
-    "positive_response",
     "accepted",
-    "accepted_answer",
-    "chosen_response",
-    "response_chosen",
-    "chosen_answer",
-    "answer_chosen",
-    "good",
-    "good_response",
-    "good_output",
-    "correct_answer",
+    "selected",
+    "correct",
 ];
-const REJECTED: &[&str] = &[
+const BAD: &[&str] = &[
     "rejected",
-    "bad_answer",
+    "bad",
+    "worse",
+    "worst",
     "dispreferred",
-    "dispreferred_answer",
-    "dispreferred_response",
+    "unpreferred",
     "lose",
     "loser",
-    "worse",
-    "worse_answer",
-    "worse_response",
+    "losing",
     "negative",
-    "negative_option",
-    "negative_answer",
-    "negative_response",
-    "rejected_answer",
-    "rejected_response",
-    "response_rejected",
-    "answer_rejected",
-    "bad",
-    "bad_response",
-    "bad_output",
-    "non_preferred",
-    "unpreferred",
-    "incorrect_answer",
-    "wrong_answer",
+    "incorrect",
+    "wrong",
 ];
-const LABELS: &[&str] = &["label", "is_safe", "desirable", "is_desirable", "thumbs_up", "liked", "is_good", "upvoted"];
+const NOT: &[&str] = &["non", "not", "less"];
+/// Thumbs under other names; they count only where they hold truth values.
+const LABELS: &[&str] = &[
+    "is_safe",
+    "desirable",
+    "is_desirable",
+    "thumbs_up",
+    "liked",
+    "is_good",
+    "good",
+    "upvoted",
+    "correct",
+    "is_correct",
+    "accepted",
+    "is_accepted",
+    "preferred",
+    "is_preferred",
+];
+/// Names that an object has which is a row, and not a wrapping around rows.
+const OF_A_ROW: &[&str] =
+    &["prompt", "completion", "chosen", "rejected", "instruction", "messages", "conversations", "text", "question"];
 /// Columns without which a question or its answer means something else.
 const NEEDED: &[&str] = &[
     "context",
@@ -111,6 +126,12 @@ const NEEDED: &[&str] = &[
     "premise",
     "hypothesis",
     "ctxs",
+    "correction",
+    "corrected",
+    "critique",
+    "critiques",
+    "revision",
+    "revised",
     "completions",
     "replies",
 ];
@@ -120,37 +141,59 @@ pub(crate) fn plain(name: &str) -> String {
     name.trim().to_lowercase().replace([' ', '-', '.'], "_")
 }
 
+/// What a column holds, as far as its name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Question,
+    Answer,
+    Chosen,
+    Rejected,
+}
+
+/// The meaning of a plain name: one telling word, and beside it only words that change nothing.
+fn meaning(name: &str) -> Option<Meaning> {
+    match name {
+        "y_w" => return Some(Meaning::Chosen),
+        "y_l" => return Some(Meaning::Rejected),
+        _ => {}
+    }
+    let words: Vec<&str> = name.split('_').filter(|word| !word.is_empty()).collect();
+    let count = |list: &[&str]| words.iter().filter(|word| list.contains(word)).count();
+    let all = |lists: &[&[&str]]| words.iter().all(|word| lists.iter().any(|list| list.contains(word)));
+    let rated = [ANSWER, BESIDE_ANSWER, GOOD, BAD, NOT];
+    match (count(GOOD), count(BAD), count(NOT)) {
+        (1, 0, 0) if all(&rated) => Some(Meaning::Chosen),
+        (0, 1, 0) | (1, 0, 1) if all(&rated) => Some(Meaning::Rejected),
+        (0, 0, 0) if count(QUESTION) > 0 && all(&[QUESTION, BESIDE_QUESTION]) => Some(Meaning::Question),
+        (0, 0, 0) if count(ANSWER) > 0 && all(&[ANSWER, BESIDE_ANSWER]) => Some(Meaning::Answer),
+        _ => None,
+    }
+}
+
 /// True for a name that means something here, in any spelling.
 pub(crate) fn is_known(name: &str) -> bool {
     let name = plain(name);
-    let lists = [OWN, QUESTIONS, ANSWERS, CHOSEN, REJECTED, LABELS];
-    lists.iter().any(|list| list.contains(&name.as_str())) || SPELLINGS.iter().any(|(other, _)| *other == name)
+    let own = OWN.contains(&name.as_str()) || SPELLINGS.iter().any(|(other, _)| *other == name);
+    own || meaning(&name).is_some() || LABELS.contains(&name.as_str())
+}
+
+/// True for a name that only a row has.
+pub(crate) fn names_a_row(name: &str) -> bool {
+    let name = plain(name);
+    let own = SPELLINGS.iter().find(|(other, _)| *other == name).map_or(name.as_str(), |(_, own)| own);
+    OF_A_ROW.contains(&own)
 }
 
 /// Brings the names of a record to those that the importers know.
 pub(crate) fn settle(record: &mut Record) {
-    let names: Vec<(String, String)> = record.fields.keys().map(|name| (name.clone(), plain(name))).collect();
-    for (name, plain) in &names {
-        let known = SPELLINGS.iter().find(|(other, _)| other == plain).map(|(_, own)| *own);
-        let known = known.or_else(|| OWN.iter().copied().find(|own| *own == plain.as_str()));
-        if let Some(own) = known.filter(|own| own != name) {
-            rename(record, name, own, false);
-        }
-    }
-    // Whatever a rename gave is looked up again by its own name.
-    let names: Vec<(String, String)> = record.fields.keys().map(|name| (name.clone(), plain(name))).collect();
-    let present = |list: &[&str]| -> Vec<String> {
-        let here = |(name, plain): &&(String, String)| list.contains(&plain.as_str()) && record.has(name);
-        names.iter().filter(here).map(|(name, _)| name.clone()).collect()
-    };
+    spell(record);
     if record.has("messages") || record.has("conversations") {
         return;
     }
-    let (questions, answers) = (present(QUESTIONS), present(ANSWERS));
-    let (chosen, rejected, labels) = (present(CHOSEN), present(REJECTED), present(LABELS));
-    if let ([better], [worse]) = (chosen.as_slice(), rejected.as_slice()) {
-        // Whole conversations hold their prompt.
-        let question = question(&questions, record);
+    let found = Columns::of(record);
+    let question = question(&found.questions, record);
+    if let ([better], [worse]) = (found.chosen.as_slice(), found.rejected.as_slice()) {
+        // Whole conversations hold their prompt; texts do not.
         if question.is_none() && record.fields.get(better).is_some_and(Value::is_string) {
             return;
         }
@@ -161,23 +204,77 @@ pub(crate) fn settle(record: &mut Record) {
         rename(record, worse, "rejected", true);
         return;
     }
-    let doubtful = names.iter().any(|(_, plain)| NEEDED.contains(&plain.as_str()));
-    let Some((question, input)) = question(&questions, record) else { return };
-    if !chosen.is_empty() || !rejected.is_empty() || answers.len() > 1 {
+    let Some((question, input)) = question else { return };
+    if !found.chosen.is_empty() || !found.rejected.is_empty() {
         return;
     }
-    match answers.first() {
-        Some(answer) if !doubtful || (question == "instruction" && input.is_some()) => {
-            let own = if question == "instruction" { "output" } else { "completion" };
+    match found.answers.as_slice() {
+        [] if !found.others => ask(record, &question, input.as_deref()),
+        [answer] if !found.doubtful || (question == "instruction" && input.is_some()) => {
             ask(record, &question, input.as_deref());
-            let own = if record.has("instruction") { "output" } else { own };
+            let own = if record.has("instruction") { "output" } else { "completion" };
             rename(record, answer, own, true);
-            if let [label] = labels.as_slice() {
+            if let [label] = found.labels.as_slice() {
                 rename(record, label, "label", false);
             }
         }
-        None if !names.iter().any(|(_, plain)| speaks_of_answers(plain)) => ask(record, &question, input.as_deref()),
         _ => {}
+    }
+}
+
+/// Brings other spellings without any doubt to the names that are known.
+fn spell(record: &mut Record) {
+    for (name, plain) in names(record) {
+        let known = SPELLINGS.iter().find(|(other, _)| *other == plain).map(|(_, own)| *own);
+        let known = known.or_else(|| OWN.iter().copied().find(|own| *own == plain.as_str()));
+        if let Some(own) = known.filter(|own| *own != name) {
+            rename(record, &name, own, false);
+        }
+    }
+}
+
+/// Names as they stand, and plain.
+fn names(record: &Record) -> Vec<(String, String)> {
+    record.fields.keys().map(|name| (name.clone(), plain(name))).collect()
+}
+
+/// The filled columns of a record by what their names mean.
+#[derive(Debug, Default)]
+struct Columns {
+    questions: Vec<String>,
+    answers: Vec<String>,
+    chosen: Vec<String>,
+    rejected: Vec<String>,
+    labels: Vec<String>,
+    /// True when a column is there without which a question means something else.
+    doubtful: bool,
+    /// True when a column has to do with answers in a way that is not known.
+    others: bool,
+}
+
+impl Columns {
+    fn of(record: &Record) -> Self {
+        let mut found = Self::default();
+        for (name, plain) in names(record).into_iter().filter(|(name, _)| record.has(name)) {
+            found.doubtful |= NEEDED.contains(&plain.as_str());
+            found.others |= speaks_of_answers(&plain);
+            let thumb = LABELS.contains(&plain.as_str()) && record.is_flag(&name);
+            // Under some names stand thumbs as well as answers; a number or a truth value is no answer.
+            let text = record.fields.get(&name).is_some_and(Value::is_string);
+            let list = meaning(&plain).filter(|_| text || !thumb).map(|meaning| match meaning {
+                Meaning::Question => &mut found.questions,
+                Meaning::Answer => &mut found.answers,
+                Meaning::Chosen => &mut found.chosen,
+                Meaning::Rejected => &mut found.rejected,
+            });
+            if let Some(list) = list {
+                list.push(name.clone());
+            }
+            if thumb {
+                found.labels.push(name);
+            }
+        }
+        found
     }
 }
 
@@ -226,7 +323,6 @@ pub(crate) fn speaks_of_answers(name: &str) -> bool {
         "target",
         "option",
         "choice",
-        "label",
     ];
     WORDS.iter().any(|word| name.contains(word))
 }

@@ -14,15 +14,21 @@ pub(crate) fn is_message(value: &Value) -> bool {
     value.is_object() && has(["role", "from"]) && has(["content", "value"])
 }
 
-/// True for a list in which an answer carries a weight of nought: it was not meant to be learned.
-pub(crate) fn is_weighted(value: &Value) -> bool {
+/// What messages carry beside their text and is not used: a weight of nought on an answer, and thoughts.
+pub(crate) fn unused(value: &Value) -> (bool, bool) {
     let nought = |value: &Value| value.as_f64() == Some(0.0) || value.as_bool() == Some(false);
-    let weight = |message: &Value| {
+    let any = |message: &Value, names: &[&str], is: &dyn Fn(&Value) -> bool| {
+        names.iter().any(|name| message.get(*name).is_some_and(is))
+    };
+    let mut found = (false, false);
+    for message in value.as_array().into_iter().flatten() {
         let role = message.get("role").or_else(|| message.get("from")).and_then(Value::as_str);
         let answer = matches!(role, Some("assistant" | "gpt" | "model"));
-        answer && ["weight", "loss_weight", "train"].iter().any(|name| message.get(*name).is_some_and(nought))
-    };
-    value.as_array().is_some_and(|list| list.iter().any(weight))
+        found.0 |= answer && any(message, &["weight", "loss_weight", "train"], &nought);
+        let said = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
+        found.1 |= any(message, &["reasoning_content", "reasoning", "thinking"], &said);
+    }
+    found
 }
 
 /// A list of messages.

@@ -79,7 +79,7 @@ impl Survey {
         if let Ok(Value::Object(fields)) = record {
             let mut record = record_of(fields);
             columns::settle(&mut record);
-            self.system |= record.fields.contains_key("system");
+            self.system |= has_system(&record);
             if let Some(importer) = importer_of(&record) {
                 self.fitting += 1;
                 self.rated += usize::from(importer.name() == RATED);
@@ -131,15 +131,15 @@ impl Doctor {
         let pictures = media::take_columns(&mut record.fields)?;
         columns::settle(&mut record);
         json_text::unfold(&mut record)?;
-        record.turns |= self.survey.system || record.fields.contains_key("system");
+        record.turns |= self.survey.system || has_system(&record);
         let Some(importer) = importer_of(&record) else { return Err(guess::unknown(&record)) };
         if self.survey.is_rated() && importer.name() != RATED && !record.fields.contains_key("label") {
             let fix = "Give every row of the file a label, or keep rows without one in a file of their own.";
             return Err(Fault::new("no label", "a row without “label” in a file of labels", fix));
         }
-        if record.fields.values().any(conversation::is_weighted) {
-            record.notes.push(Note::Weights);
-        }
+        let unused: Vec<(bool, bool)> = record.fields.values().map(conversation::unused).collect();
+        record.notes.extend(unused.iter().any(|(weight, _)| *weight).then_some(Note::Weights));
+        record.notes.extend(unused.iter().any(|(_, thoughts)| *thoughts).then_some(Note::Thoughts));
         let example = importer.map(&mut record)?;
         media::check_texts(&example, pictures)?;
         self.notes.row(self.read, importer.name(), record.notes, &record.fields, &example);
@@ -150,7 +150,7 @@ impl Doctor {
         if self.kept == 0 {
             return Err(match self.issues.into_iter().next() {
                 Some(first) => DataError::NoRows { name: name.to_owned(), read: self.read, first: Box::new(first) },
-                None => DataError::Empty { name: name.to_owned() },
+                None => nothing(name, layout),
             });
         }
         let mut remarks = container_remarks(layout, encoding);
@@ -171,6 +171,16 @@ impl Doctor {
     }
 }
 
+/// The error of a file that is read to its end and holds no record.
+fn nothing(name: &str, layout: &Layout) -> DataError {
+    let found = match layout {
+        Layout::Table(_) => "a table with one row alone, which is taken for the names of the columns",
+        Layout::Paragraphs | Layout::Lines => return DataError::Empty { name: name.to_owned() },
+        Layout::Values | Layout::Elements | Layout::Under(_) | Layout::Keyed => "a list without any record",
+    };
+    DataError::container(name, found, "Choose a file with at least one row.")
+}
+
 fn container_remarks(layout: &Layout, encoding: Encoding) -> Vec<String> {
     let mut remarks = Vec::new();
     if encoding != Encoding::Utf8 {
@@ -189,6 +199,11 @@ fn container_remarks(layout: &Layout, encoding: Encoding) -> Vec<String> {
         Layout::Values | Layout::Elements | Layout::Lines => {}
     }
     remarks
+}
+
+/// True when something stands where system lines do; null is the mark of a column that other rows have.
+fn has_system(record: &Record) -> bool {
+    record.has("system")
 }
 
 fn record_of(fields: Map<String, Value>) -> Record {

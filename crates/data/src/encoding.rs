@@ -36,6 +36,8 @@ pub(crate) struct Decoder<R> {
     at: usize,
     fault: Option<Undecodable>,
     ended: bool,
+    /// JSON that ends inside a letter ends inside a record, which its reader tells; elsewhere the letter would be lost.
+    json: bool,
 }
 
 impl<R: Read> Decoder<R> {
@@ -45,8 +47,12 @@ impl<R: Read> Decoder<R> {
         (&mut source).take(HEAD as u64).read_to_end(&mut raw)?;
         let (encoding, mark) = encoding_of(&raw);
         raw.drain(..mark);
+        let json = raw
+            .iter()
+            .find(|byte| !matches!(byte, 0 | b' ' | b'\t' | b'\r' | b'\n'))
+            .is_some_and(|byte| b"[{".contains(byte));
         let (text, at, fault, ended) = (Vec::new(), 0, None, false);
-        Ok(Self { source, encoding, raw, offset: mark as u64, text, at, fault, ended })
+        Ok(Self { source, encoding, raw, offset: mark as u64, text, at, fault, ended, json })
     }
 
     pub(crate) fn encoding(&self) -> Encoding {
@@ -69,7 +75,7 @@ impl<R: Read> Decoder<R> {
     fn check(&mut self) {
         let (good, broken) = match std::str::from_utf8(&self.raw) {
             Ok(_) => (self.raw.len(), false),
-            Err(error) => (error.valid_up_to(), error.error_len().is_some() || self.ended),
+            Err(error) => (error.valid_up_to(), error.error_len().is_some() || (self.ended && !self.json)),
         };
         self.text.extend_from_slice(&self.raw[..good]);
         self.done_with(good, broken, "UTF-8");
@@ -87,12 +93,12 @@ impl<R: Read> Decoder<R> {
                 }
                 // The half of a pair at the end of a piece waits for its other half.
                 Err(_) => {
-                    broken = self.ended || good + 2 < 2 * units.len();
+                    broken = (self.ended && !self.json) || good + 2 < 2 * units.len();
                     break;
                 }
             }
         }
-        let odd = self.ended && good < self.raw.len();
+        let odd = self.ended && !self.json && good < self.raw.len();
         self.done_with(good, broken || odd, "UTF-16");
     }
 
@@ -184,5 +190,6 @@ mod tests {
         assert!(text(&half).unwrap_err().contains("UTF-16 (first odd byte 0x3D at offset 6)"));
         half.truncate(5);
         assert!(text(&half).unwrap_err().contains("offset 4"));
+        assert_eq!(text(b"{\"a\":\"Flu\xc3").unwrap(), "{\"a\":\"Flu");
     }
 }

@@ -72,13 +72,15 @@ fn page(head: &[u8]) -> Option<(&'static str, &'static str)> {
     (begins(b"<!doctype html") || begins(b"<html")).then_some(("a web page", fix))
 }
 
-/// Zero bytes stand in no text except UTF-16, which begins with its mark or with a letter and a zero.
+/// Zero bytes stand in no text except UTF-16, which begins with its mark or with a letter and a zero. A stray one spoils
+/// its row, which is told there.
 fn binary(head: &[u8]) -> Option<(&'static str, &'static str)> {
     let utf16 = encoding_of(head).0 != Encoding::Utf8;
     if head.get(257..262) == Some(b"ustar") {
         return Some(("a tar archive", UNPACK));
     }
-    (!utf16 && head.contains(&0)).then_some(("a binary file", CHOOSE))
+    let zeros = head.iter().filter(|byte| **byte == 0).count();
+    (!utf16 && zeros * 100 > head.len()).then_some(("a binary file", CHOOSE))
 }
 
 #[cfg(test)]

@@ -60,9 +60,12 @@ fn advice(record: &Record) -> String {
     };
     let question =
         like(&["prompt", "question", "instruction", "query", "input", "request", "problem"], &["_id", "source"]);
-    let good =
-        like(&["chosen", "good", "better", "prefer", "win", "positive", "accept"], &["_id", "dispref", "unpref"]);
+    let good = like(
+        &["chosen", "good", "best", "better", "prefer", "win", "positive", "accept"],
+        &["_id", "dispref", "unpref"],
+    );
     let bad = like(&["reject", "bad", "worse", "lose", "negative", "dispref", "unpref"], &["_id"]);
+    let better = like(&["correction", "corrected", "revision", "revised"], &["_id", "source"]);
     let rename = |from: &Option<String>, to: &str| match from {
         Some(from) if plain(from) == to => None,
         Some(from) => Some(format!("rename “{from}” to “{to}”")),
@@ -73,6 +76,11 @@ fn advice(record: &Record) -> String {
         let first = rename(&question, "prompt").map(|words| format!("; {words}")).unwrap_or_default();
         return format!(
             "“{one}” and “{two}” seem to be two answers: in each row call the better one “chosen” and the other one “rejected”{first}."
+        );
+    }
+    if let Some(better) = &better {
+        return format!(
+            "“{better}” seems to improve an answer: call it “chosen”, what it improves “rejected”, and the question “prompt”."
         );
     }
     if good.is_some() || bad.is_some() {

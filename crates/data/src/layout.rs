@@ -63,7 +63,7 @@ pub(crate) fn sniff(source: &mut dyn Source, name: &str) -> Result<(Layout, Enco
     let prose = name_in_small.ends_with(".txt") || name_in_small.ends_with(".md");
     let layout = match first {
         b'[' | b'{' if !prose || opens_json(&head) => json(source, &head, name)?,
-        _ if mostly_lines(&head) => Layout::Lines,
+        _ if mostly_lines(&head) || one_value(&head, &name_in_small) => Layout::Lines,
         _ => match dialect(&head, &name_in_small) {
             Some(dialect) => Layout::Table(dialect),
             None if prose => Layout::Paragraphs,
@@ -92,6 +92,13 @@ fn mostly_lines(head: &str) -> bool {
     let whole = |line: &&&str| line.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(line).is_ok();
     let whole = lines.iter().filter(whole).count();
     whole > 0 && whole * 2 >= lines.len()
+}
+
+/// True when the first line is a JSON value of another kind, as a text is, in a file that is not called a table.
+fn one_value(head: &str, name: &str) -> bool {
+    let table = [".csv", ".tsv", ".txt", ".md"].iter().any(|ending| name.ends_with(ending));
+    let first = head.lines().find(|line| !line.trim().is_empty());
+    !table && first.is_some_and(|line| serde_json::from_str::<IgnoredAny>(line).is_ok())
 }
 
 fn json(source: &mut dyn Source, head: &str, name: &str) -> Result<Layout, Stop> {
@@ -136,7 +143,7 @@ fn object(source: &mut dyn Source, name: &str) -> Result<Layout, Stop> {
     let mut row = 0_usize;
     members(&mut Scanner::new(open(source)?), &mut |key, scanner| {
         keys += 1;
-        let known = columns::is_known(key);
+        let known = columns::names_a_row(key);
         row += usize::from(known);
         match scanner.peek()? {
             Some(b'{') => objects += 1,

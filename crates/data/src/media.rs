@@ -47,7 +47,7 @@ fn filled(value: &Value) -> bool {
         Value::Null => false,
         Value::String(text) => !matches!(text.trim(), "" | "[]" | "{}" | "null" | "None"),
         Value::Array(list) => list.iter().any(filled),
-        Value::Object(fields) => !fields.is_empty(),
+        Value::Object(fields) => fields.values().any(filled),
         _ => true,
     }
 }

@@ -36,6 +36,8 @@ pub(crate) enum Note {
     SameSpeaker,
     /// A message carries a weight that would keep it from being learned.
     Weights,
+    /// Messages have thoughts beside their text.
+    Thoughts,
 }
 
 /// Counts over a file.
@@ -129,7 +131,8 @@ impl Notes {
             } else {
                 String::new()
             };
-            remarks.push(format!("{} repeat an earlier row word for word{among}.", rows(self.twins)));
+            let repeat = if self.twins == 1 { "repeats" } else { "repeat" };
+            remarks.push(format!("{} {repeat} an earlier row word for word{among}.", rows(self.twins)));
         }
         if !self.unused.is_empty() {
             let names: Vec<String> = self.unused.keys().take(12).map(|name| format!("“{}”", shown(name, 40))).collect();
@@ -167,8 +170,8 @@ impl Notes {
         let (all, missing) = if down == 0 { ("true", "false") } else { ("false", "true") };
         ((down == 0) != (up == 0)).then(|| {
             format!(
-                "All {} labels are {all}: learning from thumbs (KTO) needs rows with the label {missing} too.",
-                down + up
+                "All labels are {all} ({}): learning from thumbs (KTO) needs rows with the label {missing} too.",
+                rows(down + up)
             )
         })
     }
@@ -219,6 +222,7 @@ fn sentence(note: &Note, count: usize, first: usize) -> Option<String> {
         Note::SameSpeaker => format!(
             "Two turns of the same speaker follow each other in {rows} (the first is row {first}); some chat templates refuse that."
         ),
+        Note::Thoughts => format!("Thoughts beside the text of messages (reasoning_content) are not used ({rows})."),
         Note::Weights => {
             format!("Weights of messages are not used ({rows}, the first is row {first}): every answer counts alike.")
         }

@@ -28,6 +28,11 @@ impl Record {
         self.fields.get(key).is_some_and(Value::is_array)
     }
 
+    /// True when a field holds a truth value, as files write them.
+    pub(crate) fn is_flag(&self, key: &str) -> bool {
+        self.fields.get(key).is_some_and(|value| truth(value).is_some())
+    }
+
     /// A field, taken out.
     pub(crate) fn take(&mut self, key: &str) -> Value {
         self.fields.shift_remove(key).unwrap_or_default()

@@ -80,7 +80,9 @@ fn lines<B: BufRead>(scanner: &mut Scanner<B>, each: Each<'_>) -> Result<(), Sto
 
 /// The values of a line: one, as a rule.
 fn line_values(line: &[u8], piece: &Piece) -> Result<Vec<Value>, Fault> {
-    let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(line).into_iter().collect();
+    let read =
+        |line: &[u8]| -> Result<Vec<Value>, _> { serde_json::Deserializer::from_slice(line).into_iter().collect() };
+    let values = read(line).or_else(|error| without_nan(line).map_or(Err(error), |line| read(&line)));
     values.map_err(|error| if error.is_eof() && piece.cut { cut_off(piece) } else { broken(line, &error) })
 }
 
@@ -195,12 +197,41 @@ fn one<B: BufRead>(scanner: &mut Scanner<B>, kept: &mut Vec<u8>, each: Each<'_>)
     let (_, count) = weigh(kept);
     match oversized(&piece, count) {
         Some(fault) => each(Err(fault))?,
-        None => match serde_json::from_slice(kept) {
+        None => match serde_json::from_slice(kept)
+            .or_else(|error| without_nan(kept).map_or(Err(error), |text| serde_json::from_slice(&text)))
+        {
             Ok(value) => expand(value, each)?,
             Err(error) => each(Err(broken(kept, &error)))?,
         },
     }
     Ok(piece)
+}
+
+/// The text with null for the numbers that Python writes and JSON does not have; `None` where there are none.
+fn without_nan(text: &[u8]) -> Option<Vec<u8>> {
+    const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
+    let (mut clean, mut quoted, mut at) = (Vec::with_capacity(text.len()), false, 0);
+    let mut found = false;
+    while let Some(byte) = text.get(at) {
+        let word = WORDS.iter().find(|word| !quoted && text[at..].starts_with(word));
+        if let Some(word) = word {
+            clean.extend_from_slice(b"null");
+            at += word.len();
+            found = true;
+            continue;
+        }
+        clean.push(*byte);
+        at += 1;
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => {
+                clean.extend(text.get(at));
+                at += 1;
+            }
+            _ => {}
+        }
+    }
+    found.then_some(clean)
 }
 
 /// A bare list is a conversation or a batch of records; everything else is a record.
@@ -259,10 +290,8 @@ fn unclosed(offset: u64) -> Fault {
 
 fn broken(text: &[u8], error: &serde_json::Error) -> Fault {
     let part = String::from_utf8_lossy(&text[..text.len().min(400)]).into_owned();
-    let has = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
     let fix = match () {
         () if text.contains(&0) => "The record holds zero bytes; write the file again.",
-        () if has(b"NaN") || has(b"Infinity") => "NaN and Infinity are no JSON; write null instead.",
         () if part.starts_with("{'") || part.starts_with("[{'") => {
             "This is how Python prints; write it with json.dumps."
         }

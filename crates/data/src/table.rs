@@ -100,7 +100,8 @@ fn names(cells: &csv::ByteRecord) -> Vec<String> {
 }
 
 fn row(header: &[String], cells: &csv::ByteRecord) -> Result<Value, Fault> {
-    if cells.len() != header.len() {
+    // Blank cells behind the last name are what a spreadsheet leaves.
+    if cells.len() < header.len() || cells.iter().skip(header.len()).any(|cell| !cell.trim_ascii().is_empty()) {
         let found = format!("{} cells under {} names of columns", cells.len(), header.len());
         let fix = "Give each row one cell a column; put texts with separators or line ends into quotes.";
         return Err(Fault::new("odd number of cells", found, fix));

@@ -61,7 +61,7 @@ fn tables_are_told_by_their_separator() {
     assert_eq!(inches.summary.kept, 2);
     assert_eq!(read("one\nline\n\ntwo, with a comma\r\n\r\nthree", "x.txt").rows.len(), 3);
     assert_eq!(read("[A link](x)\n\nText", "x.md").rows.len(), 2);
-    let odd = read("prompt,completion\na,b\nc\nd,e,f\ng,nan\n", "x.csv");
+    let odd = read("prompt,completion\na,b,,\nc\nd,e,f\ng,nan\n", "x.csv");
     let rows: Vec<(usize, &str)> = odd.issues.iter().map(|issue| (issue.row, issue.reason.as_str())).collect();
     assert_eq!(rows, [(2, "odd number of cells"), (3, "odd number of cells"), (4, "no answer")]);
 }
@@ -91,6 +91,7 @@ fn a_cut_end_is_a_problem_that_counts() {
         (format!("{{\"rows\":[{ROW},{{\"prompt\":"), 1, "10 bytes"),
         (format!("{ROW}\n{ROW}\n{{\"prompt\":\"a\",\"comp"), 2, "19 bytes"),
         (format!("[{ROW}] and more"), 1, "8 bytes behind"),
+        (format!("[{ROW},{{\"prompt\":\"Wo"), 1, "13 bytes"),
         ("prompt,completion\na,b\nc,\"d\ne,f\n".to_owned(), 1, "a quote opened"),
     ];
     for (text, kept, words) in cases {
@@ -99,6 +100,11 @@ fn a_cut_end_is_a_problem_that_counts() {
         let issue = &dataset.issues[0];
         assert!(issue.found.contains(words), "{text}: {issue:?}");
         assert_eq!((issue.row, dataset.summary.dropped[0].rows), (kept + 1, 1));
+    }
+    // A cut goes through letters too.
+    for text in [format!("[{ROW},{{\"prompt\":\"Flu"), format!("{ROW}\n{{\"prompt\":\"Flu")] {
+        let dataset = import(&[text.as_bytes(), &b"\xc3"[..]].concat(), "x").unwrap();
+        assert_eq!((dataset.summary.kept, dataset.issues[0].reason.as_str()), (1, "cut off"));
     }
     // What is broken in the middle costs itself.
     let middle = read(&format!("[{ROW}, {{\"prompt\": tru}}, nonsense, {ROW}]"), "x");
@@ -121,9 +127,17 @@ fn brackets_without_an_end_are_called_what_they_are() {
     for empty in ["", " \n\t ", "\u{feff}"] {
         assert!(refused(empty.as_bytes(), "x").contains("is empty"));
     }
-    for nothing in ["[]", "{}", "prompt,completion\n"] {
-        refused(nothing.as_bytes(), "x");
+    for (nothing, words) in
+        [("[]", "without any record"), ("{}", "without fields"), ("prompt,completion\n", "names of the columns")]
+    {
+        let said = refused(nothing.as_bytes(), "x");
+        assert!(said.contains(words), "{said}");
     }
+    let text = refused(b"\"{\\\"prompt\\\":1}\"\n", "x.jsonl");
+    assert!(text.contains("text that holds JSON"), "{text}");
+    let zero =
+        import(format!("{ROW}\n{{\"prompt\":\"\0\"}}\n{}", format!("{ROW}\n").repeat(50)).as_bytes(), "x").unwrap();
+    assert_eq!((zero.summary.kept, zero.issues.len()), (51, 1));
 }
 
 #[test]

@@ -60,6 +60,13 @@ fn every_shape_is_recognised() {
         (r#"{"text":"a"}"#, "text", Texts),
         (r#"{"text":"a","label":3}"#, "text", Texts),
         (r#"{"prompt":"a"}"#, "prompts", Prompts),
+        (r#"{"instruction":"a","input":"b"}"#, "prompts", Prompts),
+        (r#"{"prompt":"a","label":"unsafe","type":"x"}"#, "prompts", Prompts),
+        (
+            r#"{"prompt":"a","completion":"b","system":null,"score":NaN,"least":-Infinity}"#,
+            "prompt and completion",
+            Answers,
+        ),
     ];
     for (line, format, kind) in cases {
         let dataset = read(line);
@@ -169,7 +176,7 @@ fn labels_are_read_as_people_write_them() {
         [(2, "no label"), (4, "unknown label"), (5, "unknown label"), (6, "no label"), (7, "unknown label")]
     );
     let one = read(&text(&["true", "true"]));
-    assert!(remarks(&one).contains("All 2 labels are true"), "{:?}", one.remarks);
+    assert!(remarks(&one).contains("All labels are true (2 rows)"), "{:?}", one.remarks);
     assert!(refused(&text(&["\"helpful\"", "\"rude\""])).contains("label"));
 }
 
@@ -252,7 +259,7 @@ fn rows_with_pictures_are_named_and_texts_are_kept() {
     };
     let kept = [
         message("\"q\"") + ",\"images\":[]}",
-        message("\"q2\"") + ",\"images\":null,\"videos\":[]}",
+        message("\"q2\"") + ",\"images\":[{\"bytes\":null}],\"videos\":[]}",
         message(r#"[{"type":"text","text":"q"},{"type":"text","text":"3"}]"#) + "}",
         message("\"what is <image>x</image> in RSS, and <video>?\"") + "}",
     ];
@@ -290,6 +297,14 @@ fn other_names_are_taken_by_their_meaning_and_told() {
         (r#"{"instruction":"q","context":"more","response":"a","category":"x"}"#, DatasetKind::Answers),
         (r#"{"Prompt":"q","Completion":"a"}"#, DatasetKind::Answers),
         (r#"{"prompt":"q","response":"a","is_safe":false}"#, DatasetKind::Ratings),
+        (r#"{"question_text":"q","answer_good":"a","answer_bad":"b"}"#, DatasetKind::Pairs),
+        (r#"{"question":"q","preferred_output":"a","non_preferred_output":"b"}"#, DatasetKind::Pairs),
+        (r#"{"prompt":"q","y_w":"a","y_l":"b"}"#, DatasetKind::Pairs),
+        (r#"{"question":"q","good":"yes","bad":"no"}"#, DatasetKind::Pairs),
+        (r#"{"question":"q","answer":"yes","good":true}"#, DatasetKind::Ratings),
+        (r#"{"instruction":"q","input":"","good_res":"a","bad_res":"b"}"#, DatasetKind::Pairs),
+        (r#"{"question":"q","answer":"a","is_correct":0}"#, DatasetKind::Ratings),
+        (r#"{"question":"q","category":"c"}"#, DatasetKind::Prompts),
     ];
     for (line, kind) in cases {
         let dataset = read(line);
@@ -312,6 +327,8 @@ fn doubtful_names_are_offered_and_not_taken() {
         (r#"{"prompt":"q","output_1":"a","output_2":"b","preference":1}"#, ["output_1", "output_2", "“rejected”"]),
         (r#"{"ask":"q","goodness":"a","badness":"b"}"#, ["goodness", "badness", "add “prompt”"]),
         (r#"{"question":"q","choices":["a","b"],"answer":"a"}"#, ["question", "choices", "rename"]),
+        (r#"{"question":"q","answer":"a","correction":"b"}"#, ["correction", "“chosen”", "“rejected”"]),
+        (r#"{"question":"q","best_answer":"a","answers":["b"]}"#, ["best_answer", "question", "rejected"]),
         (r#"{"foo":"q","bar":"a"}"#, ["foo", "bar", "completion"]),
         (r#"{"prompt":"q","model_answer":"a","human_answer":"b"}"#, ["prompt", "model_answer", "human_answer"]),
     ] {

@@ -1,7 +1,7 @@
 //! Prompt and completion, plain text, and bare prompts. Strings stay plain text: no chat template is put around them,
 //! unless a system line stands beside them.
 
-use super::{Importer, become_turns};
+use super::{Importer, alpaca, become_turns};
 use crate::columns::{plain, speaks_of_answers};
 use crate::conversation::check_prompt;
 use crate::fault::Fault;
@@ -14,7 +14,7 @@ pub(super) struct PromptCompletion;
 /// `{text}`
 pub(super) struct Text;
 
-/// `{prompt, system?}` alone
+/// `{prompt, system?}` or `{instruction, input?}` alone
 pub(super) struct Prompts;
 
 impl Importer for PromptCompletion {
@@ -63,7 +63,8 @@ impl Importer for Prompts {
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
-        has("prompt") && !["completion", "chosen", "rejected"].iter().any(|key| has(key))
+        let asked = has("prompt") || has("instruction");
+        asked && !["completion", "output", "chosen", "rejected"].iter().any(|key| has(key))
     }
 
     fn map(&self, record: &mut Record) -> Result<Example, Fault> {
@@ -71,8 +72,12 @@ impl Importer for Prompts {
         if record.fields.keys().any(|name| speaks_of_answers(&plain(name)) && record.has(name)) {
             return Err(crate::guess::unknown(record));
         }
-        let prompt = record.prompt_turns("prompt")?;
-        let prompt = record.with_system(prompt)?;
+        let prompt = if record.has("instruction") && !record.has("prompt") {
+            alpaca::prompt(record)?
+        } else {
+            let prompt = record.prompt_turns("prompt")?;
+            record.with_system(prompt)?
+        };
         check_prompt(&prompt)?;
         Ok(Example::Prompt { prompt })
     }
