@@ -84,32 +84,16 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
     let adapter = sketch(&folder, recipe)?;
     let mut estimate = count(ask, &prepared, &steps, &adapter, held_out.len());
     let suite = suite(ask, held_out);
-    let work = Work { ask, spec: &folder.spec, prepared: &prepared, steps: steps.total, encoder: &encoder };
+    let work = Work { ask, spec: &folder.spec, prepared: &prepared, steps: &steps, encoder: &encoder };
     let prompts = work.prompts(&suite);
-    let continues = recipe.adapter.is_some();
-    let raters = [&recipe.reward, &recipe.cost].into_iter().flatten().filter(|named| *named != "oracle").count();
-    let policy = estimate.trainable_parameters;
-    let [critic, beside] = memory::beside(policy, settings, continues, raters as u64);
     wanted(tell(Planning::Measuring))?;
     let precision = memory::precision(settings);
     let subject = Subject { folder: Path::new(&ask.model.folder), sha256: &ask.model.model.sha256, precision };
     let writing = answers(name, settings, &prepared, tokenizer.stops(), gauge, &subject)?;
     let answer = writing.map(|writing| (LONGER * writing.answer_tokens).ceil() as u64);
     estimate.answer_tokens = answer.unwrap_or(0);
-    let need = memory::Need {
-        spec: &folder.spec,
-        precision,
-        program: machine::program_bytes() + memory::FRESH_BYTES + memory::CODE_BYTES + read,
-        words,
-        trained: policy + critic,
-        beside,
-        inner: memory::inner(&folder.spec, adapter.tensors.iter().map(|(name, t)| (name.as_str(), t.values.len()))),
-        passes: Passes::of(name, settings, &prepared, (&steps, recipe.seed), answer),
-        compared: work.compared(&suite, &prompts),
-        slices: runs_on_slices(&folder.spec, Some(&adapter)),
-        dropout: adapter.config.lora_dropout > 0.0,
-        full: false,
-    };
+    let compared = work.compared(&suite, &prompts);
+    let need = work.need(&adapter, answer, compared, [read, words]);
     let keep = memory::keep(settings, &need, machine::free_memory_bytes());
     estimate.memory_bytes = need.bytes(keep);
     let training = work.training(gauge, &subject, keep)?;
@@ -185,18 +169,47 @@ struct Work<'a> {
     ask: &'a StageAsk,
     spec: &'a DecoderSpec,
     prepared: &'a Prepared,
-    steps: u64,
+    steps: &'a Steps,
     encoder: &'a Encoder<'a>,
 }
 
 impl Work<'_> {
+    /// What the memory of the stage depends on; `read` is what its rows and its tokenizer took here, `words` the tokenizer alone.
+    fn need(
+        &self,
+        adapter: &AdapterWeights,
+        answer: Option<u64>,
+        compared: memory::Compared,
+        [read, words]: [u64; 2],
+    ) -> memory::Need<'_> {
+        let (recipe, settings) = (&self.ask.recipe, &self.ask.settings);
+        let raters = [&recipe.reward, &recipe.cost].into_iter().flatten().filter(|named| *named != "oracle").count();
+        let sizes = || adapter.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.values.len()));
+        let policy = sizes().map(|(_, size)| size as u64).sum();
+        let [critic, beside] = memory::beside(policy, settings, recipe.adapter.is_some(), raters as u64);
+        memory::Need {
+            spec: self.spec,
+            precision: memory::precision(settings),
+            program: machine::program_bytes() + memory::FRESH_BYTES + memory::CODE_BYTES + read,
+            words,
+            trained: policy + critic,
+            beside,
+            inner: memory::inner(self.spec, sizes()),
+            passes: Passes::of(recipe.method, settings, self.prepared, (self.steps, recipe.seed), answer),
+            compared,
+            slices: runs_on_slices(self.spec, Some(adapter)),
+            dropout: adapter.config.lora_dropout > 0.0,
+            full: false,
+        }
+    }
+
     /// Seconds of loading and training.
     fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: Keep) -> Result<f64, Problem> {
         training(
             self.ask.recipe.method,
             &self.ask.settings,
             self.prepared,
-            self.steps,
+            self.steps.total,
             &mut Measuring { gauge, subject, keep, spec: self.spec, stops: self.encoder.tokenizer.stops() },
         )
     }
