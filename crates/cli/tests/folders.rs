@@ -136,7 +136,7 @@ fn base(folder: &Path) -> PathBuf {
 fn a_merged_folder_has_its_base_s_type_and_files_and_nothing_is_left_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let base = base(folder.path());
-    let path = recipe(folder.path(), "sft", "max_steps = 2");
+    let path = recipe(folder.path(), "sft", "max_steps = 2\nwarmup_ratio = 0.0");
     let changed = std::fs::read_to_string(&path).unwrap();
     let line = changed.lines().find(|line| line.starts_with("model = ")).unwrap().to_owned();
     std::fs::write(&path, changed.replace(&line, &format!("model = {:?}", text(&base)))).unwrap();
@@ -165,7 +165,7 @@ fn a_merged_folder_has_its_base_s_type_and_files_and_nothing_is_left_beside_it()
 #[test]
 fn an_adapter_that_is_not_what_was_saved_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    ok(&["train", text(&recipe(folder.path(), "sft", "max_steps = 1"))]);
+    ok(&["train", text(&recipe(folder.path(), "sft", "max_steps = 2\nwarmup_ratio = 0.0"))]);
     let adapter = folder.path().join("out/adapter");
     let model = golden("trl/model");
     let export = |name: &str| folder.path().join(name);
@@ -180,7 +180,7 @@ fn an_adapter_that_is_not_what_was_saved_is_refused() {
         "--output",
         text(&export("right")),
     ]);
-    for file in ["adapter_model.safetensors", "adapter_config.json"] {
+    for (file, what) in [("adapter_model.safetensors", "weights"), ("adapter_config.json", "configuration")] {
         let right = std::fs::read(adapter.join(file)).unwrap();
         let mut wrong = right.clone();
         match file {
@@ -196,7 +196,7 @@ fn an_adapter_that_is_not_what_was_saved_is_refused() {
         std::fs::write(adapter.join(file), wrong).unwrap();
         let arguments = ["export", "--model", text(&model), "--adapter", text(&adapter), "--form", "peft", "--output"];
         let words = refused(&[&arguments[..], &[text(&export("wrong"))]].concat(), 2);
-        assert!(words.contains(file) && words.contains("SHA-256"), "{words}");
+        assert!(words.contains(what) && words.contains("SHA-256"), "{words}");
         assert!(!export("wrong").exists());
         std::fs::write(adapter.join(file), right).unwrap();
     }
@@ -205,7 +205,7 @@ fn an_adapter_that_is_not_what_was_saved_is_refused() {
 #[test]
 fn a_pattern_that_matches_no_layer_stops_the_run_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    let path = recipe(folder.path(), "sft", "max_steps = 1");
+    let path = recipe(folder.path(), "sft", "max_steps = 2\nwarmup_ratio = 0.0");
     let plain = std::fs::read_to_string(&path).unwrap();
     for (key, value) in [("q_porj", "rank_pattern"), ("^q_proj", "alpha_pattern")] {
         std::fs::write(&path, plain.replace("[settings]", &format!("[lora.{value}]\n\"{key}\" = 8\n[settings]")))

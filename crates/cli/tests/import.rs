@@ -78,11 +78,14 @@ fn a_full_disk_or_a_closed_pipe_behind_it_ends_in_words() {
         let output = alidade(&arguments).stdout(full).output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{words}");
-        assert!(words.contains("No space left") && !words.contains("panicked"), "{words}");
+        let told = words.contains("room") || words.to_lowercase().contains("space");
+        assert!(told && !words.contains("panicked"), "{words}");
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = alidade(&arguments).stdout(writer).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        // A shell reports a program that its closed pipe has ended by 141.
+        assert!(matches!(output.status.code(), Some(0 | 141)) && words.is_empty(), "{:?}: {words}", output.status);
     }
 }
 
@@ -115,7 +118,7 @@ fn memory_does_not_grow_with_the_file() {
     }
 }
 
-/// The most memory that an import held, in kB.
+/// The most memory that an import held, in kB: the program and the child that reads the file.
 #[cfg(target_os = "linux")]
 fn peak(path: &Path) -> u64 {
     let mut child = alidade(&["import", text(path), "--json"])
@@ -123,14 +126,29 @@ fn peak(path: &Path) -> u64 {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
+    let mut most = std::collections::BTreeMap::new();
     // The last reading before the end is the peak so far, since the figure only rises.
     while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
-        most = most.max(line.split_whitespace().nth(1).and_then(|figure| figure.parse().ok()).unwrap_or(0));
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        for process in family(child.id()) {
+            let peak = figure(process, "VmHWM:").unwrap_or(0);
+            most.entry(process).and_modify(|known: &mut u64| *known = peak.max(*known)).or_insert(peak);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    most
+    most.values().sum()
+}
+
+/// A process and its children.
+#[cfg(target_os = "linux")]
+fn family(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers.filter(|number| *number == parent || figure(*number, "PPid:") == Some(u64::from(parent))).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn figure(process: u32, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }

@@ -112,6 +112,9 @@ fn check_shapes(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
                 "it has weights for {path}, which the model does not have: it was made for another base"
             ));
         };
+        if part == Part::Magnitude && path == EMBEDDING {
+            return adapter("it holds DoRA on the embedding, which is not carried out");
+        }
         let sizes = tensor.shape.as_slice();
         if !fits(part, sizes, &path, outputs, inputs) {
             return adapter(&format!(

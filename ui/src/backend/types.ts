@@ -1338,6 +1338,10 @@ memory_bytes: number,
  */
 disk_bytes: number, 
 /**
+ * Tokens that an answer is expected to have at most, where the model writes while it trains; else 0.
+ */
+answer_tokens: number, 
+/**
  * Expected time of comparing before and after, on this machine.
  */
 comparing_seconds: number, 

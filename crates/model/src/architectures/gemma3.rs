@@ -12,13 +12,20 @@ use serde_json::Value;
 pub(super) const GEMMA3: Architecture =
     Architecture { name: "gemma3", model_type: "gemma3_text", defaults: &defaults::GEMMA3, read };
 
+/// Every so many layers one sees everything, where the file says no number.
+const PATTERN: usize = 6;
 /// Base of the windowed layers' rotary embedding where the file names none.
 const LOCAL_THETA: f64 = 10_000.0;
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     let mut spec = DecoderSpec { query_key_norm: QueryKeyNorm::PerHead, ..gemma("gemma3", config)? };
     spec.logit_cap = config.optional("final_logit_softcapping")?;
-    let pattern = config.size_or("sliding_window_pattern", config.size_or("_sliding_window_pattern", 6)?)?;
+    let pattern = config.size_or("sliding_window_pattern", PATTERN)?;
+    let own = config.size_or("_sliding_window_pattern", pattern)?;
+    if own != pattern && config.get("layer_types").is_none() {
+        let found = format!("is {own}, which other programs do not read: name the layers in layer_types");
+        return Err(Config::bad("_sliding_window_pattern", found));
+    }
     let windows = config.windows(spec.layers, window(config)?, |layer| (layer + 1) % pattern != 0)?;
     set_windows(&mut spec, windows);
     let [full, local] = groups(config)?;
