@@ -38,6 +38,8 @@ enum Command {
     Chat(commands::chat::Arguments),
     /// Write logits and gradients of given token ids.
     Logits(commands::logits::Arguments),
+    /// Show what a model's files make of something.
+    Inspect(commands::inspect::Arguments),
     /// Read a data file and say what is in it.
     Import(commands::import::Arguments),
     /// Write an adapter merged into its base, or a copy of it.
@@ -84,6 +86,7 @@ fn run(command: Command) -> ExitCode {
         Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Chat(arguments) => commands::chat::run(&arguments),
         Command::Logits(arguments) => commands::logits::run(&arguments),
+        Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Import(arguments) => commands::import::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),

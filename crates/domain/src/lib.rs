@@ -8,6 +8,7 @@ mod dataset;
 mod evaluation;
 mod example;
 mod experiment;
+mod local_time;
 mod method;
 mod patterns;
 mod plan;
@@ -28,6 +29,7 @@ pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, Ro
 pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair, ScoreHistogram, Side, WorstRow};
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
+pub use local_time::LocalTime;
 pub use method::{MethodCard, MethodName};
 pub use patterns::Patterns;
 pub use plan::{CheckedPipeline, Plan, PlanNews, Planning, RewardSource, StageEstimate};

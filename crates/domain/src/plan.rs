@@ -1,7 +1,7 @@
 //! The resolved twin of a recipe: every file exists, every default is written out, every number is counted. A worker needs
 //! nothing else; running the same plan again gives the same bytes.
 
-use crate::{LoraSpec, MethodName, ModelRef, PrefixSpec, Problem, Settings};
+use crate::{LocalTime, LoraSpec, MethodName, ModelRef, PrefixSpec, Problem, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use ts_rs::TS;
@@ -71,6 +71,9 @@ pub struct Plan {
     pub threads: usize,
     /// Optimizer steps between checkpoints.
     pub checkpoint_every: u64,
+    /// The day that the chat template is told; absent where it does not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<LocalTime>,
 }
 
 /// What a stage will do and cost.

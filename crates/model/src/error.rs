@@ -121,6 +121,12 @@ pub enum ModelError {
         /// What happened.
         reason: String,
     },
+    /// A chat template does not take one conversation; it may take others.
+    #[error("The model's chat template does not take this conversation: {reason}.")]
+    Refused {
+        /// The template's words.
+        reason: String,
+    },
     /// A tokenizer file is broken, or a text cannot be encoded.
     #[error("The tokenizer failed: {reason}.")]
     Tokenizer {
@@ -172,7 +178,7 @@ impl ModelError {
                 Some("config.json and the weight files must come from the same model.")
             }
             ModelError::UnknownArchitecture { .. } => Some("Choose a model of one of the known families."),
-            ModelError::Template { .. } => {
+            ModelError::Template { .. } | ModelError::Refused { .. } => {
                 Some("Use a model with another chat template, or data in plain prompt/completion form.")
             }
             ModelError::NoGradient { .. } => {

@@ -10,7 +10,7 @@ use crate::folder_kind::no_model;
 use crate::tensor_file::{Stored, TensorData, write_tensors_as};
 use crate::weights::{WeightFiles, WeightSource};
 use crate::{ChatTemplate, DecoderSpec, ModelError, NamedTensor, TextTokenizer};
-use alidade_domain::{Precision, Purpose, Stream};
+use alidade_domain::{LocalTime, Precision, Purpose, Stream};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -125,12 +125,12 @@ impl ModelFolder {
         TextTokenizer::open(&self.path)
     }
 
-    /// Reads the chat template, if there is one.
+    /// Reads the chat template, if there is one; `now` is what it is told when it asks for the day.
     ///
     /// # Errors
     /// When there is one that cannot be compiled.
-    pub fn chat_template(&self, tokenizer: &TextTokenizer) -> Result<Option<ChatTemplate>> {
-        ChatTemplate::open(&self.path, tokenizer)
+    pub fn chat_template(&self, tokenizer: &TextTokenizer, now: LocalTime) -> Result<Option<ChatTemplate>> {
+        ChatTemplate::open(&self.path, tokenizer, now)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answering conversations: a model with its tokenizer and chat template, and an adapter if there is one.
 
 use crate::provenance;
-use alidade_domain::{Message, Precision, Problem, Sampling};
+use alidade_domain::{LocalTime, Message, Precision, Problem, Sampling};
 use alidade_model::{
     Backend, ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch,
     generate, generate_seeded, generate_streaming, load_adapter, runs_on_slices,
@@ -64,7 +64,7 @@ impl Speaker {
         let at_model = |error| Problem::from(error).at("model");
         let folder = ModelFolder::open(model).map_err(at_model)?;
         let tokenizer = folder.tokenizer().map_err(at_model)?;
-        let template = folder.chat_template(&tokenizer).map_err(at_model)?;
+        let template = folder.chat_template(&tokenizer, crate::local_time()).map_err(at_model)?;
         let (decoder, precision) = load(&folder, adapter, precision, false)?;
         Ok(Self { decoder, tokenizer, template, adapter: adapter.map(|_| ADAPTER), precision })
     }
@@ -83,7 +83,7 @@ impl Speaker {
         if ignore_eos {
             options.stops.clear();
         }
-        let ids = vec![self.tokenizer.encode(text)?];
+        let ids = vec![self.encoder().plain_prompt(text)?];
         let answers = generate(self.decoder.as_ref(), self.adapter, &ids, &options)?;
         Ok(self.tokenizer.decode(&answers[0].ids)?)
     }
@@ -183,7 +183,7 @@ impl Speaker {
             top_p: sampling.top_p,
             max_new_tokens: sampling.max_new_tokens,
             seed: sampling.seed,
-            stops: self.tokenizer.stops().clone(),
+            stops: self.encoder().stops(),
         }
     }
 }
@@ -200,6 +200,7 @@ pub(crate) enum Turn {
 
 impl Speaker {
     /// Loads a base model once for two stacks on it: what it was (the base, or with an adapter) and what it became.
+    /// `now` is the day that the chat template is told.
     ///
     /// # Errors
     /// As [`Speaker::open`].
@@ -208,6 +209,7 @@ impl Speaker {
         before: Option<&Path>,
         after: &Path,
         precision: Precision,
+        now: LocalTime,
     ) -> Result<Self, Problem> {
         let at_model = |error| Problem::from(error).at("model");
         let folder = ModelFolder::open(model).map_err(at_model)?;
@@ -221,7 +223,7 @@ impl Speaker {
         let slices = adapters.iter().all(|(_, weights)| runs_on_slices(&folder.spec, Some(weights)));
         let precision = if slices { precision } else { Precision::Single };
         let tokenizer = folder.tokenizer().map_err(at_model)?;
-        let template = folder.chat_template(&tokenizer).map_err(at_model)?;
+        let template = folder.chat_template(&tokenizer, now).map_err(at_model)?;
         let mut decoder = folder.decoder_with(Backend::Best, precision).map_err(at_model)?;
         for (name, weights) in &adapters {
             decoder.install(name, weights, false)?;

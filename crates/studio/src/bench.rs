@@ -101,7 +101,7 @@ impl Scorer for Length {
 pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let folder = ModelFolder::open(&bench.model)?;
     let tokenizer = folder.tokenizer()?;
-    let template = folder.chat_template(&tokenizer)?;
+    let template = folder.chat_template(&tokenizer, crate::local_time())?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let (method, settings) = (method(bench.method), settings(bench)?);
     let file = if bench.method == MethodName::Sft { "sft.jsonl" } else { "dpo.jsonl" };

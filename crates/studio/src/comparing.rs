@@ -35,8 +35,9 @@ pub(crate) fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside:
     }
     outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
     let precision = memory::precision(&plan.settings);
+    let now = plan.now.unwrap_or_else(crate::local_time);
     let mut speaker =
-        Speaker::of_two(&plan.model_dir, plan.adapter_dir.as_deref(), &folder.join("adapter"), precision)?;
+        Speaker::of_two(&plan.model_dir, plan.adapter_dir.as_deref(), &folder.join("adapter"), precision, now)?;
     let suite = answerable(suite, &speaker, plan)?;
     let earlier = plan.earlier_answers.as_deref().map(read_snapshot).transpose()?;
     let stacks = stacks(plan, earlier.as_ref(), adapter_sha256)?;

@@ -64,7 +64,7 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
     let at_model = |error| Problem::from(error).at("model");
     let folder = ModelFolder::open(Path::new(&ask.model.folder)).map_err(at_model)?;
     let tokenizer = folder.tokenizer().map_err(at_model)?;
-    let template = folder.chat_template(&tokenizer).map_err(at_model)?;
+    let template = folder.chat_template(&tokenizer, crate::local_time()).map_err(at_model)?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let words = machine::resident_bytes().saturating_sub(before);
     let (rows, held_out) = split_rows(read_rows(&ask.rows)?, ask.split);
@@ -89,7 +89,7 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
     wanted(tell(Planning::Measuring))?;
     let precision = memory::precision(settings);
     let subject = Subject { folder: Path::new(&ask.model.folder), sha256: &ask.model.model.sha256, precision };
-    let writing = answers(name, settings, &prepared, tokenizer.stops(), gauge, &subject)?;
+    let writing = answers(name, settings, &prepared, &encoder.stops(), gauge, &subject)?;
     let answer = writing.map(|writing| (LONGER * writing.answer_tokens).ceil() as u64);
     estimate.answer_tokens = answer.unwrap_or(0);
     let compared = work.compared(&suite, &prompts);
@@ -209,8 +209,13 @@ impl Work<'_> {
             self.ask.recipe.method,
             &self.ask.settings,
             self.prepared,
+<<<<<<< HEAD
             self.steps.total,
             &mut Measuring { gauge, subject, keep, spec: self.spec, stops: self.encoder.tokenizer.stops() },
+=======
+            self.steps,
+            &mut Measuring { gauge, subject, keep, spec: self.spec, stops: &self.encoder.stops() },
+>>>>>>> w/text
         )
     }
 
@@ -261,7 +266,7 @@ impl Work<'_> {
             prompts: prompts.into_iter().take(ANSWERS).collect(),
             limit: suite.max_new_tokens,
             temperature: evaluate::TEMPERATURE,
-            stops: self.encoder.tokenizer.stops().clone(),
+            stops: self.encoder.stops(),
         };
         let writing = gauge.writing(subject, &asked)?;
         // What an earlier stage answered is taken over.

@@ -72,7 +72,8 @@ pub fn evaluate(comparison: &Comparison) -> Result<Evaluation, Problem> {
     let sha256 = adapter_sha256(&comparison.adapter).map_err(|error| Problem::from(error).at("adapter"))?;
     let adapter = AdapterRef { id: String::new(), name: "adapter".to_owned(), sha256 };
     let stacks = [Stack::base(model.clone()).label(), Stack::with_adapter(model, adapter).label()];
-    let mut speaker = Speaker::of_two(&comparison.model, None, &comparison.adapter, Precision::Single)?;
+    let mut speaker =
+        Speaker::of_two(&comparison.model, None, &comparison.adapter, Precision::Single, crate::local_time())?;
     let suite = suite.answerable(&speaker)?;
     let [before, after] = compare_stacks(&suite, &mut speaker, &stacks, None, &mut |_| true)?;
     Ok(suite.compare(&before, &after, clock.seconds()))

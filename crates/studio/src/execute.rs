@@ -85,7 +85,7 @@ pub fn execute_telling(
         observer.observe(EventKind::Warning { code: "folder".to_owned(), message })?;
     }
     let tokenizer = model.tokenizer()?;
-    let template = model.chat_template(&tokenizer)?;
+    let template = model.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let prepared = prepare(plan, &model, &encoder)?;
     warn(&prepared, observer)?;
@@ -251,7 +251,7 @@ impl Samples<'_> {
             top_p: 1.0,
             max_new_tokens: SAMPLE_TOKENS,
             seed: 0,
-            stops: self.encoder.tokenizer.stops().clone(),
+            stops: self.encoder.stops(),
         };
         let answers = generate(policy.decoder(), policy.adapter_name(), &ids, &options)?;
         for (prompt, answer) in self.prompts.iter().zip(answers) {
@@ -373,7 +373,7 @@ pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
     for key in ["save_steps", "gradient_checkpointing"] {
         settings.0.remove(key);
     }
-    Ok(PlanFacts::new(json!({
+    let mut facts = json!({
         "method": plan.method,
         "model": plan.model.sha256,
         "adapter": adapter,
@@ -385,7 +385,12 @@ pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
         "rows": plan.rows_sha256,
         "settings": settings,
         "seed": plan.seed,
-    })))
+    });
+    // A day is a fact only of what is told one.
+    if let Some(now) = plan.now {
+        facts["now"] = String::from(now).into();
+    }
+    Ok(PlanFacts::new(facts))
 }
 
 fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem> {
@@ -393,13 +398,15 @@ fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem>
         let message = [&advice.message].into_iter().chain(&advice.hints).cloned().collect::<Vec<_>>().join(" ");
         observer.observe(EventKind::Warning { code: "advice".to_owned(), message })?;
     }
+    for message in prepared.left_out() {
+        observer.observe(EventKind::Warning { code: "rows_skipped".to_owned(), message })?;
+    }
     let mut say = |code: &str, count: usize, text: &str| {
         if count == 0 {
             return Ok(());
         }
         observer.observe(EventKind::Warning { code: code.to_owned(), message: format!("{count} {text}") })
     };
-    say("rows_skipped", prepared.skipped.len(), "rows were left out.")?;
     say("rows_truncated", prepared.truncated, "rows were cut at max_length.")?;
     say("borders_moved", prepared.moved_borders, "rows share a token between prompt and answer; it counts as answer.")
 }

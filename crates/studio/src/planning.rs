@@ -7,6 +7,7 @@ use crate::studio::Studio;
 use crate::views::ModelView;
 use crate::{Suite, pipeline};
 use alidade_domain::{Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState};
+use alidade_model::{asks_what_day_it_is, template_source};
 use alidade_store::{RunRecord, sha256};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,7 @@ impl Studio {
             answer_tokens: run.estimate.as_ref().map(|estimate| estimate.answer_tokens).filter(|tokens| *tokens > 0),
             seed: recipe.seed,
             threads: self.configuration.threads,
+            now: asks_for_date(Path::new(&model.folder)).then(crate::local_time),
         })
     }
 
@@ -137,6 +139,11 @@ impl Studio {
         let held_out = experiment.pipeline.iter().map(held).collect::<Result<Vec<_>, Problem>>()?;
         Ok(pipeline::own_prompts(&held_out))
     }
+}
+
+/// Whether the model's chat template writes the date. A template that cannot be read is told where it is used.
+pub(crate) fn asks_for_date(folder: &Path) -> bool {
+    template_source(folder).ok().flatten().is_some_and(|source| asks_what_day_it_is(&source))
 }
 
 /// "sft", or "sft + dpo" for an adapter that went on.

@@ -1,11 +1,12 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
 use crate::places::Given;
+use crate::planning::asks_for_date;
 use crate::{import_checked, links, pipeline};
 use alidade_data::rows_to_jsonl;
-use alidade_domain::{Dataset, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning, why};
+use alidade_domain::{Dataset, LocalTime, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning, why};
 use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
-use alidade_train::method;
+use alidade_train::{method, work_facts};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,8 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let given = given(file, &model_dir, &base.join(&recipe.dataset), adapter_dir.as_ref(), [&reward, &cost]);
     let name = model_dir.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
     let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
+    // A run that goes on tomorrow reads what it read today.
+    let now = asks_for_date(&model_dir).then(|| day_of_work(&output).unwrap_or_else(crate::local_time));
     let plan = Plan {
         run: "terminal".to_owned(),
         method: recipe.method,
@@ -88,6 +91,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
         seed: recipe.seed,
         threads,
         answer_tokens: None,
+        now,
     };
     Ok(ResolvedRecipe { plan, output, rows, given, remarks: remarks(&dataset) })
 }
@@ -140,6 +144,11 @@ fn remarks(dataset: &Dataset) -> Vec<String> {
         ));
     }
     remarks
+}
+
+/// The day that unfinished work in a folder was told.
+fn day_of_work(output: &Path) -> Option<LocalTime> {
+    serde_json::from_value(work_facts(output)?.get("now")?.clone()).ok()
 }
 
 /// What a recipe of the terminal names as its reward.

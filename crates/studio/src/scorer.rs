@@ -30,7 +30,7 @@ pub(crate) fn evaluate_scorer(
     }
     let folder = ModelFolder::open(&plan.model_dir)?;
     let tokenizer = folder.tokenizer()?;
-    let template = folder.chat_template(&tokenizer)?;
+    let template = folder.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let items = match method(plan.method).prepare(&rows, &encoder, &plan.settings) {
         // Held-out rows that say nothing of the question are no figure, and no fault of the run.

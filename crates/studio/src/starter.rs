@@ -99,7 +99,7 @@ pub fn make_starter(
     let world = World::alder_bay();
     write_tokenizer(output, &world, options.seed)?;
     let tokenizer = TextTokenizer::open(output)?;
-    let Some(template) = ChatTemplate::open(output, &tokenizer)? else {
+    let Some(template) = ChatTemplate::open(output, &tokenizer, crate::local_time())? else {
         return Err(Problem::internal("The chat template that was just written is not there."));
     };
     let shape = shape(options.size, &tokenizer)?;

@@ -50,7 +50,7 @@ pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
 fn first_rows(plan: &Plan) -> Result<Vec<TokenRowView>, Problem> {
     let folder = ModelFolder::open(&plan.model_dir).map_err(|error| Problem::from(error).at("model"))?;
     let tokenizer = folder.tokenizer()?;
-    let template = folder.chat_template(&tokenizer)?;
+    let template = folder.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let method = method(plan.method);
     let prepared = method.prepare(&read_rows(&plan.rows)?, &encoder, &plan.settings)?;

@@ -5,7 +5,9 @@ use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
 use crate::views::ModelView;
 use alidade_domain::{Message, ModelRef, Problem};
-use alidade_model::{ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, model_sha256, read_text};
+use alidade_model::{
+    ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, model_sha256, read_text, template_source,
+};
 use alidade_store::RunRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -114,7 +116,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     at("Splitting and joining text with tokenizer.json")?;
     read_and_write(&tokenizer, &texts);
     at("Reading the chat template")?;
-    let template = model.chat_template(&tokenizer).map_err(of_model)?;
+    let template = model.chat_template(&tokenizer, crate::local_time()).map_err(of_model)?;
     at("Writing a conversation with the chat template")?;
     template.iter().for_each(write_conversations);
     if depth == Depth::Text {
@@ -172,10 +174,7 @@ pub(crate) fn look_into(folder: &Path, bundled: bool) -> Result<ModelView, Probl
     let card = read_text(&folder.join("README.md"), SMALL_TEXT).ok();
     let (licence, card) = split_card(card);
     let bytes = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.metadata().ok());
-    let template = ["chat_template.jinja", "tokenizer_config.json"].iter().any(|name| {
-        read_text(&folder.join(name), SMALL_TEXT)
-            .is_ok_and(|text| *name == "chat_template.jinja" || text.contains("\"chat_template\""))
-    });
+    let template = template_source(folder).is_ok_and(|source| source.is_some());
     Ok(ModelView {
         model: ModelRef { id: name.clone(), name, sha256: model_sha256(folder)? },
         family: model.spec.family.to_owned(),

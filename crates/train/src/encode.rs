@@ -2,8 +2,11 @@
 //! counted and named.
 
 use crate::error::{Result, TrainError};
-use alidade_domain::{Message, Problem, Role};
-use alidade_model::{ChatTemplate, ModelError, Rendering, TextTokenizer, TokenRow};
+use alidade_domain::{Message, Problem};
+use alidade_model::{ChatTemplate, ModelError, Rendering, TextTokenizer, TokenRow, stop_tokens};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The model's way of reading text.
 #[derive(Clone, Copy)]
@@ -38,13 +41,29 @@ impl Item {
     }
 }
 
+/// Why a row is left out, as a clause.
+pub type Reason = Cow<'static, str>;
+
+/// What became of a row: something to learn from, or the reason why it is left out.
+pub(crate) type Row<T> = std::result::Result<T, Reason>;
+
+/// A conversation that the chat template does not take leaves its row out; every other error is the run's.
+pub(crate) fn or_left_out<T>(made: Result<Row<T>>) -> Result<Row<T>> {
+    match made {
+        Err(TrainError::Model(error @ ModelError::Refused { .. })) => {
+            Ok(Err(error.to_string().trim_end_matches('.').to_owned().into()))
+        }
+        made => made,
+    }
+}
+
 /// A row that cannot be learned from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// Number of the row in the data set, from 1.
     pub row: usize,
     /// Why.
-    pub reason: &'static str,
+    pub reason: Reason,
 }
 
 /// All rows of a run.
@@ -101,18 +120,43 @@ impl Prepared {
         self.items.iter().filter(longer).count() as f64 / self.items.len().max(1) as f64
     }
 
+    /// The rows that were left out, in words: how many for which reason, with the first of their numbers.
+    pub fn left_out(&self) -> Vec<String> {
+        let mut by_reason: BTreeMap<&Reason, Vec<usize>> = BTreeMap::new();
+        for skipped in &self.skipped {
+            by_reason.entry(&skipped.reason).or_default().push(skipped.row);
+        }
+        let mut reasons: Vec<_> = by_reason.into_iter().collect();
+        reasons.sort_by_key(|(_, rows)| (usize::MAX - rows.len(), rows[0]));
+        let further: usize = reasons.iter().skip(REASONS).map(|(_, rows)| rows.len()).sum();
+        let told = reasons.iter().take(REASONS).map(|(reason, rows)| told(reason, rows));
+        told.chain((further > 0).then(|| format!("{further} more rows were left out for other reasons."))).collect()
+    }
+
     /// Refuses to go on with nothing, and says why nothing is left.
     pub(crate) fn or_nothing(self, given: usize) -> Result<Self> {
         if !self.items.is_empty() {
             return Ok(self);
         }
-        let reason = self.skipped.first().map_or("the data set is empty", |skipped| skipped.reason);
+        let reason = self.skipped.first().map_or("the data set is empty", |skipped| &skipped.reason);
         Err(TrainError::NoRows { given, reason: reason.to_owned() })
     }
 
     fn sequences(&self) -> impl Iterator<Item = &TokenRow> {
         self.items.iter().flat_map(|item| &item.sequences)
     }
+}
+
+/// Reasons that are told apart, and row numbers that are named with each.
+const REASONS: usize = 5;
+const NAMED: usize = 10;
+
+fn told(reason: &str, rows: &[usize]) -> String {
+    let numbers: Vec<String> = rows.iter().take(NAMED).map(usize::to_string).collect();
+    let more = if rows.len() > NAMED { " …" } else { "" };
+    let (were, row) = if rows.len() == 1 { ("1 row was", "row") } else { ("rows were", "rows") };
+    let count = if rows.len() == 1 { String::new() } else { format!("{} ", rows.len()) };
+    format!("{count}{were} left out ({row} {}{more}): {reason}.", numbers.join(", "))
 }
 
 /// Prompt and prompt-with-answer as ids.
@@ -151,31 +195,47 @@ impl Encoder<'_> {
 
     /// A prompt and its answer as plain text, closed by the end token.
     pub(crate) fn plain_answer(&self, prompt: &str, answer: &str) -> Result<Encoded> {
-        let before = self.tokenizer.encode(prompt)?;
+        let before = self.tokenizer.encode_opening(prompt)?;
         Ok(join(&before, self.text(&format!("{prompt}{answer}"))?))
     }
 
-    /// A document, closed by the end token.
-    pub(crate) fn text(&self, text: &str) -> Result<Vec<u32>> {
-        let mut ids = self.tokenizer.encode(text)?;
-        if let Some((_, eos)) = self.tokenizer.eos()
-            && ids.last() != Some(&eos)
-        {
-            ids.push(eos);
-        }
-        Ok(ids)
+    /// Two answers to one prompt; both begin at the same place.
+    pub(crate) fn pair(&self, prompt: &[Message], answers: [&[Message]; 2]) -> Result<[Encoded; 2]> {
+        let [first, second] = answers;
+        Ok(level([self.answer(prompt, first)?, self.answer(prompt, second)?]))
     }
 
-    /// A conversation with marks on the assistant's turns: content, end of turn, and what the template prints after it.
+    /// The same of plain text.
+    pub(crate) fn plain_pair(&self, prompt: &str, answers: [&str; 2]) -> Result<[Encoded; 2]> {
+        let [first, second] = answers;
+        Ok(level([self.plain_answer(prompt, first)?, self.plain_answer(prompt, second)?]))
+    }
+
+    /// A document as the tokenizer frames one (often a begin token), closed by the end token.
+    pub(crate) fn text(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.tokenizer.encode_document(text)?)
+    }
+
+    /// Ids of plain text that the model is to continue.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses.
+    pub fn plain_prompt(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.tokenizer.encode_opening(text)?)
+    }
+
+    /// A conversation with marks on what the assistant says in it: each turn's content with what closes it. A token that
+    /// reaches into such a part counts, as in transformers.
     pub(crate) fn assistant_turns(&self, messages: &[Message]) -> Result<TokenRow> {
-        let ids = self.conversation(messages, Rendering::Whole)?;
-        let mut scored = vec![false; ids.len()];
-        for (index, _) in messages.iter().enumerate().filter(|(_, message)| message.role == Role::Assistant) {
-            let start = common_prefix(&self.prompt(&messages[..index])?, &ids);
-            let end = common_prefix(&self.conversation(&messages[..=index], Rendering::Whole)?, &ids);
-            scored[start.min(end)..end].fill(true);
-        }
-        Ok(TokenRow { ids, scored })
+        let (text, parts) = self.template()?.assistant_parts(messages)?;
+        let (ids, places) = self.tokenizer.encode_with_places(&text)?;
+        let said = |place: &Range<usize>| parts.iter().any(|part| place.end > part.start && place.start < part.end);
+        Ok(TokenRow { scored: places.iter().map(said).collect(), ids })
+    }
+
+    /// Tokens that end an answer: the model's, and what its template closes an answer with.
+    pub fn stops(&self) -> BTreeSet<u32> {
+        stop_tokens(self.tokenizer, self.template)
     }
 }
 
@@ -198,6 +258,17 @@ impl Encoded {
 fn join(prompt: &[u32], whole: Vec<u32>) -> Encoded {
     let border = common_prefix(prompt, &whole);
     Encoded { prompt: border, moved_border: border < prompt.len(), ids: whole }
+}
+
+/// Two answers share the prompt as far as both leave it as it is alone, as in TRL: where one of them merges its first letters
+/// with the prompt's last, those are answer in both.
+fn level(mut pair: [Encoded; 2]) -> [Encoded; 2] {
+    let border = pair[0].prompt.min(pair[1].prompt);
+    for encoded in &mut pair {
+        encoded.moved_border |= border < encoded.prompt;
+        encoded.prompt = border;
+    }
+    pair
 }
 
 fn common_prefix(left: &[u32], right: &[u32]) -> usize {

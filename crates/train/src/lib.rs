@@ -31,7 +31,7 @@ pub use methods::ppo::critic;
 pub use order::{Steps, batch_of};
 pub use plan_facts::{Difference, PlanFacts};
 pub use pretrain::{PretrainOptions, pretrain};
-pub use resume::{foreign_checkpoints, resume_step, session_files};
+pub use resume::{foreign_checkpoints, resume_step, session_files, work_facts};
 pub use rollout::{Judge, Rollouts};
 pub use schedule::Schedule;
 pub use session::{End, Sampler, Session, SessionOptions};

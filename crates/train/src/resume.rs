@@ -55,6 +55,11 @@ pub fn foreign_checkpoints(run_folder: &Path, plan: &PlanFacts) -> std::result::
     Ok(found)
 }
 
+/// The facts of the plan whose work lies in this run folder; `None` where there is none, or none that is whole.
+pub fn work_facts(run_folder: &Path) -> Option<Value> {
+    owner(&run_folder.join(CHECKPOINTS)).map(|(_, facts)| facts)
+}
+
 /// Every file and folder that sessions made in this run folder, and nothing else: to start over, these are removed. The
 /// `checkpoints` folder itself stands last; it may hold what a person put there.
 ///

@@ -1,7 +1,7 @@
 //! Answers that the policy writes during training: sampled without any filter, scored by a reward model, an oracle or a
 //! rule, priced by a cost model where there is a limit on harm, and measured again on the training path, whose log-probabilities alone enter a loss.
 
-use crate::encode::{Encoder, Item, Prepared, Skipped};
+use crate::encode::{Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::{Result, TrainError};
 use crate::step::StepContext;
 use alidade_domain::{DatasetKind, EventKind, Example, Message, Purpose, Scorer, Settings, Stream, conversation_text};
@@ -82,23 +82,34 @@ pub(crate) fn prompts(rows: &[Example], encoder: &Encoder, settings: &Settings, 
     let mut prepared = Prepared { answer_limit: answer, ..Prepared::default() };
     for (index, example) in rows.iter().enumerate() {
         let row = index + 1;
-        let prompt = match example {
-            Example::Prompt { prompt } | Example::Answer { prompt, .. } | Example::Rated { prompt, .. } => prompt,
-            Example::Pair(pair) => &pair.prompt,
-            _ => {
-                prepared.skipped.push(Skipped { row, reason: "it asks nothing" });
-                continue;
+        match or_left_out(prompt(example, encoder, limit, answer))? {
+            Ok((prompt, sequence)) => {
+                let prompt = prompt.to_vec();
+                prepared.items.push(Item { prompt, ..Item::new(row, vec![sequence]) });
             }
-        };
-        let ids = encoder.prompt(prompt)?;
-        if ids.is_empty() || ids.len() + answer > limit {
-            prepared.skipped.push(Skipped { row, reason: "its prompt leaves no room for an answer within max_length" });
-            continue;
+            Err(reason) => prepared.skipped.push(Skipped { row, reason }),
         }
-        let scored = vec![false; ids.len()];
-        prepared.items.push(Item { prompt: prompt.clone(), ..Item::new(row, vec![TokenRow { ids, scored }]) });
     }
     prepared.or_nothing(rows.len())
+}
+
+/// What a row asks, and its tokens.
+fn prompt<'a>(
+    example: &'a Example,
+    encoder: &Encoder,
+    limit: usize,
+    answer: usize,
+) -> Result<Row<(&'a [Message], TokenRow)>> {
+    let prompt = match example {
+        Example::Prompt { prompt } | Example::Answer { prompt, .. } | Example::Rated { prompt, .. } => prompt,
+        Example::Pair(pair) => &pair.prompt,
+        _ => return Ok(Err("it asks nothing".into())),
+    };
+    let ids = encoder.prompt(prompt)?;
+    if ids.is_empty() || ids.len() + answer > limit {
+        return Ok(Err("its prompt leaves no room for an answer within max_length".into()));
+    }
+    Ok(Ok((prompt, TokenRow { scored: vec![false; ids.len()], ids })))
 }
 
 /// Lets the policy answer the prompts of a step and has the answers scored.
@@ -116,7 +127,7 @@ pub(crate) fn write(context: &mut StepContext, drawing: Drawing) -> Result<Vec<R
             top_p: 1.0,
             max_new_tokens: drawing.max_new_tokens.min(room),
             seed: stream,
-            stops: rollouts.encoder.tokenizer.stops().clone(),
+            stops: rollouts.encoder.stops(),
         };
         let prompts: Vec<Vec<u32>> = chunk.iter().map(|item| item.sequences[0].ids.clone()).collect();
         let begun = (context.clock)();

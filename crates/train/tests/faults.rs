@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use alidade_domain::{
-    EventKind, Example, Message, MethodName, Observer, PreferencePair, Problem, ProblemCode, Scorer, SettingValue,
-    Settings, StopReason, StopSignal,
+    EventKind, Example, LocalTime, Message, MethodName, Observer, PreferencePair, Problem, ProblemCode, Scorer,
+    SettingValue, Settings, StopReason, StopSignal,
 };
 use alidade_model::{ModelFolder, Policy, load_adapter};
 use alidade_train::{
@@ -105,7 +105,7 @@ impl Run<'_> {
     fn go(&self) -> (Result<End, TrainError>, Vec<String>) {
         let folder = ModelFolder::open(&golden("model")).unwrap();
         let tokenizer = folder.tokenizer().unwrap();
-        let template = folder.chat_template(&tokenizer).unwrap();
+        let template = folder.chat_template(&tokenizer, LocalTime::day(2026, 11, 28)).unwrap();
         let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
         let (method, settings) = (method(self.name), &self.settings);
         let prepared = method.prepare(&rows(self.name), &encoder, settings).unwrap();

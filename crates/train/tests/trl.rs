@@ -7,8 +7,8 @@
 )]
 
 use alidade_domain::{
-    EventKind, Example, Message, MethodName, Observer, PreferencePair, Problem, SettingValue, Settings, StopReason,
-    StopSignal,
+    EventKind, Example, LocalTime, Message, MethodName, Observer, PreferencePair, Problem, SettingValue, Settings,
+    StopReason, StopSignal,
 };
 use alidade_model::{AdapterWeights, ModelFolder, Policy, load_adapter};
 use alidade_train::{Encoder, PlanFacts, Session, SessionOptions, method};
@@ -70,7 +70,7 @@ fn train(name: &str) -> (Vec<Value>, AdapterWeights) {
     let settings = Settings(said).resolve(&method.card().settings).unwrap();
     let folder = ModelFolder::open(&golden("model")).unwrap();
     let tokenizer = folder.tokenizer().unwrap();
-    let template = folder.chat_template(&tokenizer).unwrap();
+    let template = folder.chat_template(&tokenizer, LocalTime::day(2026, 11, 28)).unwrap();
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let rows: Vec<Example> = lines(&golden(name).join("data.jsonl")).iter().map(example).collect();
     let prepared = method.prepare(&rows, &encoder, &settings).unwrap();

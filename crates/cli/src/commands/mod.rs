@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod export;
 pub mod generate;
 pub mod import;
+pub mod inspect;
 pub mod learning;
 pub mod logits;
 pub mod report;

@@ -5,7 +5,7 @@
 //! that cannot be used are gone; and rows come in that order, so that a batch is compared with its own answers. It needs at
 //! least two rows; below four the estimate says little.
 
-use crate::encode::{Encoder, Item, Prepared, Skipped};
+use crate::encode::{Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::{Result, TrainError};
 use crate::heads::unpaired::{KTO_LOSSES, drift, kto_head};
 use crate::method::{Method, Needs};
@@ -92,7 +92,7 @@ impl Method for Kto {
         let size = settings.whole("per_device_train_batch_size").max(1) as usize;
         let (mut prepared, mut rated) = (Prepared::default(), Vec::new());
         for (index, example) in rows.iter().enumerate() {
-            match read(index + 1, example, encoder, limit, &mut prepared)? {
+            match or_left_out(read(index + 1, example, encoder, limit, &mut prepared))? {
                 Ok(row) => rated.push(row),
                 Err(reason) => prepared.skipped.push(Skipped { row: index + 1, reason }),
             }
@@ -146,19 +146,19 @@ fn read(
     encoder: &Encoder,
     limit: usize,
     prepared: &mut Prepared,
-) -> Result<std::result::Result<Rated, &'static str>> {
+) -> Result<Row<Rated>> {
     let (encoded, wanted) = match example {
         Example::Rated { prompt, completion, label } => (encoder.answer(prompt, completion)?, *label),
         Example::PlainRated { prompt, completion, label } => (encoder.plain_answer(prompt, completion)?, *label),
-        _ => return Ok(Err("it has no thumb up or down")),
+        _ => return Ok(Err("it has no thumb up or down".into())),
     };
     let (mut prompt, moved) = (encoded.ids, encoded.moved_border);
     let answer = prompt.split_off(encoded.prompt);
     if prompt.len() >= limit {
-        return Ok(Err("its prompt alone fills max_length"));
+        return Ok(Err("its prompt alone fills max_length".into()));
     }
     if sequence(&prompt, &answer, limit).scored_tokens() == 0 {
-        return Ok(Err("its answer is empty"));
+        return Ok(Err("its answer is empty".into()));
     }
     prepared.moved_borders += usize::from(moved);
     prepared.truncated += usize::from(prompt.len() + answer.len() > limit);

@@ -1,6 +1,6 @@
 //! What methods over pairs share: rows to sequences, one pass over a micro-batch, and the figures that all of them log.
 
-use crate::encode::{Encoded, Encoder, Item, Prepared, Skipped};
+use crate::encode::{Encoded, Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::Result;
 use alidade_domain::{Example, PreferencePair, Settings};
 use alidade_model::{TokenBatch, TokenRow, TokenScores};
@@ -13,7 +13,7 @@ pub(super) fn prepare(rows: &[Example], encoder: &Encoder, settings: &Settings) 
     let mut prepared = Prepared::default();
     for (index, example) in rows.iter().enumerate() {
         let row = index + 1;
-        match pair(example, encoder, limit, &mut prepared)? {
+        match or_left_out(pair(example, encoder, limit, &mut prepared))? {
             Ok(sequences) => {
                 let told = if let Example::Pair(pair) = example { Some(pair) } else { None };
                 let label = told.and_then(|pair| pair.margin).unwrap_or(0.0);
@@ -26,28 +26,22 @@ pub(super) fn prepare(rows: &[Example], encoder: &Encoder, settings: &Settings) 
     prepared.or_nothing(rows.len())
 }
 
-type Sequences = std::result::Result<Vec<TokenRow>, &'static str>;
-
-fn pair(example: &Example, encoder: &Encoder, limit: usize, prepared: &mut Prepared) -> Result<Sequences> {
+fn pair(example: &Example, encoder: &Encoder, limit: usize, prepared: &mut Prepared) -> Result<Row<Vec<TokenRow>>> {
     let both: [Encoded; 2] = match example {
-        Example::Pair(PreferencePair { prompt, chosen, rejected, .. }) => {
-            [encoder.answer(prompt, chosen)?, encoder.answer(prompt, rejected)?]
-        }
-        Example::PlainPair { prompt, chosen, rejected } => {
-            [encoder.plain_answer(prompt, chosen)?, encoder.plain_answer(prompt, rejected)?]
-        }
-        _ => return Ok(Err("it is no pair of answers")),
+        Example::Pair(PreferencePair { prompt, chosen, rejected, .. }) => encoder.pair(prompt, [chosen, rejected])?,
+        Example::PlainPair { prompt, chosen, rejected } => encoder.plain_pair(prompt, [chosen, rejected])?,
+        _ => return Ok(Err("it is no pair of answers".into())),
     };
     prepared.moved_borders += usize::from(both.iter().any(|encoded| encoded.moved_border));
     let [Some((chosen, cut)), Some((rejected, other_cut))] = both.map(|encoded| encoded.fit(limit)) else {
-        return Ok(Err("its prompt alone fills max_length"));
+        return Ok(Err("its prompt alone fills max_length".into()));
     };
     let rows = vec![chosen.row(), rejected.row()];
     if rows[0] == rows[1] {
-        return Ok(Err("both answers are the same within max_length"));
+        return Ok(Err("both answers are the same within max_length".into()));
     }
     if rows.iter().any(|row| row.scored_tokens() == 0) {
-        return Ok(Err("one of its answers is empty"));
+        return Ok(Err("one of its answers is empty".into()));
     }
     prepared.truncated += usize::from(cut || other_cut);
     Ok(Ok(rows))

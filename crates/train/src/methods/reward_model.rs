@@ -52,7 +52,7 @@ impl Method for RewardModelling {
             prepared.items = told;
             let reason = "it does not say which of its answers do harm";
             let silent: Vec<Item> = silent;
-            prepared.skipped.extend(silent.iter().map(|item| Skipped { row: item.row, reason }));
+            prepared.skipped.extend(silent.iter().map(|item| Skipped { row: item.row, reason: reason.into() }));
             prepared = prepared.or_nothing(rows.len())?;
         }
         if settings.flag("use_margins") != Some(true) {

@@ -3,7 +3,7 @@
 //! L = (1/N)·Σ −ℓ_t over the learned tokens of the whole optimizer batch; N is counted before the first micro-batch, so
 //! that accumulation does not change the loss. Dropout is on in training.
 
-use crate::encode::{Encoded, Encoder, Item, Prepared, Skipped};
+use crate::encode::{Encoded, Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::Result;
 use crate::method::Method;
 use crate::packing::{STRATEGIES, pack};
@@ -67,7 +67,7 @@ impl Method for Sft {
         let mut prepared = Prepared { packed: packing, ..Prepared::default() };
         for (index, example) in rows.iter().enumerate() {
             let row = index + 1;
-            match sequence(example, encoder, settings, limit, &mut prepared)? {
+            match or_left_out(sequence(example, encoder, settings, limit, &mut prepared))? {
                 Ok(sequence) => prepared.items.push(Item::new(row, vec![sequence])),
                 Err(reason) => prepared.skipped.push(Skipped { row, reason }),
             }
@@ -96,8 +96,6 @@ fn packed(items: Vec<Item>, settings: &Settings) -> Vec<Item> {
     pack(rows, limit, settings.text("packing_strategy")).into_iter().map(item).filter(learns).collect()
 }
 
-type Sequence = std::result::Result<TokenRow, &'static str>;
-
 /// The token row of an example, or the reason why there is none.
 fn sequence(
     example: &Example,
@@ -105,7 +103,7 @@ fn sequence(
     settings: &Settings,
     limit: usize,
     prepared: &mut Prepared,
-) -> Result<Sequence> {
+) -> Result<Row<TokenRow>> {
     let answer_only = settings.flag("completion_only_loss").unwrap_or(true);
     let encoded = match example {
         Example::Answer { prompt, completion } => encoder.answer(prompt, completion)?,
@@ -114,8 +112,8 @@ fn sequence(
         Example::PlainPair { prompt, chosen, .. } => encoder.plain_answer(prompt, chosen)?,
         Example::Rated { prompt, completion, label: true } => encoder.answer(prompt, completion)?,
         Example::PlainRated { prompt, completion, label: true } => encoder.plain_answer(prompt, completion)?,
-        Example::Rated { .. } | Example::PlainRated { .. } => return Ok(Err("its label is false")),
-        Example::Prompt { .. } => return Ok(Err("it has no answer")),
+        Example::Rated { .. } | Example::PlainRated { .. } => return Ok(Err("its label is false".into())),
+        Example::Prompt { .. } => return Ok(Err("it has no answer".into())),
         Example::Conversation { messages } if settings.flag("assistant_only_loss") == Some(true) => {
             return Ok(cut(encoder.assistant_turns(messages)?, limit, prepared));
         }
@@ -132,24 +130,24 @@ fn sequence(
     }
 }
 
-fn fit(encoded: Encoded, limit: usize, prepared: &mut Prepared) -> Sequence {
+fn fit(encoded: Encoded, limit: usize, prepared: &mut Prepared) -> Row<TokenRow> {
     let moved = encoded.moved_border;
-    let Some((encoded, was_cut)) = encoded.fit(limit) else { return Err("its prompt alone fills max_length") };
+    let Some((encoded, was_cut)) = encoded.fit(limit) else { return Err("its prompt alone fills max_length".into()) };
     prepared.moved_borders += usize::from(moved);
     let row = encoded.row();
     if row.scored_tokens() == 0 {
-        return Err("its answer is empty");
+        return Err("its answer is empty".into());
     }
     prepared.truncated += usize::from(was_cut);
     Ok(row)
 }
 
-fn cut(mut row: TokenRow, limit: usize, prepared: &mut Prepared) -> Sequence {
+fn cut(mut row: TokenRow, limit: usize, prepared: &mut Prepared) -> Row<TokenRow> {
     let was_cut = row.ids.len() > limit;
     row.ids.truncate(limit);
     row.scored.truncate(limit);
     if row.scored_tokens() == 0 {
-        return Err("nothing in it is learned");
+        return Err("nothing in it is learned".into());
     }
     prepared.truncated += usize::from(was_cut);
     Ok(row)

@@ -1,0 +1,52 @@
+//! Panics of libraries that read strangers' files become errors. They are our answer to input, so they are not announced on
+//! standard error as faults of the program; panics elsewhere are, as before.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+
+thread_local! {
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`; a panic inside becomes its message. What `work` changes must not be used after a panic.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let earlier = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !EXPECTED.get() {
+                earlier(panic);
+            }
+        }));
+    });
+    let outer = EXPECTED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    EXPECTED.set(outer);
+    result.map_err(|payload| message(payload.as_ref()))
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("it ended without a word").trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_its_message_and_the_next_call_works() {
+        assert_eq!(
+            caught(|| {
+                if true {
+                    panic!("row {}", 3)
+                }
+            }),
+            Err("row 3".to_owned())
+        );
+        assert_eq!(caught(|| 7), Ok(7));
+        assert!(!EXPECTED.get());
+    }
+}
