@@ -11,7 +11,6 @@ mod batch;
 mod bounded;
 mod candle_backend;
 mod caught;
-mod caught;
 mod census;
 mod chat_template;
 mod companions;

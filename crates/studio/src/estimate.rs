@@ -209,13 +209,8 @@ impl Work<'_> {
             self.ask.recipe.method,
             &self.ask.settings,
             self.prepared,
-<<<<<<< HEAD
             self.steps.total,
-            &mut Measuring { gauge, subject, keep, spec: self.spec, stops: self.encoder.tokenizer.stops() },
-=======
-            self.steps,
             &mut Measuring { gauge, subject, keep, spec: self.spec, stops: &self.encoder.stops() },
->>>>>>> w/text
         )
     }
 
