@@ -26,9 +26,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             output::json(&json!(restored));
             return Ok(());
         }
-        println!("The backup {} is the database now.", restored.backup);
+        output::line(format!("The backup {} is the database now.", restored.backup));
         if let Some(kept) = restored.kept {
-            println!("The old one is kept as {}.", kept.display());
+            output::line(format!("The old one is kept as {}.", kept.display()));
         }
         return Ok(());
     }
@@ -38,11 +38,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         return Ok(());
     }
     if backups.is_empty() {
-        println!("There are no backups in {}.", home.join("backups").display());
+        output::line(format!("There are no backups in {}.", home.join("backups").display()));
     }
     for backup in backups {
         let state = if backup.sound { "sound" } else { "damaged" };
-        println!("{}  {} bytes  {state}", backup.name, backup.bytes);
+        output::line(format!("{}  {} bytes  {state}", backup.name, backup.bytes));
     }
     Ok(())
 }
