@@ -148,6 +148,7 @@ class Told:
         self.sets, self.experiments, self.chats, self.exports = {}, set(), {}, {}
         self.runs = {}
         self.bundled = 0
+        self.cutting, self.broken = False, None
 
     def saw_runs(self, runs):
         for run in runs:
@@ -318,14 +319,16 @@ def one_cut(disk, program, number, seed, times, expected):
         try:
             program.start()
             work(program, told, kind)
-        except (Problem, OSError, ValueError, KeyError, http.client.HTTPException):
-            pass  # the cut
+        except (Problem, OSError, ValueError, KeyError, http.client.HTTPException) as problem:
+            # After the cut there is nobody to answer; before it somebody should have.
+            told.broken = None if told.cutting else f"before the cut: {problem!r}"
 
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
     time.sleep(wait)
     while program.process is None:
         time.sleep(0.001)
+    told.cutting = True
     disk.cut(program.stop, program.end)
     thread.join(timeout=30)
     passed = time.time() - begun
@@ -333,6 +336,8 @@ def one_cut(disk, program, number, seed, times, expected):
     where = f"{kind}, {wait:.2f} s, {len(told.sets)} sets, runs {dict(states)}, {len(told.exports)} exports, {len(told.chats)} chats"
     try:
         program.start()
+        if told.broken:
+            raise Problem(told.broken)
         again(program, told, expected)
         print(f"cut {number}: held ({where}; {time.time() - begun - passed:.0f} s after)", flush=True)
         return None
@@ -342,6 +347,31 @@ def one_cut(disk, program, number, seed, times, expected):
     finally:
         program.end()
         disk.detach()
+
+
+def terminal(disk, program):
+    """What an exit status of 0 speaks of is on the disk: a cut right after it takes nothing."""
+    disk.format()
+    work_folder = disk.mount / "work"
+    shutil.copytree(ROOT / "tests" / "golden" / "trl" / "model", work_folder / "model")
+    (work_folder / "rows.jsonl").write_text("\n".join(rows("answers", 60)))
+    recipe = work_folder / "recipe.toml"
+    recipe.write_text(
+        'method = "sft"\nmodel = "model"\ndataset = "rows.jsonl"\noutput_dir = "made/here"\nseed = 3\n[lora]\nr = 4\n'
+        "[settings]\nmax_steps = 37\nsave_steps = 10\nlearning_rate = 0.001\n"
+    )
+    subprocess.run(["sync"], check=True)
+    lost, made = [], work_folder / "made"
+    parts = ["--model", work_folder / "model", "--adapter", made / "here" / "adapter", "--output"]
+    for command in (["train", recipe], ["export", *parts, made / "merged"], ["export", *parts, made / "copy", "--form", "peft"]):
+        quietly(program.program, *command)
+        before = digest(made)
+        disk.cut(lambda: None, lambda: None)
+        if digest(made) != before:
+            lost.append(f"after `{command[0]}`: {sorted(digest(made))} of {sorted(before)}")
+    disk.detach()
+    print(f"train and two exports, cut after their exit: {'LOST ' + '; '.join(lost) if lost else 'held'}", flush=True)
+    return lost
 
 
 def possible(work_folder):
@@ -399,11 +429,12 @@ def tried(options, disk, program):
     program.end()
     disk.detach()
     print(f"without a cut: first start {first:.1f} s, everything {whole:.1f} s", flush=True)
-    lost = []
+    lost = terminal(disk, program)
+    failed_before = len(lost)
     for number in range(options.first, options.first + options.cuts):
-        lost.append(one_cut(disk, program, number, options.seed, (first, whole), expected))
-    lost = [words for words in lost if words]
-    print(f"{options.cuts - len(lost)} of {options.cuts} cuts held (seed {options.seed})")
+        words = one_cut(disk, program, number, options.seed, (first, whole), expected)
+        lost += [words] if words else []
+    print(f"{options.cuts - len(lost) + failed_before} of {options.cuts} cuts held (seed {options.seed})")
     return 1 if lost else 0
 
 

@@ -8,6 +8,8 @@ use alidade_domain::Problem;
 pub(crate) const QUEUE: &str = "the queue";
 /// Faults of the backups.
 pub(crate) const BACKUP: &str = "the backup";
+/// Runs that cannot be shown.
+pub(crate) const RUNS: &str = "the runs";
 
 impl Studio {
     /// Says a fault of a run, or of the program where it belongs to no run; `None` takes it back.
@@ -27,7 +29,8 @@ impl Studio {
     /// What is wrong with the program as a whole.
     pub(crate) fn own_faults(&self) -> Vec<Problem> {
         let faults = lock(&self.faults);
-        let mut found: Vec<Problem> = [QUEUE, BACKUP].iter().filter_map(|place| faults.get(*place).cloned()).collect();
+        let mut found: Vec<Problem> =
+            [QUEUE, BACKUP, RUNS].iter().filter_map(|place| faults.get(*place).cloned()).collect();
         for (what, count) in self.store.unreadable() {
             let message = format!("{count} of the stored {what} cannot be read and are left out of the lists.");
             found.push(Problem::internal(message).hint(

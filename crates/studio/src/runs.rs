@@ -1,5 +1,6 @@
 //! Runs as people see them, and what people may wish of them.
 
+use crate::faults::RUNS;
 use crate::studio::Studio;
 use crate::views::RunView;
 use crate::worker::is_alive;
@@ -13,8 +14,12 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_runs(&self) -> Result<Vec<RunView>, Problem> {
-        // One whose experiment cannot be read costs only itself.
-        Ok(self.store.runs()?.iter().filter_map(|run| self.run_view(run).ok()).collect())
+        let runs = self.store.runs()?;
+        let views: Vec<RunView> = runs.iter().filter_map(|run| self.run_view(run).ok()).collect();
+        let hidden = runs.len() - views.len();
+        let message = format!("{hidden} runs are left out of the lists: their experiments cannot be read.");
+        self.note(RUNS, (hidden > 0).then(|| Problem::internal(message)));
+        Ok(views)
     }
 
     /// One run.

@@ -14,7 +14,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let runs = Studio::open(Configuration::of_environment()?)?.list_runs()?;
+    let studio = Studio::open(Configuration::of_environment()?)?;
+    let runs = studio.list_runs()?;
+    studio.app_info().problems.iter().for_each(|problem| output::note(&format!("note: {}", problem.message)));
     if arguments.json {
         output::json(&json!(runs));
         return Ok(());
