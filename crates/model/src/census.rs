@@ -147,10 +147,10 @@ impl Census {
         }
     }
 
-    /// How a tensor's floats are stored; those of the embedding where there is none of this name.
+    /// How a tensor's floats are stored in a model that is made from this one; as those of the embedding where there is none of
+    /// this name. What was f16 becomes f32: its range is narrow, and a sum with an update may leave it at either end.
     pub(crate) fn stored(&self, name: &str) -> Stored {
         match self.entries.get(name).or_else(|| self.entries.get(TABLE)).map(|entry| entry.dtype) {
-            Some(Dtype::F16) => Stored::Half,
             Some(Dtype::BF16) => Stored::Brain,
             _ => Stored::Single,
         }

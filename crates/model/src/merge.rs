@@ -1,4 +1,4 @@
-//! Merging an adapter into its base: W ← W + s·B·A in f32, then written in the types of the base's own tensors as a model
+//! Merging an adapter into its base: W ← W + s·B·A in f32, then written in the types of the base's own tensors (f32 for f16) as a model
 //! folder that any program opens, with everything that stands beside the base's weights.
 
 use crate::adapter::{AdapterKind, AdapterWeights};

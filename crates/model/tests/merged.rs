@@ -44,9 +44,9 @@ fn said(folder: &Path) -> Value {
 }
 
 #[test]
-fn a_merged_model_has_the_types_of_its_base_and_says_so() {
+fn a_merged_model_has_the_types_of_its_base_or_f32_for_f16_and_says_so() {
     let plain = config("llama");
-    for (dtype, name, half) in [(Dtype::BF16, "bfloat16", 2), (Dtype::F16, "float16", 2), (Dtype::F32, "float32", 4)] {
+    for (dtype, name, half) in [(Dtype::BF16, "bfloat16", 2), (Dtype::F16, "float32", 4), (Dtype::F32, "float32", 4)] {
         for key in ["torch_dtype", "dtype"] {
             let folder = made::write_as(&with(plain.clone(), json!({key: "something"})), &made::weights(&plain), dtype);
             let model = ModelFolder::open(folder.path()).unwrap();
@@ -56,7 +56,8 @@ fn a_merged_model_has_the_types_of_its_base_and_says_so() {
             let bytes = std::fs::read(out.path().join("model.safetensors")).unwrap();
             let file = SafeTensors::deserialize(&bytes).unwrap();
             let numbers: usize = file.iter().map(|(_, view)| view.shape().iter().product::<usize>()).sum();
-            assert!(file.iter().all(|(_, view)| view.dtype() == dtype));
+            let written = if half == 2 { Dtype::BF16 } else { Dtype::F32 };
+            assert!(file.iter().all(|(_, view)| view.dtype() == written));
             assert_eq!(file.iter().map(|(_, view)| view.data().len()).sum::<usize>(), half * numbers);
             let exact = Merged::new(&model, &load_adapter(adapter.path(), &model.spec).unwrap()).unwrap();
             exact.verify(&model, out.path()).unwrap();
@@ -88,12 +89,12 @@ fn a_file_that_is_not_what_was_merged_is_found_out() {
 #[test]
 fn a_number_that_the_base_s_type_cannot_hold_is_refused() {
     let plain = config("llama");
-    let folder = made::write_as(&plain, &made::weights(&plain), Dtype::F16);
+    let folder = made::write_as(&plain, &made::weights(&plain), Dtype::BF16);
     let model = ModelFolder::open(folder.path()).unwrap();
     let mut weights: Weights = made::weights(&plain);
-    weights.get_mut("model.norm.weight").unwrap().values[0] = 1e6;
+    weights.get_mut("model.norm.weight").unwrap().values[0] = 3.4e38;
     let told = save_model(&model, weights, tempfile::tempdir().unwrap().path()).unwrap_err().to_string();
-    assert!(told.contains("model.norm.weight") && told.contains("float16"), "{told}");
+    assert!(told.contains("model.norm.weight") && told.contains("bfloat16"), "{told}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub struct Arguments {
 enum Form {
     /// PEFT's adapter folder.
     Peft,
-    /// A whole model in safetensors of the base's type.
+    /// A whole model in safetensors of the base's type (f32 for f16).
     Merged,
 }
 
