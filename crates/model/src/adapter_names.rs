@@ -84,7 +84,7 @@ pub(crate) fn parse_name(name: &str) -> Option<(String, Part)> {
         [module @ .., "modules_to_save"] | [module @ .., "modules_to_save", _] => {
             Some((plain_path(module), Part::Full))
         }
-        module if module.iter().any(|word| *word == "original_module") => None,
+        module if module.contains(&"original_module") => None,
         module => Some((plain_path(module), Part::Full)),
     }
 }
