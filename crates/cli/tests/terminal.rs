@@ -147,6 +147,15 @@ fn hints_fit_what_was_asked() {
     assert!(output.status.code() == Some(2) && words.contains(".html or .md"), "{words}");
 }
 
+#[test]
+fn no_new_tokens_are_no_tokens() {
+    let model = golden("trl/model");
+    let arguments = ["generate", "--model", text(&model), "--prompt", "The", "--max-new-tokens", "0"];
+    assert_eq!(ok(&arguments).trim_end(), "");
+    let found: serde_json::Value = serde_json::from_str(&ok(&[&arguments[..], &["--json"]].concat())).unwrap();
+    assert_eq!(found["text"], "");
+}
+
 /// In a pipe `chat` says nothing but answers, and a model that writes what steers a terminal does not steer it.
 #[test]
 fn chat_refuses_draws_that_cannot_be_made() {

@@ -289,6 +289,10 @@ fn data_sets_repair_themselves_or_say_what_is_wrong() {
     let own = import(&studio);
     let upload = studio.fresh_folder("uploads").unwrap().join("rows.jsonl");
     std::fs::write(&upload, "x").unwrap();
+    let leftover = house.home().join("uploads/18b0a-7f0");
+    std::fs::create_dir(&leftover).unwrap();
+    studio.clear_leftovers();
+    assert!(upload.exists() && !leftover.exists(), "only what was left before the start is removed");
     let (handle, elsewhere) = (studio.hand_out(upload.clone()), studio.hand_out(house.run_folder("a")));
     studio.take_back(&handle);
     studio.take_back(&elsewhere);

@@ -227,7 +227,7 @@ mod tests {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         remove_unfinished(folder.path(), true);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6);
         remove_unfinished(folder.path(), false);
         let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();

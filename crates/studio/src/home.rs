@@ -99,8 +99,13 @@ impl Studio {
     /// Removes what a death left half done; only for the one program that tends the queue, at its start.
     pub(crate) fn clear_leftovers(&self) {
         let home = &self.configuration.home;
-        // Whoever uploaded is gone; what cannot be removed is tried again at the next start.
-        let _ = std::fs::remove_dir_all(home.join("uploads"));
+        for entry in std::fs::read_dir(home.join("uploads")).into_iter().flatten().flatten() {
+            // Whoever uploaded before this program began is gone; somebody may already upload to it.
+            if made_ms(&entry.file_name().to_string_lossy()).is_none_or(|made| made < self.opened_ms) {
+                // What cannot be removed is tried again at the next start.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
         remove_unfinished(home, false);
         for name in ["runs", "datasets"] {
             remove_unfinished(&home.join(name), false);
@@ -112,6 +117,11 @@ impl Studio {
             }
         }
     }
+}
+
+/// When a folder was made, by the identifier that is its name.
+fn made_ms(name: &str) -> Option<u64> {
+    u64::from_str_radix(name.split_once('-')?.0, 16).ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! under the names of a run is never emptied, written over or removed, links are never written through, and what an earlier
 //! run of other settings has kept stays until the person asks for its removal.
 
-use crate::durable::{create_folder, write_durably};
+use crate::durable::{create_folder, remove_unfinished, write_durably};
 use crate::execute::plan_facts;
 use crate::made::{self, Made, set_aside};
 use crate::places::{apart, clearable};
@@ -118,6 +118,7 @@ impl RunFolder {
         earlier_rows: Option<&str>,
         say: &mut dyn FnMut(&str),
     ) -> Result<(), Problem> {
+        remove_unfinished(&self.path, false);
         let text = serde_json::to_string_pretty(&resolved.plan).map_err(|e| Problem::internal(e.to_string()))?;
         write_durably(&self.path.join(PLAN), text.as_bytes())?;
         let rows = &resolved.plan.rows;

@@ -18,6 +18,8 @@ pub struct Studio {
     pub(crate) configuration: Configuration,
     pub(crate) store: Store,
     pub(crate) bundled: Vec<ModelView>,
+    /// When this program began, in milliseconds since 1970: what is older in its working folders is a leftover.
+    pub(crate) opened_ms: u64,
     handles: Mutex<BTreeMap<String, PathBuf>>,
     counter: AtomicU64,
     /// Loaded stacks, the most recently used last.
@@ -55,6 +57,7 @@ impl Studio {
             store,
             bundled: models::bundled(&configuration.resources),
             configuration,
+            opened_ms: now_ms(),
             handles: Mutex::default(),
             counter: AtomicU64::new(0),
             speakers: Mutex::default(),
