@@ -133,6 +133,10 @@ fn hints_fit_what_was_asked() {
         let words = refused(&asked, 2);
         assert!(words.contains("There is no file nowhere.") && !words.contains("os error"), "{words}");
     }
+    let words = refused(&["logits", "--model", text(&model), "--input", "nowhere.bin", "--output", "x"], 2);
+    assert!(words.contains("error (input): There is no file nowhere.bin.") && !words.contains("hint"), "{words}");
+    let words = generate(&["--adapter", "nowhere"]);
+    assert!(words.contains("error (adapter)") && words.contains("adapter_config.json"), "{words}");
     // Pairs where thumbs are needed: no longer row would help.
     let path = recipe(folder.path(), "kto", "");
     let pairs = std::fs::read_to_string(&path).unwrap().replace("trl/kto/data.jsonl", "trl/dpo_sigmoid/data.jsonl");

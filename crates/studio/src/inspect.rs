@@ -105,6 +105,9 @@ fn stop_ids(model: &Path) -> BTreeSet<u32> {
 }
 
 fn token_rows(input: &Path, name: &str) -> Result<Vec<Vec<u32>>, Problem> {
+    if !input.exists() {
+        return Err(Problem::input(format!("There is no file {}.", input.display())).at("input"));
+    }
     let tensors = read_tensors(input).map_err(|error| Problem::from(error).at("input"))?;
     let bad = |found: String| Problem::input(format!("{}: {found}.", input.display())).at("input");
     let Some((shape, data)) = tensors.get(name) else {
