@@ -8,11 +8,11 @@ use alidade_kernels::InstructionSet;
 use alidade_model::{DecoderSpec, Keep, QueryKeyNorm, logit_rows};
 
 /// Pages of code, stacks and scratch of threads that training and writing touch for the first time.
-pub(crate) const CODE_BYTES: u64 = 4 << 20;
+pub(crate) const CODE_BYTES: u64 = 2 << 20;
 /// Products of f32 numbers pack the matrix that they read, as much of it as a large last cache holds.
 const PACKED_BYTES: u64 = 24 << 20;
 /// What a program holds beside its files before it reads anything.
-pub(crate) const FRESH_BYTES: u64 = 4 << 20;
+pub(crate) const FRESH_BYTES: u64 = 2 << 20;
 /// Numbers that go with each trained one: value, its copy in the loop, gradient, its copy, two moments, and one more copy while
 /// an adapter is read or written.
 const PER_TRAINED: u64 = 7;
@@ -115,7 +115,7 @@ impl Need<'_> {
 
     /// A pass that keeps nothing: one block's rows at a time.
     fn untaped(&self, tokens: u64) -> u64 {
-        tokens * 4 * (self.per_layer(Keep::Everything) + self.passing()) + self.logits(tokens)
+        tokens * 4 * reading(self.spec, self.paired()) + self.logits(tokens)
     }
 
     /// Logits of the rows that are scored at a time, and what the kernels round of them.
@@ -200,6 +200,14 @@ fn passing(spec: &DecoderSpec, paired: bool) -> u64 {
     (attention + gate + 3 * spec.hidden) as u64
 }
 
+/// The same for a pass that keeps nothing: a block's input, middle and output and a normed row, queries, keys, values and what
+/// attention gives, gate and up and what they become; the last three are bf16 where products take pairs.
+fn reading(spec: &DecoderSpec, paired: bool) -> u64 {
+    let attention = 2 * (spec.heads + spec.kv_heads) * spec.head_dim;
+    let gate = 3 * spec.intermediate / if paired { 2 } else { 1 };
+    (attention + gate + 4 * spec.hidden) as u64
+}
+
 /// What passes may keep, from most to least.
 const LESS: [Keep; 4] = [Keep::Everything, Keep::Trim, Keep::Slim, Keep::Inputs];
 
@@ -263,8 +271,7 @@ impl AtOnce {
         let keys = (2 * spec.layers * spec.kv_heads * spec.head_dim) as u64;
         Self {
             bytes: (spec.parameters() * per_weight / 2).max(FLOOR),
-            // What a block makes, and as much again of what comes and goes with it.
-            passing: 4 * 2 * passing(spec, takes_pairs(precision)),
+            passing: 4 * reading(spec, takes_pairs(precision)),
             // Keys and values are appended to vectors that double: half as much again on average.
             cached: keys * if takes_pairs(precision) { 3 } else { 6 },
         }
