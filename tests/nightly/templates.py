@@ -20,6 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "target" / "nightly" / "templates"
 PACKAGES = {"llama-cpp-python": ("--no-binary", "llama-cpp-python"), "trl": ("--only-binary", "trl")}
 TOKENS = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+# A template for tools goes through a list that is not there; transformers refuses, minijinja takes nothing for an empty list.
+NO_TOOLS = "'NoneType' object is not iterable"
 
 
 def said(*pairs):
@@ -127,12 +129,15 @@ def compare(program, name, source):
 
     folder = model(name, source)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    faults, counts = [], {"renderings": 0, "refused by both": 0, "masks": 0}
+    faults, counts = [], {"renderings": 0, "refused by both": 0, "rendered without tools": 0, "masks": 0}
     for for_answer in (False, True):
         answers = ours(program, folder, list(CONVERSATIONS.values()), for_answer)
         for (title, messages), mine in zip(CONVERSATIONS.items(), answers):
             right = theirs(tokenizer, messages, for_answer)
             place = f"{title}{', for an answer' if for_answer else ''}"
+            if NO_TOOLS in right.get("refused", "") and "text" in mine:
+                counts["rendered without tools"] += 1
+                continue
             if "refused" in right or "refused" in mine:
                 if ("refused" in right) != ("refused" in mine):
                     faults.append((place, right, mine))

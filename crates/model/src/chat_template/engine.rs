@@ -9,7 +9,7 @@ use alidade_domain::{LocalTime, shown};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value, context};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 /// Instructions that one rendering may take.
@@ -88,11 +88,20 @@ pub(super) fn marks_answers(source: &str) -> bool {
     regex::Regex::new(r"\{%-?\s*generation\s*-?%\}").is_ok_and(|tag| tag.is_match(source))
 }
 
-/// The tags as a call block, which is what transformers makes of them: a part of its own, with its own variables.
+/// The tags as a call block, which is what transformers makes of them: a part of its own, with its own variables. The engine
+/// hands such a part what it reads, and overlooks a namespace that it only writes to; as a default it is read.
 fn tags_as_calls(source: &str) -> String {
-    let Ok(tag) = regex::Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}") else { return source.to_owned() };
+    let expressions = (
+        regex::Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}"),
+        regex::Regex::new(r"\bset\s+([A-Za-z_][A-Za-z0-9_]*)\s*\."),
+    );
+    let (Ok(tag), Ok(written)) = expressions else { return source.to_owned() };
+    let names: BTreeSet<&str> =
+        written.captures_iter(source).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+    let defaults: Vec<String> = names.iter().enumerate().map(|(index, name)| format!("__{index}={name}")).collect();
+    let handed = if defaults.is_empty() { String::new() } else { format!("({})", defaults.join(", ")) };
     let call = |found: &regex::Captures| match found.get(2) {
-        None => format!("{{%{} call __generation() {}%}}", &found[1], &found[3]),
+        None => format!("{{%{} call{handed} __generation() {}%}}", &found[1], &found[3]),
         Some(_) => format!("{{%{} endcall {}%}}", &found[1], &found[3]),
     };
     tag.replace_all(source, call).into_owned()

@@ -111,6 +111,12 @@ fn marked_parts_are_obeyed_and_leave_no_trace() {
 }
 
 #[test]
+fn a_marked_part_may_write_to_a_namespace_of_the_template() {
+    let source = "{% set ns = namespace(n=0) %}{% for m in messages %}{% generation %}{% set ns.n = loop.index %}{{ m.content }}{% endgeneration %}{% endfor %}{{ ns.n }}";
+    assert_eq!(whole(source, &said(&["a", "b"])), "ab2");
+}
+
+#[test]
 fn every_turn_is_found_where_the_whole_rendering_has_it() {
     let messages = said(&["Hi", "<think>\nhm\n</think>\n\nHello", "Bye", "<think>\nso\n</think>\n\nSo long"]);
     assert_eq!(parts(CHATML, &messages)[0], "<think>\nhm\n</think>\n\nHello<|im_end|>");
