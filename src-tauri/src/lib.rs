@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "without a window there is only the terminal to speak to")]
 
 mod host;
+mod rescue;
 
 use alidade_domain::Problem;
 use alidade_studio::{Configuration, Studio, tend_in_background};
@@ -40,10 +41,15 @@ pub fn attend(task: &str) -> ExitCode {
 
 /// Opens the window and stays until it is closed.
 pub fn open_window() -> ExitCode {
-    let opened = Configuration::of_environment().and_then(Studio::open);
-    let studio = match opened {
+    let configuration = Configuration::of_environment();
+    let home = configuration.as_ref().ok().map(|configuration| configuration.home.clone());
+    let studio = match configuration.and_then(Studio::open) {
         Ok(studio) => studio,
-        Err(problem) => return fail(&problem),
+        Err(problem) => {
+            // A dialog that cannot be shown leaves the words on standard error.
+            let _ = rescue::tell(&problem, home);
+            return fail(&problem);
+        }
     };
     tend_in_background(&studio);
     let built = tauri::Builder::default()

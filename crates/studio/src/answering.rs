@@ -6,6 +6,7 @@ use crate::studio::{Studio, lock};
 use crate::views::{AnswerEnd, ChatDelta, ChatMessage, ChatView};
 use crate::voice::Voice;
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Stack};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -155,9 +156,19 @@ impl Studio {
         };
         // The receiver outlives this thread.
         let _ = sender.send(Piece::Begun(message.clone()));
-        let answer = voice.answer(history(chat, turn, pane), sampling, stop, &mut |text| {
-            let _ = sender.send(Piece::Text(pane, text.to_owned()));
-        });
+        let heard = Cell::new(false);
+        let ask = |voice: &mut Voice| {
+            voice.answer(history(chat, turn, pane), sampling, stop, &mut |text| {
+                heard.set(true);
+                let _ = sender.send(Piece::Text(pane, text.to_owned()));
+            })
+        };
+        let mut answer = ask(voice);
+        // A process that was dying when it was asked has said nothing: another is asked, once.
+        if answer.as_ref().is_err_and(|problem| problem.code == ProblemCode::WorkerLost) && !heard.get() {
+            slot.take();
+            answer = ask(slot.insert(Voice::open(&self.configuration.program, &opening, stop)?));
+        }
         let (text, end) = answer?;
         (message.message, message.end) = (Message::assistant(text), Some(end));
         Ok(message)

@@ -111,6 +111,7 @@ pub fn nightly() -> Outcome {
     run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
     run("python3", &["tests/nightly/peft_loads.py", "target/release/alidade"])?;
     run("python3", &["tests/nightly/templates.py", "target/release/alidade"])?;
+    run("python3", &["tests/nightly/cases.py", "target/release/alidade"])?;
     // Another seed each night; where there are no loop mounts it says so.
     let day = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() / 86_400);
     let cuts = ["tests/nightly/power_cuts.py", "target/release/alidade", "--cuts", "60", "--seed", &day.to_string()];

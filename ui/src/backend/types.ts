@@ -576,7 +576,7 @@ use_rslora?: boolean,
  */
 use_dora?: boolean, 
 /**
- * Ranks of single layers, by a pattern for the end of their path.
+ * Ranks of single layers, by a pattern for the end of their path; the first that matches counts.
  */
 rank_pattern?: { [key in string]: number }, 
 /**
