@@ -173,10 +173,10 @@ fn turns_are_learned_as_the_whole_rendering_has_them() {
     let expected = "Hello<|im_end|><think>\nb\n</think>\n\nSo long<|im_end|>";
     for template in [DROPPING, tagged] {
         let folder = Folder::new(template, [&[], &[]], config());
-        assert_eq!(folder.learned(&[row.clone()]), [expected]);
+        assert_eq!(folder.learned(std::slice::from_ref(&row)), [expected]);
     }
     let (found, told) = (Folder::new(DROPPING, [&[], &[]], config()), Folder::new(tagged, [&[], &[]], config()));
-    assert_eq!(ids(&found.sft(&[row.clone()])), ids(&told.sft(&[row])));
+    assert_eq!(ids(&found.sft(std::slice::from_ref(&row))), ids(&told.sft(&[row])));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_row_that_the_template_does_not_take_is_left_out_and_named() {
         let told = PreferencePair { prompt, chosen, rejected, margin: None, harmful: None };
         Example::Pair(told)
     };
-    let pairs = [pair(|text| Message::user(text)), pair(|text| Message::system(text))];
+    let pairs = [pair(Message::user), pair(Message::system)];
     let prepared = folder.prepare(MethodName::Dpo, &pairs, &[]).unwrap();
     assert_eq!((prepared.items.len(), prepared.skipped[0].row), (1, 2));
 }

@@ -45,8 +45,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     for conversation in shown {
         match (conversation["text"].as_str(), conversation["refused"].as_str()) {
-            (Some(text), _) => println!("{}", alidade_domain::printable(text)),
-            (None, words) => eprintln!("{}", words.unwrap_or_default()),
+            (Some(text), _) => output::line(text),
+            (None, words) => output::note(words.unwrap_or_default()),
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ pub(super) fn strftime(now: LocalTime, format: &str) -> Result<String, String> {
     let config = Config::new().custom(PosixCustom::new()).lenient(true);
     let mut text = String::new();
     BrokenDownTime::from(time)
-        .format_with_config(&config, &python(format), &mut text)
+        .format_with_config(&config, python(format), &mut text)
         .map_err(|error| error.to_string())?;
     Ok(text)
 }

@@ -160,7 +160,7 @@ impl Search<'_> {
         // Each sign stands once, the one before the content first, and nothing of another message between them.
         let (opened, close) = match own.as_slice() {
             [only] if signs[*only].0 % 2 == 1 => (None, *only),
-            [open, close] if signs[*open].0 % 2 == 0 && signs[*close].0 % 2 == 1 && *close == open + 1 => {
+            [open, close] if signs[*open].0.is_multiple_of(2) && signs[*close].0 % 2 == 1 && *close == open + 1 => {
                 (Some(signs[*open].1), *close)
             }
             _ => return None,
