@@ -140,6 +140,7 @@ async function twins(browser) {
   const { page, errors } = await openPage(browser, program.address);
   const short = { "sft-max_steps": "2", "dpo-max_steps": "2" };
   await runGoal(page, "kind_and_true", "SFT → DPO", short);
+  await page.getByTestId("nav-experiments").click();
   await runGoal(page, "kind_and_true", "SFT → DPO", { ...short, "dpo-beta": "0.3" });
   const adapters = (await call(program.address, "list_stacks")).flatMap((view) => (view.stack.adapter ? [view.stack.adapter] : []));
   check(adapters.length === 4 && new Set(adapters.map((adapter) => adapter.sha256)).size === 3, "both first stages made the same adapter");
