@@ -18,9 +18,10 @@ const FIRST_OPERATIONS: f64 = 15e9;
 const READING_OPERATIONS: f64 = 40e9;
 /// Seconds that the second pass, and the writing, may take.
 const PATIENCE: f64 = 0.7;
-/// Fewest and most tokens of a training pass.
+/// Fewest and most tokens of a training pass that is measured, and of one that is asked for.
 const LEAST: usize = 8;
 const MOST: usize = 512;
+const LARGEST: usize = 8_192;
 /// Rounds of writing before patience may end: the first reads the prompts, the second is timed.
 const ROUNDS: usize = 3;
 
@@ -92,7 +93,7 @@ impl Gauge {
         tokens: usize,
         row: usize,
     ) -> Result<Training, Problem> {
-        let wanted = tokens.next_power_of_two().clamp(2 * LEAST, MOST);
+        let wanted = tokens.next_power_of_two().clamp(2 * LEAST, LARGEST);
         let key = format!("{} train {} {wanted}", subject.key(), keep.name());
         if let Some([seconds_per_operation, load_seconds]) = self.paces.get(&key).copied() {
             return Ok(Training { seconds_per_operation, load_seconds });
@@ -150,19 +151,39 @@ fn weights(spec: &DecoderSpec) -> f64 {
     (spec.layers * linears + spec.vocabulary * spec.hidden) as f64
 }
 
-/// Seconds of an operation in forward and backward passes.
+/// Seconds of an operation in passes of `wanted` tokens. A pass has a share that every pass pays, whatever its length (weights are
+/// read and packed once), so two sizes are measured and the line through them is followed to the size that is wanted.
 fn train(policy: &mut Policy, wanted: usize, row: usize) -> Result<f64, Problem> {
     let spec = policy.decoder().spec().clone();
-    let first = ((FIRST_OPERATIONS / operations(&spec, row as f64)) as usize).clamp(LEAST, wanted);
-    let seconds = pass(policy, &spec, first, row)?;
-    let tokens = ((first as f64 * PATIENCE / seconds) as usize).clamp(first, wanted);
-    let (clock, mut best) = (Clock::start(), f64::INFINITY);
-    // A pass of some milliseconds says little by itself.
-    while best.is_infinite() || clock.seconds() < PATIENCE / 3.0 {
-        best = best.min(pass(policy, &spec, tokens, row)?);
+    let count = |tokens: usize| {
+        let length = row.min(tokens);
+        (tokens / length * length) as f64 * operations(&spec, length as f64)
+    };
+    let first = ((FIRST_OPERATIONS / operations(&spec, row as f64)) as usize).clamp(LEAST, wanted.min(MOST));
+    let short = warm(policy, &spec, first, row)?;
+    let tokens = ((first as f64 * PATIENCE / short) as usize).clamp(first, wanted.min(MOST));
+    let long = warm(policy, &spec, tokens, row)?;
+    let direct = long / count(tokens);
+    if tokens < 2 * first {
+        return Ok(direct);
     }
-    let length = row.min(tokens);
-    Ok(best / ((tokens / length * length) as f64 * operations(&spec, length as f64)))
+    let slope = (long - short) / (count(tokens) - count(first));
+    let followed = slope + (short - slope * count(first)) / count(wanted);
+    // Two short measurements may lie; the line is believed as far as half of what the longer one says.
+    Ok(followed.clamp(direct / 2.0, direct))
+}
+
+/// The quickest of some passes; the first of a size also pays for its buffers, which those of a run do not.
+fn warm(policy: &mut Policy, spec: &DecoderSpec, tokens: usize, row: usize) -> Result<f64, Problem> {
+    let mut best = pass(policy, spec, tokens, row)?;
+    let clock = Clock::start();
+    loop {
+        best = best.min(pass(policy, spec, tokens, row)?);
+        // A pass of some milliseconds says little by itself.
+        if clock.seconds() > PATIENCE / 6.0 {
+            return Ok(best);
+        }
+    }
 }
 
 /// Seconds of one forward and backward pass.
