@@ -4,7 +4,7 @@
 
 use crate::durable;
 use crate::provenance::{self, Making};
-use alidade_domain::{EventKind, Plan, Problem};
+use alidade_domain::{EventKind, Plan, Problem, ProblemCode};
 use alidade_model::{AdapterWeights, ModelFolder, NamedTensor, adapter_sha256, model_sha256, save_adapter, save_model};
 use alidade_train::Prepared;
 use serde_json::{Value, json};
@@ -88,12 +88,13 @@ pub(crate) fn save(making: &Making, model: &ModelFolder, folder: &Path, trained:
     Ok(sha256)
 }
 
-/// The model crate reports a failed write in words; a full disk must stay recognisable as one.
+/// A full disk is told in the words of every other file of a run.
 fn full_disk(problem: Problem, folder: &Path) -> Problem {
-    if ["os error 28", "no room left on the disk"].iter().any(|words| problem.message.contains(words)) {
-        durable::file_problem("Writing", folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
-    } else {
-        problem
+    match problem.code {
+        ProblemCode::DiskFull => {
+            durable::file_problem("Writing", folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
+        }
+        _ => problem,
     }
 }
 

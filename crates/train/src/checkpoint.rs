@@ -6,7 +6,7 @@
 
 use crate::error::{Result, TrainError};
 use crate::plan_facts::{Difference, PlanFacts, sha256};
-use alidade_model::{TensorData, file_sha256, read_tensors, write_tensors};
+use alidade_model::{ModelError, TensorData, file_sha256, read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ pub(crate) fn commit(folder: &Path, plan: &PlanFacts, checkpoint: &Checkpoint) -
     remove(&temporary)?;
     std::fs::create_dir_all(&temporary).map_err(TrainError::file(&temporary))?;
     let state = temporary.join(STATE);
-    write_tensors(&state, &tensors(checkpoint)).map_err(|error| full_disk(&state, error))?;
+    write_tensors(&state, &tensors(checkpoint)).map_err(|error| unwritten(&state, error))?;
     sync(&state)?;
     let manifest = Manifest {
         version: VERSION,
@@ -248,14 +248,12 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// The model crate reports a failed write in words; a full disk must stay recognisable as one.
-fn full_disk(path: &Path, error: alidade_model::ModelError) -> TrainError {
-    let kind = if error.to_string().contains("os error 28") {
-        std::io::ErrorKind::StorageFull
-    } else {
-        std::io::ErrorKind::Other
-    };
-    TrainError::File { path: path.to_owned(), found: std::io::Error::new(kind, error.to_string()) }
+/// A failed write keeps what the system said, so that a full disk stays recognisable as one.
+fn unwritten(path: &Path, error: ModelError) -> TrainError {
+    match error {
+        ModelError::Write { path, error } => TrainError::File { path, found: error },
+        other => TrainError::File { path: path.to_owned(), found: std::io::Error::other(other.to_string()) },
+    }
 }
 
 #[cfg(test)]
