@@ -191,8 +191,7 @@ impl Studio {
             sha256: stack.model.sha256.clone(),
         };
         let opening = Opening { model: base, adapter, precision, idle_seconds: IDLE_SECONDS };
-        let adapter = stack.adapter.as_ref().map_or("", |adapter| &adapter.id);
-        let key = format!("{} {adapter} {} {}", model.model.id, stack.label(), precision.name());
+        let key = format!("{} {} {}", stack.ids().join(" "), stack.key(), precision.name());
         let mut speakers = lock(&self.speakers);
         let found = speakers.iter().position(|(known, _)| *known == key);
         let entry = found.map_or_else(|| (key, Slot::default()), |index| speakers.remove(index));
