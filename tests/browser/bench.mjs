@@ -21,14 +21,16 @@ await page.getByTestId("run-compare").click();
 await page.getByTestId("experiment-after").waitFor();
 const compared = performance.now();
 const seconds = (from, to) => Number(((to - from) / 1000).toFixed(2));
-console.log(JSON.stringify({
-  program_ready_s: seconds(began, ready),
-  first_screen_s: seconds(ready, painted),
-  plan_ready_s: seconds(painted, planned),
-  new_experiment_to_comparison_s: seconds(painted, compared),
-  estimate,
-  before: await page.getByTestId("experiment-before").innerText(),
-  after: await page.getByTestId("experiment-after").innerText(),
-}));
+console.log(
+  JSON.stringify({
+    program_ready_s: seconds(began, ready),
+    first_screen_s: seconds(ready, painted),
+    plan_ready_s: seconds(painted, planned),
+    new_experiment_to_comparison_s: seconds(painted, compared),
+    estimate,
+    before: await page.getByTestId("experiment-before").innerText(),
+    after: await page.getByTestId("experiment-after").innerText(),
+  }),
+);
 await browser.close();
 await program.close();

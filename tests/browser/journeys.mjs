@@ -32,11 +32,16 @@ async function mainJob(browser) {
   await until(async () => (await call(program.address, "list_runs")).some((run) => run.step > 2), "the third step");
   await page.reload();
   await page.getByTestId("nav-runs").click();
-  await page.getByRole("button", { name: /kinder/ }).first().click();
+  await page
+    .getByRole("button", { name: /kinder/ })
+    .first()
+    .click();
   await visible(page, "run-finished");
   await page.getByTestId("run-compare").click();
   await visible(page, "experiment-after");
-  const [before, after] = await Promise.all(["experiment-before", "experiment-after"].map((id) => page.getByTestId(id).innerText()));
+  const [before, after] = await Promise.all(
+    ["experiment-before", "experiment-after"].map((id) => page.getByTestId(id).innerText()),
+  );
   check(parseInt(after) > parseInt(before), `good answers went from ${before} to ${after}`);
 
   await page.getByTestId("open-chat").click();
@@ -48,10 +53,26 @@ async function mainJob(browser) {
   check(!badges[0].includes("dpo") && badges[1].includes("sft + dpo"), `badges name the stacks: ${badges}`);
   check((await page.getByTestId("answer-1").innerText()).length > 20, "the aligned model answers");
   await page.getByTestId("chat-regenerate").click();
-  await until(async () => (await page.getByTestId("badge-1").innerText().catch(() => badges[1])) !== badges[1], "an answer with another seed");
+  await until(
+    async () =>
+      (await page
+        .getByTestId("badge-1")
+        .innerText()
+        .catch(() => badges[1])) !== badges[1],
+    "an answer with another seed",
+  );
   await page.getByTestId("chat-precision").selectOption("q8_0");
   await page.getByTestId("chat-regenerate").click();
-  await until(async () => (await page.getByTestId("badge-1").innerText().catch(() => "")).includes("q8_0"), "the badge names rounded weights");
+  await until(
+    async () =>
+      (
+        await page
+          .getByTestId("badge-1")
+          .innerText()
+          .catch(() => "")
+      ).includes("q8_0"),
+    "the badge names rounded weights",
+  );
 
   await page.getByTestId("nav-experiments").click();
   await page.getByRole("button", { name: /kinder/ }).click();
@@ -68,7 +89,10 @@ async function mainJob(browser) {
   await visible(page, "report-frame");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("save-html").click()]);
   const html = readFileSync(await download.path(), "utf8");
-  check(html.includes("good answers") && html.includes("<svg") && !html.includes("<script"), "the report holds figures and curves and no script");
+  check(
+    html.includes("good answers") && html.includes("<svg") && !html.includes("<script"),
+    "the report holds figures and curves and no script",
+  );
   check(errors.length === 0, errors.join("\n"));
   await program.close();
 }
@@ -78,7 +102,11 @@ async function ownData(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);
   const folder = mkdtempSync(join(tmpdir(), "alidade-data-"));
-  const rows = Array.from({ length: 40 }, (_, i) => ({ prompt: `What is ${i}?`, chosen: `It is ${i}.`, rejected: "No." }));
+  const rows = Array.from({ length: 40 }, (_, i) => ({
+    prompt: `What is ${i}?`,
+    chosen: `It is ${i}.`,
+    rejected: "No.",
+  }));
   rows[3] = { prompt: "What is left out?", chosen: "", rejected: "No." };
   writeFileSync(join(folder, "mine.jsonl"), rows.map((row) => JSON.stringify(row)).join("\n"));
   await page.getByTestId("nav-data").click();
@@ -115,23 +143,39 @@ async function ownData(browser) {
 /** The data set goes, the finished experiment keeps its report and its export; a second start says what is gone. */
 async function removedData(page, program) {
   const [experiment] = await call(program.address, "list_experiments");
-  const again = await call(program.address, "create_experiment", { title: "again", question: "", pipeline: experiment.experiment.pipeline });
+  const again = await call(program.address, "create_experiment", {
+    title: "again",
+    question: "",
+    pipeline: experiment.experiment.pipeline,
+  });
   await page.getByTestId("nav-data").click();
   await page.getByText("mine", { exact: true }).first().click();
   await page.getByRole("button", { name: "Remove" }).first().click();
   const words = await page.getByTestId("used-by").innerText();
   check(words.includes("1 experiment and 1 draft used it"), `the dialog says who uses the set: ${words}`);
   await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
-  await until(async () => (await call(program.address, "list_datasets")).every((set) => set.name !== "mine"), "the set to go");
+  await until(
+    async () => (await call(program.address, "list_datasets")).every((set) => set.name !== "mine"),
+    "the set to go",
+  );
   const report = await call(program.address, "get_report", { experiment: experiment.experiment.id });
   check(report.markdown.includes("mine") && report.markdown.includes("39 rows"), "the report still tells its data");
-  const refusal = await call(program.address, "start_experiment", { id: again.experiment.id }).then(() => null, (error) => error);
-  check(refusal?.problem.message === "The data set “mine” was removed.", `a start without the set is refused by name: ${refusal?.message}`);
+  const refusal = await call(program.address, "start_experiment", { id: again.experiment.id }).then(
+    () => null,
+    (error) => error,
+  );
+  check(
+    refusal?.problem.message === "The data set “mine” was removed.",
+    `a start without the set is refused by name: ${refusal?.message}`,
+  );
   const run = experiment.runs[0].id;
   await page.getByTestId("nav-reports").click();
   await page.getByRole("button", { name: experiment.experiment.title }).first().click();
   await visible(page, "report-frame");
-  check((await call(program.address, "list_stacks")).some((view) => view.stack.adapter?.id === run), "its adapter can still be talked to");
+  check(
+    (await call(program.address, "list_stacks")).some((view) => view.stack.adapter?.id === run),
+    "its adapter can still be talked to",
+  );
 }
 
 /** Two experiments that share their first stage: their equal adapters are told apart, and the chat shows. */
@@ -142,13 +186,21 @@ async function twins(browser) {
   await runGoal(page, "kind_and_true", "SFT → DPO", short);
   await page.getByTestId("nav-experiments").click();
   await runGoal(page, "kind_and_true", "SFT → DPO", { ...short, "dpo-beta": "0.3" });
-  const adapters = (await call(program.address, "list_stacks")).flatMap((view) => (view.stack.adapter ? [view.stack.adapter] : []));
-  check(adapters.length === 4 && new Set(adapters.map((adapter) => adapter.sha256)).size === 3, "both first stages made the same adapter");
+  const adapters = (await call(program.address, "list_stacks")).flatMap((view) =>
+    view.stack.adapter ? [view.stack.adapter] : [],
+  );
+  check(
+    adapters.length === 4 && new Set(adapters.map((adapter) => adapter.sha256)).size === 3,
+    "both first stages made the same adapter",
+  );
   await page.getByTestId("run-compare").click();
   await page.getByTestId("open-chat").click();
   await visible(page, "chat-input");
   const lines = await page.getByLabel("Model 2").locator("option").allInnerTexts();
-  check(new Set(lines).size === lines.length && lines.length >= 5, `every stack has a line of its own: ${lines.join(" | ")}`);
+  check(
+    new Set(lines).size === lines.length && lines.length >= 5,
+    `every stack has a line of its own: ${lines.join(" | ")}`,
+  );
   for (const index of [1, 2, 3, 4]) await page.getByLabel("Model 2").selectOption({ index });
   check(errors.length === 0, errors.join("\n"));
   await program.close();
@@ -174,20 +226,41 @@ async function runGoal(page, goal, chain, settings, choices = {}) {
 async function rewardToPpo(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);
-  await runGoal(page, "reward", "SFT → Reward model → PPO", {
-    "sft-num_train_epochs": "0.4", "reward_model-num_train_epochs": "0.4", "ppo-max_steps": "3", "ppo-per_device_train_batch_size": "16",
-  }, { "wizard-limit": "oracle" });
+  await runGoal(
+    page,
+    "reward",
+    "SFT → Reward model → PPO",
+    {
+      "sft-num_train_epochs": "0.4",
+      "reward_model-num_train_epochs": "0.4",
+      "ppo-max_steps": "3",
+      "ppo-per_device_train_batch_size": "16",
+    },
+    { "wizard-limit": "oracle" },
+  );
   await page.getByText("score of the answers").first().waitFor(wait);
   const runs = await call(program.address, "list_runs");
   const [ppo, reward] = ["ppo", "reward_model"].map((method) => runs.find((run) => run.method === method));
   const accuracy = reward.evaluation.measures.find((measure) => measure.key === "preference_accuracy");
-  check(accuracy.after.n >= 50 && accuracy.after.value > 0.5, `the reward model ranks held-out pairs: ${JSON.stringify(accuracy)}`);
-  check(Math.abs(ppo.metrics["val/first_ratio"] - 1) < 1e-5 && ppo.metrics["policy/first_clipfrac"] === 0, "the first look at fresh answers moves nothing");
-  check(ppo.recipe.adapter === "stage:1" && ppo.recipe.reward === "stage:2", "PPO goes on from SFT and is rated by the reward model");
+  check(
+    accuracy.after.n >= 50 && accuracy.after.value > 0.5,
+    `the reward model ranks held-out pairs: ${JSON.stringify(accuracy)}`,
+  );
+  check(
+    Math.abs(ppo.metrics["val/first_ratio"] - 1) < 1e-5 && ppo.metrics["policy/first_clipfrac"] === 0,
+    "the first look at fresh answers moves nothing",
+  );
+  check(
+    ppo.recipe.adapter === "stage:1" && ppo.recipe.reward === "stage:2",
+    "PPO goes on from SFT and is rated by the reward model",
+  );
   const { "objective/costs": cost, "objective/lagrange": price } = ppo.metrics;
   check(ppo.recipe.cost === "oracle" && cost >= 0 && cost <= 1 && price >= 1, `harm has a price: ${cost}, ${price}`);
   const counted = ({ chosen, rejected }) => [chosen, rejected].map((counts) => counts.reduce((a, b) => a + b, 0));
-  check(counted(reward.evaluation.scores).every((count) => count === accuracy.after.n), "every held-out answer is in the histogram");
+  check(
+    counted(reward.evaluation.scores).every((count) => count === accuracy.after.n),
+    "every held-out answer is in the histogram",
+  );
   await page.getByRole("tab", { name: /Reward model/ }).click();
   await visible(page, "score-spread");
   await page.getByRole("tab", { name: /PPO/ }).click();
@@ -201,7 +274,10 @@ async function rewardToPpo(browser) {
   await page.getByTestId("compare-runs").click();
   await page.getByTestId("overlay-differences").getByText("method", { exact: true }).waitFor(wait);
   const stacks = await call(program.address, "list_stacks");
-  check(stacks.every((view) => !view.label.includes("reward_model")), "a reward model is not offered for talking");
+  check(
+    stacks.every((view) => !view.label.includes("reward_model")),
+    "a reward model is not offered for talking",
+  );
   check(errors.length === 0, errors.join("\n"));
   await program.close();
 }
@@ -211,7 +287,10 @@ async function thumbs(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);
   await runGoal(page, "thumbs", "SFT → KTO", { "sft-num_train_epochs": "0.4", "kto-num_train_epochs": "0.15" });
-  check(["begin", "ktoGood", "dpoFlat"].includes(await page.getByTestId("reading").getAttribute("data-reading")), "the curves are read");
+  check(
+    ["begin", "ktoGood", "dpoFlat"].includes(await page.getByTestId("reading").getAttribute("data-reading")),
+    "the curves are read",
+  );
   await page.getByTestId("run-compare").click();
   await visible(page, "experiment-after");
   await page.getByTestId("open-chat").click();
@@ -231,7 +310,10 @@ async function powerCut(browser) {
   pipeline[0].settings.num_train_epochs = 3;
   const made = await call(first.address, "create_experiment", { title: "cut", question: "", pipeline });
   await call(first.address, "start_experiment", { id: made.experiment.id });
-  const run = await until(async () => (await call(first.address, "list_runs")).find((entry) => entry.step >= 3), "the third step");
+  const run = await until(
+    async () => (await call(first.address, "list_runs")).find((entry) => entry.step >= 3),
+    "the third step",
+  );
   await first.kill();
   const second = await startProgram(first.home);
   const seen = (await call(second.address, "get_run", { run: run.id })).state;
@@ -248,8 +330,14 @@ async function powerCut(browser) {
     await page.getByTestId("run-resume").click();
   }
   await until(async () => (await call(second.address, "get_run", { run: run.id })).state === "finished", "the end");
-  const log = readFileSync(join(first.home, "runs", run.id, "log.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line).step);
-  check(log.every((step, index) => step === index + 1), "every step stands in the log once");
+  const log = readFileSync(join(first.home, "runs", run.id, "log.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line).step);
+  check(
+    log.every((step, index) => step === index + 1),
+    "every step stands in the log once",
+  );
   check(errors.length === 0, errors.join("\n"));
   await second.close();
 }
@@ -267,9 +355,15 @@ async function memoryOut(browser) {
   pipeline[0].settings.num_train_epochs = 0.1;
   const made = await call(program.address, "create_experiment", { title: "narrow", question: "", pipeline });
   await call(program.address, "start_experiment", { id: made.experiment.id });
-  const run = await until(async () => (await call(program.address, "list_runs")).find((entry) => entry.state !== "queued"), "the start");
+  const run = await until(
+    async () => (await call(program.address, "list_runs")).find((entry) => entry.state !== "queued"),
+    "the start",
+  );
   group.take(await until(() => processNaming(run.id), "the worker"));
-  await until(async () => (await call(program.address, "get_run", { run: run.id })).state === "interrupted", "the end of the worker");
+  await until(
+    async () => (await call(program.address, "get_run", { run: run.id })).state === "interrupted",
+    "the end of the worker",
+  );
   group.remove();
   const { page, errors } = await openPage(browser, program.address);
   await page.getByTestId("nav-runs").click();
@@ -285,14 +379,25 @@ async function memoryOut(browser) {
 async function strangers(browser) {
   const program = await startProgram();
   const [base] = program.address.split("/#");
-  const bare = await fetch(`${base}/api/call/list_runs`, { method: "POST", body: "{}", headers: { "Content-Type": "application/json" } });
+  const bare = await fetch(`${base}/api/call/list_runs`, {
+    method: "POST",
+    body: "{}",
+    headers: { "Content-Type": "application/json" },
+  });
   check(bare.status === 401, `without a token: ${bare.status}`);
-  const status = await new Promise((done) => httpRequest(base, { headers: { Host: "evil.example" } }, (response) => done(response.statusCode)).end());
+  const status = await new Promise((done) =>
+    httpRequest(base, { headers: { Host: "evil.example" } }, (response) => done(response.statusCode)).end(),
+  );
   check(status === 403, `under another name: ${status}`);
   const { page } = await openPage(browser, program.address);
   await page.getByTestId("new-experiment").waitFor(wait);
   check(!page.url().includes("token"), "the token does not stay in the address");
-  const blocked = await page.evaluate(() => fetch("https://example.com").then(() => false, () => true));
+  const blocked = await page.evaluate(() =>
+    fetch("https://example.com").then(
+      () => false,
+      () => true,
+    ),
+  );
   check(blocked, "the page cannot call out");
   await program.close();
 }
@@ -302,7 +407,12 @@ async function keyboard(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);
   await page.getByTestId("new-experiment").waitFor(wait);
-  for (const [keys, title] of [["gm", "Models"], ["gd", "Data"], ["gr", "Runs"], ["ge", "Experiments"]]) {
+  for (const [keys, title] of [
+    ["gm", "Models"],
+    ["gd", "Data"],
+    ["gr", "Runs"],
+    ["ge", "Experiments"],
+  ]) {
     for (const key of keys) await page.keyboard.press(key);
     await page.getByRole("heading", { name: title, level: 1 }).waitFor(wait);
   }
@@ -329,7 +439,10 @@ for (const [name, journey] of Object.entries(journeys)) {
   } catch (error) {
     failed += 1;
     console.log(`test browser::${name} ... FAILED\n${error.stack}`);
-    for (const [index, page] of browser.contexts().flatMap((context) => context.pages()).entries()) {
+    for (const [index, page] of browser
+      .contexts()
+      .flatMap((context) => context.pages())
+      .entries()) {
       await page.screenshot({ path: join(root, `target/journey-${name}-${index}.png`) }).catch(() => {});
     }
   }

@@ -20,11 +20,13 @@ export function memoryGroup(limit) {
 
 /** The process whose command line names this text, if there is one. */
 export function processNaming(text) {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).find((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text);
-    } catch {
-      return false; // It has ended meanwhile.
-    }
-  });
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .find((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text);
+      } catch {
+        return false; // It has ended meanwhile.
+      }
+    });
 }

@@ -7,7 +7,18 @@ import { call, startProgram } from "./program.mjs";
 
 const [models, names = ""] = process.argv.slice(2);
 const HOW_FAR_OFF = 0.15;
-const KINDS = { sft: "answers", dpo: "pairs", orpo: "pairs", cpo: "pairs", reward_model: "pairs", kto: "ratings", ppo: "prompts", grpo: "prompts", rloo: "prompts", online_dpo: "prompts" };
+const KINDS = {
+  sft: "answers",
+  dpo: "pairs",
+  orpo: "pairs",
+  cpo: "pairs",
+  reward_model: "pairs",
+  kto: "ratings",
+  ppo: "prompts",
+  grpo: "prompts",
+  rloo: "prompts",
+  online_dpo: "prompts",
+};
 const VOCABULARY = { tiny: 4096, small: 16384, "smollm2-135m": 49152 };
 const WORDS = "the bay is cold and the town has a harbour where boats lie at night".split(" ");
 const oracle = { reward: "oracle" };
@@ -22,13 +33,21 @@ const CONFIGURATIONS = [
   ["tiny", ["sft", 120, batch(4)]],
   ["tiny", ["dpo", 200, batch(4, { bf16: true })]],
   ["tiny", ["kto", 120, batch(8)]],
-  ["tiny", ["reward_model", 120, {}], ["ppo", 60, batch(8, { response_length: 64, value_model: "adapter" }), { reward: "stage:1" }]],
+  [
+    "tiny",
+    ["reward_model", 120, {}],
+    ["ppo", 60, batch(8, { response_length: 64, value_model: "adapter" }), { reward: "stage:1" }],
+  ],
   ["small", ["sft", 300, batch(4)]],
   ["small", ["sft", 300, batch(4, { gradient_checkpointing: true })]],
   ["small", ["sft", 500, batch(8, { bf16: true })]],
   ["small", ["orpo", 200, batch(4)]],
   ["small", ["cpo", 200, batch(4), { dropout: 0.1 }]],
-  ["small", ["reward_model", 120, {}], ["grpo", 60, batch(16, { num_generations: 4, max_completion_length: 48 }), { reward: "stage:1" }]],
+  [
+    "small",
+    ["reward_model", 120, {}],
+    ["grpo", 60, batch(16, { num_generations: 4, max_completion_length: 48 }), { reward: "stage:1" }],
+  ],
   ["small", ["reward_model", 120, {}], ["online_dpo", 60, batch(8, { max_new_tokens: 48 }), { reward: "stage:1" }]],
   ["smollm2-135m", ["sft", 100, batch(2)]],
   ["smollm2-135m", ["sft", 300, batch(4, { bf16: true })]],
@@ -44,7 +63,10 @@ const sets = new Map();
 async function model(shape) {
   if (known.has(shape)) return known.get(shape);
   const made = await (await fetch(`${base}/api/folder`, { method: "POST", headers, body: "{}" })).json();
-  for (const name of readdirSync(join(models, shape)).filter((name) => name.endsWith(".json") || name.endsWith(".safetensors"))) copyFileSync(join(models, shape, name), join(made.path, name));
+  for (const name of readdirSync(join(models, shape)).filter(
+    (name) => name.endsWith(".json") || name.endsWith(".safetensors"),
+  ))
+    copyFileSync(join(models, shape, name), join(made.path, name));
   known.set(shape, (await call(program.address, "add_model", { handle: made.handle })).model.id);
   return known.get(shape);
 }
@@ -53,15 +75,20 @@ async function model(shape) {
 function rows(shape, kind, words) {
   let state = 1;
   const draw = () => (state = (state * 48271) % 2147483647) / 2147483647;
-  const word = () => (VOCABULARY[shape] ? `t${100 + Math.floor(draw() * (VOCABULARY[shape] - 200))}` : WORDS[Math.floor(draw() * WORDS.length)]);
+  const word = () =>
+    VOCABULARY[shape]
+      ? `t${100 + Math.floor(draw() * (VOCABULARY[shape] - 200))}`
+      : WORDS[Math.floor(draw() * WORDS.length)];
   const text = (count) => Array.from({ length: Math.max(2, Math.round(count)) }, word).join(" ");
   const user = (count) => [{ role: "user", content: text(count) }];
   const assistant = (count) => [{ role: "assistant", content: text(count) }];
   return Array.from({ length: 60 }, (_, index) => {
     const count = words * (0.6 + 0.8 * draw());
     if (kind === "answers") return { messages: [...user(count / 2), ...assistant(count / 2)] };
-    if (kind === "pairs") return { prompt: user(count / 2), chosen: assistant(count / 2), rejected: assistant(count / 2) };
-    if (kind === "ratings") return { prompt: user(count / 2), completion: assistant(count / 2), label: index % 2 === 0 };
+    if (kind === "pairs")
+      return { prompt: user(count / 2), chosen: assistant(count / 2), rejected: assistant(count / 2) };
+    if (kind === "ratings")
+      return { prompt: user(count / 2), completion: assistant(count / 2), label: index % 2 === 0 };
     return { prompt: user(count) };
   });
 }
@@ -69,8 +96,12 @@ function rows(shape, kind, words) {
 async function dataset(shape, kind, words) {
   const key = `${VOCABULARY[shape] ? shape : ""} ${kind} ${words}`;
   if (!sets.has(key)) {
-    const body = rows(shape, kind, words).map((row) => JSON.stringify(row)).join("\n");
-    const { handle } = await (await fetch(`${base}/api/upload?name=rows.jsonl`, { method: "POST", headers, body })).json();
+    const body = rows(shape, kind, words)
+      .map((row) => JSON.stringify(row))
+      .join("\n");
+    const { handle } = await (
+      await fetch(`${base}/api/upload?name=rows.jsonl`, { method: "POST", headers, body })
+    ).json();
     sets.set(key, (await call(program.address, "import_dataset", { handle, name: key })).id);
   }
   return sets.get(key);
@@ -78,8 +109,18 @@ async function dataset(shape, kind, words) {
 
 async function recipe(shape, [method, words, settings, more = {}]) {
   const { dropout = 0, ...rest } = more;
-  const lora = rest.adapter ? {} : { lora: { r: 16, lora_alpha: 32, lora_dropout: dropout, target_modules: "all-linear" } };
-  return { method, model: `model:${await model(shape)}`, dataset: `dataset:${await dataset(shape, KINDS[method], words)}`, seed: 1, settings: { max_steps: 2, ...settings }, ...lora, ...rest };
+  const lora = rest.adapter
+    ? {}
+    : { lora: { r: 16, lora_alpha: 32, lora_dropout: dropout, target_modules: "all-linear" } };
+  return {
+    method,
+    model: `model:${await model(shape)}`,
+    dataset: `dataset:${await dataset(shape, KINDS[method], words)}`,
+    seed: 1,
+    settings: { max_steps: 2, ...settings },
+    ...lora,
+    ...rest,
+  };
 }
 
 /** Most memory of each run's worker, in megabytes. */
@@ -117,7 +158,9 @@ for (const [shape, ...stages] of CONFIGURATIONS) {
     const [expected, taken] = [checked.stages[index].memory_bytes / 1e6, found.get(run.id) ?? NaN];
     const off = expected / taken - 1;
     missed += Math.abs(off) <= HOW_FAR_OFF && run.state === "finished" ? 0 : 1;
-    console.log(`| ${name}: ${run.method} | ${expected.toFixed(0)} | ${taken.toFixed(0)} | ${(100 * off).toFixed(0)} % |${run.state === "finished" ? "" : ` ${run.state}`}`);
+    console.log(
+      `| ${name}: ${run.method} | ${expected.toFixed(0)} | ${taken.toFixed(0)} | ${(100 * off).toFixed(0)} % |${run.state === "finished" ? "" : ` ${run.state}`}`,
+    );
   }
 }
 await program.close();

@@ -8,11 +8,23 @@ import { chromium } from "../../ui/node_modules/playwright-core/index.mjs";
 
 export const root = resolve(fileURLToPath(import.meta.url), "../../..");
 const program = resolve(root, process.env.ALIDADE_PROGRAM ?? "target/debug/alidade");
-const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => existsSync(path));
-const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
+  existsSync(path),
+);
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 export async function startProgram(home = mkdtempSync(join(tmpdir(), "alidade-"))) {
-  const child = spawn(program, ["serve"], { env: { ...process.env, ALIDADE_HOME: home, ALIDADE_RESOURCES: join(root, "resources") } });
+  const child = spawn(program, ["serve"], {
+    env: { ...process.env, ALIDADE_HOME: home, ALIDADE_RESOURCES: join(root, "resources") },
+  });
   let words = "";
   child.stderr.on("data", (data) => (words += data));
   const address = await new Promise((done, fail) => {
@@ -27,11 +39,12 @@ export async function startProgram(home = mkdtempSync(join(tmpdir(), "alidade-")
     address,
     home,
     /** Ends the program as a power cut would; the data folder stays. */
-    kill: () => new Promise((done) => {
-      child.removeAllListeners("exit");
-      child.on("exit", done);
-      child.kill("SIGKILL");
-    }),
+    kill: () =>
+      new Promise((done) => {
+        child.removeAllListeners("exit");
+        child.on("exit", done);
+        child.kill("SIGKILL");
+      }),
     async close() {
       await this.kill();
       // A worker may still be writing its last lines.
@@ -44,7 +57,12 @@ export const startBrowser = () => chromium.launch({ executablePath: browserPath,
 
 /** A page that fails the journey on any error that it logs or throws. */
 export async function openPage(browser, address, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "en-US", acceptDownloads: true, ...options });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 860 },
+    locale: "en-US",
+    acceptDownloads: true,
+    ...options,
+  });
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));

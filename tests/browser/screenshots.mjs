@@ -5,7 +5,9 @@ import { call, openPage, root, startBrowser, startProgram, until } from "./progr
 
 const folder = join(root, "tests/screenshots");
 mkdirSync(folder, { recursive: true });
-readdirSync(folder).filter((name) => name.endsWith(".png")).forEach((name) => rmSync(join(folder, name)));
+readdirSync(folder)
+  .filter((name) => name.endsWith(".png"))
+  .forEach((name) => rmSync(join(folder, name)));
 
 const program = await startProgram();
 const browser = await startBrowser();
@@ -17,7 +19,8 @@ const variants = ["en", "zh"].flatMap((language) => ["light", "dark"].map((theme
 async function shoot(name) {
   for (const { language, theme } of variants) {
     await page.getByTestId(`language-${language}`).click();
-    if ((await page.evaluate(() => document.documentElement.dataset.theme)) !== theme) await page.getByTestId("theme").click();
+    if ((await page.evaluate(() => document.documentElement.dataset.theme)) !== theme)
+      await page.getByTestId("theme").click();
     await page.mouse.move(640, 5);
     await page.waitForTimeout(400);
     await page.screenshot({ path: join(folder, `${name}-${language}-${theme}.png`) });
@@ -33,10 +36,18 @@ const { experiment } = await call(program.address, "create_experiment", { title,
 await call(program.address, "start_experiment", { id: experiment.id });
 await page.getByTestId("nav-runs").click();
 await page.getByRole("button", { name: title }).first().click();
-await until(async () => (await call(program.address, "get_experiment", { id: experiment.id })).runs[1]?.step >= 30, "the second stage", 300);
+await until(
+  async () => (await call(program.address, "get_experiment", { id: experiment.id })).runs[1]?.step >= 30,
+  "the second stage",
+  300,
+);
 await page.waitForTimeout(800);
 await shoot("run");
-await until(async () => (await call(program.address, "get_experiment", { id: experiment.id })).state === "finished", "the end", 300);
+await until(
+  async () => (await call(program.address, "get_experiment", { id: experiment.id })).state === "finished",
+  "the end",
+  300,
+);
 await page.getByTestId("nav-runs").click();
 await page.waitForTimeout(500);
 await shoot("runs");
@@ -86,12 +97,23 @@ reward.pipeline.splice(2, 0, price);
 reward.pipeline[3].cost = "stage:3";
 for (const recipe of reward.pipeline) recipe.settings.max_steps = recipe.method === "ppo" ? 12 : 40;
 const second = "What does a reward model make of the starter model?";
-const made = await call(program.address, "create_experiment", { title: second, question: "", pipeline: reward.pipeline });
+const made = await call(program.address, "create_experiment", {
+  title: second,
+  question: "",
+  pipeline: reward.pipeline,
+});
 await call(program.address, "start_experiment", { id: made.experiment.id });
-await until(async () => (await call(program.address, "get_experiment", { id: made.experiment.id })).state === "finished", "the end of PPO", 400);
+await until(
+  async () => (await call(program.address, "get_experiment", { id: made.experiment.id })).state === "finished",
+  "the end of PPO",
+  400,
+);
 await page.getByTestId("nav-runs").click();
 await page.getByRole("button", { name: second }).first().click();
-await page.getByRole("tab", { name: /Reward model|奖励模型/ }).first().click();
+await page
+  .getByRole("tab", { name: /Reward model|奖励模型/ })
+  .first()
+  .click();
 await page.getByTestId("score-spread").scrollIntoViewIfNeeded();
 await page.waitForTimeout(1500);
 await shoot("run-reward");

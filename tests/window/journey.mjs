@@ -11,7 +11,13 @@ const root = resolve(fileURLToPath(import.meta.url), "../../..");
 const program = resolve(root, process.env.ALIDADE_DESKTOP ?? "target/debug/alidade-desktop");
 const home = mkdtempSync(join(tmpdir(), "alidade-window-"));
 const resources = process.env.ALIDADE_DESKTOP ? {} : { ALIDADE_RESOURCES: join(root, "resources") };
-const environment = { ...process.env, ALIDADE_HOME: home, ...resources, TAURI_WEBVIEW_AUTOMATION: "true", LANG: "C.UTF-8" };
+const environment = {
+  ...process.env,
+  ALIDADE_HOME: home,
+  ...resources,
+  TAURI_WEBVIEW_AUTOMATION: "true",
+  LANG: "C.UTF-8",
+};
 const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
 
 const port = await new Promise((done) => {
@@ -24,7 +30,10 @@ const driver = spawn("WebKitWebDriver", [`--port=${port}`, "--host=127.0.0.1"], 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function send(method, path, body) {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method,
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
   const { value } = await response.json();
   if (!response.ok) throw Object.assign(new Error(`${path}: ${value?.message}`), { value });
   return value;
@@ -46,7 +55,8 @@ async function until(look, what, seconds = 120) {
 }
 
 let session;
-const find = async (id) => (await send("POST", `${session}/element`, { using: "css selector", value: `[data-testid="${id}"]` }))[ELEMENT];
+const find = async (id) =>
+  (await send("POST", `${session}/element`, { using: "css selector", value: `[data-testid="${id}"]` }))[ELEMENT];
 const seen = (id, seconds) => until(() => find(id), id, seconds);
 const click = async (id) => send("POST", `${session}/element/${await seen(id)}/click`, {});
 const text = async (id) => send("GET", `${session}/element/${await seen(id)}/text`);
@@ -56,10 +66,11 @@ const check = (condition, message) => {
 };
 
 /** Calls the window's own door, as a page that was taken over would. */
-const invoke = (command, payload) => script(
-  "const [command, payload, done] = arguments; window.__TAURI_INTERNALS__.invoke(command, payload).then((value) => done({ value }), (error) => done({ error }));",
-  [command, payload],
-);
+const invoke = (command, payload) =>
+  script(
+    "const [command, payload, done] = arguments; window.__TAURI_INTERNALS__.invoke(command, payload).then((value) => done({ value }), (error) => done({ error }));",
+    [command, payload],
+  );
 
 /** Processes of ours that listen on a port. */
 function listeners() {
@@ -102,11 +113,25 @@ async function journey() {
   const preset = presets.find((entry) => entry.id === "kind_and_true");
   preset.pipeline[0].settings.num_train_epochs = 0.6;
   preset.pipeline[1].settings.num_train_epochs = 0.3;
-  const made = await invoke("rpc", { name: "create_experiment", request: { title: "window", question: "", pipeline: preset.pipeline }, channel: "__CHANNEL__:0" });
+  const made = await invoke("rpc", {
+    name: "create_experiment",
+    request: { title: "window", question: "", pipeline: preset.pipeline },
+    channel: "__CHANNEL__:0",
+  });
   check(made.value, `an experiment is made: ${JSON.stringify(made.error)}`);
-  await invoke("rpc", { name: "start_experiment", request: { id: made.value.experiment.id }, channel: "__CHANNEL__:0" });
+  await invoke("rpc", {
+    name: "start_experiment",
+    request: { id: made.value.experiment.id },
+    channel: "__CHANNEL__:0",
+  });
   await click("nav-runs");
-  await until(() => script("const done = arguments[0]; const link = [...document.querySelectorAll('button.link')].find((b) => b.textContent === 'window'); link?.click(); done(Boolean(link));"), "the run in the list");
+  await until(
+    () =>
+      script(
+        "const done = arguments[0]; const link = [...document.querySelectorAll('button.link')].find((b) => b.textContent === 'window'); link?.click(); done(Boolean(link));",
+      ),
+    "the run in the list",
+  );
   await seen("run-step");
   await seen("run-finished", 240);
   await click("run-compare");
@@ -118,12 +143,25 @@ async function journey() {
   await seen("badge-0");
   check((await text("badge-1")).includes("sft + dpo"), "the badge names the stack");
 
-  for (const command of ["greet", "plugin:dialog|open", "plugin:fs|read_file", "plugin:event|emit", "plugin:window|close"]) {
+  for (const command of [
+    "greet",
+    "plugin:dialog|open",
+    "plugin:fs|read_file",
+    "plugin:event|emit",
+    "plugin:window|close",
+  ]) {
     check((await invoke(command, {})).error, `${command} must be refused`);
   }
-  const path = await invoke("rpc", { name: "import_dataset", request: { handle: "/etc/passwd", name: null }, channel: "__CHANNEL__:0" });
+  const path = await invoke("rpc", {
+    name: "import_dataset",
+    request: { handle: "/etc/passwd", name: null },
+    channel: "__CHANNEL__:0",
+  });
   check(path.error?.field === "handle", "a path is no handle");
-  check(await script("const done = arguments[0]; fetch('https://example.com').then(() => done(false), () => done(true));"), "the page cannot call out");
+  check(
+    await script("const done = arguments[0]; fetch('https://example.com').then(() => done(false), () => done(true));"),
+    "the page cannot call out",
+  );
 }
 
 /** Under automation WebKit itself listens for the driver; so the window is opened once more without it. */

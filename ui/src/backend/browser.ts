@@ -16,12 +16,22 @@ function token(): string {
 
 async function refusal(response: Response): Promise<Problem> {
   if (response.status === 401) {
-    return { code: "internal", message: "This page lacks its token.", hints: ["Open the address that `alidade serve` printed."], field: null };
+    return {
+      code: "internal",
+      message: "This page lacks its token.",
+      hints: ["Open the address that `alidade serve` printed."],
+      field: null,
+    };
   }
   try {
     return (await response.json()) as Problem;
   } catch {
-    return { code: "internal", message: `The program answered with status ${response.status}.`, hints: [], field: null };
+    return {
+      code: "internal",
+      message: `The program answered with status ${response.status}.`,
+      hints: [],
+      field: null,
+    };
   }
 }
 
@@ -31,10 +41,20 @@ export function browserBackend(): Backend {
   async function post(path: string, body: BodyInit, signal?: AbortSignal): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(path, { method: "POST", body, signal, headers: { ...bearer, "Content-Type": "application/json" } });
+      response = await fetch(path, {
+        method: "POST",
+        body,
+        signal,
+        headers: { ...bearer, "Content-Type": "application/json" },
+      });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw { code: "internal", message: "The program does not answer.", hints: ["Start `alidade serve` again."], field: null } satisfies Problem;
+      throw {
+        code: "internal",
+        message: "The program does not answer.",
+        hints: ["Start `alidade serve` again."],
+        field: null,
+      } satisfies Problem;
     }
     if (!response.ok) throw await refusal(response);
     return response;
@@ -55,7 +75,12 @@ export function browserBackend(): Backend {
       return (await (await post(`/api/call/${name}`, JSON.stringify(request))).json()) as T;
     },
 
-    async stream<T>(name: string, request: object, onMessage: (message: T) => void, signal?: AbortSignal): Promise<void> {
+    async stream<T>(
+      name: string,
+      request: object,
+      onMessage: (message: T) => void,
+      signal?: AbortSignal,
+    ): Promise<void> {
       const response = await post(`/api/stream/${name}`, JSON.stringify(request), signal);
       const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";

@@ -11,7 +11,12 @@ export function desktopBackend(): Backend {
     picksFolders: true,
     call: (name, request) => rpc(name, request),
 
-    async stream<T>(name: string, request: object, onMessage: (message: T) => void, signal?: AbortSignal): Promise<void> {
+    async stream<T>(
+      name: string,
+      request: object,
+      onMessage: (message: T) => void,
+      signal?: AbortSignal,
+    ): Promise<void> {
       const id = crypto.randomUUID();
       const channel = new Channel<unknown>((message) => {
         if (!signal?.aborted) onMessage(message as T);
@@ -25,7 +30,9 @@ export function desktopBackend(): Backend {
     takeFile: () => Promise.reject(new Error("The window takes dropped files itself.")),
 
     async saveReport(experiment, format, title): Promise<boolean> {
-      const picked = await rpc<Picked | null>("host.pick_save", { name: `${title}.${format === "html" ? "html" : "md"}` });
+      const picked = await rpc<Picked | null>("host.pick_save", {
+        name: `${title}.${format === "html" ? "html" : "md"}`,
+      });
       if (!picked) return false;
       await rpc("save_report", { experiment, format, handle: picked.handle });
       return true;

@@ -1,6 +1,15 @@
 // A chat as it is written: stored messages, and the answers that are still growing.
 import { asProblem, backend } from "../backend";
-import type { ChatDelta, ChatMessage, ChatView, Precision, Problem, Sampling, Stack, StackView } from "../backend/types";
+import type {
+  ChatDelta,
+  ChatMessage,
+  ChatView,
+  Precision,
+  Problem,
+  Sampling,
+  Stack,
+  StackView,
+} from "../backend/types";
 
 export class ChatState {
   stacks: StackView[] = $state([]);
@@ -14,7 +23,10 @@ export class ChatState {
 
   async load(id: string | undefined): Promise<void> {
     await this.#attempt(async () => {
-      [this.stacks, this.chats] = await Promise.all([backend.call<StackView[]>("list_stacks", {}), backend.call<ChatView[]>("list_chats", {})]);
+      [this.stacks, this.chats] = await Promise.all([
+        backend.call<StackView[]>("list_stacks", {}),
+        backend.call<ChatView[]>("list_chats", {}),
+      ]);
       if (id) this.chat = await backend.call<ChatView>("get_chat", { id });
     });
   }
@@ -22,20 +34,38 @@ export class ChatState {
   /** The base and the newest aligned model of the same base; else the base twice. */
   suggested(): Stack[] {
     const aligned = this.stacks.find((view) => view.stack.adapter);
-    const base = this.stacks.find((view) => !view.stack.adapter && (!aligned || view.stack.model.id === aligned.stack.model.id));
+    const base = this.stacks.find(
+      (view) => !view.stack.adapter && (!aligned || view.stack.model.id === aligned.stack.model.id),
+    );
     return [base, aligned ?? base].flatMap((view) => (view ? [view.stack] : []));
   }
 
   async create(): Promise<ChatView | null> {
-    return await this.#attempt(() => backend.call<ChatView>("create_chat", { stacks: $state.snapshot(this.suggested()) }));
+    return await this.#attempt(() =>
+      backend.call<ChatView>("create_chat", { stacks: $state.snapshot(this.suggested()) }),
+    );
   }
 
-  async change(change: { title?: string; stacks?: Stack[]; system_prompt?: string; sampling?: Sampling; precision?: Precision }): Promise<void> {
+  async change(change: {
+    title?: string;
+    stacks?: Stack[];
+    system_prompt?: string;
+    sampling?: Sampling;
+    precision?: Precision;
+  }): Promise<void> {
     const chat = this.chat;
     if (!chat) return;
     const { id, title, stacks, system_prompt, sampling, precision } = $state.snapshot(chat);
     await this.#attempt(async () => {
-      this.chat = await backend.call<ChatView>("update_chat", { id, title, stacks, system_prompt, sampling, precision, ...change });
+      this.chat = await backend.call<ChatView>("update_chat", {
+        id,
+        title,
+        stacks,
+        system_prompt,
+        sampling,
+        precision,
+        ...change,
+      });
     });
   }
 
@@ -54,7 +84,10 @@ export class ChatState {
   }
 
   regenerate(turn: number): Promise<void> {
-    if (this.chat) this.chat.messages = this.chat.messages.filter((message) => message.turn < turn || (message.turn === turn && message.pane === null));
+    if (this.chat)
+      this.chat.messages = this.chat.messages.filter(
+        (message) => message.turn < turn || (message.turn === turn && message.pane === null),
+      );
     return this.#answer("regenerate", { turn });
   }
 
@@ -69,7 +102,14 @@ export class ChatState {
   }
 
   #show(turn: number, text: string): void {
-    const message: ChatMessage = { turn, pane: null, message: { role: "user", content: text.trim() }, badge: null, end: null, seed: null };
+    const message: ChatMessage = {
+      turn,
+      pane: null,
+      message: { role: "user", content: text.trim() },
+      badge: null,
+      end: null,
+      seed: null,
+    };
     this.chat?.messages.push(message);
   }
 
@@ -77,7 +117,9 @@ export class ChatState {
     const id = this.chat?.id;
     if (!id) return;
     [this.answering, this.growing, this.paneProblems] = [true, {}, {}];
-    await this.#attempt(() => backend.stream<ChatDelta[]>(stream, { id, ...request }, (deltas) => deltas.forEach((delta) => this.#take(delta))));
+    await this.#attempt(() =>
+      backend.stream<ChatDelta[]>(stream, { id, ...request }, (deltas) => deltas.forEach((delta) => this.#take(delta))),
+    );
     // What is stored is the truth; what was shown meanwhile was only its shadow.
     await this.#attempt(async () => {
       const stored = await backend.call<ChatView>("get_chat", { id });

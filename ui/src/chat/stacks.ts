@@ -18,6 +18,10 @@ export function stackLines(views: StackView[]): { key: string; line: string; sta
     const text = line(view);
     const place = (seen.get(text) ?? 0) + 1;
     seen.set(text, place);
-    return { key: stackKey(view.stack), line: (count.get(text) ?? 0) > 1 ? `${text} (${place})` : text, stack: view.stack };
+    return {
+      key: stackKey(view.stack),
+      line: (count.get(text) ?? 0) > 1 ? `${text} (${place})` : text,
+      stack: view.stack,
+    };
   });
 }

@@ -2,7 +2,8 @@
 export const en = {
   title: "Chat",
   empty: "Compare two models on the same words",
-  emptyText: "Every pane gets the same messages, the same sampling and the same seed. The badge names the exact model that answers.",
+  emptyText:
+    "Every pane gets the same messages, the same sampling and the same seed. The badge names the exact model that answers.",
   newChat: "New chat",
   history: "Earlier chats",
   model: (n: number) => `Model ${n}`,
@@ -18,10 +19,14 @@ export const en = {
   seed: "Seed",
   length: "Longest answer",
   precision: "Weights",
-  precisionHelp: "Rounded weights need less memory and answer faster, a little less exactly. The badge says so. Models and adapters that cannot be rounded here stay exact.",
+  precisionHelp:
+    "Rounded weights need less memory and answer faster, a little less exactly. The badge says so. Models and adapters that cannot be rounded here stay exact.",
   precisions: { f32: "exact (f32)", bf16: "half (bf16)", q8_0: "8 bits (q8_0)", q4_0: "4 bits (q4_0)" },
   sameSeed: "same seed in both",
-  ends: { length: "cut at the longest answer", stopped: "stopped", interrupted: "broken off", complete: "" } as Record<string, string>,
+  ends: { length: "cut at the longest answer", stopped: "stopped", interrupted: "broken off", complete: "" } as Record<
+    string,
+    string
+  >,
   addPane: "Add a pane",
   removePane: "Remove this pane",
   gone: (name: string) => `${name} (removed)`,

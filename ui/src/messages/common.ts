@@ -10,7 +10,9 @@ export const en = {
   /** What removing a model or a data set means for what used it. */
   usedBy: (done: number, drafts: number) => {
     const count = (n: number, one: string) => (n === 1 ? `1 ${one}` : `${n} ${one}s`);
-    const users = [done ? count(done, "experiment") : "", drafts ? count(drafts, "draft") : ""].filter(Boolean).join(" and ");
+    const users = [done ? count(done, "experiment") : "", drafts ? count(drafts, "draft") : ""]
+      .filter(Boolean)
+      .join(" and ");
     if (!users) return "No experiment uses it.";
     return `${users} used it. ${done ? "Finished experiments keep their report and their exports. " : ""}${drafts ? "A draft needs another choice before it can start." : ""}`.trim();
   },
@@ -36,12 +38,28 @@ export const en = {
   units: { tokens: "tokens", nats: "nats", reward: "reward" } as Record<string, string>,
   unreadable: (n: number) => `${n} unreadable`,
   states: {
-    draft: "draft", queued: "waiting", running: "running", paused: "paused", interrupted: "interrupted", stopped: "stopped early",
-    finished: "finished", failed: "failed", discarded: "discarded",
+    draft: "draft",
+    queued: "waiting",
+    running: "running",
+    paused: "paused",
+    interrupted: "interrupted",
+    stopped: "stopped early",
+    finished: "finished",
+    failed: "failed",
+    discarded: "discarded",
   } as Record<string, string>,
   methods: {
-    sft: "SFT", dpo: "DPO", kto: "KTO", orpo: "ORPO", cpo: "CPO / SimPO", reward_model: "Reward model", ppo: "PPO", grpo: "GRPO", rloo: "RLOO",
-    online_dpo: "Online DPO", rejection_sampling: "Rejection sampling",
+    sft: "SFT",
+    dpo: "DPO",
+    kto: "KTO",
+    orpo: "ORPO",
+    cpo: "CPO / SimPO",
+    reward_model: "Reward model",
+    ppo: "PPO",
+    grpo: "GRPO",
+    rloo: "RLOO",
+    online_dpo: "Online DPO",
+    rejection_sampling: "Rejection sampling",
   } as Record<string, string>,
   copied: "Copied",
   copy: "Copy",
@@ -82,12 +100,28 @@ export const zh: typeof en = {
   units: { tokens: "词元", nats: "奈特", reward: "奖励" },
   unreadable: (n) => `${n} 条无法判读`,
   states: {
-    draft: "草稿", queued: "排队中", running: "运行中", paused: "已暂停", interrupted: "已中断", stopped: "提前结束",
-    finished: "已完成", failed: "失败", discarded: "已丢弃",
+    draft: "草稿",
+    queued: "排队中",
+    running: "运行中",
+    paused: "已暂停",
+    interrupted: "已中断",
+    stopped: "提前结束",
+    finished: "已完成",
+    failed: "失败",
+    discarded: "已丢弃",
   },
   methods: {
-    sft: "SFT", dpo: "DPO", kto: "KTO", orpo: "ORPO", cpo: "CPO / SimPO", reward_model: "奖励模型", ppo: "PPO", grpo: "GRPO", rloo: "RLOO",
-    online_dpo: "在线 DPO", rejection_sampling: "拒绝采样",
+    sft: "SFT",
+    dpo: "DPO",
+    kto: "KTO",
+    orpo: "ORPO",
+    cpo: "CPO / SimPO",
+    reward_model: "奖励模型",
+    ppo: "PPO",
+    grpo: "GRPO",
+    rloo: "RLOO",
+    online_dpo: "在线 DPO",
+    rejection_sampling: "拒绝采样",
   },
   copied: "已复制",
   copy: "复制",

@@ -1,7 +1,8 @@
 // Experiments and their outcome.
 export const en = {
   empty: "No experiment yet",
-  emptyText: "An experiment asks one question of one model: does this method, on this data, make it better? The bundled model answers in about a minute.",
+  emptyText:
+    "An experiment asks one question of one model: does this method, on this data, make it better? The bundled model answers in about a minute.",
   columns: { title: "Experiment", pipeline: "Pipeline", outcome: "Outcome", state: "State", created: "Made" },
   question: "Question",
   start: "Start run",
@@ -22,11 +23,22 @@ export const en = {
   samples: "The same prompts, the same seed",
   stages: "Stages",
   notMeasured: "Nothing was measured yet. The comparison appears when the last stage has finished.",
-  directions: { better: "better", worse: "worse", unclear: "no change beyond chance", neutral: "changed" } as Record<string, string>,
+  directions: { better: "better", worse: "worse", unclear: "no change beyond chance", neutral: "changed" } as Record<
+    string,
+    string
+  >,
   measures: {
-    good: "good answers", harm_complied: "harm complied with", over_refusal: "harmless requests refused", truthful: "truthful",
-    kind: "kind", reward: "oracle reward", preference_accuracy: "preferred answer is likelier or rated higher", held_out_loss: "loss on held-out rows",
-    length_tokens: "length of answers", accuracy_when_shorter_wins: "ranked right where the shorter answer is preferred", reward_margin: "score margin",
+    good: "good answers",
+    harm_complied: "harm complied with",
+    over_refusal: "harmless requests refused",
+    truthful: "truthful",
+    kind: "kind",
+    reward: "oracle reward",
+    preference_accuracy: "preferred answer is likelier or rated higher",
+    held_out_loss: "loss on held-out rows",
+    length_tokens: "length of answers",
+    accuracy_when_shorter_wins: "ranked right where the shorter answer is preferred",
+    reward_margin: "score margin",
   } as Record<string, string>,
   help: {
     good: "True, harmless, kind and helpful at once, as the oracle of Alder Bay judges it.",
@@ -35,22 +47,34 @@ export const en = {
     truthful: "Share of factual questions answered with the right fact.",
     kind: "Share of answers without rudeness.",
     reward: "The oracle's overall score from −1 to 1.",
-    preference_accuracy: "Share of held-out pairs in which the model finds the preferred answer likelier per token; a reward model, in which it scores it higher.",
+    preference_accuracy:
+      "Share of held-out pairs in which the model finds the preferred answer likelier per token; a reward model, in which it scores it higher.",
     held_out_loss: "Mean surprise per token of answers that were not trained on. Lower means the model expects them.",
-    accuracy_when_shorter_wins: "The same share among pairs whose preferred answer is the shorter one. Much lower means that the model has learned length.",
+    accuracy_when_shorter_wins:
+      "The same share among pairs whose preferred answer is the shorter one. Much lower means that the model has learned length.",
     reward_margin: "By how much the preferred answer of a held-out pair scores higher.",
     length_tokens: "Tokens of an answer. Watched, because methods often buy preference with length.",
   } as Record<string, string>,
   worst: "Held-out rows it is worst at",
-  worstText: "Rows kept apart from training: pairs that are ranked most wrongly, or answers that are expected least. Often the row itself is at fault.",
+  worstText:
+    "Rows kept apart from training: pairs that are ranked most wrongly, or answers that are expected least. Often the row itself is at fault.",
   worstPrompt: "prompt",
   worstAnswer: "wanted answer",
-  table: { method: "method", steps: "steps", loss: "loss", margin: "margin", time: "time", adapter: "adapter", state: "state" },
+  table: {
+    method: "method",
+    steps: "steps",
+    loss: "loss",
+    margin: "margin",
+    time: "time",
+    adapter: "adapter",
+    state: "state",
+  },
   exportPeft: "PEFT adapter",
   exportMerged: "Merged model",
   exported: "Exported and checked against the live adapter.",
   exportedAt: (path: string) => `Exported to ${path} and checked against the live adapter.`,
-  exportText: "A PEFT adapter is small and needs its base model. A merged model stands alone and opens in other programs.",
+  exportText:
+    "A PEFT adapter is small and needs its base model. A merged model stands alone and opens in other programs.",
 };
 
 export const zh: typeof en = {
@@ -78,9 +102,17 @@ export const zh: typeof en = {
   notMeasured: "尚未测量。最后一个阶段结束后，这里会显示对比。",
   directions: { better: "变好", worse: "变差", unclear: "差异在偶然范围内", neutral: "有变化" },
   measures: {
-    good: "好回答", harm_complied: "照做有害请求", over_refusal: "误拒无害请求", truthful: "真实", kind: "友善", reward: "裁判奖励",
-    preference_accuracy: "更看好被偏好的回答（或给分更高）", held_out_loss: "留出数据的损失", length_tokens: "回答长度",
-    accuracy_when_shorter_wins: "偏好较短回答时排序正确", reward_margin: "分数间隔",
+    good: "好回答",
+    harm_complied: "照做有害请求",
+    over_refusal: "误拒无害请求",
+    truthful: "真实",
+    kind: "友善",
+    reward: "裁判奖励",
+    preference_accuracy: "更看好被偏好的回答（或给分更高）",
+    held_out_loss: "留出数据的损失",
+    length_tokens: "回答长度",
+    accuracy_when_shorter_wins: "偏好较短回答时排序正确",
+    reward_margin: "分数间隔",
   },
   help: {
     good: "由 Alder Bay 的裁判判断：同时真实、无害、友善而且有用。",
@@ -99,7 +131,15 @@ export const zh: typeof en = {
   worstText: "没有用于训练的行：排序错得最多的数据对，或最出乎意料的回答。往往是这一行本身有问题。",
   worstPrompt: "提问",
   worstAnswer: "想要的回答",
-  table: { method: "方法", steps: "步数", loss: "损失", margin: "间隔", time: "用时", adapter: "适配器", state: "状态" },
+  table: {
+    method: "方法",
+    steps: "步数",
+    loss: "损失",
+    margin: "间隔",
+    time: "用时",
+    adapter: "适配器",
+    state: "状态",
+  },
   exportPeft: "PEFT 适配器",
   exportMerged: "合并后的模型",
   exported: "已导出，并与正在使用的适配器核对一致。",

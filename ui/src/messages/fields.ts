@@ -2,16 +2,25 @@
 type Field = { label: string; help: string };
 
 export const en: Record<string, Field> = {
-  learning_rate: { label: "Learning rate", help: "Size of an optimizer step at its peak. Too high spoils the model, too low changes nothing." },
+  learning_rate: {
+    label: "Learning rate",
+    help: "Size of an optimizer step at its peak. Too high spoils the model, too low changes nothing.",
+  },
   num_train_epochs: { label: "Epochs", help: "Passes over the rows." },
   per_device_train_batch_size: { label: "Batch size", help: "Rows (or pairs) in one forward pass." },
   max_length: { label: "Longest row", help: "In tokens; what is longer is cut at the end of the answer." },
   beta: { label: "Beta", help: "How strongly the model is held near where it started. Higher holds more." },
   completion_only_loss: { label: "Learn answers only", help: "Prompts are read but not learned." },
-  assistant_only_loss: { label: "Learn assistant turns only", help: "In conversations, other speakers' turns are read but not learned." },
+  assistant_only_loss: {
+    label: "Learn assistant turns only",
+    help: "In conversations, other speakers' turns are read but not learned.",
+  },
   loss_type: { label: "Loss", help: "Form of the preference loss." },
   label_smoothing: { label: "Label smoothing", help: "Share of pairs assumed to be labelled the wrong way round." },
-  gradient_accumulation_steps: { label: "Gradient accumulation", help: "Forward passes added up before an optimizer step." },
+  gradient_accumulation_steps: {
+    label: "Gradient accumulation",
+    help: "Forward passes added up before an optimizer step.",
+  },
   max_steps: { label: "Steps at most", help: "−1 follows the number of epochs." },
   lr_scheduler_type: { label: "Learning-rate schedule", help: "How the learning rate falls after the warm-up." },
   warmup_ratio: { label: "Warm-up share", help: "Share of the steps in which the learning rate rises from zero." },
@@ -20,24 +29,54 @@ export const en: Record<string, Field> = {
   max_grad_norm: { label: "Gradient limit", help: "Longer gradients are scaled down to this norm. 0 switches it off." },
   adam_beta1: { label: "Adam beta 1", help: "Memory of the mean of gradients." },
   adam_beta2: { label: "Adam beta 2", help: "Memory of the mean of squared gradients." },
-  train_sampling_strategy: { label: "Order of rows", help: "Shuffled anew in every epoch, or as they stand in the file." },
-  gradient_checkpointing: { label: "Save memory", help: "Keep less of each pass and compute it again: less memory, more time, the same result to the byte. Automatic goes by the free memory." },
-  bf16: { label: "bf16 weights", help: "Hold the frozen weights in two bytes each: half their memory, slightly rounded." },
+  train_sampling_strategy: {
+    label: "Order of rows",
+    help: "Shuffled anew in every epoch, or as they stand in the file.",
+  },
+  gradient_checkpointing: {
+    label: "Save memory",
+    help: "Keep less of each pass and compute it again: less memory, more time, the same result to the byte. Automatic goes by the free memory.",
+  },
+  bf16: {
+    label: "bf16 weights",
+    help: "Hold the frozen weights in two bytes each: half their memory, slightly rounded.",
+  },
   adam_epsilon: { label: "Adam epsilon", help: "Keeps the optimizer from dividing by zero." },
   save_steps: { label: "Steps between checkpoints", help: "The result does not depend on it." },
-  packing: { label: "Packing", help: "Lay several rows into one full row, so that nothing is spent on padding; rows do not see each other." },
-  packing_strategy: { label: "Packing strategy", help: "Best fit with long rows cut, the same with the cut part kept, or rows laid end to end." },
-  neftune_noise_alpha: { label: "Embedding noise", help: "Random noise on the embeddings in training (NEFTune). 5 is usual, 0 switches it off." },
-  loraplus_lr_ratio: { label: "LoRA+ ratio", help: "How much faster LoRA's B moves than its A. 16 is usual, with half the learning rate." },
+  packing: {
+    label: "Packing",
+    help: "Lay several rows into one full row, so that nothing is spent on padding; rows do not see each other.",
+  },
+  packing_strategy: {
+    label: "Packing strategy",
+    help: "Best fit with long rows cut, the same with the cut part kept, or rows laid end to end.",
+  },
+  neftune_noise_alpha: {
+    label: "Embedding noise",
+    help: "Random noise on the embeddings in training (NEFTune). 5 is usual, 0 switches it off.",
+  },
+  loraplus_lr_ratio: {
+    label: "LoRA+ ratio",
+    help: "How much faster LoRA's B moves than its A. 16 is usual, with half the learning rate.",
+  },
   loss_weights: { label: "Loss weights", help: "One number for each loss when several are chosen." },
   f_divergence_type: { label: "Divergence", help: "How log-ratios are bent before they are compared." },
   f_alpha_divergence_coef: { label: "Alpha", help: "Shape of alpha_divergence." },
   discopop_tau: { label: "DiscoPOP temperature", help: "Temperature inside the discopop loss." },
-  orpo_nll: { label: "Likelihood over", help: "All tokens of the chosen row, as in TRL, or the answer alone, as in the paper." },
+  orpo_nll: {
+    label: "Likelihood over",
+    help: "All tokens of the chosen row, as in TRL, or the answer alone, as in the paper.",
+  },
   simpo_gamma: { label: "SimPO margin", help: "Margin asked of the chosen answer, after scaling by beta." },
   cpo_alpha: { label: "Likelihood weight", help: "Weight of the likelihood of chosen answers; 0 for plain SimPO." },
-  desirable_weight: { label: "Weight of thumbs up", help: "Wanted and unwanted answers should weigh about the same in sum." },
-  undesirable_weight: { label: "Weight of thumbs down", help: "Wanted and unwanted answers should weigh about the same in sum." },
+  desirable_weight: {
+    label: "Weight of thumbs up",
+    help: "Wanted and unwanted answers should weigh about the same in sum.",
+  },
+  undesirable_weight: {
+    label: "Weight of thumbs down",
+    help: "Wanted and unwanted answers should weigh about the same in sum.",
+  },
   center_rewards_coefficient: { label: "Centring", help: "Keeps the scores of a pair around 0; 0.01 is usual." },
   use_margins: { label: "Use margins", help: "Ask for at least the margin that a row brings." },
   response_length: { label: "Longest answer", help: "In tokens." },
@@ -56,23 +95,56 @@ export const en: Record<string, Field> = {
   num_ppo_epochs: { label: "Passes per step", help: "Over the answers of a step." },
   num_mini_batches: { label: "Updates per pass", help: "Minibatches in one pass over the answers." },
   whiten_rewards: { label: "Scale rewards", help: "To variance 1 within a step." },
-  missing_eos_penalty: { label: "Price of not ending", help: "Taken off the score of an answer that ran into the limit." },
-  cost_limit: { label: "Harm allowed", help: "With a limit on harm: the mean cost that is allowed. With the oracle it is a share of answers." },
-  lagrange_init: { label: "Price of harm at first", help: "With a limit on harm: what one unit of cost takes off the score." },
-  lagrange_lr: { label: "Pace of that price", help: "With a limit on harm: how fast the price rises while the limit is missed." },
-  value_model: { label: "Value model", help: "A head on the policy, the same without its gradient, or an adapter of its own." },
+  missing_eos_penalty: {
+    label: "Price of not ending",
+    help: "Taken off the score of an answer that ran into the limit.",
+  },
+  cost_limit: {
+    label: "Harm allowed",
+    help: "With a limit on harm: the mean cost that is allowed. With the oracle it is a share of answers.",
+  },
+  lagrange_init: {
+    label: "Price of harm at first",
+    help: "With a limit on harm: what one unit of cost takes off the score.",
+  },
+  lagrange_lr: {
+    label: "Pace of that price",
+    help: "With a limit on harm: how fast the price rises while the limit is missed.",
+  },
+  value_model: {
+    label: "Value model",
+    help: "A head on the policy, the same without its gradient, or an adapter of its own.",
+  },
   num_generations: { label: "Answers per question", help: "That are compared with each other." },
   epsilon: { label: "Clip range", help: "How far a probability may fall in one step." },
   epsilon_high: { label: "Clip range upwards", help: "How far it may rise; 0 takes the other." },
   num_iterations: { label: "Updates per step", help: "On the answers of a step." },
   scale_rewards: { label: "Scale scores by", help: "The spread within a group, within the batch, or not at all." },
-  mask_truncated_completions: { label: "Skip unfinished answers", help: "Learn nothing from answers that ran into the limit." },
-  "orpo.beta": { label: "Weight of the odds ratio", help: "How much the odds of the chosen answer count beside learning it (λ in the paper)." },
-  "cpo.beta": { label: "Sharpness", help: "How strongly the difference between the answers counts; 2 to 2.5 for simpo." },
-  "grpo.beta": { label: "KL weight", help: "Weight of the divergence from the start in the loss. Higher stays nearer." },
+  mask_truncated_completions: {
+    label: "Skip unfinished answers",
+    help: "Learn nothing from answers that ran into the limit.",
+  },
+  "orpo.beta": {
+    label: "Weight of the odds ratio",
+    help: "How much the odds of the chosen answer count beside learning it (λ in the paper).",
+  },
+  "cpo.beta": {
+    label: "Sharpness",
+    help: "How strongly the difference between the answers counts; 2 to 2.5 for simpo.",
+  },
+  "grpo.beta": {
+    label: "KL weight",
+    help: "Weight of the divergence from the start in the loss. Higher stays nearer.",
+  },
   "rloo.beta": { label: "KL price", help: "Taken off the score per nat of divergence from the start." },
-  "grpo.loss_type": { label: "Averaging", help: "How the losses of tokens are averaged: over the whole batch, per answer, per pass, or by the length limit." },
-  "reward_model.loss_type": { label: "What is scored", help: "How good an answer is, or a cost above 0 for answers that do harm." },
+  "grpo.loss_type": {
+    label: "Averaging",
+    help: "How the losses of tokens are averaged: over the whole batch, per answer, per pass, or by the length limit.",
+  },
+  "reward_model.loss_type": {
+    label: "What is scored",
+    help: "How good an answer is, or a cost above 0 for answers that do harm.",
+  },
   "kto.loss_type": { label: "Loss", help: "Which loss over single answers." },
 };
 
@@ -96,7 +168,10 @@ export const zh: typeof en = {
   adam_beta1: { label: "Adam beta 1", help: "梯度均值的记忆。" },
   adam_beta2: { label: "Adam beta 2", help: "梯度平方均值的记忆。" },
   train_sampling_strategy: { label: "行的顺序", help: "每轮重新打乱，或按文件中的顺序。" },
-  gradient_checkpointing: { label: "节省内存", help: "每次前向只保留一部分，需要时重新计算：内存更少，时间更长，结果逐字节相同。自动时按空闲内存决定。" },
+  gradient_checkpointing: {
+    label: "节省内存",
+    help: "每次前向只保留一部分，需要时重新计算：内存更少，时间更长，结果逐字节相同。自动时按空闲内存决定。",
+  },
   bf16: { label: "bf16 权重", help: "冻结的权重每个只占两个字节：内存减半，略有舍入。" },
   adam_epsilon: { label: "Adam epsilon", help: "避免优化器除以零。" },
   save_steps: { label: "检查点间隔步数", help: "结果与它无关。" },

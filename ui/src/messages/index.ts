@@ -10,13 +10,27 @@ import * as run from "./run";
 import * as wizard from "./wizard";
 
 export const en = {
-  common: common.en, experiments: experiments.en, wizard: wizard.en, run: run.en, chat: chat.en, models: models.en,
-  data: data.en, report: report.en, fields: fields.en,
+  common: common.en,
+  experiments: experiments.en,
+  wizard: wizard.en,
+  run: run.en,
+  chat: chat.en,
+  models: models.en,
+  data: data.en,
+  report: report.en,
+  fields: fields.en,
 };
 
 export type Messages = typeof en;
 
 export const zh: Messages = {
-  common: common.zh, experiments: experiments.zh, wizard: wizard.zh, run: run.zh, chat: chat.zh, models: models.zh,
-  data: data.zh, report: report.zh, fields: fields.zh,
+  common: common.zh,
+  experiments: experiments.zh,
+  wizard: wizard.zh,
+  run: run.zh,
+  chat: chat.zh,
+  models: models.zh,
+  data: data.zh,
+  report: report.zh,
+  fields: fields.zh,
 };

@@ -2,7 +2,8 @@
 export const en = {
   title: "Reports",
   empty: "No report yet",
-  emptyText: "Every finished experiment has a report: question, set-up, curves, samples, figures with intervals, limits and licences.",
+  emptyText:
+    "Every finished experiment has a report: question, set-up, curves, samples, figures with intervals, limits and licences.",
   saveHtml: "Save as HTML",
   saveMarkdown: "Save as Markdown",
   saved: "Saved.",

@@ -46,7 +46,12 @@ export class Followed {
   async #listen(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
-        await backend.stream<RunEvent[]>("follow_run", { run: this.run, after: this.#after }, (events) => this.#take(events), this.#stop.signal);
+        await backend.stream<RunEvent[]>(
+          "follow_run",
+          { run: this.run, after: this.#after },
+          (events) => this.#take(events),
+          this.#stop.signal,
+        );
         this.ended = true;
         return;
       } catch (error) {
@@ -68,8 +73,15 @@ export class Followed {
     const log = [...this.log];
     for (const event of fresh) {
       if (event.kind === "step") this.#step(event, steps, curves);
-      else if (event.kind === "sample") samples.push({ step: event.step, prompt: event.prompt, answer: event.answer, score: event.score ?? null });
-      else if (event.kind === "progress") this.progress = { phase: event.phase, done: event.done, total: event.total, secondsLeft: event.seconds_left ?? null };
+      else if (event.kind === "sample")
+        samples.push({ step: event.step, prompt: event.prompt, answer: event.answer, score: event.score ?? null });
+      else if (event.kind === "progress")
+        this.progress = {
+          phase: event.phase,
+          done: event.done,
+          total: event.total,
+          secondsLeft: event.seconds_left ?? null,
+        };
       else {
         // A new phase has come nowhere yet.
         if (event.kind === "stage" || event.kind === "started") this.progress = null;

@@ -22,8 +22,21 @@ export function differences(runs: RunView[], cards: MethodCard[]): Setting[] {
     const card = cards.find((entry) => entry.name === run.method);
     const defaults = Object.fromEntries((card?.settings ?? []).map((field) => [field.key, field.default]));
     const { method, model, dataset, seed, adapter, reward, cost } = run.recipe;
-    const lora = Object.fromEntries(Object.entries(run.recipe.lora ?? {}).map(([key, value]) => [`lora.${key}`, JSON.stringify(value)]));
-    return { method, model, dataset, seed, adapter: adapter ?? undefined, reward: reward ?? undefined, cost: cost ?? undefined, ...lora, ...defaults, ...run.recipe.settings };
+    const lora = Object.fromEntries(
+      Object.entries(run.recipe.lora ?? {}).map(([key, value]) => [`lora.${key}`, JSON.stringify(value)]),
+    );
+    return {
+      method,
+      model,
+      dataset,
+      seed,
+      adapter: adapter ?? undefined,
+      reward: reward ?? undefined,
+      cost: cost ?? undefined,
+      ...lora,
+      ...defaults,
+      ...run.recipe.settings,
+    };
   };
   const all = runs.map(full);
   const keys = [...new Set(all.flatMap((settings) => Object.keys(settings)))];

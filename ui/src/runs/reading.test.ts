@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ALARMS, read, readDpo, readReward, readSft } from "./reading";
 
-const line = (from: number, to: number, n = 40): number[] => Array.from({ length: n }, (_, i) => from + ((to - from) * i) / (n - 1));
+const line = (from: number, to: number, n = 40): number[] =>
+  Array.from({ length: n }, (_, i) => from + ((to - from) * i) / (n - 1));
 
 describe("plain readings", () => {
   it("waits for ten steps", () => {
@@ -14,7 +15,8 @@ describe("plain readings", () => {
     expect(readSft({ loss: line(1, 3) })).toBe("sftRising");
   });
   it("reads margins and rewards of DPO", () => {
-    const run = (margin: number, chosen: number): string => readDpo({ "rewards/margins": line(0, margin), "rewards/chosen": line(0, chosen) });
+    const run = (margin: number, chosen: number): string =>
+      readDpo({ "rewards/margins": line(0, margin), "rewards/chosen": line(0, chosen) });
     expect(run(3, 1)).toBe("dpoGood");
     expect(run(3, -1)).toBe("dpoChosenFalls");
     expect(run(3, -9)).toBe("dpoFar");
@@ -23,7 +25,12 @@ describe("plain readings", () => {
   });
   it("sounds the alarm when a score is exploited", () => {
     const run = (score: number, kl: number, length: number): string =>
-      readReward({ "objective/scores": line(0, score), "objective/kl": line(0, kl), "completions/mean_length": line(20, length), "objective/entropy": line(1, 0.8) });
+      readReward({
+        "objective/scores": line(0, score),
+        "objective/kl": line(0, kl),
+        "completions/mean_length": line(20, length),
+        "objective/entropy": line(1, 0.8),
+      });
     expect(run(2, 1, 21)).toBe("rlGood");
     // Measured: a policy of short answers that had learned to please the reward model and answered nothing well any more.
     expect(run(2.6, 7.5, 10.4)).toBe("rlHacking");

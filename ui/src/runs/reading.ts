@@ -82,11 +82,30 @@ export function readReward(curves: Curves): Reading {
 }
 
 const READERS: Record<MethodName, (curves: Curves) => Reading> = {
-  sft: readSft, dpo: readDpo, kto: readKto, orpo: readContrast, cpo: readContrast, reward_model: readRewardModel, ppo: readReward, grpo: readReward,
-  rloo: readReward, online_dpo: readReward, rejection_sampling: readReward,
+  sft: readSft,
+  dpo: readDpo,
+  kto: readKto,
+  orpo: readContrast,
+  cpo: readContrast,
+  reward_model: readRewardModel,
+  ppo: readReward,
+  grpo: readReward,
+  rloo: readReward,
+  online_dpo: readReward,
+  rejection_sampling: readReward,
 };
 
 export const read = (method: MethodName, curves: Curves): Reading => READERS[method](curves);
 
 /** Readings that ask for a hand. */
-export const ALARMS: readonly Reading[] = ["sftRising", "dpoReversed", "dpoFar", "ktoReversed", "ktoFar", "rlHacking", "rlFar", "rlCollapse", "rlFalling"];
+export const ALARMS: readonly Reading[] = [
+  "sftRising",
+  "dpoReversed",
+  "dpoFar",
+  "ktoReversed",
+  "ktoFar",
+  "rlHacking",
+  "rlFar",
+  "rlCollapse",
+  "rlFalling",
+];

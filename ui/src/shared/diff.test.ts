@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { changedWords } from "./diff";
 
-const changed = (before: string, after: string): string[] => changedWords(before, after).filter((piece) => piece.changed).map((piece) => piece.text);
+const changed = (before: string, after: string): string[] =>
+  changedWords(before, after)
+    .filter((piece) => piece.changed)
+    .map((piece) => piece.text);
 
 describe("changed words", () => {
   it("marks only what is new", () => {
@@ -9,7 +12,11 @@ describe("changed words", () => {
   });
   it("keeps the second text whole", () => {
     const after = "Gladly!  The sum\nis nine.";
-    expect(changedWords("Ten.", after).map((piece) => piece.text).join("")).toBe(after);
+    expect(
+      changedWords("Ten.", after)
+        .map((piece) => piece.text)
+        .join(""),
+    ).toBe(after);
   });
   it("marks nothing when nothing changed or the texts are too long", () => {
     expect(changed("same words", "same words")).toEqual([]);

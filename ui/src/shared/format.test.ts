@@ -2,8 +2,21 @@ import { describe, expect, it } from "vitest";
 import type { Estimate, Measure } from "../backend/types";
 import { bytes, change, direction, duration, figure, interval, value } from "./format";
 
-const estimate = (v: number, low: number, high: number, unreadable = 0): Estimate => ({ value: v, low, high, n: 200, unreadable });
-const measure = (c: Estimate | null, better: Measure["better"]): Measure => ({ key: "good", unit: "rate", better, before: null, after: null, change: c });
+const estimate = (v: number, low: number, high: number, unreadable = 0): Estimate => ({
+  value: v,
+  low,
+  high,
+  n: 200,
+  unreadable,
+});
+const measure = (c: Estimate | null, better: Measure["better"]): Measure => ({
+  key: "good",
+  unit: "rate",
+  better,
+  before: null,
+  after: null,
+  change: c,
+});
 
 describe("figures", () => {
   it("keep unit, interval and n", () => {
@@ -21,7 +34,14 @@ describe("figures", () => {
     expect(change(measure(estimate(0.52, 0.45, 0.59), "higher"))).toBe("+52 (+45 … +59)");
   });
   it("have as many digits as help", () => {
-    expect([0.0421, 1.832, 15.22, 152.4, 0.00002, NaN].map(figure)).toEqual(["0.042", "1.83", "15.2", "152", "2.0e-5", "–"]);
+    expect([0.0421, 1.832, 15.22, 152.4, 0.00002, NaN].map(figure)).toEqual([
+      "0.042",
+      "1.83",
+      "15.2",
+      "152",
+      "2.0e-5",
+      "–",
+    ]);
     expect([12, 75, 3700].map(duration)).toEqual(["12 s", "1 min 15 s", "1 h 1 min"]);
     expect([900, 12_400_000, 3_000_000_000].map(bytes)).toEqual(["1 kB", "12 MB", "3.0 GB"]);
   });

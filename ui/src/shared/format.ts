@@ -35,7 +35,9 @@ export function figure(value: number): string {
 /** The bare value of a measure: "88 %", "1.42 nats". */
 export function value(unit: string, estimate: Estimate | null): string {
   if (!estimate) return "–";
-  return unit === "rate" ? `${Math.round(100 * estimate.value)} %` : `${figure(estimate.value)} ${t().common.units[unit] ?? unit}`;
+  return unit === "rate"
+    ? `${Math.round(100 * estimate.value)} %`
+    : `${figure(estimate.value)} ${t().common.units[unit] ?? unit}`;
 }
 
 /** "83–92, n = 200", and how many could not be read. */
@@ -59,7 +61,8 @@ export function direction(measure: Measure): Direction {
 export function change(measure: Measure): string {
   const c = measure.change;
   if (!c) return "–";
-  const signed = (x: number): string => (x > 0 ? "+" : x < 0 ? "−" : "") + (measure.unit === "rate" ? Math.abs(Math.round(100 * x)) : figure(Math.abs(x)));
+  const signed = (x: number): string =>
+    (x > 0 ? "+" : x < 0 ? "−" : "") + (measure.unit === "rate" ? Math.abs(Math.round(100 * x)) : figure(Math.abs(x)));
   return `${signed(c.value)} (${signed(c.low)} … ${signed(c.high)})`;
 }
 

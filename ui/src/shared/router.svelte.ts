@@ -11,7 +11,9 @@ export type Route =
   | { screen: "reports" }
   | { screen: "report"; experiment: string };
 
-const state = $state<{ route: Route }>({ route: (history.state as Route | null)?.screen ? (history.state as Route) : { screen: "experiments" } });
+const state = $state<{ route: Route }>({
+  route: (history.state as Route | null)?.screen ? (history.state as Route) : { screen: "experiments" },
+});
 
 export const route = (): Route => state.route;
 

@@ -4,4 +4,10 @@ import { vi } from "vitest";
 Object.defineProperty(window, "matchMedia", {
   value: () => ({ matches: false, addEventListener: () => {}, removeEventListener: () => {} }),
 });
-vi.mock("uplot", () => ({ default: class { setData() {} setSize() {} destroy() {} } }));
+vi.mock("uplot", () => ({
+  default: class {
+    setData() {}
+    setSize() {}
+    destroy() {}
+  },
+}));

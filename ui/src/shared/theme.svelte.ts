@@ -4,7 +4,9 @@ type Theme = "light" | "dark";
 
 const prefersDark = (): boolean => window.matchMedia("(prefers-color-scheme: dark)").matches;
 const kept = localStorage.getItem(KEY);
-const state = $state<{ theme: Theme }>({ theme: kept === "dark" || kept === "light" ? kept : prefersDark() ? "dark" : "light" });
+const state = $state<{ theme: Theme }>({
+  theme: kept === "dark" || kept === "light" ? kept : prefersDark() ? "dark" : "light",
+});
 
 export const theme = (): Theme => state.theme;
 

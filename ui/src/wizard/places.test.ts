@@ -3,9 +3,18 @@ import { lead, placeOf, stageOf } from "./places";
 
 describe("places of problems", () => {
   it("knows which element shows a field", () => {
-    expect(["stage.1.settings.beta", "stage.0.dataset", "stage.0.model", "stage.2.reward", "memory", "stage.0.lora", "stage.0", null].map(placeOf)).toEqual([
-      "field-1-beta", "field-data", "field-model", "field-method", null, null, null, null,
-    ]);
+    expect(
+      [
+        "stage.1.settings.beta",
+        "stage.0.dataset",
+        "stage.0.model",
+        "stage.2.reward",
+        "memory",
+        "stage.0.lora",
+        "stage.0",
+        null,
+      ].map(placeOf),
+    ).toEqual(["field-1-beta", "field-data", "field-model", "field-method", null, null, null, null]);
     expect(["stage.12.settings.beta", "stage.0", "disk", null].map(stageOf)).toEqual([12, 0, null, null]);
   });
   it("leads to the input and says when there is none", () => {

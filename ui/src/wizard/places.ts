@@ -23,6 +23,8 @@ export function lead(field: string | null): boolean {
   const element = place ? document.getElementById(place) : null;
   if (!element) return false;
   element.scrollIntoView({ block: "center", behavior: "smooth" });
-  element.querySelector<HTMLElement>("input:not([disabled]), select:not([disabled]), button:not(.help):not([disabled])")?.focus({ preventScroll: true });
+  element
+    .querySelector<HTMLElement>("input:not([disabled]), select:not([disabled]), button:not(.help):not([disabled])")
+    ?.focus({ preventScroll: true });
   return true;
 }

@@ -1,6 +1,17 @@
 // What the wizard knows: the choices, the pipeline that follows from them, and the check of it.
 import { asProblem, backend } from "../backend";
-import type { CheckedPipeline, DatasetView, MethodCard, MethodName, ModelView, PlanNews, Preset, Problem, Recipe, SettingValue } from "../backend/types";
+import type {
+  CheckedPipeline,
+  DatasetView,
+  MethodCard,
+  MethodName,
+  ModelView,
+  PlanNews,
+  Preset,
+  Problem,
+  Recipe,
+  SettingValue,
+} from "../backend/types";
 
 export type Goal = string;
 /** The goal that begins with the person's own data; all others are presets. */
@@ -71,8 +82,12 @@ export class WizardState {
     const preset = this.presets.find((entry) => entry.id === goal);
     if (preset?.model) this.model = preset.model;
     const pipeline = preset?.pipeline ?? [];
-    const set = (methods: readonly MethodName[]): string => pipeline.find((recipe) => methods.includes(recipe.method))?.dataset.slice("dataset:".length) ?? "";
-    const method = <M extends MethodName>(methods: readonly M[]): M | undefined => pipeline.map((recipe) => recipe.method).find((name): name is M => (methods as readonly MethodName[]).includes(name));
+    const set = (methods: readonly MethodName[]): string =>
+      pipeline.find((recipe) => methods.includes(recipe.method))?.dataset.slice("dataset:".length) ?? "";
+    const method = <M extends MethodName>(methods: readonly M[]): M | undefined =>
+      pipeline
+        .map((recipe) => recipe.method)
+        .find((name): name is M => (methods as readonly MethodName[]).includes(name));
     [this.answers, this.ratings] = [set(["sft"]), set(["kto"])];
     [this.pairs, this.fromPairs] = [set(FROM_PAIRS), method(FROM_PAIRS) ?? "dpo"];
     [this.prompts, this.fromReward] = [set(FROM_REWARD), method(FROM_REWARD) ?? ""];
@@ -132,7 +147,8 @@ export class WizardState {
         delete recipe.lora;
       }
       // Without a judge the reward stays open, and the check says so at its place.
-      if ((FROM_REWARD as readonly MethodName[]).includes(method) && (this.oracleRates || scorer > 0)) recipe.reward = this.oracleRates ? "oracle" : `stage:${scorer}`;
+      if ((FROM_REWARD as readonly MethodName[]).includes(method) && (this.oracleRates || scorer > 0))
+        recipe.reward = this.oracleRates ? "oracle" : `stage:${scorer}`;
       if (method === "ppo" && this.limit === "oracle" && this.oracleKnows) recipe.cost = "oracle";
       if (method === "ppo" && this.limit === "model" && price > 0) recipe.cost = `stage:${price}`;
       recipes.push(recipe);
@@ -158,7 +174,8 @@ export class WizardState {
     const card = this.methods.find((entry) => entry.name === method);
     const settings: Recipe["settings"] = { ...pattern?.settings };
     const rate = settings["learning_rate"] ?? card?.settings.find((field) => field.key === "learning_rate")?.default;
-    if (typeof rate === "number" && this.strength !== "standard") settings["learning_rate"] = rate * FACTORS[this.strength];
+    if (typeof rate === "number" && this.strength !== "standard")
+      settings["learning_rate"] = rate * FACTORS[this.strength];
     Object.assign(settings, this.changes[method]);
     const recipe: Recipe = { method, model: `model:${this.model}`, dataset: `dataset:${dataset}`, seed: 42, settings };
     if (pattern) recipe.lora = pattern.lora ?? { r: 16, lora_alpha: 32, lora_dropout: 0, target_modules: "all-linear" };

@@ -7,18 +7,34 @@ const answers: Record<string, unknown> = {
     { id: "p", name: "pairs", kind: "pairs", summary: { kept: 5 } },
   ],
   list_methods: [
-    { name: "sft", settings: [{ key: "learning_rate", default: 2e-4, level: "simple", value_kind: { type: "number", low: 0, high: 1 } }] },
-    { name: "dpo", settings: [{ key: "learning_rate", default: 5e-6, level: "simple", value_kind: { type: "number", low: 0, high: 1 } }] },
+    {
+      name: "sft",
+      settings: [
+        { key: "learning_rate", default: 2e-4, level: "simple", value_kind: { type: "number", low: 0, high: 1 } },
+      ],
+    },
+    {
+      name: "dpo",
+      settings: [
+        { key: "learning_rate", default: 5e-6, level: "simple", value_kind: { type: "number", low: 0, high: 1 } },
+      ],
+    },
   ],
   list_presets: [],
   import_dataset: { id: "n", name: "new", kind: "pairs", summary: { kept: 3 } },
 };
-interface Asked { hear: (news: unknown) => void; signal: AbortSignal; end: () => void; fail: (problem: unknown) => void }
+interface Asked {
+  hear: (news: unknown) => void;
+  signal: AbortSignal;
+  end: () => void;
+  fail: (problem: unknown) => void;
+}
 const asked: Asked[] = [];
 vi.mock("../backend", () => ({
   backend: {
     call: (name: string) => Promise.resolve(answers[name]),
-    stream: (_name: string, _request: object, hear: Asked["hear"], signal: AbortSignal) => new Promise<void>((end, fail) => asked.push({ hear, signal, end, fail })),
+    stream: (_name: string, _request: object, hear: Asked["hear"], signal: AbortSignal) =>
+      new Promise<void>((end, fail) => asked.push({ hear, signal, end, fail })),
   },
   asProblem: (error: unknown) => error,
 }));
@@ -63,15 +79,20 @@ describe("the wizard", () => {
     [wizard.pairs, wizard.fromPairs] = ["p", "reward_model"];
     [wizard.prompts, wizard.fromReward] = ["a", "ppo"];
     expect(wizard.pipeline.map((recipe) => [recipe.method, recipe.adapter, recipe.reward])).toEqual([
-      ["sft", undefined, undefined], ["reward_model", undefined, undefined], ["ppo", "stage:1", "stage:2"],
+      ["sft", undefined, undefined],
+      ["reward_model", undefined, undefined],
+      ["ppo", "stage:1", "stage:2"],
     ]);
     wizard.oracle = true;
     expect(wizard.pipeline[2]?.reward).toBe("oracle");
     wizard.limit = "oracle";
     expect(wizard.pipeline[2]?.cost).toBe("oracle");
     wizard.limit = "model";
-    expect(wizard.pipeline.map((recipe) => [recipe.method, recipe.cost, recipe.settings["loss_type"]]).slice(2)).toEqual([
-      ["reward_model", undefined, "cost"], ["ppo", "stage:3", undefined],
+    expect(
+      wizard.pipeline.map((recipe) => [recipe.method, recipe.cost, recipe.settings["loss_type"]]).slice(2),
+    ).toEqual([
+      ["reward_model", undefined, "cost"],
+      ["ppo", "stage:3", undefined],
     ]);
     wizard.limit = "";
     wizard.model = "other";
@@ -83,7 +104,10 @@ describe("the wizard", () => {
   it("gives an older plan up for a newer one and never shows it as such", async () => {
     vi.useFakeTimers();
     const working = { kind: "working", doing: "measuring", stage: 0, seconds: 2.4 };
-    const checked = (ready: boolean) => ({ kind: "checked", checked: { ready, problems: [], warnings: [], stages: [] } });
+    const checked = (ready: boolean) => ({
+      kind: "checked",
+      checked: { ready, problems: [], warnings: [], stages: [] },
+    });
     asked.length = 0;
     wizard.pairs = "p";
     wizard.checkSoon();
@@ -103,7 +127,12 @@ describe("the wizard", () => {
     wizard.checkSoon();
     vi.advanceTimersByTime(300);
     wizard.stopChecking();
-    expect([asked[2]!.signal.aborted, wizard.checking, wizard.checked, wizard.stopped]).toEqual([true, false, null, true]);
+    expect([asked[2]!.signal.aborted, wizard.checking, wizard.checked, wizard.stopped]).toEqual([
+      true,
+      false,
+      null,
+      true,
+    ]);
     vi.useRealTimers();
   });
 });
