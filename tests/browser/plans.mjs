@@ -148,7 +148,7 @@ for (const [shape, ...stages] of CONFIGURATIONS) {
   const { experiment } = await call(program.address, "create_experiment", { title: name, question: "", pipeline });
   await call(program.address, "start_experiment", { id: experiment.id });
   const found = new Map();
-  let runs = [];
+  let runs;
   do {
     await new Promise((done) => setTimeout(done, 30));
     ({ runs } = await call(program.address, "get_experiment", { id: experiment.id }));

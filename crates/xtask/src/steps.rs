@@ -22,6 +22,7 @@ pub fn test() -> Outcome {
     run("cargo", &["fmt", "--all", "--check"])?;
     build_ui()?;
     run("npm", &["--prefix", "ui", "run", "check"])?;
+    run("npm", &["--prefix", "ui", "run", "lint"])?;
     run("npm", &["--prefix", "ui", "run", "test"])?;
     run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     run("cargo", &["test", "--workspace"])?;

@@ -49,12 +49,13 @@ export function browserBackend(): Backend {
       });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw {
+      const silent: Problem = {
         code: "internal",
         message: "The program does not answer.",
         hints: ["Start `alidade serve` again."],
         field: null,
-      } satisfies Problem;
+      };
+      throw silent;
     }
     if (!response.ok) throw await refusal(response);
     return response;
