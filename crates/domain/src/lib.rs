@@ -21,6 +21,7 @@ mod report;
 mod run;
 mod settings;
 mod shown;
+mod source;
 mod stack;
 mod why;
 
@@ -42,5 +43,6 @@ pub use report::{Curve, Fact, Report, ReportStage};
 pub use run::{EventKind, Phase, RunEvent, RunState};
 pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settings};
 pub use shown::{printable, shown};
+pub use source::{AdapterSource, DatasetSource, ModelSource, ScorerSource, StackSource};
 pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};
 pub use why::{why, without_number};

@@ -1,6 +1,8 @@
 //! What the person said: the same keys in TOML, in the wizard and on the command line. Nothing here is resolved yet.
 
-use crate::{MethodName, Patterns, Problem, SettingValue, Settings};
+use crate::{
+    AdapterSource, DatasetSource, MethodName, ModelSource, Patterns, Problem, ScorerSource, SettingValue, Settings,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -11,29 +13,27 @@ use ts_rs::TS;
 pub struct Recipe {
     /// The method.
     pub method: MethodName,
-    /// A model: `model:<id>` of the store, or a folder (terminal only).
-    pub model: String,
-    /// A data set: `dataset:<id>` of the store, or a file (terminal only).
-    pub dataset: String,
+    /// The base model.
+    pub model: ModelSource,
+    /// The rows to learn from.
+    pub dataset: DatasetSource,
     /// Where results go (terminal only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_dir: Option<String>,
     /// Seed of everything random in the run.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// The adapter to start from: `stage:<n>`, `adapter:<id>`, or a PEFT folder (terminal only).
+    /// The adapter to start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<String>,
-    /// What scores answers, for methods that learn from scores: `oracle` (the starter world), `stage:<n>`, or a folder of a
-    /// reward model's adapter (terminal only).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[ts(optional)]
-    pub reward: Option<String>,
-    /// What says how harmful an answer is, for methods that keep below a limit: `oracle`, `stage:<n>`, or a folder of a cost
-    /// model's adapter (terminal only); absent means no limit.
+    pub adapter: Option<AdapterSource>,
+    /// What scores answers, for methods that learn from scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
-    pub cost: Option<String>,
+    pub reward: Option<ScorerSource>,
+    /// What says how harmful an answer is, for methods that keep below a limit; absent means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub cost: Option<ScorerSource>,
     /// `full` trains every weight of the model instead of an adapter (terminal only); absent means an adapter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -233,13 +233,13 @@ impl Recipe {
 #[derive(Deserialize)]
 struct RawRecipe {
     method: MethodName,
-    model: Option<String>,
-    dataset: Option<String>,
+    model: Option<ModelSource>,
+    dataset: Option<DatasetSource>,
     output_dir: Option<String>,
     seed: Option<u64>,
-    adapter: Option<String>,
-    reward: Option<String>,
-    cost: Option<String>,
+    adapter: Option<AdapterSource>,
+    reward: Option<ScorerSource>,
+    cost: Option<ScorerSource>,
     tuning: Option<Tuning>,
     lora: Option<LoraSpec>,
     prefix: Option<PrefixSpec>,

@@ -8,7 +8,7 @@ use crate::passes::{Passes, answer_limit};
 use crate::views::ModelView;
 use crate::{machine, memory, pipeline};
 use alidade_data::split;
-use alidade_domain::{Example, MethodName, Planning, Problem, Recipe, Settings, StageEstimate};
+use alidade_domain::{Example, MethodName, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate};
 use alidade_model::{AdapterWeights, DecoderSpec, Keep, ModelFolder, NamedTensor, runs_on_slices};
 use alidade_train::{Encoder, Prepared, Steps, method};
 use serde::{Deserialize, Serialize};
@@ -183,7 +183,8 @@ impl Work<'_> {
         [read, words]: [u64; 2],
     ) -> memory::Need<'_> {
         let (recipe, settings) = (&self.ask.recipe, &self.ask.settings);
-        let raters = [&recipe.reward, &recipe.cost].into_iter().flatten().filter(|named| *named != "oracle").count();
+        let models = [&recipe.reward, &recipe.cost].into_iter().flatten();
+        let raters = models.filter(|named| **named != ScorerSource::Oracle).count();
         let sizes = || adapter.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.values.len()));
         let policy = sizes().map(|(_, size)| size as u64).sum();
         let [critic, beside] = memory::beside(policy, settings, recipe.adapter.is_some(), raters as u64);

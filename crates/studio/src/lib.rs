@@ -91,7 +91,7 @@ pub use notes::folder_notes;
 pub use places::Given;
 pub use presets::methods;
 pub use queue::tend_in_background;
-pub use resolve::{ResolvedRecipe, read_recipe, resolve_recipe};
+pub use resolve::{ResolvedRecipe, model_dir, read_recipe, resolve_recipe};
 pub use run_folder::{RunFolder, Start};
 pub use run_lock::RunLock;
 pub use starter::{StarterOptions, StarterSize, make_starter};

@@ -1,57 +1,193 @@
-//! How the stages of a pipeline lean on each other: the adapter that one goes on with, the reward model that rates its
-//! answers, the cost model that limits them. Only faults are told here; the files are found when a run is planned.
+//! How stages lean on what others made: the adapter that one goes on with, the reward model that rates its answers, the cost
+//! model that limits them. Each may come from an earlier stage or from another experiment. Only faults are told here; the
+//! files are found when a run is planned.
 
-use alidade_domain::{MethodName, Problem, Recipe, SettingValue};
+use crate::studio::Studio;
+use alidade_domain::{
+    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, SettingValue,
+};
+use alidade_store::RunRecord;
 use alidade_train::method;
 
-/// Faults in what a stage starts from.
-pub(crate) fn start_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe]) -> Option<Problem> {
-    let start = recipe.adapter.as_deref()?;
-    let number = start.strip_prefix("stage:").and_then(|number| number.parse::<usize>().ok());
-    let problem = match number {
-        Some(number) if number >= 1 && number <= index && pipeline[number - 1].method.makes_scorer() => Some(
-            Problem::input(format!("Stage {number} makes a reward model, which cannot write answers."))
-                .hint("Start from a stage that makes a policy."),
-        ),
-        Some(number) if number >= 1 && number <= index => {
-            let same = pipeline[number - 1].model == recipe.model;
-            (!same).then(|| {
-                Problem::input("This stage starts from an adapter of another model.")
-                    .hint("Use one model in all stages.")
-            })
-        }
-        _ => Some(
-            Problem::input(format!("This stage cannot start from “{start}”."))
-                .hint("Start from an earlier stage, as in stage:1."),
-        ),
-    };
-    let twice = recipe
-        .lora
-        .is_some()
-        .then(|| Problem::input("A stage that goes on with an adapter takes its shape from it.").at("lora"));
-    problem.map(|problem| problem.at("adapter")).or(twice)
+/// What made an adapter that a stage names.
+pub(crate) struct Maker {
+    /// As a sentence begins: "Stage 1", "The adapter “sft”".
+    name: String,
+    recipe: Recipe,
 }
 
-/// Faults in where a stage gets its scores from.
-pub(crate) fn reward_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe], oracle: bool) -> Option<Problem> {
-    let needed = method(recipe.method).needs().reward;
-    let problem = match recipe.reward.as_deref() {
-        None if !needed => return None,
-        None => Problem::input("This method learns from scores, and nothing is chosen that gives them.")
-            .hint("Put a reward model before it, or choose the oracle with the bundled model."),
-        Some(_) if !needed => Problem::input("This method does not learn from scores."),
-        Some(named) => rater_problem(named, index, recipe, pipeline, (oracle, false))?,
-    };
-    Some(problem.at("reward"))
-}
-
-/// Faults in what says how harmful the answers of a stage are.
-pub(crate) fn cost_problem(index: usize, recipe: &Recipe, pipeline: &[Recipe], oracle: bool) -> Option<Problem> {
-    let named = recipe.cost.as_deref()?;
-    if !method(recipe.method).needs().cost {
-        return Some(no_limit(recipe.method));
+impl Maker {
+    fn is_cost_model(&self) -> bool {
+        self.recipe.settings.0.get("loss_type") == Some(&SettingValue::Text("cost".to_owned()))
     }
-    rater_problem(named, index, recipe, pipeline, (oracle, true)).map(|problem| problem.at("cost"))
+}
+
+impl Studio {
+    /// What made the adapter that stage `index` names.
+    ///
+    /// # Errors
+    /// When it is no earlier stage and no adapter of the store.
+    fn maker(&self, source: &AdapterSource, index: usize, pipeline: &[Recipe]) -> Result<Maker, Problem> {
+        match source {
+            AdapterSource::Stage(number) if *number <= index => {
+                Ok(Maker { name: format!("Stage {number}"), recipe: pipeline[number - 1].clone() })
+            }
+            AdapterSource::Stored(id) => {
+                let run = self.run_of_adapter(id)?;
+                let name = self.store.adapter(id)?.adapter.name;
+                Ok(Maker { name: format!("The adapter “{name}”"), recipe: run.recipe })
+            }
+            AdapterSource::Stage(_) | AdapterSource::Path(_) => {
+                Err(Problem::input(format!("There is nothing for this stage under “{source}”."))
+                    .hint("Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID."))
+            }
+        }
+    }
+
+    /// The run that made an adapter of the store.
+    ///
+    /// # Errors
+    /// When there is no such adapter, or nothing is known of its run.
+    pub(crate) fn run_of_adapter(&self, id: &str) -> Result<RunRecord, Problem> {
+        let record = self.store.adapter(id)?;
+        let run = record.run.ok_or_else(|| {
+            Problem::input(format!("Nothing is known of how the adapter “{}” was trained.", record.adapter.name))
+                .hint("Choose an adapter that a run here has made.")
+        })?;
+        Ok(self.store.run(&run)?)
+    }
+
+    /// The shape of the adapter that a stage trains: its own, or that of the first adapter in the chain that it goes on with.
+    ///
+    /// # Errors
+    /// When an adapter of the chain is no longer known.
+    pub(crate) fn shape_of(
+        &self,
+        recipe: &Recipe,
+        pipeline: &[Recipe],
+    ) -> Result<(Option<LoraSpec>, Option<PrefixSpec>), Problem> {
+        let (mut recipe, mut pipeline) = (recipe.clone(), pipeline.to_vec());
+        // Stages lead backwards and runs are older than those that use them, so the chain ends; a damaged one must too.
+        for _ in 0..=pipeline.len() + self.store.runs()?.len() {
+            recipe = match &recipe.adapter {
+                None => return Ok((recipe.lora, recipe.prefix)),
+                Some(AdapterSource::Stage(number)) => match pipeline.get(number - 1) {
+                    Some(earlier) => earlier.clone(),
+                    None => break,
+                },
+                Some(AdapterSource::Stored(id)) => {
+                    let run = self.run_of_adapter(id)?;
+                    pipeline = self.store.experiment(&run.experiment)?.pipeline;
+                    run.recipe
+                }
+                Some(AdapterSource::Path(_)) => break,
+            };
+        }
+        Err(Problem::input("The adapter that this stage starts from leads to none that was ever begun.").at("adapter"))
+    }
+
+    /// Faults in what a stage starts from.
+    pub(crate) fn start_problem(&self, index: usize, recipe: &Recipe, pipeline: &[Recipe]) -> Option<Problem> {
+        let start = recipe.adapter.as_ref()?;
+        let problem = match self.maker(start, index, pipeline) {
+            Err(problem) => Some(problem),
+            Ok(maker) if maker.recipe.method.makes_scorer() => Some(
+                Problem::input(format!("{} is a reward model, which cannot write answers.", maker.name))
+                    .hint("Start from a stage or adapter that is a policy."),
+            ),
+            Ok(maker) => (maker.recipe.model != recipe.model).then(|| {
+                Problem::input(format!("{} stands on another model.", maker.name)).hint("Use one model in all stages.")
+            }),
+        };
+        let twice = recipe
+            .lora
+            .is_some()
+            .then(|| Problem::input("A stage that goes on with an adapter takes its shape from it.").at("lora"));
+        problem.map(|problem| problem.at("adapter")).or(twice)
+    }
+
+    /// Faults in where a stage gets its scores from.
+    pub(crate) fn reward_problem(
+        &self,
+        index: usize,
+        recipe: &Recipe,
+        pipeline: &[Recipe],
+        oracle: bool,
+    ) -> Option<Problem> {
+        let needed = method(recipe.method).needs().reward;
+        let problem = match &recipe.reward {
+            None if !needed => return None,
+            None => Problem::input("This method learns from scores, and nothing is chosen that gives them.")
+                .hint("Put a reward model before it, or choose the oracle with the bundled model."),
+            Some(_) if !needed => Problem::input("This method does not learn from scores."),
+            Some(named) => self.rater_problem(named, index, recipe, pipeline, (oracle, false))?,
+        };
+        Some(problem.at("reward"))
+    }
+
+    /// Faults in what says how harmful the answers of a stage are.
+    pub(crate) fn cost_problem(
+        &self,
+        index: usize,
+        recipe: &Recipe,
+        pipeline: &[Recipe],
+        oracle: bool,
+    ) -> Option<Problem> {
+        let named = recipe.cost.as_ref()?;
+        if !method(recipe.method).needs().cost {
+            return Some(no_limit(recipe.method));
+        }
+        self.rater_problem(named, index, recipe, pipeline, (oracle, true)).map(|problem| problem.at("cost"))
+    }
+
+    /// Faults in a rater that is `named`; `oracle` says whether there is one, `cost` whether a cost model is wanted.
+    fn rater_problem(
+        &self,
+        named: &ScorerSource,
+        index: usize,
+        recipe: &Recipe,
+        pipeline: &[Recipe],
+        (oracle, cost): (bool, bool),
+    ) -> Option<Problem> {
+        let wanted = if cost { "cost model" } else { "reward model" };
+        let source = match named {
+            ScorerSource::Oracle => {
+                let problem = Problem::input("The oracle knows the bundled model's world only.");
+                return (!oracle).then(|| problem.hint(format!("Put a {wanted} before this stage.")));
+            }
+            ScorerSource::Judge(name) => return Some(no_judge(name, wanted)),
+            ScorerSource::Model(source) => source,
+        };
+        let maker = match self.maker(source, index, pipeline) {
+            Ok(maker) => maker,
+            Err(problem) => return Some(problem),
+        };
+        rater_fault(&maker, &recipe.model, cost)
+    }
+}
+
+/// Faults in a model that is to give scores on top of `model`.
+fn rater_fault(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem> {
+    let (name, wanted) = (&maker.name, if cost { "cost model" } else { "reward model" });
+    if !maker.recipe.method.makes_scorer() {
+        let problem = Problem::input(format!("{name} is no {wanted}."));
+        Some(problem.hint(format!("Choose a stage or adapter that is a {wanted}.")))
+    } else if maker.is_cost_model() && !cost {
+        let message = format!("{name} is a cost model: a policy that learns from it would learn to do harm.");
+        Some(Problem::input(message).hint("Train a reward model there."))
+    } else if cost && !maker.is_cost_model() {
+        let message = format!("{name} is a reward model: taken for a cost, it would forbid good answers.");
+        Some(Problem::input(message).hint("Set what is scored to “cost” there."))
+    } else {
+        let other = Problem::input(format!("{name} stands on another base than this stage."));
+        (maker.recipe.model != *model).then(|| other.hint("Use one model in all stages."))
+    }
+}
+
+/// What is said when training is to be scored by a judge.
+pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
+    Problem::input(format!("Training cannot be scored by the judge “{name}”; judges score evaluations."))
+        .hint(format!("Name a {wanted}, or the oracle with the bundled model."))
 }
 
 /// What is said when a method that knows no limit on harm is given one.
@@ -59,38 +195,4 @@ pub(crate) fn no_limit(name: MethodName) -> Problem {
     Problem::input(format!("{} keeps no limit on harm; “cost” means nothing to it.", name.as_str()))
         .hint("Remove the cost, or use ppo.")
         .at("cost")
-}
-
-/// Faults in a rater that is `named`; `oracle` says whether there is one, `cost` whether a cost model is wanted.
-fn rater_problem(
-    named: &str,
-    index: usize,
-    recipe: &Recipe,
-    pipeline: &[Recipe],
-    (oracle, cost): (bool, bool),
-) -> Option<Problem> {
-    let wanted = if cost { "cost model" } else { "reward model" };
-    if named == "oracle" {
-        let problem = Problem::input("The oracle knows the bundled model's world only.");
-        return (!oracle).then(|| problem.hint(format!("Put a {wanted} before this stage.")));
-    }
-    let number = named.strip_prefix("stage:").and_then(|number| number.parse::<usize>().ok());
-    let Some(stage) = number.filter(|number| (1..=index).contains(number)).map(|number| &pipeline[number - 1]) else {
-        let problem = Problem::input(format!("This stage cannot be rated by “{named}”."));
-        return Some(problem.hint(format!("Name an earlier stage that trains a {wanted}, as in stage:1.")));
-    };
-    let is_cost = stage.settings.0.get("loss_type") == Some(&SettingValue::Text("cost".to_owned()));
-    if !stage.method.makes_scorer() {
-        let problem = Problem::input(format!("Stage {} makes no {wanted}.", number.unwrap_or_default()));
-        Some(problem.hint(format!("Choose a stage that trains a {wanted}.")))
-    } else if is_cost && !cost {
-        let message = "That stage trains a cost model: a policy that learns from it would learn to do harm.";
-        Some(Problem::input(message).hint("Train a reward model there."))
-    } else if cost && !is_cost {
-        let message = "That stage trains a reward model: taken for a cost, it would forbid good answers.";
-        Some(Problem::input(message).hint("Set what is scored to “cost” there."))
-    } else {
-        let other = Problem::input(format!("This stage's {wanted} stands on another base."));
-        (stage.model != recipe.model).then(|| other.hint("Use one model in all stages."))
-    }
 }

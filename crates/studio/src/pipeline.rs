@@ -2,11 +2,12 @@
 //! `estimate.rs`, and asked for in `plans.rs`.
 
 use crate::estimate::StageAsk;
-use crate::links::{cost_problem, reward_problem, start_problem};
 use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
 use crate::{estimate, evaluate};
-use alidade_domain::{Example, LoraSpec, MethodName, Problem, Recipe, Settings, StageEstimate, Tuning};
+use alidade_domain::{
+    DatasetSource, Example, LoraSpec, MethodName, ModelSource, Problem, Recipe, Settings, StageEstimate, Tuning,
+};
 use alidade_train::{Prepared, Steps, method};
 
 /// Below this many steps nothing visible will change.
@@ -32,14 +33,14 @@ impl Studio {
             .dataset_of(recipe)
             .and_then(|dataset| fits(recipe.method, dataset))
             .map_err(|problem| problem.at("dataset"));
-        let start = start_problem(index, recipe, pipeline);
+        let start = self.start_problem(index, recipe, pipeline);
         let full = (recipe.tuning == Some(Tuning::Full)).then(|| {
             let message = "Training every weight makes a new model; experiments train adapters.";
             Problem::input(message).hint("Use alidade train in a terminal, or train an adapter.").at("tuning")
         });
         let oracle = model.as_ref().is_ok_and(|model| model.bundled);
-        let reward = reward_problem(index, recipe, pipeline, oracle);
-        let limit = cost_problem(index, recipe, pipeline, oracle);
+        let reward = self.reward_problem(index, recipe, pipeline, oracle);
+        let limit = self.cost_problem(index, recipe, pipeline, oracle);
         let mut problems: Vec<Problem> =
             start.into_iter().chain(reward).chain(limit).chain(full).chain(prefix_problem(recipe)).collect();
         let (settings, model, dataset) = match (settings, model, dataset) {
@@ -52,9 +53,11 @@ impl Studio {
             }
         };
         method(recipe.method).check(&settings).map_err(|problem| vec![problem])?;
+        // What is counted is the adapter that comes out, so its shape stands beside what it goes on with.
+        let (lora, prefix) = self.shape_of(recipe, pipeline).map_err(|problem| vec![problem])?;
         Ok(StageAsk {
             stage: index,
-            recipe: shaped(recipe, pipeline),
+            recipe: Recipe { lora, prefix, ..recipe.clone() },
             settings,
             rows: self.rows_path(&dataset.id),
             rows_sha256: dataset.sha256.clone(),
@@ -75,19 +78,37 @@ impl Studio {
     }
 
     pub(crate) fn model_of(&self, recipe: &Recipe) -> Result<ModelView, Problem> {
-        let id = recipe.model.strip_prefix("model:").unwrap_or_default();
-        if id.is_empty() {
-            return Err(Problem::input("No model is chosen.").hint("Choose a model."));
+        match &recipe.model {
+            ModelSource::Stored(id) if !id.is_empty() => self.model(id),
+            ModelSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
+                "An experiment uses models that the program knows; “{path}” is a place on the disk."
+            ))
+            .hint("Add the folder as a model, and name it as in model:ID.")),
+            ModelSource::Stored(_) | ModelSource::Path(_) => {
+                Err(Problem::input("No model is chosen.").hint("Choose a model."))
+            }
+            ModelSource::Stage(number) => {
+                Err(Problem::input(format!("Stage {number} makes an adapter, not a model to train on."))
+                    .hint("Name its base as the model, and the stage as the adapter."))
+            }
         }
-        self.model(id)
     }
 
     pub(crate) fn dataset_of(&self, recipe: &Recipe) -> Result<DatasetView, Problem> {
-        let id = recipe.dataset.strip_prefix("dataset:").unwrap_or_default();
-        if id.is_empty() {
-            return Err(Problem::input("No data set is chosen.").hint("Choose one, or drop a file."));
+        match &recipe.dataset {
+            DatasetSource::Stored(id) if !id.is_empty() => self.dataset(id),
+            DatasetSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
+                "An experiment uses data sets that the program knows; “{path}” is a place on the disk."
+            ))
+            .hint("Import the file, and name it as in dataset:ID.")),
+            DatasetSource::Stored(_) | DatasetSource::Path(_) => {
+                Err(Problem::input("No data set is chosen.").hint("Choose one, or drop a file."))
+            }
+            DatasetSource::Stage(number) => {
+                Err(Problem::input(format!("Stage {number} makes no data set."))
+                    .hint("Choose a data set, or drop a file."))
+            }
         }
-        self.dataset(id)
     }
 }
 
@@ -121,19 +142,6 @@ fn fits(name: MethodName, dataset: DatasetView) -> Result<DatasetView, Problem> 
         format!("{} cannot learn from “{}”: its rows are {:?}.", card.title, dataset.name, dataset.kind).to_lowercase();
     let message = message[..1].to_uppercase() + &message[1..];
     Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
-}
-
-/// The recipe with the shape of the adapter that it goes on with, which an earlier stage gave.
-fn shaped(recipe: &Recipe, pipeline: &[Recipe]) -> Recipe {
-    let earlier = |recipe: &Recipe| {
-        let stage = recipe.adapter.as_deref()?.strip_prefix("stage:")?.parse::<usize>().ok()?;
-        pipeline.get(stage.checked_sub(1)?)
-    };
-    let (mut first, mut left) = (recipe, pipeline.len());
-    while let (Some(start), true) = (earlier(first), left > 0) {
-        (first, left) = (start, left - 1);
-    }
-    Recipe { lora: first.lora.clone(), prefix: first.prefix.clone(), ..recipe.clone() }
 }
 
 /// A row that the model cannot read whole.

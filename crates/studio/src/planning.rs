@@ -5,8 +5,8 @@ use crate::inputs::Inputs;
 use crate::results::AFTER;
 use crate::studio::Studio;
 use crate::views::ModelView;
-use crate::{Suite, pipeline};
-use alidade_domain::{Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState};
+use crate::{Suite, links, pipeline};
+use alidade_domain::{AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState, ScorerSource};
 use alidade_model::{asks_what_day_it_is, template_source};
 use alidade_store::{RunRecord, sha256};
 use alidade_train::method;
@@ -44,8 +44,8 @@ impl Studio {
         let [(rows, text), held_out, prompts] = inputs;
         let there = |(name, text): &(&str, String)| (!text.is_empty()).then(|| folder.join(name));
         let start = self.start_of(run, recipe)?;
-        let reward = self.rater_of(run, recipe.reward.as_deref(), "reward")?;
-        let cost = self.rater_of(run, recipe.cost.as_deref(), "cost")?;
+        let reward = self.rater_of(run, recipe.reward.as_ref(), "reward")?;
+        let cost = self.rater_of(run, recipe.cost.as_ref(), "cost")?;
         let settings = recipe.settings.resolve(&method(recipe.method).card().settings).map_err(|problems| {
             problems
                 .into_iter()
@@ -69,7 +69,7 @@ impl Studio {
             oracle,
             prompts: there(prompts),
             earlier_answers: start.as_deref().and_then(|folder| self.answers_of(folder)),
-            adapter_name: adapter_name(experiment, run.stage),
+            adapter_name: self.adapter_name(experiment, run.stage),
             checkpoint_every: u64::try_from(settings.whole("save_steps")).unwrap_or(50),
             settings,
             answer_tokens: run.estimate.as_ref().map(|estimate| estimate.answer_tokens).filter(|tokens| *tokens > 0),
@@ -79,12 +79,23 @@ impl Studio {
         })
     }
 
+    /// "sft", or "sft + dpo" for an adapter that went on.
+    pub(crate) fn adapter_name(&self, experiment: &Experiment, stage: usize) -> String {
+        let Some(recipe) = experiment.pipeline.get(stage) else { return String::new() };
+        let before = match &recipe.adapter {
+            Some(AdapterSource::Stage(earlier)) if *earlier <= stage => {
+                Some(self.adapter_name(experiment, earlier - 1))
+            }
+            Some(AdapterSource::Stored(id)) => self.store.adapter(id).ok().map(|record| record.adapter.name),
+            _ => None,
+        };
+        let own = recipe.method.as_str();
+        before.map_or_else(|| own.to_owned(), |before| format!("{before} + {own}"))
+    }
+
     /// The run folder whose adapter this stage goes on with.
     fn start_of(&self, run: &RunRecord, recipe: &Recipe) -> Result<Option<PathBuf>, Problem> {
-        match recipe.adapter.as_deref().and_then(|start| start.strip_prefix("stage:")) {
-            Some(stage) => self.folder_of_stage(run, stage, "adapter").map(Some),
-            None => Ok(None),
-        }
+        recipe.adapter.as_ref().map(|start| self.folder_of_maker(run, start, "adapter")).transpose()
     }
 
     /// What an earlier stage's stack answered, where that was asked.
@@ -94,22 +105,39 @@ impl Studio {
     }
 
     /// What scores this stage's answers, or says what they cost.
-    fn rater_of(&self, run: &RunRecord, named: Option<&str>, field: &str) -> Result<Option<RewardSource>, Problem> {
+    fn rater_of(
+        &self,
+        run: &RunRecord,
+        named: Option<&ScorerSource>,
+        field: &str,
+    ) -> Result<Option<RewardSource>, Problem> {
         match named {
             None => Ok(None),
-            Some("oracle") => Ok(Some(RewardSource::Oracle)),
-            Some(named) => {
-                let stage = named.strip_prefix("stage:").unwrap_or(named);
-                let folder = self.folder_of_stage(run, stage, field)?.join("adapter");
+            Some(ScorerSource::Oracle) => Ok(Some(RewardSource::Oracle)),
+            Some(ScorerSource::Judge(name)) => Err(links::no_judge(name, "reward model").at(field)),
+            Some(ScorerSource::Model(source)) => {
+                let folder = self.folder_of_maker(run, source, field)?.join("adapter");
                 Ok(Some(RewardSource::Adapter { folder }))
             }
         }
     }
 
+    /// The run folder whose adapter a stage names.
+    fn folder_of_maker(&self, run: &RunRecord, source: &AdapterSource, field: &str) -> Result<PathBuf, Problem> {
+        match source {
+            AdapterSource::Stage(stage) => self.folder_of_stage(run, *stage, field),
+            AdapterSource::Stored(id) => {
+                let maker = self.run_of_adapter(id).map_err(|problem| problem.at(field))?;
+                Ok(self.run_folder(&maker.id))
+            }
+            AdapterSource::Path(path) => {
+                Err(Problem::input(format!("There is nothing for this stage under “{path}”.")).at(field))
+            }
+        }
+    }
+
     /// The run folder of an earlier stage that is done.
-    fn folder_of_stage(&self, run: &RunRecord, stage: &str, field: &str) -> Result<PathBuf, Problem> {
-        let stage: usize =
-            stage.parse().map_err(|_| Problem::input(format!("There is no stage “{stage}”.")).at(field))?;
+    fn folder_of_stage(&self, run: &RunRecord, stage: usize, field: &str) -> Result<PathBuf, Problem> {
         let runs = self.store.runs_of(&run.experiment)?;
         let done = |other: &&RunRecord| {
             other.stage + 1 == stage && matches!(other.state, RunState::Finished | RunState::Stopped)
@@ -144,18 +172,4 @@ impl Studio {
 /// Whether the model's chat template writes the date. A template that cannot be read is told where it is used.
 pub(crate) fn asks_for_date(folder: &Path) -> bool {
     template_source(folder).ok().flatten().is_some_and(|source| asks_what_day_it_is(&source))
-}
-
-/// "sft", or "sft + dpo" for an adapter that went on.
-pub(crate) fn adapter_name(experiment: &Experiment, stage: usize) -> String {
-    let Some(recipe) = experiment.pipeline.get(stage) else { return String::new() };
-    let earlier = recipe
-        .adapter
-        .as_deref()
-        .and_then(|start| start.strip_prefix("stage:"))
-        .and_then(|stage| stage.parse::<usize>().ok());
-    match earlier.filter(|earlier| *earlier >= 1 && *earlier <= stage) {
-        Some(earlier) => format!("{} + {}", adapter_name(experiment, earlier - 1), recipe.method.as_str()),
-        None => recipe.method.as_str().to_owned(),
-    }
 }

@@ -5,7 +5,10 @@ use crate::Studio;
 use crate::datasets::{ANSWERS_ID, COMPARISONS_ID, PAIRS_ID, PROMPTS_ID, RATINGS_ID};
 use crate::views::Preset;
 use SettingValue::{Names, Number, Numbers, Text, Whole};
-use alidade_domain::{LoraSpec, MethodCard, MethodName, Recipe, SettingValue, Settings};
+use alidade_domain::{
+    AdapterSource, DatasetSource, LoraSpec, MethodCard, MethodName, ModelSource, Recipe, ScorerSource, SettingValue,
+    Settings,
+};
 use alidade_train::METHODS;
 
 /// The cards of all methods.
@@ -54,12 +57,12 @@ fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
     let mut pipeline = Vec::with_capacity(stages.len());
     for (index, method) in stages.iter().enumerate() {
         let mut recipe = recipe(*method, model);
-        let here = Some(format!("stage:{}", index + 1));
+        let here = AdapterSource::Stage(index + 1);
         if method.makes_scorer() {
-            scorer = here;
+            scorer = Some(ScorerSource::Model(here));
         } else {
             recipe.adapter = policy.take();
-            policy = here;
+            policy = Some(here);
         }
         if recipe.adapter.is_some() {
             recipe.lora = None;
@@ -68,7 +71,7 @@ fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
             recipe.settings.0.insert("num_train_epochs".to_owned(), Number(SHORT_SFT));
         }
         if alidade_train::method(*method).needs().reward {
-            recipe.reward = Some(scorer.clone().unwrap_or_else(|| "oracle".to_owned()));
+            recipe.reward = Some(scorer.clone().unwrap_or(ScorerSource::Oracle));
         }
         pipeline.push(recipe);
     }
@@ -96,8 +99,8 @@ fn recipe(method: MethodName, model: &str) -> Recipe {
     let settings = own.chain(shared.map(|(key, value)| (key.to_owned(), value))).collect();
     Recipe {
         method,
-        model: format!("model:{model}"),
-        dataset: format!("dataset:{dataset}"),
+        model: ModelSource::Stored(model.to_owned()),
+        dataset: DatasetSource::Stored(dataset.to_owned()),
         output_dir: None,
         seed: 42,
         adapter: None,

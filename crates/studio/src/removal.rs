@@ -33,7 +33,7 @@ impl Studio {
     /// # Errors
     /// When the recipe names none or nothing is known of it.
     pub(crate) fn model_facts(&self, recipe: &Recipe) -> Result<ModelView, Problem> {
-        self.model_record(recipe.model.strip_prefix("model:").unwrap_or_default())
+        self.model_record(recipe.model.stored().unwrap_or_default())
     }
 
     /// What is known of a recipe's data set, whether its rows are still there or not.
@@ -41,7 +41,7 @@ impl Studio {
     /// # Errors
     /// When the recipe names none or nothing is known of it.
     pub(crate) fn dataset_facts(&self, recipe: &Recipe) -> Result<DatasetView, Problem> {
-        self.dataset_record(recipe.dataset.strip_prefix("dataset:").unwrap_or_default())
+        self.dataset_record(recipe.dataset.stored().unwrap_or_default())
     }
 
     /// Drops the facts of removed models and data sets that no experiment speaks of any more.
@@ -55,15 +55,15 @@ impl Studio {
             return Ok(());
         }
         let recipes = || experiments.iter().flat_map(|experiment| &experiment.pipeline);
-        let used: BTreeSet<&str> =
-            recipes().flat_map(|recipe| [recipe.model.as_str(), recipe.dataset.as_str()]).collect();
+        let models: BTreeSet<&str> = recipes().filter_map(|recipe| recipe.model.stored()).collect();
+        let datasets: BTreeSet<&str> = recipes().filter_map(|recipe| recipe.dataset.stored()).collect();
         for model in self.store.all::<ModelView>(Shelf::Models)?.into_iter().filter(|model| model.removed) {
-            if !used.contains(format!("model:{}", model.model.id).as_str()) {
+            if !models.contains(model.model.id.as_str()) {
                 self.store.remove(Shelf::Models, &model.model.id)?;
             }
         }
         for set in self.store.all::<DatasetView>(Shelf::Datasets)?.into_iter().filter(|set| set.removed) {
-            if !used.contains(format!("dataset:{}", set.id).as_str()) {
+            if !datasets.contains(set.id.as_str()) {
                 self.store.remove(Shelf::Datasets, &set.id)?;
             }
         }

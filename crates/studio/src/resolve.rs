@@ -4,7 +4,10 @@ use crate::places::Given;
 use crate::planning::asks_for_date;
 use crate::{import_checked, links, pipeline};
 use alidade_data::rows_to_jsonl;
-use alidade_domain::{Dataset, LocalTime, ModelRef, Plan, Problem, Recipe, RewardSource, Tuning, why};
+use alidade_domain::{
+    AdapterSource, Dataset, DatasetSource, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe, RewardSource,
+    ScorerSource, Tuning, why,
+};
 use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
 use alidade_train::{method, work_facts};
 use sha2::{Digest, Sha256};
@@ -51,7 +54,8 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let settings = recipe.settings.resolve(&card.settings).map_err(first)?;
     let output = recipe.output_dir.as_ref().map(|path| base.join(path));
     let output = output.ok_or_else(|| Problem::input("The recipe has no “output_dir”.").at("output_dir"))?;
-    let model_dir = base.join(&recipe.model);
+    let model_dir = model_dir(recipe, base)?;
+    let dataset_file = dataset_file(recipe, base)?;
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     method(recipe.method).check(&settings)?;
     if let Some(problem) = pipeline::prefix_problem(recipe) {
@@ -60,10 +64,10 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let reward = reward_of(recipe, base)?;
     let cost = cost_of(recipe, base)?;
     let full = is_full(recipe)?;
-    let adapter_dir = recipe.adapter.as_ref().map(|path| base.join(path));
-    let dataset = import_checked(&base.join(&recipe.dataset))?;
+    let adapter_dir = recipe.adapter.as_ref().map(|adapter| adapter_dir(adapter, base, "adapter")).transpose()?;
+    let dataset = import_checked(&dataset_file)?;
     let rows = rows_to_jsonl(&dataset.rows)?;
-    let given = given(file, &model_dir, &base.join(&recipe.dataset), adapter_dir.as_ref(), [&reward, &cost]);
+    let given = given(file, &model_dir, &dataset_file, adapter_dir.as_ref(), [&reward, &cost]);
     let name = model_dir.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
     let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     // A run that goes on tomorrow reads what it read today.
@@ -153,7 +157,7 @@ fn day_of_work(output: &Path) -> Option<LocalTime> {
 
 /// What a recipe of the terminal names as its reward.
 fn reward_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Problem> {
-    match (recipe.reward.as_deref(), method(recipe.method).needs().reward) {
+    match (&recipe.reward, method(recipe.method).needs().reward) {
         (None, false) => Ok(None),
         (Some(_), false) => {
             let message =
@@ -165,24 +169,59 @@ fn reward_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Probl
             let hint = "Name the adapter folder of a reward model, or \"oracle\" for the starter world.";
             Err(Problem::input(message).hint(hint).at("reward"))
         }
-        (Some(named), true) => Ok(Some(source(named, base))),
+        (Some(named), true) => source(named, base, "reward").map(Some),
     }
 }
 
 /// What a recipe of the terminal names as its cost.
 fn cost_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Problem> {
-    match recipe.cost.as_deref() {
+    match &recipe.cost {
         None => Ok(None),
         Some(_) if !method(recipe.method).needs().cost => Err(links::no_limit(recipe.method)),
-        Some(named) => Ok(Some(source(named, base))),
+        Some(named) => source(named, base, "cost").map(Some),
     }
 }
 
-fn source(named: &str, base: &Path) -> RewardSource {
+fn source(named: &ScorerSource, base: &Path, field: &str) -> Result<RewardSource, Problem> {
     match named {
-        "oracle" => RewardSource::Oracle,
-        path => RewardSource::Adapter { folder: base.join(path) },
+        ScorerSource::Oracle => Ok(RewardSource::Oracle),
+        ScorerSource::Judge(name) => Err(links::no_judge(name, "reward model").at(field)),
+        ScorerSource::Model(adapter) => {
+            adapter_dir(adapter, base, field).map(|folder| RewardSource::Adapter { folder })
+        }
     }
+}
+
+/// The folder of a recipe's model.
+///
+/// # Errors
+/// When the recipe names it as only an experiment can.
+pub fn model_dir(recipe: &Recipe, base: &Path) -> Result<PathBuf, Problem> {
+    match &recipe.model {
+        ModelSource::Path(path) => Ok(base.join(path)),
+        ModelSource::Stored(_) | ModelSource::Stage(_) => Err(elsewhere(&recipe.model, "the model's folder", "model")),
+    }
+}
+
+fn dataset_file(recipe: &Recipe, base: &Path) -> Result<PathBuf, Problem> {
+    match &recipe.dataset {
+        DatasetSource::Path(path) => Ok(base.join(path)),
+        DatasetSource::Stored(_) | DatasetSource::Stage(_) => Err(elsewhere(&recipe.dataset, "the file", "dataset")),
+    }
+}
+
+fn adapter_dir(adapter: &AdapterSource, base: &Path, field: &str) -> Result<PathBuf, Problem> {
+    match adapter {
+        AdapterSource::Path(path) => Ok(base.join(path)),
+        AdapterSource::Stored(_) | AdapterSource::Stage(_) => Err(elsewhere(adapter, "the adapter's folder", field)),
+    }
+}
+
+/// A recipe of one run knows files alone; what the program keeps, and what other stages make, an experiment names.
+fn elsewhere(named: &impl std::fmt::Display, instead: &str, field: &str) -> Problem {
+    Problem::input(format!("“{named}” means something within an experiment; a recipe of its own names {instead}."))
+        .hint(format!("Name {instead}, or make it a stage of an experiment file and use alidade run."))
+        .at(field)
 }
 
 /// The first of several problems; the others are found when it is mended.

@@ -3,7 +3,7 @@
 
 use crate::durable::write_private;
 use crate::studio::Studio;
-use crate::{Snapshot, planning, read_snapshot};
+use crate::{Snapshot, read_snapshot};
 use alidade_domain::{AdapterRef, Problem, RunState};
 use alidade_store::{AdapterRecord, RunRecord, VerdictRecord, sha256};
 use std::path::Path;
@@ -103,7 +103,7 @@ impl Studio {
 
     fn keep_adapter(&self, run: &RunRecord, sha256: &str) -> Result<(), Problem> {
         let experiment = self.store.experiment(&run.experiment)?;
-        let name = planning::adapter_name(&experiment, run.stage);
+        let name = self.adapter_name(&experiment, run.stage);
         let record = AdapterRecord {
             adapter: AdapterRef { id: run.id.clone(), name, sha256: sha256.to_owned() },
             run: Some(run.id.clone()),

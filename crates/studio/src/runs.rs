@@ -1,10 +1,10 @@
 //! Runs as people see them, and what people may wish of them.
 
+use crate::control;
 use crate::faults::RUNS;
 use crate::studio::Studio;
 use crate::views::RunView;
 use crate::worker::is_alive;
-use crate::{control, planning};
 use alidade_domain::{AdapterRef, EventKind, Problem, ProblemCode, RunEvent, RunState, StopReason};
 use alidade_store::RunRecord;
 
@@ -115,7 +115,7 @@ impl Studio {
         let experiment = self.store.experiment(&run.experiment)?;
         let adapter = run.adapter_sha256.as_ref().map(|sha256| AdapterRef {
             id: run.id.clone(),
-            name: planning::adapter_name(&experiment, run.stage),
+            name: self.adapter_name(&experiment, run.stage),
             sha256: sha256.clone(),
         });
         Ok(RunView {

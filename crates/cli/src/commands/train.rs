@@ -5,7 +5,7 @@ use crate::output;
 use crate::progress::Progress;
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode};
 use alidade_studio::{
-    Depth, EventLog, ResolvedRecipe, RunFolder, execute_telling, read_recipe, resolve_recipe, vet_model,
+    Depth, EventLog, ResolvedRecipe, RunFolder, execute_telling, model_dir, read_recipe, resolve_recipe, vet_model,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     let recipe = read_recipe(&arguments.recipe)?;
     let base = arguments.recipe.parent().unwrap_or(Path::new("."));
-    vet_model(&base.join(&recipe.model), Depth::Text, &[])?;
+    vet_model(&model_dir(&recipe, base)?, Depth::Text, &[])?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let resolved = resolve_recipe(&recipe, &arguments.recipe, threads)?;
     let mut say = |text: &str| output::note(&format!("note: {text}"));
