@@ -1,5 +1,5 @@
 //! Data folders as a power cut, a bad disk or a person leaves them: each is opened, comes to rest, and the next run starts.
-//! The states are made by hand here; real cuts of a real disk are made by `tests/nightly/power_cuts.py`.
+//! The states are made by hand here; cuts are made by `tests/nightly/power_cuts.py`.
 
 use crate::event_log::EVENTS;
 use crate::inputs::{HELD_OUT, PROMPTS, ROWS};
