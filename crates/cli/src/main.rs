@@ -81,6 +81,9 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> ExitCode {
+    if let Err(problem) = alidade_studio::instructions() {
+        return output::report(&problem);
+    }
     let result = match command {
         Command::Train(arguments) => return commands::train::run(&arguments).unwrap_or_else(|p| output::report(&p)),
         Command::Generate(arguments) => commands::generate::run(&arguments),

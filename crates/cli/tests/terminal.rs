@@ -169,3 +169,25 @@ fn chat_refuses_draws_that_cannot_be_made() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("0 or more"));
 }
+
+#[test]
+fn a_forced_instruction_set_is_used_and_recorded_or_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(folder.path(), "sft", "max_steps = 2\n");
+    let train = |instructions: &str| {
+        alidade(&["train", text(&recipe)]).env("ALIDADE_INSTRUCTIONS", instructions).output().unwrap()
+    };
+    for unknown in ["sse9", "Portable"] {
+        let output = train(unknown);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        assert!(words.contains(unknown) && words.contains("this processor has portable"), "{words}");
+    }
+    assert!(!folder.path().join("out").exists());
+    let output = train("portable");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let record = std::fs::read(folder.path().join("out/run.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["machine"]["forced_instructions"], "portable");
+    assert!(record["versions"]["arithmetic"].as_str().unwrap().contains("portable"), "{record}");
+}

@@ -89,6 +89,10 @@ pub enum EventKind {
         arithmetic: String,
         /// What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
         keep: String,
+        /// The instruction set that a person forced, if they did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        forced: Option<String>,
     },
     /// A new phase began.
     Stage {

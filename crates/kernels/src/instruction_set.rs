@@ -16,8 +16,21 @@ pub enum Level {
     Amx,
 }
 
-/// Every level, the narrowest first.
-const LEVELS: [Level; 5] = [Level::Portable, Level::Avx2, Level::Avx512, Level::Avx512Bf16, Level::Amx];
+impl Level {
+    /// Every level, the narrowest first.
+    pub const ALL: [Level; 5] = [Level::Portable, Level::Avx2, Level::Avx512, Level::Avx512Bf16, Level::Amx];
+
+    /// A short name, for logs and settings ("avx512").
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Portable => "portable",
+            Level::Avx2 => "avx2",
+            Level::Avx512 => "avx512",
+            Level::Avx512Bf16 => "avx512-bf16",
+            Level::Amx => "amx",
+        }
+    }
+}
 
 /// A level that this processor has. It can only be made by asking the processor, which is what makes calls into code
 /// compiled for that level sound.
@@ -30,7 +43,7 @@ impl InstructionSet {
         // Sums of pairs are taken where they were measured to be faster than f32 products: on Zen 4 (233 against 116 gigaflops
         // on one core). On another processor they were half as fast (84 against 170).
         let fast = |level: &Level| *level != Level::Avx512Bf16 || is_zen_four();
-        LEVELS.into_iter().rev().filter(fast).find_map(Self::forced).unwrap_or(Self(Level::Portable))
+        Level::ALL.into_iter().rev().filter(fast).find_map(Self::forced).unwrap_or(Self(Level::Portable))
     }
 
     /// Exactly this level, or `None` when the processor lacks it.
@@ -40,7 +53,7 @@ impl InstructionSet {
 
     /// Every level that the processor has.
     pub fn all() -> impl Iterator<Item = Self> {
-        LEVELS.into_iter().filter_map(Self::forced)
+        Level::ALL.into_iter().filter_map(Self::forced)
     }
 
     /// The level.
@@ -54,15 +67,9 @@ impl InstructionSet {
         self.0 >= Level::Avx512Bf16
     }
 
-    /// A short name for logs ("avx512").
+    /// The level's name ("avx512").
     pub fn name(self) -> &'static str {
-        match self.0 {
-            Level::Portable => "portable",
-            Level::Avx2 => "avx2",
-            Level::Avx512 => "avx512",
-            Level::Avx512Bf16 => "avx512-bf16",
-            Level::Amx => "amx",
-        }
+        self.0.name()
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -9,21 +9,27 @@ use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores};
 use crate::error::Result;
 use crate::slice_backend::{SliceDecoder, carries, runs};
 use crate::weights::WeightSource;
-use crate::{DecoderSpec, TokenBatch};
+use crate::{DecoderSpec, ModelError, TokenBatch};
 use alidade_domain::Precision;
-use alidade_kernels::{InstructionSet, Level};
+use alidade_kernels::InstructionSet;
 use std::collections::BTreeMap;
 
 /// Who does the arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// The kernels with the widest instructions that the processor has, where they can run the model; else candle.
-    #[default]
-    Best,
-    /// The kernels with exactly these instructions (tests).
-    Slices(Level),
+    /// The kernels with these instructions where they can run the model; else candle.
+    Best(InstructionSet),
+    /// The kernels with these instructions and nothing else: a model that they do not run is refused (tests).
+    Slices(InstructionSet),
     /// Candle (tests: it is the oracle).
     Candle,
+}
+
+impl Default for Backend {
+    /// The fastest instructions that the processor has.
+    fn default() -> Self {
+        Backend::Best(InstructionSet::best())
+    }
 }
 
 /// True when the kernels run a model of this shape with this adapter.
@@ -39,9 +45,13 @@ pub(crate) fn decoder(
     precision: Precision,
 ) -> Result<Box<dyn Decoder>> {
     let set = match backend {
-        Backend::Best if runs(&spec) => Some(InstructionSet::best()),
-        Backend::Slices(level) if runs(&spec) => InstructionSet::forced(level),
-        _ => None,
+        Backend::Best(set) => Some(set).filter(|_| runs(&spec)),
+        Backend::Slices(set) if runs(&spec) => Some(set),
+        Backend::Slices(_) => {
+            let family = spec.family;
+            return Err(ModelError::Request(format!("The kernels do not run a {family} model of this shape.")));
+        }
+        Backend::Candle => None,
     };
     Ok(match set {
         Some(set) => {

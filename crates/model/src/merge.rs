@@ -96,8 +96,8 @@ impl Merged {
     ///
     /// # Errors
     /// When the back-end fails.
-    pub fn decoder(self) -> std::result::Result<Box<dyn Decoder>, ModelError> {
-        decoder(self.spec, WeightSource::Made(self.weights), Backend::Best, Precision::Single)
+    pub fn decoder(self, backend: Backend) -> std::result::Result<Box<dyn Decoder>, ModelError> {
+        decoder(self.spec, WeightSource::Made(self.weights), backend, Precision::Single)
     }
 }
 

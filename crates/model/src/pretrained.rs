@@ -97,7 +97,7 @@ impl ModelFolder {
     /// # Errors
     /// When a weight file is missing, cut off, or does not match the configuration.
     pub fn decoder(&self) -> Result<Box<dyn Decoder>> {
-        self.decoder_on(Backend::Best)
+        self.decoder_on(Backend::default())
     }
 
     /// Loads the weights onto one back-end.
@@ -171,7 +171,7 @@ impl RandomModel {
     ///
     /// # Errors
     /// When the sizes make no sense.
-    pub fn decoder(&self, seed: u64) -> Result<Box<dyn Decoder>> {
+    pub fn decoder(&self, seed: u64, backend: Backend) -> Result<Box<dyn Decoder>> {
         let spec = read_spec(&self.config())?;
         let residual = 0.02 / (2.0 * spec.layers as f64).sqrt();
         let mut weights = BTreeMap::new();
@@ -183,7 +183,7 @@ impl RandomModel {
             let values = (0..count).map(|_| if norm { 1.0 } else { (stream.normal() * scale) as f32 }).collect();
             weights.insert(name, NamedTensor { shape, values });
         }
-        decoder(spec, WeightSource::Made(weights), Backend::Best, Precision::Single)
+        decoder(spec, WeightSource::Made(weights), backend, Precision::Single)
     }
 
     /// Writes config.json and the weights of `decoder` in f16 (or f32) into an existing folder.

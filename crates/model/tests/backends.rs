@@ -14,10 +14,12 @@ use alidade_model::{
     Backend, Decoder, DropoutSeed, Finish, ForwardOptions, GenerationOptions, Keep, ModelFolder, TensorData,
     TokenBatch, TokenRow, TokenScores, generate, load_adapter, read_tensors, write_tensors,
 };
-use common::{golden, relative_l2};
+use common::{golden, relative_l2, there};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FAMILIES: &[&str] = &["llama", "llama3-rope-scaling", "mistral-sliding-window", "qwen2", "qwen3", "smollm3"];
+/// Levels whose products round no operand.
+const WHOLE: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
 const SEED: DropoutSeed = DropoutSeed { seed: 5, step: 3, micro_batch: 1 };
 
 struct Case {
@@ -94,9 +96,9 @@ fn every_kind_of_pass_agrees_with_candle() {
         let mut worst: f64 = 0.0;
         for case in cases() {
             let run = |backend| step(open(family, backend, case.dropout).as_mut(), &case.options, case.packed);
-            for level in [Level::Portable, Level::Avx2, Level::Avx512] {
-                let gap = compare(case.name, run(Backend::Slices(level)), run(Backend::Candle));
-                assert!(gap <= 1e-5, "{family}, {}, {level:?}: {gap}", case.name);
+            for set in there(&WHOLE) {
+                let gap = compare(case.name, run(Backend::Slices(set)), run(Backend::Candle));
+                assert!(gap <= 1e-5, "{family}, {}, {set:?}: {gap}", case.name);
                 worst = worst.max(gap);
             }
         }
@@ -114,7 +116,7 @@ fn full_training_agrees_with_candle() {
             step(decoder.as_mut(), &options, false);
             step(decoder.as_mut(), &options, true)
         };
-        let gap = compare(family, run(Backend::Best), run(Backend::Candle));
+        let gap = compare(family, run(Backend::default()), run(Backend::Candle));
         println!("{family}: worst gradient {gap:.1e}");
         assert!(gap <= 1e-5, "{family}: {gap}");
     }
@@ -126,7 +128,7 @@ fn checkpointing_and_threads_change_no_byte() {
         let run = |keep: Keep, threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let mut decoder = open(family, Backend::Best, 0.2);
+                let mut decoder = open(family, Backend::default(), 0.2);
                 decoder.keep(keep);
                 let options = cases().remove(3).options;
                 let (scores, gradients) = step(decoder.as_mut(), &options, false);
@@ -146,7 +148,7 @@ fn rows_of_a_batch_are_written_as_alone_and_as_candle_writes_them() {
         GenerationOptions { temperature: 0.0, top_p: 1.0, max_new_tokens: 24, seed: 0, stops: BTreeSet::new() };
     let prompts = [vec![1, 5, 9], vec![7], vec![2, 3, 4, 5, 6, 8, 11, 30]];
     for family in FAMILIES {
-        let ours = open(family, Backend::Best, 0.0);
+        let ours = open(family, Backend::default(), 0.0);
         let candle = open(family, Backend::Candle, 0.0);
         for adapter in [None, Some("adapter")] {
             let together = generate(ours.as_ref(), adapter, &prompts, &options).unwrap();
@@ -204,11 +206,11 @@ fn weights_held_in_half_the_memory_are_the_rounded_ones() {
             step(decoder.as_mut(), &options, false)
         };
         // Tiles round the other operand too: they have tests of their own.
-        for level in [Level::Portable, Level::Avx2, Level::Avx512] {
-            let ours = run(Backend::Slices(level), Precision::Half);
+        for set in there(&WHOLE) {
+            let ours = run(Backend::Slices(set), Precision::Half);
             let gap = compare(family, ours, run(Backend::Candle, Precision::Single));
-            println!("{family}, {level:?}: worst gradient {gap:.1e}");
-            assert!(gap <= 1e-5, "{family}, {level:?}: {gap}");
+            println!("{family}, {set:?}: worst gradient {gap:.1e}");
+            assert!(gap <= 1e-5, "{family}, {set:?}: {gap}");
         }
     }
 }
@@ -216,7 +218,7 @@ fn weights_held_in_half_the_memory_are_the_rounded_ones() {
 #[test]
 fn logits_of_no_token_and_of_uneven_rows_are_refused() {
     for family in FAMILIES {
-        let decoder = open(family, Backend::Best, 0.0);
+        let decoder = open(family, Backend::default(), 0.0);
         for ids in [vec![], vec![vec![]], vec![vec![1, 2], vec![3]]] {
             assert!(decoder.logits(&ids, None).is_err(), "{family} {ids:?}");
         }

@@ -22,8 +22,9 @@ fn fixture(family: &str) -> PathBuf {
 
 /// On candle, and on the slices with every instruction set of this processor, where they run the family.
 fn check(family: &str) {
-    for backend in common::BACKENDS {
-        check_on(family, *backend);
+    let folder = ModelFolder::open(&fixture(family)).unwrap();
+    for backend in common::backends(&folder.spec) {
+        check_on(family, backend);
     }
 }
 

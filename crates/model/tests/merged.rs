@@ -61,7 +61,7 @@ fn a_merged_model_has_the_types_of_its_base_or_f32_for_f16_and_says_so() {
             assert_eq!(file.iter().map(|(_, view)| view.data().len()).sum::<usize>(), half * numbers);
             let exact = Merged::new(&model, &load_adapter(adapter.path(), &model.spec).unwrap()).unwrap();
             exact.verify(&model, out.path()).unwrap();
-            let exact = exact.decoder().unwrap().logits(&ids(), None).unwrap();
+            let exact = exact.decoder(Backend::default()).unwrap().logits(&ids(), None).unwrap();
             assert!(largest_gap(&exact, &live(&model, &adapter)) < 1e-4);
             let rounding = largest_gap(&exact, &bare(out.path()));
             assert!(rounding < 0.5 && (half == 4) == (rounding == 0.0), "{name}: {rounding}");
@@ -216,14 +216,14 @@ fn four_bits_leave_eight_to_the_output_matrix() {
         let exact = model.decoder().unwrap();
         let scale = exact.logits(&ids(), None).unwrap().iter().fold(0.0f32, |most, l| most.max(l.abs()));
         let coarse = |precision| {
-            let decoder = model.decoder_with(Backend::Best, precision).unwrap();
+            let decoder = model.decoder_with(Backend::default(), precision).unwrap();
             largest_gap(&decoder.logits(&ids(), None).unwrap(), &exact.logits(&ids(), None).unwrap()) / scale
         };
         let (four, eight) = (coarse(Precision::Four), coarse(Precision::Eight));
         assert!(four < 0.02 && four < 3.0 * eight.max(1e-3), "tied {tie}: {four} against {eight}");
         let options =
             GenerationOptions { temperature: 0.0, top_p: 1.0, max_new_tokens: 4, seed: 0, stops: BTreeSet::new() };
-        let decoder = model.decoder_with(Backend::Best, Precision::Four).unwrap();
+        let decoder = model.decoder_with(Backend::default(), Precision::Four).unwrap();
         assert_eq!(generate(decoder.as_ref(), None, &ids(), &options).unwrap()[0].ids.len(), 4);
     }
 }

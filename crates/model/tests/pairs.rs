@@ -14,7 +14,7 @@ use alidade_model::{
     Backend, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, Keep, ModelFolder, TokenBatch, TokenRow,
     generate, load_adapter,
 };
-use common::{golden, relative_l2};
+use common::{golden, relative_l2, there};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;
 
@@ -33,10 +33,7 @@ fn levels() -> Vec<Level> {
             trap::install();
         }
     });
-    let found = [Level::Avx512Bf16, Level::Amx].into_iter().filter(|level| InstructionSet::forced(*level).is_some());
-    let found = found.collect();
-    println!("{found:?}");
-    found
+    there(&[Level::Avx512Bf16, Level::Amx]).into_iter().map(InstructionSet::level).collect()
 }
 
 fn open(family: &str, level: Level) -> Box<dyn Decoder> {
@@ -48,10 +45,11 @@ fn open_with(family: &str, level: Level, dropout: f64) -> Box<dyn Decoder> {
 }
 
 fn open_as(family: &str, level: Level, precision: Precision, dropout: f64) -> Box<dyn Decoder> {
+    let set = InstructionSet::forced(level).unwrap();
     let folder = ModelFolder::open(&golden("models").join(family)).unwrap();
     let mut adapter = load_adapter(&golden("models").join(family).join("adapter"), &folder.spec).unwrap();
     adapter.config.lora_dropout = dropout;
-    let mut decoder = folder.decoder_with(Backend::Slices(level), precision).unwrap();
+    let mut decoder = folder.decoder_with(Backend::Slices(set), precision).unwrap();
     decoder.install("adapter", &adapter, true).unwrap();
     decoder
 }

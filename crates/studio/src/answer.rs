@@ -1,7 +1,9 @@
 //! Answering conversations: a model with its tokenizer and chat template, and an adapter if there is one.
 
-use crate::provenance;
+use crate::memory::AtOnce;
+use crate::{compute, provenance};
 use alidade_domain::{LocalTime, Message, Precision, Problem, Sampling};
+use alidade_kernels::InstructionSet;
 use alidade_model::{
     Backend, ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch,
     generate, generate_seeded, generate_streaming, load_adapter, runs_on_slices,
@@ -18,6 +20,7 @@ pub struct Speaker {
     template: Option<ChatTemplate>,
     adapter: Option<&'static str>,
     precision: Precision,
+    set: InstructionSet,
 }
 
 /// A decoder with an adapter, and how its weights are held: f32 where the kernels do not run the two together.
@@ -33,7 +36,7 @@ pub(crate) fn load(
     let weights = adapter.map(|path| load_adapter(path, &folder.spec)).transpose();
     let weights = weights.map_err(|error| Problem::from(error).at("adapter"))?;
     let precision = if runs_on_slices(&folder.spec, weights.as_ref()) { precision } else { Precision::Single };
-    let decoder = folder.decoder_with(Backend::Best, precision);
+    let decoder = folder.decoder_with(compute::backend()?, precision);
     let mut decoder = decoder.map_err(|error| Problem::from(error).at("model"))?;
     if let Some(weights) = &weights {
         decoder.install(ADAPTER, weights, trainable)?;
@@ -66,12 +69,24 @@ impl Speaker {
         let tokenizer = folder.tokenizer().map_err(at_model)?;
         let template = folder.chat_template(&tokenizer, crate::local_time()).map_err(at_model)?;
         let (decoder, precision) = load(&folder, adapter, precision, false)?;
-        Ok(Self { decoder, tokenizer, template, adapter: adapter.map(|_| ADAPTER), precision })
+        Ok(Self {
+            decoder,
+            tokenizer,
+            template,
+            adapter: adapter.map(|_| ADAPTER),
+            precision,
+            set: compute::instructions()?,
+        })
     }
 
     /// How the weights are held.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// How much it may read and write at a time.
+    pub(crate) fn at_once(&self) -> AtOnce {
+        AtOnce::of(self.decoder.spec(), self.precision, self.set)
     }
 
     /// Continues plain text; no template is applied.
@@ -222,13 +237,14 @@ impl Speaker {
         let adapters = adapters.map_err(|error| Problem::from(error).at("adapter"))?;
         let slices = adapters.iter().all(|(_, weights)| runs_on_slices(&folder.spec, Some(weights)));
         let precision = if slices { precision } else { Precision::Single };
+        let set = compute::instructions()?;
         let tokenizer = folder.tokenizer().map_err(at_model)?;
         let template = folder.chat_template(&tokenizer, now).map_err(at_model)?;
-        let mut decoder = folder.decoder_with(Backend::Best, precision).map_err(at_model)?;
+        let mut decoder = folder.decoder_with(Backend::Best(set), precision).map_err(at_model)?;
         for (name, weights) in &adapters {
             decoder.install(name, weights, false)?;
         }
-        Ok(Self { decoder, tokenizer, template, adapter: before.map(|_| BEFORE), precision })
+        Ok(Self { decoder, tokenizer, template, adapter: before.map(|_| BEFORE), precision, set })
     }
 
     /// Lets one of the two stacks answer from now on.
@@ -238,11 +254,6 @@ impl Speaker {
             Turn::Before => before.then_some(BEFORE),
             Turn::After => Some(ADAPTER),
         };
-    }
-
-    /// Shape of the model.
-    pub(crate) fn spec(&self) -> &alidade_model::DecoderSpec {
-        self.decoder.spec()
     }
 
     /// Answers to prompts of tokens, each row with its own seed. The listener hears of every token as (row, id); writing ends

@@ -130,7 +130,7 @@ impl<'s> Questions<'s> {
         let longest = self.suite.max_new_tokens;
         let sampling = Sampling { temperature: TEMPERATURE, top_p: 1.0, max_new_tokens: longest, seed: SEED };
         let lengths: Vec<usize> = self.prompts.iter().map(Vec::len).collect();
-        let budget = memory::AtOnce::of(speaker.spec(), speaker.precision());
+        let budget = speaker.at_once();
         let mut answers = Vec::with_capacity(lengths.len());
         for batch in answer_batches(&lengths, longest, speaker.context(), &budget) {
             let (begin, rows) = (batch.start, batch.len());
@@ -193,7 +193,7 @@ impl<'s> Questions<'s> {
     ) -> Result<(Observations, Vec<WorstRow>), Problem> {
         let (mut observations, mut worst, mut work) = (Observations::default(), Vec::new(), 0.0);
         let lengths: Vec<usize> = self.items.iter().map(tokens_of).collect();
-        let budget = memory::AtOnce::of(speaker.spec(), speaker.precision());
+        let budget = speaker.at_once();
         for batch in batches(lengths.len(), MOST, |range| budget.reads(lengths[range].iter().sum())) {
             let end = batch.end;
             work += SCORED * lengths[batch.clone()].iter().sum::<usize>() as f64;
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(batches(5, 2, |_| true), [0..2, 2..4, 4..5]);
         assert_eq!(batches(3, 9, |range| range.len() < 2), [0..1, 1..2, 2..3]);
         let speaker = starter(Precision::Single);
-        let budget = memory::AtOnce::of(speaker.spec(), Precision::Single);
+        let budget = speaker.at_once();
         assert_eq!(answer_batches(&[5, 5, 95, 5], 10, 100, &budget), [0..2, 2..3, 3..4]);
     }
 }

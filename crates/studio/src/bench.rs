@@ -8,7 +8,7 @@ use crate::estimate::{Measuring, training};
 use crate::machine::peak_memory_bytes;
 use crate::pace::{Gauge, Subject};
 use crate::passes::Passes;
-use crate::{machine, memory};
+use crate::{compute, machine, memory};
 use alidade_data::import;
 use alidade_domain::{
     EventKind, Example, Message, MethodName, Observer, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
@@ -110,9 +110,10 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let rows = import(&bytes, file)?.rows;
     let prepared = method.prepare(&for_method(bench.method, rows), &encoder, &settings)?;
     let precision = Precision::named(&bench.dtype)?;
-    let keep = if bench.checkpointing { memory::checkpointed(precision) } else { Keep::Everything };
+    let set = compute::instructions()?;
+    let keep = if bench.checkpointing { memory::checkpointed(precision, set) } else { Keep::Everything };
     let adapter = load_adapter(&bench.model.join("adapter_init"), &folder.spec)?;
-    let backend = if bench.candle { Backend::Candle } else { Backend::Best };
+    let backend = if bench.candle { Backend::Candle } else { Backend::Best(set) };
     let mut decoder = folder.decoder_with(backend, precision)?;
     decoder.keep(keep);
     let mut policy = Policy::fresh(decoder, &adapter)?;
@@ -145,7 +146,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let rows = if bench.method == MethodName::Dpo { 2 * ROWS } else { ROWS };
     let mut figures = figures(&format!("alidade {} {}", bench.method.as_str(), bench.dtype), &times, rows * TOKENS);
     // After the peak was read: the probe has memory of its own.
-    let expected = expected(bench, &folder, &settings, &prepared, adapter.parameters(), keep)?;
+    let expected = expected(bench, &folder, &settings, &prepared, adapter.parameters(), (keep, set))?;
     let work = train_operations(&folder.spec, bench, adapter.parameters());
     put(
         &mut figures,
@@ -154,7 +155,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
             "arithmetic": path, "operations_per_step": work, "expected": expected,
         }),
     );
-    with_share(&mut figures, work, peak_gigaflops(Precision::named(&bench.dtype)?));
+    with_share(&mut figures, work, peak_gigaflops(precision, set));
     Ok(figures)
 }
 
@@ -165,13 +166,14 @@ fn expected(
     settings: &Settings,
     prepared: &Prepared,
     trained: u64,
-    keep: Keep,
+    (keep, set): (Keep, InstructionSet),
 ) -> Result<Value, Problem> {
     let precision = Precision::named(&bench.dtype)?;
     let steps = method(bench.method).steps(settings, prepared.items.len());
     let need = memory::Need {
         spec: &folder.spec,
         precision,
+        set,
         program: machine::program_bytes() + memory::FRESH_BYTES,
         words: 0,
         trained,
@@ -183,7 +185,7 @@ fn expected(
         dropout: false,
         full: false,
     };
-    let subject = Subject { folder: &bench.model, sha256: "", precision };
+    let subject = Subject { folder: &bench.model, sha256: "", precision, set };
     let mut gauge = Gauge::default();
     let stops = folder.tokenizer()?.stops().clone();
     let mut measuring = Measuring { gauge: &mut gauge, subject: &subject, keep, spec: &folder.spec, stops: &stops };
@@ -233,7 +235,8 @@ fn settings(bench: &TrainBench) -> Result<Settings, Problem> {
 /// When the model cannot be opened.
 pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
     let folder = ModelFolder::open(&bench.model)?;
-    let decoder = folder.decoder_with(Backend::Best, Precision::named(&bench.dtype)?)?;
+    let (precision, set) = (Precision::named(&bench.dtype)?, compute::instructions()?);
+    let decoder = folder.decoder_with(Backend::Best(set), precision)?;
     let options = GenerationOptions {
         temperature: 0.0,
         top_p: 1.0,
@@ -258,12 +261,11 @@ pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
     let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
     let head = (spec.vocabulary * spec.hidden) as f64;
     let numbers = (spec.layers * linears) as f64 + head;
-    let precision = Precision::named(&bench.dtype)?;
-    with_share(&mut figures, 2.0 * numbers * bench.batch as f64, peak_gigaflops(precision));
+    with_share(&mut figures, 2.0 * numbers * bench.batch as f64, peak_gigaflops(precision, set));
     // Where the others have four bits, the output matrix has eight.
     let head_precision = if precision == Precision::Four { Precision::Eight } else { precision };
     let bytes = (numbers - head) * bytes_per_number(precision) + head * bytes_per_number(head_precision);
-    let (read, peak) = (bytes / seconds.max(1e-9) / 1e9, memory_rate());
+    let (read, peak) = (bytes / seconds.max(1e-9) / 1e9, memory_rate(set));
     let share = (read / peak * 1000.0).round() / 10.0;
     put(
         &mut figures,
@@ -283,16 +285,20 @@ fn bytes_per_number(precision: Precision) -> f64 {
 }
 
 /// What this machine can do at most: products of matrices, and reading memory.
-pub fn bench_limits() -> Value {
+///
+/// # Errors
+/// When instructions are asked for that are not there.
+pub fn bench_limits() -> Result<Value, Problem> {
+    let set = compute::instructions()?;
     let mut limits = json!({
-        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(Precision::Single),
-        "gemm_f32_gigaflops_one_thread": gigaflops(single(Threads::One)), "memory_gigabytes_per_second": memory_rate(),
-        "instructions": InstructionSet::best().name(),
+        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(Precision::Single, set),
+        "gemm_f32_gigaflops_one_thread": gigaflops(single(set, Threads::One)), "memory_gigabytes_per_second": memory_rate(set),
+        "instructions": set.name(),
     });
-    if InstructionSet::best().takes_pairs() {
-        put(&mut limits, json!({"gemm_bf16_gigaflops": peak_gigaflops(Precision::Half)}));
+    if set.takes_pairs() {
+        put(&mut limits, json!({"gemm_bf16_gigaflops": peak_gigaflops(Precision::Half, set)}));
     }
-    limits
+    Ok(limits)
 }
 
 fn threads() -> usize {
@@ -300,10 +306,9 @@ fn threads() -> usize {
 }
 
 /// Of products with weights of this precision, on all threads.
-fn peak_gigaflops(precision: Precision) -> f64 {
-    let set = InstructionSet::best();
+fn peak_gigaflops(precision: Precision, set: InstructionSet) -> f64 {
     if precision != Precision::Half || !set.takes_pairs() {
-        return gigaflops(single(Threads::Pool));
+        return gigaflops(single(set, Threads::Pool));
     }
     let mut weights = Panels::new(&mut Ground::default(), set, SIDE * SIDE, SIDE);
     weights.push(&vec![0.01; SIDE * SIDE]);
@@ -313,8 +318,8 @@ fn peak_gigaflops(precision: Precision) -> f64 {
 /// Rows and columns of the matrices that are multiplied to find the peak.
 const SIDE: usize = 1024;
 
-fn single(threads: Threads) -> impl Fn(MatMut, Mat) {
-    move |out, x| matmul(InstructionSet::best(), out, false, 1.0, x, x.t(), threads)
+fn single(set: InstructionSet, threads: Threads) -> impl Fn(MatMut, Mat) {
+    move |out, x| matmul(set, out, false, 1.0, x, x.t(), threads)
 }
 
 /// The best of some products of square matrices.
@@ -331,7 +336,7 @@ fn gigaflops(product: impl Fn(MatMut, Mat)) -> f64 {
 }
 
 /// Gigabytes a second of reading what no cache holds, as writing reads weights.
-fn memory_rate() -> f64 {
+fn memory_rate(set: InstructionSet) -> f64 {
     const NUMBERS: usize = 1 << 26;
     const COLUMNS: usize = 2048;
     let (weights, x) = (vec![1.0f32; NUMBERS], vec![1.0f32; COLUMNS]);
@@ -340,7 +345,7 @@ fn memory_rate() -> f64 {
         let mut once = || {
             let (clock, target) = (Clock::start(), MatMut::new(&mut out, 1, NUMBERS / COLUMNS));
             let (x, weights) = (Mat::new(&x, 1, COLUMNS), Rows::Single(&weights));
-            rows_times(crew, InstructionSet::best(), x, weights, target, false, 1.0);
+            rows_times(crew, set, x, weights, target, false, 1.0);
             clock.seconds()
         };
         (0..8).map(|_| once()).fold(f64::INFINITY, f64::min)

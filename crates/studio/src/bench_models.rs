@@ -1,6 +1,7 @@
 //! Model folders to measure with: random weights of known shapes, an adapter to start from, and rows of fixed length whose
 //! words are single tokens. They are what the other stack's script makes, without it.
 
+use crate::compute;
 use alidade_domain::{LoraSpec, Problem, Purpose, Stream};
 use alidade_model::{AdapterWeights, RandomModel, save_adapter};
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ pub fn make_bench_model(shape: &str, folder: &Path) -> Result<(), Problem> {
     let model = RandomModel { vocabulary, hidden, intermediate, layers, heads, kv_heads, context: 2_048, eos: 2 };
     let start = folder.join("adapter_init");
     std::fs::create_dir_all(&start).map_err(|error| failed(&start, &error))?;
-    let decoder = model.decoder(0)?;
+    let decoder = model.decoder(0, compute::backend()?)?;
     model.save(decoder.as_ref(), folder, false)?;
     let lora = LoraSpec { r: 16, lora_alpha: 32.0, lora_dropout: 0.0, ..LoraSpec::default() };
     let base = |path: &str| decoder.base_weight(path);

@@ -21,8 +21,9 @@ impl Configuration {
     /// `ALIDADE_HOME` or the platform's data folder; `ALIDADE_RESOURCES` or the folder beside the program.
     ///
     /// # Errors
-    /// When no folder can be found or made.
+    /// When no folder can be found or made, or when instructions are asked for that this processor lacks.
     pub fn of_environment() -> Result<Self, Problem> {
+        crate::instructions()?;
         let program = std::env::current_exe()
             .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
         let home = variable("ALIDADE_HOME").map(PathBuf::from).or_else(data_folder).ok_or_else(|| {

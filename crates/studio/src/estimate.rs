@@ -6,9 +6,10 @@ use crate::execute::{fresh_adapter, read_rows};
 use crate::pace::{Asked, Gauge, Subject, Writing, operations};
 use crate::passes::{Passes, answer_limit};
 use crate::views::ModelView;
-use crate::{machine, memory, pipeline};
+use crate::{compute, machine, memory, pipeline};
 use alidade_data::split;
 use alidade_domain::{Example, MethodName, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate};
+use alidade_kernels::InstructionSet;
 use alidade_model::{AdapterWeights, DecoderSpec, Keep, ModelFolder, NamedTensor, runs_on_slices};
 use alidade_train::{Encoder, Prepared, Steps, method};
 use serde::{Deserialize, Serialize};
@@ -87,13 +88,13 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
     let work = Work { ask, spec: &folder.spec, prepared: &prepared, steps: &steps, encoder: &encoder };
     let prompts = work.prompts(&suite);
     wanted(tell(Planning::Measuring))?;
-    let precision = memory::precision(settings);
-    let subject = Subject { folder: Path::new(&ask.model.folder), sha256: &ask.model.model.sha256, precision };
+    let (precision, set) = (memory::precision(settings), compute::instructions()?);
+    let subject = Subject { folder: Path::new(&ask.model.folder), sha256: &ask.model.model.sha256, precision, set };
     let writing = answers(name, settings, &prepared, &encoder.stops(), gauge, &subject)?;
     let answer = writing.map(|writing| (LONGER * writing.answer_tokens).ceil() as u64);
     estimate.answer_tokens = answer.unwrap_or(0);
     let compared = work.compared(&suite, &prompts);
-    let need = work.need(&adapter, answer, compared, [read, words]);
+    let need = work.need(&adapter, answer, compared, ([read, words], set));
     let keep = memory::keep(settings, &need, machine::free_memory_bytes());
     estimate.memory_bytes = need.bytes(keep);
     let training = work.training(gauge, &subject, keep)?;
@@ -180,7 +181,7 @@ impl Work<'_> {
         adapter: &AdapterWeights,
         answer: Option<u64>,
         compared: memory::Compared,
-        [read, words]: [u64; 2],
+        ([read, words], set): ([u64; 2], InstructionSet),
     ) -> memory::Need<'_> {
         let (recipe, settings) = (&self.ask.recipe, &self.ask.settings);
         let models = [&recipe.reward, &recipe.cost].into_iter().flatten();
@@ -191,6 +192,7 @@ impl Work<'_> {
         memory::Need {
             spec: self.spec,
             precision: memory::precision(settings),
+            set,
             program: machine::program_bytes() + memory::FRESH_BYTES + memory::CODE_BYTES + read,
             words,
             trained: policy + critic,

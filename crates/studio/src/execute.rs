@@ -7,15 +7,15 @@ use crate::outcome::{self, Computed, Outcome, Trained};
 use crate::passes::{Passes, SAMPLE_TOKENS, SAMPLES};
 use crate::provenance::{self, Making};
 use crate::roles::{self, Oracles};
-use crate::{comparing, machine, memory, pipeline};
+use crate::{comparing, compute, machine, memory, pipeline};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
     EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, RewardSource,
     StopReason, StopSignal,
 };
 use alidade_model::{
-    AdapterWeights, Backend, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy,
-    adapter_sha256, file_sha256, generate, load_adapter,
+    AdapterWeights, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy, adapter_sha256,
+    file_sha256, generate, load_adapter,
 };
 use alidade_train::{
     Encoder, End, PlanFacts, Prepared, Rollouts, Session, SessionOptions, TrainError, method, resume_step,
@@ -154,7 +154,9 @@ fn train(
     let oracles = Oracles::new();
     let raters = roles::install(plan, model, method.needs(), &mut policy, &oracles)?;
     let (arithmetic, keep) = (policy.decoder().path(), keep.name().to_owned());
-    outside.observer.observe(EventKind::Computing { arithmetic: arithmetic.clone(), keep: keep.clone() })?;
+    let forced = compute::forced()?.map(|set| set.name().to_owned());
+    let mut computed = Computed { arithmetic, keep, forced, generation_share: None };
+    outside.observer.observe(computed.event())?;
     outside.observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let now = || clock.seconds();
     let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
@@ -177,13 +179,13 @@ fn train(
     let begun = clock.seconds();
     let mut session = Session::new(policy, options, outside.observer, outside.stop);
     let end = method.train(&mut session, prepared, &plan.settings)?;
-    let generation_share = Some(session.writing / (clock.seconds() - begun).max(1e-9));
+    computed.generation_share = Some(session.writing / (clock.seconds() - begun).max(1e-9));
     let trained = match session.policy.adapter()? {
         Some(adapter) => Trained::Adapter(adapter),
         None => Trained::Model(session.policy.decoder().base_weights()?),
     };
     // The weights of training are given back here, before evaluation loads its own.
-    Ok((end, trained, Computed { arithmetic, keep, generation_share }))
+    Ok((end, trained, computed))
 }
 
 /// What passes keep: as the settings say, else by the free memory of this machine.
@@ -207,6 +209,7 @@ fn choose_keep(
     let need = memory::Need {
         spec,
         precision: memory::precision(&plan.settings),
+        set: compute::instructions()?,
         program: program + memory::CODE_BYTES,
         words: 0,
         trained: trained + critic,
@@ -322,7 +325,8 @@ pub(crate) fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
 
 fn policy(plan: &Plan, model: &ModelFolder) -> Result<Policy, Problem> {
     let precision = if plan.full { Precision::Single } else { memory::precision(&plan.settings) };
-    let decoder = model.decoder_with(Backend::Best, precision).map_err(|error| Problem::from(error).at("model"))?;
+    let decoder =
+        model.decoder_with(compute::backend()?, precision).map_err(|error| Problem::from(error).at("model"))?;
     if plan.full {
         return Ok(Policy::full(decoder)?);
     }

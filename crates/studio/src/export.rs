@@ -3,8 +3,8 @@
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::durable::write_folder;
-use crate::provenance;
 use crate::vetting::limits_for;
+use crate::{compute, provenance};
 use alidade_domain::{Problem, ProblemCode, Purpose, Stream};
 use alidade_model::{AdapterWeights, Decoder, Merged, ModelFolder, Stored, load_adapter, save_adapter};
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ fn merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Resul
     let merged = Merged::new(model, adapter)?;
     let stored = merged.save(model, folder)?;
     merged.verify(model, folder)?;
-    let exact = probed(merged.decoder()?.as_ref(), None)?;
+    let exact = probed(merged.decoder(compute::backend()?)?.as_ref(), None)?;
     close(difference(&live, &exact), "The merged model")?;
     let gap = difference(&live, &logits(&ModelFolder::open(folder)?, None)?);
     if gap.is_nan() || (stored == Stored::Single && gap > TOLERANCE) {
@@ -143,7 +143,7 @@ fn difference(live: &[f32], exported: &[f32]) -> f32 {
 }
 
 fn logits(model: &ModelFolder, adapter: Option<&AdapterWeights>) -> Result<Vec<f32>, Problem> {
-    let mut decoder: Box<dyn Decoder> = model.decoder()?;
+    let mut decoder: Box<dyn Decoder> = model.decoder_on(compute::backend()?)?;
     if let Some(weights) = adapter {
         decoder.install(ADAPTER, weights, false)?;
     }

@@ -14,6 +14,7 @@ mod bench_models;
 mod cgroup;
 mod chats;
 mod comparing;
+mod compute;
 mod configuration;
 pub mod confined;
 mod control;
@@ -77,6 +78,7 @@ pub use bench::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_t
 pub use bench_models::make_bench_model;
 pub use chats::ChatChange;
 pub use comparing::read_snapshot;
+pub use compute::instructions;
 pub use configuration::Configuration;
 pub use control::{ControlFile, write_wish};
 pub use durable::{create_folder, file_problem, sync_folder, write_durably, write_folder};

@@ -32,6 +32,8 @@ pub(crate) const MOST_ROWS: usize = 64;
 pub(crate) struct Need<'a> {
     pub(crate) spec: &'a DecoderSpec,
     pub(crate) precision: Precision,
+    /// Instructions of the kernels.
+    pub(crate) set: InstructionSet,
     /// The program itself with a tokenizer and rows, in bytes.
     pub(crate) program: u64,
     /// A tokenizer with its chat template; comparing opens another.
@@ -134,7 +136,7 @@ impl Need<'_> {
         if rows == 0 {
             return 0;
         }
-        let at_once = AtOnce::of(self.spec, self.precision);
+        let at_once = AtOnce::of(self.spec, self.precision, self.set);
         let round = rows * self.spec.vocabulary as u64 * 4;
         at_once.taken(asked, rows * answer) + round + 4 * self.trained * PER_WRITING
     }
@@ -145,7 +147,7 @@ impl Need<'_> {
         if rows + scored == 0 {
             return 0;
         }
-        let at_once = AtOnce::of(self.spec, self.precision);
+        let at_once = AtOnce::of(self.spec, self.precision, self.set);
         let writing = at_once.taken(read, written).min(at_once.bytes)
             + rows.min(MOST_ROWS as u64) * self.spec.vocabulary as u64 * 4;
         let scoring = scored.saturating_mul(at_once.passing).min(at_once.bytes) + self.logits(scored);
@@ -179,7 +181,7 @@ impl Need<'_> {
 
     /// True when what attention reads and gives is kept as bf16.
     fn rounds(&self) -> bool {
-        takes_pairs(self.precision) && !self.full
+        takes_pairs(self.precision, self.set) && !self.full
     }
 
     /// True when gate and up are kept as bf16.
@@ -212,13 +214,13 @@ fn reading(spec: &DecoderSpec, paired: bool) -> u64 {
 const LESS: [Keep; 4] = [Keep::Everything, Keep::Trim, Keep::Slim, Keep::Inputs];
 
 /// True when products with weights of this precision take numbers in pairs.
-fn takes_pairs(precision: Precision) -> bool {
-    precision == Precision::Half && InstructionSet::best().takes_pairs()
+fn takes_pairs(precision: Precision, set: InstructionSet) -> bool {
+    precision == Precision::Half && set.takes_pairs()
 }
 
 /// What checkpointing keeps where memory is no concern: gate and up in bf16 are not worth computing again.
-pub(crate) fn checkpointed(precision: Precision) -> Keep {
-    if takes_pairs(precision) { Keep::Trim } else { Keep::Slim }
+pub(crate) fn checkpointed(precision: Precision, set: InstructionSet) -> Keep {
+    if takes_pairs(precision, set) { Keep::Trim } else { Keep::Slim }
 }
 
 /// The setting says whether something is computed again, and the free memory how much.
@@ -266,14 +268,15 @@ pub(crate) struct AtOnce {
 const FLOOR: u64 = 64 << 20;
 
 impl AtOnce {
-    pub(crate) fn of(spec: &DecoderSpec, precision: Precision) -> Self {
+    pub(crate) fn of(spec: &DecoderSpec, precision: Precision, set: InstructionSet) -> Self {
+        let pairs = takes_pairs(precision, set);
         let per_weight = if precision == Precision::Half { 2 } else { 4 };
         let keys = (2 * spec.layers * spec.kv_heads * spec.head_dim) as u64;
         Self {
             bytes: (spec.parameters() * per_weight / 2).max(FLOOR),
-            passing: 4 * reading(spec, takes_pairs(precision)),
+            passing: 4 * reading(spec, pairs),
             // Keys and values are appended to vectors that double: half as much again on average.
-            cached: keys * if takes_pairs(precision) { 3 } else { 6 },
+            cached: keys * if pairs { 3 } else { 6 },
         }
     }
 

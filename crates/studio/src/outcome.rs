@@ -24,20 +24,28 @@ pub(crate) enum Trained {
 pub(crate) struct Computed {
     pub(crate) arithmetic: String,
     pub(crate) keep: String,
+    /// The instruction set that a person forced.
+    pub(crate) forced: Option<String>,
     /// Share of the training time in which the policy wrote; unknown when another process trained.
     pub(crate) generation_share: Option<f64>,
 }
 
 impl Computed {
+    /// What is told before training begins.
+    pub(crate) fn event(&self) -> EventKind {
+        let Self { arithmetic, keep, forced, .. } = self.clone();
+        EventKind::Computing { arithmetic, keep, forced }
+    }
+
     /// As the process that trained has told it; words of the last one count.
     pub(crate) fn of_events(folder: &Path) -> Self {
         let events = crate::read_events(folder, 0).map(|(events, _)| events).unwrap_or_default();
         let told = events.into_iter().rev().find_map(|event| match event.kind {
-            EventKind::Computing { arithmetic, keep } => Some((arithmetic, keep)),
+            EventKind::Computing { arithmetic, keep, forced } => Some((arithmetic, keep, forced)),
             _ => None,
         });
-        let (arithmetic, keep) = told.unwrap_or_else(|| ("unknown".to_owned(), "unknown".to_owned()));
-        Self { arithmetic, keep, generation_share: None }
+        let (arithmetic, keep, forced) = told.unwrap_or_else(|| ("unknown".to_owned(), "unknown".to_owned(), None));
+        Self { arithmetic, keep, forced, generation_share: None }
     }
 }
 
@@ -112,7 +120,9 @@ pub(crate) fn write_record(
         "versions": {"alidade": env!("CARGO_PKG_VERSION"), "arithmetic": computed.arithmetic},
         "keep": computed.keep,
         "generation_share": computed.generation_share,
-        "machine": {"system": std::env::consts::OS, "processor": std::env::consts::ARCH},
+        "machine": {
+            "system": std::env::consts::OS, "processor": std::env::consts::ARCH, "forced_instructions": computed.forced,
+        },
         "hashes": {"model": plan.model.sha256, "rows": plan.rows_sha256, "adapter": outcome.sha256},
         "rows": {
             "used": prepared.items.len(), "skipped": prepared.skipped.len(), "truncated": prepared.truncated,

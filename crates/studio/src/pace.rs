@@ -34,12 +34,13 @@ pub(crate) struct Subject<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) sha256: &'a str,
     pub(crate) precision: Precision,
+    /// Instructions of the kernels.
+    pub(crate) set: InstructionSet,
 }
 
 impl Subject<'_> {
     fn key(&self) -> String {
-        let (set, threads) =
-            (InstructionSet::best().name(), std::thread::available_parallelism().map_or(1, usize::from));
+        let (set, threads) = (self.set.name(), std::thread::available_parallelism().map_or(1, usize::from));
         format!("{} {} {set} {threads}", self.sha256, self.precision.name())
     }
 }
@@ -126,7 +127,7 @@ impl Gauge {
             None => {
                 let clock = Clock::start();
                 let folder = ModelFolder::open(subject.folder)?;
-                let decoder = folder.decoder_with(Backend::Best, subject.precision)?;
+                let decoder = folder.decoder_with(Backend::Best(subject.set), subject.precision)?;
                 let seconds = clock.seconds();
                 let base = |path: &str| decoder.base_weight(path);
                 let adapter = AdapterWeights::fresh(&folder.spec, &LoraSpec::default(), "probe", 0, &base)?;

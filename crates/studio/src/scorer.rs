@@ -2,10 +2,11 @@
 
 use crate::Clock;
 use crate::asking::batches;
+use crate::compute;
 use crate::memory::AtOnce;
 use alidade_domain::{AdapterRef, Evaluation, Example, Plan, Precision, Problem, Stack};
 use alidade_evaluation::{Observations, compare, histogram};
-use alidade_model::{ModelFolder, Policy, Rater, TokenRow, adapter_sha256, load_adapter};
+use alidade_model::{Backend, ModelFolder, Policy, Rater, TokenRow, adapter_sha256, load_adapter};
 use alidade_train::{Encoder, Item, TrainError, method};
 use std::ops::Range;
 use std::path::Path;
@@ -39,11 +40,12 @@ pub(crate) fn evaluate_scorer(
     };
     // A cost is lower for the better answer.
     let sign = if plan.settings.text("loss_type") == "cost" { -1.0 } else { 1.0 };
-    let mut policy = Policy::fresh(folder.decoder()?, &load_adapter(adapter, &folder.spec)?)?;
+    let set = compute::instructions()?;
+    let mut policy = Policy::fresh(folder.decoder_on(Backend::Best(set))?, &load_adapter(adapter, &folder.spec)?)?;
     policy.install_rater(Rater::Reward, &load_adapter(adapter, &folder.spec)?)?;
     let mut observations = Observations::default();
     let (mut preferred, mut other) = (Vec::new(), Vec::new());
-    let budget = AtOnce::of(&folder.spec, Precision::Single);
+    let budget = AtOnce::of(&folder.spec, Precision::Single, set);
     let tokens = |item: &Item| item.sequences.iter().map(|row| row.ids.len()).sum::<usize>();
     let fits = |range: Range<usize>| budget.reads(items[range].iter().map(tokens).sum());
     for range in batches(items.len(), ROWS, fits) {

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::durable::{create_folder, write_durably};
-use crate::{Clock, RunLock};
+use crate::{Clock, RunLock, compute};
 
 const END: &str = "<|endoftext|>";
 const TURN: &str = "<|im_start|>";
@@ -103,7 +103,7 @@ pub fn make_starter(
         return Err(Problem::internal("The chat template that was just written is not there."));
     };
     let shape = shape(options.size, &tokenizer)?;
-    let policy = Policy::full(shape.decoder(options.seed)?)?;
+    let policy = Policy::full(shape.decoder(options.seed, compute::backend()?)?)?;
     let mut curve = Curve { observer, points: Vec::new() };
     let session_options = SessionOptions {
         folder: work.to_owned(),

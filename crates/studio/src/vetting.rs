@@ -1,6 +1,7 @@
 //! Looking into a model folder of a stranger, in a process of its own: configuration, tokenizer, chat template and, where it is
 //! wanted, all weights. What would end the program when it is used ends that process, and is told in words.
 
+use crate::compute;
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
 use crate::views::ModelView;
@@ -123,7 +124,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
         return Ok(Value::Null);
     }
     at("Loading the weights")?;
-    model.decoder().map_err(of_model)?;
+    model.decoder_on(compute::backend()?).map_err(of_model)?;
     at("Reading the files")?;
     let view = look_into(&folder, false).map_err(|problem| problem.at("model"))?;
     serde_json::to_value(view).map_err(|error| Problem::internal(error.to_string()))

@@ -306,7 +306,11 @@ arithmetic: string,
 /**
  * What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
  */
-keep: string, } | { "kind": "stage", 
+keep: string, 
+/**
+ * The instruction set that a person forced, if they did.
+ */
+forced?: string, } | { "kind": "stage", 
 /**
  * Which.
  */
@@ -938,7 +942,11 @@ arithmetic: string,
 /**
  * What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
  */
-keep: string, } | { "kind": "stage", 
+keep: string, 
+/**
+ * The instruction set that a person forced, if they did.
+ */
+forced?: string, } | { "kind": "stage", 
 /**
  * Which.
  */

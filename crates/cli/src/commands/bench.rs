@@ -95,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             make_bench_model(shape, model)?;
             serde_json::json!({"shape": shape})
         }
-        What::Limits => bench_limits(),
+        What::Limits => bench_limits()?,
     };
     output::json(&figures);
     Ok(())

@@ -83,6 +83,7 @@ impl Place {
 /// Every weight of the base.
 #[derive(Debug, Clone)]
 pub(super) struct Weights {
+    set: InstructionSet,
     pub(super) buffers: Vec<Numbers>,
     pub(super) precision: Precision,
     pub(super) places: BTreeMap<String, Place>,
@@ -208,14 +209,14 @@ impl Weights {
             false => stacker.table("lm_head", spec, output_precision(precision))?,
         };
         let Stacker { buffers, places, .. } = stacker;
-        Ok(Self { buffers, precision, places, blocks, embedding, final_norm, output })
+        Ok(Self { set, buffers, precision, places, blocks, embedding, final_norm, output })
     }
 
     /// The tensor of this name.
     pub(super) fn tensor(&self, name: &str) -> Option<NamedTensor> {
         let place = self.places.get(name)?;
         let mut values = vec![0.0; place.range().len()];
-        self.buffers[place.buffer].copy(InstructionSet::best(), place.start, &mut values);
+        self.buffers[place.buffer].copy(self.set, place.start, &mut values);
         Some(NamedTensor { shape: place.shape.clone(), values })
     }
 

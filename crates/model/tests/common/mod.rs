@@ -1,20 +1,24 @@
 //! What the golden tests share.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, clippy::print_stdout, reason = "each test uses its part, and tells what it left out")]
 
-use alidade_kernels::Level;
-use alidade_model::{Backend, TensorData};
+use alidade_kernels::{InstructionSet, Level};
+use alidade_model::{Backend, DecoderSpec, TensorData, runs_on_slices};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Every way to do the arithmetic; one that the processor lacks falls back to candle.
-pub const BACKENDS: &[Backend] = &[
-    Backend::Candle,
-    Backend::Slices(Level::Portable),
-    Backend::Slices(Level::Avx2),
-    Backend::Slices(Level::Avx512),
-    Backend::Slices(Level::Avx512Bf16),
-    Backend::Slices(Level::Amx),
-];
+/// Those of these levels that the processor has; the others are told.
+pub fn there(levels: &[Level]) -> Vec<InstructionSet> {
+    for level in levels.iter().filter(|level| InstructionSet::forced(**level).is_none()) {
+        println!("not run, since this processor lacks it: {}", level.name());
+    }
+    levels.iter().filter_map(|level| InstructionSet::forced(*level)).collect()
+}
+
+/// Every way in which this processor can run such a model: candle, and the kernels with each of their levels.
+pub fn backends(spec: &DecoderSpec) -> Vec<Backend> {
+    let sets = if runs_on_slices(spec, None) { there(&Level::ALL) } else { Vec::new() };
+    std::iter::once(Backend::Candle).chain(sets.into_iter().map(Backend::Slices)).collect()
+}
 
 pub type Tensors = BTreeMap<String, (Vec<usize>, TensorData)>;
 
