@@ -95,6 +95,16 @@ pub struct SettingField {
 }
 
 impl SettingField {
+    /// The value as it is kept, if it is allowed here.
+    ///
+    /// # Errors
+    /// At the setting, with what it takes.
+    pub fn check(&self, value: &SettingValue) -> Result<SettingValue, Problem> {
+        self.accepts(value).map_err(|rule| {
+            Problem::input(format!("{} is {}; it {rule}.", self.key, value.show())).at(format!("settings.{}", self.key))
+        })
+    }
+
     fn accepts(&self, value: &SettingValue) -> Result<SettingValue, String> {
         match (&self.kind, value) {
             (SettingKind::Whole { low, high }, SettingValue::Whole(number)) => {
@@ -146,7 +156,8 @@ fn in_range(value: f64, low: f64, high: f64) -> Result<(), String> {
     Err(format!("must be from {low} to {high}"))
 }
 
-/// Settings by key; what is absent has its default.
+/// Settings by key; what is absent has its default. Nothing is read off them by key: each method declares its settings as a
+/// struct (`train/src/declare.rs`), which reads them whole.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
 #[serde(transparent)]
 pub struct Settings(pub BTreeMap<String, SettingValue>);
@@ -165,64 +176,22 @@ impl Settings {
                 problems.push(unknown_key(key, fields));
                 continue;
             };
-            match field.accepts(value) {
+            match field.check(value) {
                 Ok(value) => drop(resolved.insert(key.clone(), value)),
-                Err(rule) => problems.push(
-                    Problem::input(format!("{key} is {}; it {rule}.", value.show())).at(format!("settings.{key}")),
-                ),
+                Err(problem) => problems.push(problem),
             }
         }
         if problems.is_empty() { Ok(Settings(resolved)) } else { Err(problems) }
     }
 
-    /// Names of resolved settings, where one or several may be given.
-    pub fn names(&self, key: &str) -> Vec<String> {
-        match self.0.get(key) {
-            Some(SettingValue::Names(names)) => names.clone(),
-            Some(SettingValue::Text(name)) => vec![name.clone()],
-            _ => Vec::new(),
-        }
-    }
-
-    /// Numbers of resolved settings.
-    pub fn numbers(&self, key: &str) -> Vec<f64> {
-        match self.0.get(key) {
-            Some(SettingValue::Numbers(numbers)) => numbers.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// A number of resolved settings; 0 for a key that the method does not declare.
-    pub fn number(&self, key: &str) -> f64 {
-        match self.0.get(key) {
-            Some(SettingValue::Number(value)) => *value,
-            Some(SettingValue::Whole(value)) => *value as f64,
-            _ => 0.0,
-        }
-    }
-
-    /// A whole number of resolved settings; 0 for a key that the method does not declare.
-    pub fn whole(&self, key: &str) -> i64 {
-        match self.0.get(key) {
-            Some(SettingValue::Whole(value)) => *value,
-            _ => 0,
-        }
-    }
-
-    /// A flag of resolved settings; `None` when left to the program.
-    pub fn flag(&self, key: &str) -> Option<bool> {
-        match self.0.get(key) {
-            Some(SettingValue::Flag(value)) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// A name of resolved settings; empty for a key that the method does not declare.
-    pub fn text(&self, key: &str) -> &str {
-        match self.0.get(key) {
-            Some(SettingValue::Text(value)) => value,
-            _ => "",
-        }
+    /// The same settings with the default of every field that they say nothing of: those of a stored run may be older than a
+    /// setting.
+    #[must_use]
+    pub fn with_defaults(&self, fields: &[SettingField]) -> Settings {
+        let defaults = fields.iter().map(|field| (field.key.to_owned(), field.default.clone()));
+        let mut filled: BTreeMap<String, SettingValue> = defaults.collect();
+        filled.extend(self.0.clone());
+        Settings(filled)
     }
 }
 

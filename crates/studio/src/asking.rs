@@ -85,9 +85,7 @@ impl<'s> Questions<'s> {
         let reader = method(if pairs { MethodName::Dpo } else { MethodName::Sft });
         let mut settings = Settings::default();
         settings.0.insert("max_length".to_owned(), SettingValue::Whole(speaker.context() as i64));
-        let settings =
-            settings.resolve(&reader.card().settings).map_err(|_| Problem::internal("The defaults were refused."))?;
-        let items = match reader.prepare(&rows, &encoder, &settings) {
+        let items = match reader.configure(&settings)?.prepare(&rows, &encoder) {
             // Rows that leave nothing to score are no figure, and no fault of the run.
             Err(TrainError::NoRows { .. }) => Vec::new(),
             prepared => prepared?.items,

@@ -19,7 +19,7 @@ use alidade_kernels::{
 use alidade_model::{
     Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, generate_streaming, load_adapter,
 };
-use alidade_train::{Encoder, Judge, PlanFacts, Prepared, Rollouts, Session, SessionOptions, critic, method};
+use alidade_train::{Encoder, Judge, PlanFacts, Prepared, Rollouts, Session, SessionOptions, Training, method};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -103,12 +103,13 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let tokenizer = folder.tokenizer()?;
     let template = folder.chat_template(&tokenizer, crate::local_time())?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let (method, settings) = (method(bench.method), settings(bench)?);
+    let method = method(bench.method);
+    let configured = method.configure(&settings(bench)?)?;
     let file = if bench.method == MethodName::Sft { "sft.jsonl" } else { "dpo.jsonl" };
     let bytes = std::fs::read(bench.model.join(file))
         .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
     let rows = import(&bytes, file)?.rows;
-    let prepared = method.prepare(&for_method(bench.method, rows), &encoder, &settings)?;
+    let prepared = configured.prepare(&for_method(bench.method, rows), &encoder)?;
     let precision = Precision::named(&bench.dtype)?;
     let set = compute::instructions()?;
     let keep = if bench.checkpointing { memory::checkpointed(precision, set) } else { Keep::Everything };
@@ -117,8 +118,8 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let mut decoder = folder.decoder_with(backend, precision)?;
     decoder.keep(keep);
     let mut policy = Policy::fresh(decoder, &adapter)?;
-    if method.needs().critic {
-        policy.install_critic(critic(&settings), None)?;
+    if let Some(critic) = configured.critic() {
+        policy.install_critic(critic, None)?;
     }
     let path = policy.decoder().path();
     let clock = Clock::start();
@@ -139,14 +140,14 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
         }),
     };
     let mut steps = Steps { clock: &clock, ends: Vec::new(), losses: Vec::new() };
-    let trained = method.train(&mut Session::new(policy, options, &mut steps, &Never), &prepared, &settings);
+    let trained = configured.train(&mut Session::new(policy, options, &mut steps, &Never), &prepared);
     let _ = std::fs::remove_dir_all(&out);
     trained?;
     let times: Vec<f64> = steps.ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let rows = if bench.method == MethodName::Dpo { 2 * ROWS } else { ROWS };
     let mut figures = figures(&format!("alidade {} {}", bench.method.as_str(), bench.dtype), &times, rows * TOKENS);
     // After the peak was read: the probe has memory of its own.
-    let expected = expected(bench, &folder, &settings, &prepared, adapter.parameters(), (keep, set))?;
+    let expected = expected(bench, &folder, configured.as_ref(), &prepared, adapter.parameters(), (keep, set))?;
     let work = train_operations(&folder.spec, bench, adapter.parameters());
     put(
         &mut figures,
@@ -163,13 +164,13 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
 fn expected(
     bench: &TrainBench,
     folder: &ModelFolder,
-    settings: &Settings,
+    configured: &dyn Training,
     prepared: &Prepared,
     trained: u64,
     (keep, set): (Keep, InstructionSet),
 ) -> Result<Value, Problem> {
     let precision = Precision::named(&bench.dtype)?;
-    let steps = method(bench.method).steps(settings, prepared.items.len());
+    let steps = configured.steps(prepared.items.len());
     let need = memory::Need {
         spec: &folder.spec,
         precision,
@@ -179,7 +180,7 @@ fn expected(
         trained,
         beside: 0,
         inner: 7 * RANK,
-        passes: Passes::of(bench.method, settings, prepared, (&steps, 0), None),
+        passes: Passes::of(configured, prepared, (&steps, 0), None),
         compared: memory::Compared::default(),
         slices: !bench.candle && alidade_model::runs_on_slices(&folder.spec, None),
         dropout: false,
@@ -189,7 +190,7 @@ fn expected(
     let mut gauge = Gauge::default();
     let stops = folder.tokenizer()?.stops().clone();
     let mut measuring = Measuring { gauge: &mut gauge, subject: &subject, keep, spec: &folder.spec, stops: &stops };
-    let mut of_steps = |steps| training(bench.method, settings, prepared, steps, &mut measuring);
+    let mut of_steps = |steps| training(configured, prepared, steps, &mut measuring);
     let seconds = of_steps(1)? - of_steps(0)?;
     Ok(json!({"ms": (seconds * 1e4).round() / 10.0, "peak_rss_mb": need.bytes(keep) >> 20}))
 }

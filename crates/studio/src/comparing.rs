@@ -8,6 +8,7 @@ use crate::scorer::evaluate_scorer;
 use crate::{Speaker, durable, memory};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{AdapterRef, EventKind, Example, Observer, Phase, Plan, Problem, Stack, StopSignal};
+use alidade_train::method;
 use std::path::Path;
 
 /// Seconds between two words on how far it has come.
@@ -34,7 +35,7 @@ pub(crate) fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside:
         return Ok(());
     }
     outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
-    let precision = memory::precision(&plan.settings);
+    let precision = memory::precision(method(plan.method).configure(&plan.settings)?.common());
     let now = plan.now.unwrap_or_else(crate::local_time);
     let mut speaker =
         Speaker::of_two(&plan.model_dir, plan.adapter_dir.as_deref(), &folder.join("adapter"), precision, now)?;

@@ -4,14 +4,14 @@
 use crate::evaluate::{self, Suite};
 use crate::execute::{fresh_adapter, read_rows};
 use crate::pace::{Asked, Gauge, Subject, Writing, operations};
-use crate::passes::{Passes, answer_limit};
+use crate::passes::Passes;
 use crate::views::ModelView;
 use crate::{compute, machine, memory, pipeline};
 use alidade_data::split;
-use alidade_domain::{Example, MethodName, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate};
+use alidade_domain::{DatasetKind, Example, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate};
 use alidade_kernels::InstructionSet;
 use alidade_model::{AdapterWeights, DecoderSpec, Keep, ModelFolder, NamedTensor, runs_on_slices};
-use alidade_train::{Encoder, Prepared, Steps, method};
+use alidade_train::{Encoder, Prepared, Steps, Training, method};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,9 @@ pub(crate) type Tell<'a> = &'a mut dyn FnMut(Planning) -> bool;
 /// # Errors
 /// When its rows, its model or its settings do not go together, at the field; when nobody waits for the answer any more.
 pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
-    let (recipe, settings, name) = (&ask.recipe, &ask.settings, ask.recipe.method);
+    let recipe = &ask.recipe;
+    let training = method(recipe.method).configure(&ask.settings)?;
+    let common = training.common();
     wanted(tell(Planning::Preparing))?;
     let before = machine::resident_bytes();
     let at_model = |error| Problem::from(error).at("model");
@@ -73,34 +75,40 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
         problem if problem.field.is_some() => problem,
         problem => problem.at("dataset"),
     };
-    let prepared = method(name).prepare(&rows, &encoder, settings).map_err(at_dataset)?;
+    let prepared = training.prepare(&rows, &encoder).map_err(at_dataset)?;
     let read = machine::resident_bytes().saturating_sub(before);
-    let steps = method(name).steps(settings, prepared.items.len());
-    let no_move = method(name).check_steps(settings, prepared.items.len()).err();
-    let faults =
-        [pipeline::too_long(&prepared, ask.model.context_tokens), pipeline::no_step(settings, &steps), no_move];
+    let steps = training.steps(prepared.items.len());
+    let no_move = training.check_steps(prepared.items.len()).err();
+    let faults = [pipeline::too_long(&prepared, ask.model.context_tokens), pipeline::no_step(common, &steps), no_move];
     if let Some(problem) = faults.into_iter().flatten().next() {
         return Err(problem);
     }
     let adapter = sketch(&folder, recipe)?;
     let mut estimate = count(ask, &prepared, &steps, &adapter, held_out.len());
     let suite = suite(ask, held_out);
-    let work = Work { ask, spec: &folder.spec, prepared: &prepared, steps: &steps, encoder: &encoder };
+    let work = Work {
+        ask,
+        training: training.as_ref(),
+        spec: &folder.spec,
+        prepared: &prepared,
+        steps: &steps,
+        encoder: &encoder,
+    };
     let prompts = work.prompts(&suite);
     wanted(tell(Planning::Measuring))?;
-    let (precision, set) = (memory::precision(settings), compute::instructions()?);
+    let (precision, set) = (memory::precision(common), compute::instructions()?);
     let subject = Subject { folder: Path::new(&ask.model.folder), sha256: &ask.model.model.sha256, precision, set };
-    let writing = answers(name, settings, &prepared, &encoder.stops(), gauge, &subject)?;
+    let writing = answers(training.as_ref(), &prepared, &encoder.stops(), gauge, &subject)?;
     let answer = writing.map(|writing| (LONGER * writing.answer_tokens).ceil() as u64);
     estimate.answer_tokens = answer.unwrap_or(0);
     let compared = work.compared(&suite, &prompts);
     let need = work.need(&adapter, answer, compared, ([read, words], set));
-    let keep = memory::keep(settings, &need, machine::free_memory_bytes());
+    let keep = memory::keep(common, &need, machine::free_memory_bytes());
     estimate.memory_bytes = need.bytes(keep);
-    let training = work.training(gauge, &subject, keep)?;
+    let seconds = work.training(gauge, &subject, keep)?;
     wanted(tell(Planning::Measuring))?;
     estimate.comparing_seconds = work.comparing(gauge, &subject, keep, &suite, prompts)?;
-    estimate.seconds = training + estimate.comparing_seconds;
+    estimate.seconds = seconds + estimate.comparing_seconds;
     Ok(estimate)
 }
 
@@ -140,7 +148,7 @@ fn count(
     held_out: usize,
 ) -> StageEstimate {
     let name = ask.recipe.method;
-    let pairs = matches!(name, MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel);
+    let pairs = method(name).card().needs == [DatasetKind::Pairs];
     let trainable: u64 = adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum();
     StageEstimate {
         stage: ask.stage,
@@ -168,6 +176,7 @@ fn count(
 /// The work of a stage, in passes and written tokens.
 struct Work<'a> {
     ask: &'a StageAsk,
+    training: &'a dyn Training,
     spec: &'a DecoderSpec,
     prepared: &'a Prepared,
     steps: &'a Steps,
@@ -183,22 +192,22 @@ impl Work<'_> {
         compared: memory::Compared,
         ([read, words], set): ([u64; 2], InstructionSet),
     ) -> memory::Need<'_> {
-        let (recipe, settings) = (&self.ask.recipe, &self.ask.settings);
+        let (recipe, training) = (&self.ask.recipe, self.training);
         let models = [&recipe.reward, &recipe.cost].into_iter().flatten();
         let raters = models.filter(|named| **named != ScorerSource::Oracle).count();
         let sizes = || adapter.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.values.len()));
         let policy = sizes().map(|(_, size)| size as u64).sum();
-        let [critic, beside] = memory::beside(policy, settings, recipe.adapter.is_some(), raters as u64);
+        let [critic, beside] = memory::beside(policy, training.critic(), recipe.adapter.is_some(), raters as u64);
         memory::Need {
             spec: self.spec,
-            precision: memory::precision(settings),
+            precision: memory::precision(training.common()),
             set,
             program: machine::program_bytes() + memory::FRESH_BYTES + memory::CODE_BYTES + read,
             words,
             trained: policy + critic,
             beside,
             inner: memory::inner(self.spec, sizes()),
-            passes: Passes::of(recipe.method, settings, self.prepared, (self.steps, recipe.seed), answer),
+            passes: Passes::of(training, self.prepared, (self.steps, recipe.seed), answer),
             compared,
             slices: runs_on_slices(self.spec, Some(adapter)),
             dropout: adapter.config.lora_dropout > 0.0,
@@ -209,8 +218,7 @@ impl Work<'_> {
     /// Seconds of loading and training.
     fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: Keep) -> Result<f64, Problem> {
         training(
-            self.ask.recipe.method,
-            &self.ask.settings,
+            self.training,
             self.prepared,
             self.steps.total,
             &mut Measuring { gauge, subject, keep, spec: self.spec, stops: &self.encoder.stops() },
@@ -219,7 +227,7 @@ impl Work<'_> {
 
     /// The prompts of a suite that can be answered, as tokens.
     fn prompts(&self, suite: &Suite) -> Vec<Vec<u32>> {
-        if self.ask.recipe.method.makes_scorer() {
+        if self.training.rates().is_some() {
             return Vec::new();
         }
         let prompts = suite.prompts.iter().filter_map(|prompt| self.encoder.prompt(prompt).ok());
@@ -252,7 +260,7 @@ impl Work<'_> {
         let (row, scored) = (self.row(), suite.rows.len() as f64);
         let pace = gauge.training(subject, keep, PASS, row as usize)?;
         let token = |row: f64| pace.seconds_per_operation * operations(self.spec, row) * UNTAPED;
-        if self.ask.recipe.method.makes_scorer() {
+        if self.training.rates().is_some() {
             return Ok(pace.load_seconds + scored * row * token(row));
         }
         let scoring = 2.0 * scored * row * token(row);
@@ -293,72 +301,41 @@ pub(crate) struct Measuring<'a, 'b> {
 
 /// Seconds of loading a model and training it for so many steps.
 pub(crate) fn training(
-    name: MethodName,
-    settings: &Settings,
+    training: &dyn Training,
     prepared: &Prepared,
     steps: u64,
     measuring: &mut Measuring,
 ) -> Result<f64, Problem> {
-    let count = |key: &str| settings.whole(key).max(1) as f64;
-    let batch = count("per_device_train_batch_size");
-    let rows = steps as f64 * batch * count("gradient_accumulation_steps");
+    let (common, passes) = (training.common(), training.passes());
+    let batch = common.per_device_train_batch_size as f64;
     let sequences = prepared.items.iter().map(|item| item.sequences.len()).sum::<usize>();
     let per_item = prepared.tokens() as f64 / prepared.items.len().max(1) as f64;
     let per_row = prepared.tokens() as f64 / sequences.max(1) as f64;
-    let writing = answers(name, settings, prepared, measuring.stops, measuring.gauge, measuring.subject)?;
+    let writing = answers(training, prepared, measuring.stops, measuring.gauge, measuring.subject)?;
     let answer = writing.map_or(0.0, |writing| writing.answer_tokens);
     let (row, pass) = (per_row + answer, batch * (per_item + answer));
     let pace = measuring.gauge.training(measuring.subject, measuring.keep, pass as usize, row as usize)?;
-    let Through { answers, trained, read } = through(name, settings, rows);
+    // Rows, or answers where the model writes them.
+    let at_once = passes.answers.map_or(batch, |answers| answers.at_once as f64);
+    let rows = steps as f64 * common.gradient_accumulation_steps as f64 * at_once;
     let token = pace.seconds_per_operation * operations(measuring.spec, row);
-    let training = answers * (per_item + answer) * (trained + read * UNTAPED) * token;
-    let written = writing.map_or(0.0, |writing| answers * answer * writing.seconds_per_token);
-    Ok(pace.load_seconds + training + written)
+    let trained = rows * (per_item + answer) * (passes.trained + passes.read * UNTAPED) * token;
+    let written = writing.map_or(0.0, |writing| rows * answer * writing.seconds_per_token);
+    Ok(pace.load_seconds + trained + written)
 }
 
 /// How the policy writes while it trains; none where it does not.
 fn answers(
-    name: MethodName,
-    settings: &Settings,
+    training: &dyn Training,
     prepared: &Prepared,
     stops: &BTreeSet<u32>,
     gauge: &mut Gauge,
     subject: &Subject,
 ) -> Result<Option<Writing>, Problem> {
-    let limit = answer_limit(name, settings) as usize;
-    if limit == 0 {
-        return Ok(None);
-    }
-    let batch = settings.whole("per_device_train_batch_size").clamp(1, ANSWERS as i64) as usize;
+    let Some(answers) = training.passes().answers else { return Ok(None) };
+    let batch = training.common().per_device_train_batch_size.min(ANSWERS);
     let prompts = prepared.items.iter().flat_map(|item| &item.sequences).map(|sequence| sequence.ids.clone());
-    let temperature = if settings.0.contains_key("temperature") { settings.number("temperature") } else { 1.0 };
+    let (limit, temperature) = (answers.limit, answers.temperature);
     let asked = Asked { prompts: prompts.take(batch).collect(), limit, temperature, stops: stops.clone() };
     gauge.writing(subject, &asked).map(Some)
-}
-
-/// How often each row goes through the model.
-struct Through {
-    /// Rows, or answers where the model writes them.
-    answers: f64,
-    /// Passes with gradients.
-    trained: f64,
-    /// Passes without.
-    read: f64,
-}
-
-fn through(name: MethodName, settings: &Settings, rows: f64) -> Through {
-    let count = |key: &str| settings.whole(key).max(1) as f64;
-    let (answers, trained, read) = match name {
-        MethodName::Ppo => (rows, count("num_ppo_epochs"), 4.0),
-        MethodName::Grpo | MethodName::Rloo => (rows, count("num_iterations"), 3.0),
-        MethodName::RejectionSampling => {
-            let each = count("num_generations");
-            (each * rows, 1.0 / each, 2.0)
-        }
-        MethodName::OnlineDpo => (2.0 * rows, 1.0, 3.0),
-        MethodName::Dpo => (rows, 1.0, 1.0),
-        MethodName::Kto => (rows, 0.5, 1.5),
-        _ => (rows, 1.0, 0.0),
-    };
-    Through { answers, trained, read }
 }

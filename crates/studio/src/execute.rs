@@ -18,7 +18,7 @@ use alidade_model::{
     file_sha256, generate, load_adapter,
 };
 use alidade_train::{
-    Encoder, End, PlanFacts, Prepared, Rollouts, Session, SessionOptions, TrainError, method, resume_step,
+    Encoder, End, PlanFacts, Prepared, Rollouts, Session, SessionOptions, TrainError, Training, method, resume_step,
 };
 use serde_json::json;
 use std::path::Path;
@@ -87,10 +87,11 @@ pub fn execute_telling(
     let tokenizer = model.tokenizer()?;
     let template = model.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let prepared = prepare(plan, &model, &encoder)?;
+    let configured = method(plan.method).configure(&plan.settings)?;
+    let prepared = prepare(plan, configured.as_ref(), &model, &encoder)?;
     warn(&prepared, observer)?;
     tell(&Outline {
-        steps: method(plan.method).steps(&plan.settings, prepared.items.len()).total,
+        steps: configured.steps(prepared.items.len()).total,
         rows: prepared.items.len(),
         skipped: prepared.skipped.len(),
         truncated: prepared.truncated,
@@ -103,17 +104,22 @@ pub fn execute_telling(
         return Ok(End::Complete { steps: done.steps });
     }
     let fingerprint = facts.fingerprint().to_owned();
-    let (end, trained, computed) = train(plan, folder, &mut outside, &model, (encoder, facts), &prepared)?;
+    let (end, trained, computed) =
+        train((plan, configured.as_ref()), folder, &mut outside, &model, (encoder, facts), &prepared)?;
     conclude(plan, &model, folder, &mut outside, (end, &fingerprint), trained, (&prepared, &computed))?;
     Ok(end)
 }
 
 /// The rows as the method reads them.
-fn prepare(plan: &Plan, model: &ModelFolder, encoder: &Encoder) -> Result<Prepared, Problem> {
-    let method = method(plan.method);
-    let prepared = method.prepare(&own_rows(plan)?, encoder, &plan.settings)?;
-    let no_step = pipeline::no_step(&plan.settings, &method.steps(&plan.settings, prepared.items.len()));
-    let no_move = || method.check_steps(&plan.settings, prepared.items.len()).err();
+fn prepare(
+    plan: &Plan,
+    configured: &dyn Training,
+    model: &ModelFolder,
+    encoder: &Encoder,
+) -> Result<Prepared, Problem> {
+    let prepared = configured.prepare(&own_rows(plan)?, encoder)?;
+    let no_step = pipeline::no_step(configured.common(), &configured.steps(prepared.items.len()));
+    let no_move = || configured.check_steps(prepared.items.len()).err();
     if let Some(problem) = pipeline::too_long(&prepared, model.spec.context).or(no_step).or_else(no_move) {
         return Err(problem);
     }
@@ -137,7 +143,7 @@ fn own_rows(plan: &Plan) -> Result<Vec<Example>, Problem> {
 
 /// All steps that are not yet behind a checkpoint.
 fn train(
-    plan: &Plan,
+    (plan, configured): (&Plan, &dyn Training),
     folder: &Path,
     outside: &mut Outside,
     model: &ModelFolder,
@@ -147,12 +153,12 @@ fn train(
     // The need counts what the program holds already, so that counts as free.
     let (clock, program) = (Clock::start(), machine::resident_bytes());
     let free_bytes = machine::free_memory_bytes().saturating_add(program);
-    let method = method(plan.method);
-    let mut policy = policy(plan, model)?;
-    let keep = choose_keep(plan, &policy, &model.spec, prepared, [free_bytes, program])?;
+    let needs = method(plan.method).needs();
+    let mut policy = policy((plan, configured), model)?;
+    let keep = choose_keep((plan, configured), &policy, &model.spec, prepared, [free_bytes, program])?;
     policy.keep(keep);
     let oracles = Oracles::new();
-    let raters = roles::install(plan, model, method.needs(), &mut policy, &oracles)?;
+    let raters = roles::install(plan, model, (needs, configured.critic()), &mut policy, &oracles)?;
     let (arithmetic, keep) = (policy.decoder().path(), keep.name().to_owned());
     let forced = compute::forced()?.map(|set| set.name().to_owned());
     let mut computed = Computed { arithmetic, keep, forced, generation_share: None };
@@ -168,7 +174,7 @@ fn train(
         seed: plan.seed,
         checkpoint_every: plan.checkpoint_every,
         clock: &now,
-        sampler: (!method.needs().reward && !plan.method.makes_scorer()).then_some(&mut sampler),
+        sampler: (!needs.reward && configured.rates().is_none()).then_some(&mut sampler),
         rollouts: raters.map(|(judge, cost)| Rollouts {
             encoder,
             judge,
@@ -178,7 +184,7 @@ fn train(
     };
     let begun = clock.seconds();
     let mut session = Session::new(policy, options, outside.observer, outside.stop);
-    let end = method.train(&mut session, prepared, &plan.settings)?;
+    let end = configured.train(&mut session, prepared)?;
     computed.generation_share = Some(session.writing / (clock.seconds() - begun).max(1e-9));
     let trained = match session.policy.adapter()? {
         Some(adapter) => Trained::Adapter(adapter),
@@ -193,35 +199,35 @@ fn train(
 /// # Errors
 /// When even that would not fit: better now than killed by the system later.
 fn choose_keep(
-    plan: &Plan,
+    (plan, configured): (&Plan, &dyn Training),
     policy: &Policy,
     spec: &DecoderSpec,
     prepared: &Prepared,
     [free_bytes, program]: [u64; 2],
 ) -> Result<Keep, Problem> {
-    let steps = method(plan.method).steps(&plan.settings, prepared.items.len());
+    let steps = configured.steps(prepared.items.len());
     let trainable = policy.decoder().trainable();
     let trained: u64 = trainable.iter().map(|(_, size)| *size as u64).sum();
     let model = |source: &Option<RewardSource>| u64::from(matches!(source, Some(RewardSource::Adapter { .. })));
     let raters = model(&plan.reward) + model(&plan.cost);
-    let [critic, beside] = memory::beside(trained, &plan.settings, plan.adapter_dir.is_some(), raters);
+    let [critic, beside] = memory::beside(trained, configured.critic(), plan.adapter_dir.is_some(), raters);
     let compares = plan.prompts.is_some() || plan.held_out.is_some();
     let need = memory::Need {
         spec,
-        precision: memory::precision(&plan.settings),
+        precision: memory::precision(configured.common()),
         set: compute::instructions()?,
         program: program + memory::CODE_BYTES,
         words: 0,
         trained: trained + critic,
         beside,
         inner: memory::inner(spec, trainable.iter().map(|(name, size)| (name.as_str(), *size))),
-        passes: Passes::of(plan.method, &plan.settings, prepared, (&steps, plan.seed), plan.answer_tokens),
+        passes: Passes::of(configured, prepared, (&steps, plan.seed), plan.answer_tokens),
         compared: if compares { Compared::MUCH } else { Compared::default() },
         slices: policy.decoder().path().starts_with("slices"),
         dropout: plan.lora.as_ref().is_some_and(|lora| lora.lora_dropout > 0.0),
         full: plan.full,
     };
-    let keep = memory::keep(&plan.settings, &need, free_bytes);
+    let keep = memory::keep(configured.common(), &need, free_bytes);
     memory::refuse(need.bytes(keep), free_bytes).map_or(Ok(keep), Err)
 }
 
@@ -323,8 +329,8 @@ pub(crate) fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
     Ok(rows_from_jsonl(&text)?)
 }
 
-fn policy(plan: &Plan, model: &ModelFolder) -> Result<Policy, Problem> {
-    let precision = if plan.full { Precision::Single } else { memory::precision(&plan.settings) };
+fn policy((plan, configured): (&Plan, &dyn Training), model: &ModelFolder) -> Result<Policy, Problem> {
+    let precision = if plan.full { Precision::Single } else { memory::precision(configured.common()) };
     let decoder =
         model.decoder_with(compute::backend()?, precision).map_err(|error| Problem::from(error).at("model"))?;
     if plan.full {

@@ -3,9 +3,10 @@
 //! estimated from above.
 
 use crate::passes::Passes;
-use alidade_domain::{Precision, Problem, Settings};
+use alidade_domain::{Precision, Problem};
 use alidade_kernels::InstructionSet;
-use alidade_model::{DecoderSpec, Keep, QueryKeyNorm, logit_rows};
+use alidade_model::{Critic, DecoderSpec, Keep, QueryKeyNorm, logit_rows};
+use alidade_train::CommonSettings;
 
 /// Pages of code, stacks and scratch of threads that training and writing touch for the first time.
 pub(crate) const CODE_BYTES: u64 = 2 << 20;
@@ -76,8 +77,8 @@ impl Compared {
 
 /// Numbers that stand beside a policy of so many trained ones: those of a critic with an adapter of its own, which are trained as
 /// well, and frozen ones: the reference of an adapter that is continued, and models that rate.
-pub(crate) fn beside(policy: u64, settings: &Settings, continues: bool, raters: u64) -> [u64; 2] {
-    let critic = if settings.text("value_model") == "adapter" { policy } else { 0 };
+pub(crate) fn beside(policy: u64, critic: Option<Critic>, continues: bool, raters: u64) -> [u64; 2] {
+    let critic = if critic == Some(Critic::Adapter) { policy } else { 0 };
     [critic, policy * (u64::from(continues) + raters)]
 }
 
@@ -224,10 +225,10 @@ pub(crate) fn checkpointed(precision: Precision, set: InstructionSet) -> Keep {
 }
 
 /// The setting says whether something is computed again, and the free memory how much.
-pub(crate) fn keep(settings: &Settings, need: &Need, free_bytes: u64) -> Keep {
+pub(crate) fn keep(settings: &CommonSettings, need: &Need, free_bytes: u64) -> Keep {
     let room = (free_bytes as f64 * SHARE) as u64;
     let fits = |keep: &Keep| need.bytes(*keep) <= room;
-    let choices = match settings.flag("gradient_checkpointing") {
+    let choices = match settings.gradient_checkpointing {
         Some(false) => return Keep::Everything,
         Some(true) if need.paired() => &LESS[1..],
         Some(true) => &LESS[2..],
@@ -248,8 +249,8 @@ pub(crate) fn refuse(needed_bytes: u64, free_bytes: u64) -> Option<Problem> {
 }
 
 /// How the frozen weights are held.
-pub(crate) fn precision(settings: &Settings) -> Precision {
-    if settings.flag("bf16") == Some(true) { Precision::Half } else { Precision::Single }
+pub(crate) fn precision(settings: &CommonSettings) -> Precision {
+    if settings.bf16 { Precision::Half } else { Precision::Single }
 }
 
 /// How many tokens a stack that answers may have at once: what it keeps and moves beside its weights stays below half of them,

@@ -1,8 +1,7 @@
 //! The largest passes of a run: how many tokens go through the model at once, with and without a tape, and how many answers are
 //! written together. Found from the batches that will really be made.
 
-use alidade_domain::{MethodName, Settings};
-use alidade_train::{Item, Prepared, Steps, batch_of};
+use alidade_train::{AnswerPasses, PassesPerRow, Prepared, Steps, Training, batch_of};
 
 /// Steps that are looked at; the largest batch of so many is as good as any.
 const LOOKED_AT: u64 = 2_000;
@@ -32,23 +31,25 @@ pub(crate) struct Passes {
 impl Passes {
     /// Looks through the batches of a run; `answer` is how long its answers may be expected to be, where that is known.
     pub(crate) fn of(
-        name: MethodName,
-        settings: &Settings,
+        training: &dyn Training,
         prepared: &Prepared,
         (steps, seed): (&Steps, u64),
         answer: Option<u64>,
     ) -> Self {
         let looked_at = steps.per_epoch.min(steps.total).min(LOOKED_AT);
         let batches = (0..looked_at).map(|step| batch_of(steps, seed, step));
-        let of_step = |step: Vec<Vec<usize>>| match answer_limit(name, settings) {
-            0 => learned(name, prepared, &step),
-            limit => {
-                written(name, settings, prepared, &step.concat(), answer.map_or(limit, |answer| answer.min(limit)))
+        let per_row = training.passes();
+        let of_step = |step: Vec<Vec<usize>>| match &per_row.answers {
+            None => learned(&per_row, prepared, &step),
+            Some(answers) => {
+                let limit = answers.limit as u64;
+                written(answers, prepared, &step.concat(), answer.map_or(limit, |answer| answer.min(limit)))
             }
         };
         let mut largest = batches.map(of_step).fold(Self::default(), Self::larger);
         largest.longest = prepared.longest() as u64;
-        if largest.rows == 0 && !name.makes_scorer() && steps.total > settings.whole("save_steps").max(1) as u64 {
+        let samples = training.rates().is_none() && steps.total > training.common().save_steps;
+        if largest.rows == 0 && samples {
             largest = largest.with_samples(prepared);
         }
         largest
@@ -74,48 +75,29 @@ impl Passes {
 }
 
 /// The largest pass of a step that learns from rows as they are.
-fn learned(name: MethodName, prepared: &Prepared, step: &[Vec<usize>]) -> Passes {
-    // The pairs of KTO's KL term are read without a tape, the reference of DPO likewise.
-    let first = |item: &Item| u64::from(name == MethodName::Kto) * (item.sequences.len() as u64);
-    let sequences = |item: &Item| if first(item) > 0 { 1 } else { item.sequences.len() };
+fn learned(per_row: &PassesPerRow, prepared: &Prepared, step: &[Vec<usize>]) -> Passes {
     let tokens = |batch: &[usize]| -> [u64; 2] {
-        let rows = batch.iter().flat_map(|index| {
-            let item = &prepared.items[*index];
-            item.sequences.iter().take(sequences(item))
-        });
+        let items = batch.iter().map(|index| &prepared.items[*index]);
+        let rows = items.flat_map(|item| item.sequences.iter().take(per_row.trained_sequences));
         rows.fold([0, 0], |[all, scored], row| [all + row.ids.len() as u64, scored + row.scored_tokens() as u64])
     };
     let passes = step.iter().map(|batch| tokens(batch)).map(|[taped, scored]| Passes {
         taped,
-        // What only scores never looks at the vocabulary.
-        scored: if name.makes_scorer() { 0 } else { scored },
-        read: if matches!(name, MethodName::Dpo | MethodName::Kto) { taped } else { 0 },
+        scored: if per_row.scores_tokens { scored } else { 0 },
+        read: if per_row.reads_batches { taped } else { 0 },
         ..Passes::default()
     });
     passes.fold(Passes::default(), Passes::larger)
 }
 
-/// The largest passes of a step that lets the model answer.
-fn written(name: MethodName, settings: &Settings, prepared: &Prepared, step: &[usize], answer: u64) -> Passes {
-    let count = |key: &str| settings.whole(key).max(1) as usize;
-    let batch = count("per_device_train_batch_size");
-    // Answers to each prompt, and answers in a pass.
-    let (each, rows) = match name {
-        MethodName::Grpo | MethodName::Rloo => (count("num_generations"), batch),
-        MethodName::RejectionSampling => (count("num_generations"), batch * count("num_generations")),
-        MethodName::OnlineDpo => (2, 2 * batch),
-        _ => (1, batch),
-    };
-    let answers: Vec<u64> = step
+/// The largest passes of a step that lets the model write answers of so many tokens.
+fn written(answers: &AnswerPasses, prepared: &Prepared, step: &[usize], answer: u64) -> Passes {
+    let prompts: Vec<u64> = step
         .iter()
-        .flat_map(|index| std::iter::repeat_n(prepared.items[*index].sequences[0].ids.len() as u64, each))
+        .flat_map(|index| std::iter::repeat_n(prepared.items[*index].sequences[0].ids.len() as u64, answers.each))
         .collect();
-    let learned = match name {
-        MethodName::Ppo => rows.min(answers.len().div_ceil(count("num_mini_batches"))),
-        MethodName::RejectionSampling => batch,
-        _ => rows,
-    };
-    let passes = answers.chunks(rows).map(|chunk| {
+    let learned = answers.trained_at_once.min(prompts.len().div_ceil(answers.parts));
+    let passes = prompts.chunks(answers.at_once).map(|chunk| {
         let (rows, asked) = (chunk.len() as u64, chunk.iter().sum::<u64>());
         let mut longest = chunk.to_vec();
         longest.sort_unstable_by(|a, b| b.cmp(a));
@@ -126,19 +108,12 @@ fn written(name: MethodName, settings: &Settings, prepared: &Prepared, step: &[u
     passes.fold(Passes::default(), Passes::larger)
 }
 
-/// Most tokens of an answer that the model writes in training; none when it writes none.
-pub(crate) fn answer_limit(name: MethodName, settings: &Settings) -> u64 {
-    let keys = ["response_length", "max_completion_length", "max_new_tokens"];
-    let limits = keys.iter().filter(|key| settings.0.contains_key(**key));
-    let longest = limits.map(|key| settings.whole(key).max(0) as u64).max();
-    longest.filter(|_| alidade_train::method(name).needs().reward).unwrap_or(0)
-}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alidade_domain::SettingValue;
+    use alidade_domain::{MethodName, SettingValue, Settings};
     use alidade_model::TokenRow;
-    use alidade_train::method;
+    use alidade_train::{Item, method};
 
     /// Eight rows of ten prompt tokens each, with answers of five where a method learns from rows.
     fn rows(sequences: usize, answer: usize) -> Prepared {
@@ -149,9 +124,9 @@ mod tests {
 
     fn passes(name: MethodName, said: &[(&str, i64)], prepared: &Prepared, answer: Option<u64>) -> Passes {
         let said = said.iter().map(|(key, value)| ((*key).to_owned(), SettingValue::Whole(*value))).collect();
-        let settings = Settings(said).resolve(&method(name).card().settings).unwrap();
-        let steps = method(name).steps(&settings, prepared.items.len());
-        Passes::of(name, &settings, prepared, (&steps, 1), answer)
+        let training = method(name).configure(&Settings(said)).unwrap();
+        let steps = training.steps(prepared.items.len());
+        Passes::of(training.as_ref(), prepared, (&steps, 1), answer)
     }
 
     #[test]

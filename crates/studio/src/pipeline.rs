@@ -6,18 +6,12 @@ use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
 use crate::{estimate, evaluate};
 use alidade_domain::{
-    DatasetSource, Example, LoraSpec, MethodName, ModelSource, Problem, Recipe, Settings, StageEstimate, Tuning,
+    DatasetSource, Example, LoraSpec, MethodName, ModelSource, Problem, Recipe, StageEstimate, Tuning,
 };
-use alidade_train::{Prepared, Steps, method};
+use alidade_train::{CommonSettings, Outlook, Prepared, Steps, Training, method};
 
 /// Below this many steps nothing visible will change.
 const FEW_STEPS: u64 = 10;
-/// Preference rates from here on need a word of warning; the starter model, being tiny, bears more.
-const HIGH_DPO_RATE: f64 = 5e-5;
-const SMALL_MODEL: u64 = 20_000_000;
-const SMALL_KTO_BATCH: i64 = 4;
-/// From this share of pairs on, length itself may be learned.
-const LONGER_SHARE: f64 = 0.75;
 
 impl Studio {
     /// Faults of a stage that its recipe and the lists of models and data show; else what is to be counted and measured.
@@ -52,7 +46,7 @@ impl Studio {
                 return Err(problems);
             }
         };
-        method(recipe.method).check(&settings).map_err(|problem| vec![problem])?;
+        method(recipe.method).configure(&settings).map_err(|problem| vec![problem])?;
         // What is counted is the adapter that comes out, so its shape stands beside what it goes on with.
         let (lora, prefix) = self.shape_of(recipe, pipeline).map_err(|problem| vec![problem])?;
         Ok(StageAsk {
@@ -154,51 +148,31 @@ pub(crate) fn too_long(prepared: &Prepared, most: usize) -> Option<Problem> {
 }
 
 /// A run that would take no step.
-pub(crate) fn no_step(settings: &Settings, steps: &Steps) -> Option<Problem> {
+pub(crate) fn no_step(settings: &CommonSettings, steps: &Steps) -> Option<Problem> {
     (steps.total == 0).then(|| {
-        let epochs = settings.number("num_train_epochs");
+        let epochs = settings.num_train_epochs;
         Problem::input(format!("num_train_epochs is {epochs}, so no step would be taken."))
             .hint("Set num_train_epochs to 1 or more, or max_steps to the steps that you want.")
             .at("settings.num_train_epochs")
     })
 }
 
-pub(crate) fn warnings(recipe: &Recipe, settings: &Settings, estimate: &StageEstimate) -> Vec<Problem> {
+pub(crate) fn warnings(training: &dyn Training, estimate: &StageEstimate) -> Vec<Problem> {
+    let outlook = Outlook { model_parameters: estimate.model_parameters, chosen_longer: estimate.chosen_longer };
     let mut found = estimate.advice.clone();
+    found.extend(training.advice(&outlook));
     let mut warn = |message: String, hint: &str, field: &str| found.push(Problem::input(message).hint(hint).at(field));
-    let most = settings.whole("max_steps");
-    if estimate.optimizer_steps < FEW_STEPS && most > 0 {
-        warn(format!("max_steps is {most}: hardly anything will change."), "Raise it.", "settings.max_steps");
-    } else if estimate.optimizer_steps < FEW_STEPS {
-        warn(
+    let few = estimate.optimizer_steps < FEW_STEPS;
+    match training.common().most_steps().filter(|_| few) {
+        Some(most) => {
+            warn(format!("max_steps is {most}: hardly anything will change."), "Raise it.", "settings.max_steps");
+        }
+        None if few => warn(
             format!("Only {} optimizer steps: hardly anything will change.", estimate.optimizer_steps),
             "Use more rows or epochs, or a smaller batch.",
             "settings.num_train_epochs",
-        );
-    }
-    let rate = settings.number("learning_rate");
-    let preference =
-        matches!(recipe.method, MethodName::Dpo | MethodName::Kto | MethodName::Cpo | MethodName::OnlineDpo);
-    if preference && rate >= HIGH_DPO_RATE && estimate.model_parameters > SMALL_MODEL {
-        warn(
-            format!("A learning rate of {rate:e} is high for preference training and may spoil the model."),
-            "5e-6 is a good start.",
-            "settings.learning_rate",
-        );
-    }
-    if recipe.method == MethodName::Kto && settings.whole("per_device_train_batch_size") < SMALL_KTO_BATCH {
-        warn(
-            "A batch below 4 leaves KTO without a usable estimate of how far the model has moved.".to_owned(),
-            "Use a batch of 4 or more.",
-            "settings.per_device_train_batch_size",
-        );
-    }
-    if estimate.chosen_longer > LONGER_SHARE {
-        warn(
-            format!("In {:.0} % of the pairs the chosen answer is clearly longer.", 100.0 * estimate.chosen_longer),
-            "The model may learn length instead of quality; sigmoid_norm and simpo compare averages per token.",
-            "settings.loss_type",
-        );
+        ),
+        None => {}
     }
     if estimate.truncated_rows > 0 {
         warn(

@@ -70,7 +70,7 @@ impl Studio {
             prompts: there(prompts),
             earlier_answers: start.as_deref().and_then(|folder| self.answers_of(folder)),
             adapter_name: self.adapter_name(experiment, run.stage),
-            checkpoint_every: u64::try_from(settings.whole("save_steps")).unwrap_or(50),
+            checkpoint_every: method(recipe.method).configure(&settings)?.common().save_steps,
             settings,
             answer_tokens: run.estimate.as_ref().map(|estimate| estimate.answer_tokens).filter(|tokens| *tokens > 0),
             seed: recipe.seed,

@@ -9,6 +9,7 @@ use crate::pipeline::{at_stage, warnings};
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, machine, memory, vetting};
 use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Recipe, StageEstimate};
+use alidade_train::method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -77,7 +78,8 @@ impl Studio {
         for (ask, found) in asks.iter().zip(self.estimates(&asks, hear)?) {
             match found {
                 Some(Ok(estimate)) => {
-                    let notes = warnings(&ask.recipe, &ask.settings, &estimate);
+                    let training = method(ask.recipe.method).configure(&ask.settings)?;
+                    let notes = warnings(training.as_ref(), &estimate);
                     checked.warnings.extend(notes.into_iter().map(|note| at_stage(ask.stage, note)));
                     checked.stages.push(estimate);
                 }

@@ -5,6 +5,7 @@
 use crate::durable::write_durably;
 use alidade_domain::{MethodName, Plan, Problem};
 use alidade_model::{Rater, SMALL_TEXT, adapter_config_sha256, adapter_sha256, file_sha256, read_bounded};
+use alidade_train::method;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -161,7 +162,7 @@ pub(crate) fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Re
         method: plan.method,
         rows_sha256: plan.rows_sha256.clone(),
         config_sha256: adapter_config_sha256(folder).ok(),
-        cost: plan.method.makes_scorer() && plan.settings.text("loss_type") == "cost",
+        cost: method(plan.method).configure(&plan.settings)?.rates() == Some(Rater::Cost),
         plan: Some(making.fingerprint.to_owned()),
         steps: making.steps,
         complete: making.complete,

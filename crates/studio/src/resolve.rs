@@ -57,7 +57,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let model_dir = model_dir(recipe, base)?;
     let dataset_file = dataset_file(recipe, base)?;
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
-    method(recipe.method).check(&settings)?;
+    let training = method(recipe.method).configure(&settings)?;
     if let Some(problem) = pipeline::prefix_problem(recipe) {
         return Err(problem);
     }
@@ -90,7 +90,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
         prompts: None,
         earlier_answers: None,
         adapter_name: recipe.method.as_str().to_owned(),
-        checkpoint_every: u64::try_from(settings.whole("save_steps")).unwrap_or(50),
+        checkpoint_every: training.common().save_steps,
         settings,
         seed: recipe.seed,
         threads,

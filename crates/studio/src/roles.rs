@@ -4,7 +4,7 @@ use crate::provenance;
 use crate::world_oracle::{HarmOracle, WorldOracle};
 use alidade_domain::{Plan, Problem, RewardSource};
 use alidade_model::{AdapterWeights, Critic, ModelFolder, Policy, Rater, adapter_sha256, load_adapter};
-use alidade_train::{Judge, Needs, critic};
+use alidade_train::{Judge, Needs};
 use std::path::Path;
 
 /// The starter world's two ways of rating, kept for as long as a run.
@@ -29,12 +29,11 @@ type Raters<'o> = (Judge<'o>, Option<Judge<'o>>);
 pub(crate) fn install<'o>(
     plan: &Plan,
     model: &ModelFolder,
-    needs: Needs,
+    (needs, critic): (Needs, Option<Critic>),
     policy: &mut Policy,
     oracles: &'o Oracles,
 ) -> Result<Option<Raters<'o>>, Problem> {
-    if needs.critic {
-        let critic = critic(&plan.settings);
+    if let Some(critic) = critic {
         let own = match critic {
             Critic::Adapter => {
                 let base = |path: &str| policy.decoder().base_weight(path);

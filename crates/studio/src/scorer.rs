@@ -33,13 +33,14 @@ pub(crate) fn evaluate_scorer(
     let tokenizer = folder.tokenizer()?;
     let template = folder.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let items = match method(plan.method).prepare(&rows, &encoder, &plan.settings) {
+    let training = method(plan.method).configure(&plan.settings)?;
+    let items = match training.prepare(&rows, &encoder) {
         // Held-out rows that say nothing of the question are no figure, and no fault of the run.
         Err(TrainError::NoRows { .. }) => return Ok(None),
         prepared => prepared?.items,
     };
     // A cost is lower for the better answer.
-    let sign = if plan.settings.text("loss_type") == "cost" { -1.0 } else { 1.0 };
+    let sign = if training.rates() == Some(Rater::Cost) { -1.0 } else { 1.0 };
     let set = compute::instructions()?;
     let mut policy = Policy::fresh(folder.decoder_on(Backend::Best(set))?, &load_adapter(adapter, &folder.spec)?)?;
     policy.install_rater(Rater::Reward, &load_adapter(adapter, &folder.spec)?)?;

@@ -52,9 +52,9 @@ fn first_rows(plan: &Plan) -> Result<Vec<TokenRowView>, Problem> {
     let tokenizer = folder.tokenizer()?;
     let template = folder.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let method = method(plan.method);
-    let prepared = method.prepare(&read_rows(&plan.rows)?, &encoder, &plan.settings)?;
-    let steps = method.steps(&plan.settings, prepared.items.len());
+    let training = method(plan.method).configure(&plan.settings)?;
+    let prepared = training.prepare(&read_rows(&plan.rows)?, &encoder)?;
+    let steps = training.steps(prepared.items.len());
     let first = batch_of(&steps, plan.seed, 0).into_iter().flatten().take(ROWS);
     let shown = first.flat_map(|index| {
         let item = &prepared.items[index];

@@ -5,6 +5,7 @@
 //! a tensor library: numbers come and go as plain slices.
 
 mod checkpoint;
+mod declare;
 mod encode;
 mod error;
 mod heads;
@@ -14,6 +15,7 @@ mod methods;
 mod optimizer;
 mod order;
 mod packing;
+mod passes;
 mod plan_facts;
 mod pretrain;
 mod resume;
@@ -26,13 +28,14 @@ mod step;
 pub use checkpoint::Foreign;
 pub use encode::{Encoder, Item, Prepared, Skipped};
 pub use error::TrainError;
-pub use method::{METHODS, Method, Needs, method};
-pub use methods::ppo::critic;
+pub use method::{METHODS, Method, Needs, Outlook, Training, method};
 pub use order::{Steps, batch_of};
+pub use passes::{AnswerPasses, PassesPerRow};
 pub use plan_facts::{Difference, PlanFacts};
 pub use pretrain::{PretrainOptions, pretrain};
 pub use resume::{foreign_checkpoints, resume_step, session_files, work_facts};
 pub use rollout::{Judge, Rollouts};
-pub use schedule::Schedule;
+pub use schedule::SchedulerType;
 pub use session::{End, Sampler, Session, SessionOptions};
+pub use settings::{CommonSettings, SamplingStrategy};
 pub use step::{StepBatch, StepContext, StepOutcome};

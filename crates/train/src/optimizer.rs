@@ -1,7 +1,7 @@
 //! AdamW with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101), on plain f32 slices by name, so that its
 //! state can be saved and restored to the bit.
 
-use alidade_domain::Settings;
+use crate::settings::CommonSettings;
 use std::collections::BTreeMap;
 
 /// Peak rate of embedding adapters under LoRA+.
@@ -32,15 +32,15 @@ pub(crate) struct AdamW {
 }
 
 impl AdamW {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &CommonSettings) -> Self {
         Self {
-            beta1: settings.number("adam_beta1"),
-            beta2: settings.number("adam_beta2"),
-            epsilon: settings.number("adam_epsilon"),
-            weight_decay: settings.number("weight_decay"),
-            max_norm: settings.number("max_grad_norm"),
-            plus_ratio: settings.number("loraplus_lr_ratio").max(1.0),
-            embedding_share: EMBEDDING_RATE / settings.number("learning_rate").max(EMBEDDING_RATE),
+            beta1: settings.adam_beta1,
+            beta2: settings.adam_beta2,
+            epsilon: settings.adam_epsilon,
+            weight_decay: settings.weight_decay,
+            max_norm: settings.max_grad_norm,
+            plus_ratio: settings.loraplus_lr_ratio,
+            embedding_share: EMBEDDING_RATE / settings.learning_rate.max(EMBEDDING_RATE),
             taken: 0,
             moments: BTreeMap::new(),
         }
@@ -111,16 +111,22 @@ impl AdamW {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alidade_domain::SettingValue::Number;
+    use alidade_domain::{SettingValue::Number, Settings};
+
+    /// AdamW that clips nothing, with these settings and the defaults of the others.
+    fn adam(pairs: &[(&str, f64)]) -> AdamW {
+        let said = pairs.iter().chain(&[("max_grad_norm", 0.0)]);
+        let said = Settings(said.map(|(key, value)| ((*key).to_owned(), Number(*value))).collect());
+        AdamW::new(&CommonSettings::read(&said.with_defaults(&CommonSettings::fields())).unwrap())
+    }
 
     #[test]
     fn lora_plus_moves_b_faster_than_a() {
-        let pairs = [("learning_rate", 0.01), ("loraplus_lr_ratio", 16.0), ("adam_beta1", 0.9), ("adam_beta2", 0.99)];
-        let settings = Settings(pairs.into_iter().map(|(key, value)| (key.to_owned(), Number(value))).collect());
+        let pairs = [("learning_rate", 0.01), ("loraplus_lr_ratio", 16.0), ("adam_beta2", 0.99), ("adam_epsilon", 0.0)];
         let names = ["x.lora_A.weight", "x.lora_B.weight", "x.lora_magnitude_vector", "e.lora_embedding_A"];
         let all = |value: f32| names.iter().map(|name| ((*name).to_owned(), vec![value])).collect::<BTreeMap<_, _>>();
         let mut parameters = all(0.0);
-        AdamW::new(&settings).step(&mut parameters, &all(1.0), 1.0, 0.01);
+        adam(&pairs).step(&mut parameters, &all(1.0), 1.0, 0.01);
         let moved: Vec<f32> = names.iter().map(|name| -parameters[*name][0]).collect();
         let expected = [0.01, 0.16, 0.16, 1e-6];
         assert!(moved.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4 * b), "{moved:?}");
@@ -136,11 +142,10 @@ mod tests {
     #[test]
     fn norms_and_biases_do_not_decay() {
         let pairs = [("adam_beta1", 0.9), ("adam_beta2", 0.99), ("adam_epsilon", 1e-8), ("weight_decay", 0.5)];
-        let settings = Settings(pairs.into_iter().map(|(key, value)| (key.to_owned(), Number(value))).collect());
         let decays = |name: &str| {
             let mut parameters = BTreeMap::from([(name.to_owned(), vec![1.0f32])]);
             let gradients = BTreeMap::from([(name.to_owned(), vec![0.0f32])]);
-            AdamW::new(&settings).step(&mut parameters, &gradients, 0.0, 0.1);
+            adam(&pairs).step(&mut parameters, &gradients, 0.0, 0.1);
             parameters[name][0] == 0.95
         };
         let spared = [
@@ -173,8 +178,7 @@ mod tests {
     #[test]
     fn two_steps_agree_with_arithmetic() {
         let pairs = [("adam_beta1", 0.9), ("adam_beta2", 0.99), ("adam_epsilon", 0.0), ("weight_decay", 0.01)];
-        let settings = Settings(pairs.into_iter().map(|(key, value)| (key.to_owned(), Number(value))).collect());
-        let mut optimizer = AdamW::new(&settings);
+        let mut optimizer = adam(&pairs);
         let mut parameters = BTreeMap::from([("w".to_owned(), vec![1.0f32])]);
         let gradient = |value: f32| BTreeMap::from([("w".to_owned(), vec![value])]);
         optimizer.step(&mut parameters, &gradient(0.5), 0.5, 0.1);

@@ -1,24 +1,34 @@
 //! Laying short rows into full ones, so that no step is spent on padding. The strategies are those of TRL; documents of a
 //! packed row do not see each other (`TokenBatch::packed`).
 
+use crate::declare::options;
 use alidade_model::TokenRow;
 use std::collections::VecDeque;
 
-/// Ways of packing.
-pub(crate) const STRATEGIES: &[&str] = &["bfd", "bfd_split", "wrapped"];
+options! {
+    /// Ways of packing. `bfd` lays the longest row first into the fullest bin that still has room and cuts rows longer than a
+    /// bin; `bfd_split` does the same with what was cut as rows of their own; `wrapped` lays all rows end to end and chops.
+    pub(crate) enum PackingStrategy { Bfd = "bfd", BfdSplit = "bfd_split", Wrapped = "wrapped" }
+}
+
+impl PackingStrategy {
+    /// True when what does not fit is kept as rows of its own.
+    pub(crate) fn keeps_all(self) -> bool {
+        self != PackingStrategy::Bfd
+    }
+}
 
 /// A packed row: its documents, each with the number of the row that it came from.
 pub(crate) type Bin = Vec<(usize, TokenRow)>;
 
 /// Packs rows into bins of at most `limit` tokens.
-///
-/// `bfd` lays the longest row first into the fullest bin that still has room and cuts rows longer than a bin; `bfd_split`
-/// does the same with what was cut as rows of their own; `wrapped` lays all rows end to end and chops.
-pub(crate) fn pack(rows: Vec<(usize, TokenRow)>, limit: usize, strategy: &str) -> Vec<Bin> {
+pub(crate) fn pack(rows: Vec<(usize, TokenRow)>, limit: usize, strategy: PackingStrategy) -> Vec<Bin> {
     match strategy {
-        "wrapped" => wrapped(rows, limit),
-        "bfd_split" => best_fit(rows.into_iter().flat_map(|row| pieces(row, limit)).collect(), limit),
-        _ => best_fit(rows.into_iter().filter_map(|row| pieces(row, limit).into_iter().next()).collect(), limit),
+        PackingStrategy::Wrapped => wrapped(rows, limit),
+        PackingStrategy::BfdSplit => best_fit(rows.into_iter().flat_map(|row| pieces(row, limit)).collect(), limit),
+        PackingStrategy::Bfd => {
+            best_fit(rows.into_iter().filter_map(|row| pieces(row, limit).into_iter().next()).collect(), limit)
+        }
     }
 }
 
@@ -69,6 +79,7 @@ fn wrapped(rows: Vec<(usize, TokenRow)>, limit: usize) -> Vec<Bin> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::declare::Choice;
     use serde_json::Value;
 
     /// TRL's own packings of six rows into bins of six tokens.
@@ -78,15 +89,16 @@ mod tests {
         let golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let golden = &golden["packing"];
         let ids = |row: &Value| -> Vec<u32> { serde_json::from_value(row.clone()).unwrap() };
-        for strategy in STRATEGIES {
+        for strategy in PackingStrategy::ALL {
             let rows = golden["input"].as_array().unwrap().iter().enumerate();
             let rows = rows.map(|(index, row)| (index, TokenRow::all_scored(ids(row)))).collect();
-            let ours: Vec<Vec<u32>> = pack(rows, 6, strategy)
+            let ours: Vec<Vec<u32>> = pack(rows, 6, *strategy)
                 .into_iter()
                 .map(|bin| bin.into_iter().flat_map(|(_, row)| row.ids).collect())
                 .collect();
-            let theirs: Vec<Vec<u32>> = golden[strategy]["input_ids"].as_array().unwrap().iter().map(ids).collect();
-            assert_eq!(ours, theirs, "{strategy}");
+            let theirs: Vec<Vec<u32>> =
+                golden[strategy.name()]["input_ids"].as_array().unwrap().iter().map(ids).collect();
+            assert_eq!(ours, theirs, "{strategy:?}");
         }
     }
 }

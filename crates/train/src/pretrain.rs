@@ -2,7 +2,7 @@
 //! end token, and chopped into windows of equal length, so that no step is spent on padding.
 
 use crate::encode::{Item, Prepared};
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use crate::method::Method;
 use crate::methods::sft::Sft;
 use crate::session::{End, Session};
@@ -41,5 +41,5 @@ pub fn pretrain(
             break;
         }
     }
-    Sft.train(session, &prepared, settings)
+    Sft.configure(settings).map_err(TrainError::Refused)?.train(session, &prepared)
 }

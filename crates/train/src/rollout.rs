@@ -3,8 +3,9 @@
 
 use crate::encode::{Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::{Result, TrainError};
+use crate::passes::AnswerPasses;
 use crate::step::StepContext;
-use alidade_domain::{DatasetKind, EventKind, Example, Message, Purpose, Scorer, Settings, Stream, conversation_text};
+use alidade_domain::{DatasetKind, EventKind, Example, Message, Purpose, Scorer, Stream, conversation_text};
 use alidade_model::{Finish, GenerationOptions, ModelError, Policy, Rater, TokenBatch, TokenRow, generate};
 
 /// What rates the answers.
@@ -71,14 +72,27 @@ pub(crate) struct Drawing {
     pub(crate) rows: usize,
 }
 
+impl Drawing {
+    /// Passes over such answers, all of them trained as they were written.
+    pub(crate) fn passes(&self) -> AnswerPasses {
+        AnswerPasses {
+            each: self.each,
+            at_once: self.rows,
+            trained_at_once: self.rows,
+            parts: 1,
+            limit: self.max_new_tokens,
+            temperature: self.temperature,
+        }
+    }
+}
+
 /// Kinds of data that such methods learn from: whatever asks something.
 pub(crate) fn asked() -> Vec<DatasetKind> {
     vec![DatasetKind::Prompts, DatasetKind::Answers, DatasetKind::Pairs, DatasetKind::Ratings]
 }
 
-/// Prompts as items; what has an answer is asked without it.
-pub(crate) fn prompts(rows: &[Example], encoder: &Encoder, settings: &Settings, answer: usize) -> Result<Prepared> {
-    let limit = settings.whole("max_length").max(1) as usize;
+/// Prompts as items that leave room for `answer` tokens below `limit`; what has an answer is asked without it.
+pub(crate) fn prompts(rows: &[Example], encoder: &Encoder, limit: usize, answer: usize) -> Result<Prepared> {
     let mut prepared = Prepared { answer_limit: answer, ..Prepared::default() };
     for (index, example) in rows.iter().enumerate() {
         let row = index + 1;

@@ -10,9 +10,9 @@ use crate::plan_facts::PlanFacts;
 use crate::resume::{self, Resume};
 use crate::rollout::Rollouts;
 use crate::schedule::Schedule;
-use crate::settings;
+use crate::settings::CommonSettings;
 use crate::step::{StepBatch, StepContext, StepOutcome};
-use alidade_domain::{EventKind, Observer, Settings, StopReason, StopSignal};
+use alidade_domain::{EventKind, Observer, StopReason, StopSignal};
 use alidade_model::Policy;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -90,10 +90,10 @@ impl<'a> Session<'a> {
     pub fn optimise(
         &mut self,
         items: &[Item],
-        settings: &Settings,
+        settings: &CommonSettings,
         step: &mut dyn FnMut(&mut Policy, &StepBatch) -> Result<StepOutcome>,
     ) -> Result<End> {
-        let steps = settings::steps(settings, items.len());
+        let steps = settings.steps(items.len());
         self.iterate(items, steps, settings, &mut |context| {
             let outcome = step(context.policy, &context.batch)?;
             context.check_figures(&outcome)?;
@@ -111,10 +111,10 @@ impl<'a> Session<'a> {
         &mut self,
         items: &[Item],
         steps: Steps,
-        settings: &Settings,
+        settings: &CommonSettings,
         step: &mut dyn FnMut(&mut StepContext) -> Result<StepOutcome>,
     ) -> Result<End> {
-        settings::moves(settings, steps.total).map_err(TrainError::Refused)?;
+        settings.moves(steps.total).map_err(TrainError::Refused)?;
         let mut progress = Progress::restore(self, settings, &steps)?;
         progress.begin((self.options.clock)());
         while progress.taken < steps.total {
@@ -220,7 +220,7 @@ struct Progress {
 
 impl Progress {
     /// From the newest checkpoint, or from the beginning.
-    fn restore(session: &mut Session, settings: &Settings, steps: &Steps) -> Result<Self> {
+    fn restore(session: &mut Session, settings: &CommonSettings, steps: &Steps) -> Result<Self> {
         let folder = session.options.folder.clone();
         let Resume { checkpoint, own_log, notes } = resume::prepare(&folder, &session.options.plan)?;
         let (log, note) = StepLog::open(&folder, checkpoint.log.clone(), own_log)?;
@@ -251,7 +251,7 @@ impl Progress {
                 })
                 .collect();
         }
-        let schedule = settings::schedule(settings, steps.total);
+        let schedule = settings.schedule(steps.total);
         let (taken, tokens, pace) = (checkpoint.step, checkpoint.tokens, Pace::default());
         let state = checkpoint.state;
         Ok(Self { steps: *steps, schedule, optimizer, parameters, state, taken, tokens, log, pace })

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use alidade_domain::{
-    EventKind, Example, LocalTime, Message, MethodName, Observer, PreferencePair, Problem, ProblemCode, Scorer,
-    SettingValue, Settings, StopReason, StopSignal,
+    DatasetKind, EventKind, Example, LocalTime, Message, MethodName, Observer, PreferencePair, Problem, ProblemCode,
+    Scorer, SettingValue, Settings, StopReason, StopSignal,
 };
 use alidade_model::{ModelFolder, Policy, load_adapter};
 use alidade_train::{
-    Encoder, End, Judge, PlanFacts, Rollouts, Session, SessionOptions, TrainError, critic, method, resume_step,
+    Encoder, End, Judge, METHODS, Method, PlanFacts, Rollouts, Session, SessionOptions, TrainError, method, resume_step,
 };
 use serde_json::json;
 use std::cell::Cell;
@@ -54,45 +54,51 @@ impl Scorer for Spoilt {
     }
 }
 
-fn rows(name: MethodName) -> Vec<Example> {
+/// Rows of a kind that the method says it learns from.
+fn rows(method: &dyn Method) -> Vec<Example> {
+    let kind = method.card().needs[0];
     let texts = ["river", "lamp", "teacher", "garden", "market", "clock"];
     let row = |(index, word): (usize, &&str)| {
         let prompt = vec![Message::user(format!("The {word}"))];
         let answer = |text: &str| vec![Message::assistant(format!("The {word} {text}."))];
-        match name {
-            MethodName::Sft => Example::Answer { prompt, completion: answer("keeps") },
-            MethodName::Kto => Example::Rated { prompt, completion: answer("paints"), label: index % 2 == 0 },
-            MethodName::Dpo | MethodName::Orpo | MethodName::Cpo | MethodName::RewardModel => {
+        match kind {
+            DatasetKind::Answers => Example::Answer { prompt, completion: answer("keeps") },
+            DatasetKind::Ratings => Example::Rated { prompt, completion: answer("paints"), label: index % 2 == 0 },
+            DatasetKind::Pairs => {
                 let (chosen, rejected) = (answer("keeps the old map"), answer("forgets"));
                 Example::Pair(PreferencePair { prompt, chosen, rejected, margin: None, harmful: None })
             }
-            _ => Example::Prompt { prompt },
+            DatasetKind::Prompts => Example::Prompt { prompt },
+            DatasetKind::Texts => Example::Text { text: format!("The {word} keeps.") },
         }
     };
     texts.iter().enumerate().map(row).collect()
 }
 
-fn settings(name: MethodName) -> Settings {
+/// A small run: answers of four tokens where the method lets the policy write some.
+fn settings(method: &dyn Method) -> Settings {
+    let fields = method.card().settings;
     let mut said = Settings::default();
-    let length = match name {
-        MethodName::Ppo => "response_length",
-        MethodName::OnlineDpo => "max_new_tokens",
-        MethodName::Grpo | MethodName::Rloo | MethodName::RejectionSampling => "max_completion_length",
-        _ => "per_device_train_batch_size",
-    };
-    said.0.insert("per_device_train_batch_size".to_owned(), SettingValue::Whole(4));
-    said.0.insert(length.to_owned(), SettingValue::Whole(4));
-    if matches!(name, MethodName::Grpo) {
-        said.0.insert("num_generations".to_owned(), SettingValue::Whole(4));
+    let small = [
+        ("per_device_train_batch_size", SettingValue::Whole(4)),
+        ("max_steps", SettingValue::Whole(6)),
+        ("warmup_steps", SettingValue::Whole(0)),
+        ("learning_rate", SettingValue::Number(1e-3)),
+        ("num_generations", SettingValue::Whole(4)),
+        ("response_length", SettingValue::Whole(4)),
+        ("max_completion_length", SettingValue::Whole(4)),
+        ("max_new_tokens", SettingValue::Whole(4)),
+    ];
+    for (key, value) in small {
+        if fields.iter().any(|field| field.key == key) {
+            said.0.insert(key.to_owned(), value);
+        }
     }
-    said.0.insert("max_steps".to_owned(), SettingValue::Whole(6));
-    said.0.insert("warmup_steps".to_owned(), SettingValue::Whole(0));
-    said.0.insert("learning_rate".to_owned(), SettingValue::Number(1e-3));
-    said.resolve(&method(name).card().settings).unwrap()
+    said.resolve(&fields).unwrap()
 }
 
 struct Run<'a> {
-    name: MethodName,
+    method: &'static dyn Method,
     folder: &'a Path,
     plan: PlanFacts,
     settings: Settings,
@@ -107,13 +113,13 @@ impl Run<'_> {
         let tokenizer = folder.tokenizer().unwrap();
         let template = folder.chat_template(&tokenizer, LocalTime::day(2026, 11, 28)).unwrap();
         let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-        let (method, settings) = (method(self.name), &self.settings);
-        let prepared = method.prepare(&rows(self.name), &encoder, settings).unwrap();
-        let start = if self.name == MethodName::RewardModel { "reward_adapter_init" } else { "adapter_init" };
+        let training = self.method.configure(&self.settings).unwrap();
+        let prepared = training.prepare(&rows(self.method), &encoder).unwrap();
+        let start = if training.rates().is_some() { "reward_adapter_init" } else { "adapter_init" };
         let start = load_adapter(&golden(start), &folder.spec).unwrap();
         let mut policy = Policy::fresh(folder.decoder().unwrap(), &start).unwrap();
-        if method.needs().critic {
-            policy.install_critic(critic(settings), None).unwrap();
+        if let Some(critic) = training.critic() {
+            policy.install_critic(critic, None).unwrap();
         }
         (self.spoil)(&mut policy);
         let judge = Judge::Scorer(self.judge);
@@ -128,21 +134,25 @@ impl Run<'_> {
         };
         let (mut warnings, stop) = (Warnings::default(), After(Cell::new(self.steps)));
         let mut session = Session::new(policy, options, &mut warnings, &stop);
-        let end = method.train(&mut session, &prepared, settings);
+        let end = training.train(&mut session, &prepared);
         (end, warnings.0)
     }
 }
 
-fn of(name: MethodName, folder: &Path, steps: u64) -> Run<'_> {
+fn of<'a>(method: &'static dyn Method, folder: &'a Path, steps: u64) -> Run<'a> {
     static JUDGE: Spoilt = Spoilt(AtomicUsize::new(usize::MAX), 0.0);
-    let (plan, settings) = (PlanFacts::new(json!({"seed": 5})), settings(name));
-    Run { name, folder, plan, settings, steps, spoil: &|_| {}, judge: &JUDGE }
+    let (plan, settings) = (PlanFacts::new(json!({"seed": 5})), settings(method));
+    Run { method, folder, plan, settings, steps, spoil: &|_| {}, judge: &JUDGE }
+}
+
+fn sft() -> &'static dyn Method {
+    method(MethodName::Sft)
 }
 
 /// What is not finite, in which step, and at which rows.
 fn not_finite(run: &Run) -> (String, u64, Vec<usize>) {
     let error = run.go().0.unwrap_err();
-    let TrainError::NotFinite { what, step, rows, .. } = &error else { panic!("{:?}: {error}", run.name) };
+    let TrainError::NotFinite { what, step, rows, .. } = &error else { panic!("{:?}: {error}", run.method.name()) };
     let told = (what.clone(), *step, rows.clone());
     let problem = Problem::from(error);
     assert_eq!(problem.code, ProblemCode::NotFinite);
@@ -152,15 +162,15 @@ fn not_finite(run: &Run) -> (String, u64, Vec<usize>) {
 
 #[test]
 fn a_spoilt_weight_ends_every_method_in_words() {
-    for name in MethodName::ALL {
+    for method in METHODS {
         let folder = tempfile::tempdir().unwrap();
         let spoil = |policy: &mut Policy| {
             let parameters = policy.parameters().unwrap();
             let (name, values) = parameters.iter().find(|(name, _)| name.contains("lora_B")).unwrap();
             policy.set_parameter(name, &vec![f32::NAN; values.len()]).unwrap();
         };
-        let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(*name, folder.path(), 9) });
-        let writes = method(*name).needs().reward;
+        let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(*method, folder.path(), 9) });
+        let (name, writes) = (method.name(), method.needs().reward);
         assert_eq!(
             (what.as_str(), step),
             (if writes { "score of a token to be written" } else { "loss" }, 1),
@@ -174,19 +184,14 @@ fn a_spoilt_weight_ends_every_method_in_words() {
 #[test]
 fn a_spoilt_reward_is_named_with_its_row() {
     for value in [f64::NAN, f64::INFINITY] {
-        for name in MethodName::ALL.iter().filter(|name| method(**name).needs().reward) {
+        for method in METHODS.iter().filter(|method| method.needs().reward) {
             let folder = tempfile::tempdir().unwrap();
             // The first step goes well; the second meets it at its second answer.
-            let of_step = if *name == MethodName::OnlineDpo {
-                8
-            } else if *name == MethodName::RejectionSampling {
-                16
-            } else {
-                4
-            };
+            let answers = method.configure(&settings(*method)).unwrap().passes().answers.unwrap();
+            let of_step = answers.at_once;
             let judge = Spoilt(AtomicUsize::new(of_step + 1), value);
-            let (what, step, rows) = not_finite(&Run { judge: &judge, ..of(*name, folder.path(), 9) });
-            assert_eq!((what.as_str(), step, rows.len()), ("reward", 2, 1), "{name:?}");
+            let (what, step, rows) = not_finite(&Run { judge: &judge, ..of(*method, folder.path(), 9) });
+            assert_eq!((what.as_str(), step, rows.len()), ("reward", 2, 1), "{:?}", method.name());
         }
     }
 }
@@ -198,7 +203,7 @@ fn a_weight_that_is_spoilt_in_the_last_step_is_not_kept() {
     // At the end of the run, and at a pause.
     for (most, steps) in [(1, 9), (6, 1)] {
         let folder = tempfile::tempdir().unwrap();
-        let mut run = of(MethodName::Sft, folder.path(), steps);
+        let mut run = of(sft(), folder.path(), steps);
         run.settings.0.insert("adam_epsilon".to_owned(), SettingValue::Number(0.0));
         run.settings.0.insert("max_steps".to_owned(), SettingValue::Whole(most));
         let (what, step, _) = not_finite(&run);
@@ -215,14 +220,14 @@ fn a_spoilt_value_stops_ppo_in_words() {
         let width = policy.parameters().unwrap()["critic/value.weight"].len();
         policy.set_parameter("critic/value.weight", &vec![f32::NAN; width]).unwrap();
     };
-    let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(MethodName::Ppo, folder.path(), 9) });
+    let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(method(MethodName::Ppo), folder.path(), 9) });
     assert_eq!((what.as_str(), step, rows.len()), ("value", 1, 1));
 }
 
 /// Log and last checkpoint of an uninterrupted run.
-fn whole(name: MethodName) -> (Vec<u8>, Vec<u8>) {
+fn whole() -> (Vec<u8>, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(of(name, folder.path(), 5).go().0.unwrap(), End::Requested { step: 5, .. }));
+    assert!(matches!(of(sft(), folder.path(), 5).go().0.unwrap(), End::Requested { step: 5, .. }));
     result(folder.path())
 }
 
@@ -235,7 +240,7 @@ type Spoil<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 #[test]
 fn damage_before_a_resume_changes_no_byte_of_what_comes_out() {
-    let expected = whole(MethodName::Sft);
+    let expected = whole();
     let spoilt: [(&str, Spoil); 6] = [
         ("checkpoints/step-00000004/manifest.json", &|bytes| {
             let place = bytes.windows(9).position(|part| part == b"\"step\": 4").unwrap();
@@ -249,7 +254,7 @@ fn damage_before_a_resume_changes_no_byte_of_what_comes_out() {
     ];
     for (index, (path, spoil)) in spoilt.into_iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
-        of(MethodName::Sft, folder.path(), 4).go().0.unwrap();
+        of(sft(), folder.path(), 4).go().0.unwrap();
         let place = folder.path().join(path);
         let mut bytes = std::fs::read(&place).unwrap();
         spoil(&mut bytes);
@@ -257,7 +262,7 @@ fn damage_before_a_resume_changes_no_byte_of_what_comes_out() {
         let checkpoint = path.starts_with("checkpoints");
         let from = resume_step(folder.path(), &PlanFacts::new(json!({"seed": 5}))).unwrap();
         assert_eq!(from, if checkpoint { 2 } else { 4 });
-        let (end, warnings) = of(MethodName::Sft, folder.path(), 5 - from).go();
+        let (end, warnings) = of(sft(), folder.path(), 5 - from).go();
         assert!(matches!(end.unwrap(), End::Requested { step: 5, .. }));
         assert!(result(folder.path()) == expected, "{path}, case {index}");
         // Lines that were added after the last checkpoint are taken again in any case.
@@ -271,27 +276,27 @@ fn damage_before_a_resume_changes_no_byte_of_what_comes_out() {
 #[test]
 fn a_folder_of_another_plan_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    of(MethodName::Sft, folder.path(), 3).go().0.unwrap();
+    of(sft(), folder.path(), 3).go().0.unwrap();
     let before = std::fs::read(folder.path().join("log.jsonl")).unwrap();
     let plan = PlanFacts::new(json!({"seed": 6}));
-    let error = Run { plan, ..of(MethodName::Sft, folder.path(), 9) }.go().0.unwrap_err();
+    let error = Run { plan, ..of(sft(), folder.path(), 9) }.go().0.unwrap_err();
     let problem = Problem::from(error);
     assert_eq!((problem.code, problem.field.as_deref()), (ProblemCode::Conflict, Some("output_dir")));
     assert!(problem.message.contains("step 3") && problem.message.contains("seed was 5, is 6"), "{problem}");
     assert_eq!(std::fs::read(folder.path().join("log.jsonl")).unwrap(), before);
-    let end = of(MethodName::Sft, folder.path(), 2).go().0.unwrap();
+    let end = of(sft(), folder.path(), 2).go().0.unwrap();
     assert!(matches!(end, End::Requested { step: 5, .. }));
-    assert!(result(folder.path()) == whole(MethodName::Sft));
+    assert!(result(folder.path()) == whole());
 }
 
 /// A run whose steps all have rate 0 is refused before anything is written.
 #[test]
 fn a_session_without_a_moving_step_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut settings = settings(MethodName::Sft);
+    let mut settings = settings(sft());
     settings.0.insert("max_steps".to_owned(), SettingValue::Whole(1));
     settings.0.insert("warmup_steps".to_owned(), SettingValue::Number(0.1));
-    let problem = method(MethodName::Sft).check_steps(&settings, 8).unwrap_err();
+    let problem = sft().configure(&settings).unwrap().check_steps(8).unwrap_err();
     assert_eq!(problem.field.as_deref(), Some("settings.warmup_steps"));
     let model = ModelFolder::open(&golden("model")).unwrap();
     let start = load_adapter(&golden("adapter_init"), &model.spec).unwrap();
@@ -306,8 +311,9 @@ fn a_session_without_a_moving_step_is_refused() {
         rollouts: None,
     };
     let (mut warnings, stop) = (Warnings::default(), After(Cell::new(9)));
+    let configured = sft().configure(&settings).unwrap();
     let mut session = Session::new(policy, options, &mut warnings, &stop);
-    let error = session.optimise(&[], &settings, &mut |_, _| panic!("no step is to be taken")).unwrap_err();
+    let error = session.optimise(&[], configured.common(), &mut |_, _| panic!("no step is to be taken")).unwrap_err();
     assert!(matches!(error, TrainError::Refused(_)));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

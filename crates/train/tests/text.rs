@@ -47,8 +47,8 @@ impl Folder {
         let (tokenizer, template) = self.open();
         let said: BTreeMap<String, SettingValue> =
             said.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let settings = Settings(said).resolve(&method(name).card().settings).unwrap();
-        method(name).prepare(rows, &Encoder { tokenizer: &tokenizer, template: Some(&template) }, &settings)
+        let training = method(name).configure(&Settings(said)).unwrap();
+        training.prepare(rows, &Encoder { tokenizer: &tokenizer, template: Some(&template) })
     }
 
     fn sft(&self, rows: &[Example]) -> Prepared {

@@ -67,13 +67,13 @@ fn train(name: &str) -> (Vec<Value>, AdapterWeights) {
     let run: Value = serde_json::from_slice(&std::fs::read(golden(name).join("run.json")).unwrap()).unwrap();
     let method = method(serde_json::from_value::<MethodName>(run["method"].clone()).unwrap());
     let said: BTreeMap<String, SettingValue> = serde_json::from_value(run["settings"].clone()).unwrap();
-    let settings = Settings(said).resolve(&method.card().settings).unwrap();
+    let training = method.configure(&Settings(said).resolve(&method.card().settings).unwrap()).unwrap();
     let folder = ModelFolder::open(&golden("model")).unwrap();
     let tokenizer = folder.tokenizer().unwrap();
     let template = folder.chat_template(&tokenizer, LocalTime::day(2026, 11, 28)).unwrap();
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let rows: Vec<Example> = lines(&golden(name).join("data.jsonl")).iter().map(example).collect();
-    let prepared = method.prepare(&rows, &encoder, &settings).unwrap();
+    let prepared = training.prepare(&rows, &encoder).unwrap();
     let start = load_adapter(&golden(run["adapter"].as_str().unwrap()), &folder.spec).unwrap();
     let policy = Policy::continuing(folder.decoder().unwrap(), &start).unwrap();
     let out = tempfile::tempdir().unwrap();
@@ -88,7 +88,7 @@ fn train(name: &str) -> (Vec<Value>, AdapterWeights) {
     };
     let (mut observer, stop) = (Silent, Never);
     let mut session = Session::new(policy, options, &mut observer, &stop);
-    method.train(&mut session, &prepared, &settings).unwrap();
+    training.train(&mut session, &prepared).unwrap();
     (lines(&out.path().join("log.jsonl")), session.policy.adapter().unwrap().unwrap())
 }
 

@@ -1,6 +1,8 @@
 //! From rewards to advantages: generalised advantage estimation (Schulman et al., arXiv 1506.02438), whitening, and the
 //! group baselines of GRPO (Shao et al., arXiv 2402.03300), Dr. GRPO (arXiv 2503.20783) and RLOO (arXiv 2402.14740).
 
+use crate::declare::options;
+
 /// Advantages and returns of one answer, token by token. `values[t]` is the value of the state before token t; after the
 /// last token nothing more comes.
 pub(crate) fn gae(rewards: &[f64], values: &[f64], gamma: f64, lambda: f64) -> (Vec<f64>, Vec<f64>) {
@@ -25,18 +27,20 @@ pub(crate) fn whiten(values: &mut [f64]) {
     values.iter_mut().for_each(|value| *value = (*value - mean) * scale);
 }
 
-/// How the scores of a group are scaled.
-pub(crate) const GROUP_SCALES: &[&str] = &["group", "batch", "none"];
+options! {
+    /// What the scores of a group are divided by: the deviation of the group, that of the whole step, or nothing.
+    pub(crate) enum GroupScale { Group = "group", Batch = "batch", None = "none" }
+}
 
 /// Advantages of the answers of equal groups of `size` in order: score minus group mean, divided as `scale` says.
-pub(crate) fn group_advantages(scores: &[f64], size: usize, scale: &str) -> Vec<f64> {
+pub(crate) fn group_advantages(scores: &[f64], size: usize, scale: GroupScale) -> Vec<f64> {
     let whole = deviation(scores);
     let group = |group: &[f64]| -> Vec<f64> {
         let mean = group.iter().sum::<f64>() / group.len() as f64;
         let divisor = match scale {
-            "group" => deviation(group) + 1e-4,
-            "batch" => whole + 1e-4,
-            _ => 1.0,
+            GroupScale::Group => deviation(group) + 1e-4,
+            GroupScale::Batch => whole + 1e-4,
+            GroupScale::None => 1.0,
         };
         group.iter().map(|score| (score - mean) / divisor).collect()
     };

@@ -1,10 +1,14 @@
 //! The heads against TRL's own numbers (`tests/golden/methods`).
 
-use super::advantage::{best_of, gae, group_advantages, leave_one_out, whiten};
+use super::advantage::{GroupScale, best_of, gae, group_advantages, leave_one_out, whiten};
 use super::clip;
+use super::cpo::{CpoLoss, CpoOptions, cpo_head};
+use super::dpo::{Divergence, DpoLoss, PairOptions, dpo_heads};
 use super::kl::{AdaptiveKl, k1, k3};
-use super::pair::{PairOptions, PairScores, cpo_head, dpo_heads, odds_head};
+use super::orpo::odds_head;
+use super::pair::PairScores;
 use super::reward::{bradley_terry, cost};
+use crate::declare::Choice;
 use alidade_model::{TensorData, read_tensors};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -50,33 +54,35 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     values.sum::<f64>() / count
 }
 
-fn options(smoothing: f64, divergence: &str) -> PairOptions {
-    PairOptions { beta: 0.1, label_smoothing: smoothing, divergence: divergence.to_owned(), alpha: 0.5, tau: 0.05 }
+fn options(label_smoothing: f64, divergence: Divergence) -> PairOptions {
+    PairOptions { beta: 0.1, label_smoothing, divergence, alpha: 0.5, tau: 0.05 }
 }
 
 #[test]
 fn dpo_losses_agree_with_trl() {
     let (expected, pairs) = (document("preference.json"), pairs());
-    for loss in super::pair::DPO_LOSSES.iter().filter(|loss| **loss != "sft") {
-        let theirs = &expected[format!("dpo_{loss}")];
-        let options = options(theirs["label_smoothing"].as_f64().unwrap(), "reverse_kl");
-        let ours = mean(dpo_heads(loss, &options, &pairs).iter().map(|head| head.loss));
-        close(loss, ours, theirs["loss"].as_f64().unwrap(), 1e-5);
+    for loss in DpoLoss::ALL.iter().filter(|loss| **loss != DpoLoss::Sft) {
+        let theirs = &expected[format!("dpo_{}", loss.name())];
+        let options = options(theirs["label_smoothing"].as_f64().unwrap(), Divergence::ReverseKl);
+        let ours = mean(dpo_heads(*loss, &options, &pairs).iter().map(|head| head.loss));
+        close(loss.name(), ours, theirs["loss"].as_f64().unwrap(), 1e-5);
     }
-    for divergence in ["forward_kl", "js_divergence", "alpha_divergence"] {
-        let ours = mean(dpo_heads("sigmoid", &options(0.0, divergence), &pairs).iter().map(|head| head.loss));
-        close(divergence, ours, expected[format!("dpo_sigmoid_{divergence}")].as_f64().unwrap(), 1e-5);
+    for divergence in Divergence::ALL.iter().filter(|divergence| **divergence != Divergence::ReverseKl) {
+        let heads = dpo_heads(DpoLoss::Sigmoid, &options(0.0, *divergence), &pairs);
+        let (ours, name) = (mean(heads.iter().map(|head| head.loss)), divergence.name());
+        close(name, ours, expected[format!("dpo_sigmoid_{name}")].as_f64().unwrap(), 1e-5);
     }
 }
 
 #[test]
 fn losses_without_a_reference_agree_with_trl() {
     let (expected, pairs) = (document("preference.json"), pairs());
-    for loss in ["simpo", "sigmoid", "hinge"] {
-        let theirs = &expected[format!("cpo_{loss}")];
-        let options = PairOptions { beta: theirs["beta"].as_f64().unwrap(), ..options(0.0, "reverse_kl") };
+    for loss in [CpoLoss::Simpo, CpoLoss::Sigmoid, CpoLoss::Hinge] {
+        let theirs = &expected[format!("cpo_{}", loss.name())];
+        let beta = theirs["beta"].as_f64().unwrap();
+        let options = CpoOptions { beta, label_smoothing: 0.0, gamma: 0.5 };
         for (pair, theirs) in pairs.iter().zip(theirs["per_pair"].as_array().unwrap()) {
-            close(loss, cpo_head(loss, &options, 0.5, pair).loss, theirs.as_f64().unwrap(), 1e-5);
+            close(loss.name(), cpo_head(loss, &options, pair).loss, theirs.as_f64().unwrap(), 1e-5);
         }
     }
     let theirs = &expected["orpo"];
@@ -176,9 +182,9 @@ fn controllers_and_groups_agree() {
     let check = |key: &str, ours: Vec<f64>| {
         ours.iter().zip(flat(key)).for_each(|(a, b)| assert!((a - b).abs() <= 1e-6, "{key}: {a}, theirs {b}"));
     };
-    check("grpo_std_unbiased_eps1e4", group_advantages(&scores, 4, "group"));
-    check("dr_grpo_no_std", group_advantages(&scores, 4, "none"));
-    check("batch_std", group_advantages(&scores, 4, "batch"));
+    check("grpo_std_unbiased_eps1e4", group_advantages(&scores, 4, GroupScale::Group));
+    check("dr_grpo_no_std", group_advantages(&scores, 4, GroupScale::None));
+    check("batch_std", group_advantages(&scores, 4, GroupScale::Batch));
     check("rloo", leave_one_out(&scores, 4));
 }
 

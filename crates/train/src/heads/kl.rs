@@ -2,6 +2,12 @@
 //! the controller of its weight (Ziegler et al., arXiv 1909.08593).
 
 use super::scalar::ratio;
+use crate::declare::options;
+
+options! {
+    /// Estimates that a reward may be reduced by.
+    pub(crate) enum KlEstimator { K1 = "k1", K3 = "k3" }
+}
 
 /// d = logπ − logref of a token: unbiased, noisy, may be negative. What a reward is reduced by.
 pub(crate) fn k1(logp: f64, reference: f64) -> f64 {

@@ -3,8 +3,11 @@
 
 pub(crate) mod advantage;
 pub(crate) mod clip;
+pub(crate) mod cpo;
+pub(crate) mod dpo;
 pub(crate) mod kl;
 pub(crate) mod lagrange;
+pub(crate) mod orpo;
 pub(crate) mod pair;
 pub(crate) mod reward;
 pub(crate) mod scalar;

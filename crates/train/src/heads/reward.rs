@@ -2,6 +2,12 @@
 //! Safe RLHF, arXiv 2310.12773).
 
 use super::scalar::{log_sigmoid, sigmoid};
+use crate::declare::options;
+
+options! {
+    /// What a score says: how good an answer is, or above 0 that it does harm.
+    pub(crate) enum RewardLoss { BradleyTerry = "bradley_terry", Cost = "cost" }
+}
 
 /// A loss and its derivatives by both scores.
 #[derive(Debug, Clone, Copy, PartialEq)]

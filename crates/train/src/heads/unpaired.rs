@@ -1,14 +1,27 @@
 //! Losses over single answers with a thumb up or down: KTO (Ethayarajh et al., arXiv 2402.01306).
 
 use super::scalar::sigmoid;
+use crate::declare::options;
 
-/// Losses that TRL's `kto` knows.
-pub(crate) const KTO_LOSSES: &[&str] = &["kto", "apo_zero_unpaired"];
+options! {
+    /// Losses that TRL's `kto` knows.
+    pub(crate) enum KtoLoss { Kto = "kto", ApoZeroUnpaired = "apo_zero_unpaired" }
+}
+
+impl KtoLoss {
+    /// True where the loss compares with an estimate of how far the policy has drifted from its reference.
+    pub(crate) fn estimates_drift(self) -> bool {
+        match self {
+            KtoLoss::Kto => true,
+            KtoLoss::ApoZeroUnpaired => false,
+        }
+    }
+}
 
 /// One answer: its loss and ∂loss/∂logπ. `ratio` is Σ logπ − Σ logref; `drift` is z, the estimate of how far the policy
 /// stands from its reference, a constant in the gradient.
-pub(crate) fn kto_head(loss: &str, beta: f64, weight: f64, wanted: bool, ratio: f64, drift: f64) -> (f64, f64) {
-    let z = if loss == "apo_zero_unpaired" { 0.0 } else { drift };
+pub(crate) fn kto_head(loss: KtoLoss, beta: f64, weight: f64, wanted: bool, ratio: f64, drift: f64) -> (f64, f64) {
+    let z = if loss.estimates_drift() { drift } else { 0.0 };
     let x = if wanted { ratio - z } else { z - ratio };
     let p = sigmoid(beta * x);
     let slope = weight * beta * p * (1.0 - p);
@@ -28,19 +41,20 @@ pub(crate) fn drift(ratios: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::declare::Choice;
 
     #[test]
     fn derivatives_agree_with_finite_differences() {
         let step = 1e-6;
-        for loss in KTO_LOSSES {
+        for loss in KtoLoss::ALL {
             for (wanted, ratio, drift) in [(true, 0.7, 0.2), (false, -1.3, 0.4), (true, -30.0, 0.0), (false, 12.0, 3.0)]
             {
-                let at = |ratio: f64| kto_head(loss, 0.3, 1.5, wanted, ratio, drift);
+                let at = |ratio: f64| kto_head(*loss, 0.3, 1.5, wanted, ratio, drift);
                 let slope = (at(ratio + step).0 - at(ratio - step).0) / (2.0 * step);
-                assert!((slope - at(ratio).1).abs() < 1e-7, "{loss} {wanted} {ratio}");
+                assert!((slope - at(ratio).1).abs() < 1e-7, "{loss:?} {wanted} {ratio}");
             }
         }
-        assert_eq!(kto_head("kto", 0.1, 1.0, true, 0.0, 0.0).0, 0.5);
+        assert_eq!(kto_head(KtoLoss::Kto, 0.1, 1.0, true, 0.0, 0.0).0, 0.5);
         assert_eq!((drift(&[-1.0, 0.5]), drift(&[1.0, 3.0]), drift(&[])), (0.0, 2.0, 0.0));
         assert!(drift(&[f64::NAN, 1.0]).is_nan());
     }

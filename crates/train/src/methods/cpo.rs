@@ -4,32 +4,42 @@
 //! `cpo_alpha` weighs that likelihood; it is 1 unless said otherwise, so plain SimPO is `loss_type = "simpo"` with
 //! `cpo_alpha = 0`. `simpo_gamma` is the margin after scaling by β, as in TRL; papers quote γ/β.
 
+use super::advice::{high_rate, longer};
 use super::pairs::{PairBatch, Totals, prepare, sum};
+use crate::declare::{Choice, choice, number, settings};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
-use crate::heads::pair::{CPO_LOSSES, CPO_SMOOTHED, PairOptions, PairScores, cpo_averages, cpo_head};
-use crate::method::Method;
+use crate::heads::cpo::{CpoLoss, CpoOptions, cpo_head};
+use crate::heads::pair::PairScores;
+use crate::method::{Method, Outlook, Training};
 use crate::session::{End, Session};
-use crate::settings::{Defaults, choice, common, number};
+use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName, Problem,
-    SettingLevel::{Advanced, Simple},
-    Settings,
-};
+use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
 use alidade_model::Policy;
 
 /// The method.
 pub(crate) struct Cpo;
 
-const DEFAULTS: Defaults = Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1 };
+const DEFAULTS: Defaults =
+    Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1, order: SamplingStrategy::Random };
 
-/// What a run's losses are made of.
-struct Shape {
-    loss: String,
-    options: PairOptions,
-    gamma: f64,
-    alpha: f64,
+settings! {
+    struct Own {
+        beta: f64 = number(1e-6, 1000.0, 0.1), Simple, "Sharpness of the preference; 2 to 2.5 for simpo.";
+        loss_type: CpoLoss = choice(CpoLoss::Sigmoid), Simple, "Which loss; simpo compares averages per token.";
+        label_smoothing: f64 = number(0.0, 0.499, 0.0), Advanced, "Share of labels taken to be wrong.";
+        simpo_gamma: f64 = number(0.0, 100.0, 0.5), Advanced,
+            "Margin that simpo asks of the chosen answer, after scaling by beta.";
+        cpo_alpha: f64 = number(0.0, 1000.0, 1.0), Advanced,
+            "Weight of the likelihood of chosen answers; 0 for plain SimPO.";
+    }
+}
+
+/// A run of it.
+struct Run {
+    common: CommonSettings,
+    own: Own,
 }
 
 impl Method for Cpo {
@@ -38,20 +48,7 @@ impl Method for Cpo {
     }
 
     fn card(&self) -> MethodCard {
-        let mut settings = common(&DEFAULTS);
-        settings.push(number("beta", (1e-6, 1000.0), 0.1, Simple, "Sharpness of the preference; 2 to 2.5 for simpo."));
-        settings.push(choice(
-            "loss_type",
-            CPO_LOSSES,
-            "sigmoid",
-            Simple,
-            "Which loss; simpo compares averages per token.",
-        ));
-        settings.push(number("label_smoothing", (0.0, 0.499), 0.0, Advanced, "Share of labels taken to be wrong."));
-        let gamma = "Margin that simpo asks of the chosen answer, after scaling by beta.";
-        settings.push(number("simpo_gamma", (0.0, 100.0), 0.5, Advanced, gamma));
-        let alpha = "Weight of the likelihood of chosen answers; 0 for plain SimPO.";
-        settings.push(number("cpo_alpha", (0.0, 1000.0), 1.0, Advanced, alpha));
+        let settings = [common(&DEFAULTS), Own::fields()].concat();
         MethodCard {
             name: MethodName::Cpo,
             title: "Contrastive preference optimisation, SimPO",
@@ -63,35 +60,40 @@ impl Method for Cpo {
         }
     }
 
-    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
-        let (loss, share) = (settings.text("loss_type"), settings.number("label_smoothing"));
-        if share == 0.0 || CPO_SMOOTHED.contains(&loss) {
-            return Ok(());
+    fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
+        let (common, own) = (CommonSettings::of(settings)?, Own::read(settings)?);
+        let (loss, share) = (own.loss_type, own.label_smoothing);
+        if share != 0.0 && !loss.smooths() {
+            let message = format!("{} does not read label_smoothing, so {share} would change nothing.", loss.name());
+            let problem = Problem::input(message).hint("Remove it, or use sigmoid or simpo.");
+            return Err(problem.at("settings.label_smoothing"));
         }
-        let message = format!("{loss} does not read label_smoothing, so {share} would change nothing.");
-        Err(Problem::input(message).hint("Remove it, or use sigmoid or simpo.").at("settings.label_smoothing"))
-    }
-
-    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        prepare(rows, encoder, settings)
-    }
-
-    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
-        let options = PairOptions {
-            beta: settings.number("beta"),
-            label_smoothing: settings.number("label_smoothing"),
-            divergence: "reverse_kl".to_owned(),
-            alpha: 1.0,
-            tau: 1.0,
-        };
-        let (loss, gamma) = (settings.text("loss_type").to_owned(), settings.number("simpo_gamma"));
-        let shape = Shape { loss, options, gamma, alpha: settings.number("cpo_alpha") };
-        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, &shape))
+        Ok(Box::new(Run { common, own }))
     }
 }
 
-fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOutcome> {
-    let (pairs, beta) = (batch.items() as f64, shape.options.beta);
+impl Training for Run {
+    fn common(&self) -> &CommonSettings {
+        &self.common
+    }
+
+    fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
+        let longer = longer(outlook, "simpo compares averages per token.", "settings.loss_type");
+        high_rate(&self.common, outlook).into_iter().chain(longer).collect()
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
+        prepare(rows, encoder, self.common.max_length)
+    }
+
+    fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
+        session.optimise(&prepared.items, &self.common, &mut |policy, batch| step(policy, batch, &self.own))
+    }
+}
+
+fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome> {
+    let (pairs, beta) = (batch.items() as f64, own.beta);
+    let options = CpoOptions { beta, label_smoothing: own.label_smoothing, gamma: own.simpo_gamma };
     let learned =
         batch.micro_batches.iter().flatten().map(|item| item.sequences[0].scored_tokens()).sum::<usize>() as f64;
     let (mut totals, mut nll) = (Totals::default(), 0.0);
@@ -109,12 +111,12 @@ fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOut
                 rejected_tokens: rejected.len() as f64,
                 ..PairScores::default()
             };
-            let head = cpo_head(&shape.loss, &shape.options, shape.gamma, &found);
-            coefficients[chosen].fill(head.chosen / pairs - shape.alpha / learned);
+            let head = cpo_head(own.loss_type, &options, &found);
+            coefficients[chosen].fill(head.chosen / pairs - own.cpo_alpha / learned);
             coefficients[rejected].fill(head.rejected / pairs);
             nll -= found.chosen;
-            let averages = cpo_averages(&shape.loss);
-            let (n, m) = if averages { (found.chosen_tokens, found.rejected_tokens) } else { (1.0, 1.0) };
+            let (n, m) =
+                if own.loss_type.averages() { (found.chosen_tokens, found.rejected_tokens) } else { (1.0, 1.0) };
             let (a, b) = (found.chosen / n, found.rejected / m);
             totals.add_rewards(beta * a, beta * b);
             totals.add("logps/chosen", a);
@@ -124,9 +126,9 @@ fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOut
         totals.add_tokens(&scores, rows.border());
         policy.backward(&coefficients)?;
     }
-    let loss = totals.sum("loss") / pairs + shape.alpha * nll / learned;
+    let loss = totals.sum("loss") / pairs + own.cpo_alpha * nll / learned;
     let tokens = totals.tokens;
     let mut metrics = totals.metrics(pairs);
-    metrics.insert("nll_loss".to_owned(), if shape.alpha > 0.0 { nll / learned } else { 0.0 });
+    metrics.insert("nll_loss".to_owned(), if own.cpo_alpha > 0.0 { nll / learned } else { 0.0 });
     Ok(StepOutcome { loss, metrics, tokens })
 }

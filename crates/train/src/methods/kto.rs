@@ -5,34 +5,46 @@
 //! that cannot be used are gone; and rows come in that order, so that a batch is compared with its own answers. It needs at
 //! least two rows; below four the estimate says little.
 
+use super::advice::high_rate;
+use crate::declare::{choice, number, settings};
 use crate::encode::{Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::{Result, TrainError};
-use crate::heads::unpaired::{KTO_LOSSES, drift, kto_head};
-use crate::method::{Method, Needs};
+use crate::heads::unpaired::{KtoLoss, drift, kto_head};
+use crate::method::{Method, Needs, Outlook, Training};
+use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
-use crate::settings::{Defaults, choice, common, number};
+use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName, Problem,
-    SettingLevel::{Advanced, Simple},
-    SettingValue, Settings,
-};
+use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
 use alidade_model::{Policy, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
 
 /// The method.
 pub(crate) struct Kto;
 
-const DEFAULTS: Defaults = Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1 };
+const DEFAULTS: Defaults =
+    Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1, order: SamplingStrategy::Sequential };
 /// Fewer rows in a batch leave the drift without an estimate.
-const SMALLEST_BATCH: i64 = 2;
+const SMALLEST_BATCH: usize = 2;
+/// Fewer rows make it a poor one.
+const SMALL_BATCH: usize = 4;
 
-/// What shapes the loss.
-struct Shape {
-    loss: String,
-    beta: f64,
-    desirable: f64,
-    undesirable: f64,
+settings! {
+    struct Own {
+        beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
+            "How firmly the policy is held to its reference: smaller moves further.";
+        loss_type: KtoLoss = choice(KtoLoss::Kto), Advanced, "Which loss over single answers.";
+        desirable_weight: f64 = number(0.0, 1000.0, 1.0), Advanced,
+            "Weight of this kind of answer; wanted and unwanted ones should weigh about the same in sum.";
+        undesirable_weight: f64 = number(0.0, 1000.0, 1.0), Advanced,
+            "Weight of this kind of answer; wanted and unwanted ones should weigh about the same in sum.";
+    }
+}
+
+/// A run of it.
+struct Run {
+    common: CommonSettings,
+    own: Own,
 }
 
 impl Method for Kto {
@@ -41,15 +53,7 @@ impl Method for Kto {
     }
 
     fn card(&self) -> MethodCard {
-        let mut settings = common(&DEFAULTS);
-        let order = settings.iter_mut().filter(|field| field.key == "train_sampling_strategy");
-        order.for_each(|field| field.default = SettingValue::Text("sequential".to_owned()));
-        let beta = "How firmly the policy is held to its reference: smaller moves further.";
-        settings.push(number("beta", (1e-6, 1000.0), 0.1, Simple, beta));
-        settings.push(choice("loss_type", KTO_LOSSES, "kto", Advanced, "Which loss over single answers."));
-        let weight = "Weight of this kind of answer; wanted and unwanted ones should weigh about the same in sum.";
-        settings.push(number("desirable_weight", (0.0, 1000.0), 1.0, Advanced, weight));
-        settings.push(number("undesirable_weight", (0.0, 1000.0), 1.0, Advanced, weight));
+        let settings = [common(&DEFAULTS), Own::fields()].concat();
         MethodCard {
             name: MethodName::Kto,
             title: "Kahneman–Tversky optimisation",
@@ -65,31 +69,59 @@ impl Method for Kto {
         Needs { reference: true, ..Needs::default() }
     }
 
-    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
-        if settings.number("desirable_weight") == 0.0 && settings.number("undesirable_weight") == 0.0 {
+    fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
+        let run = Run { common: CommonSettings::of(settings)?, own: Own::read(settings)? };
+        run.check()?;
+        Ok(Box::new(run))
+    }
+}
+
+impl Run {
+    fn check(&self) -> std::result::Result<(), Problem> {
+        if self.own.desirable_weight == 0.0 && self.own.undesirable_weight == 0.0 {
             let problem = Problem::input("Both kinds of answers have the weight 0, so no step moves a weight.");
             return Err(problem.hint("Leave one of them above 0.").at("settings.desirable_weight"));
         }
-        if !estimates_drift(settings) {
+        if !self.own.loss_type.estimates_drift() {
             return Ok(());
         }
-        if settings.text("train_sampling_strategy") != "sequential" {
+        if self.common.train_sampling_strategy != SamplingStrategy::Sequential {
             let message =
                 "KTO forms its mismatched rows within each batch as the rows stand, so they cannot be shuffled.";
             let hint = "Set train_sampling_strategy = \"sequential\", or loss_type = \"apo_zero_unpaired\".";
             return Err(Problem::input(message).hint(hint).at("settings.train_sampling_strategy"));
         }
-        if settings.whole("per_device_train_batch_size") < SMALLEST_BATCH {
+        if self.common.per_device_train_batch_size < SMALLEST_BATCH {
             let message = "KTO compares each prompt with its neighbour's answer, and a batch of one has no neighbour.";
             let problem = Problem::input(message).hint("Use a batch of at least 4.");
             return Err(problem.at("settings.per_device_train_batch_size"));
         }
         Ok(())
     }
+}
 
-    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        let limit = settings.whole("max_length").max(1) as usize;
-        let size = settings.whole("per_device_train_batch_size").max(1) as usize;
+impl Training for Run {
+    fn common(&self) -> &CommonSettings {
+        &self.common
+    }
+
+    fn passes(&self) -> PassesPerRow {
+        // Own and mismatched answer are one row, and only the first of them has gradients.
+        let (trained, read) = if self.own.loss_type.estimates_drift() { (0.5, 1.5) } else { (1.0, 1.0) };
+        PassesPerRow { trained, read, trained_sequences: 1, reads_batches: true, ..PassesPerRow::ONE }
+    }
+
+    fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
+        let small = (self.common.per_device_train_batch_size < SMALL_BATCH).then(|| {
+            Problem::input("A batch below 4 leaves KTO without a usable estimate of how far the model has moved.")
+                .hint("Use a batch of 4 or more.")
+                .at("settings.per_device_train_batch_size")
+        });
+        high_rate(&self.common, outlook).into_iter().chain(small).collect()
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
+        let (limit, size) = (self.common.max_length, self.common.per_device_train_batch_size);
         let (mut prepared, mut rated) = (Prepared::default(), Vec::new());
         for (index, example) in rows.iter().enumerate() {
             match or_left_out(read(index + 1, example, encoder, limit, &mut prepared))? {
@@ -98,11 +130,11 @@ impl Method for Kto {
             }
         }
         both_kinds(&rated)?;
-        prepared.advice.extend(uneven(&rated, settings));
+        prepared.advice.extend(uneven(&rated, &self.own));
         for chunk in rated.chunks(size) {
             for (place, row) in chunk.iter().enumerate() {
                 let mut sequences = vec![sequence(&row.prompt, &row.answer, limit)];
-                if estimates_drift(settings) {
+                if self.own.loss_type.estimates_drift() {
                     let other = &chunk[(place + chunk.len() - 1) % chunk.len()].answer;
                     sequences.push(sequence(&row.prompt, other, limit));
                 }
@@ -113,21 +145,9 @@ impl Method for Kto {
         prepared.or_nothing(rows.len())
     }
 
-    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
-        self.check(settings).map_err(TrainError::Observer)?;
-        let shape = Shape {
-            loss: settings.text("loss_type").to_owned(),
-            beta: settings.number("beta"),
-            desirable: settings.number("desirable_weight"),
-            undesirable: settings.number("undesirable_weight"),
-        };
-        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, &shape))
+    fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
+        session.optimise(&prepared.items, &self.common, &mut |policy, batch| step(policy, batch, &self.own))
     }
-}
-
-/// Whether the loss compares with an estimate of how far the policy has drifted.
-fn estimates_drift(settings: &Settings) -> bool {
-    settings.text("loss_type") != "apo_zero_unpaired"
 }
 
 /// A rated answer as ids.
@@ -193,10 +213,10 @@ const EVEN: std::ops::RangeInclusive<f64> = 0.8..=1.6;
 
 /// What is said where wanted and unwanted answers weigh clearly unlike in sum; the paper (equation 8) advises from 1 to 4/3
 /// times as much for the wanted ones.
-fn uneven(rated: &[Rated], settings: &Settings) -> Option<Problem> {
+fn uneven(rated: &[Rated], own: &Own) -> Option<Problem> {
     let wanted = rated.iter().filter(|row| row.wanted).count();
     let (w, u) = (wanted as f64, (rated.len() - wanted) as f64);
-    let (good, bad) = (settings.number("desirable_weight"), settings.number("undesirable_weight"));
+    let (good, bad) = (own.desirable_weight, own.undesirable_weight);
     let share = w * good / (u * bad);
     // A weight of 0 is meant.
     if rated.is_empty() || good * bad == 0.0 || EVEN.contains(&share) {
@@ -210,32 +230,32 @@ fn uneven(rated: &[Rated], settings: &Settings) -> Option<Problem> {
     Some(Problem::input(message).hint(hint).at(format!("settings.{field}")))
 }
 
-fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOutcome> {
+fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome> {
     let rows = batch.items() as f64;
     let mut totals = Totals::default();
     for micro_batch in &batch.micro_batches {
         let side = |side: usize| -> Vec<TokenRow> {
             micro_batch.iter().filter_map(|item| item.sequences.get(side).cloned()).collect()
         };
-        let (own, mismatched) = (side(0), side(1));
+        let (matched, mismatched) = (side(0), side(1));
         let z = if mismatched.is_empty() { 0.0 } else { drift(&ratios(policy, &mismatched)?) };
-        let tokens = TokenBatch::new(&own)?;
+        let tokens = TokenBatch::new(&matched)?;
         let reference = policy.reference_scores(&tokens, None)?;
         let scores = policy.forward(&tokens, None)?;
         let ratios = sums(&scores.logp, &tokens, &reference.logp);
         let mut coefficients = vec![0.0; scores.logp.len()];
         for (place, (item, range)) in micro_batch.iter().zip(tokens.target_ranges()).enumerate() {
             let wanted = item.label > 0.0;
-            let weight = if wanted { shape.desirable } else { shape.undesirable };
-            let (loss, slope) = kto_head(&shape.loss, shape.beta, weight, wanted, ratios[place], z);
+            let weight = if wanted { own.desirable_weight } else { own.undesirable_weight };
+            let (loss, slope) = kto_head(own.loss_type, own.beta, weight, wanted, ratios[place], z);
             coefficients[range.clone()].fill(slope / rows);
             let logits = scores.mean_logit[range.clone()].iter().sum();
             let logp = scores.logp[range.clone()].iter().sum();
             totals.loss += loss;
-            totals.side(wanted).add(shape.beta * ratios[place], logp, logits, range.len());
+            totals.side(wanted).add(own.beta * ratios[place], logp, logits, range.len());
         }
         totals.entropy += scores.entropy.iter().sum::<f64>();
-        totals.tokens += own.iter().map(|row| row.ids.len() as u64).sum::<u64>();
+        totals.tokens += matched.iter().map(|row| row.ids.len() as u64).sum::<u64>();
         totals.drift += z * micro_batch.len() as f64;
         policy.backward(&coefficients)?;
     }
@@ -314,7 +334,7 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alidade_domain::Message;
+    use alidade_domain::{Message, SettingValue};
     use alidade_model::{ModelFolder, TextTokenizer};
 
     fn settings(change: &[(&str, SettingValue)]) -> Settings {
@@ -333,7 +353,8 @@ mod tests {
 
     fn prepare(rows: &[Example], change: &[(&str, SettingValue)]) -> Result<Prepared> {
         let tokenizer = tokenizer();
-        Kto.prepare(rows, &Encoder { tokenizer: &tokenizer, template: None }, &settings(change))
+        let run = Kto.configure(&settings(change)).unwrap();
+        run.prepare(rows, &Encoder { tokenizer: &tokenizer, template: None })
     }
 
     /// The model has a template; rows of plain text must not pass through it, and end with the end token.
@@ -407,9 +428,10 @@ mod tests {
     #[test]
     fn the_order_is_kept_where_the_loss_estimates_a_drift() {
         let text = |text: &str| SettingValue::Text(text.to_owned());
-        assert_eq!(settings(&[]).text("train_sampling_strategy"), "sequential");
+        let order = Kto.configure(&settings(&[])).unwrap().common().train_sampling_strategy;
+        assert_eq!(order, SamplingStrategy::Sequential);
         let shuffled = ("train_sampling_strategy", text("random"));
-        let field = |change: &[(&str, SettingValue)]| Kto.check(&settings(change)).err().and_then(|p| p.field);
+        let field = |change: &[(&str, SettingValue)]| Kto.configure(&settings(change)).err().and_then(|p| p.field);
         assert_eq!(field(std::slice::from_ref(&shuffled)).as_deref(), Some("settings.train_sampling_strategy"));
         let alone = ("per_device_train_batch_size", SettingValue::Whole(1));
         assert_eq!(field(std::slice::from_ref(&alone)).as_deref(), Some("settings.per_device_train_batch_size"));

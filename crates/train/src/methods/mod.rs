@@ -1,13 +1,17 @@
-//! One file per method: its card, settings, rows and step. What several share is in `pairs.rs`.
+//! One file per method: its card, settings, rows and step. What several share is in `pairs.rs`, `group.rs`
+//! and `advice.rs`.
 
+mod advice;
 pub(crate) mod cpo;
 pub(crate) mod dpo;
-pub(crate) mod group;
+mod group;
+pub(crate) mod grpo;
 pub(crate) mod kto;
 pub(crate) mod online_dpo;
 pub(crate) mod orpo;
 mod pairs;
 pub(crate) mod ppo;
-pub(crate) mod rejection;
+pub(crate) mod rejection_sampling;
 pub(crate) mod reward_model;
+pub(crate) mod rloo;
 pub(crate) mod sft;

@@ -1,24 +1,51 @@
 //! Online DPO (Guo et al., arXiv 2402.04792): the policy answers each prompt twice, the better-rated answer is preferred,
 //! and a DPO step is taken on the pair. Pairs that score alike say nothing and are left out.
 
-use super::dpo::{Losses, pair_settings, step as dpo_step};
+use super::advice::high_rate;
+use super::dpo::{Losses, PairSettings, step as dpo_step};
+use crate::declare::{number, settings, whole};
 use crate::encode::{Encoder, Item, Prepared};
-use crate::error::{Result, TrainError};
-use crate::method::{Method, Needs};
+use crate::error::Result;
+use crate::method::{Method, Needs, Outlook, Training};
+use crate::passes::PassesPerRow;
 use crate::rollout::{Drawing, asked, figures, measure, prompts, write};
 use crate::session::{End, Session};
-use crate::settings::{Defaults, common, number, steps, whole};
+use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepContext, StepOutcome};
-use alidade_domain::{
-    Example, MethodCard, MethodName, Problem,
-    SettingLevel::{Advanced, Simple},
-    Settings,
-};
+use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
 
 /// The method.
 pub(crate) struct OnlineDpo;
 
-const DEFAULTS: Defaults = Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1 };
+const DEFAULTS: Defaults =
+    Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1, order: SamplingStrategy::Random };
+/// Answers to each prompt.
+const ANSWERS: usize = 2;
+
+settings! {
+    struct Own {
+        max_new_tokens: usize = whole(1, 4096, 64), Simple, "Most tokens of an answer.";
+        temperature: f64 = number(0.05, 5.0, 0.9), Advanced, "Temperature of the draws.";
+    }
+}
+
+/// A run of it.
+struct Run {
+    common: CommonSettings,
+    own: Own,
+    losses: Losses,
+}
+
+impl Run {
+    fn drawing(&self) -> Drawing {
+        Drawing {
+            temperature: self.own.temperature,
+            max_new_tokens: self.own.max_new_tokens,
+            each: ANSWERS,
+            rows: ANSWERS * self.common.per_device_train_batch_size,
+        }
+    }
+}
 
 impl Method for OnlineDpo {
     fn name(&self) -> MethodName {
@@ -26,10 +53,7 @@ impl Method for OnlineDpo {
     }
 
     fn card(&self) -> MethodCard {
-        let mut settings = common(&DEFAULTS);
-        settings.extend(pair_settings());
-        settings.push(whole("max_new_tokens", 1, 4096, 64, Simple, "Most tokens of an answer."));
-        settings.push(number("temperature", (0.05, 5.0), 0.9, Advanced, "Temperature of the draws."));
+        let settings = [common(&DEFAULTS), PairSettings::fields(), Own::fields()].concat();
         MethodCard {
             name: MethodName::OnlineDpo,
             title: "Online DPO",
@@ -45,24 +69,33 @@ impl Method for OnlineDpo {
         Needs { reward: true, reference: true, ..Needs::default() }
     }
 
-    fn rules(&self, settings: &Settings) -> std::result::Result<(), Problem> {
-        Losses::of(settings).map(drop)
+    fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
+        let (common, own) = (CommonSettings::of(settings)?, Own::read(settings)?);
+        Ok(Box::new(Run { common, own, losses: Losses::plain(&PairSettings::read(settings)?)? }))
+    }
+}
+
+impl Training for Run {
+    fn common(&self) -> &CommonSettings {
+        &self.common
     }
 
-    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        prompts(rows, encoder, settings, settings.whole("max_new_tokens").max(1) as usize)
+    fn passes(&self) -> PassesPerRow {
+        let answers = Some(self.drawing().passes());
+        PassesPerRow { trained: 1.0, read: 3.0, answers, ..PassesPerRow::ONE }
     }
 
-    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
-        let losses = Losses::of(settings).map_err(TrainError::Observer)?;
-        let drawing = Drawing {
-            temperature: settings.number("temperature"),
-            max_new_tokens: settings.whole("max_new_tokens").max(1) as usize,
-            each: 2,
-            rows: 2 * settings.whole("per_device_train_batch_size").max(1) as usize,
-        };
-        let steps = steps(settings, prepared.items.len());
-        session.iterate(&prepared.items, steps, settings, &mut |context| step(context, drawing, &losses))
+    fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
+        high_rate(&self.common, outlook).into_iter().collect()
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
+        prompts(rows, encoder, self.common.max_length, self.own.max_new_tokens)
+    }
+
+    fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
+        let (steps, drawing) = (self.steps(prepared.items.len()), self.drawing());
+        session.iterate(&prepared.items, steps, &self.common, &mut |context| step(context, drawing, &self.losses))
     }
 }
 

@@ -4,25 +4,44 @@
 //! loss = nll(chosen) − β·mean log σ(log-odds ratio). As in TRL the nll runs over prompt and answer by default; with
 //! `orpo_nll = "answer"` it runs over the answer, as in the paper. Log-odds use averages per answer token.
 
+use super::advice::longer;
 use super::pairs::{PairBatch, Totals, prepare, sum};
+use crate::declare::{choice, number, options, settings};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
-use crate::heads::pair::{PairScores, odds_head};
-use crate::method::Method;
+use crate::heads::orpo::odds_head;
+use crate::heads::pair::PairScores;
+use crate::method::{Method, Outlook, Training};
 use crate::session::{End, Session};
-use crate::settings::{Defaults, choice, common, number};
+use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName,
-    SettingLevel::{Advanced, Simple},
-    Settings,
-};
+use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
 use alidade_model::Policy;
 
 /// The method.
 pub(crate) struct Orpo;
 
-const DEFAULTS: Defaults = Defaults { learning_rate: 8e-6, epochs: 3.0, warmup_ratio: 0.1 };
+const DEFAULTS: Defaults =
+    Defaults { learning_rate: 8e-6, epochs: 3.0, warmup_ratio: 0.1, order: SamplingStrategy::Random };
+
+options! {
+    /// Which tokens of the chosen row are learned by likelihood.
+    enum Likelihood { All = "all", Answer = "answer" }
+}
+
+settings! {
+    struct Own {
+        beta: f64 = number(1e-6, 1000.0, 0.1), Simple, "Weight of the odds ratio (λ in the paper).";
+        orpo_nll: Likelihood = choice(Likelihood::All), Advanced,
+            "Which tokens of the chosen row are learned by likelihood: all, as in TRL, or the answer, as in the paper.";
+    }
+}
+
+/// A run of it.
+struct Run {
+    common: CommonSettings,
+    own: Own,
+}
 
 impl Method for Orpo {
     fn name(&self) -> MethodName {
@@ -30,11 +49,7 @@ impl Method for Orpo {
     }
 
     fn card(&self) -> MethodCard {
-        let mut settings = common(&DEFAULTS);
-        settings.push(number("beta", (1e-6, 1000.0), 0.1, Simple, "Weight of the odds ratio (λ in the paper)."));
-        let nll =
-            "Which tokens of the chosen row are learned by likelihood: all, as in TRL, or the answer, as in the paper.";
-        settings.push(choice("orpo_nll", &["all", "answer"], "all", Advanced, nll));
+        let settings = [common(&DEFAULTS), Own::fields()].concat();
         MethodCard {
             name: MethodName::Orpo,
             title: "Odds ratio preference optimisation",
@@ -46,20 +61,34 @@ impl Method for Orpo {
         }
     }
 
-    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        let mut prepared = prepare(rows, encoder, settings)?;
+    fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
+        Ok(Box::new(Run { common: CommonSettings::of(settings)?, own: Own::read(settings)? }))
+    }
+}
+
+impl Training for Run {
+    fn common(&self) -> &CommonSettings {
+        &self.common
+    }
+
+    fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
+        let hint = "look for pairs in which the better answer is not the longer one.";
+        longer(outlook, hint, "dataset").into_iter().collect()
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
+        let mut prepared = prepare(rows, encoder, self.common.max_length)?;
         for item in &mut prepared.items {
             item.answer_tokens = item.sequences[0].scored_tokens();
-            if settings.text("orpo_nll") != "answer" {
+            if self.own.orpo_nll == Likelihood::All {
                 item.sequences[0].scored = (0..item.sequences[0].ids.len()).map(|place| place > 0).collect();
             }
         }
         Ok(prepared)
     }
 
-    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
-        let beta = settings.number("beta");
-        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, beta))
+    fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
+        session.optimise(&prepared.items, &self.common, &mut |policy, batch| step(policy, batch, self.own.beta))
     }
 }
 

@@ -2,14 +2,13 @@
 
 use crate::encode::{Encoded, Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::Result;
-use alidade_domain::{Example, PreferencePair, Settings};
+use alidade_domain::{Example, PreferencePair};
 use alidade_model::{TokenBatch, TokenRow, TokenScores};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Pairs as items of two sequences, chosen first; unusable rows are listed.
-pub(super) fn prepare(rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-    let limit = settings.whole("max_length").max(1) as usize;
+/// Pairs as items of two sequences of at most `limit` tokens, chosen first; unusable rows are listed.
+pub(super) fn prepare(rows: &[Example], encoder: &Encoder, limit: usize) -> Result<Prepared> {
     let mut prepared = Prepared::default();
     for (index, example) in rows.iter().enumerate() {
         let row = index + 1;

@@ -8,33 +8,89 @@
 //! is needed by the next but the KL coefficient and λ, so a checkpoint between steps resumes to the byte. Sampling uses no
 //! filter; old, new and reference log-probabilities all come from the training path.
 
+use crate::declare::{choice, flag, number, options, settings, whole};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::advantage::{deviation, gae, whiten};
 use crate::heads::clip;
-use crate::heads::kl::{AdaptiveKl, k1, k3};
+use crate::heads::kl::{AdaptiveKl, KlEstimator, k1, k3};
 use crate::heads::lagrange::Lagrange;
-use crate::method::{Method, Needs};
+use crate::method::{Method, Needs, Training};
+use crate::passes::{AnswerPasses, PassesPerRow};
 use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
 use crate::session::{End, Session};
-use crate::settings::{Defaults, choice, common, flag, number, steps, whole};
+use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepContext, StepOutcome};
-use alidade_domain::{
-    Example, MethodCard, MethodName, Purpose, SettingField,
-    SettingLevel::{Advanced, Simple},
-    Settings, Stream,
-};
+use alidade_domain::{Example, MethodCard, MethodName, Problem, Purpose, Settings, Stream};
 use alidade_model::Critic;
 use std::collections::BTreeMap;
 
 /// The method.
 pub(crate) struct Ppo;
 
-const DEFAULTS: Defaults = Defaults { learning_rate: 3e-6, epochs: 1.0, warmup_ratio: 0.0 };
+const DEFAULTS: Defaults =
+    Defaults { learning_rate: 3e-6, epochs: 1.0, warmup_ratio: 0.0, order: SamplingStrategy::Random };
 /// Where the KL coefficient is carried from step to step.
 const COEFFICIENT: &str = "kl_coef";
 /// Where the logarithm of the price of harm is.
 const LN_MULTIPLIER: &str = "ln_lagrange";
+
+options! {
+    /// Where values come from.
+    enum ValueModel { Head = "head", DetachedHead = "detached_head", Adapter = "adapter" }
+}
+
+settings! {
+    struct Own {
+        response_length: usize = whole(1, 4096, 53), Simple, "Most tokens of an answer.";
+        temperature: f64 = number(0.05, 5.0, 0.7), Advanced,
+            "Temperature of the draws; log-probabilities are taken at it too.";
+        kl_coef: f64 = number(0.0, 100.0, 0.05), Simple, "Price of moving away from the reference, per nat.";
+        kl_estimator: KlEstimator = choice(KlEstimator::K1), Advanced,
+            "Estimate of the KL divergence that the reward is reduced by.";
+        kl_target: f64 = number(0.0, 1e4, 0.0), Advanced,
+            "Nats per answer that kl_coef is adapted towards; 0 keeps it fixed.";
+        kl_horizon: f64 = number(1.0, 1e9, 10_000.0), Advanced, "Answers over which a wrong kl_coef is made good.";
+        cliprange: f64 = number(0.0, 10.0, 0.2), Advanced,
+            "How far the probability of a token may move in one step.";
+        cliprange_value: f64 = number(0.0, 1e6, 0.2), Advanced, "How far a value may move in one step.";
+        vf_coef: f64 = number(0.0, 100.0, 0.1), Advanced, "Weight of the value loss.";
+        gamma: f64 = number(0.0, 1.0, 1.0), Advanced, "Discount of later rewards.";
+        lam: f64 = number(0.0, 1.0, 0.95), Advanced, "λ of generalised advantage estimation.";
+        num_ppo_epochs: usize = whole(1, 100, 4), Advanced, "Passes over the answers of a step.";
+        num_mini_batches: usize = whole(1, 1024, 1), Advanced, "Updates in one pass.";
+        whiten_rewards: bool = flag(false), Advanced, "Scale the rewards of a step to variance 1.";
+        missing_eos_penalty: f64 = number(0.0, 1e6, 1.0), Advanced,
+            "Taken off the score of an answer that was not ended.";
+        cost_limit: f64 = number(-1e3, 1e3, 0.0), Advanced, "With a cost: the mean cost that is allowed.";
+        lagrange_init: f64 = number(1e-4, 1e3, 1.0), Advanced, "With a cost: its price λ at the start.";
+        lagrange_lr: f64 = number(0.0, 10.0, 0.1), Advanced,
+            "With a cost: how fast λ moves while the limit is missed.";
+        value_model: ValueModel = choice(ValueModel::Head), Advanced,
+            "Where values come from: a head on the policy, the same without its gradient, or an adapter of its own.";
+    }
+}
+
+/// A run of it.
+struct Run {
+    common: CommonSettings,
+    own: Own,
+}
+
+impl Run {
+    fn drawing(&self) -> Drawing {
+        Drawing {
+            temperature: self.own.temperature,
+            max_new_tokens: self.own.response_length,
+            each: 1,
+            rows: self.common.per_device_train_batch_size,
+        }
+    }
+
+    fn lagrange(&self) -> Lagrange {
+        Lagrange::new(self.own.lagrange_init, self.own.lagrange_lr, self.own.cost_limit)
+    }
+}
 
 impl Method for Ppo {
     fn name(&self) -> MethodName {
@@ -42,8 +98,7 @@ impl Method for Ppo {
     }
 
     fn card(&self) -> MethodCard {
-        let mut settings = common(&DEFAULTS);
-        settings.extend(own_settings());
+        let settings = [common(&DEFAULTS), Own::fields()].concat();
         MethodCard {
             name: MethodName::Ppo,
             title: "Proximal policy optimisation",
@@ -56,127 +111,39 @@ impl Method for Ppo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reward: true, cost: true, critic: true, reference: true }
+        Needs { reward: true, cost: true, reference: true }
     }
 
-    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        prompts(rows, encoder, settings, settings.whole("response_length").max(1) as usize)
-    }
-
-    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
-        let shape = Shape::of(settings);
-        let steps = steps(settings, prepared.items.len());
-        session.iterate(&prepared.items, steps, settings, &mut |context| step(context, &shape))
+    fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
+        Ok(Box::new(Run { common: CommonSettings::of(settings)?, own: Own::read(settings)? }))
     }
 }
 
-fn own_settings() -> Vec<SettingField> {
-    vec![
-        whole("response_length", 1, 4096, 53, Simple, "Most tokens of an answer."),
-        number(
-            "temperature",
-            (0.05, 5.0),
-            0.7,
-            Advanced,
-            "Temperature of the draws; log-probabilities are taken at it too.",
-        ),
-        number("kl_coef", (0.0, 100.0), 0.05, Simple, "Price of moving away from the reference, per nat."),
-        choice(
-            "kl_estimator",
-            &["k1", "k3"],
-            "k1",
-            Advanced,
-            "Estimate of the KL divergence that the reward is reduced by.",
-        ),
-        number(
-            "kl_target",
-            (0.0, 1e4),
-            0.0,
-            Advanced,
-            "Nats per answer that kl_coef is adapted towards; 0 keeps it fixed.",
-        ),
-        number("kl_horizon", (1.0, 1e9), 10_000.0, Advanced, "Answers over which a wrong kl_coef is made good."),
-        number("cliprange", (0.0, 10.0), 0.2, Advanced, "How far the probability of a token may move in one step."),
-        number("cliprange_value", (0.0, 1e6), 0.2, Advanced, "How far a value may move in one step."),
-        number("vf_coef", (0.0, 100.0), 0.1, Advanced, "Weight of the value loss."),
-        number("gamma", (0.0, 1.0), 1.0, Advanced, "Discount of later rewards."),
-        number("lam", (0.0, 1.0), 0.95, Advanced, "λ of generalised advantage estimation."),
-        whole("num_ppo_epochs", 1, 100, 4, Advanced, "Passes over the answers of a step."),
-        whole("num_mini_batches", 1, 1024, 1, Advanced, "Updates in one pass."),
-        flag("whiten_rewards", false, Advanced, "Scale the rewards of a step to variance 1."),
-        number(
-            "missing_eos_penalty",
-            (0.0, 1e6),
-            1.0,
-            Advanced,
-            "Taken off the score of an answer that was not ended.",
-        ),
-        number("cost_limit", (-1e3, 1e3), 0.0, Advanced, "With a cost: the mean cost that is allowed."),
-        number("lagrange_init", (1e-4, 1e3), 1.0, Advanced, "With a cost: its price λ at the start."),
-        number("lagrange_lr", (0.0, 10.0), 0.1, Advanced, "With a cost: how fast λ moves while the limit is missed."),
-        choice("value_model", &["head", "detached_head", "adapter"], "head", Advanced, VALUE_MODEL),
-    ]
-}
-
-const VALUE_MODEL: &str =
-    "Where values come from: a head on the policy, the same without its gradient, or an adapter of its own.";
-
-struct Shape {
-    drawing: Drawing,
-    coefficient: f64,
-    estimator_k3: bool,
-    target: f64,
-    horizon: f64,
-    cliprange: f64,
-    cliprange_value: f64,
-    vf_coef: f64,
-    gamma: f64,
-    lambda: f64,
-    epochs: usize,
-    mini_batches: usize,
-    whiten_rewards: bool,
-    missing_eos_penalty: f64,
-    lagrange: Lagrange,
-}
-
-impl Shape {
-    fn of(settings: &Settings) -> Self {
-        let count = |key: &str| settings.whole(key).max(1) as usize;
-        Self {
-            drawing: Drawing {
-                temperature: settings.number("temperature"),
-                max_new_tokens: count("response_length"),
-                each: 1,
-                rows: count("per_device_train_batch_size"),
-            },
-            coefficient: settings.number("kl_coef"),
-            estimator_k3: settings.text("kl_estimator") == "k3",
-            target: settings.number("kl_target"),
-            horizon: settings.number("kl_horizon"),
-            cliprange: settings.number("cliprange"),
-            cliprange_value: settings.number("cliprange_value"),
-            vf_coef: settings.number("vf_coef"),
-            gamma: settings.number("gamma"),
-            lambda: settings.number("lam"),
-            epochs: count("num_ppo_epochs"),
-            mini_batches: count("num_mini_batches"),
-            whiten_rewards: settings.flag("whiten_rewards") == Some(true),
-            missing_eos_penalty: settings.number("missing_eos_penalty"),
-            lagrange: Lagrange::new(
-                settings.number("lagrange_init"),
-                settings.number("lagrange_lr"),
-                settings.number("cost_limit"),
-            ),
-        }
+impl Training for Run {
+    fn common(&self) -> &CommonSettings {
+        &self.common
     }
-}
 
-/// The critic that the settings ask for.
-pub fn critic(settings: &Settings) -> Critic {
-    match settings.text("value_model") {
-        "adapter" => Critic::Adapter,
-        "detached_head" => Critic::SharedHead { detached: true },
-        _ => Critic::SharedHead { detached: false },
+    fn passes(&self) -> PassesPerRow {
+        let answers = Some(AnswerPasses { parts: self.own.num_mini_batches, ..self.drawing().passes() });
+        PassesPerRow { trained: self.own.num_ppo_epochs as f64, read: 4.0, answers, ..PassesPerRow::ONE }
+    }
+
+    fn critic(&self) -> Option<Critic> {
+        Some(match self.own.value_model {
+            ValueModel::Head => Critic::SharedHead { detached: false },
+            ValueModel::DetachedHead => Critic::SharedHead { detached: true },
+            ValueModel::Adapter => Critic::Adapter,
+        })
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
+        prompts(rows, encoder, self.common.max_length, self.own.response_length)
+    }
+
+    fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
+        let steps = self.steps(prepared.items.len());
+        session.iterate(&prepared.items, steps, &self.common, &mut |context| step(context, self))
     }
 }
 
@@ -187,23 +154,23 @@ struct Lesson {
     values: Vec<f64>,
 }
 
-fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutcome> {
-    let coefficient = *context.state.entry(COEFFICIENT.to_owned()).or_insert(shape.coefficient);
-    let mut rollouts = write(context, shape.drawing)?;
-    measure(context, &mut rollouts, shape.drawing.temperature, shape.drawing.rows)?;
+fn step(context: &mut StepContext, run: &Run) -> Result<StepOutcome> {
+    let coefficient = *context.state.entry(COEFFICIENT.to_owned()).or_insert(run.own.kl_coef);
+    let mut rollouts = write(context, run.drawing())?;
+    measure(context, &mut rollouts, run.drawing().temperature, run.drawing().rows)?;
     let mut values = Vec::with_capacity(rollouts.len());
-    for chunk in rollouts.chunks(shape.drawing.rows) {
+    for chunk in rollouts.chunks(run.drawing().rows) {
         let batch = batch(chunk.iter())?;
         let found = context.policy.values(&batch)?;
         values.extend(batch.target_ranges().into_iter().map(|range| found[range].to_vec()));
     }
     context.check_answers("value", rollouts.iter().zip(values.iter().map(|values| values.iter().sum())))?;
-    let lagrange = price(context, &rollouts, shape);
+    let lagrange = price(context, &rollouts, run);
     let pay = |rollout: &Rollout| lagrange.map_or(rollout.score, |lagrange| lagrange.pay(rollout.score, rollout.cost));
     let scores: Vec<f64> = rollouts.iter().map(pay).collect();
-    let (lessons, paid) = lessons(&rollouts, &scores, values, shape, coefficient);
-    let learned = learn(context, &rollouts, &lessons, shape)?;
-    let mut controller = AdaptiveKl { coefficient, target: shape.target, horizon: shape.horizon };
+    let (lessons, paid) = lessons(&rollouts, &scores, values, run, coefficient);
+    let learned = learn(context, &rollouts, &lessons, run)?;
+    let mut controller = AdaptiveKl { coefficient, target: run.own.kl_target, horizon: run.own.kl_horizon };
     let mut metrics: BTreeMap<String, f64> = figures(&rollouts).into_iter().collect();
     controller.update(metrics["objective/kl"], rollouts.len() as f64);
     context.state.insert(COEFFICIENT.to_owned(), controller.coefficient);
@@ -217,15 +184,15 @@ fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutcome> {
     }
     metrics.insert("val/num_eos_tokens".to_owned(), rollouts.iter().filter(|rollout| rollout.ended).count() as f64);
     metrics.insert("val/explained_variance".to_owned(), explained(&lessons));
-    let loss = learned.metrics(&mut metrics, shape);
+    let loss = learned.metrics(&mut metrics, run);
     let tokens = rollouts.iter().map(|rollout| rollout.row.ids.len() as u64).sum();
     Ok(StepOutcome { loss, metrics, tokens })
 }
 
 /// The price of harm after the answers of this step; `None` without a limit.
-fn price(context: &mut StepContext, rollouts: &[Rollout], shape: &Shape) -> Option<Lagrange> {
+fn price(context: &mut StepContext, rollouts: &[Rollout], run: &Run) -> Option<Lagrange> {
     context.rollouts.and_then(|rollouts| rollouts.cost)?;
-    let mut lagrange = shape.lagrange;
+    let mut lagrange = run.lagrange();
     let kept = context.state.entry(LN_MULTIPLIER.to_owned()).or_insert(lagrange.ln_multiplier);
     lagrange.ln_multiplier = *kept;
     lagrange.update(rollouts.iter().map(|rollout| rollout.cost).sum::<f64>() / rollouts.len().max(1) as f64);
@@ -238,26 +205,26 @@ fn lessons(
     rollouts: &[Rollout],
     scores: &[f64],
     values: Vec<Vec<f64>>,
-    shape: &Shape,
+    run: &Run,
     coefficient: f64,
 ) -> (Vec<Lesson>, f64) {
     let mut paid = 0.0;
     let mut rewards: Vec<Vec<f64>> = Vec::with_capacity(rollouts.len());
     for (rollout, score) in rollouts.iter().zip(scores) {
-        let estimate = |(logp, reference): (&f64, &f64)| match shape.estimator_k3 {
-            true => k3(*logp, *reference).0,
-            false => k1(*logp, *reference),
+        let estimate = |(logp, reference): (&f64, &f64)| match run.own.kl_estimator {
+            KlEstimator::K3 => k3(*logp, *reference).0,
+            KlEstimator::K1 => k1(*logp, *reference),
         };
         let tokens = rollout.old.iter().zip(&rollout.reference);
         let mut own: Vec<f64> = tokens.map(|pair| -coefficient * estimate(pair)).collect();
         paid += own.iter().sum::<f64>();
-        let penalty = if rollout.ended { 0.0 } else { shape.missing_eos_penalty };
+        let penalty = if rollout.ended { 0.0 } else { run.own.missing_eos_penalty };
         if let Some(last) = own.last_mut() {
             *last += score - penalty;
         }
         rewards.push(own);
     }
-    if shape.whiten_rewards {
+    if run.own.whiten_rewards {
         let scale = 1.0 / (deviation(&rewards.concat()).powi(2) + 1e-8).sqrt();
         rewards.iter_mut().flatten().for_each(|reward| *reward *= scale);
     }
@@ -265,7 +232,7 @@ fn lessons(
         .iter()
         .zip(values)
         .map(|(rewards, values)| {
-            let (advantages, returns) = gae(rewards, &values, shape.gamma, shape.lambda);
+            let (advantages, returns) = gae(rewards, &values, run.own.gamma, run.own.lam);
             Lesson { advantages, returns, values }
         })
         .collect();
@@ -293,7 +260,7 @@ struct Learned {
 }
 
 impl Learned {
-    fn metrics(&self, metrics: &mut BTreeMap<String, f64>, shape: &Shape) -> f64 {
+    fn metrics(&self, metrics: &mut BTreeMap<String, f64>, run: &Run) -> f64 {
         let n = self.tokens.max(1.0);
         let ratio = self.ratio / n;
         let (first_ratio, first_clipped) = self.first.unwrap_or((1.0, 0.0));
@@ -310,21 +277,21 @@ impl Learned {
             ("policy/first_clipfrac", first_clipped),
         ];
         metrics.extend(named.map(|(name, value)| (name.to_owned(), value)));
-        (self.policy + shape.vf_coef * self.value) / n
+        (self.policy + run.own.vf_coef * self.value) / n
     }
 }
 
-fn learn(context: &mut StepContext, rollouts: &[Rollout], lessons: &[Lesson], shape: &Shape) -> Result<Learned> {
+fn learn(context: &mut StepContext, rollouts: &[Rollout], lessons: &[Lesson], run: &Run) -> Result<Learned> {
     let mut learned = Learned::default();
-    for epoch in 0..shape.epochs {
+    for epoch in 0..run.own.num_ppo_epochs {
         let mut order: Vec<usize> = (0..rollouts.len()).collect();
         let (seed, step) = (context.batch.seed(), context.batch.step());
         Stream::new(seed, Purpose::Minibatch, step, epoch as u64).shuffle(&mut order);
-        for minibatch in order.chunks(rollouts.len().div_ceil(shape.mini_batches).max(1)) {
+        for minibatch in order.chunks(rollouts.len().div_ceil(run.own.num_mini_batches).max(1)) {
             let tokens: f64 = minibatch.iter().map(|index| rollouts[*index].old.len() as f64).sum();
             let before = (learned.tokens, learned.ratio, learned.clipped);
-            for part in minibatch.chunks(shape.drawing.rows) {
-                pass(context, part, (rollouts, lessons), tokens, shape, &mut learned)?;
+            for part in minibatch.chunks(run.drawing().rows) {
+                pass(context, part, (rollouts, lessons), tokens, run, &mut learned)?;
             }
             let n = (learned.tokens - before.0).max(1.0);
             learned.first.get_or_insert(((learned.ratio - before.1) / n, (learned.clipped - before.2) / n));
@@ -341,7 +308,7 @@ fn pass(
     part: &[usize],
     (rollouts, lessons): (&[Rollout], &[Lesson]),
     tokens: f64,
-    shape: &Shape,
+    run: &Run,
     learned: &mut Learned,
 ) -> Result<()> {
     let flat = |of: &dyn Fn(usize) -> Vec<f64>| -> Vec<f64> { part.iter().flat_map(|index| of(*index)).collect() };
@@ -354,7 +321,7 @@ fn pass(
     let mut actor = |scores: &alidade_model::TokenScores| -> Vec<f64> {
         let heads = scores.logp.iter().zip(&old).zip(&advantages);
         let slopes = heads.map(|((new, old), advantage)| {
-            let head = clip::policy(*new, *old, *advantage, shape.cliprange, shape.cliprange);
+            let head = clip::policy(*new, *old, *advantage, run.own.cliprange, run.own.cliprange);
             learned.tokens += 1.0;
             learned.policy += head.loss;
             learned.drift += 0.5 * (new - old).powi(2);
@@ -370,14 +337,14 @@ fn pass(
     let mut critic = |found: &[f64]| -> Vec<f64> {
         let heads = found.iter().zip(&values).zip(&targets);
         let slopes = heads.map(|((new, old), target)| {
-            let head = clip::value(*new, *old, *target, shape.cliprange_value);
+            let head = clip::value(*new, *old, *target, run.own.cliprange_value);
             value_sums.0 += head.loss;
             value_sums.1 += f64::from(u8::from(head.clipped));
-            shape.vf_coef * head.slope / tokens
+            run.own.vf_coef * head.slope / tokens
         });
         slopes.collect()
     };
-    context.policy.learn(&rows, shape.drawing.temperature, &mut actor, &mut critic)?;
+    context.policy.learn(&rows, run.drawing().temperature, &mut actor, &mut critic)?;
     learned.value += value_sums.0;
     learned.value_clipped += value_sums.1;
     Ok(())

@@ -5,21 +5,42 @@
 //! source has them and `use_margins` is on. With `loss_type = "cost"` it becomes a cost model (Dai et al., arXiv
 //! 2310.12773), whose zero separates harmless from harmful answers; rows must say which of their answers do harm.
 
+use super::advice::longer;
 use super::pairs::{Totals, prepare};
+use crate::declare::{choice, flag, number, settings};
 use crate::encode::{Encoder, Item, Prepared, Skipped};
 use crate::error::Result;
-use crate::heads::reward::{ScoreHead, bradley_terry, cost};
-use crate::method::Method;
+use crate::heads::reward::{RewardLoss, ScoreHead, bradley_terry, cost};
+use crate::method::{Method, Outlook, Training};
+use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
-use crate::settings::{Defaults, choice, common, flag, number};
+use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, SettingLevel::Advanced, Settings};
-use alidade_model::{Policy, TokenRow};
+use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
+use alidade_model::{Policy, Rater, TokenRow};
 
 /// The method.
 pub(crate) struct RewardModelling;
 
-const DEFAULTS: Defaults = Defaults { learning_rate: 1e-4, epochs: 1.0, warmup_ratio: 0.03 };
+const DEFAULTS: Defaults =
+    Defaults { learning_rate: 1e-4, epochs: 1.0, warmup_ratio: 0.03, order: SamplingStrategy::Random };
+
+settings! {
+    struct Own {
+        loss_type: RewardLoss = choice(RewardLoss::BradleyTerry), Advanced,
+            "A score for how good an answer is, or a cost above 0 for answers that do harm.";
+        center_rewards_coefficient: f64 = number(0.0, 10.0, 0.0), Advanced,
+            "Weight of a pull that keeps the scores of a pair around 0; 0.01 is usual, 0 switches it off.";
+        use_margins: bool = flag(false), Advanced,
+            "Ask for at least the margin that a row brings, where it brings one.";
+    }
+}
+
+/// A run of it.
+struct Run {
+    common: CommonSettings,
+    own: Own,
+}
 
 impl Method for RewardModelling {
     fn name(&self) -> MethodName {
@@ -27,13 +48,7 @@ impl Method for RewardModelling {
     }
 
     fn card(&self) -> MethodCard {
-        let mut settings = common(&DEFAULTS);
-        let loss = "A score for how good an answer is, or a cost above 0 for answers that do harm.";
-        settings.push(choice("loss_type", LOSSES, "bradley_terry", Advanced, loss));
-        let centre = "Weight of a pull that keeps the scores of a pair around 0; 0.01 is usual, 0 switches it off.";
-        settings.push(number("center_rewards_coefficient", (0.0, 10.0), 0.0, Advanced, centre));
-        let margins = "Ask for at least the margin that a row brings, where it brings one.";
-        settings.push(flag("use_margins", false, Advanced, margins));
+        let settings = [common(&DEFAULTS), Own::fields()].concat();
         MethodCard {
             name: MethodName::RewardModel,
             title: "Reward model",
@@ -45,9 +60,35 @@ impl Method for RewardModelling {
         }
     }
 
-    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        let mut prepared = prepare(rows, encoder, settings)?;
-        if settings.text("loss_type") == "cost" {
+    fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
+        Ok(Box::new(Run { common: CommonSettings::of(settings)?, own: Own::read(settings)? }))
+    }
+}
+
+impl Training for Run {
+    fn common(&self) -> &CommonSettings {
+        &self.common
+    }
+
+    fn passes(&self) -> PassesPerRow {
+        PassesPerRow { scores_tokens: false, ..PassesPerRow::ONE }
+    }
+
+    fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
+        let hint = "look for pairs in which the better answer is not the longer one.";
+        longer(outlook, hint, "dataset").into_iter().collect()
+    }
+
+    fn rates(&self) -> Option<Rater> {
+        Some(match self.own.loss_type {
+            RewardLoss::BradleyTerry => Rater::Reward,
+            RewardLoss::Cost => Rater::Cost,
+        })
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
+        let mut prepared = prepare(rows, encoder, self.common.max_length)?;
+        if self.own.loss_type == RewardLoss::Cost {
             let (told, silent) = prepared.items.into_iter().partition(|item| item.harmful.is_some());
             prepared.items = told;
             let reason = "it does not say which of its answers do harm";
@@ -55,30 +96,20 @@ impl Method for RewardModelling {
             prepared.skipped.extend(silent.iter().map(|item| Skipped { row: item.row, reason: reason.into() }));
             prepared = prepared.or_nothing(rows.len())?;
         }
-        if settings.flag("use_margins") != Some(true) {
+        if !self.own.use_margins {
             prepared.items.iter_mut().for_each(|item| item.label = 0.0);
         }
         Ok(prepared)
     }
 
-    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
+    fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
         session.policy.ensure_score_head(session.seed());
-        let shape =
-            Shape { cost: settings.text("loss_type") == "cost", centre: settings.number("center_rewards_coefficient") };
-        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, &shape))
+        session.optimise(&prepared.items, &self.common, &mut |policy, batch| step(policy, batch, &self.own))
     }
 }
 
-/// Losses over scores.
-const LOSSES: &[&str] = &["bradley_terry", "cost"];
-
-/// What shapes the loss.
-struct Shape {
-    cost: bool,
-    centre: f64,
-}
-
-fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOutcome> {
+fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome> {
+    let costs = own.loss_type == RewardLoss::Cost;
     let pairs = batch.items() as f64;
     let mut totals = Totals::default();
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -92,9 +123,9 @@ fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOut
             let (chosen, rejected) = (scores[pair], scores[micro_batch.len() + pair]);
             let [chosen_harmful, rejected_harmful] = item.harmful.unwrap_or_default();
             // Preferred for another reason than safety: the order of costs is the other way round.
-            let swapped = shape.cost && chosen_harmful && !rejected_harmful;
-            let head = match (shape.cost, swapped) {
-                (false, _) => bradley_terry(chosen, rejected, item.label, shape.centre),
+            let swapped = costs && chosen_harmful && !rejected_harmful;
+            let head = match (costs, swapped) {
+                (false, _) => bradley_terry(chosen, rejected, item.label, own.center_rewards_coefficient),
                 (true, false) => cost(chosen, rejected, chosen_harmful, rejected_harmful),
                 (true, true) => {
                     let head = cost(rejected, chosen, rejected_harmful, chosen_harmful);
@@ -102,13 +133,13 @@ fn step(policy: &mut Policy, batch: &StepBatch, shape: &Shape) -> Result<StepOut
                 }
             };
             // A cost is lower for the better answer.
-            let sign = if shape.cost && !swapped { -1.0 } else { 1.0 };
+            let sign = if costs && !swapped { -1.0 } else { 1.0 };
             coefficients[pair] = head.chosen / pairs;
             coefficients[micro_batch.len() + pair] = head.rejected / pairs;
             totals.add("loss", head.loss);
             totals.add("margin", sign * (chosen - rejected));
             totals.add("accuracy", f64::from(u8::from(sign * chosen > sign * rejected)));
-            if shape.cost {
+            if costs {
                 let right = |score: f64, harmful: bool| f64::from(u8::from((score > 0.0) == harmful));
                 totals.add("accuracy_sign", 0.5 * (right(chosen, chosen_harmful) + right(rejected, rejected_harmful)));
             }

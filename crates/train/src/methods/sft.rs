@@ -3,24 +3,44 @@
 //! L = (1/N)·Σ −ℓ_t over the learned tokens of the whole optimizer batch; N is counted before the first micro-batch, so
 //! that accumulation does not change the loss. Dropout is on in training.
 
+use crate::declare::{automatic, choice, flag, number, settings};
 use crate::encode::{Encoded, Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::Result;
-use crate::method::Method;
-use crate::packing::{STRATEGIES, pack};
+use crate::method::{Method, Training};
+use crate::packing::{PackingStrategy, pack};
 use crate::session::{End, Session};
-use crate::settings::{Defaults, choice, common, number};
+use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{
-    DatasetKind, Example, MethodCard, MethodName, PreferencePair, SettingField, SettingKind, SettingLevel,
-    SettingValue, Settings,
-};
+use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, PreferencePair, Problem, Settings};
 use alidade_model::{Policy, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
 
 /// The method.
 pub(crate) struct Sft;
 
-const DEFAULTS: Defaults = Defaults { learning_rate: 2e-4, epochs: 3.0, warmup_ratio: 0.03 };
+const DEFAULTS: Defaults =
+    Defaults { learning_rate: 2e-4, epochs: 3.0, warmup_ratio: 0.03, order: SamplingStrategy::Random };
+
+settings! {
+    struct Own {
+        completion_only_loss: Option<bool> = automatic(), Advanced,
+            "Learn the answer only, not the prompt; by itself for rows with a marked prompt.";
+        assistant_only_loss: bool = flag(false), Advanced,
+            "Learn only the assistant's turns of whole conversations.";
+        packing: bool = flag(false), Advanced,
+            "Lay several rows into one of max_length, so that nothing is spent on padding; rows do not see each other.";
+        packing_strategy: PackingStrategy = choice(PackingStrategy::Bfd), Advanced,
+            "How rows are packed: best fit with long rows cut, the same with the cut part kept, or end to end.";
+        neftune_noise_alpha: f64 = number(0.0, 1000.0, 0.0), Advanced,
+            "Strength of random noise on the embeddings (NEFTune); 5 is usual, 0 switches it off.";
+    }
+}
+
+/// A run of it.
+struct Run {
+    common: CommonSettings,
+    own: Own,
+}
 
 impl Method for Sft {
     fn name(&self) -> MethodName {
@@ -28,26 +48,7 @@ impl Method for Sft {
     }
 
     fn card(&self) -> MethodCard {
-        let flag = |key, automatic, default, help| SettingField {
-            key,
-            kind: SettingKind::Flag { automatic },
-            default,
-            level: SettingLevel::Advanced,
-            help,
-        };
-        let mut settings = common(&DEFAULTS);
-        let completion = "Learn the answer only, not the prompt; by itself for rows with a marked prompt.";
-        settings.push(flag("completion_only_loss", true, SettingValue::Automatic, completion));
-        let assistant = "Learn only the assistant's turns of whole conversations.";
-        settings.push(flag("assistant_only_loss", false, SettingValue::Flag(false), assistant));
-        let packing =
-            "Lay several rows into one of max_length, so that nothing is spent on padding; rows do not see each other.";
-        settings.push(flag("packing", false, SettingValue::Flag(false), packing));
-        let strategy =
-            "How rows are packed: best fit with long rows cut, the same with the cut part kept, or end to end.";
-        settings.push(choice("packing_strategy", STRATEGIES, "bfd", SettingLevel::Advanced, strategy));
-        let noise = "Strength of random noise on the embeddings (NEFTune); 5 is usual, 0 switches it off.";
-        settings.push(number("neftune_noise_alpha", (0.0, 1000.0), 0.0, SettingLevel::Advanced, noise));
+        let settings = [common(&DEFAULTS), Own::fields()].concat();
         MethodCard {
             name: MethodName::Sft,
             title: "Supervised fine-tuning",
@@ -59,52 +60,61 @@ impl Method for Sft {
         }
     }
 
-    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        let packing = settings.flag("packing") == Some(true);
-        // What these strategies cut off is kept as rows of its own, so nothing is cut before.
-        let keeps = packing && settings.text("packing_strategy") != "bfd";
-        let limit = if keeps { usize::MAX } else { settings.whole("max_length").max(1) as usize };
-        let mut prepared = Prepared { packed: packing, ..Prepared::default() };
+    fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
+        Ok(Box::new(Run { common: CommonSettings::of(settings)?, own: Own::read(settings)? }))
+    }
+}
+
+impl Training for Run {
+    fn common(&self) -> &CommonSettings {
+        &self.common
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
+        // What some strategies cut off is kept as rows of its own, so nothing is cut before.
+        let keeps = self.own.packing && self.own.packing_strategy.keeps_all();
+        let limit = if keeps { usize::MAX } else { self.common.max_length };
+        let mut prepared = Prepared { packed: self.own.packing, ..Prepared::default() };
         for (index, example) in rows.iter().enumerate() {
             let row = index + 1;
-            match or_left_out(sequence(example, encoder, settings, limit, &mut prepared))? {
+            match or_left_out(sequence(example, encoder, &self.own, limit, &mut prepared))? {
                 Ok(sequence) => prepared.items.push(Item::new(row, vec![sequence])),
                 Err(reason) => prepared.skipped.push(Skipped { row, reason }),
             }
         }
-        if packing {
-            prepared.items = packed(std::mem::take(&mut prepared.items), settings);
+        if self.own.packing {
+            let items = std::mem::take(&mut prepared.items);
+            prepared.items = packed(items, self.common.max_length, self.own.packing_strategy);
         }
         prepared.or_nothing(rows.len())
     }
 
-    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
-        let noise = settings.number("neftune_noise_alpha");
-        session.optimise(&prepared.items, settings, &mut |policy, batch| step(policy, batch, noise))
+    fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
+        let noise = self.own.neftune_noise_alpha;
+        session.optimise(&prepared.items, &self.common, &mut |policy, batch| step(policy, batch, noise))
     }
 }
 
-/// Items of several documents each, as full as `max_length` allows.
-fn packed(items: Vec<Item>, settings: &Settings) -> Vec<Item> {
-    let limit = settings.whole("max_length").max(1) as usize;
+/// Items of several documents each, as full as `limit` allows.
+fn packed(items: Vec<Item>, limit: usize, strategy: PackingStrategy) -> Vec<Item> {
     let rows = items.into_iter().flat_map(|item| item.sequences.into_iter().map(move |row| (item.row, row))).collect();
     let item = |bin: crate::packing::Bin| {
         let row = bin.first().map_or(0, |(row, _)| *row);
         Item::new(row, bin.into_iter().map(|(_, document)| document).collect())
     };
     let learns = |item: &Item| item.sequences.iter().any(|row| row.scored.iter().skip(1).any(|scored| *scored));
-    pack(rows, limit, settings.text("packing_strategy")).into_iter().map(item).filter(learns).collect()
+    pack(rows, limit, strategy).into_iter().map(item).filter(learns).collect()
 }
 
 /// The token row of an example, or the reason why there is none.
 fn sequence(
     example: &Example,
     encoder: &Encoder,
-    settings: &Settings,
+    own: &Own,
     limit: usize,
     prepared: &mut Prepared,
 ) -> Result<Row<TokenRow>> {
-    let answer_only = settings.flag("completion_only_loss").unwrap_or(true);
+    let answer_only = own.completion_only_loss.unwrap_or(true);
     let encoded = match example {
         Example::Answer { prompt, completion } => encoder.answer(prompt, completion)?,
         Example::Pair(PreferencePair { prompt, chosen, .. }) => encoder.answer(prompt, chosen)?,
@@ -114,7 +124,7 @@ fn sequence(
         Example::PlainRated { prompt, completion, label: true } => encoder.plain_answer(prompt, completion)?,
         Example::Rated { .. } | Example::PlainRated { .. } => return Ok(Err("its label is false".into())),
         Example::Prompt { .. } => return Ok(Err("it has no answer".into())),
-        Example::Conversation { messages } if settings.flag("assistant_only_loss") == Some(true) => {
+        Example::Conversation { messages } if own.assistant_only_loss => {
             return Ok(cut(encoder.assistant_turns(messages)?, limit, prepared));
         }
         Example::Conversation { messages } => {

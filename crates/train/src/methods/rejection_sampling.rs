@@ -2,25 +2,49 @@
 //! prompt several times, and learns the best-rated answer by likelihood. What the best of n would score if one always
 //! chose it is logged beside, without bias for every k ≤ n.
 
+use crate::declare::{number, settings, whole};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::advantage::best_of;
-use crate::method::{Method, Needs};
+use crate::method::{Method, Needs, Training};
+use crate::passes::{AnswerPasses, PassesPerRow};
 use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
 use crate::session::{End, Session};
-use crate::settings::{Defaults, common, number, steps, whole};
+use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepContext, StepOutcome};
-use alidade_domain::{
-    Example, MethodCard, MethodName,
-    SettingLevel::{Advanced, Simple},
-    Settings,
-};
+use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
 use std::collections::BTreeMap;
 
 /// The method.
 pub(crate) struct RejectionSampling;
 
-const DEFAULTS: Defaults = Defaults { learning_rate: 1e-4, epochs: 1.0, warmup_ratio: 0.03 };
+const DEFAULTS: Defaults =
+    Defaults { learning_rate: 1e-4, epochs: 1.0, warmup_ratio: 0.03, order: SamplingStrategy::Random };
+
+settings! {
+    struct Own {
+        num_generations: usize = whole(2, 1024, 4), Simple, "Answers to each prompt, of which the best is learned.";
+        max_completion_length: usize = whole(1, 4096, 256), Simple, "Most tokens of an answer.";
+        temperature: f64 = number(0.05, 5.0, 1.0), Advanced, "Temperature of the draws.";
+    }
+}
+
+/// A run of it.
+struct Run {
+    common: CommonSettings,
+    own: Own,
+}
+
+impl Run {
+    fn drawing(&self) -> Drawing {
+        Drawing {
+            temperature: self.own.temperature,
+            max_new_tokens: self.own.max_completion_length,
+            each: self.own.num_generations,
+            rows: self.own.num_generations * self.common.per_device_train_batch_size,
+        }
+    }
+}
 
 impl Method for RejectionSampling {
     fn name(&self) -> MethodName {
@@ -28,17 +52,7 @@ impl Method for RejectionSampling {
     }
 
     fn card(&self) -> MethodCard {
-        let mut settings = common(&DEFAULTS);
-        settings.push(whole(
-            "num_generations",
-            2,
-            1024,
-            4,
-            Simple,
-            "Answers to each prompt, of which the best is learned.",
-        ));
-        settings.push(whole("max_completion_length", 1, 4096, 256, Simple, "Most tokens of an answer."));
-        settings.push(number("temperature", (0.05, 5.0), 1.0, Advanced, "Temperature of the draws."));
+        let settings = [common(&DEFAULTS), Own::fields()].concat();
         MethodCard {
             name: MethodName::RejectionSampling,
             title: "Rejection sampling",
@@ -54,21 +68,29 @@ impl Method for RejectionSampling {
         Needs { reward: true, reference: true, ..Needs::default() }
     }
 
-    fn prepare(&self, rows: &[Example], encoder: &Encoder, settings: &Settings) -> Result<Prepared> {
-        prompts(rows, encoder, settings, settings.whole("max_completion_length").max(1) as usize)
+    fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
+        Ok(Box::new(Run { common: CommonSettings::of(settings)?, own: Own::read(settings)? }))
+    }
+}
+
+impl Training for Run {
+    fn common(&self) -> &CommonSettings {
+        &self.common
     }
 
-    fn train(&self, session: &mut Session, prepared: &Prepared, settings: &Settings) -> Result<End> {
-        let count = |key: &str| settings.whole(key).max(1) as usize;
-        let each = count("num_generations");
-        let drawing = Drawing {
-            temperature: settings.number("temperature"),
-            max_new_tokens: count("max_completion_length"),
-            each,
-            rows: each * count("per_device_train_batch_size"),
-        };
-        let steps = steps(settings, prepared.items.len());
-        session.iterate(&prepared.items, steps, settings, &mut |context| step(context, drawing))
+    fn passes(&self) -> PassesPerRow {
+        let answers =
+            Some(AnswerPasses { trained_at_once: self.common.per_device_train_batch_size, ..self.drawing().passes() });
+        PassesPerRow { trained: 1.0 / self.own.num_generations as f64, read: 2.0, answers, ..PassesPerRow::ONE }
+    }
+
+    fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
+        prompts(rows, encoder, self.common.max_length, self.own.max_completion_length)
+    }
+
+    fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
+        let (steps, drawing) = (self.steps(prepared.items.len()), self.drawing());
+        session.iterate(&prepared.items, steps, &self.common, &mut |context| step(context, drawing))
     }
 }
 
