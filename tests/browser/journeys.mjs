@@ -146,7 +146,7 @@ async function removedData(page, program) {
   const again = await call(program.address, "create_experiment", {
     title: "again",
     question: "",
-    pipeline: experiment.experiment.pipeline,
+    stages: experiment.experiment.stages,
   });
   await page.getByTestId("nav-data").click();
   await page.getByText("mine", { exact: true }).first().click();
@@ -251,11 +251,11 @@ async function rewardToPpo(browser) {
     "the first look at fresh answers moves nothing",
   );
   check(
-    ppo.recipe.adapter === "stage:1" && ppo.recipe.reward === "stage:2",
+    ppo.work.adapter === "stage:1" && ppo.work.reward === "stage:2",
     "PPO goes on from SFT and is rated by the reward model",
   );
   const { "objective/costs": cost, "objective/lagrange": price } = ppo.metrics;
-  check(ppo.recipe.cost === "oracle" && cost >= 0 && cost <= 1 && price >= 1, `harm has a price: ${cost}, ${price}`);
+  check(ppo.work.cost === "oracle" && cost >= 0 && cost <= 1 && price >= 1, `harm has a price: ${cost}, ${price}`);
   const counted = ({ chosen, rejected }) => [chosen, rejected].map((counts) => counts.reduce((a, b) => a + b, 0));
   check(
     counted(reward.evaluation.scores).every((count) => count === accuracy.after.n),
@@ -306,9 +306,9 @@ async function thumbs(browser) {
 async function powerCut(browser) {
   const first = await startProgram();
   const [preset] = await call(first.address, "list_presets");
-  const pipeline = [preset.pipeline[0]];
-  pipeline[0].settings.num_train_epochs = 3;
-  const made = await call(first.address, "create_experiment", { title: "cut", question: "", pipeline });
+  const stages = [preset.stages[0]];
+  stages[0].settings.num_train_epochs = 3;
+  const made = await call(first.address, "create_experiment", { title: "cut", question: "", stages });
   await call(first.address, "start_experiment", { id: made.experiment.id });
   const run = await until(
     async () => (await call(first.address, "list_runs")).find((entry) => entry.step >= 3),
@@ -351,9 +351,9 @@ async function memoryOut(browser) {
   }
   const program = await startProgram();
   const [preset] = await call(program.address, "list_presets");
-  const pipeline = [preset.pipeline[0]];
-  pipeline[0].settings.num_train_epochs = 0.1;
-  const made = await call(program.address, "create_experiment", { title: "narrow", question: "", pipeline });
+  const stages = [preset.stages[0]];
+  stages[0].settings.num_train_epochs = 0.1;
+  const made = await call(program.address, "create_experiment", { title: "narrow", question: "", stages });
   await call(program.address, "start_experiment", { id: made.experiment.id });
   const run = await until(
     async () => (await call(program.address, "list_runs")).find((entry) => entry.state !== "queued"),

@@ -142,10 +142,14 @@ console.log("| stage | expected MB | taken MB | off |\n|---|---|---|---|");
 for (const [shape, ...stages] of CONFIGURATIONS) {
   const name = `${shape} ${stages.map(([method, words, settings]) => `${method} ${words}${settings.bf16 ? " bf16" : ""}${settings.gradient_checkpointing ? " again" : ""}`).join(", ")}`;
   if (!new RegExp(names).test(name)) continue;
-  const pipeline = [];
-  for (const stage of stages) pipeline.push(await recipe(shape, stage));
-  const checked = await call(program.address, "check_pipeline", { pipeline });
-  const { experiment } = await call(program.address, "create_experiment", { title: name, question: "", pipeline });
+  const recipes = [];
+  for (const stage of stages) recipes.push(await recipe(shape, stage));
+  const checked = await call(program.address, "check_pipeline", { stages: recipes });
+  const { experiment } = await call(program.address, "create_experiment", {
+    title: name,
+    question: "",
+    stages: recipes,
+  });
   await call(program.address, "start_experiment", { id: experiment.id });
   const found = new Map();
   let runs;

@@ -32,7 +32,7 @@ const preset = (await call(program.address, "list_presets")).find((entry) => ent
 await page.getByTestId("new-experiment").waitFor();
 await shoot("experiments-empty");
 const question = "How often does the model answer truthfully, kindly and without harm, before and after SFT and DPO?";
-const { experiment } = await call(program.address, "create_experiment", { title, question, pipeline: preset.pipeline });
+const { experiment } = await call(program.address, "create_experiment", { title, question, stages: preset.stages });
 await call(program.address, "start_experiment", { id: experiment.id });
 await page.getByTestId("nav-runs").click();
 await page.getByRole("button", { name: title }).first().click();
@@ -91,16 +91,16 @@ await shoot("wizard-reward");
 
 // A short run of PPO under a limit on harm, what its reward model learned, and the curves of two runs over each other.
 const reward = (await call(program.address, "list_presets")).find((entry) => entry.id === "reward");
-const price = structuredClone(reward.pipeline[1]);
+const price = structuredClone(reward.stages[1]);
 price.settings.loss_type = "cost";
-reward.pipeline.splice(2, 0, price);
-reward.pipeline[3].cost = "stage:3";
-for (const recipe of reward.pipeline) recipe.settings.max_steps = recipe.method === "ppo" ? 12 : 40;
+reward.stages.splice(2, 0, price);
+reward.stages[3].cost = "stage:3";
+for (const recipe of reward.stages) recipe.settings.max_steps = recipe.method === "ppo" ? 12 : 40;
 const second = "What does a reward model make of the starter model?";
 const made = await call(program.address, "create_experiment", {
   title: second,
   question: "",
-  pipeline: reward.pipeline,
+  stages: reward.stages,
 });
 await call(program.address, "start_experiment", { id: made.experiment.id });
 await until(

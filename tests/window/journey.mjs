@@ -111,11 +111,11 @@ async function journey() {
   await click("language-en");
   const presets = (await invoke("rpc", { name: "list_presets", request: {}, channel: "__CHANNEL__:0" })).value;
   const preset = presets.find((entry) => entry.id === "kind_and_true");
-  preset.pipeline[0].settings.num_train_epochs = 0.6;
-  preset.pipeline[1].settings.num_train_epochs = 0.3;
+  preset.stages[0].settings.num_train_epochs = 0.6;
+  preset.stages[1].settings.num_train_epochs = 0.3;
   const made = await invoke("rpc", {
     name: "create_experiment",
-    request: { title: "window", question: "", pipeline: preset.pipeline },
+    request: { title: "window", question: "", stages: preset.stages },
     channel: "__CHANNEL__:0",
   });
   check(made.value, `an experiment is made: ${JSON.stringify(made.error)}`);

@@ -1,11 +1,12 @@
 //! The TypeScript twins of everything that crosses the wire, as one file.
 
 use alidade_domain::{
-    AdapterRef, Better, CheckedPipeline, DatasetKind, Estimate, Evaluation, EventKind, Example, Experiment,
-    ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, Phase, PlanNews, Planning, Precision,
-    PreferencePair, PrefixSpec, Problem, ProblemCode, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent,
-    RunState, SamplePair, Sampling, ScoreHistogram, SettingField, SettingKind, SettingLevel, SettingValue, Settings,
-    Stack, StageEstimate, StopReason, TargetModules, Tuning, WorstRow,
+    AdapterRef, AdapterSource, Better, CheckedPipeline, DatasetKind, DatasetSource, Estimate, Evaluation, EventKind,
+    Example, Experiment, ImportSummary, LoraSpec, Measure, Message, MethodCard, MethodName, ModelRef, ModelSource,
+    Phase, PlanNews, Planning, Precision, PreferencePair, PrefixSpec, Problem, ProblemCode, ReasonCount, Recipe,
+    RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair, Sampling, ScoreHistogram, ScorerSource, SettingField,
+    SettingKind, SettingLevel, SettingValue, Settings, Stack, Stage, StageEstimate, StopReason, TargetModules, Tuning,
+    WorstRow,
 };
 use alidade_studio::views::{
     AnswerEnd, AppInfo, ChatDelta, ChatMessage, ChatView, DatasetPage, DatasetView, ExperimentState, ExperimentSummary,
@@ -27,6 +28,7 @@ const HEAD: &str = "// Generated from the Rust types; `UPDATE_TYPES=1 cargo test
 pub fn typescript() -> String {
     let types = declare!(
         AdapterRef,
+        AdapterSource,
         AnswerEnd,
         AppInfo,
         Better,
@@ -35,6 +37,7 @@ pub fn typescript() -> String {
         ChatView,
         CheckedPipeline,
         DatasetKind,
+        DatasetSource,
         DatasetPage,
         DatasetView,
         Estimate,
@@ -51,6 +54,7 @@ pub fn typescript() -> String {
         MethodCard,
         MethodName,
         ModelRef,
+        ModelSource,
         ModelView,
         Phase,
         PlanNews,
@@ -86,6 +90,7 @@ fn the_rest() -> String {
         Settings,
         Stack,
         StackView,
+        Stage,
         StageEstimate,
         StopReason,
         TargetModules,
@@ -94,5 +99,6 @@ fn the_rest() -> String {
         Tuning,
         WorstRow,
         ScoreHistogram,
+        ScorerSource,
     )
 }

@@ -77,12 +77,12 @@ fn the_bundled_pipeline_is_ready_and_faults_name_their_field() {
     let home = tempfile::tempdir().unwrap();
     let studio = studio(&home);
     let mut pipeline = pipeline(&studio);
-    let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
+    let checked = call(&studio, "check_pipeline", json!({"stages": pipeline})).unwrap();
     assert_eq!(checked["ready"], Value::Bool(true), "{checked}");
     assert_eq!(checked["stages"].as_array().unwrap().len(), 2);
     pipeline[1]["settings"]["learning_rte"] = json!(1);
     pipeline[0]["dataset"] = json!("dataset:nothing");
-    let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
+    let checked = call(&studio, "check_pipeline", json!({"stages": pipeline})).unwrap();
     let fields: Vec<&str> =
         checked["problems"].as_array().unwrap().iter().filter_map(|problem| problem["field"].as_str()).collect();
     assert_eq!(fields, ["stage.0.dataset", "stage.1.settings.learning_rte"], "{checked}");
@@ -91,7 +91,7 @@ fn the_bundled_pipeline_is_ready_and_faults_name_their_field() {
 /// The stages of the ready-made pipeline that everybody meets first.
 fn pipeline(studio: &Studio) -> Value {
     let presets = call(studio, "list_presets", json!({})).unwrap();
-    presets.as_array().unwrap().iter().find(|preset| preset["id"] == "kind_and_true").unwrap()["pipeline"].clone()
+    presets.as_array().unwrap().iter().find(|preset| preset["id"] == "kind_and_true").unwrap()["stages"].clone()
 }
 
 #[test]
@@ -99,10 +99,10 @@ fn a_plan_is_told_as_it_is_made_and_given_up_when_nobody_listens() {
     let home = tempfile::tempdir().unwrap();
     let studio = studio(&home);
     let pipeline = pipeline(&studio);
-    let heard = stream(&studio, "plan_pipeline", json!({"pipeline": pipeline}), &mut |_| false);
+    let heard = stream(&studio, "plan_pipeline", json!({"stages": pipeline}), &mut |_| false);
     assert_eq!(heard.unwrap_err().code, ProblemCode::Conflict);
     let mut news = Vec::new();
-    let request = json!({"pipeline": pipeline});
+    let request = json!({"stages": pipeline});
     stream(&studio, "plan_pipeline", request.clone(), &mut |message| {
         news.push(message);
         true
@@ -128,7 +128,7 @@ fn figures_of_a_stage_name_it_whatever_is_wrong_with_the_others() {
     let studio = studio(&home);
     let mut pipeline = pipeline(&studio);
     pipeline[0]["settings"]["learning_rate"] = json!("fast");
-    let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
+    let checked = call(&studio, "check_pipeline", json!({"stages": pipeline})).unwrap();
     let stages = checked["stages"].as_array().unwrap();
     assert_eq!((stages.len(), &stages[0]["stage"], &stages[0]["method"]), (1, &json!(1), &json!("dpo")), "{checked}");
 }
@@ -140,7 +140,7 @@ fn a_stage_of_no_step_is_not_ready_and_few_steps_are_told_at_the_setting_that_sa
     let mut pipeline = pipeline(&studio);
     pipeline[0]["settings"]["num_train_epochs"] = json!(0);
     pipeline[1]["settings"]["max_steps"] = json!(2);
-    let checked = call(&studio, "check_pipeline", json!({"pipeline": pipeline})).unwrap();
+    let checked = call(&studio, "check_pipeline", json!({"stages": pipeline})).unwrap();
     assert_eq!(checked["ready"], Value::Bool(false));
     let (problem, warning) = (&checked["problems"][0], &checked["warnings"][0]);
     assert_eq!(problem["field"], "stage.0.settings.num_train_epochs", "{checked}");

@@ -22,7 +22,7 @@ fn lora() -> Value {
 }
 
 fn make(server: &Server, pipeline: &Value) -> String {
-    let made = server.ok("create_experiment", json!({"title": "t", "question": "", "pipeline": pipeline}));
+    let made = server.ok("create_experiment", json!({"title": "t", "question": "", "stages": pipeline}));
     made["experiment"]["id"].as_str().unwrap().to_owned()
 }
 
@@ -47,8 +47,7 @@ fn an_experiment_goes_on_with_what_another_has_made() {
     let runs = finish(&server, &first);
     let (policy, scorer) = (runs[0]["id"].as_str().unwrap(), runs[1]["id"].as_str().unwrap());
 
-    let check =
-        |more: &Value| server.ok("check_pipeline", json!({"pipeline": [stage("dpo", "alder-bay-pairs", more)]}));
+    let check = |more: &Value| server.ok("check_pipeline", json!({"stages": [stage("dpo", "alder-bay-pairs", more)]}));
     let faults = |adapter: &str| check(&json!({"adapter": adapter}))["problems"].clone();
     for wrong in [format!("adapter:{scorer}"), "adapter:nobody".to_owned(), "stage:1".to_owned(), "stage:x".to_owned()]
     {
@@ -79,7 +78,7 @@ fn answers_are_rated_by_a_reward_model_of_another_experiment() {
         recipe["settings"]["response_length"] = json!(6);
         json!([recipe])
     };
-    let problems = server.ok("check_pipeline", json!({"pipeline": ppo("judge:exact")}))["problems"].clone();
+    let problems = server.ok("check_pipeline", json!({"stages": ppo("judge:exact")}))["problems"].clone();
     assert_eq!(problems[0]["field"], "stage.0.reward", "{problems}");
     let second = make(&server, &ppo(&format!("adapter:{scorer}")));
     assert_eq!(finish(&server, &second).len(), 1);

@@ -4,7 +4,7 @@
 
 mod common;
 
-use alidade_domain::{CheckedPipeline, PlanNews, Planning, ProblemCode, Recipe};
+use alidade_domain::{CheckedPipeline, PlanNews, Planning, ProblemCode, Recipe, Stage};
 use alidade_studio::{Configuration, Studio};
 use common::hostile;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn stage(studio: &Studio, folder: &Path) -> (PathBuf, Recipe) {
 }
 
 fn check(studio: &Studio, recipe: &Recipe) -> CheckedPipeline {
-    studio.check_pipeline(std::slice::from_ref(recipe)).unwrap()
+    studio.check_pipeline(&[Stage::Train(recipe.clone())]).unwrap()
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_plan_is_measured_in_a_child_and_kept() {
     let (_, recipe) = stage(&studio, folder.path());
     let mut told = Vec::new();
     let checked = studio
-        .plan_pipeline(std::slice::from_ref(&recipe), &mut |news| {
+        .plan_pipeline(&[Stage::Train(recipe.clone())], &mut |news| {
             if let PlanNews::Working { doing, .. } = news {
                 told.push(doing);
             }
@@ -73,7 +73,7 @@ fn nobody_waits_for_a_plan_that_is_not_wanted() {
     std::fs::write(model.join("chat_template.jinja"), endless).unwrap();
     let began = Instant::now();
     let problem =
-        studio.plan_pipeline(std::slice::from_ref(&recipe), &mut |_| began.elapsed() < Duration::from_secs(1));
+        studio.plan_pipeline(&[Stage::Train(recipe.clone())], &mut |_| began.elapsed() < Duration::from_secs(1));
     // The template may be refused for its length before the wish is heard; then that is what the plan says.
     match problem {
         Err(problem) => assert_eq!(problem.code, ProblemCode::Conflict, "{problem:?}"),

@@ -220,7 +220,7 @@ fn listeners_leave_commands_their_threads() {
     let (_, presets) = server.call("list_presets", &json!({}));
     let preset = presets.as_array().unwrap()[0].clone();
     let (status, made) =
-        server.call("create_experiment", &json!({"title": "t", "question": "", "pipeline": preset["pipeline"]}));
+        server.call("create_experiment", &json!({"title": "t", "question": "", "stages": preset["stages"]}));
     assert_eq!(status, 200, "{made}");
     let (status, started) = server.call("start_experiment", &json!({"id": made["experiment"]["id"]}));
     assert_eq!(status, 200, "{started}");

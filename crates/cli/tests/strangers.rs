@@ -70,7 +70,7 @@ fn pipes_in_a_folder_hold_nobody_up() {
 struct Bench {
     server: Server,
     path: PathBuf,
-    pipeline: Value,
+    stages: Value,
 }
 
 /// A server with a stranger's model and forty answers, and a stage of four steps that learns from them.
@@ -84,17 +84,16 @@ fn bench(home: &std::path::Path) -> Bench {
     let data = server.ok("import_dataset", json!({"handle": data, "name": null}));
     let presets = server.ok("list_presets", json!({}));
     let mut recipe =
-        presets.as_array().unwrap().iter().find(|preset| preset["id"] == "kind_and_true").unwrap()["pipeline"][0]
-            .clone();
+        presets.as_array().unwrap().iter().find(|preset| preset["id"] == "kind_and_true").unwrap()["stages"][0].clone();
     recipe["model"] = json!(format!("model:{}", model["model"]["id"].as_str().unwrap()));
     recipe["dataset"] = json!(format!("dataset:{}", data["id"].as_str().unwrap()));
     recipe["settings"] = json!({"max_steps": 4, "save_steps": 4, "max_length": 64});
-    Bench { server, path, pipeline: json!([recipe]) }
+    Bench { server, path, stages: json!([recipe]) }
 }
 
 impl Bench {
     fn create(&self) -> String {
-        let request = json!({"title": "t", "question": "", "pipeline": self.pipeline});
+        let request = json!({"title": "t", "question": "", "stages": self.stages});
         self.server.ok("create_experiment", request)["experiment"]["id"].as_str().unwrap().to_owned()
     }
 
@@ -114,7 +113,7 @@ fn a_run_whose_folder_turns_bad_ends_in_words_and_the_next_one_starts() {
     let home = tempfile::tempdir().unwrap();
     let mut bench = bench(home.path());
     let good = std::fs::read(bench.path.join("chat_template.jinja")).unwrap();
-    let checked = bench.server.ok("check_pipeline", json!({"pipeline": bench.pipeline}));
+    let checked = bench.server.ok("check_pipeline", json!({"stages": bench.stages}));
     assert_eq!(checked["ready"], true, "{checked}");
     let files = hostile::deep().into_iter().take(3).chain(hostile::wide().into_iter().skip(1).take(1));
     for (name, template) in files {

@@ -1,6 +1,6 @@
-//! A question and the ordered list of recipes that is to answer it.
+//! A question and the ordered list of stages that is to answer it.
 
-use crate::Recipe;
+use crate::Stage;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -13,8 +13,8 @@ pub struct Experiment {
     pub title: String,
     /// The question in the person's words.
     pub question: String,
-    /// The stages in order; a stage may start from `adapter = "stage:1"`, the result of the first.
-    pub pipeline: Vec<Recipe>,
+    /// The stages in order; each may use what earlier ones make, as in `stage:1`.
+    pub stages: Vec<Stage>,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
 }

@@ -23,6 +23,7 @@ mod settings;
 mod shown;
 mod source;
 mod stack;
+mod stage;
 mod why;
 
 pub use conversation::{Message, Role, conversation_text};
@@ -45,4 +46,5 @@ pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settin
 pub use shown::{printable, shown};
 pub use source::{AdapterSource, DatasetSource, ModelSource, ScorerSource, StackSource};
 pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};
+pub use stage::Stage;
 pub use why::{why, without_number};

@@ -10,20 +10,23 @@ pub(crate) const MIGRATION: &str = "CREATE TABLE experiments (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, question TEXT NOT NULL, pipeline TEXT NOT NULL, created_ms INTEGER NOT NULL
 ) STRICT;";
 
+/// Stages have kinds; before, each was a recipe for training.
+pub(crate) const STAGES: &str = "ALTER TABLE experiments RENAME COLUMN pipeline TO stages;";
+
 type Row = (String, String, String, String, u64);
 
 impl Store {
-    /// Adds an experiment, or replaces title, question and pipeline of one.
+    /// Adds an experiment, or replaces title, question and stages of one.
     ///
     /// # Errors
     /// When the database refuses.
     pub fn put_experiment(&self, experiment: &Experiment) -> Result<()> {
-        let pipeline = to_json("pipeline", &experiment.pipeline)?;
+        let stages = to_json("stages", &experiment.stages)?;
         self.write(|transaction| {
             transaction.execute(
                 "INSERT INTO experiments VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (id) DO UPDATE SET title = ?2, question = ?3, pipeline = ?4",
-                params![experiment.id, experiment.title, experiment.question, pipeline, experiment.created_ms],
+                 ON CONFLICT (id) DO UPDATE SET title = ?2, question = ?3, stages = ?4",
+                params![experiment.id, experiment.title, experiment.question, stages, experiment.created_ms],
             )?;
             Ok(())
         })
@@ -62,8 +65,8 @@ fn read(row: &rusqlite::Row) -> rusqlite::Result<Row> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
 }
 
-fn experiment((id, title, question, pipeline, created_ms): Row) -> Result<Experiment> {
-    Ok(Experiment { id, title, question, pipeline: from_json("pipeline", &pipeline)?, created_ms })
+fn experiment((id, title, question, stages, created_ms): Row) -> Result<Experiment> {
+    Ok(Experiment { id, title, question, stages: from_json("stages", &stages)?, created_ms })
 }
 
 #[cfg(test)]
@@ -74,7 +77,7 @@ mod tests {
     fn experiments_are_kept_changed_and_removed() {
         let store = Store::in_memory().unwrap();
         let mut first =
-            Experiment { id: "a".into(), title: "t".into(), question: "q".into(), pipeline: vec![], created_ms: 1 };
+            Experiment { id: "a".into(), title: "t".into(), question: "q".into(), stages: vec![], created_ms: 1 };
         store.put_experiment(&first).unwrap();
         store.put_experiment(&Experiment { id: "b".into(), created_ms: 2, ..first.clone() }).unwrap();
         first.title = "new".into();

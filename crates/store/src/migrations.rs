@@ -14,6 +14,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     verdicts::MIGRATION,
     events::SCORES,
     files::MIGRATION,
+    experiments::STAGES,
 ];
 
 /// Says in the file's own header whose it is ("Alid").

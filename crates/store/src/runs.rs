@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::database::{from_json, to_json};
 use crate::error::{Result, StoreError};
-use alidade_domain::{Evaluation, EventKind, Phase, Problem, Recipe, RunEvent, RunState, StageEstimate};
+use alidade_domain::{Evaluation, EventKind, Phase, Problem, RunEvent, RunState, Stage, StageEstimate};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,7 +29,8 @@ pub struct RunRecord {
     /// When it was queued first.
     pub created_ms: u64,
     /// What it carries out.
-    pub recipe: Recipe,
+    #[serde(alias = "recipe")]
+    pub work: Stage,
     /// What was expected of it.
     pub estimate: Option<StageEstimate>,
     /// Where it stands.
@@ -60,13 +61,13 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// A run that has not begun.
-    pub fn new(id: String, experiment: String, stage: usize, recipe: Recipe, created_ms: u64) -> Self {
+    pub fn new(id: String, experiment: String, stage: usize, work: Stage, created_ms: u64) -> Self {
         Self {
             id,
             experiment,
             stage,
             created_ms,
-            recipe,
+            work,
             estimate: None,
             state: RunState::Queued,
             phase: None,
@@ -210,8 +211,8 @@ impl Store {
                 continue;
             }
             let Ok(experiment) = self.experiment(&experiment) else { continue };
-            let Some(recipe) = experiment.pipeline.get(stage).cloned() else { continue };
-            let mut run = RunRecord::new(id.clone(), experiment.id, stage, recipe, created_ms);
+            let Some(work) = experiment.stages.get(stage).cloned() else { continue };
+            let mut run = RunRecord::new(id.clone(), experiment.id, stage, work, created_ms);
             self.events_after(&id, 0)?.iter().for_each(|event| run.apply(event));
             self.write(|transaction| {
                 transaction.execute("INSERT INTO damaged VALUES (?1, ?2)", params![id, body])?;
@@ -234,23 +235,24 @@ pub(crate) fn write_run(connection: &Connection, run: &RunRecord) -> Result<()> 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use alidade_domain::Experiment;
+    use alidade_domain::{Experiment, Recipe};
 
     /// A database with the experiment "e" and one run of it.
     pub(crate) fn store_with_run(id: &str) -> Store {
         let store = Store::in_memory().unwrap();
         let recipe = Recipe::from_toml("method = \"sft\"\nmodel = \"m\"\ndataset = \"d\"").unwrap();
-        let (title, question, pipeline) = ("t".to_owned(), "q".to_owned(), vec![recipe.clone()]);
-        store.put_experiment(&Experiment { id: "e".into(), title, question, pipeline, created_ms: 1 }).unwrap();
-        store.put_run(&RunRecord::new(id.to_owned(), "e".into(), 0, recipe, 1)).unwrap();
+        let work = Stage::Train(recipe);
+        let (title, question, stages) = ("t".to_owned(), "q".to_owned(), vec![work.clone()]);
+        store.put_experiment(&Experiment { id: "e".into(), title, question, stages, created_ms: 1 }).unwrap();
+        store.put_run(&RunRecord::new(id.to_owned(), "e".into(), 0, work, 1)).unwrap();
         store
     }
 
     #[test]
     fn a_damaged_run_costs_itself_and_is_made_anew_from_its_events() {
         let store = store_with_run("a");
-        let recipe = store.run("a").unwrap().recipe;
-        store.put_run(&RunRecord::new("b".into(), "e".into(), 0, recipe, 2)).unwrap();
+        let work = store.run("a").unwrap().work;
+        store.put_run(&RunRecord::new("b".into(), "e".into(), 0, work, 2)).unwrap();
         let event = |sequence, kind| RunEvent { run: "a".into(), sequence, at_ms: 1_000 * sequence, kind };
         let started = event(1, EventKind::Started { pid: 1, threads: 1, from_step: 0 });
         let whole = store.take_events("a", &[started, event(2, EventKind::Paused { step: 7 })], 0).unwrap();

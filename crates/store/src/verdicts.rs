@@ -87,16 +87,16 @@ impl Store {
 mod tests {
     use super::*;
     use crate::{RunRecord, StoreError};
-    use alidade_domain::{Experiment, Recipe};
+    use alidade_domain::{Experiment, Recipe, Stage};
 
     #[test]
     fn verdicts_replace_earlier_ones_and_need_their_run() {
         let store = Store::in_memory().unwrap();
         let experiment =
-            Experiment { id: "e".into(), title: "t".into(), question: "q".into(), pipeline: vec![], created_ms: 1 };
+            Experiment { id: "e".into(), title: "t".into(), question: "q".into(), stages: vec![], created_ms: 1 };
         store.put_experiment(&experiment).unwrap();
         let recipe = Recipe::from_toml("method = \"sft\"\nmodel = \"m\"\ndataset = \"d\"").unwrap();
-        store.put_run(&RunRecord::new("r".into(), "e".into(), 0, recipe, 1)).unwrap();
+        store.put_run(&RunRecord::new("r".into(), "e".into(), 0, Stage::Train(recipe), 1)).unwrap();
         let verdict = |item, label: &str| VerdictRecord {
             side: "after",
             item,

@@ -11,7 +11,7 @@ use crate::{Configuration, EventLog, Snapshot, Studio, create_folder, read_event
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
     DatasetKind, Evaluation, EventKind, Example, Experiment, ImportSummary, Message, Observer, Problem, Recipe,
-    RunState, StopReason,
+    RunState, Stage, StopReason,
 };
 use alidade_evaluation::Observations;
 use alidade_store::RunRecord;
@@ -86,11 +86,11 @@ fn recipe(dataset: &str) -> Recipe {
 
 /// An experiment with one queued run, both of this name.
 fn queued(studio: &Studio, name: &str, dataset: &str, created_ms: u64) -> RunRecord {
-    let recipe = recipe(dataset);
+    let work = Stage::Train(recipe(dataset));
     let (id, title, question) = (name.to_owned(), name.to_owned(), String::new());
-    let experiment = Experiment { id: id.clone(), title, question, pipeline: vec![recipe.clone()], created_ms };
+    let experiment = Experiment { id: id.clone(), title, question, stages: vec![work.clone()], created_ms };
     studio.store.put_experiment(&experiment).unwrap();
-    let run = RunRecord::new(id.clone(), id, 0, recipe, created_ms);
+    let run = RunRecord::new(id.clone(), id, 0, work, created_ms);
     studio.store.put_run(&run).unwrap();
     run
 }

@@ -4,7 +4,7 @@ use crate::Suite;
 use crate::results::{AFTER, BEFORE};
 use crate::studio::{Studio, now_ms};
 use crate::views::{ExperimentState, ExperimentSummary};
-use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, Recipe, RunState};
+use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage};
 use alidade_store::RunRecord;
 
 /// Longest title and question that are kept.
@@ -36,10 +36,10 @@ impl Studio {
         &self,
         title: &str,
         question: &str,
-        pipeline: Vec<Recipe>,
+        stages: Vec<Stage>,
     ) -> Result<ExperimentSummary, Problem> {
         let (title, question) = texts(title, question)?;
-        let experiment = Experiment { id: self.fresh_id("e"), title, question, pipeline, created_ms: now_ms() };
+        let experiment = Experiment { id: self.fresh_id("e"), title, question, stages, created_ms: now_ms() };
         self.store.put_experiment(&experiment)?;
         self.want_backup();
         self.summary(experiment)
@@ -81,17 +81,17 @@ impl Studio {
     /// When the pipeline is not ready; the first fault is named with its field.
     pub fn start_experiment(&self, id: &str) -> Result<ExperimentSummary, Problem> {
         let experiment = self.store.experiment(id)?;
-        let checked = self.check_pipeline(&experiment.pipeline)?;
+        let checked = self.check_pipeline(&experiment.stages)?;
         if let Some(problem) = checked.problems.into_iter().next() {
             return Err(problem);
         }
         let runs = self.store.runs_of(id)?;
-        for (stage, recipe) in experiment.pipeline.iter().enumerate() {
+        for (stage, work) in experiment.stages.iter().enumerate() {
             match runs.iter().rev().find(|run| run.stage == stage && run.state != RunState::Discarded) {
                 Some(run) if run.state.can_resume() => drop(self.tell(run, EventKind::Queued)?),
                 Some(_) => {}
                 None => {
-                    let mut run = RunRecord::new(self.fresh_id("r"), id.to_owned(), stage, recipe.clone(), now_ms());
+                    let mut run = RunRecord::new(self.fresh_id("r"), id.to_owned(), stage, work.clone(), now_ms());
                     run.estimate = checked.stages.iter().find(|estimate| estimate.stage == stage).cloned();
                     run.total_steps = run.estimate.as_ref().map_or(0, |estimate| estimate.optimizer_steps);
                     self.store.put_run(&run)?;
@@ -104,7 +104,7 @@ impl Studio {
     fn summary(&self, experiment: Experiment) -> Result<ExperimentSummary, Problem> {
         let runs = self.store.runs_of(&experiment.id)?;
         let latest = latest(&runs);
-        let state = state(&latest, experiment.pipeline.len());
+        let state = state(&latest, experiment.stages.len());
         let views = latest.iter().map(|run| self.run_view(run)).collect::<Result<Vec<_>, _>>()?;
         let overall = self.overall(&experiment, &latest);
         Ok(ExperimentSummary { experiment, state, runs: views, overall })
@@ -113,7 +113,7 @@ impl Studio {
     /// The first stack against the last, from the answers that the stages kept.
     pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Option<Evaluation> {
         // A reward model answers nothing; alone it is shown by its own figures.
-        let evaluated = |run: &&&RunRecord| run.evaluation.is_some() && !run.recipe.method.makes_scorer();
+        let evaluated = |run: &&&RunRecord| run.evaluation.is_some() && !run.work.makes_scorer();
         let (Some(first), Some(last)) = (runs.iter().find(evaluated), runs.iter().rev().find(evaluated)) else {
             return runs.iter().rev().find_map(|run| run.evaluation.clone());
         };
@@ -122,7 +122,7 @@ impl Studio {
         }
         let before = self.snapshot_of(&first.id, BEFORE).ok()?;
         let after = self.snapshot_of(&last.id, AFTER).ok()?;
-        let model = self.model_facts(&first.recipe).ok()?;
+        let model = self.model_facts(first.work.recipe()?).ok()?;
         let prompts = self.run_folder(&last.id).join("prompts.jsonl");
         let suite = Suite::of_files(Some(&prompts), None, self.judged_by_oracle(experiment, &model)).ok()?;
         let seconds = runs.iter().filter_map(|run| run.evaluation.as_ref()).map(|evaluation| evaluation.seconds).sum();

@@ -4,7 +4,7 @@
 
 use crate::studio::Studio;
 use alidade_domain::{
-    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, SettingValue,
+    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, SettingValue, Stage,
 };
 use alidade_store::RunRecord;
 use alidade_train::method;
@@ -27,15 +27,15 @@ impl Studio {
     ///
     /// # Errors
     /// When it is no earlier stage and no adapter of the store.
-    fn maker(&self, source: &AdapterSource, index: usize, pipeline: &[Recipe]) -> Result<Maker, Problem> {
+    fn maker(&self, source: &AdapterSource, index: usize, pipeline: &[Stage]) -> Result<Maker, Problem> {
         match source {
-            AdapterSource::Stage(number) if *number <= index => {
-                Ok(Maker { name: format!("Stage {number}"), recipe: pipeline[number - 1].clone() })
-            }
+            AdapterSource::Stage(number) if *number <= index => match &pipeline[number - 1] {
+                Stage::Train(recipe) => Ok(Maker { name: format!("Stage {number}"), recipe: recipe.clone() }),
+            },
             AdapterSource::Stored(id) => {
-                let run = self.run_of_adapter(id)?;
+                let Stage::Train(recipe) = self.run_of_adapter(id)?.work;
                 let name = self.store.adapter(id)?.adapter.name;
-                Ok(Maker { name: format!("The adapter “{name}”"), recipe: run.recipe })
+                Ok(Maker { name: format!("The adapter “{name}”"), recipe })
             }
             AdapterSource::Stage(_) | AdapterSource::Path(_) => {
                 Err(Problem::input(format!("There is nothing for this stage under “{source}”."))
@@ -64,21 +64,22 @@ impl Studio {
     pub(crate) fn shape_of(
         &self,
         recipe: &Recipe,
-        pipeline: &[Recipe],
+        pipeline: &[Stage],
     ) -> Result<(Option<LoraSpec>, Option<PrefixSpec>), Problem> {
         let (mut recipe, mut pipeline) = (recipe.clone(), pipeline.to_vec());
         // Stages lead backwards and runs are older than those that use them, so the chain ends; a damaged one must too.
         for _ in 0..=pipeline.len() + self.store.runs()?.len() {
             recipe = match &recipe.adapter {
                 None => return Ok((recipe.lora, recipe.prefix)),
-                Some(AdapterSource::Stage(number)) => match pipeline.get(number - 1) {
+                Some(AdapterSource::Stage(number)) => match pipeline.get(number - 1).and_then(Stage::recipe) {
                     Some(earlier) => earlier.clone(),
                     None => break,
                 },
                 Some(AdapterSource::Stored(id)) => {
                     let run = self.run_of_adapter(id)?;
-                    pipeline = self.store.experiment(&run.experiment)?.pipeline;
-                    run.recipe
+                    pipeline = self.store.experiment(&run.experiment)?.stages;
+                    let Stage::Train(recipe) = run.work;
+                    recipe
                 }
                 Some(AdapterSource::Path(_)) => break,
             };
@@ -87,7 +88,7 @@ impl Studio {
     }
 
     /// Faults in what a stage starts from.
-    pub(crate) fn start_problem(&self, index: usize, recipe: &Recipe, pipeline: &[Recipe]) -> Option<Problem> {
+    pub(crate) fn start_problem(&self, index: usize, recipe: &Recipe, pipeline: &[Stage]) -> Option<Problem> {
         let start = recipe.adapter.as_ref()?;
         let problem = match self.maker(start, index, pipeline) {
             Err(problem) => Some(problem),
@@ -111,7 +112,7 @@ impl Studio {
         &self,
         index: usize,
         recipe: &Recipe,
-        pipeline: &[Recipe],
+        pipeline: &[Stage],
         oracle: bool,
     ) -> Option<Problem> {
         let needed = method(recipe.method).needs().reward;
@@ -130,7 +131,7 @@ impl Studio {
         &self,
         index: usize,
         recipe: &Recipe,
-        pipeline: &[Recipe],
+        pipeline: &[Stage],
         oracle: bool,
     ) -> Option<Problem> {
         let named = recipe.cost.as_ref()?;
@@ -146,7 +147,7 @@ impl Studio {
         named: &ScorerSource,
         index: usize,
         recipe: &Recipe,
-        pipeline: &[Recipe],
+        pipeline: &[Stage],
         (oracle, cost): (bool, bool),
     ) -> Option<Problem> {
         let wanted = if cost { "cost model" } else { "reward model" };

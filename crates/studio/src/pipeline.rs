@@ -6,7 +6,7 @@ use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
 use crate::{estimate, evaluate};
 use alidade_domain::{
-    DatasetSource, Example, LoraSpec, MethodName, ModelSource, Problem, Recipe, StageEstimate, Tuning,
+    DatasetSource, Example, LoraSpec, MethodName, ModelSource, Problem, Recipe, Stage, StageEstimate, Tuning,
 };
 use alidade_train::{CommonSettings, Outlook, Prepared, Steps, Training, method};
 
@@ -19,7 +19,7 @@ impl Studio {
         &self,
         index: usize,
         recipe: &Recipe,
-        pipeline: &[Recipe],
+        pipeline: &[Stage],
     ) -> Result<StageAsk, Vec<Problem>> {
         let settings = recipe.settings.resolve(&method(recipe.method).card().settings);
         let model = self.model_of(recipe).map_err(|problem| problem.at("model"));
@@ -107,8 +107,8 @@ impl Studio {
 }
 
 /// One split for all stages: what one keeps apart for evaluation, no other trains on.
-pub(crate) fn split_seed(pipeline: &[Recipe]) -> u64 {
-    pipeline.first().map_or(0, |recipe| recipe.seed)
+pub(crate) fn split_seed(pipeline: &[Stage]) -> u64 {
+    pipeline.iter().find_map(Stage::recipe).map_or(0, |recipe| recipe.seed)
 }
 
 /// A prefix has no place for a score head in PEFT's form of it.

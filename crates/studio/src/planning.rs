@@ -6,7 +6,9 @@ use crate::results::AFTER;
 use crate::studio::Studio;
 use crate::views::ModelView;
 use crate::{Suite, links, pipeline};
-use alidade_domain::{AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState, ScorerSource};
+use alidade_domain::{
+    AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState, ScorerSource, Stage,
+};
 use alidade_model::{asks_what_day_it_is, template_source};
 use alidade_store::{RunRecord, sha256};
 use alidade_train::method;
@@ -23,9 +25,10 @@ impl Studio {
 
     /// Rows to learn from, rows kept apart, and prompts of the evaluation.
     pub(crate) fn rows_for(&self, run: &RunRecord, experiment: &Experiment) -> Result<Rows, Problem> {
-        let model = self.model_of(&run.recipe)?;
-        let dataset = self.dataset_of(&run.recipe)?;
-        let (rows, held_out) = self.split_rows(&dataset, pipeline::split_seed(&experiment.pipeline))?;
+        let Stage::Train(recipe) = &run.work;
+        let model = self.model_of(recipe)?;
+        let dataset = self.dataset_of(recipe)?;
+        let (rows, held_out) = self.split_rows(&dataset, pipeline::split_seed(&experiment.stages))?;
         let oracle = self.judged_by_oracle(experiment, &model);
         Ok((rows, held_out, self.evaluation_prompts(experiment, oracle)?))
     }
@@ -38,7 +41,7 @@ impl Studio {
         folder: &Path,
         inputs: &Inputs,
     ) -> Result<Plan, Problem> {
-        let recipe = &run.recipe;
+        let Stage::Train(recipe) = &run.work;
         let model = self.model_of(recipe)?;
         let oracle = self.judged_by_oracle(experiment, &model);
         let [(rows, text), held_out, prompts] = inputs;
@@ -81,7 +84,7 @@ impl Studio {
 
     /// "sft", or "sft + dpo" for an adapter that went on.
     pub(crate) fn adapter_name(&self, experiment: &Experiment, stage: usize) -> String {
-        let Some(recipe) = experiment.pipeline.get(stage) else { return String::new() };
+        let Some(recipe) = experiment.stages.get(stage).and_then(Stage::recipe) else { return String::new() };
         let before = match &recipe.adapter {
             Some(AdapterSource::Stage(earlier)) if *earlier <= stage => {
                 Some(self.adapter_name(experiment, earlier - 1))
@@ -153,7 +156,7 @@ impl Studio {
     pub(crate) fn judged_by_oracle(&self, experiment: &Experiment, model: &ModelView) -> bool {
         let bundled =
             |recipe: &Recipe| self.dataset_facts(recipe).is_ok_and(|dataset| self.has_oracle(model, &dataset));
-        experiment.pipeline.iter().all(bundled)
+        experiment.stages.iter().filter_map(Stage::recipe).all(bundled)
     }
 
     fn evaluation_prompts(&self, experiment: &Experiment, oracle: bool) -> Result<Vec<Example>, Problem> {
@@ -162,9 +165,10 @@ impl Studio {
             return Ok(prompts.into_iter().map(|prompt| Example::Prompt { prompt }).collect());
         }
         let held = |recipe: &Recipe| {
-            Ok(self.split_rows(&self.dataset_of(recipe)?, pipeline::split_seed(&experiment.pipeline))?.1)
+            Ok(self.split_rows(&self.dataset_of(recipe)?, pipeline::split_seed(&experiment.stages))?.1)
         };
-        let held_out = experiment.pipeline.iter().map(held).collect::<Result<Vec<_>, Problem>>()?;
+        let held_out =
+            experiment.stages.iter().filter_map(Stage::recipe).map(held).collect::<Result<Vec<_>, Problem>>()?;
         Ok(pipeline::own_prompts(&held_out))
     }
 }

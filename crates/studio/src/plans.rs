@@ -8,7 +8,7 @@ use crate::pace::{Gauge, Paces};
 use crate::pipeline::{at_stage, warnings};
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, machine, memory, vetting};
-use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Recipe, StageEstimate};
+use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Stage, StageEstimate};
 use alidade_train::method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,15 +48,15 @@ impl Studio {
     ///
     /// # Errors
     /// When the database refuses; faults of the pipeline are part of the answer.
-    pub fn check_pipeline(&self, pipeline: &[Recipe]) -> Result<CheckedPipeline, Problem> {
-        self.plan_pipeline(pipeline, &mut |_| true)
+    pub fn check_pipeline(&self, stages: &[Stage]) -> Result<CheckedPipeline, Problem> {
+        self.plan_pipeline(stages, &mut |_| true)
     }
 
     /// As [`Studio::check_pipeline`], told as it goes on; ends early when nobody listens any more.
     ///
     /// # Errors
     /// As [`Studio::check_pipeline`], and when the plan was given up.
-    pub fn plan_pipeline(&self, pipeline: &[Recipe], hear: Hear) -> Result<CheckedPipeline, Problem> {
+    pub fn plan_pipeline(&self, stages: &[Stage], hear: Hear) -> Result<CheckedPipeline, Problem> {
         let mut checked = CheckedPipeline {
             ready: false,
             problems: Vec::new(),
@@ -65,12 +65,13 @@ impl Studio {
             free_memory_bytes: machine::free_memory_bytes(),
             free_disk_bytes: machine::free_disk_bytes(&self.configuration.home),
         };
-        if pipeline.is_empty() {
+        if stages.is_empty() {
             checked.problems.push(Problem::input("The pipeline has no stage.").hint("Choose a goal.").at("pipeline"));
         }
         let mut asks = Vec::new();
-        for (index, recipe) in pipeline.iter().enumerate() {
-            match self.check_stage(index, recipe, pipeline) {
+        for (index, stage) in stages.iter().enumerate() {
+            let Stage::Train(recipe) = stage;
+            match self.check_stage(index, recipe, stages) {
                 Ok(ask) => asks.push(ask),
                 Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| at_stage(index, problem))),
             }

@@ -7,7 +7,7 @@ use crate::views::Preset;
 use SettingValue::{Names, Number, Numbers, Text, Whole};
 use alidade_domain::{
     AdapterSource, DatasetSource, LoraSpec, MethodCard, MethodName, ModelSource, Recipe, ScorerSource, SettingValue,
-    Settings,
+    Settings, Stage,
 };
 use alidade_train::METHODS;
 
@@ -46,7 +46,9 @@ const DPO_LOSSES: &[&str] = &["hinge", "apo_zero"];
 
 fn dpo_variant(loss: &str, model: &str) -> Preset {
     let mut preset = preset(loss, &[MethodName::Sft, MethodName::Dpo], model);
-    for recipe in preset.pipeline.iter_mut().filter(|recipe| recipe.method == MethodName::Dpo) {
+    for recipe in
+        preset.stages.iter_mut().filter_map(Stage::recipe_mut).filter(|recipe| recipe.method == MethodName::Dpo)
+    {
         recipe.settings.0.insert("loss_type".to_owned(), Names(vec![loss.to_owned(), "sft".to_owned()]));
     }
     preset
@@ -54,7 +56,7 @@ fn dpo_variant(loss: &str, model: &str) -> Preset {
 
 fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
     let (mut policy, mut scorer) = (None, None);
-    let mut pipeline = Vec::with_capacity(stages.len());
+    let mut made = Vec::with_capacity(stages.len());
     for (index, method) in stages.iter().enumerate() {
         let mut recipe = recipe(*method, model);
         let here = AdapterSource::Stage(index + 1);
@@ -73,9 +75,9 @@ fn preset(id: &str, stages: &[MethodName], model: &str) -> Preset {
         if alidade_train::method(*method).needs().reward {
             recipe.reward = Some(scorer.clone().unwrap_or(ScorerSource::Oracle));
         }
-        pipeline.push(recipe);
+        made.push(Stage::Train(recipe));
     }
-    Preset { id: id.to_owned(), model: Some(model.to_owned()), pipeline }
+    Preset { id: id.to_owned(), model: Some(model.to_owned()), stages: made }
 }
 
 /// Epochs of the SFT before another method, ten steps: the model learns how to answer, and the other has something left to

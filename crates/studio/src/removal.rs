@@ -4,7 +4,7 @@
 
 use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
-use alidade_domain::{Problem, ProblemCode, Recipe};
+use alidade_domain::{Problem, ProblemCode, Recipe, Stage};
 use alidade_store::Shelf;
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ impl Studio {
             // One that cannot be read at the moment may speak of anything.
             return Ok(());
         }
-        let recipes = || experiments.iter().flat_map(|experiment| &experiment.pipeline);
+        let recipes = || experiments.iter().flat_map(|experiment| &experiment.stages).filter_map(Stage::recipe);
         let models: BTreeSet<&str> = recipes().filter_map(|recipe| recipe.model.stored()).collect();
         let datasets: BTreeSet<&str> = recipes().filter_map(|recipe| recipe.dataset.stored()).collect();
         for model in self.store.all::<ModelView>(Shelf::Models)?.into_iter().filter(|model| model.removed) {

@@ -5,7 +5,7 @@ use crate::experiments::latest;
 use crate::export::{ExportForm, export_apart};
 use crate::studio::Studio;
 use crate::views::ReportView;
-use alidade_domain::{Curve, Experiment, Fact, Problem, Report, ReportStage, SettingValue};
+use alidade_domain::{Curve, Experiment, Fact, Problem, Report, ReportStage, SettingValue, Stage};
 use alidade_report::{to_html, to_markdown, verdict};
 use alidade_store::RunRecord;
 use std::path::Path;
@@ -102,19 +102,20 @@ impl Studio {
 
     fn report_stage(&self, run: &RunRecord) -> Result<ReportStage, Problem> {
         let fact = |label: &str, value: String| Fact { label: label.to_owned(), value };
-        let (model, dataset) = (self.model_facts(&run.recipe)?, self.dataset_facts(&run.recipe)?);
+        let Stage::Train(recipe) = &run.work;
+        let (model, dataset) = (self.model_facts(recipe)?, self.dataset_facts(recipe)?);
         let mut setup = vec![
-            fact("Method", run.recipe.method.as_str().to_owned()),
+            fact("Method", recipe.method.as_str().to_owned()),
             fact("Model", format!("{} ({} numbers)", model.model.name, model.parameters)),
             fact("Model SHA-256", model.model.sha256),
             fact("Data", format!("{} ({} rows)", dataset.name, dataset.summary.kept)),
             fact("Data SHA-256", dataset.sha256),
-            fact("Seed", run.recipe.seed.to_string()),
+            fact("Seed", recipe.seed.to_string()),
             fact("Steps", run.step.to_string()),
             fact("Time", format!("{:.0} s", run.worked_ms as f64 / 1000.0)),
         ];
         setup.extend(run.adapter_sha256.iter().map(|sha256| fact("Adapter SHA-256", sha256.clone())));
-        setup.extend(run.recipe.settings.0.iter().map(|(key, value)| fact(key, show(value))));
+        setup.extend(recipe.settings.0.iter().map(|(key, value)| fact(key, show(value))));
         let mut curves = Vec::new();
         for name in CURVES {
             let points = self.store.metric(&run.id, name)?;
@@ -123,12 +124,12 @@ impl Studio {
             }
         }
         Ok(ReportStage {
-            title: format!("{} · {}", run.stage + 1, run.recipe.method.as_str().to_uppercase()),
+            title: format!("{} · {}", run.stage + 1, recipe.method.as_str().to_uppercase()),
             setup,
             data: Some(dataset.summary),
             curves,
             evaluation: run.evaluation.clone(),
-            recipe: run.recipe.to_toml()?,
+            recipe: recipe.to_toml()?,
         })
     }
 
@@ -139,7 +140,7 @@ impl Studio {
                 found.push(Fact { label, value: licence.unwrap_or_else(|| "not stated".to_owned()) });
             }
         };
-        for recipe in &experiment.pipeline {
+        for recipe in experiment.stages.iter().filter_map(Stage::recipe) {
             let (model, dataset): (_, _) = (self.model_facts(recipe), self.dataset_facts(recipe));
             model.into_iter().for_each(|model| add(model.model.name, model.licence));
             dataset.into_iter().for_each(|dataset| add(dataset.name, dataset.licence));

@@ -4,7 +4,7 @@
 use crate::durable::write_private;
 use crate::studio::Studio;
 use crate::{Snapshot, read_snapshot};
-use alidade_domain::{AdapterRef, Problem, RunState};
+use alidade_domain::{AdapterRef, Problem, RunState, Stage};
 use alidade_store::{AdapterRecord, RunRecord, VerdictRecord, sha256};
 use std::path::Path;
 
@@ -27,7 +27,7 @@ impl Studio {
         {
             self.keep_adapter(run, sha256)?;
         }
-        if run.evaluation.is_some() && !run.recipe.method.makes_scorer() {
+        if run.evaluation.is_some() && !run.work.makes_scorer() {
             for name in [BEFORE, AFTER] {
                 self.keep_file(run, name, anew)?;
             }
@@ -102,12 +102,13 @@ impl Studio {
     }
 
     fn keep_adapter(&self, run: &RunRecord, sha256: &str) -> Result<(), Problem> {
+        let Stage::Train(recipe) = &run.work;
         let experiment = self.store.experiment(&run.experiment)?;
         let name = self.adapter_name(&experiment, run.stage);
         let record = AdapterRecord {
             adapter: AdapterRef { id: run.id.clone(), name, sha256: sha256.to_owned() },
             run: Some(run.id.clone()),
-            model: self.model_facts(&run.recipe)?.model,
+            model: self.model_facts(recipe)?.model,
             folder: self.run_folder(&run.id).join("adapter").display().to_string(),
         };
         // A run that was trained anew has another adapter under the same name: the old one must not answer any more.

@@ -123,18 +123,21 @@ impl Studio {
             experiment: run.experiment.clone(),
             experiment_title: experiment.title,
             stage: run.stage,
-            method: run.recipe.method,
+            method: run.work.method(),
             state: run.state,
             phase: run.phase,
             step: run.step,
             total_steps: run.total_steps,
             seconds: run.worked_ms as f64 / 1000.0,
             metrics: run.metrics.clone(),
-            flagged: self.dataset_facts(&run.recipe).is_ok_and(|dataset| dataset.flagged),
+            flagged: run
+                .work
+                .recipe()
+                .is_some_and(|recipe| self.dataset_facts(recipe).is_ok_and(|dataset| dataset.flagged)),
             adapter,
             evaluation: run.evaluation.clone(),
             problem: run.problem.clone().or_else(|| self.fault_of(&run.id)),
-            recipe: run.recipe.clone(),
+            work: run.work.clone(),
             estimate: run.estimate.clone(),
             last_sequence: run.last_sequence,
         })

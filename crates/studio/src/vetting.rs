@@ -5,7 +5,7 @@ use crate::compute;
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
 use crate::views::ModelView;
-use alidade_domain::{Message, ModelRef, Problem};
+use alidade_domain::{Message, ModelRef, Problem, Stage};
 use alidade_model::{
     ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, model_sha256, read_text, template_source,
 };
@@ -79,7 +79,8 @@ impl Studio {
     /// # Errors
     /// When its files are broken, or made to stop programs.
     pub(crate) fn vet_run(&self, run: &RunRecord) -> Result<(), Problem> {
-        let model = self.model_facts(&run.recipe)?;
+        let Stage::Train(recipe) = &run.work;
+        let model = self.model_facts(recipe)?;
         if model.bundled {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use alidade_domain::{
     AdapterRef, DatasetKind, Evaluation, Example, Experiment, ImportSummary, Message, MethodName, ModelRef, Phase,
-    Precision, Problem, Recipe, RowIssue, RunState, Sampling, Stack, StageEstimate,
+    Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -107,7 +107,7 @@ pub struct Preset {
     /// Model that it was made for; any model when absent.
     pub model: Option<String>,
     /// The stages.
-    pub pipeline: Vec<Recipe>,
+    pub stages: Vec<Stage>,
 }
 
 /// Where an experiment stands: where its most telling run stands, or `Draft` before the first.
@@ -154,8 +154,8 @@ pub struct RunView {
     pub experiment_title: String,
     /// Place in the pipeline, from 0.
     pub stage: usize,
-    /// Method.
-    pub method: MethodName,
+    /// Method of a stage that trains.
+    pub method: Option<MethodName>,
     /// Where it stands.
     pub state: RunState,
     /// What the worker is at.
@@ -176,8 +176,8 @@ pub struct RunView {
     pub evaluation: Option<Evaluation>,
     /// What ended it, or what is wrong with it now.
     pub problem: Option<Problem>,
-    /// The recipe.
-    pub recipe: Recipe,
+    /// What it carries out.
+    pub work: Stage,
     /// What was expected.
     pub estimate: Option<StageEstimate>,
     /// Last event number that is stored.

@@ -125,7 +125,7 @@ def work(program, diary):
     time.sleep(0.3)
     diary.begin("import")
     ids = [imports(program, diary, name, 60) for name in ("answers", "pairs", "prompts")]
-    made = program.call("create_experiment", title="cut", question="q", pipeline=pipeline(*ids))
+    made = program.call("create_experiment", title="cut", question="q", stages=pipeline(*ids))
     diary.told.experiments.add(made["experiment"]["id"])
     diary.note()
     diary.begin("experiment")

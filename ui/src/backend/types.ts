@@ -14,6 +14,8 @@ name: string,
  */
 sha256: string, };
 
+export type AdapterSource = string;
+
 export type AnswerEnd = "complete" | "length" | "stopped" | "interrupted";
 
 export type AppInfo = { 
@@ -153,6 +155,8 @@ free_memory_bytes: number,
 free_disk_bytes: number, };
 
 export type DatasetKind = "answers" | "pairs" | "ratings" | "texts" | "prompts";
+
+export type DatasetSource = string;
 
 export type DatasetPage = { 
 /**
@@ -500,9 +504,9 @@ title: string,
  */
 question: string, 
 /**
- * The stages in order; a stage may start from `adapter = "stage:1"`, the result of the first.
+ * The stages in order; each may use what earlier ones make, as in `stage:1`.
  */
-pipeline: Array<Recipe>, 
+stages: Array<Stage>, 
 /**
  * When it was made, in milliseconds since 1970.
  */
@@ -670,6 +674,8 @@ name: string,
  */
 sha256: string, };
 
+export type ModelSource = string;
+
 export type ModelView = { 
 /**
  * Name and content.
@@ -782,7 +788,7 @@ model: string | null,
 /**
  * The stages.
  */
-pipeline: Array<Recipe>, };
+stages: Array<Stage>, };
 
 export type Problem = { 
 /**
@@ -820,13 +826,13 @@ export type Recipe = {
  */
 method: MethodName, 
 /**
- * A model: `model:<id>` of the store, or a folder (terminal only).
+ * The base model.
  */
-model: string, 
+model: ModelSource, 
 /**
- * A data set: `dataset:<id>` of the store, or a file (terminal only).
+ * The rows to learn from.
  */
-dataset: string, 
+dataset: DatasetSource, 
 /**
  * Where results go (terminal only).
  */
@@ -836,19 +842,17 @@ output_dir?: string | null,
  */
 seed: number, 
 /**
- * The adapter to start from: `stage:<n>`, `adapter:<id>`, or a PEFT folder (terminal only).
+ * The adapter to start from.
  */
-adapter?: string | null, 
+adapter?: AdapterSource | null, 
 /**
- * What scores answers, for methods that learn from scores: `oracle` (the starter world), `stage:<n>`, or a folder of a
- * reward model's adapter (terminal only).
+ * What scores answers, for methods that learn from scores.
  */
-reward?: string, 
+reward?: ScorerSource, 
 /**
- * What says how harmful an answer is, for methods that keep below a limit: `oracle`, `stage:<n>`, or a folder of a cost
- * model's adapter (terminal only); absent means no limit.
+ * What says how harmful an answer is, for methods that keep below a limit; absent means no limit.
  */
-cost?: string, 
+cost?: ScorerSource, 
 /**
  * `full` trains every weight of the model instead of an adapter (terminal only); absent means an adapter.
  */
@@ -1076,9 +1080,9 @@ experiment_title: string,
  */
 stage: number, 
 /**
- * Method.
+ * Method of a stage that trains.
  */
-method: MethodName, 
+method: MethodName | null, 
 /**
  * Where it stands.
  */
@@ -1120,9 +1124,9 @@ evaluation: Evaluation | null,
  */
 problem: Problem | null, 
 /**
- * The recipe.
+ * What it carries out.
  */
-recipe: Recipe, 
+work: Stage, 
 /**
  * What was expected.
  */
@@ -1280,6 +1284,8 @@ origin: string,
  */
 experiment: string | null, };
 
+export type Stage = { "kind": "train" } & Recipe;
+
 export type StageEstimate = { 
 /**
  * Place in the pipeline, from 0: stages with a fault have no estimate, so the list says nothing of places.
@@ -1423,3 +1429,5 @@ chosen: Array<number>,
  * Other answers in each step.
  */
 rejected: Array<number>, };
+
+export type ScorerSource = string;

@@ -22,7 +22,10 @@ describe("runs side by side", () => {
   });
   it("show what differs and count defaults as values", () => {
     const run = (settings: Record<string, number>, seed = 1): RunView =>
-      ({ method: "dpo", recipe: { method: "dpo", model: "m", dataset: "d", seed, settings } }) as unknown as RunView;
+      ({
+        method: "dpo",
+        work: { kind: "train", method: "dpo", model: "m", dataset: "d", seed, settings },
+      }) as unknown as RunView;
     const cards = [
       {
         name: "dpo",

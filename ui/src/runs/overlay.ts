@@ -21,9 +21,9 @@ export function differences(runs: RunView[], cards: MethodCard[]): Setting[] {
   const full = (run: RunView): Record<string, SettingValue | undefined> => {
     const card = cards.find((entry) => entry.name === run.method);
     const defaults = Object.fromEntries((card?.settings ?? []).map((field) => [field.key, field.default]));
-    const { method, model, dataset, seed, adapter, reward, cost } = run.recipe;
+    const { method, model, dataset, seed, adapter, reward, cost } = run.work;
     const lora = Object.fromEntries(
-      Object.entries(run.recipe.lora ?? {}).map(([key, value]) => [`lora.${key}`, JSON.stringify(value)]),
+      Object.entries(run.work.lora ?? {}).map(([key, value]) => [`lora.${key}`, JSON.stringify(value)]),
     );
     return {
       method,
@@ -35,7 +35,7 @@ export function differences(runs: RunView[], cards: MethodCard[]): Setting[] {
       cost: cost ?? undefined,
       ...lora,
       ...defaults,
-      ...run.recipe.settings,
+      ...run.work.settings,
     };
   };
   const all = runs.map(full);

@@ -11,6 +11,7 @@ import type {
   Problem,
   Recipe,
   SettingValue,
+  Stage,
 } from "../backend/types";
 
 export type Goal = string;
@@ -61,6 +62,8 @@ export class WizardState {
   #plan = new AbortController();
 
   readonly pipeline: Recipe[] = $derived.by(() => this.#recipes());
+  /** The pipeline as an experiment has it. */
+  readonly stages: Stage[] = $derived(this.pipeline.map((recipe) => ({ kind: "train", ...recipe })));
 
   async load(): Promise<void> {
     try {
@@ -81,7 +84,7 @@ export class WizardState {
     this.changes = {};
     const preset = this.presets.find((entry) => entry.id === goal);
     if (preset?.model) this.model = preset.model;
-    const pipeline = preset?.pipeline ?? [];
+    const pipeline = preset?.stages ?? [];
     const set = (methods: readonly MethodName[]): string =>
       pipeline.find((recipe) => methods.includes(recipe.method))?.dataset.slice("dataset:".length) ?? "";
     const method = <M extends MethodName>(methods: readonly M[]): M | undefined =>
@@ -170,7 +173,7 @@ export class WizardState {
     // The bundled model is tiny and bears larger steps; what suits it in a preset suits it with other data too.
     const tuned = this.presets.filter((entry) => entry.id === this.goal || entry.model === this.model);
     tuned.sort((a, b) => Number(b.id === this.goal) - Number(a.id === this.goal));
-    const pattern = tuned.flatMap((entry) => entry.pipeline).find((recipe) => recipe.method === method);
+    const pattern = tuned.flatMap((entry) => entry.stages).find((recipe) => recipe.method === method);
     const card = this.methods.find((entry) => entry.name === method);
     const settings: Recipe["settings"] = { ...pattern?.settings };
     const rate = settings["learning_rate"] ?? card?.settings.find((field) => field.key === "learning_rate")?.default;
@@ -190,14 +193,14 @@ export class WizardState {
       return;
     }
     this.checking = true;
-    const [pipeline, plan] = [$state.snapshot(this.pipeline), this.#plan];
+    const [stages, plan] = [$state.snapshot(this.stages), this.#plan];
     this.#timer = setTimeout(() => {
       const hear = (news: PlanNews): void => {
         if (plan !== this.#plan) return;
         if (news.kind === "working") this.doing = news;
         else [this.checked, this.checking, this.problem] = [news.checked, false, null];
       };
-      backend.stream<PlanNews>("plan_pipeline", { pipeline }, hear, plan.signal).catch((error: unknown) => {
+      backend.stream<PlanNews>("plan_pipeline", { stages }, hear, plan.signal).catch((error: unknown) => {
         if (plan === this.#plan) [this.problem, this.checked, this.checking] = [asProblem(error), null, false];
       });
     }, CHECK_AFTER_MS);

@@ -2,7 +2,7 @@
 
 use super::{ById, answer, request};
 use crate::Sink;
-use alidade_domain::{PlanNews, Problem, Recipe};
+use alidade_domain::{PlanNews, Problem, Stage};
 use alidade_studio::Studio;
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use serde_json::Value;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Check {
-    pipeline: Vec<Recipe>,
+    stages: Vec<Stage>,
 }
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct Check {
 struct Create {
     title: String,
     question: String,
-    pipeline: Vec<Recipe>,
+    stages: Vec<Stage>,
 }
 
 #[derive(Deserialize)]
@@ -30,22 +30,22 @@ struct Rename {
 }
 
 pub(super) fn check(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Check { pipeline } = request(value)?;
-    answer(studio.check_pipeline(&pipeline)?)
+    let Check { stages } = request(value)?;
+    answer(studio.check_pipeline(&stages)?)
 }
 
 /// The plan as it is made. It costs seconds of the processor, so it ends when nobody listens.
 pub(super) fn plan(studio: &Studio, value: Value, sink: Sink) -> Result<(), Problem> {
-    let Check { pipeline } = request(value)?;
+    let Check { stages } = request(value)?;
     let mut hear = |news: PlanNews| answer(news).is_ok_and(&mut *sink);
-    let checked = studio.plan_pipeline(&pipeline, &mut hear)?;
+    let checked = studio.plan_pipeline(&stages, &mut hear)?;
     hear(PlanNews::Checked { checked: Box::new(checked) });
     Ok(())
 }
 
 pub(super) fn create(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Create { title, question, pipeline } = request(value)?;
-    answer(studio.create_experiment(&title, &question, pipeline)?)
+    let Create { title, question, stages } = request(value)?;
+    answer(studio.create_experiment(&title, &question, stages)?)
 }
 
 pub(super) fn get(studio: &Studio, value: Value) -> Result<Value, Problem> {

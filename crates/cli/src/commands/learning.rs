@@ -2,7 +2,7 @@
 //! and prints what each stage reached. The table of the README and of the notes comes from here.
 
 use crate::output;
-use alidade_domain::{Estimate, Evaluation, Problem, RunState};
+use alidade_domain::{Estimate, Evaluation, MethodName, Problem, RunState, Stage};
 use alidade_studio::views::{ExperimentSummary, Preset, RunView};
 use alidade_studio::{Configuration, Studio, tend_in_background};
 use serde_json::{Value, json};
@@ -46,9 +46,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
 }
 
 fn experiment(studio: &Studio, preset: &Preset, seed: u64) -> Result<ExperimentSummary, Problem> {
-    let mut pipeline = preset.pipeline.clone();
-    pipeline.iter_mut().for_each(|recipe| recipe.seed = seed);
-    let made = studio.create_experiment(&format!("{} · seed {seed}", preset.id), "", pipeline)?;
+    let mut stages = preset.stages.clone();
+    stages.iter_mut().filter_map(Stage::recipe_mut).for_each(|recipe| recipe.seed = seed);
+    let made = studio.create_experiment(&format!("{} · seed {seed}", preset.id), "", stages)?;
     studio.start_experiment(&made.experiment.id)?;
     loop {
         std::thread::sleep(Duration::from_millis(300));
@@ -76,7 +76,7 @@ fn figures(preset: &str, seed: u64, run: &RunView) -> Value {
         Value::Object(figures.collect())
     };
     json!({
-        "experiment": preset, "seed": seed, "stage": run.stage + 1, "method": run.method.as_str(),
+        "experiment": preset, "seed": seed, "stage": run.stage + 1, "method": run.method.map(MethodName::as_str),
         "steps": run.step, "seconds": run.seconds, "before": side(false), "after": side(true), "metrics": run.metrics,
     })
 }

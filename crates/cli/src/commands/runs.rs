@@ -1,7 +1,7 @@
 //! `alidade runs`: what the app has run and is running.
 
 use crate::output;
-use alidade_domain::Problem;
+use alidade_domain::{MethodName, Problem};
 use alidade_studio::{Configuration, Studio};
 use serde_json::json;
 
@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             "{}  {:<11} {:<4} step {} of {}  {}",
             run.id,
             state,
-            run.method.as_str(),
+            run.method.map_or(run.work.kind(), MethodName::as_str),
             run.step,
             run.total_steps,
             run.experiment_title
