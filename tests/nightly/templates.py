@@ -1,4 +1,5 @@
 """Renders the chat templates of llama.cpp and TRL with transformers and with Alidade, and compares text and assistant masks.
+First it holds the list of Jinja2's features, which the tests beside the code compare with, against Jinja2 itself.
 
 Usage: templates.py PATH_TO_ALIDADE   (fetches both projects' packages and a transformers of its own into target/nightly
 when they are missing; says so and ends well where pip is not there). Templates that the conversations cannot fill (they
@@ -18,6 +19,7 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "target" / "nightly" / "templates"
+FEATURES = ROOT / "crates" / "model" / "src" / "chat_template" / "jinja2.json"
 PACKAGES = {"llama-cpp-python": ("--no-binary", "llama-cpp-python"), "trl": ("--only-binary", "trl")}
 TOKENS = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
 # A template for tools goes through a list that is not there; transformers refuses, minijinja takes nothing for an empty list.
@@ -153,9 +155,25 @@ def compare(program, name, source):
     return faults, counts
 
 
+def features():
+    """Templates of the list that transformers renders otherwise than the list says."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(model("features", ""))
+    messages, unequal = said(("user", "<é> it's"), ("assistant", "Hello there")), []
+    for source, expected in json.loads(FEATURES.read_text()):
+        text = tokenizer.apply_chat_template(messages, chat_template=source, tokenize=False)
+        if text != expected:
+            unequal.append((source, text, expected))
+    return unequal
+
+
 def main():
     prepare()
     program, sums, unequal = pathlib.Path(sys.argv[1]).resolve(), {}, {}
+    outdated = features()
+    for source, text, expected in outdated:
+        print(f"{source}\n  transformers {text!r}\n  the list     {expected!r}")
     sources = templates()
     for name, source in sources.items():
         faults, counts = compare(program, name, source)
@@ -169,8 +187,8 @@ def main():
         for place, right, mine in faults[:2]:
             print(f"  {place}\n    transformers {json.dumps(right)[:600]}\n    alidade      {json.dumps(mine)[:600]}")
     equal = len(sources) - len(unequal)
-    print(json.dumps({"day": str(datetime.date.today()), "templates": len(sources), "equal": equal, **sums}))
-    sys.exit(1 if unequal else 0)
+    print(json.dumps({"day": str(datetime.date.today()), "templates": len(sources), "equal": equal, **sums, "features that differ": len(outdated)}))
+    sys.exit(1 if unequal or outdated else 0)
 
 
 if __name__ == "__main__":

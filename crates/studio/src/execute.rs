@@ -88,8 +88,8 @@ pub fn execute_telling(
     let template = model.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let configured = method(plan.method).configure(&plan.settings)?;
-    let prepared = prepare(plan, configured.as_ref(), &model, &encoder)?;
-    warn(&prepared, observer)?;
+    let (prepared, open_ended) = prepare(plan, configured.as_ref(), &model, &encoder)?;
+    warn(&prepared, open_ended, observer)?;
     tell(&Outline {
         steps: configured.steps(prepared.items.len()).total,
         rows: prepared.items.len(),
@@ -110,20 +110,21 @@ pub fn execute_telling(
     Ok(end)
 }
 
-/// The rows as the method reads them.
+/// The rows as the method reads them, and what is to be said where they show no end of an answer.
 fn prepare(
     plan: &Plan,
     configured: &dyn Training,
     model: &ModelFolder,
     encoder: &Encoder,
-) -> Result<Prepared, Problem> {
-    let prepared = configured.prepare(&own_rows(plan)?, encoder)?;
+) -> Result<(Prepared, Option<Problem>), Problem> {
+    let rows = own_rows(plan)?;
+    let prepared = configured.prepare(&rows, encoder)?;
     let no_step = pipeline::no_step(configured.common(), &configured.steps(prepared.items.len()));
     let no_move = || configured.check_steps(prepared.items.len()).err();
     if let Some(problem) = pipeline::too_long(&prepared, model.spec.context).or(no_step).or_else(no_move) {
         return Err(problem);
     }
-    Ok(prepared)
+    Ok((prepared, encoder.no_end_of_turn(plan.method, &rows)))
 }
 
 /// The rows of the run, if they are still those that the plan speaks of.
@@ -403,10 +404,11 @@ pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
     Ok(PlanFacts::new(facts))
 }
 
-fn warn(prepared: &Prepared, observer: &mut dyn Observer) -> Result<(), Problem> {
-    for advice in &prepared.advice {
+fn warn(prepared: &Prepared, open_ended: Option<Problem>, observer: &mut dyn Observer) -> Result<(), Problem> {
+    let coded = prepared.advice.iter().map(|advice| ("advice", advice));
+    for (code, advice) in coded.chain(open_ended.iter().map(|advice| ("no_end_of_turn", advice))) {
         let message = [&advice.message].into_iter().chain(&advice.hints).cloned().collect::<Vec<_>>().join(" ");
-        observer.observe(EventKind::Warning { code: "advice".to_owned(), message })?;
+        observer.observe(EventKind::Warning { code: code.to_owned(), message })?;
     }
     for message in prepared.left_out() {
         observer.observe(EventKind::Warning { code: "rows_skipped".to_owned(), message })?;

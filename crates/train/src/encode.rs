@@ -2,7 +2,7 @@
 //! counted and named.
 
 use crate::error::{Result, TrainError};
-use alidade_domain::{Message, Problem};
+use alidade_domain::{Example, Message, MethodName, Problem};
 use alidade_model::{ChatTemplate, ModelError, Rendering, TextTokenizer, TokenRow, stop_tokens};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,6 +231,21 @@ impl Encoder<'_> {
         let (ids, places) = self.tokenizer.encode_with_places(&text)?;
         let said = |place: &Range<usize>| parts.iter().any(|part| place.end > part.start && place.start < part.end);
         Ok(TokenRow { scored: places.iter().map(said).collect(), ids })
+    }
+
+    /// What a person should know where these rows teach a model to speak and its template shows no end of what it says.
+    pub fn no_end_of_turn(&self, method: MethodName, rows: &[Example]) -> Option<Problem> {
+        let taught = |row: &Example| {
+            use Example::{Answer, Conversation, Pair, Rated};
+            matches!(row, Answer { .. } | Conversation { .. } | Pair(_) | Rated { .. })
+        };
+        self.template.filter(|template| template.closes_with_text_alone())?;
+        if method == MethodName::RewardModel || !rows.iter().any(taught) {
+            return None;
+        }
+        let message = "The model's chat template closes the assistant's turn with no special token, so the rows show no end of an answer: what is trained may write on until its limit.";
+        let hint = "Put the token that ends an answer behind the assistant's content in the template, or take a model whose template has one.";
+        Some(Problem::input(message).hint(hint).at("model"))
     }
 
     /// Tokens that end an answer: the model's, and what its template closes an answer with.

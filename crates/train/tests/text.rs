@@ -219,3 +219,19 @@ fn answers_end_with_what_the_template_closes_them_with() {
     let encoder = Encoder { tokenizer: &tokenizer, template: Some(&template) };
     assert_eq!(encoder.stops().into_iter().collect::<Vec<_>>(), [0, 2]);
 }
+
+#[test]
+fn rows_that_show_no_end_of_an_answer_are_told() {
+    let told = |template: &str, name: MethodName, row: Example| {
+        let (tokenizer, template) = Folder::new(template, [&[], &[]], config()).open();
+        Encoder { tokenizer: &tokenizer, template: Some(&template) }.no_end_of_turn(name, &[row])
+    };
+    let open = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+    let talk = || said(&["Hi", "Hello"]);
+    let problem = told(open, MethodName::Sft, talk()).unwrap();
+    assert!(problem.message.contains("no special token") && problem.field.as_deref() == Some("model"), "{problem}");
+    assert_eq!(told(CHATML, MethodName::Sft, talk()), None);
+    assert_eq!(told(open, MethodName::RewardModel, talk()), None);
+    assert_eq!(told(open, MethodName::Sft, Example::Text { text: "x".to_owned() }), None);
+    assert_eq!(told(open, MethodName::Ppo, Example::Prompt { prompt: vec![Message::user("Hi")] }), None);
+}

@@ -2,7 +2,7 @@
 //! marks of `{% generation %}`. Fuel and an output cap end what loops or floods.
 
 use super::clock::strftime;
-use super::{filters, methods, python};
+use super::{filters, guard, methods, operators, percent, python, text_filters};
 use crate::ModelError;
 use crate::error::Result;
 use alidade_domain::{LocalTime, shown};
@@ -53,12 +53,15 @@ impl Engine {
         environment.set_unknown_method_callback(methods::method);
         environment.set_formatter(format);
         filters::install(&mut environment);
+        text_filters::install(&mut environment);
+        percent::install(&mut environment);
+        guard::install(&mut environment);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", move |form: &str| {
             strftime(now, form).map_err(|reason| Error::new(ErrorKind::InvalidOperation, reason))
         });
         environment.add_function("__generation", generation);
-        environment.add_template_owned("chat", tags_as_calls(source)).map_err(broken)?;
+        environment.add_template_owned("chat", tags_as_calls(&operators::rewritten(source))).map_err(broken)?;
         Ok(Self { environment, tokens })
     }
 

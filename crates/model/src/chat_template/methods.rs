@@ -1,16 +1,24 @@
 //! Methods of Python's texts, lists and dictionaries that templates call. The library beside minijinja has most of them; here
 //! stand those that it lacks, or that differ where a template can tell.
 
+use super::arguments::Arguments;
+use super::guard::held;
 use super::python::{is_space, text};
-use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, from_args};
+use minijinja::value::{Tuple, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 
 /// Called for a method that minijinja itself does not know.
 pub(super) fn method(state: &mut State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
     let found = match value.as_str() {
         Some(text) => of_text(state, text, name, arguments)?,
-        None if value.kind() == ValueKind::Seq => of_list(value, name, arguments)?,
-        None if value.kind() == ValueKind::Map => of_map(value, name, arguments)?,
+        None if value.kind() == ValueKind::Seq => {
+            held(state, value)?;
+            of_list(value, name, arguments)?
+        }
+        None if value.kind() == ValueKind::Map => {
+            arguments.iter().try_for_each(|argument| held(state, argument))?;
+            of_map(value, name, arguments)?
+        }
         None => None,
     };
     match found {
@@ -39,29 +47,78 @@ fn of_text(state: &State, text: &str, name: &str, arguments: &[Value]) -> Result
             parts(text, separator, name == "rpartition")?
         }
         "splitlines" => {
-            let (keep,): (Option<bool>,) = from_args(arguments)?;
-            lines(text, keep.unwrap_or(false)).into_iter().map(Value::from).collect()
+            let given = Arguments::of_method(arguments)?;
+            let keep = given.flag(0, "keepends")?.unwrap_or(false);
+            given.done()?;
+            lines(text, keep).into_iter().map(Value::from).collect()
         }
-        "index" | "rindex" => {
-            let (wanted,): (&str,) = from_args(arguments)?;
-            let place = if name == "index" { text.find(wanted) } else { text.rfind(wanted) };
-            let place = place.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "substring not found"))?;
-            Value::from(text[..place].chars().count())
-        }
+        "find" | "rfind" | "index" | "rindex" | "count" | "startswith" | "endswith" => searched(text, name, arguments)?,
+        "title" => Value::from(titled(text)),
+        "capitalize" => Value::from(super::text_filters::capitalized(text)),
         "zfill" | "ljust" | "rjust" | "center" => {
             let (width, fill): (usize, Option<&str>) = from_args(arguments)?;
             state.consume_fuel((width / 64) as u64)?;
             Value::from(padded(text, width, fill, name))
         }
-        "casefold" => Value::from(text.to_lowercase()),
+        "casefold" => Value::from(text.to_lowercase().replace('ß', "ss")),
         "swapcase" => Value::from(text.chars().map(swapped).collect::<String>()),
-        "isdecimal" => Value::from(!text.is_empty() && text.chars().all(char::is_numeric)),
+        "isdecimal" => Value::from(regex::Regex::new(r"^\p{Nd}+$").is_ok_and(|digits| digits.is_match(text))),
         "join" => {
             let (values,): (&Value,) = from_args(arguments)?;
             return join(state, text, values).map(Some);
         }
         _ => return Ok(None),
     }))
+}
+
+/// The methods that look for a text, from a place to a place: `find(wanted, start, end)`. Places count characters.
+fn searched(text: &str, name: &str, arguments: &[Value]) -> Result<Value, Error> {
+    let (wanted, start, end): (&Value, Option<i64>, Option<i64>) = from_args(arguments)?;
+    let length = text.chars().count();
+    let place = |given: i64| match usize::try_from(given) {
+        Ok(place) => place.min(length),
+        Err(_) => length.saturating_sub(usize::try_from(given.unsigned_abs()).unwrap_or(usize::MAX)),
+    };
+    let beyond = start.is_some_and(|start| usize::try_from(start).is_ok_and(|start| start > length));
+    let (start, end) = (place(start.unwrap_or(0)), place(end.unwrap_or(i64::MAX)));
+    let part: String = text.chars().skip(start).take(end.saturating_sub(start)).collect();
+    if name.ends_with("with") {
+        let any = |wanted: &Value| {
+            let wanted = wanted.as_str().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "it needs a text"))?;
+            Ok(if name == "startswith" { part.starts_with(wanted) } else { part.ends_with(wanted) })
+        };
+        let found: Result<Vec<bool>, Error> = match wanted.as_str() {
+            Some(_) => any(wanted).map(|found| vec![found]),
+            None => wanted.try_iter()?.map(|wanted| any(&wanted)).collect(),
+        };
+        return Ok(Value::from(found?.contains(&true)));
+    }
+    let wanted =
+        wanted.as_str().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "only a text can be looked for"))?;
+    let found = match name {
+        "count" if wanted.is_empty() => return Ok(Value::from(part.chars().count() + 1)),
+        "count" => return Ok(Value::from(part.matches(wanted).count())),
+        "find" | "index" => part.find(wanted),
+        _ => part.rfind(wanted),
+    };
+    match found.filter(|_| start <= end && !beyond) {
+        Some(found) => Ok(Value::from(start + part[..found].chars().count())),
+        None if name.ends_with("find") => Ok(Value::from(-1)),
+        None => Err(Error::new(ErrorKind::InvalidOperation, "substring not found")),
+    }
+}
+
+/// Each run of letters with a capital.
+fn titled(text: &str) -> String {
+    let (mut out, mut inside) = (String::with_capacity(text.len()), false);
+    for character in text.chars() {
+        match inside {
+            true => out.extend(character.to_lowercase()),
+            false => out.extend(character.to_uppercase()),
+        }
+        inside = character.is_alphabetic();
+    }
+    out
 }
 
 fn stripped<'a>(text: &'a str, characters: Option<&str>, name: &str) -> &'a str {
@@ -75,13 +132,9 @@ fn stripped<'a>(text: &'a str, characters: Option<&str>, name: &str) -> &'a str 
 
 /// `split(sep=None, maxsplit=-1)`, from the left or from the right.
 fn split(text: &str, from_right: bool, arguments: &[Value]) -> Result<Value, Error> {
-    let (places, names): (Rest<Value>, Kwargs) = from_args(arguments)?;
-    let given = |place: usize, name: &str| -> Result<Option<Value>, Error> {
-        let named: Option<Value> = names.get(name)?;
-        Ok(named.or_else(|| places.get(place).cloned()).filter(|value| !value.is_none()))
-    };
-    let (separator, most) = (given(0, "sep")?, given(1, "maxsplit")?);
-    names.assert_all_used()?;
+    let given = Arguments::of_method(arguments)?;
+    let (separator, most) = (given.get(0, "sep")?, given.get(1, "maxsplit")?);
+    given.done()?;
     let most = most.and_then(|most| most.as_i64()).filter(|most| *most >= 0).map_or(usize::MAX, |most| most as usize);
     let pieces: Vec<&str> = match &separator {
         Some(separator) => {
@@ -133,7 +186,7 @@ fn parts(text: &str, separator: &str, from_right: bool) -> Result<Value, Error> 
 }
 
 /// Python ends a line at more characters than a line feed.
-fn lines(text: &str, keep: bool) -> Vec<&str> {
+pub(super) fn lines(text: &str, keep: bool) -> Vec<&str> {
     let ends = ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
     let (mut found, mut rest) = (Vec::new(), text);
     while let Some(place) = rest.find(ends) {
@@ -150,13 +203,17 @@ fn lines(text: &str, keep: bool) -> Vec<&str> {
     found
 }
 
-fn padded(text: &str, width: usize, fill: Option<&str>, name: &str) -> String {
+pub(super) fn padded(text: &str, width: usize, fill: Option<&str>, name: &str) -> String {
     let missing = width.saturating_sub(text.chars().count());
     let fill = fill.unwrap_or(if name == "zfill" { "0" } else { " " });
     let pad = |count: usize| fill.repeat(count);
     match name {
         "ljust" => format!("{text}{}", pad(missing)),
-        "center" => format!("{}{text}{}", pad(missing / 2), pad(missing - missing / 2)),
+        "center" => {
+            // Of an odd number of spaces Python puts one more on the left where the width is odd.
+            let left = missing / 2 + (missing & width & 1);
+            format!("{}{text}{}", pad(left), pad(missing - left))
+        }
         "zfill" if text.starts_with(['-', '+']) => format!("{}{}{}", &text[..1], pad(missing), &text[1..]),
         _ => format!("{}{text}", pad(missing)),
     }

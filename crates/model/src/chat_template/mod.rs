@@ -2,15 +2,22 @@
 //! assistant says. Templates come from strangers' model files, so they run with fuel, bounds and an output cap on a thread of
 //! their own; a template that loops or floods ends in an error that says so.
 
+mod arguments;
 mod clock;
 mod engine;
 mod filters;
+mod guard;
 mod json;
+mod lexer;
 mod methods;
+mod operators;
+mod percent;
 mod python;
 mod renderer;
 mod source;
+mod text_filters;
 mod turns;
+mod wordwrap;
 
 use crate::ModelError;
 use crate::error::Result;
@@ -97,6 +104,11 @@ impl ChatTemplate {
         self.closing.get_or_init(|| turns::closing(self).unwrap_or_default())
     }
 
+    /// Whether it ends an assistant's turn for certain, and with text alone: what is trained on then shows no end of an answer.
+    pub fn closes_with_text_alone(&self) -> bool {
+        self.closing().is_empty() && turns::closes(self)
+    }
+
     /// The template as it was read, its line ends as line feeds.
     pub fn source(&self) -> &str {
         &self.source
@@ -140,5 +152,7 @@ fn name(role: Role) -> &'static str {
     }
 }
 
+#[cfg(test)]
+mod jinja2;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,9 @@
 
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
+use regex::Regex;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 /// Most bytes of a value's text.
 const LONGEST: usize = 1 << 20;
@@ -15,15 +17,18 @@ pub(super) fn text(value: &Value) -> Result<String, Error> {
     match value.as_str() {
         Some(text) => Ok(text.to_owned()),
         None if value.is_undefined() => Ok(String::new()),
-        None => {
-            let mut out = String::new();
-            show(value, &mut out, 0)?;
-            Ok(out)
-        }
+        None => shown(value),
     }
 }
 
-/// `repr(value)`, appended.
+/// `repr(value)`.
+pub(super) fn shown(value: &Value) -> Result<String, Error> {
+    let mut out = String::new();
+    show(value, &mut out, 0)?;
+    Ok(out)
+}
+
+/// The same, appended.
 fn show(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> {
     bounded(out.len(), depth)?;
     match value.kind() {
@@ -86,10 +91,26 @@ fn quoted(text: &str, out: &mut String) {
             '\\' => out.push_str("\\\\"),
             other if other == quote => out.extend(['\\', other]),
             other if (other as u32) < 0x20 || other as u32 == 0x7f => drop(write!(out, "\\x{:02x}", other as u32)),
-            other => out.push(other),
+            other if other.is_ascii() || printable(other) => out.push(other),
+            other => out.push_str(&coded(other)),
         }
     }
     out.push(quote);
+}
+
+/// Whether `repr` writes a character as it is.
+fn printable(character: char) -> bool {
+    static HIDDEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{C}\p{Z}]$").ok());
+    !HIDDEN.as_ref().is_some_and(|hidden| hidden.is_match(character.encode_utf8(&mut [0; 4])))
+}
+
+/// A character beyond ASCII by its number.
+pub(super) fn coded(character: char) -> String {
+    match u32::from(character) {
+        code @ ..=0xff => format!("\\x{code:02x}"),
+        code @ 0x100..=0xffff => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    }
 }
 
 /// Refuses a value that has grown too long or too deep.

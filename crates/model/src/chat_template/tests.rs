@@ -166,7 +166,11 @@ fn turns_that_cannot_be_told_apart_are_refused() {
 fn what_closes_a_turn_is_found() {
     assert_eq!(template(CHATML).closing(), ["<|im_end|>"]);
     assert_eq!(template("{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}").closing(), ["</s>"]);
-    assert!(template("{% for m in messages %}{{ m.content }}\n{% endfor %}").closing().is_empty());
+    let open = template("{% for m in messages %}{{ m.content }}\n{% endfor %}");
+    assert!(open.closing().is_empty() && open.closes_with_text_alone());
+    assert!(!template(CHATML).closes_with_text_alone());
+    // What cannot be told is not claimed.
+    assert!(!template("{{ messages | length }}").closes_with_text_alone());
 }
 
 #[test]
@@ -208,4 +212,51 @@ fn bombs_end_in_errors() {
     let _ = ChatTemplate::new(&signs, &tokens, Vec::new(), now).and_then(|made| made.render(&[], Rendering::Whole));
     assert!(ChatTemplate::new("{% if", &tokens, Vec::new(), now).is_err());
     assert!(ChatTemplate::new(&"x".repeat(SOURCE_LIMIT + 1), &tokens, Vec::new(), now).is_err());
+}
+
+#[test]
+fn a_comparison_without_end_ends_for_want_of_fuel() {
+    let two = "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}";
+    for comparison in [
+        "ns.a == ns.b",
+        "1 if ns.a != ns.b",
+        "ns.a < ns.b",
+        "ns.a in [ns.b]",
+        "[ns.b] is eq [ns.a]",
+        "ns.a is in [ns.b]",
+        "[ns.a, ns.b] | sort | length",
+        "[ns.a, ns.b] | unique | list | length",
+        "[ns.a, ns.b] | min | length",
+        "[{'k': ns.a}, {'k': ns.b}] | groupby('k') | length",
+        "[ns.a].count(ns.b)",
+        "[ns.a].index(ns.b)",
+        "[ns.a] | select('==', ns.b) | list | length",
+        "{ns.a: 1} | length",
+        "{'a': 1}[ns.a]",
+        "{'a': 1}.get(ns.a)",
+        "ns.a in {'a': 1}",
+    ] {
+        let error = template(&format!("{two}{{{{ {comparison} }}}}")).render(&[], Rendering::Whole).unwrap_err();
+        assert!(error.to_string().contains("instructions"), "{comparison}: {error}");
+    }
+}
+
+#[test]
+fn operators_are_rewritten_where_they_stand() {
+    for (source, expected) in [
+        (
+            "{{ a }} % ~ {# b % c #}{% raw %}{{ d % e }}{% endraw %}",
+            "{{ a }} % ~ {# b % c #}{% raw %}{{ d % e }}{% endraw %}",
+        ),
+        ("{{ a.b % 2 * c % d }}", "{{ __remainder(__remainder(a.b , 2) * c , d) }}"),
+        ("{{ a ~ -b % 2\n~ c }}", "{{ __concat(a , __remainder(-b , 2)\n, c) }}"),
+        ("{% if m['role'] == 'user' %}", "{% if m['role'] == 'user' %}"),
+        ("{% if a == b.c and not x[y.z] %}", "{% if a == __held(b.c) and not x[__held(y.z)] %}"),
+        ("{% for m in messages[1:] if m % 2 %}", "{% for m in __listed(messages[1:]) if __remainder(m , 2) %}"),
+        ("{% if a.b not in c.d %}", "{% if __held(a.b) not in __held(c.d) %}"),
+        ("{{ f('%', x='~', *y) }}", "{{ f('%', x='~', *y) }}"),
+        ("{{ (a % b", "{{ (a % b"),
+    ] {
+        assert_eq!(operators::rewritten(source), expected);
+    }
 }

@@ -55,9 +55,18 @@ pub(super) fn assistant_parts(template: &ChatTemplate, messages: &[Message]) -> 
     Err(unclear())
 }
 
+/// Whether it can be told what the template writes after an assistant's last turn.
+pub(super) fn closes(template: &ChatTemplate) -> bool {
+    usual_tail(template).is_some()
+}
+
+fn usual_tail(template: &ChatTemplate) -> Option<String> {
+    tail_of(template, &[Message::user("a"), Message::assistant("b")], PLANES[0])
+}
+
 /// The special tokens that the template writes directly after an assistant's last turn.
 pub(super) fn closing(template: &ChatTemplate) -> Option<Vec<String>> {
-    let tail = tail_of(template, &[Message::user("a"), Message::assistant("b")], PLANES[0])?;
+    let tail = usual_tail(template)?;
     let run = special_run(&tail, &template.special)?;
     let (mut rest, mut found) = (&tail[run], Vec::new());
     while let Some(token) =
