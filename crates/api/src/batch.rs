@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// Two frames of a screen.
 const FRAME: Duration = Duration::from_millis(33);
 
+/// Items after which a list is handed on before its frame is over.
+const MOST: usize = 1_000;
+
 /// Collects items and hands them on as one list a frame.
 pub(crate) struct Batch<'a> {
     sink: crate::Sink<'a>,
@@ -22,7 +25,7 @@ impl<'a> Batch<'a> {
     /// Adds an item; false once nobody listens any more.
     pub(crate) fn push(&mut self, item: Value) -> bool {
         self.waiting.push(item);
-        if self.sent.elapsed() >= FRAME {
+        if self.sent.elapsed() >= FRAME || self.waiting.len() >= MOST {
             self.flush();
         }
         self.listening

@@ -241,7 +241,7 @@ mod tests {
         drop(store);
         drop(Store::open(&path).unwrap());
         let copies = Store::backups(&path);
-        assert_eq!((copies.len(), name_of(&copies[0].path).as_str()), (1, "before-version-0008.db"));
+        assert_eq!((copies.len(), name_of(&copies[0].path).as_str()), (1, "before-version-0009.db"));
         assert!(copies[0].sound);
     }
 }

@@ -1,7 +1,7 @@
 //! Tables `events`, `metrics`, `samples` and `checkpoints`: what workers told, each event once.
 
 use crate::Store;
-use crate::database::{from_json, to_json};
+use crate::database::to_json;
 use crate::error::{Result, StoreError};
 use crate::runs::{RunRecord, read_run, write_run};
 use alidade_domain::{EventKind, RunEvent};
@@ -28,6 +28,22 @@ CREATE TABLE checkpoints (
 /// Answers that a method rates bring their score.
 pub(crate) const SCORES: &str = "ALTER TABLE samples ADD COLUMN score REAL;";
 
+/// Most events of a page. A run may have hundreds of thousands, and no reader wants to hold them all.
+const PAGE_EVENTS: usize = 1_000;
+/// Bytes of stored text after which a page is full; an event that is larger by itself fills one.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Some events in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<RunEvent>,
+    /// Number of the last event that was looked at; the next page begins after it.
+    pub last: u64,
+    /// Whether more are stored.
+    pub more: bool,
+}
+
 impl Store {
     /// Takes events of a run in, in one transaction; those that are stored already are passed over. `offset` is the place
     /// in the event file behind them.
@@ -51,15 +67,28 @@ impl Store {
         })
     }
 
-    /// Events of a run after a number; one that cannot be read is passed over.
+    /// The next events of a run after a number, as many as a page holds; one that cannot be read is passed over.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn events_after(&self, run: &str, sequence: u64) -> Result<Vec<RunEvent>> {
+    pub fn events_after(&self, run: &str, sequence: u64) -> Result<EventPage> {
         let connection = self.connection();
-        let mut query =
-            connection.prepare("SELECT body FROM events WHERE run = ?1 AND sequence > ?2 ORDER BY sequence")?;
-        self.readable(None, &mut query, params![run, sequence], |row| from_json("event", &row.get::<_, String>(0)?))
+        let mut query = connection
+            .prepare_cached("SELECT sequence, body FROM events WHERE run = ?1 AND sequence > ?2 ORDER BY sequence")?;
+        let mut rows = query.query(params![run, sequence])?;
+        let mut page = EventPage { events: Vec::new(), last: sequence, more: false };
+        let (mut bytes, mut read) = (0, 0);
+        while let Some(row) = rows.next()? {
+            if read == PAGE_EVENTS || bytes >= PAGE_BYTES {
+                page.more = true;
+                break;
+            }
+            page.last = row.get(0)?;
+            let body = row.get_ref(1)?.as_bytes().unwrap_or_default();
+            page.events.extend(serde_json::from_slice::<RunEvent>(body));
+            (bytes, read) = (bytes + body.len(), read + 1);
+        }
+        Ok(page)
     }
 
     /// Visits the stored text of every event of a run, in order, without holding them all.
@@ -171,7 +200,7 @@ mod tests {
         let record = store.take_events("r", &[started, step(2, 1), step(3, 2)], 20).unwrap();
         assert_eq!((record.state, record.step, record.last_sequence, record.offset), (RunState::Running, 2, 3, 20));
         assert_eq!(record.worked_ms, 2_000);
-        assert_eq!(store.events_after("r", 1).unwrap().len(), 2);
+        assert_eq!(store.events_after("r", 1).unwrap().events.len(), 2);
         assert_eq!(store.metric("r", "loss").unwrap(), [(1.0, 1.0), (2.0, 0.5)]);
     }
 
@@ -180,7 +209,7 @@ mod tests {
         let store = store();
         assert!(matches!(store.take_events("r", &[step(1, 1), step(3, 3)], 9), Err(StoreError::Gap { .. })));
         assert_eq!(store.run("r").unwrap().last_sequence, 0);
-        assert!(store.events_after("r", 0).unwrap().is_empty());
+        assert!(store.events_after("r", 0).unwrap().events.is_empty());
     }
 
     #[test]
@@ -188,7 +217,31 @@ mod tests {
         let store = store();
         store.take_events("r", &[step(1, 1)], 1).unwrap();
         store.delete_experiment("e").unwrap();
-        assert!(store.events_after("r", 0).unwrap().is_empty());
+        assert!(store.events_after("r", 0).unwrap().events.is_empty());
         assert!(store.runs().unwrap().is_empty());
+    }
+    #[test]
+    fn events_come_in_pages_that_lose_and_repeat_none() {
+        let store = store();
+        let long = |sequence| event(sequence, EventKind::Warning { code: "x".into(), message: "y".repeat(700_000) });
+        let mut all: Vec<RunEvent> = (1..=2_500).map(|sequence| step(sequence, sequence)).collect();
+        all.extend((2_501..=2_505).map(long));
+        store.take_events("r", &all, 1).unwrap();
+        // A page of unreadable rows is no end.
+        let spoil = "UPDATE events SET body = 'x' WHERE sequence BETWEEN 1001 AND 2000";
+        store.connection().execute(spoil, []).unwrap();
+        let (mut found, mut pages, mut after) = (Vec::new(), Vec::new(), 0);
+        loop {
+            let page = store.events_after("r", after).unwrap();
+            pages.push(page.events.len());
+            found.extend(page.events);
+            after = page.last;
+            if !page.more {
+                break;
+            }
+        }
+        all.drain(1_000..2_000);
+        assert!(found == all && after == 2_505);
+        assert_eq!(pages, [1_000, 0, 502, 2, 1]);
     }
 }

@@ -20,6 +20,7 @@ pub use adapters::AdapterRecord;
 pub use backups::BackupRecord;
 pub use database::Store;
 pub use error::StoreError;
+pub use events::EventPage;
 pub use files::{FileRecord, sha256};
 pub use runs::RunRecord;
 pub use shelves::Shelf;

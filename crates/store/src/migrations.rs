@@ -15,6 +15,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     events::SCORES,
     files::MIGRATION,
     experiments::STAGES,
+    runs::UNSETTLED,
 ];
 
 /// Says in the file's own header whose it is ("Alid").

@@ -112,7 +112,9 @@ fn at_work(house: &House, studio: &Studio, run: &RunRecord) {
 }
 
 fn rounds(studio: &Studio, tending: &mut Tending, times: usize) {
-    (0..times).for_each(|_| studio.round(tending).unwrap());
+    for _ in 0..times {
+        studio.round(tending).unwrap();
+    }
 }
 
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -172,7 +174,7 @@ fn every_state_of_the_events_comes_to_rest_and_the_next_run_starts() {
         assert!(run.step >= 30 && run.last_sequence > 31, "{name}: {} steps are left", run.step);
         assert!(house.run_folder(&second).join("worker.log").exists(), "{name}: the next run did not start");
         let (told, end) = read_events(&house.run_folder(&first), 0).unwrap();
-        let known = studio.store.events_after(&first, 0).unwrap();
+        let known = studio.store.events_after(&first, 0).unwrap().events;
         assert_eq!((told, end), (known.clone(), run.offset), "{name}: file and database differ");
         assert!(known.iter().enumerate().all(|(index, event)| event.sequence == index as u64 + 1), "{name}");
         let warned =

@@ -73,16 +73,16 @@ impl Studio {
     /// # Errors
     /// When there is none of this id.
     pub fn dataset_rows(&self, id: &str, offset: usize, limit: usize) -> Result<DatasetPage, Problem> {
-        self.dataset(id)?;
-        let rows = self.rows_of(id)?;
+        let limit = limit.min(500);
+        let (total_rows, rows) = self.some_rows(&self.dataset(id)?, offset, limit)?;
         // How many rows were left out, and why, stands in the summary too; a list that is gone hides no row.
         let text = std::fs::read(self.dataset_folder(id).join("issues.json")).unwrap_or_default();
         let issues: Vec<RowIssue> = serde_json::from_slice(&text).unwrap_or_default();
-        let limit = limit.min(500);
+        let total_issues = issues.len();
         Ok(DatasetPage {
-            total_rows: rows.len(),
-            rows: rows.into_iter().skip(offset).take(limit).collect(),
-            total_issues: issues.len(),
+            total_rows,
+            rows,
+            total_issues,
             issues: issues.into_iter().skip(offset).take(limit).collect(),
         })
     }

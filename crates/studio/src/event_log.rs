@@ -4,12 +4,14 @@
 use crate::durable::file_problem;
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
 use std::fs::{File, OpenOptions};
-use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The file in a run folder.
 pub(crate) const EVENTS: &str = "events.jsonl";
+/// Bytes that are read at once: a worker may have told for days while nobody listened.
+const PART: u64 = 1 << 20;
 
 /// The writer.
 pub struct EventLog {
@@ -31,14 +33,12 @@ impl EventLog {
         let open = || -> Result<(File, u64, u64), Error> {
             let fresh = !path.exists();
             let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
-            let mut text = Vec::new();
-            file.read_to_end(&mut text)?;
-            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
-            file.set_len(whole as u64)?;
+            let (whole, lines) = whole_lines(&mut file)?;
+            file.set_len(whole)?;
             if fresh {
                 crate::sync_folder(folder)?;
             }
-            Ok((file, whole as u64, text[..whole].iter().filter(|byte| **byte == b'\n').count() as u64))
+            Ok((file, whole, lines))
         };
         let (file, length, sequence) = open().map_err(|error| write_problem(&path, &error))?;
         Ok(Self { run: run.to_owned(), sequence, path, file, length })
@@ -96,19 +96,65 @@ impl Observer for EventLog {
     }
 }
 
+/// Bytes of the whole lines in a file, and how many lines these are, without holding the file.
+fn whole_lines(file: &mut File) -> Result<(u64, u64), Error> {
+    let (mut read, mut whole, mut lines, mut part) = (0, 0, 0, vec![0; 1 << 16]);
+    loop {
+        let length = file.read(&mut part)?;
+        if length == 0 {
+            return Ok((whole, lines));
+        }
+        let ends = part[..length].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        for (place, _) in ends {
+            (whole, lines) = (read + place as u64 + 1, lines + 1);
+        }
+        read += length as u64;
+    }
+}
+
 /// Whole events from byte `offset` on, and the offset behind the last of them. A log that was never begun has none.
 ///
 /// # Errors
 /// When the log cannot be read, a line in it is no event, or what was read before is gone.
 pub fn read_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u64), Problem> {
+    let mut found = Vec::new();
+    let end = each_event(folder, offset, &mut |event| found.push(event))?;
+    Ok((found, end))
+}
+
+/// Visits the same events without holding them; returns the offset behind the last.
+///
+/// # Errors
+/// As [`read_events`].
+pub(crate) fn each_event(folder: &Path, offset: u64, visit: &mut dyn FnMut(RunEvent)) -> Result<u64, Problem> {
+    let mut offset = offset;
+    loop {
+        let (events, end) = read_some_events(folder, offset)?;
+        if end == offset {
+            return Ok(offset);
+        }
+        events.into_iter().for_each(&mut *visit);
+        offset = end;
+    }
+}
+
+/// As [`read_events`], but no more than a part of a long log; whoever wants the rest asks from the new offset. Where the
+/// offset stays, there is no more.
+///
+/// # Errors
+/// As [`read_events`].
+pub(crate) fn read_some_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u64), Problem> {
     let path = folder.join(EVENTS);
     // The end of the line before is read again, to see that it is still there.
     let again = u64::from(offset > 0);
     let read = || -> Result<Vec<u8>, Error> {
-        let mut file = File::open(&path)?;
+        let mut file = BufReader::new(File::open(&path)?);
         file.seek(SeekFrom::Start(offset - again))?;
         let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
+        file.by_ref().take(PART).read_to_end(&mut text)?;
+        if text.last() != Some(&b'\n') {
+            file.read_until(b'\n', &mut text)?;
+        }
         Ok(text)
     };
     let text = match read() {
@@ -168,6 +214,24 @@ mod tests {
         EventLog::open(folder.path(), "r").unwrap().observe(EventKind::Discarded).unwrap();
         let (more, _) = read_events(folder.path(), offset).unwrap();
         assert_eq!((more.len(), more[0].sequence), (1, 3));
+    }
+
+    #[test]
+    fn a_long_log_is_read_in_parts_that_lose_and_repeat_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = |sequence: u64| {
+            let message = "x".repeat(if sequence == 2_000 { 3 << 20 } else { 2_000 });
+            let kind = EventKind::Warning { code: "long".to_owned(), message };
+            RunEvent { run: "r".to_owned(), sequence, at_ms: 0, kind }
+        };
+        let all: Vec<RunEvent> = (1..=3_000).map(long).collect();
+        let lines: String = all.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
+        std::fs::write(folder.path().join(EVENTS), &lines).unwrap();
+        let (first, offset) = read_some_events(folder.path(), 0).unwrap();
+        assert!(first.len() < 600 && offset < 2 << 20, "{} events, {offset} bytes", first.len());
+        let (events, end) = read_events(folder.path(), 0).unwrap();
+        assert!(events == all && end == lines.len() as u64);
+        assert_eq!(EventLog::open(folder.path(), "r").unwrap().sequence, 3_000);
     }
 
     #[test]

@@ -98,6 +98,7 @@ impl Studio {
                 }
             }
         }
+        self.wake.call();
         self.get_experiment(id)
     }
 

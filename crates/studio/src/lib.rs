@@ -55,6 +55,7 @@ mod reports;
 mod resolve;
 mod results;
 mod roles;
+mod row_index;
 mod run_folder;
 mod run_lock;
 mod runs;
@@ -69,6 +70,7 @@ mod verify;
 mod vetting;
 pub mod views;
 mod voice;
+mod wake;
 mod worker;
 mod world_oracle;
 

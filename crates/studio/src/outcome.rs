@@ -3,8 +3,9 @@
 //! is already there is taken up by the next start instead of being trained again.
 
 use crate::durable;
+use crate::event_log::each_event;
 use crate::provenance::{self, Making};
-use alidade_domain::{EventKind, Plan, Problem, ProblemCode};
+use alidade_domain::{EventKind, Plan, Problem, ProblemCode, RunEvent};
 use alidade_model::{AdapterWeights, ModelFolder, NamedTensor, adapter_sha256, model_sha256, save_adapter, save_model};
 use alidade_train::Prepared;
 use serde_json::{Value, json};
@@ -39,12 +40,15 @@ impl Computed {
 
     /// As the process that trained has told it; words of the last one count.
     pub(crate) fn of_events(folder: &Path) -> Self {
-        let events = crate::read_events(folder, 0).map(|(events, _)| events).unwrap_or_default();
-        let told = events.into_iter().rev().find_map(|event| match event.kind {
-            EventKind::Computing { arithmetic, keep, forced } => Some((arithmetic, keep, forced)),
-            _ => None,
-        });
-        let (arithmetic, keep, forced) = told.unwrap_or_else(|| ("unknown".to_owned(), "unknown".to_owned(), None));
+        let mut told = None;
+        let mut look = |event: RunEvent| {
+            if let EventKind::Computing { arithmetic, keep, forced } = event.kind {
+                told = Some((arithmetic, keep, forced));
+            }
+        };
+        let whole = each_event(folder, 0, &mut look).is_ok();
+        let unknown = || ("unknown".to_owned(), "unknown".to_owned(), None);
+        let (arithmetic, keep, forced) = told.filter(|_| whole).unwrap_or_else(unknown);
         Self { arithmetic, keep, forced, generation_share: None }
     }
 }

@@ -19,8 +19,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// How often the queue looks around.
+/// How often the queue looks around while a run works or may begin.
 const ROUND: Duration = Duration::from_millis(100);
+/// How often where none does: who starts a run in this program calls, and one of another program is found by looking.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long a run that could not be started or tended waits before it is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -71,6 +73,7 @@ pub fn tend_in_background(studio: &Arc<Studio>) {
 fn tend(weak: &Weak<Studio>) {
     let (mut tending, mut backups) = (Tending::default(), Backups::default());
     let Some(lock_file) = lock_file(weak) else { return };
+    let Some(wake) = weak.upgrade().map(|studio| studio.wake.0.clone()) else { return };
     let (mut ours, mut first) = (false, true);
     while let Some(studio) = weak.upgrade() {
         if !ours {
@@ -80,15 +83,18 @@ fn tend(weak: &Weak<Studio>) {
             }
         }
         first = false;
+        let mut pause = IDLE;
         if ours {
             // A fault of one round (a busy database, a full disk) is said, and met again in the next.
             let round = catch_unwind(AssertUnwindSafe(|| studio.round(&mut tending)))
                 .unwrap_or_else(|_| Err(Problem::internal("The queue broke off in the middle; it is tried again.")));
+            // After a fault nobody knows whether there is work.
+            pause = round.as_ref().map_or(ROUND, |open| if *open { ROUND } else { IDLE });
             studio.note(QUEUE, round.err());
             studio.back_up_when_due(&mut backups);
         }
         drop(studio);
-        std::thread::sleep(ROUND);
+        wake.sleep(pause);
     }
 }
 
@@ -124,7 +130,8 @@ impl Studio {
         }
     }
 
-    pub(crate) fn round(&self, tending: &mut Tending) -> Result<(), Problem> {
+    /// One look at the runs that wait or work; false where there are none.
+    pub(crate) fn round(&self, tending: &mut Tending) -> Result<bool, Problem> {
         let mut ended = self.look_after_worker(tending);
         let open = self.store.unsettled_runs()?;
         let mut busy = tending.working.is_some();
@@ -141,10 +148,10 @@ impl Studio {
         }
         self.keep_unkept(tending);
         if !open.is_empty() && !busy {
-            self.discard_orphans()?;
+            self.discard_orphans(&open)?;
             tending.working = self.start_next(tending)?;
         }
-        Ok(())
+        Ok(!open.is_empty())
     }
 
     /// Says what went wrong with a run and puts it aside for a while, or takes back what was said.
@@ -178,11 +185,10 @@ impl Studio {
     }
 
     /// Stages that wait for a stage that was thrown away are thrown away with it.
-    fn discard_orphans(&self) -> Result<(), Problem> {
-        let runs = self.store.runs()?;
-        for run in runs.iter().filter(|run| run.state == RunState::Queued && run.stage > 0) {
-            let before =
-                || runs.iter().filter(|other| other.experiment == run.experiment && other.stage + 1 == run.stage);
+    fn discard_orphans(&self, open: &[RunRecord]) -> Result<(), Problem> {
+        for run in open.iter().filter(|run| run.state == RunState::Queued && run.stage > 0) {
+            let runs = self.store.runs_of(&run.experiment)?;
+            let before = || runs.iter().filter(|other| other.stage + 1 == run.stage);
             if before().next().is_some() && before().all(|other| other.state == RunState::Discarded) {
                 self.tell(run, EventKind::Discarded)?;
             }
@@ -190,17 +196,22 @@ impl Studio {
         Ok(())
     }
 
+    /// The oldest run that waits for nothing any more, at work.
     fn start_next(&self, tending: &mut Tending) -> Result<Option<Working>, Problem> {
-        let mut runs = self.store.runs()?;
-        runs.reverse();
-        let done = |other: &RunRecord| matches!(other.state, RunState::Finished | RunState::Stopped);
-        let ready = |run: &&RunRecord| {
-            let before = |stage| {
-                runs.iter().any(|other| other.experiment == run.experiment && other.stage == stage && done(other))
-            };
-            run.state == RunState::Queued && !tending.is_aside(&run.id) && (0..run.stage).all(before)
-        };
-        let Some(run) = runs.iter().find(ready).cloned() else { return Ok(None) };
+        // Read anew: some may have been thrown away.
+        let mut next = None;
+        for run in self.store.unsettled_runs()? {
+            if run.state != RunState::Queued || tending.is_aside(&run.id) {
+                continue;
+            }
+            let runs = self.store.runs_of(&run.experiment)?;
+            let done = |other: &RunRecord| matches!(other.state, RunState::Finished | RunState::Stopped);
+            if (0..run.stage).all(|stage| runs.iter().any(|other| other.stage == stage && done(other))) {
+                next = Some(run);
+                break;
+            }
+        }
+        let Some(run) = next else { return Ok(None) };
         let started = self.settle_fault(tending, &run.id, |_| match self.start(&run) {
             Ok((process, from_sequence)) => {
                 Ok(Some(Working { run: run.id.clone(), process, from_sequence, memory_kills: memory_kills() }))

@@ -5,14 +5,15 @@
 //! run of other settings has kept stays until the person asks for its removal.
 
 use crate::durable::{create_folder, remove_unfinished, write_durably};
+use crate::event_log::each_event;
 use crate::execute::plan_facts;
 use crate::made::{self, Made, set_aside};
+use crate::outcome;
 use crate::places::{apart, clearable};
 use crate::resolve::ResolvedRecipe;
 use crate::run_lock::RunLock;
 use crate::worker::PLAN;
-use crate::{outcome, read_events};
-use alidade_domain::{EventKind, Plan, Problem, ProblemCode, why};
+use alidade_domain::{EventKind, Plan, Problem, ProblemCode, RunEvent, why};
 use alidade_model::file_sha256;
 use alidade_train::{Difference, PlanFacts, TrainError, resume_step};
 use std::path::{Path, PathBuf};
@@ -211,9 +212,10 @@ fn has_steps(path: &Path) -> bool {
 
 /// True when the last word of the events is that everything is done.
 fn is_finished(path: &Path) -> bool {
-    let events = read_events(path, 0).map(|(events, _)| events).unwrap_or_default();
-    let last = events.last().map(|event| &event.kind);
-    matches!(last, Some(EventKind::Finished { .. } | EventKind::Stopped { .. }))
+    let mut done = false;
+    let mut look =
+        |event: RunEvent| done = matches!(event.kind, EventKind::Finished { .. } | EventKind::Stopped { .. });
+    each_event(path, 0, &mut look).is_ok() && done
 }
 
 /// Refuses to write through a link.

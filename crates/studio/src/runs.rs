@@ -5,8 +5,8 @@ use crate::faults::RUNS;
 use crate::studio::Studio;
 use crate::views::RunView;
 use crate::worker::is_alive;
-use alidade_domain::{AdapterRef, EventKind, Problem, ProblemCode, RunEvent, RunState, StopReason};
-use alidade_store::RunRecord;
+use alidade_domain::{AdapterRef, EventKind, Problem, ProblemCode, RunState, StopReason};
+use alidade_store::{EventPage, RunRecord};
 
 impl Studio {
     /// All runs, newest first.
@@ -30,11 +30,11 @@ impl Studio {
         self.run_view(&self.store.run(id)?)
     }
 
-    /// Stored events of a run after a number, and whether more may come.
+    /// The next stored events of a run after a number, and whether the run may tell more.
     ///
     /// # Errors
     /// When there is no such run.
-    pub fn events_after(&self, id: &str, sequence: u64) -> Result<(Vec<RunEvent>, bool), Problem> {
+    pub fn events_after(&self, id: &str, sequence: u64) -> Result<(EventPage, bool), Problem> {
         // The state is read first: an event that settles the run between the two reads is then not missed.
         let open = !self.store.run(id)?.state.is_settled();
         Ok((self.store.events_after(id, sequence)?, open))
@@ -83,6 +83,7 @@ impl Studio {
             return Err(conflict(&run, "cannot go on"));
         }
         self.tell(&run, EventKind::Queued)?;
+        self.wake.call();
         self.get_run(id)
     }
 

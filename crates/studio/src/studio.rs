@@ -2,8 +2,10 @@
 
 use crate::answering::Slot;
 use crate::configuration::Configuration;
+use crate::row_index::RowIndex;
 use crate::verify::Stamp;
 use crate::views::{AppInfo, ModelView};
+use crate::wake::Bell;
 use crate::{create_folder, datasets, home, models};
 use alidade_domain::{Problem, ProblemCode};
 use alidade_store::Store;
@@ -40,6 +42,10 @@ pub struct Studio {
     pub(crate) faults: Mutex<BTreeMap<String, Problem>>,
     /// Held while this program adds events to a run's file.
     pub(crate) telling: Mutex<()>,
+    /// Where the rows of data sets begin, by the hash of their content.
+    pub(crate) row_indexes: Mutex<BTreeMap<String, Arc<RowIndex>>>,
+    /// Called when there may be something to start.
+    pub(crate) wake: Bell,
     /// True when something was made since the last backup that a person would miss.
     pub(crate) backup_wanted: AtomicBool,
 }
@@ -69,6 +75,8 @@ impl Studio {
             verified: Mutex::default(),
             faults: Mutex::default(),
             telling: Mutex::default(),
+            row_indexes: Mutex::default(),
+            wake: Bell::default(),
             backup_wanted: AtomicBool::new(false),
         };
         datasets::install_bundled(&studio)?;

@@ -1,13 +1,13 @@
 //! What becomes of a run while it is open: its events are taken in, its worker's death is told, and words are added for it
 //! where no worker lives to say them.
 
+use crate::EventLog;
 use crate::control::wish_of;
 use crate::durable::create_folder;
-use crate::event_log::sync_events;
+use crate::event_log::{read_some_events, sync_events};
 use crate::home::restrict;
 use crate::queue::{Tending, Working};
 use crate::studio::{Studio, lock};
-use crate::{EventLog, read_events};
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunState, StopReason};
 use alidade_store::RunRecord;
 use std::path::Path;
@@ -107,17 +107,19 @@ impl Studio {
     /// the database never knows more than the files.
     pub(crate) fn take_in(&self, run: &RunRecord) -> Result<RunRecord, Problem> {
         let folder = self.run_folder(&run.id);
-        let (events, offset) = read_events(&folder, run.offset)?;
-        if events.is_empty() {
-            return Ok(run.clone());
+        let mut run = run.clone();
+        loop {
+            let (events, offset) = read_some_events(&folder, run.offset)?;
+            if events.is_empty() {
+                return Ok(run);
+            }
+            sync_events(&folder)?;
+            run = self.store.take_events(&run.id, &events, offset)?;
+            if run.state == RunState::Discarded {
+                // Checkpoints of a discarded run are never read again; a leftover costs only room.
+                let _ = std::fs::remove_dir_all(folder.join("checkpoints"));
+            }
         }
-        sync_events(&folder)?;
-        let run = self.store.take_events(&run.id, &events, offset)?;
-        if run.state == RunState::Discarded {
-            // Checkpoints of a discarded run are never read again; a leftover costs only room.
-            let _ = std::fs::remove_dir_all(folder.join("checkpoints"));
-        }
-        Ok(run)
     }
 
     /// Adds an event on behalf of a run that has no worker.

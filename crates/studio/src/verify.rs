@@ -63,6 +63,18 @@ impl Studio {
         (!right).then(|| damaged_rows(set))
     }
 
+    /// Refuses rows that are no longer the ones that were imported.
+    ///
+    /// # Errors
+    /// At `dataset`.
+    pub(crate) fn verify_rows(&self, set: &DatasetView, path: &Path) -> Result<(), Problem> {
+        if !path.exists() {
+            return Err(damaged_rows(set));
+        }
+        let checked = self.verify(path, &set.sha256, || Ok(file_sha256(path)?));
+        checked.map_err(|problem| problem.unwrap_or_else(|| damaged_rows(set)))
+    }
+
     /// `None` stands for other content.
     fn verify(
         &self,

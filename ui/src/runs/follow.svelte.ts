@@ -18,7 +18,7 @@ export class Followed {
   total = $state(0);
   tokensPerSecond = $state(0);
   secondsLeft = $state(0);
-  steps: number[] = $state.raw([]);
+  /** A new object with every message, around lists that grow in place: a long run's are not copied. */
   curves: Curves = $state.raw({});
   samples: Sample[] = $state.raw([]);
   log: RunEvent[] = $state.raw([]);
@@ -27,6 +27,7 @@ export class Followed {
   ended = $state(false);
   problem: Problem | null = $state(null);
   #after = 0;
+  #steps: number[] = [];
   #stop = new AbortController();
 
   constructor(run: string) {
@@ -37,6 +38,12 @@ export class Followed {
   /** Number of the last event that was taken. */
   get after(): number {
     return this.#after;
+  }
+
+  /** The step of each place in the curves; it grows with them. */
+  get steps(): number[] {
+    void this.curves;
+    return this.#steps;
   }
 
   close(): void {
@@ -67,12 +74,11 @@ export class Followed {
     if (fresh.length === 0) return;
     this.problem = null;
     this.#after = fresh.at(-1)!.sequence;
-    const steps = [...this.steps];
-    const curves: Curves = Object.fromEntries(Object.entries(this.curves).map(([name, values]) => [name, [...values]]));
-    const samples = [...this.samples];
-    const log = [...this.log];
+    const curves: Curves = { ...this.curves };
+    const samples: Sample[] = [];
+    const log: RunEvent[] = [];
     for (const event of fresh) {
-      if (event.kind === "step") this.#step(event, steps, curves);
+      if (event.kind === "step") this.#step(event, curves);
       else if (event.kind === "sample")
         samples.push({ step: event.step, prompt: event.prompt, answer: event.answer, score: event.score ?? null });
       else if (event.kind === "progress")
@@ -88,11 +94,14 @@ export class Followed {
         log.push(event);
       }
     }
-    [this.steps, this.curves, this.samples, this.log] = [steps, curves, samples, log];
+    if (fresh.some((event) => event.kind === "step")) this.curves = curves;
+    if (samples.length > 0) this.samples = [...this.samples, ...samples];
+    if (log.length > 0) this.log = [...this.log, ...log];
   }
 
   /** Steps that are repeated after a resume take the place of the earlier ones. */
-  #step(event: Extract<RunEvent, { kind: "step" }>, steps: number[], curves: Curves): void {
+  #step(event: Extract<RunEvent, { kind: "step" }>, curves: Curves): void {
+    const steps = this.#steps;
     let place = steps.length;
     while (place > 0 && steps[place - 1]! >= event.step) place--;
     steps.length = place;

@@ -39,6 +39,21 @@ describe("following a run", () => {
     followed.close();
   });
 
+  it("does not copy the curves of a long run with every message, and tells whoever looks at them", () => {
+    const followed = new Followed("r");
+    deliver?.([step(1, 1, 3)]);
+    const [curves, loss, steps] = [followed.curves, followed.curves["loss"], followed.steps];
+    deliver?.([step(2, 2, 2)]);
+    expect(followed.curves).not.toBe(curves);
+    expect(followed.curves["loss"]).toBe(loss);
+    expect(followed.steps).toBe(steps);
+    expect([followed.steps, loss]).toEqual([
+      [1, 2],
+      [3, 2],
+    ]);
+    followed.close();
+  });
+
   it("tells how far comparing has come, without a line in the log for each word", () => {
     const followed = new Followed("r");
     const head = { run: "r", at_ms: 0 };

@@ -72,15 +72,18 @@ pub(super) fn follow(studio: &Studio, value: Value, sink: Sink) -> Result<(), Pr
     let Follow { run, mut after } = request(value)?;
     let mut silent = 0;
     loop {
-        let (events, open) = studio.events_after(&run, after)?;
-        after = events.last().map_or(after, |event| event.sequence);
-        silent = if events.is_empty() { silent + 1 } else { 0 };
-        let heard = if !events.is_empty() || silent >= SILENCE {
+        let (page, open) = studio.events_after(&run, after)?;
+        after = page.last;
+        silent = if page.events.is_empty() { silent + 1 } else { 0 };
+        let heard = if !page.events.is_empty() || silent >= SILENCE {
             silent = 0;
-            sink(answer(events)?)
+            sink(answer(page.events)?)
         } else {
             true
         };
+        if heard && page.more {
+            continue;
+        }
         if !open || !heard {
             return Ok(());
         }

@@ -18,8 +18,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// Largest request of a command, in bytes; a long chat is far below.
 const LARGEST_REQUEST: usize = 8 << 20;
-/// Messages that wait for a slow browser.
-const WAITING: usize = 64;
+/// Messages that wait for a slow browser; one may have a MiB.
+const WAITING: usize = 4;
 
 impl Server {
     /// All routes.
