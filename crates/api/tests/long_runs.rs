@@ -4,7 +4,7 @@
 #![cfg(target_os = "linux")]
 
 use alidade_api::{call, stream};
-use alidade_domain::{EventKind, Experiment, Recipe, RunEvent};
+use alidade_domain::{EventKind, Experiment, Recipe, RunEvent, Stage};
 use alidade_store::{RunRecord, Store};
 use alidade_studio::{Configuration, Studio};
 use serde_json::{Value, json};
@@ -32,10 +32,10 @@ fn step(step: u64) -> EventKind {
 fn long_run(home: &Path) {
     let store = Store::open(&home.join("alidade.db")).unwrap();
     let text = "method = \"sft\"\nmodel = \"model:starter\"\ndataset = \"dataset:alder-bay-answers\"";
-    let recipe = Recipe::from_toml(text).unwrap();
+    let work = Stage::Train(Recipe::from_toml(text).unwrap());
     let (id, title, question) = ("e".to_owned(), "long".to_owned(), String::new());
-    store.put_experiment(&Experiment { id, title, question, pipeline: vec![recipe.clone()], created_ms: 1 }).unwrap();
-    store.put_run(&RunRecord::new("r".to_owned(), "e".to_owned(), 0, recipe, 1)).unwrap();
+    store.put_experiment(&Experiment { id, title, question, stages: vec![work.clone()], created_ms: 1 }).unwrap();
+    store.put_run(&RunRecord::new("r".to_owned(), "e".to_owned(), 0, work, 1)).unwrap();
     let end = EventKind::Finished { steps: STEPS, adapter_sha256: "00".to_owned() };
     let mut kinds = (1..=STEPS).map(step).chain([end]);
     let mut sequence = 0;

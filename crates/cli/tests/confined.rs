@@ -6,6 +6,7 @@ mod common;
 
 use alidade_domain::{Purpose, Stream};
 use common::{alidade, golden, hostile, text};
+use serde_json::Value;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -104,6 +105,60 @@ fn pipes_in_the_place_of_files() {
         assert!(std::process::Command::new("mkfifo").arg(model.join(file)).status().unwrap().success());
         // The last only adds to what the others say; without it the folder is as good as before.
         assert!(!chat(file, &model) || file == "tokenizer_config.json", "{file}");
+    }
+}
+
+/// A file of an adapter, and what stands in it; nothing stands for a pipe.
+fn broken_adapters() -> Vec<(&'static str, &'static str, Option<Vec<u8>>)> {
+    let (config, weights) = ("adapter_config.json", "adapter_model.safetensors");
+    let good: Value =
+        serde_json::from_slice(&std::fs::read(golden("models/llama/adapter").join(config)).unwrap()).unwrap();
+    let with = |key: &str, value: Value| {
+        let mut changed = good.clone();
+        changed[key] = value;
+        Some(changed.to_string().into_bytes())
+    };
+    vec![
+        ("nested", config, Some("[".repeat(200_000).into_bytes())),
+        ("open brackets", config, with("target_modules", "(".repeat(50_000).into())),
+        ("slow pattern", config, with("target_modules", "((a|aa)+)+(.*.*)*$".into())),
+        ("large pattern", config, with("target_modules", "(((.{999}){999}){999}){999}".into())),
+        ("large rank", config, with("r", u64::MAX.into())),
+        ("pipe", config, None),
+        ("piped weights", weights, None),
+        ("no weights", weights, Some(u64::MAX.to_le_bytes().to_vec())),
+        (
+            "large tensor",
+            weights,
+            Some(header(r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}}"#)),
+        ),
+    ]
+}
+
+/// A safetensors file of four bytes.
+fn header(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes(), &[0; 4]].concat()
+}
+
+#[test]
+fn adapters_that_break_readers() {
+    let (folder, model) = (tempfile::tempdir().unwrap(), golden("models/llama"));
+    for (name, file, content) in broken_adapters() {
+        let (adapter, output) = (folder.path().join(name), folder.path().join("out").join(name));
+        std::fs::create_dir_all(&adapter).unwrap();
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            std::fs::copy(golden("models/llama/adapter").join(file), adapter.join(file)).unwrap();
+        }
+        std::fs::remove_file(adapter.join(file)).unwrap();
+        match content {
+            Some(content) => std::fs::write(adapter.join(file), content).unwrap(),
+            None => assert!(std::process::Command::new("mkfifo").arg(adapter.join(file)).status().unwrap().success()),
+        }
+        let export = ["export", "--model", text(&model), "--adapter", text(&adapter), "--output", text(&output)];
+        let exported = answered_or_refused(name, &export);
+        // A pattern only says what was trained; one that cannot be read is told, and the weights are what they are.
+        assert!(!exported || name.ends_with("brackets") || name.ends_with("pattern"), "{name}");
+        assert_eq!(output.exists(), exported, "{name}");
     }
 }
 

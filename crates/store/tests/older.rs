@@ -33,7 +33,7 @@ fn recipes_of_an_older_database_are_stages_that_train() {
             let evaluation = run.evaluation.as_ref().unwrap();
             assert_eq!(evaluation.measures[0].key, "good");
             assert_eq!(store.adapter(&run.id).unwrap().adapter.sha256, *run.adapter_sha256.as_ref().unwrap());
-            assert_eq!(store.events_after(&run.id, 0).unwrap().len() as u64, run.last_sequence);
+            assert_eq!(store.events_after(&run.id, 0).unwrap().events.len() as u64, run.last_sequence);
             assert!(store.plan(&run.id).unwrap().unwrap().contains("\"method\""));
         }
         assert!(store.unreadable().is_empty());

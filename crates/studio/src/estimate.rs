@@ -76,7 +76,7 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
         problem => problem.at("dataset"),
     };
     let mut prepared = training.prepare(&rows, &encoder).map_err(at_dataset)?;
-    prepared.advice.extend(encoder.no_end_of_turn(name, &rows));
+    prepared.advice.extend(encoder.no_end_of_turn(ask.recipe.method, &rows));
     let read = machine::resident_bytes().saturating_sub(before);
     let steps = training.steps(prepared.items.len());
     let no_move = training.check_steps(prepared.items.len()).err();

@@ -101,5 +101,5 @@ pub use run_lock::RunLock;
 pub use starter::{StarterOptions, StarterSize, make_starter};
 pub use studio::Studio;
 pub use today::local_time;
-pub use vetting::{Depth, vet_model};
+pub use vetting::{Depth, vet_model, vet_stack};
 pub use worker::work;

@@ -1,5 +1,6 @@
-//! Looking into a model folder of a stranger, in a process of its own: configuration, tokenizer, chat template and, where it is
-//! wanted, all weights. What would end the program when it is used ends that process, and is told in words.
+//! Looking into folders of strangers, in a process of its own: configuration, tokenizer, chat template and, where it is wanted,
+//! all weights of a model, and the adapter that is to go with it. What would end the program when it is used ends that process,
+//! and is told in words.
 
 use crate::compute;
 use crate::confined::{self, Job, Limits, Link, request_of};
@@ -7,7 +8,8 @@ use crate::studio::Studio;
 use crate::views::ModelView;
 use alidade_domain::{Message, ModelRef, Problem, Stage};
 use alidade_model::{
-    ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, model_sha256, read_text, template_source,
+    ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, load_adapter, model_sha256, read_text,
+    template_source,
 };
 use alidade_store::RunRecord;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,8 @@ pub enum Depth {
 #[derive(Serialize, Deserialize)]
 struct Request {
     folder: PathBuf,
+    /// Read as an adapter of this model.
+    adapter: Option<PathBuf>,
     depth: Depth,
     /// What is to be put through the tokenizer, beside texts that find slow patterns.
     texts: Vec<String>,
@@ -49,9 +53,17 @@ struct Request {
 /// # Errors
 /// When its files are broken, or made to stop programs.
 pub fn vet_model(folder: &Path, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
+    vet_stack(folder, None, depth, texts)
+}
+
+/// The same for a model with an adapter.
+///
+/// # Errors
+/// As [`vet_model`]; what is wrong with the adapter stands at `adapter`.
+pub fn vet_stack(folder: &Path, adapter: Option<&Path>, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
     let program = std::env::current_exe()
         .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
-    inspect(&program, folder, depth, texts).map(drop)
+    inspect_stack(&program, (folder, adapter), depth, texts).map(drop)
 }
 
 /// Looks into a folder; gives its picture where everything is looked at.
@@ -64,12 +76,23 @@ pub(crate) fn inspect(
     depth: Depth,
     texts: &[&str],
 ) -> Result<Option<ModelView>, Problem> {
-    let limits = limits_for(folder, depth == Depth::Everything);
+    inspect_stack(program, (folder, None), depth, texts)
+}
+
+fn inspect_stack(
+    program: &Path,
+    (folder, adapter): (&Path, Option<&Path>),
+    depth: Depth,
+    texts: &[&str],
+) -> Result<Option<ModelView>, Problem> {
+    let weights = adapter.map_or(0, crate::machine::folder_bytes);
+    let limits = limits_for(folder, depth == Depth::Everything).plus(weights, PER_WEIGHT_BYTE);
     let what = format!("Reading the model folder {}", folder.display());
     let stop = AtomicBool::new(false);
     let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
     let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-    confined::run(&job, &Request { folder: folder.to_owned(), depth, texts }, &mut |_| ())
+    let request = Request { folder: folder.to_owned(), adapter: adapter.map(Path::to_owned), depth, texts };
+    confined::run(&job, &request, &mut |_| ())
 }
 
 impl Studio {
@@ -103,13 +126,17 @@ pub(crate) fn limits_for(folder: &Path, weights: bool) -> Limits {
 
 /// The task in the child.
 pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
-    let Request { folder, depth, texts } = request_of(request)?;
+    let Request { folder, adapter, depth, texts } = request_of(request)?;
     let name = name_of(&folder);
-    let mut at = |what: &str| link.at(format!("{what} of the model “{name}”"), "model");
     let of_model = |error| Problem::from(error).at("model");
-    at("Reading config.json")?;
+    link.at(format!("Reading config.json of the model “{name}”"), "model")?;
     let model = ModelFolder::open(&folder).map_err(of_model)?;
     model.spec.tensors();
+    if let Some(adapter) = adapter {
+        link.at(format!("Reading the adapter “{}”", name_of(&adapter)), "adapter")?;
+        load_adapter(&adapter, &model.spec).map_err(|error| Problem::from(error).at("adapter"))?;
+    }
+    let mut at = |what: &str| link.at(format!("{what} of the model “{name}”"), "model");
     if depth == Depth::Configuration {
         return Ok(Value::Null);
     }

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{Message, Precision, Problem, Sampling, why};
-use alidade_studio::{AnswerRequest, Depth, Speaker, vet_model};
+use alidade_studio::{AnswerRequest, Depth, Speaker, vet_stack};
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
@@ -42,7 +42,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         seed: arguments.seed,
     };
     super::drawable(&sampling)?;
-    vet_model(&arguments.model, Depth::Text, &[arguments.system.as_deref().unwrap_or_default()])?;
+    let opening = [arguments.system.as_deref().unwrap_or_default()];
+    vet_stack(&arguments.model, arguments.adapter.as_deref(), Depth::Text, &opening)?;
     output::notes(&arguments.model, arguments.adapter.as_deref());
     let speaker = Speaker::open(&arguments.model, arguments.adapter.as_deref(), precision)?;
     output::held(precision, speaker.precision());

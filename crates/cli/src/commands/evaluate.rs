@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{Estimate, Measure, Problem};
-use alidade_studio::{Comparison, Depth, evaluate, vet_model};
+use alidade_studio::{Comparison, Depth, evaluate, vet_stack};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    vet_model(&arguments.model, Depth::Text, &[])?;
+    vet_stack(&arguments.model, Some(&arguments.adapter), Depth::Text, &[])?;
     let comparison = Comparison {
         model: arguments.model.clone(),
         adapter: arguments.adapter.clone(),

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::Problem;
-use alidade_studio::{Depth, ExportForm, Exported, export, vet_model};
+use alidade_studio::{Depth, ExportForm, Exported, export, vet_stack};
 use std::path::PathBuf;
 
 /// Arguments of `export`.
@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         Form::Peft => ExportForm::Peft,
         Form::Merged => ExportForm::Merged,
     };
-    vet_model(&arguments.model, Depth::Configuration, &[])?;
+    vet_stack(&arguments.model, Some(&arguments.adapter), Depth::Configuration, &[])?;
     output::notes(&arguments.model, Some(&arguments.adapter));
     let Exported { gap, rounded_to } = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
     let rounding = rounded_to.map(|name| format!(" (the base is {name}, and so is this)")).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{Precision, Problem, Sampling};
-use alidade_studio::{Depth, Speaker, continue_ids, vet_model};
+use alidade_studio::{Depth, Speaker, continue_ids, vet_stack};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let adapter = arguments.adapter.as_deref();
     let precision = Precision::named(&arguments.dtype)?;
     if let Some(input) = &arguments.input {
-        vet_model(&arguments.model, Depth::Configuration, &[])?;
+        vet_stack(&arguments.model, adapter, Depth::Configuration, &[])?;
         output::notes(&arguments.model, adapter);
         let (ids, held) = continue_ids(&arguments.model, adapter, precision, input, &sampling, arguments.ignore_eos)?;
         output::held(precision, held);
@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         return Ok(());
     }
     let prompt = arguments.prompt.as_deref().unwrap_or_default();
-    vet_model(&arguments.model, Depth::Text, &[prompt])?;
+    vet_stack(&arguments.model, adapter, Depth::Text, &[prompt])?;
     output::notes(&arguments.model, adapter);
     let speaker = Speaker::open(&arguments.model, adapter, precision)?;
     output::held(precision, speaker.precision());

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::Problem;
-use alidade_studio::{Depth, vet_model, write_logits};
+use alidade_studio::{Depth, vet_stack, write_logits};
 use std::path::PathBuf;
 
 /// Arguments of `logits`.
@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    vet_model(&arguments.model, Depth::Configuration, &[])?;
+    vet_stack(&arguments.model, arguments.adapter.as_deref(), Depth::Configuration, &[])?;
     output::notes(&arguments.model, arguments.adapter.as_deref());
     write_logits(
         &arguments.model,

@@ -6,6 +6,7 @@ use crate::progress::Progress;
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode};
 use alidade_studio::{
     Depth, EventLog, ResolvedRecipe, RunFolder, execute_telling, model_dir, read_recipe, resolve_recipe, vet_model,
+    vet_stack,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +33,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     vet_model(&model_dir(&recipe, base)?, Depth::Text, &[])?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let resolved = resolve_recipe(&recipe, &arguments.recipe, threads)?;
+    if let Some(adapter) = &resolved.plan.adapter_dir {
+        vet_stack(&resolved.plan.model_dir, Some(adapter), Depth::Configuration, &[])?;
+    }
     let mut say = |text: &str| output::note(&format!("note: {text}"));
     resolved.remarks.iter().for_each(|remark| say(remark));
     let folder = RunFolder::take(&resolved, arguments.overwrite, &mut say)?;
