@@ -288,7 +288,7 @@ async function thumbs(browser) {
   const { page, errors } = await openPage(browser, program.address);
   await runGoal(page, "thumbs", "SFT → KTO", { "sft-num_train_epochs": "0.4", "kto-num_train_epochs": "0.15" });
   check(
-    ["begin", "ktoGood", "dpoFlat"].includes(await page.getByTestId("reading").getAttribute("data-reading")),
+    ["begin", "margin_grows", "margin_flat"].includes(await page.getByTestId("reading").getAttribute("data-reading")),
     "the curves are read",
   );
   await page.getByTestId("run-compare").click();

@@ -170,7 +170,7 @@ impl Notes {
         let (all, missing) = if down == 0 { ("true", "false") } else { ("false", "true") };
         ((down == 0) != (up == 0)).then(|| {
             format!(
-                "All labels are {all} ({}): learning from thumbs (KTO) needs rows with the label {missing} too.",
+                "All labels are {all} ({}): learning from thumbs needs rows with the label {missing} too.",
                 rows(down + up)
             )
         })

@@ -24,7 +24,9 @@ mod shown;
 mod source;
 mod stack;
 mod stage;
+mod watch;
 mod why;
+mod words;
 
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
@@ -32,7 +34,7 @@ pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair,
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
 pub use local_time::LocalTime;
-pub use method::{MethodCard, MethodName};
+pub use method::{GoalWords, MethodCard, MethodName, Place, Variant};
 pub use patterns::Patterns;
 pub use plan::{CheckedPipeline, Plan, PlanNews, Planning, RewardSource, StageEstimate};
 pub use ports::{Observer, Sampling, Scorer, StopReason, StopSignal};
@@ -47,4 +49,6 @@ pub use shown::{printable, shown};
 pub use source::{AdapterSource, DatasetSource, ModelSource, ScorerSource, StackSource};
 pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};
 pub use stage::Stage;
+pub use watch::{At, Chart, Line, Metric, Multiple, Reading, Sign, Tone, Watch};
 pub use why::{why, without_number};
+pub use words::Words;

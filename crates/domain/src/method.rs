@@ -1,91 +1,122 @@
-//! The names of training methods, and the card that introduces one to a person.
+//! The names of training methods, and the card that introduces one to a person. Which methods there are is the registry's to
+//! say (`alidade_train::METHODS`); nothing here lists them.
 
-use crate::{DatasetKind, SettingField};
+use crate::{DatasetKind, SettingField, Watch, Words};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use ts_rs::TS;
 
-/// A training method, spelled as in recipes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum MethodName {
-    /// Supervised fine-tuning.
-    Sft,
-    /// Direct preference optimisation and its family.
-    Dpo,
-    /// Learning from thumbs up and down.
-    Kto,
-    /// Odds ratio preference optimisation.
-    Orpo,
-    /// Contrastive preference optimisation, and SimPO.
-    Cpo,
-    /// A model that scores answers.
-    RewardModel,
-    /// Proximal policy optimisation.
-    Ppo,
-    /// Group relative policy optimisation.
-    Grpo,
-    /// REINFORCE with a leave-one-out baseline.
-    Rloo,
-    /// DPO on the policy's own answers.
-    OnlineDpo,
-    /// Learning the best of several own answers.
-    RejectionSampling,
-}
+/// A training method, spelled as in recipes. Whether there is one of this name is found out where it is looked up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[serde(transparent)]
+pub struct MethodName(String);
 
 impl MethodName {
-    /// Every method, in the order in which a person meets them.
-    pub const ALL: &'static [MethodName] = &[
-        MethodName::Sft,
-        MethodName::Dpo,
-        MethodName::Kto,
-        MethodName::Orpo,
-        MethodName::Cpo,
-        MethodName::RewardModel,
-        MethodName::Ppo,
-        MethodName::Grpo,
-        MethodName::Rloo,
-        MethodName::OnlineDpo,
-        MethodName::RejectionSampling,
-    ];
-
     /// The name as it stands in a recipe.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            MethodName::Sft => "sft",
-            MethodName::Dpo => "dpo",
-            MethodName::Kto => "kto",
-            MethodName::Orpo => "orpo",
-            MethodName::Cpo => "cpo",
-            MethodName::RewardModel => "reward_model",
-            MethodName::Ppo => "ppo",
-            MethodName::Grpo => "grpo",
-            MethodName::Rloo => "rloo",
-            MethodName::OnlineDpo => "online_dpo",
-            MethodName::RejectionSampling => "rejection_sampling",
-        }
-    }
-
-    /// True when the result scores answers instead of writing them.
-    pub fn makes_scorer(self) -> bool {
-        self == MethodName::RewardModel
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-/// What a person should know before choosing a method.
+impl From<&str> for MethodName {
+    fn from(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+impl AsRef<str> for MethodName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MethodName {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a method learns from, as a person chooses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Given answers, or plain text.
+    Answers,
+    /// Answers with a thumb up or down.
+    Ratings,
+    /// Preferred and rejected answers.
+    Pairs,
+    /// Its own answers to prompts.
+    Prompts,
+}
+
+impl Place {
+    /// Where data of a kind are used best.
+    pub fn of(kind: DatasetKind) -> Self {
+        match kind {
+            DatasetKind::Answers | DatasetKind::Texts => Place::Answers,
+            DatasetKind::Ratings => Place::Ratings,
+            DatasetKind::Pairs => Place::Pairs,
+            DatasetKind::Prompts => Place::Prompts,
+        }
+    }
+}
+
+/// What a method is called where a setting makes something else of it.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct Variant {
+    /// The setting.
+    pub key: &'static str,
+    /// Its value.
+    pub value: &'static str,
+    /// The name on a button.
+    pub label: Words,
+    /// What it does, as a clause after its name.
+    pub why: Words,
+}
+
+/// What a person should know before choosing a method, and what the window needs to show a run of it.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct MethodCard {
     /// The method.
-    pub name: MethodName,
+    pub name: &'static str,
+    /// The name on a button.
+    pub label: Words,
     /// Its full name.
-    pub title: &'static str,
+    pub title: Words,
     /// One plain sentence.
-    pub summary: &'static str,
+    pub summary: Words,
+    /// Why one would choose it, as a clause after its name.
+    pub why: Words,
     /// Where it was published.
     pub paper: &'static str,
-    /// Kinds of data that it can learn from.
+    /// Kinds of data that it can learn from, the most telling one first.
     pub needs: Vec<DatasetKind>,
+    /// What it is offered for.
+    pub place: Place,
     /// True when it learns from scores, so that a recipe names a `reward`.
     pub needs_reward: bool,
+    /// True when it can keep a cost below a limit, so that a recipe may name a `cost`.
+    pub limits_cost: bool,
+    /// True when the result scores answers instead of writing them.
+    pub makes_scorer: bool,
+    /// What it is called where a setting makes something else of it.
+    pub variants: Vec<Variant>,
+    /// Its curves and how they are read.
+    pub watch: Watch,
     /// Its settings with defaults, ranges and help.
     pub settings: Vec<SettingField>,
+}
+
+/// How a ready-made pipeline is offered.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct GoalWords {
+    /// The goal.
+    pub name: Words,
+    /// How it is reached.
+    pub text: Words,
+    /// Title of an experiment towards it.
+    pub title: Words,
+    /// The question that the experiment answers.
+    pub question: Words,
 }

@@ -1,7 +1,7 @@
 //! Settings of a method, declared once: a field list yields the wizard's form, the recipe's keys, the range check, the
 //! defaults and the help text.
 
-use crate::{Problem, nearest_name};
+use crate::{Problem, Words, nearest_name};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -90,8 +90,10 @@ pub struct SettingField {
     pub default: SettingValue,
     /// Where it is shown.
     pub level: SettingLevel,
+    /// A friendly name; the key stands small beside it.
+    pub label: Words,
     /// One plain sentence.
-    pub help: &'static str,
+    pub help: Words,
 }
 
 impl SettingField {

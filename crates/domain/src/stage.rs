@@ -43,13 +43,8 @@ impl Stage {
     }
 
     /// The method of a stage that trains.
-    pub fn method(&self) -> Option<MethodName> {
-        self.recipe().map(|recipe| recipe.method)
-    }
-
-    /// True when the result scores answers instead of writing them.
-    pub fn makes_scorer(&self) -> bool {
-        self.method().is_some_and(MethodName::makes_scorer)
+    pub fn method(&self) -> Option<&MethodName> {
+        self.recipe().map(|recipe| &recipe.method)
     }
 }
 

@@ -6,10 +6,10 @@ use crate::Speaker;
 use crate::answer::Turn;
 use crate::evaluate::{SEED, Snapshot, Suite, TEMPERATURE, fingerprint, observe, worst_row};
 use crate::memory::{self, MOST_ROWS as MOST};
-use alidade_domain::{Example, MethodName, Problem, ProblemCode, Sampling, SettingValue, Settings, WorstRow};
+use alidade_domain::{Example, Problem, ProblemCode, Sampling, WorstRow};
 use alidade_evaluation::Observations;
 use alidade_model::{TokenBatch, TokenRow, row_seed};
-use alidade_train::{Item, TrainError, method};
+use alidade_train::{Item, TrainError, scored_rows};
 use alidade_world::{Oracle, World};
 use std::ops::Range;
 
@@ -82,10 +82,7 @@ impl<'s> Questions<'s> {
         };
         let rows: Vec<Example> = suite.rows.iter().filter(answered).cloned().collect();
         let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
-        let reader = method(if pairs { MethodName::Dpo } else { MethodName::Sft });
-        let mut settings = Settings::default();
-        settings.0.insert("max_length".to_owned(), SettingValue::Whole(speaker.context() as i64));
-        let items = match reader.configure(&settings)?.prepare(&rows, &encoder) {
+        let items = match scored_rows(&rows, &encoder, speaker.context(), pairs) {
             // Rows that leave nothing to score are no figure, and no fault of the run.
             Err(TrainError::NoRows { .. }) => Vec::new(),
             prepared => prepared?.items,

@@ -11,7 +11,7 @@ use crate::passes::Passes;
 use crate::{compute, machine, memory};
 use alidade_data::import;
 use alidade_domain::{
-    EventKind, Example, Message, MethodName, Observer, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
+    EventKind, Example, Message, Observer, Place, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
 };
 use alidade_kernels::{
     Crew, Ground, InstructionSet, Mat, MatMut, Panels, Rows, Threads, matmul, pairs_forward, rows_times,
@@ -19,7 +19,7 @@ use alidade_kernels::{
 use alidade_model::{
     Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, generate_streaming, load_adapter,
 };
-use alidade_train::{Encoder, Judge, PlanFacts, Prepared, Rollouts, Session, SessionOptions, Training, method};
+use alidade_train::{Encoder, Judge, Method, PlanFacts, Prepared, Rollouts, Session, SessionOptions, Training, method};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub struct TrainBench {
     /// A model folder with `adapter_init`, `sft.jsonl` and `dpo.jsonl`.
     pub model: PathBuf,
     /// SFT, DPO or PPO.
-    pub method: MethodName,
+    pub method: String,
     /// Number type of the frozen weights.
     pub dtype: String,
     /// Keep block inputs alone.
@@ -103,13 +103,13 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let tokenizer = folder.tokenizer()?;
     let template = folder.chat_template(&tokenizer, crate::local_time())?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let method = method(bench.method);
-    let configured = method.configure(&settings(bench)?)?;
-    let file = if bench.method == MethodName::Sft { "sft.jsonl" } else { "dpo.jsonl" };
+    let method = method(&bench.method)?;
+    let configured = method.configure(&settings(bench, method)?)?;
+    let file = if method.card().place == Place::Answers { "sft.jsonl" } else { "dpo.jsonl" };
     let bytes = std::fs::read(bench.model.join(file))
         .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
     let rows = import(&bytes, file)?.rows;
-    let prepared = configured.prepare(&for_method(bench.method, rows), &encoder)?;
+    let prepared = configured.prepare(&for_method(method, rows), &encoder)?;
     let precision = Precision::named(&bench.dtype)?;
     let set = compute::instructions()?;
     let keep = if bench.checkpointing { memory::checkpointed(precision, set) } else { Keep::Everything };
@@ -144,11 +144,11 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let _ = std::fs::remove_dir_all(&out);
     trained?;
     let times: Vec<f64> = steps.ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let rows = if bench.method == MethodName::Dpo { 2 * ROWS } else { ROWS };
-    let mut figures = figures(&format!("alidade {} {}", bench.method.as_str(), bench.dtype), &times, rows * TOKENS);
+    let rows = ROWS * prepared.items.first().map_or(1, |item| item.sequences.len());
+    let mut figures = figures(&format!("alidade {} {}", bench.method, bench.dtype), &times, rows * TOKENS);
     // After the peak was read: the probe has memory of its own.
     let expected = expected(bench, &folder, configured.as_ref(), &prepared, adapter.parameters(), (keep, set))?;
-    let work = train_operations(&folder.spec, bench, adapter.parameters());
+    let work = train_operations(&folder.spec, bench, adapter.parameters(), configured.passes().reads_batches);
     put(
         &mut figures,
         json!({
@@ -195,9 +195,9 @@ fn expected(
     Ok(json!({"ms": (seconds * 1e4).round() / 10.0, "peak_rss_mb": need.bytes(keep) >> 20}))
 }
 
-/// PPO answers the prompts of the pairs.
-fn for_method(method: MethodName, mut rows: Vec<Example>) -> Vec<Example> {
-    if method == MethodName::Ppo {
+/// What lets the policy write answers the prompts of the pairs.
+fn for_method(method: &dyn Method, mut rows: Vec<Example>) -> Vec<Example> {
+    if method.needs().reward {
         for row in &mut rows {
             if let Example::PlainPair { prompt, .. } = row {
                 *row = Example::Prompt { prompt: vec![Message::user(std::mem::take(prompt))] };
@@ -207,7 +207,7 @@ fn for_method(method: MethodName, mut rows: Vec<Example>) -> Vec<Example> {
     rows
 }
 
-fn settings(bench: &TrainBench) -> Result<Settings, Problem> {
+fn settings(bench: &TrainBench, known: &dyn Method) -> Result<Settings, Problem> {
     let whole = |value: usize| SettingValue::Whole(value as i64);
     let mut said = BTreeMap::from([
         ("learning_rate", SettingValue::Number(1e-4)),
@@ -218,14 +218,13 @@ fn settings(bench: &TrainBench) -> Result<Settings, Problem> {
         ("max_length", whole(TOKENS)),
         ("train_sampling_strategy", SettingValue::Text("sequential".to_owned())),
         // PEFT's own loop does not clip; the norm is computed either way.
-        ("max_grad_norm", SettingValue::Number(if bench.method == MethodName::Sft { 0.0 } else { 1.0 })),
+        ("max_grad_norm", SettingValue::Number(if known.card().place == Place::Answers { 0.0 } else { 1.0 })),
     ]);
-    if bench.method == MethodName::Ppo {
+    if known.needs().reward {
         said.extend([("response_length", whole(TOKENS / 4)), ("num_ppo_epochs", whole(1))]);
     }
     let said = said.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let card = method(bench.method).card();
-    Settings(said).resolve(&card.settings).map_err(|problems| {
+    Settings(said).resolve(&known.fields()).map_err(|problems| {
         problems.into_iter().next().unwrap_or_else(|| Problem::internal("The settings were refused."))
     })
 }
@@ -356,7 +355,7 @@ fn memory_rate(set: InstructionSet) -> f64 {
 
 /// Multiplications and additions of one step: two for each weight and row forward, two back to the input of each product,
 /// and for the adapters two more for their own gradients.
-fn train_operations(spec: &DecoderSpec, bench: &TrainBench, adapter: u64) -> f64 {
+fn train_operations(spec: &DecoderSpec, bench: &TrainBench, adapter: u64, reads: bool) -> f64 {
     let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
     let base = (spec.layers * linears) as f64;
     let output = (spec.vocabulary * spec.hidden) as f64;
@@ -365,9 +364,9 @@ fn train_operations(spec: &DecoderSpec, bench: &TrainBench, adapter: u64) -> f64
     let again = if bench.checkpointing { base + adapter + attention } else { 0.0 };
     let trained = 2.0 * (2.0 * base + 3.0 * adapter + 2.0 * output + 3.0 * attention + again);
     let rows = (ROWS * TOKENS) as f64;
-    match bench.method {
-        MethodName::Dpo => 2.0 * rows * (trained + 2.0 * (base + output + attention)),
-        _ => rows * trained,
+    match reads {
+        true => 2.0 * rows * (trained + 2.0 * (base + output + attention)),
+        false => rows * trained,
     }
 }
 

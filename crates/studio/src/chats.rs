@@ -24,7 +24,7 @@ impl Studio {
         for record in self.store.adapters()?.into_iter().rev() {
             let Some(run) = record.run.as_ref().and_then(|run| self.store.run(run).ok()) else { continue };
             // A reward model rates answers; it has none to give.
-            if run.work.makes_scorer() {
+            if crate::pipeline::makes_scorer(&run.work) {
                 continue;
             }
             let Ok(experiment) = self.store.experiment(&run.experiment) else { continue };

@@ -8,7 +8,7 @@ use crate::scorer::evaluate_scorer;
 use crate::{Speaker, durable, memory};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{AdapterRef, EventKind, Example, Observer, Phase, Plan, Problem, Stack, StopSignal};
-use alidade_train::method;
+use alidade_train::{makes_scorer, method};
 use std::path::Path;
 
 /// Seconds between two words on how far it has come.
@@ -21,7 +21,7 @@ const EARLY: f64 = 0.02;
 /// Before and after, kept in the run folder.
 pub(crate) fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut Outside) -> Result<(), Problem> {
     let clock = Clock::start();
-    if plan.method.makes_scorer() {
+    if makes_scorer(&plan.method) {
         outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
         let rows = plan.held_out.as_deref().map_or_else(|| Ok(Vec::new()), read_rows)?;
         let measured = evaluate_scorer(plan, &folder.join("adapter"), rows, &clock)?;
@@ -35,7 +35,7 @@ pub(crate) fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside:
         return Ok(());
     }
     outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
-    let precision = memory::precision(method(plan.method).configure(&plan.settings)?.common());
+    let precision = memory::precision(method(&plan.method)?.configure(&plan.settings)?.common());
     let now = plan.now.unwrap_or_else(crate::local_time);
     let mut speaker =
         Speaker::of_two(&plan.model_dir, plan.adapter_dir.as_deref(), &folder.join("adapter"), precision, now)?;

@@ -60,7 +60,8 @@ pub(crate) type Tell<'a> = &'a mut dyn FnMut(Planning) -> bool;
 /// When its rows, its model or its settings do not go together, at the field; when nobody waits for the answer any more.
 pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
     let recipe = &ask.recipe;
-    let training = method(recipe.method).configure(&ask.settings)?;
+    let known = method(&recipe.method)?;
+    let training = known.configure(&ask.settings)?;
     let common = training.common();
     wanted(tell(Planning::Preparing))?;
     let before = machine::resident_bytes();
@@ -76,7 +77,7 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
         problem => problem.at("dataset"),
     };
     let mut prepared = training.prepare(&rows, &encoder).map_err(at_dataset)?;
-    prepared.advice.extend(encoder.no_end_of_turn(ask.recipe.method, &rows));
+    prepared.advice.extend(encoder.no_end_of_turn(known, &rows));
     let read = machine::resident_bytes().saturating_sub(before);
     let steps = training.steps(prepared.items.len());
     let no_move = training.check_steps(prepared.items.len()).err();
@@ -86,6 +87,9 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
     }
     let adapter = sketch(&folder, recipe)?;
     let mut estimate = count(ask, &prepared, &steps, &adapter, held_out.len());
+    if known.about().learns_from == [DatasetKind::Pairs] {
+        estimate.chosen_longer = prepared.chosen_longer();
+    }
     let suite = suite(ask, held_out);
     let work = Work {
         ask,
@@ -148,12 +152,10 @@ fn count(
     adapter: &AdapterWeights,
     held_out: usize,
 ) -> StageEstimate {
-    let name = ask.recipe.method;
-    let pairs = method(name).card().needs == [DatasetKind::Pairs];
     let trainable: u64 = adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum();
     StageEstimate {
         stage: ask.stage,
-        method: name,
+        method: ask.recipe.method.clone(),
         optimizer_steps: steps.total,
         rows: prepared.items.len(),
         held_out_rows: held_out,
@@ -163,7 +165,7 @@ fn count(
         learned_tokens: prepared.learned_tokens(),
         longest_tokens: prepared.longest(),
         advice: prepared.advice.clone(),
-        chosen_longer: if pairs { prepared.chosen_longer() } else { 0.0 },
+        chosen_longer: 0.0,
         trainable_parameters: trainable,
         model_parameters: ask.model.parameters,
         memory_bytes: 0,

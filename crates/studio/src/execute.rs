@@ -87,7 +87,7 @@ pub fn execute_telling(
     let tokenizer = model.tokenizer()?;
     let template = model.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let configured = method(plan.method).configure(&plan.settings)?;
+    let configured = method(&plan.method)?.configure(&plan.settings)?;
     let (prepared, open_ended) = prepare(plan, configured.as_ref(), &model, &encoder)?;
     warn(&prepared, open_ended, observer)?;
     tell(&Outline {
@@ -124,7 +124,7 @@ fn prepare(
     if let Some(problem) = pipeline::too_long(&prepared, model.spec.context).or(no_step).or_else(no_move) {
         return Err(problem);
     }
-    Ok((prepared, encoder.no_end_of_turn(plan.method, &rows)))
+    Ok((prepared, encoder.no_end_of_turn(method(&plan.method)?, &rows)))
 }
 
 /// The rows of the run, if they are still those that the plan speaks of.
@@ -154,7 +154,7 @@ fn train(
     // The need counts what the program holds already, so that counts as free.
     let (clock, program) = (Clock::start(), machine::resident_bytes());
     let free_bytes = machine::free_memory_bytes().saturating_add(program);
-    let needs = method(plan.method).needs();
+    let needs = method(&plan.method)?.needs();
     let mut policy = policy((plan, configured), model)?;
     let keep = choose_keep((plan, configured), &policy, &model.spec, prepared, [free_bytes, program])?;
     policy.keep(keep);

@@ -114,7 +114,7 @@ impl Studio {
     /// The first stack against the last, from the answers that the stages kept.
     pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Option<Evaluation> {
         // A reward model answers nothing; alone it is shown by its own figures.
-        let evaluated = |run: &&&RunRecord| run.evaluation.is_some() && !run.work.makes_scorer();
+        let evaluated = |run: &&&RunRecord| run.evaluation.is_some() && !crate::pipeline::makes_scorer(&run.work);
         let (Some(first), Some(last)) = (runs.iter().find(evaluated), runs.iter().rev().find(evaluated)) else {
             return runs.iter().rev().find_map(|run| run.evaluation.clone());
         };

@@ -14,6 +14,7 @@ mod bench_models;
 mod cgroup;
 mod chats;
 mod comparing;
+pub mod compose;
 mod compute;
 mod configuration;
 pub mod confined;

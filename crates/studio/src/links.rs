@@ -3,11 +3,10 @@
 //! files are found when a run is planned.
 
 use crate::studio::Studio;
-use alidade_domain::{
-    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, SettingValue, Stage,
-};
+use alidade_domain::{AdapterSource, LoraSpec, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage};
+use alidade_model::Rater;
 use alidade_store::RunRecord;
-use alidade_train::method;
+use alidade_train::{Method, makes_scorer, method, names_of};
 
 /// What made an adapter that a stage names.
 pub(crate) struct Maker {
@@ -18,7 +17,8 @@ pub(crate) struct Maker {
 
 impl Maker {
     fn is_cost_model(&self) -> bool {
-        self.recipe.settings.0.get("loss_type") == Some(&SettingValue::Text("cost".to_owned()))
+        let known = method(&self.recipe.method).and_then(|method| method.configure(&self.recipe.settings));
+        known.is_ok_and(|training| training.rates() == Some(Rater::Cost))
     }
 }
 
@@ -92,7 +92,7 @@ impl Studio {
         let start = recipe.adapter.as_ref()?;
         let problem = match self.maker(start, index, pipeline) {
             Err(problem) => Some(problem),
-            Ok(maker) if maker.recipe.method.makes_scorer() => Some(
+            Ok(maker) if makes_scorer(&maker.recipe.method) => Some(
                 Problem::input(format!("{} is a reward model, which cannot write answers.", maker.name))
                     .hint("Start from a stage or adapter that is a policy."),
             ),
@@ -111,11 +111,11 @@ impl Studio {
     pub(crate) fn reward_problem(
         &self,
         index: usize,
-        recipe: &Recipe,
+        (recipe, method): (&Recipe, &dyn Method),
         pipeline: &[Stage],
         oracle: bool,
     ) -> Option<Problem> {
-        let needed = method(recipe.method).needs().reward;
+        let needed = method.needs().reward;
         let problem = match &recipe.reward {
             None if !needed => return None,
             None => Problem::input("This method learns from scores, and nothing is chosen that gives them.")
@@ -130,13 +130,13 @@ impl Studio {
     pub(crate) fn cost_problem(
         &self,
         index: usize,
-        recipe: &Recipe,
+        (recipe, method): (&Recipe, &dyn Method),
         pipeline: &[Stage],
         oracle: bool,
     ) -> Option<Problem> {
         let named = recipe.cost.as_ref()?;
-        if !method(recipe.method).needs().cost {
-            return Some(no_limit(recipe.method));
+        if !method.needs().cost {
+            return Some(no_limit(method));
         }
         self.rater_problem(named, index, recipe, pipeline, (oracle, true)).map(|problem| problem.at("cost"))
     }
@@ -170,7 +170,7 @@ impl Studio {
 /// Faults in a model that is to give scores on top of `model`.
 fn rater_fault(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem> {
     let (name, wanted) = (&maker.name, if cost { "cost model" } else { "reward model" });
-    if !maker.recipe.method.makes_scorer() {
+    if !makes_scorer(&maker.recipe.method) {
         let problem = Problem::input(format!("{name} is no {wanted}."));
         Some(problem.hint(format!("Choose a stage or adapter that is a {wanted}.")))
     } else if maker.is_cost_model() && !cost {
@@ -192,8 +192,9 @@ pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
 }
 
 /// What is said when a method that knows no limit on harm is given one.
-pub(crate) fn no_limit(name: MethodName) -> Problem {
-    Problem::input(format!("{} keeps no limit on harm; “cost” means nothing to it.", name.as_str()))
-        .hint("Remove the cost, or use ppo.")
+pub(crate) fn no_limit(method: &dyn Method) -> Problem {
+    let limiting = names_of(|method| method.needs().cost);
+    Problem::input(format!("{} keeps no limit on harm; “cost” means nothing to it.", method.name()))
+        .hint(format!("Remove the cost, or use {limiting}."))
         .at("cost")
 }

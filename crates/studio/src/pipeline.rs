@@ -5,10 +5,8 @@ use crate::estimate::StageAsk;
 use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
 use crate::{estimate, evaluate};
-use alidade_domain::{
-    DatasetSource, Example, LoraSpec, MethodName, ModelSource, Problem, Recipe, Stage, StageEstimate, Tuning,
-};
-use alidade_train::{CommonSettings, Outlook, Prepared, Steps, Training, method};
+use alidade_domain::{DatasetSource, Example, LoraSpec, ModelSource, Problem, Recipe, Stage, StageEstimate, Tuning};
+use alidade_train::{CommonSettings, Method, Outlook, Prepared, Steps, Training, method};
 
 /// Below this many steps nothing visible will change.
 const FEW_STEPS: u64 = 10;
@@ -21,20 +19,19 @@ impl Studio {
         recipe: &Recipe,
         pipeline: &[Stage],
     ) -> Result<StageAsk, Vec<Problem>> {
-        let settings = recipe.settings.resolve(&method(recipe.method).card().settings);
+        let known = method(&recipe.method).map_err(|problem| vec![problem])?;
+        let settings = recipe.settings.resolve(&known.fields());
         let model = self.model_of(recipe).map_err(|problem| problem.at("model"));
-        let dataset = self
-            .dataset_of(recipe)
-            .and_then(|dataset| fits(recipe.method, dataset))
-            .map_err(|problem| problem.at("dataset"));
+        let dataset =
+            self.dataset_of(recipe).and_then(|dataset| fits(known, dataset)).map_err(|problem| problem.at("dataset"));
         let start = self.start_problem(index, recipe, pipeline);
         let full = (recipe.tuning == Some(Tuning::Full)).then(|| {
             let message = "Training every weight makes a new model; experiments train adapters.";
             Problem::input(message).hint("Use alidade train in a terminal, or train an adapter.").at("tuning")
         });
         let oracle = model.as_ref().is_ok_and(|model| model.bundled);
-        let reward = self.reward_problem(index, recipe, pipeline, oracle);
-        let limit = self.cost_problem(index, recipe, pipeline, oracle);
+        let reward = self.reward_problem(index, (recipe, known), pipeline, oracle);
+        let limit = self.cost_problem(index, (recipe, known), pipeline, oracle);
         let mut problems: Vec<Problem> =
             start.into_iter().chain(reward).chain(limit).chain(full).chain(prefix_problem(recipe)).collect();
         let (settings, model, dataset) = match (settings, model, dataset) {
@@ -46,7 +43,7 @@ impl Studio {
                 return Err(problems);
             }
         };
-        method(recipe.method).configure(&settings).map_err(|problem| vec![problem])?;
+        known.configure(&settings).map_err(|problem| vec![problem])?;
         // What is counted is the adapter that comes out, so its shape stands beside what it goes on with.
         let (lora, prefix) = self.shape_of(recipe, pipeline).map_err(|problem| vec![problem])?;
         Ok(StageAsk {
@@ -111,9 +108,14 @@ pub(crate) fn split_seed(pipeline: &[Stage]) -> u64 {
     pipeline.iter().find_map(Stage::recipe).map_or(0, |recipe| recipe.seed)
 }
 
+/// True when what a stage makes scores answers instead of writing them.
+pub(crate) fn makes_scorer(stage: &Stage) -> bool {
+    stage.method().is_some_and(alidade_train::makes_scorer)
+}
+
 /// A prefix has no place for a score head in PEFT's form of it.
 pub(crate) fn prefix_problem(recipe: &Recipe) -> Option<Problem> {
-    let both = recipe.prefix.is_some() && recipe.method.makes_scorer();
+    let both = recipe.prefix.is_some() && alidade_train::makes_scorer(&recipe.method);
     both.then(|| {
         Problem::input("A reward model needs an adapter on the layers, not a prefix.").hint("Use [lora].").at("prefix")
     })
@@ -127,13 +129,13 @@ pub(crate) fn at_stage(index: usize, mut problem: Problem) -> Problem {
     problem
 }
 
-fn fits(name: MethodName, dataset: DatasetView) -> Result<DatasetView, Problem> {
-    let card = method(name).card();
-    if card.needs.contains(&dataset.kind) {
+fn fits(method: &dyn Method, dataset: DatasetView) -> Result<DatasetView, Problem> {
+    let about = method.about();
+    if about.learns_from.contains(&dataset.kind) {
         return Ok(dataset);
     }
-    let message =
-        format!("{} cannot learn from “{}”: its rows are {:?}.", card.title, dataset.name, dataset.kind).to_lowercase();
+    let message = format!("{} cannot learn from “{}”: its rows are {:?}.", about.title.en, dataset.name, dataset.kind)
+        .to_lowercase();
     let message = message[..1].to_uppercase() + &message[1..];
     Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
 }

@@ -49,7 +49,7 @@ impl Studio {
         let start = self.start_of(run, recipe)?;
         let reward = self.rater_of(run, recipe.reward.as_ref(), "reward")?;
         let cost = self.rater_of(run, recipe.cost.as_ref(), "cost")?;
-        let settings = recipe.settings.resolve(&method(recipe.method).card().settings).map_err(|problems| {
+        let settings = recipe.settings.resolve(&method(&recipe.method)?.fields()).map_err(|problems| {
             problems
                 .into_iter()
                 .next()
@@ -57,7 +57,7 @@ impl Studio {
         })?;
         Ok(Plan {
             run: run.id.clone(),
-            method: recipe.method,
+            method: recipe.method.clone(),
             model: model.model.clone(),
             model_dir: PathBuf::from(&model.folder),
             adapter_dir: start.as_deref().map(|folder| folder.join("adapter")),
@@ -73,7 +73,7 @@ impl Studio {
             prompts: there(prompts),
             earlier_answers: start.as_deref().and_then(|folder| self.answers_of(folder)),
             adapter_name: self.adapter_name(experiment, run.stage),
-            checkpoint_every: method(recipe.method).configure(&settings)?.common().save_steps,
+            checkpoint_every: method(&recipe.method)?.configure(&settings)?.common().save_steps,
             settings,
             answer_tokens: run.estimate.as_ref().map(|estimate| estimate.answer_tokens).filter(|tokens| *tokens > 0),
             seed: recipe.seed,

@@ -79,7 +79,7 @@ impl Studio {
         for (ask, found) in asks.iter().zip(self.estimates(&asks, hear)?) {
             match found {
                 Some(Ok(estimate)) => {
-                    let training = method(ask.recipe.method).configure(&ask.settings)?;
+                    let training = method(&ask.recipe.method)?.configure(&ask.settings)?;
                     let notes = warnings(training.as_ref(), &estimate);
                     checked.warnings.extend(notes.into_iter().map(|note| at_stage(ask.stage, note)));
                     checked.stages.push(estimate);

@@ -9,7 +9,7 @@ use alidade_domain::{
     ScorerSource, Tuning, why,
 };
 use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
-use alidade_train::{method, work_facts};
+use alidade_train::{Method, method, names_of, work_facts};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,9 @@ pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
             _ => format!("Reading the recipe {path} failed: {}.", why(&error)),
         })
     })?;
-    Recipe::from_toml(&text)
+    let recipe = Recipe::from_toml(&text)?;
+    method(&recipe.method)?;
+    Ok(recipe)
 }
 
 /// Resolves the recipe of a file from the terminal; its paths are relative to that file. Writes nothing.
@@ -50,20 +52,20 @@ pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
 /// When a setting, the model, the adapter or the data set is not usable.
 pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<ResolvedRecipe, Problem> {
     let base = file.parent().unwrap_or(Path::new("."));
-    let card = method(recipe.method).card();
-    let settings = recipe.settings.resolve(&card.settings).map_err(first)?;
+    let known = method(&recipe.method)?;
+    let settings = recipe.settings.resolve(&known.fields()).map_err(first)?;
     let output = recipe.output_dir.as_ref().map(|path| base.join(path));
     let output = output.ok_or_else(|| Problem::input("The recipe has no “output_dir”.").at("output_dir"))?;
     let model_dir = model_dir(recipe, base)?;
     let dataset_file = dataset_file(recipe, base)?;
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
-    let training = method(recipe.method).configure(&settings)?;
+    let training = known.configure(&settings)?;
     if let Some(problem) = pipeline::prefix_problem(recipe) {
         return Err(problem);
     }
-    let reward = reward_of(recipe, base)?;
-    let cost = cost_of(recipe, base)?;
-    let full = is_full(recipe)?;
+    let reward = reward_of((recipe, known), base)?;
+    let cost = cost_of((recipe, known), base)?;
+    let full = is_full(recipe, known)?;
     let adapter_dir = recipe.adapter.as_ref().map(|adapter| adapter_dir(adapter, base, "adapter")).transpose()?;
     let dataset = import_checked(&dataset_file)?;
     let rows = rows_to_jsonl(&dataset.rows)?;
@@ -74,7 +76,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let now = asks_for_date(&model_dir).then(|| day_of_work(&output).unwrap_or_else(crate::local_time));
     let plan = Plan {
         run: "terminal".to_owned(),
-        method: recipe.method,
+        method: recipe.method.clone(),
         model: ModelRef { id: name.clone(), name, sha256 },
         model_dir,
         lora: pipeline::lora_of(recipe),
@@ -101,14 +103,17 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
 }
 
 /// True when every weight is to be trained.
-fn is_full(recipe: &Recipe) -> Result<bool, Problem> {
+fn is_full(recipe: &Recipe, method: &dyn Method) -> Result<bool, Problem> {
     let full = recipe.tuning == Some(Tuning::Full);
-    if full && (method(recipe.method).needs().reference || recipe.method.makes_scorer()) {
+    let full_weights = |method: &dyn Method| !method.needs().reference && !method.makes_scorer();
+    if full && !full_weights(method) {
         let message = format!(
             "{} needs an adapter: it compares with the untouched model, or makes one that only scores.",
             recipe.method.as_str()
         );
-        return Err(Problem::input(message).hint("Remove tuning, or use sft, orpo or cpo.").at("tuning"));
+        return Err(Problem::input(message)
+            .hint(format!("Remove tuning, or use one of: {}.", names_of(full_weights)))
+            .at("tuning"));
     }
     Ok(full)
 }
@@ -156,8 +161,8 @@ fn day_of_work(output: &Path) -> Option<LocalTime> {
 }
 
 /// What a recipe of the terminal names as its reward.
-fn reward_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Problem> {
-    match (&recipe.reward, method(recipe.method).needs().reward) {
+fn reward_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Option<RewardSource>, Problem> {
+    match (&recipe.reward, method.needs().reward) {
         (None, false) => Ok(None),
         (Some(_), false) => {
             let message =
@@ -174,10 +179,10 @@ fn reward_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Probl
 }
 
 /// What a recipe of the terminal names as its cost.
-fn cost_of(recipe: &Recipe, base: &Path) -> Result<Option<RewardSource>, Problem> {
+fn cost_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Option<RewardSource>, Problem> {
     match &recipe.cost {
         None => Ok(None),
-        Some(_) if !method(recipe.method).needs().cost => Err(links::no_limit(recipe.method)),
+        Some(_) if !method.needs().cost => Err(links::no_limit(method)),
         Some(named) => source(named, base, "cost").map(Some),
     }
 }

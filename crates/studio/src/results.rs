@@ -27,7 +27,7 @@ impl Studio {
         {
             self.keep_adapter(run, sha256)?;
         }
-        if run.evaluation.is_some() && !run.work.makes_scorer() {
+        if run.evaluation.is_some() && !crate::pipeline::makes_scorer(&run.work) {
             for name in [BEFORE, AFTER] {
                 self.keep_file(run, name, anew)?;
             }

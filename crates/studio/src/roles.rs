@@ -81,7 +81,7 @@ fn install_model(
         }
         (Rater::Cost, Some(Rater::Reward)) => {
             let message = "This is a reward model: taken for a cost, it would forbid good answers.";
-            let hint = "Use a cost model: reward_model with loss_type = \"cost\".";
+            let hint = "Use a cost model: one that was trained to score harm.";
             return Err(Problem::input(message).hint(hint).at(field));
         }
         _ => {}

@@ -124,7 +124,7 @@ impl Studio {
             experiment: run.experiment.clone(),
             experiment_title: experiment.title,
             stage: run.stage,
-            method: run.work.method(),
+            method: run.work.method().cloned(),
             state: run.state,
             phase: run.phase,
             step: run.step,

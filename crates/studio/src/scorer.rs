@@ -33,7 +33,7 @@ pub(crate) fn evaluate_scorer(
     let tokenizer = folder.tokenizer()?;
     let template = folder.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let training = method(plan.method).configure(&plan.settings)?;
+    let training = method(&plan.method)?.configure(&plan.settings)?;
     let items = match training.prepare(&rows, &encoder) {
         // Held-out rows that say nothing of the question are no figure, and no fault of the run.
         Err(TrainError::NoRows { .. }) => return Ok(None),

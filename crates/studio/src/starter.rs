@@ -3,7 +3,7 @@
 
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, SettingValue, Settings, StopReason, StopSignal};
 use alidade_model::{ChatTemplate, ModelFolder, Policy, RandomModel, Rendering, TextTokenizer, train_byte_level_bpe};
-use alidade_train::{End, PlanFacts, PretrainOptions, Session, SessionOptions, TrainError, method, pretrain};
+use alidade_train::{End, PlanFacts, PretrainOptions, Session, SessionOptions, TrainError, pretrain, pretrain_fields};
 use alidade_world::{Document, MIX, World, document};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -175,9 +175,8 @@ fn settings(size: StarterSize) -> Result<Settings, Problem> {
     set("warmup_ratio", SettingValue::Number(0.04));
     set("num_train_epochs", SettingValue::Number(1.0));
     set("per_device_train_batch_size", SettingValue::Whole(BATCH as i64));
-    let fields = method(alidade_domain::MethodName::Sft).card().settings;
     settings
-        .resolve(&fields)
+        .resolve(&pretrain_fields())
         .map_err(|problems| problems.into_iter().next().unwrap_or_else(|| Problem::internal("settings")))
 }
 

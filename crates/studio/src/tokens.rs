@@ -52,7 +52,7 @@ fn first_rows(plan: &Plan) -> Result<Vec<TokenRowView>, Problem> {
     let tokenizer = folder.tokenizer()?;
     let template = folder.chat_template(&tokenizer, plan.now.unwrap_or_else(crate::local_time))?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
-    let training = method(plan.method).configure(&plan.settings)?;
+    let training = method(&plan.method)?.configure(&plan.settings)?;
     let prepared = training.prepare(&read_rows(&plan.rows)?, &encoder)?;
     let steps = training.steps(prepared.items.len());
     let first = batch_of(&steps, plan.seed, 0).into_iter().flatten().take(ROWS);

@@ -1,8 +1,8 @@
 //! What a host shows: plain pictures of stored things, each with everything its screen needs and nothing that it does not.
 
 use alidade_domain::{
-    AdapterRef, DatasetKind, Evaluation, Example, Experiment, ImportSummary, Message, MethodName, ModelRef, Phase,
-    Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
+    AdapterRef, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary, Message, MethodName, ModelRef,
+    Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ pub struct DatasetPage {
 }
 
 /// A ready-made pipeline for a goal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct Preset {
     /// Stable name ("kind_and_true", "own_pairs", …).
     pub id: String,
@@ -108,6 +108,8 @@ pub struct Preset {
     pub model: Option<String>,
     /// The stages.
     pub stages: Vec<Stage>,
+    /// How it is offered; without words it is only reached by its name.
+    pub words: Option<GoalWords>,
 }
 
 /// Where an experiment stands: where its most telling run stands, or `Draft` before the first.

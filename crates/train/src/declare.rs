@@ -4,7 +4,7 @@
 //!
 //! Not here: the settings themselves. Those that all methods share stand in `settings.rs`, a method's own in its file.
 
-use alidade_domain::{Problem, SettingField, SettingKind, SettingLevel, SettingValue, Settings};
+use alidade_domain::{Problem, SettingField, SettingKind, SettingLevel, SettingValue, Settings, Words};
 
 /// A setting that takes one of a list of names.
 pub(crate) trait Choice: Copy + PartialEq + 'static {
@@ -31,8 +31,8 @@ pub(crate) struct Shape<T> {
 
 impl<T> Shape<T> {
     /// The field of a form.
-    pub(crate) fn field(self, key: &'static str, level: SettingLevel, help: &'static str) -> SettingField {
-        SettingField { key, kind: self.kind, default: self.default, level, help }
+    pub(crate) fn field(self, key: &'static str, level: SettingLevel, [label, help]: [Words; 2]) -> SettingField {
+        SettingField { key, kind: self.kind, default: self.default, level, label, help }
     }
 
     /// The value that the settings give.
@@ -40,7 +40,7 @@ impl<T> Shape<T> {
         let missing =
             || Problem::internal(format!("The settings of the run lack “{key}”.")).at(format!("settings.{key}"));
         let value = self.value;
-        let field = self.field(key, SettingLevel::Advanced, "");
+        let field = self.field(key, SettingLevel::Advanced, [Words::name(key); 2]);
         let checked = field.check(settings.0.get(key).ok_or_else(missing)?)?;
         value(&checked).ok_or_else(|| {
             Problem::internal(format!("{key} takes {checked:?}, and nothing reads it.")).at(format!("settings.{key}"))
@@ -139,10 +139,10 @@ macro_rules! options {
     };
 }
 
-/// A struct of settings. Each line: `key: Type = shape, Level, "help";`.
+/// A struct of settings. Each: `key: Type = shape, Level, "label" "标签", "help" "说明";`.
 macro_rules! settings {
     ($(#[$about:meta])* $visibility:vis struct $name:ident {
-        $($key:ident: $type:ty = $shape:expr, $level:ident, $help:expr;)+
+        $($key:ident: $type:ty = $shape:expr, $level:ident, $label:literal $label_zh:literal, $help:literal $help_zh:literal;)+
     }) => {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq)]
@@ -155,7 +155,9 @@ macro_rules! settings {
             pub(crate) fn fields() -> Vec<alidade_domain::SettingField> {
                 vec![$({
                     let shape: $crate::declare::Shape<$type> = $shape;
-                    shape.field(stringify!($key), alidade_domain::SettingLevel::$level, $help)
+                    let label = alidade_domain::Words::new($label, $label_zh);
+                    let help = alidade_domain::Words::new($help, $help_zh);
+                    shape.field(stringify!($key), alidade_domain::SettingLevel::$level, [label, help])
                 }),+]
             }
 

@@ -2,7 +2,8 @@
 //! counted and named.
 
 use crate::error::{Result, TrainError};
-use alidade_domain::{Example, Message, MethodName, Problem};
+use crate::method::Method;
+use alidade_domain::{Example, Message, Problem};
 use alidade_model::{ChatTemplate, ModelError, Rendering, TextTokenizer, TokenRow, stop_tokens};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,13 +235,13 @@ impl Encoder<'_> {
     }
 
     /// What a person should know where these rows teach a model to speak and its template shows no end of what it says.
-    pub fn no_end_of_turn(&self, method: MethodName, rows: &[Example]) -> Option<Problem> {
+    pub fn no_end_of_turn(&self, method: &dyn Method, rows: &[Example]) -> Option<Problem> {
         let taught = |row: &Example| {
             use Example::{Answer, Conversation, Pair, Rated};
             matches!(row, Answer { .. } | Conversation { .. } | Pair(_) | Rated { .. })
         };
         self.template.filter(|template| template.closes_with_text_alone())?;
-        if method == MethodName::RewardModel || !rows.iter().any(taught) {
+        if method.makes_scorer() || !rows.iter().any(taught) {
             return None;
         }
         let message = "The model's chat template closes the assistant's turn with no special token, so the rows show no end of an answer: what is trained may write on until its limit.";

@@ -4,6 +4,7 @@
 //! share (accumulation, clipping, AdamW, schedule, log, stop, checkpoint) happens once, in [`Session`]. No file here names
 //! a tensor library: numbers come and go as plain slices.
 
+mod about;
 mod checkpoint;
 mod declare;
 mod encode;
@@ -21,21 +22,24 @@ mod pretrain;
 mod resume;
 mod rollout;
 mod schedule;
+mod scored;
 mod session;
 mod settings;
 mod step;
 
+pub use about::{About, Before, Goal, Needs, Outlook, Starter};
 pub use checkpoint::Foreign;
 pub use encode::{Encoder, Item, Prepared, Skipped};
 pub use error::TrainError;
-pub use method::{METHODS, Method, Needs, Outlook, Training, method};
+pub use method::{METHODS, Method, Training, before, makes_scorer, method, names_of};
 pub use order::{Steps, batch_of};
 pub use passes::{AnswerPasses, PassesPerRow};
 pub use plan_facts::{Difference, PlanFacts};
-pub use pretrain::{PretrainOptions, pretrain};
+pub use pretrain::{PretrainOptions, pretrain, pretrain_fields};
 pub use resume::{foreign_checkpoints, resume_step, session_files, work_facts};
 pub use rollout::{Judge, Rollouts};
 pub use schedule::SchedulerType;
+pub use scored::scored_rows;
 pub use session::{End, Sampler, Session, SessionOptions};
 pub use settings::{CommonSettings, SamplingStrategy};
 pub use step::{StepBatch, StepContext, StepOutcome};

@@ -1,49 +1,41 @@
-//! What every method offers, and the registry of those that exist.
+//! What every method offers, and the ways to find one. The registry stands in `methods/mod.rs`.
 
+use crate::about::{About, Before, Needs, Outlook, Starter};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
-use crate::methods::{
-    cpo::Cpo, dpo::Dpo, grpo::Grpo, kto::Kto, online_dpo::OnlineDpo, orpo::Orpo, ppo::Ppo,
-    rejection_sampling::RejectionSampling, reward_model::RewardModelling, rloo::Rloo, sft::Sft,
-};
+pub use crate::methods::METHODS;
 use crate::order::Steps;
 use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
 use crate::settings::CommonSettings;
-use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{DatasetKind, Example, MethodCard, Place, Problem, SettingField, Settings, Watch, nearest_name};
 use alidade_model::{Critic, Rater};
 
-/// What a method needs beside its rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Needs {
-    /// Something that scores answers.
-    pub reward: bool,
-    /// True when it can keep a cost below a limit beside that.
-    pub cost: bool,
-    /// The model as it was at the start, to be compared with; training every weight keeps none.
-    pub reference: bool,
-}
-
-/// What is known of a run when its rows have been counted.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Outlook {
-    /// Parameters of the model.
-    pub model_parameters: u64,
-    /// Share of pairs whose first answer is clearly the longer one.
-    pub chosen_longer: f64,
-}
-
-/// A training method.
+/// A training method. All that is known of it stands in its file and is asked for here.
 pub trait Method: Sync {
     /// Its name in recipes.
-    fn name(&self) -> MethodName;
+    fn name(&self) -> &'static str;
 
-    /// What a person should know before choosing it, settings included.
-    fn card(&self) -> MethodCard;
+    /// Words for a person.
+    fn about(&self) -> About;
+
+    /// Its settings, in the order of a form.
+    fn fields(&self) -> Vec<SettingField>;
+
+    /// Its curves and how they are read.
+    fn watch(&self) -> Watch;
+
+    /// What suits the starter model.
+    fn starter(&self) -> Starter;
 
     /// What it needs beside its rows.
     fn needs(&self) -> Needs {
         Needs::default()
+    }
+
+    /// True when the result scores answers instead of writing them.
+    fn makes_scorer(&self) -> bool {
+        false
     }
 
     /// Reads settings that say everything; asked for through [`Method::configure`].
@@ -57,7 +49,30 @@ pub trait Method: Sync {
     /// # Errors
     /// The first value that cannot be read, or rule between settings that is broken, at its field.
     fn configure(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {
-        self.read(&settings.with_defaults(&self.card().settings))
+        self.read(&settings.with_defaults(&self.fields()))
+    }
+
+    /// What a person should know before choosing it, and what the window needs to show a run of it.
+    fn card(&self) -> MethodCard {
+        let (about, needs) = (self.about(), self.needs());
+        let kind = about.learns_from.first().copied();
+        let place = if needs.reward { Place::Prompts } else { kind.map_or(Place::Answers, Place::of) };
+        MethodCard {
+            name: self.name(),
+            label: about.label,
+            title: about.title,
+            summary: about.summary,
+            why: about.why,
+            paper: about.paper,
+            needs: about.learns_from,
+            place,
+            needs_reward: needs.reward,
+            limits_cost: needs.cost,
+            makes_scorer: self.makes_scorer(),
+            variants: about.variants,
+            watch: self.watch(),
+            settings: self.fields(),
+        }
     }
 }
 
@@ -112,39 +127,104 @@ pub trait Training {
     fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End>;
 }
 
-/// Every method.
-pub const METHODS: &[&dyn Method] =
-    &[&Sft, &Dpo, &Kto, &Orpo, &Cpo, &RewardModelling, &Ppo, &Grpo, &Rloo, &OnlineDpo, &RejectionSampling];
+/// The method of a name.
+///
+/// # Errors
+/// When there is none, with the nearest name that there is.
+pub fn method(name: impl AsRef<str>) -> std::result::Result<&'static dyn Method, Problem> {
+    let name = name.as_ref();
+    METHODS.iter().find(|method| method.name() == name).copied().ok_or_else(|| {
+        let names = || METHODS.iter().map(|method| method.name());
+        let list = names().collect::<Vec<_>>().join(", ");
+        let problem = Problem::input(format!("There is no method “{name}”. Known: {list}.")).at("method");
+        match nearest_name(name, names()) {
+            Some(near) => problem.hint(format!("Did you mean {near}?")),
+            None => problem,
+        }
+    })
+}
 
-/// The method of a name. `MethodName` lists exactly the registered ones; a test holds the two together.
-pub fn method(name: MethodName) -> &'static dyn Method {
-    METHODS.iter().find(|method| method.name() == name).copied().unwrap_or(METHODS[0])
+/// True when what a method of this name makes scores answers instead of writing them.
+pub fn makes_scorer(name: impl AsRef<str>) -> bool {
+    METHODS.iter().any(|method| method.name() == name.as_ref() && method.makes_scorer())
+}
+
+/// The method that comes first in a pipeline, or makes the model that rates answers in it.
+///
+/// # Errors
+/// When no method does.
+pub fn before(stage: Before) -> std::result::Result<&'static dyn Method, Problem> {
+    let does = |method: &&&dyn Method| match stage {
+        Before::Answers => !method.needs().reward && method.about().learns_from.contains(&DatasetKind::Answers),
+        Before::Scorer => method.makes_scorer(),
+    };
+    let found = METHODS.iter().find(does).copied();
+    found.ok_or_else(|| Problem::internal(format!("No method makes the stage {stage:?}.")))
+}
+
+/// The methods of which something holds, by name: for hints.
+pub fn names_of(holds: impl Fn(&dyn Method) -> bool) -> String {
+    METHODS.iter().filter(|method| holds(**method)).map(|method| method.name()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alidade_domain::SettingValue;
+    use alidade_domain::{SettingValue, Words};
 
     #[test]
-    fn every_name_has_its_method_and_every_default_passes_its_own_check() {
-        assert_eq!(METHODS.iter().map(|method| method.name()).collect::<Vec<_>>(), MethodName::ALL);
+    fn every_method_says_what_is_known_of_it() {
         for method in METHODS {
-            let card = method.card();
-            assert_eq!(card.name, method.name());
-            assert!(!card.needs.is_empty() && card.settings.iter().all(|field| field.help.len() > 10));
+            let (card, name) = (method.card(), method.name());
+            assert_eq!(super::method(name).unwrap().name(), name);
+            assert!(
+                !card.needs.is_empty()
+                    && card.settings.iter().all(|field| field.help.en.len() >= 10 && !field.help.zh.is_empty()),
+                "{name}"
+            );
+            let said = |words: &Words| !words.en.is_empty() && !words.zh.is_empty();
+            assert!([card.label, card.title, card.summary, card.why].iter().all(said), "{name}");
+            assert!(!card.watch.charts.is_empty() && !card.watch.needs.is_empty(), "{name}");
+            let readings = &card.watch.readings;
+            assert!(readings.last().is_some_and(|reading| reading.when.is_empty()), "{name}: a last word for all else");
+            assert!(readings.iter().rev().skip(1).all(|reading| !reading.when.is_empty()), "{name}");
             let defaults = Settings::default().with_defaults(&card.settings);
             assert_eq!(defaults.resolve(&card.settings).unwrap(), defaults);
-            assert_eq!(card.needs_reward, method.needs().reward);
-            method.configure(&Settings::default()).unwrap();
+            let training = method.configure(&Settings::default()).unwrap();
+            assert_eq!(training.rates().is_some(), method.makes_scorer(), "{name}");
+            assert_eq!(training.passes().answers.is_some(), method.needs().reward, "{name}");
         }
+    }
+
+    #[test]
+    fn the_starter_model_s_settings_are_settings_of_the_method() {
+        let mut goals = Vec::new();
+        for method in METHODS {
+            let starter = method.starter();
+            for goal in &starter.goals {
+                let said = starter.settings.iter().chain(&goal.settings);
+                let said = said.map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+                method.configure(&Settings(said).resolve(&method.fields()).unwrap()).unwrap();
+                goals.push(goal.id);
+            }
+        }
+        let all = goals.len();
+        goals.sort_unstable();
+        goals.dedup();
+        assert_eq!(goals.len(), all, "two goals have one name");
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_told_with_its_neighbour() {
+        let problem = method("dop").err().unwrap();
+        assert_eq!((problem.hints, problem.field.as_deref()), (vec!["Did you mean dpo?".to_owned()], Some("method")));
     }
 
     /// What a form offers is read by the method, and every key stands once: a value that nothing can be is told at its field.
     #[test]
     fn every_declared_setting_is_read() {
         for method in METHODS {
-            let mut keys: Vec<_> = method.card().settings.iter().map(|field| field.key).collect();
+            let mut keys: Vec<_> = method.fields().iter().map(|field| field.key).collect();
             for key in &keys {
                 let wrong = Settings([((*key).to_owned(), SettingValue::Names(vec!["?".to_owned()]))].into());
                 let problem = method.configure(&wrong).err().unwrap_or_else(|| panic!("{key} is not read"));

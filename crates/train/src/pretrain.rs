@@ -6,7 +6,7 @@ use crate::error::{Result, TrainError};
 use crate::method::Method;
 use crate::methods::sft::Sft;
 use crate::session::{End, Session};
-use alidade_domain::Settings;
+use alidade_domain::{SettingField, Settings};
 use alidade_model::TokenRow;
 
 /// What pre-training needs besides the settings of the optimizer.
@@ -16,6 +16,11 @@ pub struct PretrainOptions {
     pub window: usize,
     /// Windows to cut.
     pub windows: usize,
+}
+
+/// The settings that pre-training takes: those of learning from plain text.
+pub fn pretrain_fields() -> Vec<SettingField> {
+    Sft.fields()
 }
 
 /// Trains every weight of the session's policy on documents, each given as ids that end with the end token.

@@ -14,35 +14,82 @@ options! {
 settings! {
     /// What every method can be told.
     pub struct CommonSettings {
-        learning_rate: f64 = number(0.0, 1.0, 1e-5), Simple, "Size of an optimizer step at its peak.";
-        num_train_epochs: f64 = number(0.0, 1000.0, 1.0), Simple, "Passes over the rows.";
-        per_device_train_batch_size: usize = whole(1, 4096, 8), Simple, "Rows (or pairs) in one forward pass.";
+        learning_rate: f64 = number(0.0, 1.0, 1e-5), Simple,
+            "Learning rate" "学习率",
+            "Size of an optimizer step at its peak. Too high spoils the model, too low changes nothing."
+            "优化步的最大幅度。太高会损坏模型，太低则毫无变化。";
+        num_train_epochs: f64 = number(0.0, 1000.0, 1.0), Simple,
+            "Epochs" "轮数",
+            "Passes over the rows."
+            "遍历数据的次数。";
+        per_device_train_batch_size: usize = whole(1, 4096, 8), Simple,
+            "Batch size" "批大小",
+            "Rows (or pairs) in one forward pass."
+            "一次前向计算的行数（或对数）。";
         gradient_accumulation_steps: usize = whole(1, 4096, 1), Advanced,
-            "Forward passes that are added up before an optimizer step.";
-        max_steps: i64 = whole(-1, 100_000_000, -1), Advanced, "Optimizer steps; -1 follows the number of epochs.";
+            "Gradient accumulation" "梯度累积",
+            "Forward passes added up before an optimizer step."
+            "一个优化步之前累加的前向计算次数。";
+        max_steps: i64 = whole(-1, 100_000_000, -1), Advanced,
+            "Steps at most" "最多步数",
+            "−1 follows the number of epochs."
+            "−1 表示由轮数决定。";
         max_length: usize = whole(8, 1 << 20, 1024), Simple,
-            "Longest row in tokens; what is longer is cut at the end of the answer.";
+            "Longest row" "最长行",
+            "In tokens; what is longer is cut at the end of the answer."
+            "以词元计；超出部分从回答末尾截去。";
         lr_scheduler_type: SchedulerType = choice(SchedulerType::Cosine), Advanced,
-            "How the learning rate falls after the warm-up.";
+            "Learning-rate schedule" "学习率计划",
+            "How the learning rate falls after the warm-up."
+            "预热之后学习率如何下降。";
         warmup_ratio: f64 = number(0.0, 1.0, 0.0), Advanced,
-            "Share of the steps in which the learning rate rises from zero.";
+            "Warm-up share" "预热比例",
+            "Share of the steps in which the learning rate rises from zero."
+            "学习率从零上升的步数所占比例。";
         warmup_steps: f64 = number(-1.0, 1e8, -1.0), Advanced,
-            "Steps of the rise; below 1 it is a share, 0 is none; -1 leaves it to warmup_ratio.";
-        weight_decay: f64 = number(0.0, 1.0, 0.0), Advanced, "Pull of the weights towards zero at each step.";
+            "Warm-up steps" "预热步数",
+            "Steps of the rise; 0 is none, −1 leaves it to the share."
+            "上升的步数；0 表示不预热，−1 表示由比例决定。";
+        weight_decay: f64 = number(0.0, 1.0, 0.0), Advanced,
+            "Weight decay" "权重衰减",
+            "Pull of the weights towards zero."
+            "将权重拉向零的力度。";
         max_grad_norm: f64 = number(0.0, 1e6, 1.0), Advanced,
-            "Longest gradient; what is longer is scaled down. 0 switches this off.";
-        adam_beta1: f64 = number(0.0, 0.999_999, 0.9), Advanced, "Memory of AdamW's mean of gradients.";
-        adam_beta2: f64 = number(0.0, 0.999_999_9, 0.999), Advanced, "Memory of AdamW's mean of squared gradients.";
+            "Gradient limit" "梯度上限",
+            "Longer gradients are scaled down to this norm. 0 switches it off."
+            "超过此范数的梯度会被缩小。0 表示关闭。";
+        adam_beta1: f64 = number(0.0, 0.999_999, 0.9), Advanced,
+            "Adam beta 1" "Adam beta 1",
+            "Memory of the mean of gradients."
+            "梯度均值的记忆。";
+        adam_beta2: f64 = number(0.0, 0.999_999_9, 0.999), Advanced,
+            "Adam beta 2" "Adam beta 2",
+            "Memory of the mean of squared gradients."
+            "梯度平方均值的记忆。";
         save_steps: u64 = whole(1, 1_000_000, 50), Advanced,
-            "Optimizer steps between checkpoints; the result does not depend on it.";
-        adam_epsilon: f64 = number(0.0, 1.0, 1e-8), Advanced, "Keeps AdamW from dividing by zero.";
+            "Steps between checkpoints" "检查点间隔步数",
+            "The result does not depend on it."
+            "结果与它无关。";
+        adam_epsilon: f64 = number(0.0, 1.0, 1e-8), Advanced,
+            "Adam epsilon" "Adam epsilon",
+            "Keeps the optimizer from dividing by zero."
+            "避免优化器除以零。";
         loraplus_lr_ratio: f64 = number(1.0, 1000.0, 1.0), Advanced,
-            "How much faster LoRA's B moves than its A; 16 is usual, and half the learning rate with it.";
+            "LoRA+ ratio" "LoRA+ 比率",
+            "How much faster LoRA's B moves than its A. 16 is usual, with half the learning rate."
+            "LoRA 的 B 比 A 移动快多少。常用 16，并将学习率减半。";
         train_sampling_strategy: SamplingStrategy = choice(SamplingStrategy::Random), Advanced,
-            "Whether rows come shuffled in every epoch, or as they stand.";
+            "Order of rows" "行的顺序",
+            "Shuffled anew in every epoch, or as they stand in the file."
+            "每轮重新打乱，或按文件中的顺序。";
         gradient_checkpointing: Option<bool> = automatic(), Advanced,
-            "Keep less of each pass and compute it again: less memory, more time, the same result.";
-        bf16: bool = flag(false), Advanced, "Hold the frozen weights as bf16: half their memory, slightly rounded.";
+            "Save memory" "节省内存",
+            "Keep less of each pass and compute it again: less memory, more time, the same result to the byte. Automatic goes by the free memory."
+            "每次前向只保留一部分，需要时重新计算：内存更少，时间更长，结果逐字节相同。自动时按空闲内存决定。";
+        bf16: bool = flag(false), Advanced,
+            "bf16 weights" "bf16 权重",
+            "Hold the frozen weights in two bytes each: half their memory, slightly rounded."
+            "冻结的权重每个只占两个字节：内存减半，略有舍入。";
     }
 }
 

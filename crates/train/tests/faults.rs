@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use alidade_domain::{
-    DatasetKind, EventKind, Example, LocalTime, Message, MethodName, Observer, PreferencePair, Problem, ProblemCode,
-    Scorer, SettingValue, Settings, StopReason, StopSignal,
+    DatasetKind, EventKind, Example, LocalTime, Message, Observer, PreferencePair, Problem, ProblemCode, Scorer,
+    SettingValue, Settings, StopReason, StopSignal,
 };
 use alidade_model::{ModelFolder, Policy, load_adapter};
 use alidade_train::{
@@ -146,7 +146,7 @@ fn of<'a>(method: &'static dyn Method, folder: &'a Path, steps: u64) -> Run<'a> 
 }
 
 fn sft() -> &'static dyn Method {
-    method(MethodName::Sft)
+    method("sft").unwrap()
 }
 
 /// What is not finite, in which step, and at which rows.
@@ -214,14 +214,16 @@ fn a_weight_that_is_spoilt_in_the_last_step_is_not_kept() {
 }
 
 #[test]
-fn a_spoilt_value_stops_ppo_in_words() {
-    let folder = tempfile::tempdir().unwrap();
-    let spoil = |policy: &mut Policy| {
-        let width = policy.parameters().unwrap()["critic/value.weight"].len();
-        policy.set_parameter("critic/value.weight", &vec![f32::NAN; width]).unwrap();
-    };
-    let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(method(MethodName::Ppo), folder.path(), 9) });
-    assert_eq!((what.as_str(), step, rows.len()), ("value", 1, 1));
+fn a_spoilt_value_stops_whoever_trains_a_critic_in_words() {
+    for method in METHODS.iter().filter(|method| method.configure(&settings(**method)).unwrap().critic().is_some()) {
+        let folder = tempfile::tempdir().unwrap();
+        let spoil = |policy: &mut Policy| {
+            let width = policy.parameters().unwrap()["critic/value.weight"].len();
+            policy.set_parameter("critic/value.weight", &vec![f32::NAN; width]).unwrap();
+        };
+        let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(*method, folder.path(), 9) });
+        assert_eq!((what.as_str(), step, rows.len()), ("value", 1, 1), "{}", method.name());
+    }
 }
 
 /// Log and last checkpoint of an uninterrupted run.

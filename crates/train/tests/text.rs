@@ -1,7 +1,7 @@
 //! Rows to tokens with real files: the starter's tokenizer with other people's habits put into its folder.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use alidade_domain::{Example, LocalTime, Message, MethodName, PreferencePair, SettingValue, Settings};
+use alidade_domain::{Example, LocalTime, Message, PreferencePair, SettingValue, Settings};
 use alidade_model::{ChatTemplate, TextTokenizer};
 use alidade_train::{Encoder, Prepared, TrainError, method};
 use serde_json::{Value, json};
@@ -38,27 +38,21 @@ impl Folder {
         (tokenizer, template)
     }
 
-    fn prepare(
-        &self,
-        name: MethodName,
-        rows: &[Example],
-        said: &[(&str, SettingValue)],
-    ) -> Result<Prepared, TrainError> {
+    fn prepare(&self, name: &str, rows: &[Example], said: &[(&str, SettingValue)]) -> Result<Prepared, TrainError> {
         let (tokenizer, template) = self.open();
         let said: BTreeMap<String, SettingValue> =
             said.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let training = method(name).configure(&Settings(said)).unwrap();
+        let training = method(name).unwrap().configure(&Settings(said)).unwrap();
         training.prepare(rows, &Encoder { tokenizer: &tokenizer, template: Some(&template) })
     }
 
     fn sft(&self, rows: &[Example]) -> Prepared {
-        self.prepare(MethodName::Sft, rows, &[]).unwrap()
+        self.prepare("sft", rows, &[]).unwrap()
     }
 
     /// Rows with only the assistant's turns learned, each as the text that is learned.
     fn learned(&self, rows: &[Example]) -> Vec<String> {
-        let prepared =
-            self.prepare(MethodName::Sft, rows, &[("assistant_only_loss", SettingValue::Flag(true))]).unwrap();
+        let prepared = self.prepare("sft", rows, &[("assistant_only_loss", SettingValue::Flag(true))]).unwrap();
         let (tokenizer, _) = self.open();
         let learned = |row: &alidade_model::TokenRow| {
             row.ids.iter().zip(&row.scored).filter(|(_, scored)| **scored).map(|(id, _)| tokenizer.piece(*id)).collect()
@@ -154,7 +148,7 @@ fn both_answers_of_a_pair_begin_where_both_leave_the_prompt_alone() {
     let folder = Folder::new(CHATML, [&[], &[]], config());
     let pair =
         Example::PlainPair { prompt: "No. Th".to_owned(), chosen: "e mill".to_owned(), rejected: "x".to_owned() };
-    let prepared = folder.prepare(MethodName::Dpo, &[pair], &[]).unwrap();
+    let prepared = folder.prepare("dpo", &[pair], &[]).unwrap();
     let border = |row: &alidade_model::TokenRow| row.scored.iter().position(|scored| *scored).unwrap();
     let (chosen, rejected) = (&prepared.items[0].sequences[0], &prepared.items[0].sequences[1]);
     let (tokenizer, _) = folder.open();
@@ -197,7 +191,7 @@ fn a_row_that_the_template_does_not_take_is_left_out_and_named() {
     assert_eq!(words.len(), 1);
     assert!(words[0].starts_with("2 rows were left out (rows 2, 4): "), "{words:?}");
     assert!(words[0].contains("A person must begin"), "{words:?}");
-    let refused = folder.prepare(MethodName::Sft, &[opens], &[]).unwrap_err().to_string();
+    let refused = folder.prepare("sft", &[opens], &[]).unwrap_err().to_string();
     assert!(refused.contains("None of the 1 rows") && refused.contains("A person must begin"), "{refused}");
     let pair = |role: fn(String) -> Message| {
         let answer = |text: &str| vec![Message::assistant(text)];
@@ -207,7 +201,7 @@ fn a_row_that_the_template_does_not_take_is_left_out_and_named() {
         Example::Pair(told)
     };
     let pairs = [pair(Message::user), pair(Message::system)];
-    let prepared = folder.prepare(MethodName::Dpo, &pairs, &[]).unwrap();
+    let prepared = folder.prepare("dpo", &pairs, &[]).unwrap();
     assert_eq!((prepared.items.len(), prepared.skipped[0].row), (1, 2));
 }
 
@@ -222,16 +216,16 @@ fn answers_end_with_what_the_template_closes_them_with() {
 
 #[test]
 fn rows_that_show_no_end_of_an_answer_are_told() {
-    let told = |template: &str, name: MethodName, row: Example| {
+    let told = |template: &str, name: &str, row: Example| {
         let (tokenizer, template) = Folder::new(template, [&[], &[]], config()).open();
-        Encoder { tokenizer: &tokenizer, template: Some(&template) }.no_end_of_turn(name, &[row])
+        Encoder { tokenizer: &tokenizer, template: Some(&template) }.no_end_of_turn(method(name).unwrap(), &[row])
     };
     let open = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
     let talk = || said(&["Hi", "Hello"]);
-    let problem = told(open, MethodName::Sft, talk()).unwrap();
+    let problem = told(open, "sft", talk()).unwrap();
     assert!(problem.message.contains("no special token") && problem.field.as_deref() == Some("model"), "{problem}");
-    assert_eq!(told(CHATML, MethodName::Sft, talk()), None);
-    assert_eq!(told(open, MethodName::RewardModel, talk()), None);
-    assert_eq!(told(open, MethodName::Sft, Example::Text { text: "x".to_owned() }), None);
-    assert_eq!(told(open, MethodName::Ppo, Example::Prompt { prompt: vec![Message::user("Hi")] }), None);
+    assert_eq!(told(CHATML, "sft", talk()), None);
+    assert_eq!(told(open, "reward_model", talk()), None);
+    assert_eq!(told(open, "sft", Example::Text { text: "x".to_owned() }), None);
+    assert_eq!(told(open, "ppo", Example::Prompt { prompt: vec![Message::user("Hi")] }), None);
 }

@@ -3,7 +3,6 @@ import * as chat from "./chat";
 import * as common from "./common";
 import * as data from "./data";
 import * as experiments from "./experiments";
-import * as fields from "./fields";
 import * as models from "./models";
 import * as report from "./report";
 import * as run from "./run";
@@ -18,7 +17,6 @@ export const en = {
   models: models.en,
   data: data.en,
   report: report.en,
-  fields: fields.en,
 };
 
 export type Messages = typeof en;
@@ -32,5 +30,4 @@ export const zh: Messages = {
   models: models.zh,
   data: data.zh,
   report: report.zh,
-  fields: fields.zh,
 };

@@ -1,4 +1,5 @@
 // Two languages from typed dictionaries: English is the source of the type, so a missing Chinese entry does not compile.
+import type { Words } from "../backend/types";
 import { en, zh, type Messages } from "../messages";
 
 export type Language = "en" | "zh";
@@ -16,6 +17,8 @@ const state = $state<{ language: Language }>({ language: initial() });
 
 export const t = (): Messages => dictionaries[state.language];
 export const language = (): Language => state.language;
+/** What the program says by itself, in the language of the window. */
+export const say = (words: Words): string => words[state.language];
 
 export function setLanguage(language: Language): void {
   state.language = language;

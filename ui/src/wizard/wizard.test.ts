@@ -7,20 +7,22 @@ const answers: Record<string, unknown> = {
     { id: "p", name: "pairs", kind: "pairs", summary: { kept: 5 } },
   ],
   list_methods: [
+    { name: "sft", place: "answers", needs: ["answers", "texts"], settings: [], variants: [] },
+    { name: "dpo", place: "pairs", needs: ["pairs"], settings: [], variants: [] },
+    { name: "cpo", place: "pairs", needs: ["pairs"], settings: [], variants: [] },
+  ],
+  list_presets: [
     {
-      name: "sft",
-      settings: [
-        { key: "learning_rate", default: 2e-4, level: "simple", value_kind: { type: "number", low: 0, high: 1 } },
-      ],
-    },
-    {
-      name: "dpo",
-      settings: [
-        { key: "learning_rate", default: 5e-6, level: "simple", value_kind: { type: "number", low: 0, high: 1 } },
+      id: "kind_and_true",
+      model: "starter",
+      words: null,
+      stages: [
+        { method: "sft", dataset: "dataset:a" },
+        { method: "cpo", dataset: "dataset:p", reward: "oracle" },
       ],
     },
   ],
-  list_presets: [],
+  compose_pipeline: [{ method: "dpo", settings: {} }],
   import_dataset: { id: "n", name: "new", kind: "pairs", summary: { kept: 3 } },
 };
 interface Asked {
@@ -48,57 +50,42 @@ describe("the wizard", () => {
     wizard.goal = "own";
   });
 
-  it("lets the data choose the method", () => {
-    wizard.pairs = "p";
-    expect(wizard.pipeline.map((recipe) => recipe.method)).toEqual(["dpo"]);
-    wizard.answers = "a";
-    expect(wizard.pipeline.map((recipe) => recipe.method)).toEqual(["sft", "dpo"]);
-    expect(wizard.pipeline[1]).toMatchObject({ adapter: "stage:1", dataset: "dataset:p", model: "model:starter" });
-    expect(wizard.pipeline[0]?.adapter).toBeUndefined();
+  it("lets the program compose the pipeline, and shows the newest answer", async () => {
+    wizard.choices.pairs.dataset = "p";
+    expect(wizard.learner("pairs")?.name).toBe("dpo");
+    expect(wizard.learner("answers")).toBeUndefined();
+    const older = wizard.compose();
+    answers["compose_pipeline"] = [{ method: "sft", settings: {} }];
+    await Promise.all([wizard.compose(), older]);
+    expect(wizard.pipeline.map((recipe) => recipe.method)).toEqual(["sft"]);
+    wizard.stopChecking();
   });
 
-  it("doubles the rate for strong and lets a typed value win", () => {
-    wizard.pairs = "p";
-    wizard.strength = "strong";
-    expect(wizard.pipeline[0]?.settings["learning_rate"]).toBeCloseTo(1e-5);
+  it("keeps what was set by method", () => {
+    wizard.set("dpo", "beta", 0.5);
     wizard.set("dpo", "learning_rate", 3e-6);
-    expect(wizard.pipeline[0]?.settings["learning_rate"]).toBe(3e-6);
+    expect(wizard.choices.changes).toEqual({ dpo: { beta: 0.5, learning_rate: 3e-6 } });
+  });
+
+  it("takes the choices of a goal from its pipeline", () => {
+    wizard.chooseGoal("kind_and_true");
+    expect(wizard.choices).toMatchObject({
+      goal: "kind_and_true",
+      answers: { dataset: "a", method: "sft" },
+      pairs: { dataset: "p", method: "cpo" },
+      prompts: { dataset: "", method: "" },
+      oracle: true,
+    });
   });
 
   it("chooses an imported set", async () => {
-    wizard.answers = "a";
+    const chosen = () => [wizard.goal, wizard.choices.answers.dataset, wizard.choices.pairs.dataset];
+    wizard.choices.answers.dataset = "a";
     await wizard.import("h1");
-    expect([wizard.answers, wizard.pairs]).toEqual(["a", "n"]);
+    expect(chosen()).toEqual(["own", "a", "n"]);
     wizard.goal = "kind_and_true";
     await wizard.import("h1");
-    expect([wizard.goal, wizard.answers, wizard.pairs]).toEqual(["own", "", "n"]);
-  });
-
-  it("chains reward models, policies and judges", () => {
-    wizard.answers = "a";
-    [wizard.pairs, wizard.fromPairs] = ["p", "reward_model"];
-    [wizard.prompts, wizard.fromReward] = ["a", "ppo"];
-    expect(wizard.pipeline.map((recipe) => [recipe.method, recipe.adapter, recipe.reward])).toEqual([
-      ["sft", undefined, undefined],
-      ["reward_model", undefined, undefined],
-      ["ppo", "stage:1", "stage:2"],
-    ]);
-    wizard.oracle = true;
-    expect(wizard.pipeline[2]?.reward).toBe("oracle");
-    wizard.limit = "oracle";
-    expect(wizard.pipeline[2]?.cost).toBe("oracle");
-    wizard.limit = "model";
-    expect(
-      wizard.pipeline.map((recipe) => [recipe.method, recipe.cost, recipe.settings["loss_type"]]).slice(2),
-    ).toEqual([
-      ["reward_model", undefined, "cost"],
-      ["ppo", "stage:3", undefined],
-    ]);
-    wizard.limit = "";
-    wizard.model = "other";
-    expect(wizard.pipeline[2]?.reward).toBe("stage:2");
-    wizard.pairs = "";
-    expect(wizard.pipeline[1]?.reward).toBeUndefined();
+    expect(chosen()).toEqual(["own", "", "n"]);
   });
 
   it("gives an older plan up for a newer one and never shows it as such", async () => {
@@ -109,7 +96,7 @@ describe("the wizard", () => {
       checked: { ready, problems: [], warnings: [], stages: [] },
     });
     asked.length = 0;
-    wizard.pairs = "p";
+    wizard.pipeline = [{ method: "dpo" }] as never;
     wizard.checkSoon();
     expect([wizard.checking, wizard.checked]).toEqual([true, null]);
     vi.advanceTimersByTime(300);

@@ -4,6 +4,7 @@ use super::{ById, answer, request};
 use crate::Sink;
 use alidade_domain::{PlanNews, Problem, Stage};
 use alidade_studio::Studio;
+use alidade_studio::compose::Choices;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -27,6 +28,18 @@ struct Rename {
     id: String,
     title: String,
     question: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Compose {
+    choices: Choices,
+}
+
+/// The pipeline that follows from what was chosen; nothing is changed.
+pub(super) fn compose(studio: &Studio, value: Value) -> Result<Value, Problem> {
+    let Compose { choices } = request(value)?;
+    answer(studio.compose_pipeline(&choices)?)
 }
 
 pub(super) fn check(studio: &Studio, value: Value) -> Result<Value, Problem> {

@@ -18,6 +18,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "app_info", run: |studio, _| answer(studio.app_info()) },
     Command { name: "list_methods", run: |_, _| answer(alidade_studio::methods()) },
     Command { name: "list_presets", run: |studio, _| answer(studio.list_presets()) },
+    Command { name: "compose_pipeline", run: experiments::compose },
     Command { name: "list_models", run: |studio, _| answer(studio.list_models()?) },
     Command { name: "add_model", run: models::add },
     Command { name: "remove_model", run: models::remove },

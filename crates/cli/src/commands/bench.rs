@@ -1,7 +1,7 @@
 //! `alidade bench`: how fast this machine trains and writes, one JSON line each.
 
 use crate::output;
-use alidade_domain::{MethodName, Problem};
+use alidade_domain::Problem;
 use alidade_studio::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train, make_bench_model};
 use std::path::PathBuf;
 
@@ -70,21 +70,14 @@ fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let figures = match &arguments.what {
-        What::Train { model, method, dtype, checkpointing, steps, candle } => {
-            let named = MethodName::ALL.iter().find(|name| name.as_str() == method);
-            let known = [MethodName::Sft, MethodName::Dpo, MethodName::Ppo];
-            let method = named.copied().filter(|name| known.contains(name)).ok_or_else(|| {
-                Problem::input(format!("“{method}” is not measured; sft, dpo and ppo are.")).at("method")
-            })?;
-            bench_train(&TrainBench {
-                model: model.clone(),
-                method,
-                dtype: dtype.clone(),
-                checkpointing: *checkpointing,
-                steps: *steps,
-                candle: *candle,
-            })?
-        }
+        What::Train { model, method, dtype, checkpointing, steps, candle } => bench_train(&TrainBench {
+            model: model.clone(),
+            method: method.clone(),
+            dtype: dtype.clone(),
+            checkpointing: *checkpointing,
+            steps: *steps,
+            candle: *candle,
+        })?,
         What::Generate { model, dtype, batch, tokens } => bench_generate(&GenerateBench {
             model: model.clone(),
             dtype: dtype.clone(),

@@ -76,7 +76,7 @@ fn figures(preset: &str, seed: u64, run: &RunView) -> Value {
         Value::Object(figures.collect())
     };
     json!({
-        "experiment": preset, "seed": seed, "stage": run.stage + 1, "method": run.method.map(MethodName::as_str),
+        "experiment": preset, "seed": seed, "stage": run.stage + 1, "method": run.method.as_ref().map(MethodName::as_str),
         "steps": run.step, "seconds": run.seconds, "before": side(false), "after": side(true), "metrics": run.metrics,
     })
 }

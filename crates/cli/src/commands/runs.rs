@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             "{}  {:<11} {:<4} step {} of {}  {}",
             run.id,
             state,
-            run.method.map_or(run.work.kind(), MethodName::as_str),
+            run.method.as_ref().map_or(run.work.kind(), MethodName::as_str),
             run.step,
             run.total_steps,
             run.experiment_title

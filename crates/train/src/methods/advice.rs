@@ -1,6 +1,6 @@
 //! Advice that several methods give before a run starts.
 
-use crate::method::Outlook;
+use crate::about::Outlook;
 use crate::settings::CommonSettings;
 use alidade_domain::Problem;
 

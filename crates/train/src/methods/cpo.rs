@@ -6,16 +6,22 @@
 
 use super::advice::{high_rate, longer};
 use super::pairs::{PairBatch, Totals, prepare, sum};
+use super::watch::{LOSS, MARGIN, accuracy, contrast, likelihood};
+use crate::about::{About, Before, Goal, Outlook, Starter};
 use crate::declare::{Choice, choice, number, settings};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::cpo::{CpoLoss, CpoOptions, cpo_head};
 use crate::heads::pair::PairScores;
-use crate::method::{Method, Outlook, Training};
+use crate::method::{Method, Training};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    Chart, DatasetKind, Example, Problem, SettingField,
+    SettingValue::{Number, Text, Whole},
+    Settings, Watch, Words,
+};
 use alidade_model::Policy;
 
 /// The method.
@@ -26,13 +32,26 @@ const DEFAULTS: Defaults =
 
 settings! {
     struct Own {
-        beta: f64 = number(1e-6, 1000.0, 0.1), Simple, "Sharpness of the preference; 2 to 2.5 for simpo.";
-        loss_type: CpoLoss = choice(CpoLoss::Sigmoid), Simple, "Which loss; simpo compares averages per token.";
-        label_smoothing: f64 = number(0.0, 0.499, 0.0), Advanced, "Share of labels taken to be wrong.";
+        beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
+            "Sharpness" "尖锐度",
+            "How strongly the difference between the answers counts; 2 to 2.5 for simpo."
+            "两个回答之差计入的力度；simpo 用 2 到 2.5。";
+        loss_type: CpoLoss = choice(CpoLoss::Sigmoid), Simple,
+            "Loss" "损失函数",
+            "Form of the preference loss."
+            "偏好损失的形式。";
+        label_smoothing: f64 = number(0.0, 0.499, 0.0), Advanced,
+            "Label smoothing" "标签平滑",
+            "Share of pairs assumed to be labelled the wrong way round."
+            "假定标反的数据对所占比例。";
         simpo_gamma: f64 = number(0.0, 100.0, 0.5), Advanced,
-            "Margin that simpo asks of the chosen answer, after scaling by beta.";
+            "SimPO margin" "SimPO 间隔",
+            "Margin asked of the chosen answer, after scaling by beta."
+            "要求被选回答领先的间隔，已乘以 beta。";
         cpo_alpha: f64 = number(0.0, 1000.0, 1.0), Advanced,
-            "Weight of the likelihood of chosen answers; 0 for plain SimPO.";
+            "Likelihood weight" "似然权重",
+            "Weight of the likelihood of chosen answers; 0 for plain SimPO."
+            "被选回答似然的权重；纯 SimPO 用 0。";
     }
 }
 
@@ -43,21 +62,54 @@ struct Run {
 }
 
 impl Method for Cpo {
-    fn name(&self) -> MethodName {
-        MethodName::Cpo
+    fn name(&self) -> &'static str {
+        "cpo"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::Cpo,
-            title: "Contrastive preference optimisation, SimPO",
-            summary: "Prefers chosen answers over rejected ones without a reference model: lighter than DPO, less anchored.",
+    fn about(&self) -> About {
+        About {
+            label: Words::name("CPO / SimPO"),
+            title: Words::new("Contrastive preference optimisation, SimPO", "对比偏好优化，SimPO"),
+            summary: Words::new(
+                "Prefers chosen answers over rejected ones without a reference model: lighter than DPO, less anchored.",
+                "不用参考模型，使被选的回答胜过被拒的：比 DPO 更轻，约束也更少。",
+            ),
+            why: Words::new(
+                "compares answers without a reference model: less memory, less anchored. SimPO compares averages per token.",
+                "不用参考模型来比较回答：内存更少，约束也更少。SimPO 比较每个词元的平均值。",
+            ),
             paper: "Xu et al., Contrastive Preference Optimization, 2024; Meng et al., SimPO, 2024",
-            needs: vec![DatasetKind::Pairs],
-            needs_reward: false,
-            settings,
+            learns_from: vec![DatasetKind::Pairs],
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![Chart::of(MARGIN), accuracy(), likelihood(), Chart::of(LOSS)],
+            needs: vec![MARGIN.key],
+            readings: contrast(MARGIN.key),
+            margin: Some(MARGIN.key),
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("num_train_epochs", Number(1.0)),
+            ("per_device_train_batch_size", Whole(16)),
+            ("loss_type", Text("simpo".to_owned())),
+            ("beta", Number(2.0)),
+            ("simpo_gamma", Number(0.5)),
+            // The likelihood of chosen answers; at 0.5 a tenth of the harmless requests was refused.
+            ("cpo_alpha", Number(2.0)),
+        ];
+        let goals = vec![Goal { id: "simpo", before: &[Before::Answers], settings: vec![], words: None }];
+        Starter { settings, goals }
     }
 
     fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {

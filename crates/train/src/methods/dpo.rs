@@ -7,22 +7,32 @@
 
 use super::advice::{high_rate, longer};
 use super::pairs::{PairBatch, Totals, prepare, sum};
+use super::watch::{
+    LOSS, MARGIN, NOTABLE, accuracy, logps, preference_flat, preference_grows, preference_reversed, rewards,
+};
+use crate::about::{About, Before, Goal, Needs, Outlook, Starter};
 use crate::declare::{Choice, choice, choices, number, numbers, settings};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::dpo::{Divergence, DpoLoss, PairOptions, dpo_heads};
 use crate::heads::pair::{PairHead, PairScores};
-use crate::method::{Method, Needs, Outlook, Training};
+use crate::method::{Method, Training};
 use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    At, Chart, DatasetKind, Example, GoalWords, Problem, Reading, SettingField, SettingValue,
+    SettingValue::{Number, Numbers, Whole},
+    Settings, Sign, Watch, Words,
+};
 use alidade_model::Policy;
 
 /// The method.
 pub(crate) struct Dpo;
 
+/// What the chosen answers gained over the reference.
+const CHOSEN: &str = "rewards/chosen";
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1, order: SamplingStrategy::Random };
 
@@ -30,21 +40,38 @@ settings! {
     /// What shapes a loss over pairs; online DPO shares it.
     pub(super) struct PairSettings {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
-            "How firmly the policy is held to its reference: smaller moves further.";
-        loss_type: Vec<DpoLoss> = choices(DpoLoss::Sigmoid), Advanced, "Which loss of the family, or several.";
+            "Beta" "Beta",
+            "How strongly the model is held near where it started. Higher holds more."
+            "把模型拉回起点的力度。越高越接近起点。";
+        loss_type: Vec<DpoLoss> = choices(DpoLoss::Sigmoid), Advanced,
+            "Loss" "损失函数",
+            "Form of the preference loss."
+            "偏好损失的形式。";
         label_smoothing: f64 = number(0.0, 0.499, 0.0), Advanced,
-            "Share of labels taken to be wrong; read by robust, exo_pair and the aot losses.";
-        discopop_tau: f64 = number(1e-3, 10.0, 0.05), Advanced, "Temperature inside the discopop loss.";
+            "Label smoothing" "标签平滑",
+            "Share of pairs assumed to be labelled the wrong way round."
+            "假定标反的数据对所占比例。";
+        discopop_tau: f64 = number(1e-3, 10.0, 0.05), Advanced,
+            "DiscoPOP temperature" "DiscoPOP 温度",
+            "Temperature inside the discopop loss."
+            "discopop 损失内部的温度。";
     }
 }
 
 settings! {
     struct Own {
         loss_weights: Vec<f64> = numbers(0.0, 1e6), Advanced,
-            "Weights of the losses when loss_type names several; as many numbers as names.";
+            "Loss weights" "损失权重",
+            "One number for each loss when several are chosen."
+            "选择多个损失时，每个损失一个数。";
         f_divergence_type: Divergence = choice(Divergence::ReverseKl), Advanced,
-            "How log-ratios are bent before they are compared.";
-        f_alpha_divergence_coef: f64 = number(-10.0, 0.999, 0.5), Advanced, "α of alpha_divergence.";
+            "Divergence" "散度",
+            "How log-ratios are bent before they are compared."
+            "比较之前对数比如何变换。";
+        f_alpha_divergence_coef: f64 = number(-10.0, 0.999, 0.5), Advanced,
+            "Alpha" "Alpha",
+            "Shape of alpha_divergence."
+            "alpha_divergence 的形状。";
     }
 }
 
@@ -55,21 +82,100 @@ struct Run {
 }
 
 impl Method for Dpo {
-    fn name(&self) -> MethodName {
-        MethodName::Dpo
+    fn name(&self) -> &'static str {
+        "dpo"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), PairSettings::fields(), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::Dpo,
-            title: "Direct preference optimisation",
-            summary: "Shows the model pairs of answers and moves it towards the preferred ones.",
+    fn about(&self) -> About {
+        About {
+            label: Words::name("DPO"),
+            title: Words::new("Direct preference optimisation", "直接偏好优化"),
+            summary: Words::new(
+                "Shows the model pairs of answers and moves it towards the preferred ones.",
+                "让模型看到成对的回答，使它移向被偏好的回答。",
+            ),
+            why: Words::new(
+                "moves the model from the worse answer of each pair to the better one, without a separate reward model.",
+                "让模型从每对中较差的回答移向较好的回答，不需要单独的奖励模型。",
+            ),
             paper: "Rafailov et al., Direct Preference Optimization: Your Language Model is Secretly a Reward Model, 2023",
-            needs: vec![DatasetKind::Pairs],
-            needs_reward: false,
-            settings,
+            learns_from: vec![DatasetKind::Pairs],
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), PairSettings::fields(), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![Chart::of(MARGIN), rewards(), accuracy(), Chart::of(LOSS), logps()],
+            needs: vec![MARGIN.key, CHOSEN],
+            readings: vec![
+                preference_reversed([Sign::below(MARGIN.key, -NOTABLE)]),
+                preference_flat([Sign::below(MARGIN.key, NOTABLE)]),
+                Reading::alarm(
+                    "chosen_falls_far",
+                    [Sign::below(CHOSEN, 0.0), Sign::below(CHOSEN, 0.0).plus(-1.0, MARGIN.key, At::Last)],
+                    "The chosen reward falls far: the model also unlearns the better answers. Stop earlier, lower the learning rate or raise beta.",
+                    "被选奖励下降很多：模型连较好的回答也在遗忘。请提前停止、降低学习率或提高 beta。",
+                ),
+                Reading::calm(
+                    "chosen_falls",
+                    [Sign::below(CHOSEN, -NOTABLE)],
+                    "The margin grows while the chosen reward falls a little. That is normal for DPO.",
+                    "间隔在增大，而被选奖励略有下降。这对 DPO 来说是正常的。",
+                ),
+                preference_grows([]),
+            ],
+            margin: Some(MARGIN.key),
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let names = |names: [&str; 2]| SettingValue::Names(names.map(str::to_owned).to_vec());
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("num_train_epochs", Number(1.0)),
+            ("per_device_train_batch_size", Whole(16)),
+            ("beta", Number(0.5)),
+            // The likelihood of chosen answers beside the preference keeps so small a model from unlearning how they begin.
+            ("loss_type", names(["sigmoid", "sft"])),
+            ("loss_weights", Numbers(vec![1.0, 5.0])),
+        ];
+        let goals = vec![
+            Goal {
+                id: "kind_and_true",
+                before: &[Before::Answers],
+                settings: vec![],
+                words: Some(GoalWords {
+                    name: Words::new("Answer truthfully and kindly", "真实而友善地回答"),
+                    text: Words::new(
+                        "The bundled model knows its facts but has bad manners. A short SFT, then DPO, on bundled data.",
+                        "自带的模型知道事实，但态度不好。用自带数据先做很短的 SFT，再做 DPO。",
+                    ),
+                    title: Words::new("Does alignment make the starter model kinder?", "对齐能让入门模型更友善吗？"),
+                    question: Words::new(
+                        "How often does the model answer truthfully, kindly and without harm, before and after SFT and DPO?",
+                        "在 SFT 和 DPO 前后，模型有多常给出真实、友善且无害的回答？",
+                    ),
+                }),
+            },
+            Goal {
+                id: "hinge",
+                before: &[Before::Answers],
+                settings: vec![("loss_type", names(["hinge", "sft"]))],
+                words: None,
+            },
+            Goal {
+                id: "apo_zero",
+                before: &[Before::Answers],
+                settings: vec![("loss_type", names(["apo_zero", "sft"]))],
+                words: None,
+            },
+        ];
+        Starter { settings, goals }
     }
 
     fn needs(&self) -> Needs {
@@ -230,7 +336,7 @@ mod tests {
     /// The losses of a run, or the field of the problem.
     fn losses(change: &[(&str, SettingValue)]) -> std::result::Result<Losses, String> {
         let said = change.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let settings = Settings(said).resolve(&Dpo.card().settings).unwrap();
+        let settings = Settings(said).resolve(&Dpo.fields()).unwrap();
         let losses = Losses::new(&PairSettings::read(&settings).unwrap(), &Own::read(&settings).unwrap());
         losses.map_err(|problem| problem.field.unwrap())
     }

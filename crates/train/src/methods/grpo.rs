@@ -3,17 +3,23 @@
 //! Each token is moved by how its answer stands in its group; β·k3 may be added to the loss.
 
 use super::group::{Normaliser, Objective, Shape, check, clip_range, step, steps};
+use super::watch::groups;
+use crate::about::{About, Before, Goal, Needs, Starter};
 use crate::declare::{choice, flag, number, settings, whole};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::advantage::GroupScale;
-use crate::method::{Method, Needs, Training};
+use crate::method::{Method, Training};
 use crate::order::Steps;
 use crate::passes::PassesPerRow;
 use crate::rollout::{Drawing, asked, prompts};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
-use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    Example, GoalWords, Problem, SettingField,
+    SettingValue::{Number, Whole},
+    Settings, Watch, Words,
+};
 
 /// The method.
 pub(crate) struct Grpo;
@@ -24,19 +30,45 @@ const DEFAULTS: Defaults =
 settings! {
     struct Own {
         num_generations: usize = whole(2, 1024, 8), Simple,
-            "Answers to each prompt that are compared with each other.";
-        max_completion_length: usize = whole(1, 4096, 256), Simple, "Most tokens of an answer.";
+            "Answers per question" "每题回答数",
+            "That are compared with each other."
+            "相互比较的回答数。";
+        max_completion_length: usize = whole(1, 4096, 256), Simple,
+            "Longest answer" "最长回答",
+            "In tokens."
+            "以词元计。";
         temperature: f64 = number(0.05, 5.0, 1.0), Advanced,
-            "Temperature of the draws; log-probabilities are taken at it too.";
-        epsilon: f64 = number(0.0, 10.0, 0.2), Advanced, "How far a probability may fall in one step.";
-        epsilon_high: f64 = number(0.0, 10.0, 0.0), Advanced, "How far it may rise; 0 takes epsilon.";
-        num_iterations: usize = whole(1, 100, 1), Advanced, "Updates on the answers of a step.";
-        beta: f64 = number(0.0, 100.0, 0.0), Simple, "Weight of the KL divergence from the reference in the loss.";
+            "Temperature" "温度",
+            "Of the draws in training; higher explores more."
+            "训练中采样的温度；越高探索越多。";
+        epsilon: f64 = number(0.0, 10.0, 0.2), Advanced,
+            "Clip range" "裁剪范围",
+            "How far a probability may fall in one step."
+            "概率在一步中最多下降多少。";
+        epsilon_high: f64 = number(0.0, 10.0, 0.0), Advanced,
+            "Clip range upwards" "向上裁剪范围",
+            "How far it may rise; 0 takes the other."
+            "概率最多上升多少；0 表示与下降相同。";
+        num_iterations: usize = whole(1, 100, 1), Advanced,
+            "Updates per step" "每步更新次数",
+            "On the answers of a step."
+            "对一步的回答更新的次数。";
+        beta: f64 = number(0.0, 100.0, 0.0), Simple,
+            "KL weight" "KL 权重",
+            "Weight of the divergence from the start in the loss. Higher stays nearer."
+            "损失中与起点之散度的权重。越高越接近起点。";
         loss_type: Normaliser = choice(Normaliser::Dapo), Advanced,
-            "How token losses are averaged: over the whole batch, per answer, per pass, or by the length limit.";
-        scale_rewards: GroupScale = choice(GroupScale::Group), Advanced, "What scores are divided by.";
+            "Averaging" "平均方式",
+            "How the losses of tokens are averaged: over the whole batch, per answer, per pass, or by the length limit."
+            "词元损失如何平均：对整批、每个回答、每次前向，或按长度上限。";
+        scale_rewards: GroupScale = choice(GroupScale::Group), Advanced,
+            "Scale scores by" "分数缩放",
+            "The spread within a group, within the batch, or not at all."
+            "按组内、批内离散度缩放，或不缩放。";
         mask_truncated_completions: bool = flag(false), Advanced,
-            "Learn nothing from answers that ran into the length limit.";
+            "Skip unfinished answers" "跳过未完回答",
+            "Learn nothing from answers that ran into the limit."
+            "不从达到上限的回答中学习。";
     }
 }
 
@@ -58,21 +90,66 @@ impl Run {
 }
 
 impl Method for Grpo {
-    fn name(&self) -> MethodName {
-        MethodName::Grpo
+    fn name(&self) -> &'static str {
+        "grpo"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::Grpo,
-            title: "Group relative policy optimisation",
-            summary: "Lets the model answer each prompt several times and makes the better answers of a group likelier; no value model.",
+    fn about(&self) -> About {
+        About {
+            label: Words::name("GRPO"),
+            title: Words::new("Group relative policy optimisation", "组相对策略优化"),
+            summary: Words::new(
+                "Lets the model answer each prompt several times and makes the better answers of a group likelier; no value model.",
+                "让模型对每个提示多次作答，使组中较好的回答更可能，不需要价值模型。",
+            ),
+            why: Words::new(
+                "compares several answers to each question with each other; no value model is needed.",
+                "把同一问题的多个回答相互比较，不需要价值模型。",
+            ),
             paper: "Shao et al., DeepSeekMath: Pushing the Limits of Mathematical Reasoning, 2024",
-            needs: asked(),
-            needs_reward: true,
-            settings,
+            learns_from: asked(),
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        groups()
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("per_device_train_batch_size", Whole(64)),
+            ("max_steps", Whole(60)),
+            ("num_generations", Whole(8)),
+            ("max_completion_length", Whole(40)),
+            ("temperature", Number(1.0)),
+        ];
+        let goals = vec![Goal {
+            id: "oracle",
+            before: &[Before::Answers],
+            settings: vec![],
+            words: Some(GoalWords {
+                name: Words::new("Learn from ratings of its own answers", "从对自己回答的评分中学习"),
+                text: Words::new(
+                    "After a short SFT, GRPO compares several answers to one question; the oracle of Alder Bay rates them.",
+                    "先做很短的 SFT，再由 GRPO 比较同一问题的多个回答，由 Alder Bay 的裁判打分。",
+                ),
+                title: Words::new(
+                    "Does the starter model learn from ratings of its own answers?",
+                    "入门模型能从对自己回答的评分中学习吗？",
+                ),
+                question: Words::new(
+                    "How far do SFT and GRPO get when the judge knows the truth?",
+                    "当裁判知道真相时，SFT 和 GRPO 能走多远？",
+                ),
+            }),
+        }];
+        Starter { settings, goals }
     }
 
     fn needs(&self) -> Needs {

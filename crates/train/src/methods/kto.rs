@@ -6,22 +6,32 @@
 //! least two rows; below four the estimate says little.
 
 use super::advice::high_rate;
+use super::ratings::{Rated, read, sequence};
+use super::watch::{LOSS, MARGIN, NOTABLE, preference_flat, rewards};
+use crate::about::{About, Before, Goal, Needs, Outlook, Starter};
 use crate::declare::{choice, number, settings};
-use crate::encode::{Encoder, Item, Prepared, Row, Skipped, or_left_out};
+use crate::encode::{Encoder, Item, Prepared, Skipped, or_left_out};
 use crate::error::{Result, TrainError};
 use crate::heads::unpaired::{KtoLoss, drift, kto_head};
-use crate::method::{Method, Needs, Outlook, Training};
+use crate::method::{Method, Training};
 use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    Chart, DatasetKind, Example, GoalWords, Metric, Problem, Reading, SettingField,
+    SettingValue::{Number, Whole},
+    Settings, Sign, Watch, Words,
+};
 use alidade_model::{Policy, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
 
 /// The method.
 pub(crate) struct Kto;
 
+const DRIFT: Metric = Metric::new("kl", "KL (nats)", "KL（奈特）");
+/// Nats beyond which the model has left its start.
+const FAR: f64 = 10.0;
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1, order: SamplingStrategy::Sequential };
 /// Fewer rows in a batch leave the drift without an estimate.
@@ -32,12 +42,21 @@ const SMALL_BATCH: usize = 4;
 settings! {
     struct Own {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
-            "How firmly the policy is held to its reference: smaller moves further.";
-        loss_type: KtoLoss = choice(KtoLoss::Kto), Advanced, "Which loss over single answers.";
+            "Beta" "Beta",
+            "How strongly the model is held near where it started. Higher holds more."
+            "把模型拉回起点的力度。越高越接近起点。";
+        loss_type: KtoLoss = choice(KtoLoss::Kto), Advanced,
+            "Loss" "损失函数",
+            "Which loss over single answers."
+            "用于单个回答的损失。";
         desirable_weight: f64 = number(0.0, 1000.0, 1.0), Advanced,
-            "Weight of this kind of answer; wanted and unwanted ones should weigh about the same in sum.";
+            "Weight of thumbs up" "赞的权重",
+            "Wanted and unwanted answers should weigh about the same in sum."
+            "赞和踩的总权重应大致相等。";
         undesirable_weight: f64 = number(0.0, 1000.0, 1.0), Advanced,
-            "Weight of this kind of answer; wanted and unwanted ones should weigh about the same in sum.";
+            "Weight of thumbs down" "踩的权重",
+            "Wanted and unwanted answers should weigh about the same in sum."
+            "赞和踩的总权重应大致相等。";
     }
 }
 
@@ -48,21 +67,86 @@ struct Run {
 }
 
 impl Method for Kto {
-    fn name(&self) -> MethodName {
-        MethodName::Kto
+    fn name(&self) -> &'static str {
+        "kto"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::Kto,
-            title: "Kahneman–Tversky optimisation",
-            summary: "Learns from single answers with a thumb up or down; no pairs are needed.",
+    fn about(&self) -> About {
+        About {
+            label: Words::name("KTO"),
+            title: Words::new("Kahneman–Tversky optimisation", "卡尼曼–特沃斯基优化"),
+            summary: Words::new(
+                "Learns from single answers with a thumb up or down; no pairs are needed.",
+                "从带有赞或踩的单个回答中学习，不需要成对数据。",
+            ),
+            why: Words::new(
+                "needs no pairs: wanted answers become likelier, unwanted ones less likely.",
+                "不需要成对数据：想要的回答变得更可能，不想要的变得更不可能。",
+            ),
             paper: "Ethayarajh et al., KTO: Model Alignment as Prospect Theoretic Optimization, 2024",
-            needs: vec![DatasetKind::Ratings],
-            needs_reward: false,
-            settings,
+            learns_from: vec![DatasetKind::Ratings],
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![Chart::of(MARGIN), rewards(), Chart::beside(DRIFT).usually(0.0, FAR), Chart::of(LOSS)],
+            needs: vec![MARGIN.key],
+            readings: vec![
+                Reading::alarm(
+                    "far_from_start",
+                    [Sign::above(DRIFT.key, FAR)],
+                    "The model has moved far from its start. Lower the learning rate or raise beta.",
+                    "模型已远离起点。请降低学习率或提高 beta。",
+                ),
+                Reading::alarm(
+                    "margin_reversed",
+                    [Sign::below(MARGIN.key, -NOTABLE)],
+                    "Unwanted answers gain on wanted ones. Check that thumbs up and down are not swapped.",
+                    "不想要的回答反而占了上风。请检查赞和踩是否颠倒。",
+                ),
+                Reading::calm(
+                    "margin_grows",
+                    [Sign::above(MARGIN.key, NOTABLE)],
+                    "Wanted answers gain on unwanted ones.",
+                    "想要的回答正在胜过不想要的回答。",
+                ),
+                preference_flat([]),
+            ],
+            margin: Some(MARGIN.key),
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("num_train_epochs", Number(1.0)),
+            ("per_device_train_batch_size", Whole(16)),
+            ("beta", Number(0.5)),
+        ];
+        let goals = vec![Goal {
+            id: "thumbs",
+            before: &[Before::Answers],
+            settings: vec![],
+            words: Some(GoalWords {
+                name: Words::new("Learn from thumbs up and down", "从赞和踩中学习"),
+                text: Words::new(
+                    "Single answers, each wanted or not. A short SFT, then KTO; no pairs are needed.",
+                    "单个回答，各自标明要或不要。先做很短的 SFT，再做 KTO，不需要成对数据。",
+                ),
+                title: Words::new("Are thumbs enough to align the starter model?", "只有赞和踩，够不够对齐入门模型？"),
+                question: Words::new(
+                    "How often does the model answer well before and after SFT and KTO?",
+                    "在 SFT 和 KTO 前后，模型有多常回答得好？",
+                ),
+            }),
+        }];
+        Starter { settings, goals }
     }
 
     fn needs(&self) -> Needs {
@@ -150,46 +234,6 @@ impl Training for Run {
     }
 }
 
-/// A rated answer as ids.
-struct Rated {
-    number: usize,
-    prompt: Vec<u32>,
-    /// Not yet cut.
-    answer: Vec<u32>,
-    wanted: bool,
-}
-
-/// The ids of a row, or the reason why it cannot be learned from.
-fn read(
-    number: usize,
-    example: &Example,
-    encoder: &Encoder,
-    limit: usize,
-    prepared: &mut Prepared,
-) -> Result<Row<Rated>> {
-    let (encoded, wanted) = match example {
-        Example::Rated { prompt, completion, label } => (encoder.answer(prompt, completion)?, *label),
-        Example::PlainRated { prompt, completion, label } => (encoder.plain_answer(prompt, completion)?, *label),
-        _ => return Ok(Err("it has no thumb up or down".into())),
-    };
-    let (mut prompt, moved) = (encoded.ids, encoded.moved_border);
-    let answer = prompt.split_off(encoded.prompt);
-    if prompt.len() >= limit {
-        return Ok(Err("its prompt alone fills max_length".into()));
-    }
-    if sequence(&prompt, &answer, limit).scored_tokens() == 0 {
-        return Ok(Err("its answer is empty".into()));
-    }
-    prepared.moved_borders += usize::from(moved);
-    prepared.truncated += usize::from(prompt.len() + answer.len() > limit);
-    Ok(Ok(Rated { number, prompt, answer, wanted }))
-}
-
-/// A prompt and an answer, cut at its end.
-fn sequence(prompt: &[u32], answer: &[u32], limit: usize) -> TokenRow {
-    TokenRow::answer(prompt, &answer[..answer.len().min(limit - prompt.len())])
-}
-
 /// Answers of one kind alone say nothing of the other: the loss falls without end, and nothing holds the model.
 fn both_kinds(rated: &[Rated]) -> Result<()> {
     let wanted = rated.iter().filter(|row| row.wanted).count();
@@ -203,8 +247,8 @@ fn both_kinds(rated: &[Rated]) -> Result<()> {
         "All {} usable rows have the label {label}. KTO learns from wanted and unwanted answers, and no {missing} one is left.",
         rated.len()
     );
-    let problem =
-        Problem::input(message).hint("Add rows of the other kind; wanted answers alone can be learned with sft.");
+    let problem = Problem::input(message)
+        .hint("Add rows of the other kind; wanted answers alone can be learned by supervised fine-tuning.");
     Err(TrainError::Refused(problem.at("dataset")))
 }
 
@@ -339,7 +383,7 @@ mod tests {
 
     fn settings(change: &[(&str, SettingValue)]) -> Settings {
         let said = change.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        Settings(said).resolve(&Kto.card().settings).unwrap()
+        Settings(said).resolve(&Kto.fields()).unwrap()
     }
 
     fn tokenizer() -> TextTokenizer {

@@ -1,5 +1,5 @@
-//! One file per method: its card, settings, rows and step. What several share is in `pairs.rs`, `group.rs`
-//! and `advice.rs`.
+//! One file per method: its words, settings, rows and step, its curves and where it starts. A new one is a file, its `mod` and
+//! its line in the registry. What several share is in `pairs.rs`, `ratings.rs`, `group.rs`, `advice.rs` and `watch.rs`.
 
 mod advice;
 pub(crate) mod cpo;
@@ -9,9 +9,28 @@ pub(crate) mod grpo;
 pub(crate) mod kto;
 pub(crate) mod online_dpo;
 pub(crate) mod orpo;
-mod pairs;
+pub(crate) mod pairs;
 pub(crate) mod ppo;
+mod ratings;
 pub(crate) mod rejection_sampling;
 pub(crate) mod reward_model;
 pub(crate) mod rloo;
 pub(crate) mod sft;
+mod watch;
+
+use crate::method::Method;
+
+/// Every method, in the order in which a person meets them.
+pub const METHODS: &[&dyn Method] = &[
+    &sft::Sft,
+    &dpo::Dpo,
+    &kto::Kto,
+    &orpo::Orpo,
+    &cpo::Cpo,
+    &reward_model::RewardModelling,
+    &ppo::Ppo,
+    &grpo::Grpo,
+    &rloo::Rloo,
+    &online_dpo::OnlineDpo,
+    &rejection_sampling::RejectionSampling,
+];

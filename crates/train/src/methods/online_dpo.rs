@@ -3,16 +3,22 @@
 
 use super::advice::high_rate;
 use super::dpo::{Losses, PairSettings, step as dpo_step};
+use super::watch::{LENGTH, LOSS, MARGIN, SCORE, kl, scored};
+use crate::about::{About, Before, Goal, Needs, Outlook, Starter};
 use crate::declare::{number, settings, whole};
 use crate::encode::{Encoder, Item, Prepared};
 use crate::error::Result;
-use crate::method::{Method, Needs, Outlook, Training};
+use crate::method::{Method, Training};
 use crate::passes::PassesPerRow;
 use crate::rollout::{Drawing, asked, figures, measure, prompts, write};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepContext, StepOutcome};
-use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    Chart, Example, Metric, Problem, SettingField,
+    SettingValue::{Number, Whole},
+    Settings, Watch, Words,
+};
 
 /// The method.
 pub(crate) struct OnlineDpo;
@@ -24,8 +30,14 @@ const ANSWERS: usize = 2;
 
 settings! {
     struct Own {
-        max_new_tokens: usize = whole(1, 4096, 64), Simple, "Most tokens of an answer.";
-        temperature: f64 = number(0.05, 5.0, 0.9), Advanced, "Temperature of the draws.";
+        max_new_tokens: usize = whole(1, 4096, 64), Simple,
+            "Longest answer" "最长回答",
+            "In tokens."
+            "以词元计。";
+        temperature: f64 = number(0.05, 5.0, 0.9), Advanced,
+            "Temperature" "温度",
+            "Of the draws in training; higher explores more."
+            "训练中采样的温度；越高探索越多。";
     }
 }
 
@@ -48,21 +60,59 @@ impl Run {
 }
 
 impl Method for OnlineDpo {
-    fn name(&self) -> MethodName {
-        MethodName::OnlineDpo
+    fn name(&self) -> &'static str {
+        "online_dpo"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), PairSettings::fields(), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::OnlineDpo,
-            title: "Online DPO",
-            summary: "Lets the model answer twice, has both answers rated, and learns from its own better one.",
+    fn about(&self) -> About {
+        About {
+            label: Words::new("Online DPO", "在线 DPO"),
+            title: Words::new("Online DPO", "在线 DPO"),
+            summary: Words::new(
+                "Lets the model answer twice, has both answers rated, and learns from its own better one.",
+                "让模型作答两次，给两个回答评分，并从自己较好的那个中学习。",
+            ),
+            why: Words::new(
+                "answers each question twice and learns from its own better answer.",
+                "每个问题回答两次，从自己较好的回答中学习。",
+            ),
             paper: "Guo et al., Direct Language Model Alignment from Online AI Feedback, 2024",
-            needs: asked(),
-            needs_reward: true,
-            settings,
+            learns_from: asked(),
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), PairSettings::fields(), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![
+                Chart::of(SCORE),
+                Chart::of(MARGIN),
+                kl(),
+                Chart::beside(LENGTH),
+                Chart::beside(Metric::new("ties", "ties", "平局")).usually(0.0, 0.5),
+                Chart::of(LOSS),
+            ],
+            needs: vec![SCORE.key],
+            readings: scored(),
+            margin: Some(MARGIN.key),
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("per_device_train_batch_size", Whole(32)),
+            ("max_steps", Whole(40)),
+            ("beta", Number(0.2)),
+            ("max_new_tokens", Whole(40)),
+            ("temperature", Number(1.0)),
+        ];
+        let goals = vec![Goal { id: "own_answers", before: &[Before::Answers], settings: vec![], words: None }];
+        Starter { settings, goals }
     }
 
     fn needs(&self) -> Needs {

@@ -6,21 +6,28 @@
 
 use super::advice::longer;
 use super::pairs::{PairBatch, Totals, prepare, sum};
+use super::watch::{LOSS, MARGIN, accuracy, contrast, likelihood};
+use crate::about::{About, Goal, Outlook, Starter};
 use crate::declare::{choice, number, options, settings};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::orpo::odds_head;
 use crate::heads::pair::PairScores;
-use crate::method::{Method, Outlook, Training};
+use crate::method::{Method, Training};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    Chart, DatasetKind, Example, GoalWords, Metric, Problem, SettingField,
+    SettingValue::{Number, Whole},
+    Settings, Watch, Words,
+};
 use alidade_model::Policy;
 
 /// The method.
 pub(crate) struct Orpo;
 
+const ODDS: Metric = Metric::new("log_odds_chosen", "log-odds of chosen over rejected", "被选对被拒的对数几率");
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 8e-6, epochs: 3.0, warmup_ratio: 0.1, order: SamplingStrategy::Random };
 
@@ -31,9 +38,14 @@ options! {
 
 settings! {
     struct Own {
-        beta: f64 = number(1e-6, 1000.0, 0.1), Simple, "Weight of the odds ratio (λ in the paper).";
+        beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
+            "Weight of the odds ratio" "几率比权重",
+            "How much the odds of the chosen answer count beside learning it (λ in the paper)."
+            "在学习被选回答之外，其几率比计入多少（论文中的 λ）。";
         orpo_nll: Likelihood = choice(Likelihood::All), Advanced,
-            "Which tokens of the chosen row are learned by likelihood: all, as in TRL, or the answer, as in the paper.";
+            "Likelihood over" "似然范围",
+            "All tokens of the chosen row, as in TRL, or the answer alone, as in the paper."
+            "被选行的全部词元（同 TRL），或只有回答（同论文）。";
     }
 }
 
@@ -44,21 +56,66 @@ struct Run {
 }
 
 impl Method for Orpo {
-    fn name(&self) -> MethodName {
-        MethodName::Orpo
+    fn name(&self) -> &'static str {
+        "orpo"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::Orpo,
-            title: "Odds ratio preference optimisation",
-            summary: "Learns good answers and shuns bad ones in one go, without a reference model and without SFT before it.",
+    fn about(&self) -> About {
+        About {
+            label: Words::name("ORPO"),
+            title: Words::new("Odds ratio preference optimisation", "几率比偏好优化"),
+            summary: Words::new(
+                "Learns good answers and shuns bad ones in one go, without a reference model and without SFT before it.",
+                "一步之中学习好的回答并避开差的，不需要参考模型，之前也不需要 SFT。",
+            ),
+            why: Words::new(
+                "learns the better answers and shuns the worse ones in the same step; lighter than SFT and DPO.",
+                "在同一步里学习较好的回答并避开较差的；比 SFT 加 DPO 更轻。",
+            ),
             paper: "Hong et al., ORPO: Monolithic Preference Optimization without Reference Model, 2024",
-            needs: vec![DatasetKind::Pairs],
-            needs_reward: false,
-            settings,
+            learns_from: vec![DatasetKind::Pairs],
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![Chart::of(ODDS), likelihood(), accuracy(), Chart::of(LOSS)],
+            needs: vec![ODDS.key],
+            readings: contrast(ODDS.key),
+            margin: Some(MARGIN.key),
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("num_train_epochs", Number(3.0)),
+            ("per_device_train_batch_size", Whole(16)),
+            ("beta", Number(0.5)),
+        ];
+        let goals = vec![Goal {
+            id: "one_go",
+            before: &[],
+            settings: vec![],
+            words: Some(GoalWords {
+                name: Words::new("Learn and prefer in one go", "一步完成学习与偏好"),
+                text: Words::new(
+                    "ORPO needs only pairs: no SFT before it, no reference model.",
+                    "ORPO 只需要偏好对：之前不做 SFT，也没有参考模型。",
+                ),
+                title: Words::new("Does ORPO replace SFT and DPO?", "ORPO 能代替 SFT 和 DPO 吗？"),
+                question: Words::new(
+                    "How often does the model answer well after learning from pairs alone?",
+                    "只从偏好对学习之后，模型有多常回答得好？",
+                ),
+            }),
+        }];
+        Starter { settings, goals }
     }
 
     fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Pairs as items of two sequences of at most `limit` tokens, chosen first; unusable rows are listed.
-pub(super) fn prepare(rows: &[Example], encoder: &Encoder, limit: usize) -> Result<Prepared> {
+pub(crate) fn prepare(rows: &[Example], encoder: &Encoder, limit: usize) -> Result<Prepared> {
     let mut prepared = Prepared::default();
     for (index, example) in rows.iter().enumerate() {
         let row = index + 1;

@@ -8,20 +8,26 @@
 //! is needed by the next but the KL coefficient and λ, so a checkpoint between steps resumes to the byte. Sampling uses no
 //! filter; old, new and reference log-probabilities all come from the training path.
 
-use crate::declare::{choice, flag, number, options, settings, whole};
+use super::watch::{ENTROPY, LENGTH, SCORE, kl, scored};
+use crate::about::{About, Before, Goal, Needs, Starter};
+use crate::declare::{Choice, choice, flag, number, options, settings, whole};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::advantage::{deviation, gae, whiten};
 use crate::heads::clip;
 use crate::heads::kl::{AdaptiveKl, KlEstimator, k1, k3};
 use crate::heads::lagrange::Lagrange;
-use crate::method::{Method, Needs, Training};
+use crate::method::{Method, Training};
 use crate::passes::{AnswerPasses, PassesPerRow};
 use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepContext, StepOutcome};
-use alidade_domain::{Example, MethodCard, MethodName, Problem, Purpose, Settings, Stream};
+use alidade_domain::{
+    Chart, Example, GoalWords, Metric, Problem, Purpose, SettingField,
+    SettingValue::{Number, Text, Whole},
+    Settings, Stream, Watch, Words,
+};
 use alidade_model::Critic;
 use std::collections::BTreeMap;
 
@@ -42,32 +48,82 @@ options! {
 
 settings! {
     struct Own {
-        response_length: usize = whole(1, 4096, 53), Simple, "Most tokens of an answer.";
+        response_length: usize = whole(1, 4096, 53), Simple,
+            "Longest answer" "最长回答",
+            "In tokens."
+            "以词元计。";
         temperature: f64 = number(0.05, 5.0, 0.7), Advanced,
-            "Temperature of the draws; log-probabilities are taken at it too.";
-        kl_coef: f64 = number(0.0, 100.0, 0.05), Simple, "Price of moving away from the reference, per nat.";
+            "Temperature" "温度",
+            "Of the draws in training; higher explores more."
+            "训练中采样的温度；越高探索越多。";
+        kl_coef: f64 = number(0.0, 100.0, 0.05), Simple,
+            "KL price" "KL 代价",
+            "Price of moving away from the start, per nat. Higher stays nearer."
+            "离开起点每奈特的代价。越高越接近起点。";
         kl_estimator: KlEstimator = choice(KlEstimator::K1), Advanced,
-            "Estimate of the KL divergence that the reward is reduced by.";
+            "KL estimate" "KL 估计",
+            "Which estimate of the KL divergence the reward is reduced by."
+            "奖励按哪种 KL 估计扣减。";
         kl_target: f64 = number(0.0, 1e4, 0.0), Advanced,
-            "Nats per answer that kl_coef is adapted towards; 0 keeps it fixed.";
-        kl_horizon: f64 = number(1.0, 1e9, 10_000.0), Advanced, "Answers over which a wrong kl_coef is made good.";
+            "KL target" "KL 目标",
+            "Nats per answer that the price is adapted towards; 0 keeps it fixed."
+            "代价向每个回答的这个奈特数调整；0 表示固定。";
+        kl_horizon: f64 = number(1.0, 1e9, 10_000.0), Advanced,
+            "KL horizon" "KL 时域",
+            "Answers over which a wrong price is made good."
+            "在多少个回答内纠正代价。";
         cliprange: f64 = number(0.0, 10.0, 0.2), Advanced,
-            "How far the probability of a token may move in one step.";
-        cliprange_value: f64 = number(0.0, 1e6, 0.2), Advanced, "How far a value may move in one step.";
-        vf_coef: f64 = number(0.0, 100.0, 0.1), Advanced, "Weight of the value loss.";
-        gamma: f64 = number(0.0, 1.0, 1.0), Advanced, "Discount of later rewards.";
-        lam: f64 = number(0.0, 1.0, 0.95), Advanced, "λ of generalised advantage estimation.";
-        num_ppo_epochs: usize = whole(1, 100, 4), Advanced, "Passes over the answers of a step.";
-        num_mini_batches: usize = whole(1, 1024, 1), Advanced, "Updates in one pass.";
-        whiten_rewards: bool = flag(false), Advanced, "Scale the rewards of a step to variance 1.";
+            "Clip range" "裁剪范围",
+            "How far the probability of a token may move in one step."
+            "一个词元的概率在一步中最多移动多少。";
+        cliprange_value: f64 = number(0.0, 1e6, 0.2), Advanced,
+            "Value clip range" "价值裁剪范围",
+            "How far a value may move in one step."
+            "一个价值在一步中最多移动多少。";
+        vf_coef: f64 = number(0.0, 100.0, 0.1), Advanced,
+            "Value weight" "价值权重",
+            "Weight of the value loss."
+            "价值损失的权重。";
+        gamma: f64 = number(0.0, 1.0, 1.0), Advanced,
+            "Discount" "折扣",
+            "Of later rewards; 1 counts them fully."
+            "对较晚的奖励；1 表示全额计入。";
+        lam: f64 = number(0.0, 1.0, 0.95), Advanced,
+            "Lambda" "Lambda",
+            "Of generalised advantage estimation."
+            "广义优势估计的参数。";
+        num_ppo_epochs: usize = whole(1, 100, 4), Advanced,
+            "Passes per step" "每步轮数",
+            "Over the answers of a step."
+            "对一步的回答遍历的次数。";
+        num_mini_batches: usize = whole(1, 1024, 1), Advanced,
+            "Updates per pass" "每轮更新",
+            "Minibatches in one pass over the answers."
+            "一轮中的小批数。";
+        whiten_rewards: bool = flag(false), Advanced,
+            "Scale rewards" "缩放奖励",
+            "To variance 1 within a step."
+            "在一步之内缩放到方差 1。";
         missing_eos_penalty: f64 = number(0.0, 1e6, 1.0), Advanced,
-            "Taken off the score of an answer that was not ended.";
-        cost_limit: f64 = number(-1e3, 1e3, 0.0), Advanced, "With a cost: the mean cost that is allowed.";
-        lagrange_init: f64 = number(1e-4, 1e3, 1.0), Advanced, "With a cost: its price λ at the start.";
+            "Price of not ending" "未结束的代价",
+            "Taken off the score of an answer that ran into the limit."
+            "回答达到上限而未结束时扣除的分数。";
+        cost_limit: f64 = number(-1e3, 1e3, 0.0), Advanced,
+            "Harm allowed" "允许的有害程度",
+            "With a limit on harm: the mean cost that is allowed. With the oracle it is a share of answers."
+            "限制有害程度时：允许的平均代价。由裁判限制时，它是回答的比例。";
+        lagrange_init: f64 = number(1e-4, 1e3, 1.0), Advanced,
+            "Price of harm at first" "有害的起始代价",
+            "With a limit on harm: what one unit of cost takes off the score."
+            "限制有害程度时：每单位代价从分数中扣除多少。";
         lagrange_lr: f64 = number(0.0, 10.0, 0.1), Advanced,
-            "With a cost: how fast λ moves while the limit is missed.";
+            "Pace of that price" "代价变化的快慢",
+            "With a limit on harm: how fast the price rises while the limit is missed."
+            "限制有害程度时：超限期间代价上升得多快。";
         value_model: ValueModel = choice(ValueModel::Head), Advanced,
-            "Where values come from: a head on the policy, the same without its gradient, or an adapter of its own.";
+            "Value model" "价值模型",
+            "A head on the policy, the same without its gradient, or an adapter of its own."
+            "策略上的一个头、不回传梯度的头，或独立的适配器。";
     }
 }
 
@@ -93,21 +149,94 @@ impl Run {
 }
 
 impl Method for Ppo {
-    fn name(&self) -> MethodName {
-        MethodName::Ppo
+    fn name(&self) -> &'static str {
+        "ppo"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::Ppo,
-            title: "Proximal policy optimisation",
-            summary: "Lets the model answer, rates the answers, and makes well-rated ones likelier while it stays near its start.",
+    fn about(&self) -> About {
+        About {
+            label: Words::name("PPO"),
+            title: Words::new("Proximal policy optimisation", "近端策略优化"),
+            summary: Words::new(
+                "Lets the model answer, rates the answers, and makes well-rated ones likelier while it stays near its start.",
+                "让模型作答，给回答评分，使高分回答更可能，同时留在起点附近。",
+            ),
+            why: Words::new(
+                "lets the model answer, has the answers scored, and makes well-scored ones likelier while it stays near its start.",
+                "让模型作答，给回答打分，使高分回答更可能，同时不远离起点。",
+            ),
             paper: "Schulman et al., Proximal Policy Optimization Algorithms, 2017; Ouyang et al., 2022",
-            needs: asked(),
-            needs_reward: true,
-            settings,
+            learns_from: asked(),
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![
+                Chart::of(SCORE),
+                kl(),
+                Chart::beside(LENGTH),
+                Chart::beside(ENTROPY),
+                Chart::of(Metric::new("objective/costs", "cost of the answers", "回答的代价")),
+                Chart::beside(Metric::new("objective/lagrange", "price of harm", "有害的代价")),
+                Chart::beside(Metric::new("policy/clipfrac_avg", "share of clipped tokens", "被裁剪词元的比例"))
+                    .usually(0.0, 0.2),
+                Chart::beside(Metric::new("val/ratio", "probability ratio new to old", "新旧概率之比"))
+                    .usually(0.9, 1.1),
+                Chart::beside(Metric::new("loss/value_avg", "value loss", "价值损失")),
+                Chart::beside(Metric::new(
+                    "val/explained_variance",
+                    "share of the reward foreseen",
+                    "被预见的奖励比例",
+                ))
+                .usually(0.0, 1.0),
+            ],
+            needs: vec![SCORE.key],
+            readings: scored(),
+            margin: None,
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(3e-4)),
+            ("per_device_train_batch_size", Whole(64)),
+            ("max_steps", Whole(40)),
+            // At 1e-3 and 0.1 the policy finds answers that please the reward model and nobody else.
+            ("kl_coef", Number(0.3)),
+            ("value_model", Text(ValueModel::DetachedHead.name().to_owned())),
+            ("response_length", Whole(40)),
+            ("temperature", Number(1.0)),
+        ];
+        let goals = vec![
+            Goal {
+                id: "reward",
+                before: &[Before::Answers, Before::Scorer],
+                settings: vec![],
+                words: Some(GoalWords {
+                    name: Words::new("Learn from a reward model", "从奖励模型学习"),
+                    text: Words::new(
+                        "A short SFT teaches the model to answer. A reward model learns the taste of the comparisons, and PPO lets the model answer and be rated by it.",
+                        "先用很短的 SFT 教模型作答。奖励模型学会比较数据的口味，PPO 再让模型作答，由它评分。",
+                    ),
+                    title: Words::new(
+                        "What does a reward model make of the starter model?",
+                        "奖励模型会把入门模型变成什么样？",
+                    ),
+                    question: Words::new(
+                        "How much better are the answers after PPO on a learned reward, and what does the reward miss?",
+                        "用学到的奖励做 PPO 之后，回答好了多少？奖励又漏掉了什么？",
+                    ),
+                }),
+            },
+            Goal { id: "ppo_oracle", before: &[Before::Answers], settings: vec![], words: None },
+        ];
+        Starter { settings, goals }
     }
 
     fn needs(&self) -> Needs {

@@ -2,17 +2,23 @@
 //! prompt several times, and learns the best-rated answer by likelihood. What the best of n would score if one always
 //! chose it is logged beside, without bias for every k ≤ n.
 
+use super::watch::{ENTROPY, LENGTH, LOSS, SCORE, kl, scored};
+use crate::about::{About, Before, Goal, Needs, Starter};
 use crate::declare::{number, settings, whole};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::heads::advantage::best_of;
-use crate::method::{Method, Needs, Training};
+use crate::method::{Method, Training};
 use crate::passes::{AnswerPasses, PassesPerRow};
 use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepContext, StepOutcome};
-use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    Chart, Example, Metric, Problem, SettingField,
+    SettingValue::{Number, Whole},
+    Settings, Tone, Watch, Words,
+};
 use std::collections::BTreeMap;
 
 /// The method.
@@ -23,9 +29,18 @@ const DEFAULTS: Defaults =
 
 settings! {
     struct Own {
-        num_generations: usize = whole(2, 1024, 4), Simple, "Answers to each prompt, of which the best is learned.";
-        max_completion_length: usize = whole(1, 4096, 256), Simple, "Most tokens of an answer.";
-        temperature: f64 = number(0.05, 5.0, 1.0), Advanced, "Temperature of the draws.";
+        num_generations: usize = whole(2, 1024, 4), Simple,
+            "Answers per question" "每题回答数",
+            "That are compared with each other."
+            "相互比较的回答数。";
+        max_completion_length: usize = whole(1, 4096, 256), Simple,
+            "Longest answer" "最长回答",
+            "In tokens."
+            "以词元计。";
+        temperature: f64 = number(0.05, 5.0, 1.0), Advanced,
+            "Temperature" "温度",
+            "Of the draws in training; higher explores more."
+            "训练中采样的温度；越高探索越多。";
     }
 }
 
@@ -47,21 +62,65 @@ impl Run {
 }
 
 impl Method for RejectionSampling {
-    fn name(&self) -> MethodName {
-        MethodName::RejectionSampling
+    fn name(&self) -> &'static str {
+        "rejection_sampling"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::RejectionSampling,
-            title: "Rejection sampling",
-            summary: "Lets the model answer each prompt several times and learn its own best answer.",
+    fn about(&self) -> About {
+        About {
+            label: Words::new("Rejection sampling", "拒绝采样"),
+            title: Words::new("Rejection sampling", "拒绝采样"),
+            summary: Words::new(
+                "Lets the model answer each prompt several times and learn its own best answer.",
+                "让模型对每个提示多次作答，并学习自己最好的回答。",
+            ),
+            why: Words::new(
+                "answers each question several times and learns its own best answer.",
+                "每个问题回答多次，学习自己最好的回答。",
+            ),
             paper: "Touvron et al., Llama 2, 2023; Dong et al., RAFT, 2023",
-            needs: asked(),
-            needs_reward: true,
-            settings,
+            learns_from: asked(),
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![
+                Chart::of(SCORE),
+                Chart::several(
+                    Words::new("score of the best of several", "多个回答中最好的分数"),
+                    [
+                        (Metric::new("best_of/4", "of four", "四个"), Tone::Accent),
+                        (Metric::new("best_of/2", "of two", "两个"), Tone::Base),
+                    ],
+                ),
+                kl(),
+                Chart::beside(LENGTH),
+                Chart::beside(ENTROPY),
+                Chart::of(LOSS),
+            ],
+            needs: vec![SCORE.key],
+            readings: scored(),
+            margin: None,
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("per_device_train_batch_size", Whole(16)),
+            ("max_steps", Whole(40)),
+            ("num_generations", Whole(4)),
+            ("max_completion_length", Whole(40)),
+            ("temperature", Number(1.0)),
+        ];
+        let goals = vec![Goal { id: "best_of_own", before: &[Before::Answers], settings: vec![], words: None }];
+        Starter { settings, goals }
     }
 
     fn needs(&self) -> Needs {

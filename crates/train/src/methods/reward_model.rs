@@ -7,32 +7,45 @@
 
 use super::advice::longer;
 use super::pairs::{Totals, prepare};
-use crate::declare::{choice, flag, number, settings};
+use super::watch::{LOSS, both};
+use crate::about::{About, Outlook, Starter};
+use crate::declare::{Choice, choice, flag, number, settings};
 use crate::encode::{Encoder, Item, Prepared, Skipped};
 use crate::error::Result;
 use crate::heads::reward::{RewardLoss, ScoreHead, bradley_terry, cost};
-use crate::method::{Method, Outlook, Training};
+use crate::method::{Method, Training};
 use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    Chart, DatasetKind, Example, Metric, Problem, Reading, SettingField,
+    SettingValue::{Number, Whole},
+    Settings, Sign, Tone, Variant, Watch, Words,
+};
 use alidade_model::{Policy, Rater, TokenRow};
 
 /// The method.
 pub(crate) struct RewardModelling;
 
+const ACCURACY: Metric = Metric::new("accuracy", "pairs ranked right", "排序正确的对");
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 1e-4, epochs: 1.0, warmup_ratio: 0.03, order: SamplingStrategy::Random };
 
 settings! {
     struct Own {
         loss_type: RewardLoss = choice(RewardLoss::BradleyTerry), Advanced,
-            "A score for how good an answer is, or a cost above 0 for answers that do harm.";
+            "What is scored" "打分内容",
+            "How good an answer is, or a cost above 0 for answers that do harm."
+            "回答有多好，或对有害回答给出大于 0 的代价。";
         center_rewards_coefficient: f64 = number(0.0, 10.0, 0.0), Advanced,
-            "Weight of a pull that keeps the scores of a pair around 0; 0.01 is usual, 0 switches it off.";
+            "Centring" "居中",
+            "Keeps the scores of a pair around 0; 0.01 is usual."
+            "使一对分数保持在 0 附近；常用 0.01。";
         use_margins: bool = flag(false), Advanced,
-            "Ask for at least the margin that a row brings, where it brings one.";
+            "Use margins" "使用间隔",
+            "Ask for at least the margin that a row brings."
+            "至少要求数据中给出的间隔。";
     }
 }
 
@@ -43,21 +56,93 @@ struct Run {
 }
 
 impl Method for RewardModelling {
-    fn name(&self) -> MethodName {
-        MethodName::RewardModel
+    fn name(&self) -> &'static str {
+        "reward_model"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::RewardModel,
-            title: "Reward model",
-            summary: "Learns to score answers as the pairs rank them; PPO and GRPO can then learn from its scores.",
+    fn about(&self) -> About {
+        About {
+            label: Words::new("Reward model", "奖励模型"),
+            title: Words::new("Reward model", "奖励模型"),
+            summary: Words::new(
+                "Learns to score answers as the pairs rank them; PPO and GRPO can then learn from its scores.",
+                "学会按偏好对的排序给回答打分，PPO 和 GRPO 便能从这些分数中学习。",
+            ),
+            why: Words::new(
+                "learns to score answers as the pairs rank them. It writes nothing itself.",
+                "学会按偏好对的排序给回答打分，自己并不写回答。",
+            ),
             paper: "Ouyang et al., Training language models to follow instructions with human feedback, 2022",
-            needs: vec![DatasetKind::Pairs],
-            needs_reward: false,
-            settings,
+            learns_from: vec![DatasetKind::Pairs],
+            variants: vec![Variant {
+                key: "loss_type",
+                value: RewardLoss::Cost.name(),
+                label: Words::new("Cost model", "代价模型"),
+                why: Words::new(
+                    "learns to tell harmful answers from harmless ones, so that a policy can keep below a limit.",
+                    "学会区分有害与无害的回答，使策略能够保持在限度之内。",
+                ),
+            }],
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![
+                Chart::of(ACCURACY).usually(0.6, 0.95),
+                Chart::of(Metric::new("margin", "score margin", "分数间隔")),
+                both(Words::new("scores", "分数"), ["reward_chosen", "reward_rejected"]),
+                Chart::of(LOSS),
+                Chart::several(
+                    Words::new("highest, mean and lowest score", "最高、平均和最低分"),
+                    [
+                        (Metric::new("max_reward", "highest", "最高"), Tone::Accent),
+                        (Metric::new("mean_reward", "mean", "平均"), Tone::Base),
+                        (Metric::new("min_reward", "lowest", "最低"), Tone::Dashed),
+                    ],
+                ),
+            ],
+            needs: vec![ACCURACY.key],
+            readings: vec![
+                Reading::calm(
+                    "ranks_perfectly",
+                    [Sign::above(ACCURACY.key, 0.98)],
+                    "The model ranks nearly every pair right. Check on held-out pairs that it has not found a shortcut, such as length.",
+                    "模型几乎把每一对都排对了。请在留出的数据对上检查它是否找到了捷径，例如长度。",
+                ),
+                Reading::calm(
+                    "ranks_well",
+                    [Sign::above(ACCURACY.key, 0.65)],
+                    "The model ranks most pairs as your data do.",
+                    "模型对大多数数据对的排序与数据一致。",
+                ),
+                Reading::calm(
+                    "ranks_weakly",
+                    [],
+                    "The model hardly ranks better than chance. It may need more pairs, more steps or a higher learning rate.",
+                    "模型的排序几乎与猜测无异。可能需要更多数据对、更多步数或更高的学习率。",
+                ),
+            ],
+            margin: Some("margin"),
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("num_train_epochs", Number(1.0)),
+            ("per_device_train_batch_size", Whole(16)),
+        ];
+        let goals = Vec::new();
+        Starter { settings, goals }
+    }
+
+    fn makes_scorer(&self) -> bool {
+        true
     }
 
     fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {

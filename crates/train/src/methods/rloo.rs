@@ -3,16 +3,22 @@
 //! A whole answer is moved by its score above the mean of the others; β·KL is taken off the score.
 
 use super::group::{Objective, Shape, check, clip_range, step, steps};
+use super::watch::groups;
+use crate::about::{About, Before, Goal, Needs, Starter};
 use crate::declare::{number, settings, whole};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
-use crate::method::{Method, Needs, Training};
+use crate::method::{Method, Training};
 use crate::order::Steps;
 use crate::passes::PassesPerRow;
 use crate::rollout::{Drawing, asked, prompts};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
-use alidade_domain::{Example, MethodCard, MethodName, Problem, Settings};
+use alidade_domain::{
+    Example, Problem, SettingField,
+    SettingValue::{Number, Whole},
+    Settings, Watch, Words,
+};
 
 /// The method.
 pub(crate) struct Rloo;
@@ -23,15 +29,33 @@ const DEFAULTS: Defaults =
 settings! {
     struct Own {
         num_generations: usize = whole(2, 1024, 4), Simple,
-            "Answers to each prompt that are compared with each other.";
-        max_completion_length: usize = whole(1, 4096, 256), Simple, "Most tokens of an answer.";
+            "Answers per question" "每题回答数",
+            "That are compared with each other."
+            "相互比较的回答数。";
+        max_completion_length: usize = whole(1, 4096, 256), Simple,
+            "Longest answer" "最长回答",
+            "In tokens."
+            "以词元计。";
         temperature: f64 = number(0.05, 5.0, 1.0), Advanced,
-            "Temperature of the draws; log-probabilities are taken at it too.";
-        epsilon: f64 = number(0.0, 10.0, 0.2), Advanced, "How far a probability may fall in one step.";
-        epsilon_high: f64 = number(0.0, 10.0, 0.0), Advanced, "How far it may rise; 0 takes epsilon.";
-        num_iterations: usize = whole(1, 100, 1), Advanced, "Updates on the answers of a step.";
+            "Temperature" "温度",
+            "Of the draws in training; higher explores more."
+            "训练中采样的温度；越高探索越多。";
+        epsilon: f64 = number(0.0, 10.0, 0.2), Advanced,
+            "Clip range" "裁剪范围",
+            "How far a probability may fall in one step."
+            "概率在一步中最多下降多少。";
+        epsilon_high: f64 = number(0.0, 10.0, 0.0), Advanced,
+            "Clip range upwards" "向上裁剪范围",
+            "How far it may rise; 0 takes the other."
+            "概率最多上升多少；0 表示与下降相同。";
+        num_iterations: usize = whole(1, 100, 1), Advanced,
+            "Updates per step" "每步更新次数",
+            "On the answers of a step."
+            "对一步的回答更新的次数。";
         beta: f64 = number(0.0, 100.0, 0.05), Simple,
-            "Price of moving away from the reference, per nat, taken off the score.";
+            "KL price" "KL 代价",
+            "Taken off the score per nat of divergence from the start."
+            "每奈特散度从分数中扣除多少。";
     }
 }
 
@@ -53,21 +77,47 @@ impl Run {
 }
 
 impl Method for Rloo {
-    fn name(&self) -> MethodName {
-        MethodName::Rloo
+    fn name(&self) -> &'static str {
+        "rloo"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::Rloo,
-            title: "REINFORCE leave-one-out",
-            summary: "Lets the model answer each prompt several times and makes answers likelier that beat the average of the others.",
+    fn about(&self) -> About {
+        About {
+            label: Words::name("RLOO"),
+            title: Words::new("REINFORCE leave-one-out", "REINFORCE 留一法"),
+            summary: Words::new(
+                "Lets the model answer each prompt several times and makes answers likelier that beat the average of the others.",
+                "让模型对每个提示多次作答，使胜过其他回答平均值的回答更可能。",
+            ),
+            why: Words::new(
+                "rates each answer against the average of the others to the same question.",
+                "把每个回答与同一问题其他回答的平均值比较。",
+            ),
             paper: "Ahmadian et al., Back to Basics: Revisiting REINFORCE Style Optimization, 2024",
-            needs: asked(),
-            needs_reward: true,
-            settings,
+            learns_from: asked(),
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        groups()
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(1e-3)),
+            ("per_device_train_batch_size", Whole(64)),
+            ("max_steps", Whole(60)),
+            ("num_generations", Whole(8)),
+            ("max_completion_length", Whole(40)),
+            ("temperature", Number(1.0)),
+        ];
+        let goals = vec![Goal { id: "leave_one_out", before: &[Before::Answers], settings: vec![], words: None }];
+        Starter { settings, goals }
     }
 
     fn needs(&self) -> Needs {

@@ -3,6 +3,8 @@
 //! L = (1/N)·Σ −ℓ_t over the learned tokens of the whole optimizer batch; N is counted before the first micro-batch, so
 //! that accumulation does not change the loss. Dropout is on in training.
 
+use super::watch::LOSS;
+use crate::about::{About, Goal, Starter};
 use crate::declare::{automatic, choice, flag, number, settings};
 use crate::encode::{Encoded, Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::Result;
@@ -11,28 +13,43 @@ use crate::packing::{PackingStrategy, pack};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepBatch, StepOutcome};
-use alidade_domain::{DatasetKind, Example, MethodCard, MethodName, PreferencePair, Problem, Settings};
+use alidade_domain::{
+    At, Chart, DatasetKind, Example, Metric, PreferencePair, Problem, Reading, SettingField,
+    SettingValue::{Number, Whole},
+    Settings, Sign, Watch, Words,
+};
 use alidade_model::{Policy, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
 
 /// The method.
 pub(crate) struct Sft;
 
+const ACCURACY: Metric = Metric::new("mean_token_accuracy", "token accuracy", "词元准确率");
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 2e-4, epochs: 3.0, warmup_ratio: 0.03, order: SamplingStrategy::Random };
 
 settings! {
     struct Own {
         completion_only_loss: Option<bool> = automatic(), Advanced,
-            "Learn the answer only, not the prompt; by itself for rows with a marked prompt.";
+            "Learn answers only" "只学习回答",
+            "Prompts are read but not learned."
+            "提问只读入，不学习。";
         assistant_only_loss: bool = flag(false), Advanced,
-            "Learn only the assistant's turns of whole conversations.";
+            "Learn assistant turns only" "只学习助手的发言",
+            "In conversations, other speakers' turns are read but not learned."
+            "对话中其他人的发言只读入，不学习。";
         packing: bool = flag(false), Advanced,
-            "Lay several rows into one of max_length, so that nothing is spent on padding; rows do not see each other.";
+            "Packing" "打包",
+            "Lay several rows into one full row, so that nothing is spent on padding; rows do not see each other."
+            "把多行放进一整行，不浪费在填充上；各行互不可见。";
         packing_strategy: PackingStrategy = choice(PackingStrategy::Bfd), Advanced,
-            "How rows are packed: best fit with long rows cut, the same with the cut part kept, or end to end.";
+            "Packing strategy" "打包方式",
+            "Best fit with long rows cut, the same with the cut part kept, or rows laid end to end."
+            "最佳适配并截断长行、保留截下部分，或首尾相接。";
         neftune_noise_alpha: f64 = number(0.0, 1000.0, 0.0), Advanced,
-            "Strength of random noise on the embeddings (NEFTune); 5 is usual, 0 switches it off.";
+            "Embedding noise" "嵌入噪声",
+            "Random noise on the embeddings in training (NEFTune). 5 is usual, 0 switches it off."
+            "训练时加在嵌入上的随机噪声（NEFTune）。常用 5，0 表示关闭。";
     }
 }
 
@@ -43,21 +60,73 @@ struct Run {
 }
 
 impl Method for Sft {
-    fn name(&self) -> MethodName {
-        MethodName::Sft
+    fn name(&self) -> &'static str {
+        "sft"
     }
 
-    fn card(&self) -> MethodCard {
-        let settings = [common(&DEFAULTS), Own::fields()].concat();
-        MethodCard {
-            name: MethodName::Sft,
-            title: "Supervised fine-tuning",
-            summary: "Shows the model good answers and lets it learn to write them.",
+    fn about(&self) -> About {
+        About {
+            label: Words::name("SFT"),
+            title: Words::new("Supervised fine-tuning", "监督微调"),
+            summary: Words::new(
+                "Shows the model good answers and lets it learn to write them.",
+                "让模型看到好的回答，并学会写出这样的回答。",
+            ),
+            why: Words::new(
+                "shows the model good answers, so that it can give such answers at all.",
+                "让模型见到好的回答，使它能够给出这样的回答。",
+            ),
             paper: "Ouyang et al., Training language models to follow instructions with human feedback, 2022",
-            needs: vec![DatasetKind::Answers, DatasetKind::Texts],
-            needs_reward: false,
-            settings,
+            learns_from: vec![DatasetKind::Answers, DatasetKind::Texts],
+            variants: Vec::new(),
         }
+    }
+
+    fn fields(&self) -> Vec<SettingField> {
+        [common(&DEFAULTS), Own::fields()].concat()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch {
+            charts: vec![
+                Chart::of(LOSS),
+                Chart::of(ACCURACY),
+                Chart::beside(Metric::new("grad_norm", "gradient norm", "梯度范数")),
+                Chart::beside(Metric::new("learning_rate", "learning rate", "学习率")),
+            ],
+            needs: vec![LOSS.key],
+            readings: vec![
+                Reading::alarm(
+                    "loss_rises",
+                    [Sign::above(LOSS.key, 0.0).plus(1.1, LOSS.key, At::First)],
+                    "The loss rises. The learning rate is probably too high.",
+                    "损失在上升。学习率很可能太高。",
+                ),
+                Reading::calm(
+                    "loss_falls",
+                    [Sign::below(LOSS.key, 0.0).plus(0.97, LOSS.key, At::First)],
+                    "The loss falls: the model learns to expect these answers.",
+                    "损失在下降：模型正在学会这些回答。",
+                ),
+                Reading::calm(
+                    "loss_flat",
+                    [],
+                    "The loss hardly moves. If it stays so, the learning rate may be too low or the answers are already expected.",
+                    "损失几乎不变。若一直如此，可能学习率太低，或者模型本来就会这样回答。",
+                ),
+            ],
+            margin: None,
+        }
+    }
+
+    fn starter(&self) -> Starter {
+        let settings = vec![
+            ("learning_rate", Number(2e-3)),
+            ("num_train_epochs", Number(3.0)),
+            ("per_device_train_batch_size", Whole(16)),
+        ];
+        let goals = vec![Goal { id: "answers", before: &[], settings: vec![], words: None }];
+        Starter { settings, goals }
     }
 
     fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem> {

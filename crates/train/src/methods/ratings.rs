@@ -1,0 +1,46 @@
+//! What methods over single rated answers share: rows to ids.
+
+use crate::encode::{Encoder, Prepared, Row};
+use crate::error::Result;
+use alidade_domain::Example;
+use alidade_model::TokenRow;
+
+/// A rated answer as ids.
+pub(super) struct Rated {
+    pub(super) number: usize,
+    pub(super) prompt: Vec<u32>,
+    /// Not yet cut.
+    pub(super) answer: Vec<u32>,
+    pub(super) wanted: bool,
+}
+
+/// The ids of a row, or the reason why it cannot be learned from.
+pub(super) fn read(
+    number: usize,
+    example: &Example,
+    encoder: &Encoder,
+    limit: usize,
+    prepared: &mut Prepared,
+) -> Result<Row<Rated>> {
+    let (encoded, wanted) = match example {
+        Example::Rated { prompt, completion, label } => (encoder.answer(prompt, completion)?, *label),
+        Example::PlainRated { prompt, completion, label } => (encoder.plain_answer(prompt, completion)?, *label),
+        _ => return Ok(Err("it has no thumb up or down".into())),
+    };
+    let (mut prompt, moved) = (encoded.ids, encoded.moved_border);
+    let answer = prompt.split_off(encoded.prompt);
+    if prompt.len() >= limit {
+        return Ok(Err("its prompt alone fills max_length".into()));
+    }
+    if sequence(&prompt, &answer, limit).scored_tokens() == 0 {
+        return Ok(Err("its answer is empty".into()));
+    }
+    prepared.moved_borders += usize::from(moved);
+    prepared.truncated += usize::from(prompt.len() + answer.len() > limit);
+    Ok(Ok(Rated { number, prompt, answer, wanted }))
+}
+
+/// A prompt and an answer, cut at its end.
+pub(super) fn sequence(prompt: &[u32], answer: &[u32], limit: usize) -> TokenRow {
+    TokenRow::answer(prompt, &answer[..answer.len().min(limit - prompt.len())])
+}
