@@ -5,9 +5,11 @@
 mod common;
 
 use alidade_domain::{Purpose, Stream};
-use common::{METHODS, alidade, ok, recipe, text};
+use alidade_train::{METHODS, Method};
+use common::{alidade, ok, recipe, small, text};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const KILLS: u64 = 10;
@@ -15,9 +17,8 @@ const KILLS: u64 = 10;
 const IN_COMMIT: u64 = 2;
 const SETTINGS: &str = "max_steps = 18\nsave_steps = 2\nlearning_rate = 1e-3";
 
-fn settings(method: &str) -> String {
-    let own = METHODS.iter().find(|(name, _)| *name == method).map_or("", |(_, own)| own);
-    format!("{SETTINGS}\n{own}")
+fn settings(method: &dyn Method) -> String {
+    format!("{SETTINGS}\n{}", small(method))
 }
 
 fn result(folder: &Path) -> (Vec<u8>, Vec<u8>) {
@@ -57,17 +58,18 @@ fn kill_in_commit(path: &Path, folder: &Path, wait_for: u64) -> bool {
     false
 }
 
-fn survives(method: &str, seed: u64) {
+fn survives(method: &dyn Method, seed: u64) {
+    let (settings, method) = (settings(method), method.name());
     let whole = tempfile::tempdir().unwrap();
     let began = Instant::now();
-    ok(&["train", text(&recipe(whole.path(), method, &settings(method)))]);
+    ok(&["train", text(&recipe(whole.path(), method, &settings))]);
     let duration = began.elapsed();
     let expected = result(whole.path());
     let mut stream = Stream::new(seed, Purpose::Split, 0, 0);
     let (mut in_commit, mut before_the_end) = (0, 0);
     for round in 0..KILLS {
         let folder = tempfile::tempdir().unwrap();
-        let path = recipe(folder.path(), method, &settings(method));
+        let path = recipe(folder.path(), method, &settings);
         if round < IN_COMMIT {
             let hit = (0..20).any(|attempt| kill_in_commit(&path, folder.path(), 1 + (round + attempt) % 4));
             in_commit += u64::from(hit);
@@ -89,31 +91,18 @@ fn survives(method: &str, seed: u64) {
     assert!(before_the_end >= KILLS / 2, "most kills came too late to say anything");
 }
 
-macro_rules! resumes_to_the_byte {
-    ($($method:ident: $seed:literal),+ $(,)?) => {
-        $(#[test]
-        fn $method() {
-            survives(stringify!($method), $seed);
-        })+
-
-        #[test]
-        fn every_method_is_interrupted() {
-            let named = METHODS.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-            assert_eq!(named, [$(stringify!($method)),+]);
+/// Every method of the registry; as many at a time as there are processors, so that the times of runs compare.
+#[test]
+fn every_method_resumes_to_the_byte() {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(method) = METHODS.get(index) else { return };
+            survives(*method, 11 + index as u64);
         }
     };
-}
-
-resumes_to_the_byte! {
-    sft: 11,
-    dpo: 12,
-    kto: 13,
-    orpo: 14,
-    cpo: 15,
-    reward_model: 16,
-    ppo: 17,
-    grpo: 18,
-    rloo: 19,
-    online_dpo: 20,
-    rejection_sampling: 21,
+    std::thread::scope(|scope| {
+        (0..std::thread::available_parallelism().map_or(1, usize::from)).for_each(|_| drop(scope.spawn(work)));
+    });
 }

@@ -4,7 +4,10 @@
 pub mod hostile;
 pub mod server;
 
+use alidade_domain::{Place, SettingValue};
+use alidade_train::{Method, Needs};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -41,35 +44,62 @@ pub fn refused(arguments: &[&str], code: i32) -> String {
     words
 }
 
-/// Every method, and what a small run of it needs beside the shared settings.
-pub const METHODS: &[(&str, &str)] = &[
-    ("sft", "neftune_noise_alpha = 1.0"),
-    ("dpo", ""),
-    ("kto", "per_device_train_batch_size = 4"),
-    ("orpo", ""),
-    ("cpo", "loss_type = \"simpo\"\nbeta = 2.0\ncpo_alpha = 0.0"),
-    ("reward_model", ""),
-    (
-        "ppo",
-        "response_length = 6\nper_device_train_batch_size = 4\nnum_mini_batches = 2\nkl_target = 1.0\nvalue_model = \"adapter\"\nlagrange_init = 0.1\nlagrange_lr = 0.01",
-    ),
-    ("grpo", "max_completion_length = 6\nper_device_train_batch_size = 8\nnum_generations = 4\nbeta = 0.02"),
-    ("rloo", "max_completion_length = 6\nper_device_train_batch_size = 8\nnum_generations = 4"),
-    ("online_dpo", "max_new_tokens = 6\nper_device_train_batch_size = 4"),
-    ("rejection_sampling", "max_completion_length = 6\nper_device_train_batch_size = 4\nnum_generations = 4"),
+/// What keeps a run small, or makes it say more, by the key of the setting; a method takes what it declares.
+const SMALL: &[(&str, &str)] = &[
+    ("response_length", "6"),
+    ("max_completion_length", "6"),
+    ("max_new_tokens", "6"),
+    ("num_generations", "4"),
+    ("neftune_noise_alpha", "1.0"),
+    ("num_mini_batches", "2"),
+    ("kl_target", "1.0"),
+    ("value_model", "\"adapter\""),
+    ("lagrange_init", "0.1"),
+    ("lagrange_lr", "0.01"),
 ];
+/// Settings that every test says for itself.
+const SAID: &[&str] = &["learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size"];
+
+/// Settings of a small run of a method: what suits the starter model, cut down.
+pub fn small(method: &dyn Method) -> String {
+    let own = method.starter().settings.into_iter().filter(|(key, _)| !SAID.contains(key));
+    let mut settings: BTreeMap<&str, String> = own.map(|(key, value)| (key, toml(&value))).collect();
+    let fields = method.fields();
+    let declared = SMALL.iter().filter(|(key, _)| fields.iter().any(|field| field.key == *key));
+    settings.extend(declared.map(|(key, value)| (*key, (*value).to_owned())));
+    match method.card().place {
+        Place::Ratings => drop(settings.insert("per_device_train_batch_size", "4".to_owned())),
+        Place::Prompts => drop(settings.insert("per_device_train_batch_size", "8".to_owned())),
+        Place::Answers | Place::Pairs => {}
+    }
+    settings.into_iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+}
+
+fn toml(value: &SettingValue) -> String {
+    match value {
+        SettingValue::Flag(value) => value.to_string(),
+        SettingValue::Whole(value) => value.to_string(),
+        SettingValue::Number(value) => format!("{value:?}"),
+        SettingValue::Text(value) => format!("{value:?}"),
+        SettingValue::Numbers(values) => format!("{values:?}"),
+        SettingValue::Names(names) => format!("{names:?}"),
+        SettingValue::Automatic => panic!("nobody sets a setting to automatic"),
+    }
+}
 
 /// Writes a recipe beside its output folder and returns its path.
 pub fn recipe(folder: &Path, method: &str, settings: &str) -> PathBuf {
-    let data = match method {
-        "dpo" | "orpo" | "cpo" | "reward_model" => "trl/dpo_sigmoid/data.jsonl",
-        "kto" => "trl/kto/data.jsonl",
-        _ => "trl/sft_completion_only/data.jsonl",
+    let known = alidade_train::method(method).ok();
+    // A name that is none is a test of its own.
+    let (place, needs) = known.map_or((Place::Answers, Needs::default()), |known| (known.card().place, known.needs()));
+    let data = match place {
+        Place::Pairs => "trl/dpo_sigmoid/data.jsonl",
+        Place::Ratings => "trl/kto/data.jsonl",
+        Place::Answers | Place::Prompts => "trl/sft_completion_only/data.jsonl",
     };
-    let rated = matches!(method, "ppo" | "grpo" | "rloo" | "online_dpo" | "rejection_sampling");
     let rater = golden("trl/reward_model/adapter");
-    let mut reward = if rated { format!("reward = {rater:?}\n") } else { String::new() };
-    if method == "ppo" {
+    let mut reward = if needs.reward { format!("reward = {rater:?}\n") } else { String::new() };
+    if needs.cost {
         reward += &format!("cost = {rater:?}\n");
     }
     let text = format!(
