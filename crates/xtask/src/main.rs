@@ -6,6 +6,7 @@ mod bench;
 mod bundle;
 mod commands;
 mod doctor;
+mod names;
 mod plan;
 mod steps;
 mod tidy;

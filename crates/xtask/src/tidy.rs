@@ -51,6 +51,7 @@ pub fn check() -> Outcome {
         }
     }
     one_window_command(&mut faults);
+    crate::names::check(&sources(), &mut faults);
     if faults.is_empty() {
         println!("tidy: the house is in order");
         return Ok(());

@@ -1,0 +1,128 @@
+//! The house rule that what is known of one thing stands in its own file: the name of a method, a model family or an importer
+//! is written in the folder of its kind and nowhere else; whoever needs it asks the registry. Tests, golden numbers and prose
+//! in comments may say it.
+//!
+//! What still says a name is listed here, each with its reason, so that it is seen and not forgotten.
+
+use crate::commands::root;
+use std::path::{Path, PathBuf};
+
+/// Things of a kind: a folder with one file each. Files of a folder may build on each other and compare themselves in words.
+struct Kind {
+    what: &'static str,
+    folder: &'static str,
+    /// Files of the folder that are shared, and define nothing.
+    shared: &'static [&'static str],
+    /// True where the names are common words, so that only a literal or a path counts.
+    common: bool,
+    /// Name, file, and why it may stand there.
+    except: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const BENCH: &str = "is measured against other programs, which are run and read by this name";
+
+const KINDS: &[Kind] = &[
+    Kind {
+        what: "method",
+        folder: "crates/train/src/methods",
+        shared: &["mod", "advice", "group", "pairs", "ratings", "watch"],
+        common: false,
+        except: &[
+            ("orpo", "crates/train/src/heads", "a head may stand under the name of its method"),
+            ("dpo", "crates/train/src/heads", "a head may stand under the name of its method"),
+            ("cpo", "crates/train/src/heads", "a head may stand under the name of its method"),
+            ("kto", "crates/train/src/heads", "a loss of that name in TRL"),
+            ("sft", "crates/train/src/heads", "a loss of that name in TRL"),
+            ("ppo", "crates/train/src/heads/golden.rs", "a test"),
+            ("grpo", "crates/train/src/heads/golden.rs", "a test"),
+            ("rloo", "crates/train/src/heads/golden.rs", "a test"),
+            ("sft", "crates/train/src/pretrain.rs", "pre-training is its step on windows of text"),
+            ("sft", "crates/train/src/scored.rs", "rows are scored as it reads them"),
+            ("sft", "crates/studio/src/bench.rs", BENCH),
+            ("dpo", "crates/studio/src/bench.rs", BENCH),
+            ("sft", "crates/studio/src/bench_models.rs", BENCH),
+            ("dpo", "crates/studio/src/bench_models.rs", BENCH),
+            ("sft", "crates/cli/src/commands/bench.rs", BENCH),
+            ("sft", "crates/studio/src/after_a_cut.rs", "a test"),
+        ],
+    },
+    Kind {
+        what: "model family",
+        folder: "crates/model/src/architectures",
+        shared: &["mod", "config", "defaults", "kind", "rope"],
+        common: true,
+        except: &[("llama", "crates/model/src/pretrained.rs", "the form in which new models are written")],
+    },
+    Kind {
+        what: "importer",
+        folder: "crates/data/src/importers",
+        shared: &["mod"],
+        common: true,
+        except: &[
+            ("messages", "crates/data/src/json_text.rs", "a column of that name"),
+            ("messages", "crates/data/src/columns.rs", "a column of that name"),
+            ("messages", "crates/data/src/doctor.rs", "a column of that name"),
+            ("messages", "crates/studio/src/inspect_template.rs", "a file of messages, asked for in the terminal"),
+            ("plain", "crates/train/src/heads/golden.rs", "a test"),
+            ("rated", "ui/src/data/ExampleRow.svelte", "a kind of row"),
+        ],
+    },
+];
+
+/// Adds a fault for each name that stands where it must not, and for each exception that nothing needs any more.
+pub fn check(sources: &[PathBuf], faults: &mut Vec<String>) {
+    for kind in KINDS {
+        let names = names(kind);
+        if names.is_empty() {
+            faults.push(format!("{} holds no {}; names.rs looks in the wrong place", kind.folder, kind.what));
+        }
+        let mut needed = vec![false; kind.except.len()];
+        for path in sources.iter().filter(|path| !allowed(kind, path)) {
+            let Ok(text) = std::fs::read_to_string(root().join(path)) else { continue };
+            for name in names.iter().filter(|name| code(&text).any(|line| says(kind, line, name))) {
+                match kind.except.iter().position(|(known, place, _)| known == name && path.starts_with(place)) {
+                    Some(index) => needed[index] = true,
+                    None => faults.push(format!(
+                        "{} names the {} {name}; what is known of it stands in its file, ask the registry",
+                        path.display(),
+                        kind.what
+                    )),
+                }
+            }
+        }
+        let idle = kind.except.iter().zip(needed).filter(|(_, needed)| !needed);
+        faults.extend(idle.map(|((name, place, _), _)| format!("names.rs lets {place} say {name}, which it does not")));
+    }
+}
+
+/// The names of a kind: those of the files in its folder.
+fn names(kind: &Kind) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(kind.folder)).into_iter().flatten().flatten();
+    let stems = entries.filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned()));
+    let mut names: Vec<String> = stems.filter(|stem| !kind.shared.contains(&stem.as_str())).collect();
+    names.sort();
+    names
+}
+
+fn allowed(kind: &Kind, path: &Path) -> bool {
+    let tests = path.components().any(|part| part.as_os_str() == "tests") || path.starts_with("crates/xtask");
+    let generated = path == Path::new("ui/src/backend/types.ts");
+    tests || generated || path.to_string_lossy().ends_with(".test.ts") || path.starts_with(kind.folder)
+}
+
+/// The code of a file: without its tests and the lines that are comments alone.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+/// True when a line holds the name as a word of its own, in any case; of common words only literals and paths count.
+fn says(kind: &Kind, line: &str, name: &str) -> bool {
+    let line = line.to_lowercase();
+    if kind.common {
+        return line.contains(&format!("\"{name}\"")) || line.contains(&format!(" {name}::"));
+    }
+    let part = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    let mut places = line.match_indices(name);
+    places.any(|(at, _)| !part(line[..at].chars().next_back()) && !part(line[at + name.len()..].chars().next()))
+}
