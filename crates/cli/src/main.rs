@@ -32,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Train as a recipe says.
     Train(commands::train::Arguments),
+    /// Carry out an experiment file, every stage of it.
+    Run(commands::run::Arguments),
     /// Continue a prompt.
     Generate(commands::generate::Arguments),
     /// Talk to a model.
@@ -86,6 +88,7 @@ fn run(command: Command) -> ExitCode {
     }
     let result = match command {
         Command::Train(arguments) => return commands::train::run(&arguments).unwrap_or_else(|p| output::report(&p)),
+        Command::Run(arguments) => return commands::run::run(&arguments).unwrap_or_else(|p| output::report(&p)),
         Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Chat(arguments) => commands::chat::run(&arguments),
         Command::Logits(arguments) => commands::logits::run(&arguments),

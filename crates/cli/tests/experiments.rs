@@ -5,7 +5,9 @@
 mod common;
 
 use common::server::{Server, wait_for};
+use common::{alidade, golden, hostile, text};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// A stage of two steps on the bundled model.
 fn stage(method: &str, dataset: &str, more: &Value) -> Value {
@@ -82,4 +84,67 @@ fn answers_are_rated_by_a_reward_model_of_another_experiment() {
     assert_eq!(problems[0]["field"], "stage.0.reward", "{problems}");
     let second = make(&server, &ppo(&format!("adapter:{scorer}")));
     assert_eq!(finish(&server, &second).len(), 1);
+}
+
+/// An experiment file of two stages on a model and rows beside it.
+fn write_file(folder: &Path) -> PathBuf {
+    let row = |i: usize| format!("{{\"prompt\": \"What is {i}?\", \"completion\": \"It is {i}.\"}}\n");
+    std::fs::write(folder.join("rows.jsonl"), (0..40).map(row).collect::<String>()).unwrap();
+    let pair =
+        |i: usize| format!("{{\"prompt\": \"What is {i}?\", \"chosen\": \"It is {i}.\", \"rejected\": \"No.\"}}\n");
+    std::fs::write(folder.join("pairs.jsonl"), (0..40).map(pair).collect::<String>()).unwrap();
+    hostile::model(folder, "m");
+    let settings = "max_steps = 3\nlearning_rate = 1e-3\nper_device_train_batch_size = 4";
+    let text = format!(
+        "title = \"Two stages\"\nmodel = \"m\"\nseed = 3\n\n[[stage]]\nkind = \"train\"\nmethod = \"sft\"\n\
+         dataset = \"rows.jsonl\"\n[stage.lora]\nr = 2\n[stage.settings]\n{settings}\n\n[[stage]]\nkind = \"train\"\n\
+         method = \"dpo\"\ndataset = \"pairs.jsonl\"\nadapter = \"stage:1\"\n[stage.settings]\n{settings}\n"
+    );
+    let path = folder.join("experiment.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// `alidade run` in a data folder: status, standard output and standard error.
+fn run_file(home: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = alidade(&[&["run"], arguments].concat())
+        .env("ALIDADE_HOME", home)
+        .env("ALIDADE_RESOURCES", golden("../../resources"))
+        .output()
+        .unwrap();
+    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), words(&output.stdout), words(&output.stderr))
+}
+
+/// The hashes of the adapters that a run of a file names.
+fn hashes(printed: &str) -> Vec<&str> {
+    printed.lines().filter_map(|line| line.split_whitespace().last()).collect()
+}
+
+#[test]
+fn a_file_is_checked_carried_out_and_gives_the_same_bytes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_file(folder.path());
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let (status, plan, words) = run_file(&one, &[text(&path), "--check"]);
+    assert_eq!(status, Some(0), "{words}");
+    assert!(plan.contains("1 sft  3 steps over") && plan.contains("2 dpo  3 steps over"), "{plan}");
+
+    let (status, first, words) = run_file(&one, &[text(&path)]);
+    assert_eq!(status, Some(0), "{words}");
+    assert_eq!(hashes(&first).len(), 2, "{first}");
+    let again = run_file(&one, &[text(&path)]);
+    assert_eq!((again.0, hashes(&again.1)), (Some(0), hashes(&first)), "{}", again.2);
+    let elsewhere = run_file(&two, &[text(&path)]);
+    assert_eq!((elsewhere.0, hashes(&elsewhere.1)), (Some(0), hashes(&first)), "{}", elsewhere.2);
+    // The rows were kept once, whatever the number of runs.
+    let server = Server::start(&one);
+    let sets = server.ok("list_datasets", json!({}));
+    assert_eq!(sets.as_array().unwrap().iter().filter(|set| set["bundled"] == false).count(), 2);
+
+    let wrong = std::fs::read_to_string(&path).unwrap().replace("adapter = \"stage:1\"", "adapter = \"stage:2\"");
+    std::fs::write(&path, wrong).unwrap();
+    let (status, _, words) = run_file(&one, &[text(&path), "--check"]);
+    assert_eq!(status, Some(2), "{words}");
+    assert!(words.contains("stage.1.adapter"), "{words}");
 }

@@ -8,6 +8,7 @@ mod dataset;
 mod evaluation;
 mod example;
 mod experiment;
+mod experiment_file;
 mod local_time;
 mod method;
 mod patterns;
@@ -33,6 +34,7 @@ pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, Ro
 pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair, ScoreHistogram, Side, WorstRow};
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
+pub use experiment_file::{ExperimentFile, given};
 pub use local_time::LocalTime;
 pub use method::{GoalWords, MethodCard, MethodName, Place, Variant};
 pub use patterns::Patterns;

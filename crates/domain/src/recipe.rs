@@ -189,8 +189,15 @@ impl Recipe {
     /// When it is no TOML, lacks a key or has one that is not known; names the key and, for an unknown one, the nearest
     /// known name.
     pub fn from_toml(text: &str) -> Result<Recipe, Problem> {
-        let table: toml::Table =
-            text.parse().map_err(|error| Problem::input(format!("The recipe is not valid TOML: {error}")))?;
+        let table = text.parse().map_err(|error| Problem::input(format!("The recipe is not valid TOML: {error}")))?;
+        Self::from_table(table)
+    }
+
+    /// Reads a recipe that is a table of a larger file.
+    ///
+    /// # Errors
+    /// As [`Recipe::from_toml`].
+    pub fn from_table(table: toml::Table) -> Result<Recipe, Problem> {
         check_keys(&table, TOP_KEYS, "")?;
         for (name, keys) in [("lora", LORA_KEYS), ("prefix", PREFIX_KEYS)] {
             if let Some(toml::Value::Table(inner)) = table.get(name) {

@@ -61,6 +61,7 @@ mod run_folder;
 mod run_lock;
 mod runs;
 mod scorer;
+mod sharing;
 mod speaking;
 mod starter;
 mod studio;

@@ -33,17 +33,20 @@ pub struct ResolvedRecipe {
 /// # Errors
 /// When it cannot be read or says something that no recipe says.
 pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
-    let text = read_text(path, SMALL_TEXT);
-    let text = text.map_err(|error| {
+    let recipe = Recipe::from_toml(&read_file("the recipe", path)?)?;
+    method(&recipe.method)?;
+    Ok(recipe)
+}
+
+/// A small text of the person's own.
+pub(crate) fn read_file(what: &str, path: &Path) -> Result<String, Problem> {
+    read_text(path, SMALL_TEXT).map_err(|error| {
         let path = path.display();
         Problem::input(match error.kind() {
             std::io::ErrorKind::NotFound => format!("There is no file {path}."),
-            _ => format!("Reading the recipe {path} failed: {}.", why(&error)),
+            _ => format!("Reading {what} {path} failed: {}.", why(&error)),
         })
-    })?;
-    let recipe = Recipe::from_toml(&text)?;
-    method(&recipe.method)?;
-    Ok(recipe)
+    })
 }
 
 /// Resolves the recipe of a file from the terminal; its paths are relative to that file. Writes nothing.

@@ -11,6 +11,7 @@ pub mod learning;
 pub mod logits;
 pub mod report;
 pub mod restore;
+pub mod run;
 pub mod runs;
 pub mod serve;
 pub mod starter;

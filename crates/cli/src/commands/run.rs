@@ -1,0 +1,172 @@
+//! `alidade run FILE`: carries out an experiment file, stage by stage, in the data folder of the app, where the window shows it
+//! as well. The same command goes on with what was stopped, and gives the same adapters whenever it begins anew.
+
+use crate::interruption::Interruption;
+use crate::output;
+use alidade_domain::{
+    CheckedPipeline, EventKind, MethodName, Problem, ProblemCode, RunEvent, RunState, StageEstimate, StopSignal,
+};
+use alidade_studio::views::{ExperimentSummary, RunView};
+use alidade_studio::{Configuration, Studio, tend_in_background};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// As a shell reports a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+/// How often the runs are looked at.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// Arguments of `run`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The experiment, in TOML; its paths are relative to it.
+    file: PathBuf,
+    /// Print what the stages would do and cost, and stop there.
+    #[arg(long)]
+    check: bool,
+    /// Print JSON: the plan with --check, else one event a line and the finished experiment last.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
+    let studio = Studio::open(Configuration::of_environment()?)?;
+    let file = studio.read_experiment_file(&arguments.file)?;
+    if arguments.check {
+        return show_plan(&studio.check_pipeline(&file.stages)?, arguments.json);
+    }
+    let interruption = Interruption::listen()?;
+    tend_in_background(&studio);
+    let taken = studio.take_up(file)?;
+    for run in taken.runs.iter().filter(|run| run.state.can_resume()) {
+        output::note(&format!("Going on with stage {} from step {}.", run.stage + 1, run.step));
+    }
+    studio.start_experiment(&taken.experiment.id)?;
+    let ended = follow(&studio, &taken.experiment.id, &interruption, arguments.json)?;
+    if arguments.json {
+        output::json(&json!(ended));
+    } else {
+        ended.runs.iter().for_each(show_result);
+    }
+    match ended.runs.iter().find(|run| run.state != RunState::Finished) {
+        None => Ok(ExitCode::SUCCESS),
+        Some(run) if run.state == RunState::Failed => Err(failure(run)),
+        Some(_) => {
+            output::note("Stopped; run the same command to go on.");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+/// Waits for the end of every stage and shows how far it has come.
+fn follow(studio: &Arc<Studio>, id: &str, wish: &Interruption, json: bool) -> Result<ExperimentSummary, Problem> {
+    let (mut seen, mut asked) = (BTreeMap::new(), false);
+    loop {
+        // The state first: what is told after it is then not missed.
+        let now = studio.get_experiment(id)?;
+        for run in &now.runs {
+            let after = seen.entry(run.id.clone()).or_insert(run.last_sequence.min(first_of_this_time(run)));
+            loop {
+                let (page, _) = studio.events_after(&run.id, *after)?;
+                *after = page.last.max(*after);
+                page.events.iter().try_for_each(|event| show_event(run, event, json))?;
+                if !page.more {
+                    break;
+                }
+            }
+        }
+        let stopped = now.runs.iter().any(|run| run.state.is_settled() && run.state != RunState::Finished);
+        if now.runs.iter().all(|run| run.state.is_settled()) || (stopped && !now.runs.iter().any(is_running)) {
+            return Ok(now);
+        }
+        if wish.requested().is_some() && !asked {
+            asked = true;
+            // Those that wait are paused first, or the queue would start the next one.
+            for run in now.runs.iter().rev().filter(|run| !run.state.is_settled()) {
+                match studio.pause_run(&run.id) {
+                    Err(problem) if problem.code != ProblemCode::Conflict => return Err(problem),
+                    _ => {}
+                }
+            }
+        }
+        std::thread::sleep(ROUND);
+    }
+}
+
+fn is_running(run: &RunView) -> bool {
+    run.state == RunState::Running
+}
+
+/// Events of earlier attempts are not told again.
+fn first_of_this_time(run: &RunView) -> u64 {
+    if run.step == 0 && run.state == RunState::Queued { 0 } else { run.last_sequence }
+}
+
+fn name(run: &RunView) -> String {
+    format!("{} {}", run.stage + 1, run.method.as_ref().map_or(run.work.kind(), MethodName::as_str))
+}
+
+fn show_event(run: &RunView, event: &RunEvent, json: bool) -> Result<(), Problem> {
+    if json {
+        output::event(&serde_json::to_value(event).map_err(|error| Problem::internal(error.to_string()))?);
+        return Ok(());
+    }
+    let name = name(run);
+    match &event.kind {
+        EventKind::Started { from_step: 0, .. } => output::note(&format!("{name} begins.")),
+        EventKind::Started { from_step, .. } => output::note(&format!("{name} goes on from step {from_step}.")),
+        EventKind::Warning { message, .. } => output::note(&format!("{name}: note: {message}")),
+        EventKind::Step { step, total, metrics, .. } if step % total.div_ceil(10).max(1) == 0 || step == total => {
+            let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
+            output::note(&format!("{name}: step {step} of {total}, loss {loss:.4}"));
+        }
+        EventKind::Finished { .. } => output::note(&format!("{name} is done.")),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn show_result(run: &RunView) {
+    let Some(adapter) = &run.adapter else { return };
+    output::line(format!("{}  adapter:{}  {}", name(run), adapter.id, adapter.sha256));
+}
+
+fn failure(run: &RunView) -> Problem {
+    let unknown = || Problem::internal("The stage failed and left no word.");
+    let problem = run.problem.clone().unwrap_or_else(unknown);
+    Problem { message: format!("Stage {}: {}", name(run), problem.message), ..problem }
+}
+
+/// What would be done. Faults end with exit 2, each at its field.
+fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Problem> {
+    if json {
+        output::json(&json!(checked));
+    } else {
+        for stage in &checked.stages {
+            output::line(plan_line(stage));
+        }
+        let told = checked.problems.iter().map(|problem| ("fault", problem));
+        for (kind, problem) in told.chain(checked.warnings.iter().map(|warning| ("note", warning))) {
+            let field = problem.field.as_deref().unwrap_or("experiment");
+            output::note(&format!("{kind}: {field}: {}", problem.message));
+            problem.hints.iter().for_each(|hint| output::note(&format!("  hint: {hint}")));
+        }
+    }
+    Ok(if checked.ready { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn plan_line(stage: &StageEstimate) -> String {
+    format!(
+        "{} {}  {} steps over {} rows, {:.0} MB of memory, {:.0} s",
+        stage.stage + 1,
+        stage.method.as_str(),
+        stage.optimizer_steps,
+        stage.rows,
+        stage.memory_bytes as f64 / 1e6,
+        stage.seconds
+    )
+}

@@ -1,0 +1,231 @@
+//! An experiment as a file that people share: title, question, stages, and the hashes of what its stages are given, so that
+//! whoever opens it learns where their model or data differ. Carrying it out is not here.
+
+use crate::{Problem, Recipe, Stage, nearest_name};
+use std::collections::{BTreeMap, BTreeSet};
+
+const TOP_KEYS: &[&str] = &["title", "question", "model", "seed", "stage", "sha256"];
+/// Keys that may stand once on top, for every stage that does not say otherwise.
+const SHARED: &[&str] = &["model", "seed"];
+/// The kinds of stages.
+const KINDS: &[&str] = &["train"];
+
+/// What an experiment file says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExperimentFile {
+    /// Short name.
+    pub title: String,
+    /// The question, where one is asked.
+    pub question: String,
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+    /// SHA-256 of models, adapters and data sets, by the text that names them in a stage.
+    pub sha256: BTreeMap<String, String>,
+}
+
+impl ExperimentFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it is no TOML, lacks something or has a key that is not known; names the key, and the stage from 0.
+    pub fn from_toml(text: &str) -> Result<Self, Problem> {
+        let mut table: toml::Table =
+            text.parse().map_err(|error| Problem::input(format!("The experiment file is not valid TOML: {error}")))?;
+        if let Some(key) = table.keys().find(|key| !TOP_KEYS.contains(&key.as_str())) {
+            return Err(unknown("The experiment file has an unknown key", key, TOP_KEYS).at(key.clone()));
+        }
+        let shared: Vec<(&str, toml::Value)> =
+            SHARED.iter().filter_map(|key| Some((*key, table.get(*key)?.clone()))).collect();
+        let stages = match table.remove("stage") {
+            Some(toml::Value::Array(stages)) if !stages.is_empty() => stages,
+            _ => {
+                return Err(Problem::input("The experiment file has no stage.")
+                    .hint("Begin each stage with a line [[stage]].")
+                    .at("stage"));
+            }
+        };
+        let read = |(index, value)| stage(value, &shared).map_err(|problem| at_stage(index, problem));
+        let title = words(&table, "title")?.unwrap_or_default();
+        if title.trim().is_empty() {
+            return Err(Problem::input("The experiment file has no “title”.").at("title"));
+        }
+        Ok(Self {
+            title,
+            question: words(&table, "question")?.unwrap_or_default(),
+            stages: stages.into_iter().enumerate().map(read).collect::<Result<_, _>>()?,
+            sha256: hashes(&table)?,
+        })
+    }
+
+    /// The file as text; reading it gives the same experiment.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String, Problem> {
+        let failed = |error: toml::ser::Error| Problem::internal(format!("The experiment cannot be written: {error}"));
+        let mut table = toml::Table::new();
+        table.insert("title".to_owned(), self.title.clone().into());
+        if !self.question.is_empty() {
+            table.insert("question".to_owned(), self.question.clone().into());
+        }
+        let mut stages = Vec::with_capacity(self.stages.len());
+        for stage in &self.stages {
+            let mut written = toml::Table::new();
+            written.insert("kind".to_owned(), stage.kind().into());
+            let Stage::Train(recipe) = stage;
+            let recipe: toml::Table = recipe
+                .to_toml()?
+                .parse()
+                .map_err(|error| Problem::internal(format!("The recipe cannot be read back: {error}")))?;
+            written.extend(recipe);
+            stages.push(written);
+        }
+        self.lift_shared(&mut table, &mut stages);
+        table.insert("stage".to_owned(), stages.into_iter().map(toml::Value::Table).collect::<Vec<_>>().into());
+        if !self.sha256.is_empty() {
+            table.insert("sha256".to_owned(), toml::Value::try_from(&self.sha256).map_err(failed)?);
+        }
+        toml::to_string(&table).map_err(failed)
+    }
+
+    /// What all stages say alike stands once, on top.
+    fn lift_shared(&self, table: &mut toml::Table, stages: &mut [toml::Table]) {
+        for key in SHARED {
+            let Some(first) = stages.first().and_then(|stage| stage.get(*key)).cloned() else { continue };
+            if stages.iter().all(|stage| stage.get(*key) == Some(&first)) {
+                stages.iter_mut().for_each(|stage| drop(stage.remove(*key)));
+                table.insert((*key).to_owned(), first);
+            }
+        }
+    }
+}
+
+fn stage(value: toml::Value, shared: &[(&str, toml::Value)]) -> Result<Stage, Problem> {
+    let toml::Value::Table(mut table) = value else {
+        return Err(Problem::input("A stage is a table.").hint("Begin each stage with a line [[stage]]."));
+    };
+    match table.remove("kind") {
+        Some(toml::Value::String(kind)) if KINDS.contains(&kind.as_str()) => {}
+        Some(toml::Value::String(kind)) => return Err(unknown("There is no kind of stage", &kind, KINDS).at("kind")),
+        _ => {
+            let known = KINDS.join(", ");
+            return Err(Problem::input(format!("The stage does not say its “kind”. Known: {known}.")).at("kind"));
+        }
+    }
+    if table.contains_key("output_dir") {
+        return Err(Problem::input("A stage keeps its results in the experiment; “output_dir” means nothing to it.")
+            .hint("Remove the line.")
+            .at("output_dir"));
+    }
+    for (key, value) in shared {
+        table.entry((*key).to_owned()).or_insert_with(|| value.clone());
+    }
+    Recipe::from_table(table).map(Stage::Train)
+}
+
+fn words(table: &toml::Table, key: &str) -> Result<Option<String>, Problem> {
+    match table.get(key) {
+        None => Ok(None),
+        Some(toml::Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Problem::input(format!("“{key}” must be a text.")).at(key)),
+    }
+}
+
+fn hashes(table: &toml::Table) -> Result<BTreeMap<String, String>, Problem> {
+    let wrong = || Problem::input("[sha256] must list a hash of 64 hexadecimal digits for each name.").at("sha256");
+    let Some(value) = table.get("sha256") else { return Ok(BTreeMap::new()) };
+    let toml::Value::Table(entries) = value else { return Err(wrong()) };
+    let mut found = BTreeMap::new();
+    for (name, hash) in entries {
+        let hash = hash.as_str().filter(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        found.insert(name.clone(), hash.ok_or_else(wrong)?.to_lowercase());
+    }
+    Ok(found)
+}
+
+/// Everything that stages are given from outside of the experiment, by the text that names it, with the field that names it
+/// first.
+pub fn given(stages: &[Stage]) -> Vec<(String, String)> {
+    let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
+    for (index, stage) in stages.iter().enumerate() {
+        let Stage::Train(recipe) = stage;
+        let texts = [
+            ("model", Some(recipe.model.to_string()), recipe.model.stage()),
+            ("dataset", Some(recipe.dataset.to_string()), recipe.dataset.stage()),
+            (
+                "adapter",
+                recipe.adapter.as_ref().map(ToString::to_string),
+                recipe.adapter.as_ref().and_then(|a| a.stage()),
+            ),
+            ("reward", recipe.reward.as_ref().map(ToString::to_string), recipe.reward.as_ref().and_then(|r| r.stage())),
+            ("cost", recipe.cost.as_ref().map(ToString::to_string), recipe.cost.as_ref().and_then(|c| c.stage())),
+        ];
+        for (field, text, earlier) in texts {
+            if let (Some(text), None) = (text, earlier)
+                && seen.insert(text.clone())
+            {
+                found.push((format!("stage.{index}.{field}"), text));
+            }
+        }
+    }
+    found
+}
+
+fn at_stage(index: usize, mut problem: Problem) -> Problem {
+    let field = problem.field.map_or_else(String::new, |field| format!(".{field}"));
+    problem.field = Some(format!("stage.{index}{field}"));
+    problem
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {
+    let problem = Problem::input(format!("{what} “{name}”. Known: {}.", known.join(", ")));
+    match nearest_name(name, known.iter().copied()) {
+        Some(near) => problem.hint(format!("Did you mean {near}?")),
+        None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ModelSource;
+
+    const FILE: &str = "title = \"Kind\"\nquestion = \"Does it help?\"\nmodel = \"model:starter\"\nseed = 7\n\
+        [[stage]]\nkind = \"train\"\nmethod = \"sft\"\ndataset = \"dataset:a\"\n[stage.lora]\nr = 4\n\
+        [[stage]]\nkind = \"train\"\nmethod = \"dpo\"\ndataset = \"pairs.jsonl\"\nadapter = \"stage:1\"\nseed = 8\n\
+        [stage.settings]\nbeta = 0.2\n";
+
+    #[test]
+    fn a_file_survives_writing_and_reading() {
+        let mut file = ExperimentFile::from_toml(FILE).unwrap();
+        assert_eq!((file.title.as_str(), file.stages.len()), ("Kind", 2));
+        let recipes: Vec<_> = file.stages.iter().filter_map(Stage::recipe).collect();
+        assert_eq!((recipes[0].seed, recipes[1].seed), (7, 8));
+        assert!(recipes.iter().all(|recipe| recipe.model == ModelSource::from("model:starter")));
+        file.sha256.insert("dataset:a".to_owned(), "ab".repeat(32));
+        let text = file.to_toml().unwrap();
+        assert_eq!(text.matches("model:starter").count(), 1, "{text}");
+        assert_eq!(ExperimentFile::from_toml(&text).unwrap(), file);
+        let names: Vec<_> = given(&file.stages).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(names, ["model:starter", "dataset:a", "pairs.jsonl"]);
+    }
+
+    #[test]
+    fn faults_name_their_field() {
+        let field = |text: &str| ExperimentFile::from_toml(text).unwrap_err().field.unwrap_or_default();
+        for (from, to, expected) in [
+            ("title = \"Kind\"\n", "", "title"),
+            ("question", "qestion", "qestion"),
+            ("kind = \"train\"\nmethod = \"dpo\"", "kind = \"dance\"\nmethod = \"dpo\"", "stage.1.kind"),
+            ("kind = \"train\"\nmethod = \"sft\"", "method = \"sft\"", "stage.0.kind"),
+            ("dataset = \"pairs.jsonl\"\n", "", "stage.1.dataset"),
+            ("[stage.lora]\nr = 4", "[stage.lora]\nrank = 4", "stage.0.lora.rank"),
+            ("adapter = \"stage:1\"\n", "output_dir = \"out\"\n", "stage.1.output_dir"),
+            ("seed = 7\n", "seed = 7\nsha256 = { \"dataset:a\" = \"ab\" }\n", "sha256"),
+        ] {
+            assert!(FILE.contains(from), "{from}");
+            assert_eq!(field(&FILE.replace(from, to)), expected);
+        }
+        assert_eq!(field("title = \"t\""), "stage");
+    }
+}
