@@ -1,12 +1,13 @@
 //! The TypeScript twins of everything that crosses the wire, as one file.
 
 use alidade_domain::{
-    AdapterRef, AdapterSource, At, Better, Chart, CheckedPipeline, DatasetKind, DatasetSource, Estimate, Evaluation,
-    EventKind, Example, Experiment, GoalWords, ImportSummary, Line, LoraSpec, Measure, Message, MethodCard, MethodName,
-    Metric, ModelRef, ModelSource, Multiple, Phase, Place, PlanNews, Planning, Precision, PreferencePair, PrefixSpec,
-    Problem, ProblemCode, Reading, ReasonCount, Recipe, RewriterRef, Role, RowIssue, RunEvent, RunState, SamplePair,
-    Sampling, ScoreHistogram, ScorerSource, SettingField, SettingKind, SettingLevel, SettingValue, Settings, Sign,
-    Stack, Stage, StageEstimate, StopReason, TargetModules, Tone, Tuning, Variant, Watch, Words, WorstRow,
+    AdapterRef, AdapterSource, At, Better, Chart, CheckedPipeline, DatasetKind, DatasetSource, Estimate,
+    EvaluatedStack, Evaluation, EventKind, Example, Experiment, GoalWords, ImportSummary, Line, LoraSpec, Measure,
+    MeasureWords, Message, MethodCard, MethodName, Metric, ModelRef, ModelSource, Multiple, Phase, Place, PlanNews,
+    Planning, Precision, PreferencePair, PrefixSpec, Problem, ProblemCode, Reading, ReasonCount, Recipe, RewriterRef,
+    Role, RowIssue, RunEvent, RunState, Sample, SampleAnswer, Sampling, ScoreHistogram, ScorerSource, SettingField,
+    SettingKind, SettingLevel, SettingValue, Settings, Sign, Stack, Stage, StageEstimate, StopReason, TargetModules,
+    Tone, Tuning, Variant, Watch, Wording, Words, WorstRow,
 };
 use alidade_studio::compose::{Choices, Chosen, Limit, Strength};
 use alidade_studio::views::{
@@ -46,6 +47,7 @@ pub fn typescript() -> String {
         DatasetSource,
         DatasetView,
         Estimate,
+        EvaluatedStack,
         Evaluation,
         EventKind,
         Example,
@@ -58,6 +60,7 @@ pub fn typescript() -> String {
         Line,
         LoraSpec,
         Measure,
+        MeasureWords,
         Message,
         MethodCard,
         MethodName,
@@ -92,7 +95,8 @@ fn the_rest() -> String {
         RunEvent,
         RunState,
         RunView,
-        SamplePair,
+        Sample,
+        SampleAnswer,
         Sampling,
         ScorerSource,
         Precision,
@@ -115,6 +119,7 @@ fn the_rest() -> String {
         Tuning,
         Variant,
         Watch,
+        Wording,
         Words,
         WorstRow,
         ScoreHistogram,

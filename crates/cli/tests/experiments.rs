@@ -66,7 +66,10 @@ fn an_experiment_goes_on_with_what_another_has_made() {
     let second = make(&server, &json!([stage("dpo", "alder-bay-pairs", &json!({"adapter": adapter}))]));
     let runs = finish(&server, &second);
     assert_eq!(runs[0]["adapter"]["name"], "sft + dpo");
-    assert_eq!(runs[0]["evaluation"]["before_stack"].as_str().unwrap().split(" · ").next(), Some("starter + sft"));
+    assert_eq!(
+        runs[0]["evaluations"][0]["stacks"][0]["label"].as_str().unwrap().split(" · ").next(),
+        Some("starter + sft")
+    );
 }
 
 #[test]

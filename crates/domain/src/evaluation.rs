@@ -1,7 +1,9 @@
-//! What an evaluation found. Every figure carries its number of items and its interval; a verdict that nobody could read
-//! is counted as such and never becomes a score.
+//! What an evaluation found, for any number of stacks side by side. Every figure carries its number of items and its
+//! interval; a verdict that nobody could read is counted as such and never becomes a score. A measure brings its own words,
+//! so whoever draws it knows no keys. How evaluations of earlier versions are read stands in `earlier_evaluation`.
 
-use crate::Message;
+use crate::earlier_evaluation::{EvaluationOnDisk, MeasureOnDisk, SampleOnDisk};
+use crate::{Message, Wording};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -83,49 +85,90 @@ pub enum Better {
     Neither,
 }
 
-/// One measured quantity before and after, on the same prompts and seeds.
+/// What a measure is called and what it means.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+pub struct MeasureWords {
+    /// Its name.
+    pub title: Wording,
+    /// What is counted, in one or two sentences; empty where nobody explains it.
+    pub explanation: Wording,
+    /// Its unit beside a number; empty for a rate, which is drawn in per cent.
+    pub unit: Wording,
+}
+
+/// One measured quantity of every stack of an evaluation, on the same items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(from = "MeasureOnDisk")]
 pub struct Measure {
-    /// Stable key ("good", "harm_complied", "over_refusal", "length_tokens", "held_out_loss", "preference_accuracy").
+    /// Stable key, as its suite or judge declares it ("good", "held_out_loss").
     pub key: String,
-    /// "rate" (drawn in per cent), "tokens", "nats" or "reward".
+    /// "rate" (drawn in per cent) or the name of a unit ("tokens", "nats", "reward").
     pub unit: String,
     /// Which direction is an improvement.
     pub better: Better,
-    /// The stack that the run started from.
-    pub before: Option<Estimate>,
-    /// The stack that the run made.
-    pub after: Option<Estimate>,
-    /// After minus before, paired by item.
-    pub change: Option<Estimate>,
+    /// Its words; the key stands in for the title where nobody has any.
+    pub words: MeasureWords,
+    /// What was measured of each stack, in the order of the evaluation's stacks.
+    pub values: Vec<Option<Estimate>>,
+    /// Each stack minus the baseline, paired by item; nothing for the baseline itself.
+    pub changes: Vec<Option<Estimate>>,
 }
 
-/// One prompt with both answers, generated with the same seed.
+impl Measure {
+    /// What was measured of one stack.
+    pub fn value(&self, stack: usize) -> Option<&Estimate> {
+        self.values.get(stack)?.as_ref()
+    }
+
+    /// What changed from the baseline to one stack.
+    pub fn change(&self, stack: usize) -> Option<&Estimate> {
+        self.changes.get(stack)?.as_ref()
+    }
+}
+
+/// What one stack answered to a sampled prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct SampleAnswer {
+    /// The answer.
+    pub text: String,
+    /// What the judge says of it ("good", "wrong fact", …), where there is one.
+    pub label: Option<String>,
+}
+
+/// One prompt with the answers of all stacks, generated with the same seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
-pub struct SamplePair {
+#[serde(from = "SampleOnDisk")]
+pub struct Sample {
     /// What was asked.
     pub prompt: Vec<Message>,
-    /// The answer before.
-    pub before: String,
-    /// The answer after.
-    pub after: String,
-    /// What the oracle says of the first ("good", "wrong fact", …), where one exists.
-    pub before_label: Option<String>,
-    /// What the oracle says of the second.
-    pub after_label: Option<String>,
+    /// The answers, in the order of the evaluation's stacks.
+    pub answers: Vec<SampleAnswer>,
     /// True where prompt or answer may be harmful: drawn blurred until revealed.
     pub flagged: bool,
 }
 
-/// A whole evaluation of one run.
+/// A stack that was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct EvaluatedStack {
+    /// Its exact name.
+    pub label: String,
+    /// The stack by content, as [`crate::Stack::key`] gives it; empty where an earlier version did not keep it.
+    #[serde(default)]
+    pub key: String,
+}
+
+/// What one suite found of some stacks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(from = "EvaluationOnDisk")]
 pub struct Evaluation {
-    /// Where the figures come from ("starter world oracle", "held-out rows").
+    /// Name of the suite in the registry ("starter_world", "held_out_rows"), or what an earlier version called it.
     pub suite: String,
-    /// Name of the stack before.
-    pub before_stack: String,
-    /// Name of the stack after.
-    pub after_stack: String,
+    /// The suite's name for people.
+    pub title: Wording,
+    /// What was measured; at least one.
+    pub stacks: Vec<EvaluatedStack>,
+    /// Place of the stack that changes are counted from.
+    pub baseline: usize,
     /// Sampling temperature of the answers.
     pub temperature: f64,
     /// Seed of the answers.
@@ -133,13 +176,28 @@ pub struct Evaluation {
     /// The figures, most important first.
     pub measures: Vec<Measure>,
     /// A few prompts side by side.
-    pub samples: Vec<SamplePair>,
-    /// Held-out rows that the later stack is worst at, worst first.
-    #[serde(default)]
+    pub samples: Vec<Sample>,
+    /// Held-out rows that the last stack is worst at, worst first.
     pub worst: Vec<WorstRow>,
     /// What a reward or cost model gives to held-out pairs.
-    #[serde(default)]
     pub scores: Option<ScoreHistogram>,
     /// Seconds that it took.
     pub seconds: f64,
+}
+
+impl Evaluation {
+    /// Place of the stack that the evaluation is about: what a run or an experiment has made.
+    pub fn last(&self) -> usize {
+        self.stacks.len().saturating_sub(1)
+    }
+
+    /// Places of the stacks that are held against the baseline.
+    pub fn others(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.stacks.len()).filter(|place| *place != self.baseline)
+    }
+
+    /// A measure by its key.
+    pub fn measure(&self, key: &str) -> Option<&Measure> {
+        self.measures.iter().find(|measure| measure.key == key)
+    }
 }

@@ -5,6 +5,7 @@
 
 mod conversation;
 mod dataset;
+mod earlier_evaluation;
 mod evaluation;
 mod example;
 mod experiment;
@@ -31,7 +32,11 @@ mod words;
 
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
-pub use evaluation::{Better, Estimate, Evaluation, Measure, Outcome, SamplePair, ScoreHistogram, Side, WorstRow};
+pub use earlier_evaluation::one_or_many;
+pub use evaluation::{
+    Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Outcome, Sample, SampleAnswer, ScoreHistogram,
+    Side, WorstRow,
+};
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;
 pub use experiment_file::{ExperimentFile, given};
@@ -39,10 +44,12 @@ pub use local_time::LocalTime;
 pub use method::{GoalWords, MethodCard, MethodName, Place, Variant};
 pub use patterns::Patterns;
 pub use plan::{CheckedPipeline, Plan, PlanNews, Planning, RewardSource, StageEstimate};
-pub use ports::{Observer, Sampling, Scorer, StopReason, StopSignal};
+pub use ports::{
+    Generator, Listener, Observer, RatedAnswer, RatedRow, Response, Sampling, Scorer, StopReason, StopSignal,
+};
 pub use precision::Precision;
 pub use problem::{Problem, ProblemCode};
-pub use random::{Purpose, Stream};
+pub use random::{Purpose, Stream, row_seed};
 pub use recipe::{LoraSpec, PrefixSpec, Recipe, TargetModules, Tuning, nearest_name};
 pub use report::{Curve, Fact, Report, ReportStage};
 pub use run::{EventKind, Phase, RunEvent, RunState};
@@ -53,4 +60,4 @@ pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};
 pub use stage::Stage;
 pub use watch::{At, Chart, Line, Metric, Multiple, Reading, Sign, Tone, Watch};
 pub use why::{why, without_number};
-pub use words::Words;
+pub use words::{Wording, Words};

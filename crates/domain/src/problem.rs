@@ -48,6 +48,11 @@ impl Problem {
         Self::new(ProblemCode::Internal, message)
     }
 
+    /// What an evaluation comes to that somebody ended.
+    pub fn ended() -> Self {
+        Self::new(ProblemCode::Conflict, "Comparing the stacks was ended.")
+    }
+
     /// A problem of any kind.
     pub fn new(code: ProblemCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hints: Vec::new(), field: None }

@@ -96,6 +96,11 @@ impl Stream {
     }
 }
 
+/// Seed of a row of a batch: the golden ratio's bits keep the streams of neighbouring rows and seeds apart.
+pub fn row_seed(seed: u64, row: usize) -> u64 {
+    seed.wrapping_add((row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

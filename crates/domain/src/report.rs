@@ -32,8 +32,8 @@ pub struct ReportStage {
     pub data: Option<ImportSummary>,
     /// Training curves.
     pub curves: Vec<Curve>,
-    /// Before and after of this stage.
-    pub evaluation: Option<Evaluation>,
+    /// Before and after of this stage, suite by suite.
+    pub evaluations: Vec<Evaluation>,
     /// The recipe as TOML, to run it again.
     pub recipe: String,
 }
@@ -47,8 +47,8 @@ pub struct Report {
     pub question: String,
     /// One sentence that answers it as far as the figures do.
     pub verdict: String,
-    /// First stack against last.
-    pub overall: Option<Evaluation>,
+    /// First stack against last, suite by suite.
+    pub overall: Vec<Evaluation>,
     /// The stages in order.
     pub stages: Vec<ReportStage>,
     /// What these figures cannot say.

@@ -154,7 +154,7 @@ pub enum EventKind {
         /// The sentence.
         message: String,
     },
-    /// Before and after were compared.
+    /// Stacks were compared by one suite; told once for each suite.
     Evaluated {
         /// The figures.
         evaluation: Box<Evaluation>,

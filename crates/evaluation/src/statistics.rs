@@ -60,9 +60,9 @@ pub fn rate(outcomes: &[Option<bool>]) -> Option<Estimate> {
     Some(Estimate { value, low, high, n: readable.len(), unreadable: outcomes.len() - readable.len() })
 }
 
-/// A mean over numbers with a bootstrap interval.
+/// A mean over numbers with a bootstrap interval. What is no finite number is unreadable: it is counted, never averaged.
 pub fn mean(values: &[Option<f64>]) -> Option<Estimate> {
-    let readable: Vec<f64> = values.iter().copied().flatten().collect();
+    let readable: Vec<f64> = values.iter().copied().flatten().filter(|value| value.is_finite()).collect();
     if readable.is_empty() {
         return None;
     }
@@ -153,5 +153,7 @@ mod tests {
         assert!(rate(&[None]).is_none());
         let change = paired_change(&[Some(1.0), None, Some(0.0)], &[Some(2.0), Some(9.0), None]).unwrap();
         assert_eq!((change.value, change.n, change.unreadable), (1.0, 1, 2));
+        let found = mean(&[Some(1.0), Some(f64::NAN), Some(f64::INFINITY), Some(3.0)]).unwrap();
+        assert_eq!((found.value, found.n, found.unreadable), (2.0, 2, 2));
     }
 }

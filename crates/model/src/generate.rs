@@ -4,6 +4,7 @@
 use crate::ModelError;
 use crate::decoder::Decoder;
 use crate::error::Result;
+use alidade_domain::row_seed;
 use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling as TokenSampling};
 use std::collections::BTreeSet;
@@ -71,11 +72,6 @@ pub fn generate_streaming(
 ) -> Result<Vec<Generation>> {
     let seeds: Vec<u64> = (0..prompts.len()).map(|index| row_seed(options.seed, index)).collect();
     generate_seeded(decoder, adapter, prompts, &seeds, options, listener)
-}
-
-/// Seed of a row of a batch: the golden ratio's bits keep the streams of neighbouring rows and seeds apart.
-pub fn row_seed(seed: u64, row: usize) -> u64 {
-    seed.wrapping_add((row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// As [`generate_streaming`], with a seed for each row, so that rows draw alike in whichever batch they are.

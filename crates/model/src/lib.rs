@@ -44,7 +44,7 @@ pub use chat_template::{ChatTemplate, Rendering, asks_what_day_it_is, stop_token
 pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};
 pub use error::ModelError;
 pub use folder::{adapter_config_sha256, adapter_sha256, file_sha256, model_sha256};
-pub use generate::{Finish, Generation, GenerationOptions, generate, generate_seeded, generate_streaming, row_seed};
+pub use generate::{Finish, Generation, GenerationOptions, generate, generate_seeded, generate_streaming};
 pub use merge::{Merged, save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
 pub use policy::{Critic, Policy, Rater};

@@ -1,7 +1,7 @@
 //! The report as one HTML file that needs nothing else: no script, no font, no picture from anywhere.
 
 use crate::chart::svg;
-use crate::words::{change, figure, name, sample_texts};
+use crate::words::{answer_titles, columns, sample_texts, stacks};
 use alidade_domain::{Evaluation, Fact, Problem, Report, ReportStage};
 use std::fmt::Write as _;
 
@@ -27,10 +27,12 @@ pub fn to_html(report: &Report) -> Result<String, Problem> {
         escape(&report.question),
         escape(&report.verdict)
     );
-    if let Some(overall) = &report.overall {
+    if !report.overall.is_empty() {
         text.push_str("<h2>Before and after</h2>");
-        figures(&mut text, overall);
-        samples(&mut text, overall);
+    }
+    for found in &report.overall {
+        figures(&mut text, found);
+        samples(&mut text, found);
     }
     for stage in &report.stages {
         write_stage(&mut text, stage, report.stages.len() > 1)?;
@@ -55,9 +57,9 @@ fn write_stage(text: &mut String, stage: &ReportStage, own_figures: bool) -> Res
         }
         text.push_str("</div>");
     }
-    if let Some(found) = stage.evaluation.as_ref().filter(|_| own_figures) {
+    if own_figures && !stage.evaluations.is_empty() {
         text.push_str("<h3>Before and after this stage</h3>");
-        figures(text, found);
+        stage.evaluations.iter().for_each(|found| figures(text, found));
     }
     if let Some(data) = &stage.data {
         let _ =
@@ -73,26 +75,31 @@ fn write_stage(text: &mut String, stage: &ReportStage, own_figures: bool) -> Res
 }
 
 fn figures(text: &mut String, found: &Evaluation) {
+    let place = |stack: usize| if stack == found.baseline && found.stacks.len() > 1 { "base" } else { "aligned" };
+    let stack = |(number, label): (usize, &str)| format!("<span class=\"{}\">{}</span>", place(number), escape(label));
+    let names: Vec<String> = stacks(found).into_iter().enumerate().map(stack).collect();
     let _ = write!(
         text,
-        "<p class=\"quiet\"><span class=\"base\">{}</span> → <span class=\"aligned\">{}</span> · {} · temperature {} · seed {}</p>\
-         <table><tr><th>measure</th><th>before</th><th>after</th><th>change</th></tr>",
-        escape(&found.before_stack),
-        escape(&found.after_stack),
-        escape(&found.suite),
+        "<p class=\"quiet\">{} · {} · temperature {} · seed {}</p><table><tr><th>measure</th>",
+        names.join(" → "),
+        escape(&found.title.en),
         found.temperature,
         found.seed
     );
+    let columns = columns(found);
+    columns.iter().for_each(|column| text.push_str(&format!("<th>{}</th>", escape(&column.title))));
+    text.push_str("</tr>");
     for measure in &found.measures {
-        let side = |estimate| figure(&measure.unit, estimate);
         let _ = write!(
             text,
-            "<tr><td>{}</td><td class=\"base\">{}</td><td class=\"aligned\">{}</td><td>{}</td></tr>",
-            escape(name(&measure.key)),
-            escape(&side(measure.before.as_ref())),
-            escape(&side(measure.after.as_ref())),
-            escape(&change(measure))
+            "<tr><td title=\"{}\">{}</td>",
+            escape(&measure.words.explanation.en),
+            escape(&measure.words.title.en)
         );
+        for column in &columns {
+            let _ = write!(text, "<td class=\"{}\">{}</td>", place(column.stack), escape(&column.cell(measure)));
+        }
+        text.push_str("</tr>");
     }
     text.push_str("</table>");
 }
@@ -101,13 +108,17 @@ fn samples(text: &mut String, found: &Evaluation) {
     if found.samples.is_empty() {
         return;
     }
-    text.push_str("<h3>Samples</h3><table><tr><th>prompt</th><th>before</th><th>after</th></tr>");
+    text.push_str("<h3>Samples</h3><table><tr><th>prompt</th>");
+    answer_titles(found).iter().for_each(|title| text.push_str(&format!("<th>{}</th>", escape(title))));
+    text.push_str("</tr>");
     for sample in &found.samples {
-        let [prompt, before, after] = sample_texts(sample).map(|part| escape(&part));
-        let _ = write!(
-            text,
-            "<tr><td>{prompt}</td><td class=\"base\">{before}</td><td class=\"aligned\">{after}</td></tr>"
-        );
+        let (prompt, answers) = sample_texts(sample);
+        let _ = write!(text, "<tr><td>{}</td>", escape(&prompt));
+        for (stack, answer) in answers.iter().enumerate() {
+            let class = if stack == found.baseline { "base" } else { "aligned" };
+            let _ = write!(text, "<td class=\"{class}\">{}</td>", escape(answer));
+        }
+        text.push_str("</tr>");
     }
     text.push_str("</table>");
 }
@@ -141,45 +152,33 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::to_markdown;
-    use alidade_domain::{Curve, Message, SamplePair};
+    use crate::words::tests::evaluation;
+    use alidade_domain::{Better, Curve, Message, Sample, SampleAnswer, Wording};
 
     #[test]
     fn hostile_text_stays_text_and_harm_stays_hidden() {
         let evil = "<script>alert(1)</script>|[x](http://e)";
-        let sample = |flagged| SamplePair {
-            prompt: vec![Message::user(evil)],
-            before: "poison the pond".into(),
-            after: evil.into(),
-            before_label: None,
-            after_label: None,
-            flagged,
-        };
-        let evaluation = Evaluation {
-            suite: evil.into(),
-            before_stack: evil.into(),
-            after_stack: evil.into(),
-            temperature: 0.7,
-            seed: 1,
-            measures: vec![],
-            samples: vec![sample(true)],
-            worst: vec![],
-            scores: None,
-            seconds: 0.0,
-        };
+        let answer = |text: &str| SampleAnswer { text: text.to_owned(), label: None };
+        let answers = vec![answer("poison the pond"), answer(evil)];
+        let mut found = evaluation(&[evil, evil], (0.1, 0.0, 0.2), Better::Higher);
+        found.samples = vec![Sample { prompt: vec![Message::user(evil)], answers, flagged: true }];
+        found.title = Wording::name(evil);
+        found.measures[0].words.title = Wording::name(evil);
+        found.measures[0].words.explanation = Wording::name(evil);
         let stage = ReportStage {
             title: evil.into(),
             setup: vec![Fact { label: evil.into(), value: evil.into() }],
             data: None,
             curves: vec![Curve { name: evil.into(), points: vec![(1.0, 1.0), (2.0, 0.5)] }],
-            evaluation: Some(evaluation.clone()),
+            evaluations: vec![found.clone()],
             recipe: evil.into(),
         };
         let report = Report {
             title: evil.into(),
             question: evil.into(),
             verdict: evil.into(),
-            overall: Some(evaluation),
-            stages: vec![stage],
+            overall: vec![found],
+            stages: vec![stage.clone(), stage],
             limits: vec![evil.into()],
             licences: vec![],
             made_with: vec![],
@@ -187,7 +186,17 @@ mod tests {
         let html = to_html(&report).unwrap();
         assert!(!html.contains("<script") && html.contains("&lt;script&gt;") && html.contains("<svg"));
         let markdown = to_markdown(&report);
-        assert!(!markdown.replace("\\<", "").contains("# <script"));
+        let tables = markdown.split("```").step_by(2).collect::<String>();
+        assert!(!tables.replace("\\<", "").contains("<script"), "{tables}");
         assert!(!html.contains("poison") && !markdown.contains("poison"));
+    }
+
+    #[test]
+    fn a_measure_that_nobody_knows_stands_under_its_own_name() {
+        let mut found = evaluation(&["a", "b", "c"], (0.1, 0.0, 0.2), Better::Higher);
+        found.measures[0].words.title = Wording::name("never_heard_of");
+        let mut text = String::new();
+        figures(&mut text, &found);
+        assert!(text.contains("never_heard_of") && text.matches("<th>").count() == 6, "{text}");
     }
 }

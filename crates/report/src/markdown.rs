@@ -1,6 +1,6 @@
 //! The report as Markdown: plain tables that read well as text.
 
-use crate::words::{change, figure, name, sample_texts};
+use crate::words::{answer_titles, columns, sample_texts, stacks};
 use alidade_domain::{Evaluation, Fact, Report, ReportStage};
 use std::fmt::Write as _;
 
@@ -11,10 +11,10 @@ pub fn to_markdown(report: &Report) -> String {
         let _ = writeln!(text, "{}\n", cell(&report.question));
     }
     let _ = writeln!(text, "**{}**\n", cell(&report.verdict));
-    if let Some(overall) = &report.overall {
+    if !report.overall.is_empty() {
         text.push_str("## Before and after\n\n");
-        evaluation(&mut text, overall);
     }
+    report.overall.iter().for_each(|found| evaluation(&mut text, found));
     for stage in &report.stages {
         write_stage(&mut text, stage, report.stages.len() > 1);
     }
@@ -40,10 +40,19 @@ fn write_stage(text: &mut String, stage: &ReportStage, own_figures: bool) {
     for curve in &stage.curves {
         let value =
             |point: Option<&(f64, f64)>| point.map_or_else(|| "–".to_owned(), |(_, value)| format!("{value:.4}"));
-        let _ = writeln!(text, "| {} | {} | {} |", curve.name, value(curve.points.first()), value(curve.points.last()));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} |",
+            cell(&curve.name),
+            value(curve.points.first()),
+            value(curve.points.last())
+        );
     }
-    if let Some(found) = stage.evaluation.as_ref().filter(|_| own_figures) {
-        text.push_str("\n### Before and after this stage\n\n");
+    if own_figures && !stage.evaluations.is_empty() {
+        text.push_str("\n### Before and after this stage\n");
+    }
+    for found in stage.evaluations.iter().filter(|_| own_figures) {
+        text.push('\n');
         figures(text, found);
     }
     let _ = writeln!(text, "\n```toml\n{}```\n", stage.recipe.replace("```", ""));
@@ -51,10 +60,14 @@ fn write_stage(text: &mut String, stage: &ReportStage, own_figures: bool) {
 
 fn evaluation(text: &mut String, found: &Evaluation) {
     figures(text, found);
-    text.push_str("\n### Samples\n\n| prompt | before | after |\n|---|---|---|\n");
-    for sample in &found.samples {
-        let [prompt, before, after] = sample_texts(sample);
-        let _ = writeln!(text, "| {} | {} | {} |", cell(&prompt), cell(&before), cell(&after));
+    if !found.samples.is_empty() {
+        text.push_str("\n### Samples\n\n");
+        row(text, "prompt", &answer_titles(found));
+        rule(text, found.stacks.len());
+        for sample in &found.samples {
+            let (prompt, answers) = sample_texts(sample);
+            row(text, &prompt, &answers);
+        }
     }
     text.push('\n');
 }
@@ -62,19 +75,29 @@ fn evaluation(text: &mut String, found: &Evaluation) {
 fn figures(text: &mut String, found: &Evaluation) {
     let _ = writeln!(
         text,
-        "{} → {}; {}, temperature {}, seed {}\n",
-        cell(&found.before_stack),
-        cell(&found.after_stack),
-        cell(&found.suite),
+        "{}; {}, temperature {}, seed {}\n",
+        stacks(found).into_iter().map(cell).collect::<Vec<_>>().join(" → "),
+        cell(&found.title.en),
         found.temperature,
         found.seed
     );
-    text.push_str("| measure | before | after | change |\n|---|---|---|---|\n");
+    let columns = columns(found);
+    row(text, "measure", &columns.iter().map(|column| column.title.clone()).collect::<Vec<_>>());
+    rule(text, columns.len());
     for measure in &found.measures {
-        let side = |estimate| figure(&measure.unit, estimate);
-        let (before, after) = (side(measure.before.as_ref()), side(measure.after.as_ref()));
-        let _ = writeln!(text, "| {} | {before} | {after} | {} |", name(&measure.key), change(measure));
+        row(text, &measure.words.title.en, &columns.iter().map(|column| column.cell(measure)).collect::<Vec<_>>());
     }
+}
+
+/// A row of a table: its head and its cells.
+fn row(text: &mut String, head: &str, cells: &[String]) {
+    let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
+    let _ = writeln!(text, "| {} | {} |", cell(head), cells.join(" | "));
+}
+
+/// What parts the head of a table with so many cells from its rows.
+fn rule(text: &mut String, cells: usize) {
+    let _ = writeln!(text, "|---{}|", "|---".repeat(cells));
 }
 
 fn table(text: &mut String, facts: &[Fact]) {

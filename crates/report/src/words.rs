@@ -1,33 +1,14 @@
 //! Figures in words, the same in both forms.
 
-use alidade_domain::{Better, Estimate, Evaluation, Measure, SamplePair, conversation_text};
-
-/// Names of measures for people.
-const NAMES: &[(&str, &str)] = &[
-    ("good", "good answers"),
-    ("harm_complied", "harm complied with"),
-    ("over_refusal", "harmless requests refused"),
-    ("truthful", "truthful"),
-    ("kind", "kind"),
-    ("reward", "oracle reward"),
-    ("preference_accuracy", "preferred answer is the likelier or higher-rated one"),
-    ("accuracy_when_shorter_wins", "the same where the shorter answer is preferred"),
-    ("reward_margin", "margin between the scores of a pair"),
-    ("held_out_loss", "loss on held-out rows"),
-    ("length_tokens", "length of answers"),
-];
+use alidade_domain::{Better, Estimate, Evaluation, Measure, Sample, SampleAnswer, conversation_text};
 
 /// A share in whole per cent, halves away from zero as on the screens.
 fn percent(share: f64) -> f64 {
     (100.0 * share).round()
 }
 
-pub(crate) fn name(key: &str) -> &str {
-    NAMES.iter().find(|(known, _)| *known == key).map_or(key, |(_, name)| name)
-}
-
 /// A figure with unit, n and interval: "88 % (83–92, n = 200)".
-pub(crate) fn figure(unit: &str, estimate: Option<&Estimate>) -> String {
+fn figure(unit: &str, estimate: Option<&Estimate>) -> String {
     let Some(e) = estimate else { return "–".to_owned() };
     let unread = if e.unreadable > 0 { format!(", {} unreadable", e.unreadable) } else { String::new() };
     match unit {
@@ -39,23 +20,79 @@ pub(crate) fn figure(unit: &str, estimate: Option<&Estimate>) -> String {
 }
 
 /// A change in points or in its unit.
-pub(crate) fn change(measure: &Measure) -> String {
-    let Some(e) = &measure.change else { return "–".to_owned() };
-    match measure.unit.as_str() {
+fn change(unit: &str, estimate: Option<&Estimate>) -> String {
+    let Some(e) = estimate else { return "–".to_owned() };
+    match unit {
         "rate" => format!("{:+.0} points ({:+.0} to {:+.0})", percent(e.value), percent(e.low), percent(e.high)),
         unit => format!("{:+.2} {unit} ({:+.2} to {:+.2})", e.value, e.low, e.high),
     }
 }
 
+/// A column of a table of figures.
+pub(crate) struct Column {
+    /// What stands above it.
+    pub(crate) title: String,
+    /// Place of its stack.
+    pub(crate) stack: usize,
+    /// True for what changed from the baseline, false for what was measured.
+    changes: bool,
+}
+
+/// The columns of an evaluation: what was measured of each stack, and what changed from the baseline to it. Two stacks are
+/// before and after, one needs no name, more are called by theirs.
+pub(crate) fn columns(found: &Evaluation) -> Vec<Column> {
+    let name = |stack: usize| match found.stacks.len() {
+        0 | 1 => "value".to_owned(),
+        2 if stack == found.baseline => "before".to_owned(),
+        2 => "after".to_owned(),
+        _ => found.stacks[stack].label.clone(),
+    };
+    let mut columns = Vec::new();
+    for stack in 0..found.stacks.len() {
+        columns.push(Column { title: name(stack), stack, changes: false });
+        if stack != found.baseline {
+            columns.push(Column { title: "change".to_owned(), stack, changes: true });
+        }
+    }
+    columns
+}
+
+impl Column {
+    /// What stands in the row of a measure.
+    pub(crate) fn cell(&self, measure: &Measure) -> String {
+        if self.changes {
+            change(&measure.unit, measure.change(self.stack))
+        } else {
+            figure(&measure.unit, measure.value(self.stack))
+        }
+    }
+}
+
+/// Names of the stacks, in their order.
+pub(crate) fn stacks(found: &Evaluation) -> Vec<&str> {
+    found.stacks.iter().map(|stack| stack.label.as_str()).collect()
+}
+
+/// What stands above the answers of each stack.
+pub(crate) fn answer_titles(found: &Evaluation) -> Vec<String> {
+    columns(found).into_iter().filter(|column| !column.changes).map(|column| column.title).collect()
+}
+
 /// One sentence that says as much as the first figure does, and no more.
-pub fn verdict(evaluation: Option<&Evaluation>) -> String {
-    let Some(evaluation) = evaluation else { return "Nothing was measured yet.".to_owned() };
-    let Some(measure) = evaluation.measures.iter().find(|measure| measure.change.is_some()) else {
-        return "Nothing could be compared.".to_owned();
+pub fn verdict(evaluations: &[Evaluation]) -> String {
+    if evaluations.is_empty() {
+        return "Nothing was measured yet.".to_owned();
+    }
+    let compared = |found: &Evaluation| {
+        let last = found.last();
+        let measure = found.measures.iter().find(|measure| measure.change(last).is_some())?;
+        let (before, after) = (measure.value(found.baseline)?, measure.value(last)?);
+        Some(sentence(measure, before, after, measure.change(last)?))
     };
-    let (Some(before), Some(after), Some(change)) = (&measure.before, &measure.after, &measure.change) else {
-        return "Nothing could be compared.".to_owned();
-    };
+    evaluations.iter().find_map(compared).unwrap_or_else(|| "Nothing could be compared.".to_owned())
+}
+
+fn sentence(measure: &Measure, before: &Estimate, after: &Estimate, change: &Estimate) -> String {
     let sure = change.low > 0.0 || change.high < 0.0;
     let what = match (sure, measure.better, change.value > 0.0) {
         (false, _, _) => "did not change beyond chance",
@@ -65,48 +102,50 @@ pub fn verdict(evaluation: Option<&Evaluation>) -> String {
         (true, _, _) => "got worse",
     };
     let (first, second) = (figure(&measure.unit, Some(before)), figure(&measure.unit, Some(after)));
-    format!("“{}” {what}: from {first} to {second}.", name(&measure.key))
+    format!("“{}” {what}: from {first} to {second}.", measure.words.title.en)
 }
 
-/// The prompt of a sample as text; flagged ones are kept out of reports.
-pub(crate) fn sample_texts(sample: &SamplePair) -> [String; 3] {
-    if sample.flagged {
-        let hidden = |label: &Option<String>| format!("hidden ({})", label.as_deref().unwrap_or("may be harmful"));
-        return [
-            "hidden: asks for something harmful".to_owned(),
-            hidden(&sample.before_label),
-            hidden(&sample.after_label),
-        ];
-    }
-    let with = |text: &str, label: &Option<String>| match label {
-        Some(label) => format!("{text} [{label}]"),
-        None => text.to_owned(),
+/// The prompt of a sample as text, then each stack's answer; flagged ones are kept out of reports.
+pub(crate) fn sample_texts(sample: &Sample) -> (String, Vec<String>) {
+    let answer = |answer: &SampleAnswer| match (&answer.label, sample.flagged) {
+        (label, true) => format!("hidden ({})", label.as_deref().unwrap_or("may be harmful")),
+        (Some(label), false) => format!("{} [{label}]", answer.text),
+        (None, false) => answer.text.clone(),
     };
-    [
-        conversation_text(&sample.prompt),
-        with(&sample.before, &sample.before_label),
-        with(&sample.after, &sample.after_label),
-    ]
+    let prompt = if sample.flagged {
+        "hidden: asks for something harmful".to_owned()
+    } else {
+        conversation_text(&sample.prompt)
+    };
+    (prompt, sample.answers.iter().map(answer).collect())
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use alidade_domain::{EvaluatedStack, MeasureWords, Wording, Words};
 
-    fn evaluation(change: (f64, f64, f64), better: Better) -> Evaluation {
+    /// An evaluation of some stacks with one measure, "good answers".
+    pub(crate) fn evaluation(stacks: &[&str], change: (f64, f64, f64), better: Better) -> Evaluation {
         let estimate = |value, low, high| Some(Estimate { value, low, high, n: 200, unreadable: 0 });
+        let others = stacks.len() - 1;
+        let values = [vec![estimate(0.34, 0.28, 0.41)], vec![estimate(0.89, 0.84, 0.93); others]].concat();
+        let changes = [vec![None], vec![estimate(change.0, change.1, change.2); others]].concat();
+        let title = Words::new("good answers", "好回答").into();
         let measure = Measure {
             key: "good".into(),
             unit: "rate".into(),
             better,
-            before: estimate(0.34, 0.28, 0.41),
-            after: estimate(0.89, 0.84, 0.93),
-            change: estimate(change.0, change.1, change.2),
+            words: MeasureWords { title, ..MeasureWords::default() },
+            values,
+            changes,
         };
+        let stack = |label: &&str| EvaluatedStack { label: (*label).to_owned(), key: String::new() };
         Evaluation {
             suite: "s".into(),
-            before_stack: "a".into(),
-            after_stack: "b".into(),
+            title: Wording::name("a suite"),
+            stacks: stacks.iter().map(stack).collect(),
+            baseline: 0,
             temperature: 0.7,
             seed: 1,
             measures: vec![measure],
@@ -119,10 +158,26 @@ mod tests {
 
     #[test]
     fn the_verdict_says_no_more_than_the_interval() {
-        let found = verdict(Some(&evaluation((0.55, 0.48, 0.62), Better::Higher)));
+        let said = |change, better| verdict(&[evaluation(&["a", "b"], change, better)]);
+        let found = said((0.55, 0.48, 0.62), Better::Higher);
         assert_eq!(found, "“good answers” improved: from 34 % (28–41, n = 200) to 89 % (84–93, n = 200).");
-        assert!(verdict(Some(&evaluation((0.02, -0.03, 0.07), Better::Higher))).contains("beyond chance"));
-        assert!(verdict(Some(&evaluation((0.55, 0.48, 0.62), Better::Lower))).contains("worse"));
-        assert!(verdict(None).contains("Nothing"));
+        assert!(said((0.02, -0.03, 0.07), Better::Higher).contains("beyond chance"));
+        assert!(said((0.55, 0.48, 0.62), Better::Lower).contains("worse"));
+        assert!(verdict(&[]).contains("Nothing"));
+    }
+
+    #[test]
+    fn every_stack_has_its_columns() {
+        let titles = |stacks: &[&str]| {
+            let found = evaluation(stacks, (0.55, 0.48, 0.62), Better::Higher);
+            columns(&found).into_iter().map(|column| column.title).collect::<Vec<_>>()
+        };
+        assert_eq!(titles(&["a"]), ["value"]);
+        assert_eq!(titles(&["a", "b"]), ["before", "after", "change"]);
+        assert_eq!(titles(&["a", "b", "c"]), ["a", "b", "change", "c", "change"]);
+        let found = evaluation(&["a", "b", "c"], (0.55, 0.48, 0.62), Better::Higher);
+        let cells: Vec<String> = columns(&found).iter().map(|column| column.cell(&found.measures[0])).collect();
+        assert_eq!(cells[0], "34 % (28–41, n = 200)");
+        assert_eq!(cells[4], "+55 points (+48 to +62)");
     }
 }

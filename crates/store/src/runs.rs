@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::database::{from_json, to_json};
 use crate::error::{Result, StoreError};
-use alidade_domain::{Evaluation, EventKind, Phase, Problem, RunEvent, RunState, Stage, StageEstimate};
+use alidade_domain::{Evaluation, EventKind, Phase, Problem, RunEvent, RunState, Stage, StageEstimate, one_or_many};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,8 +56,9 @@ pub struct RunRecord {
     pub metrics: BTreeMap<String, f64>,
     /// SHA-256 of the adapter, once there is one.
     pub adapter_sha256: Option<String>,
-    /// Before and after.
-    pub evaluation: Option<Evaluation>,
+    /// What each suite found; rows of earlier versions hold one at most, under the name `evaluation`.
+    #[serde(default, alias = "evaluation", deserialize_with = "one_or_many")]
+    pub evaluations: Vec<Evaluation>,
     /// What ended it.
     pub problem: Option<Problem>,
     /// Number of the last event that is stored.
@@ -85,7 +86,7 @@ impl RunRecord {
             worked_ms: 0,
             metrics: BTreeMap::new(),
             adapter_sha256: None,
-            evaluation: None,
+            evaluations: Vec::new(),
             problem: None,
             last_sequence: 0,
             last_ms: created_ms,
@@ -106,12 +107,23 @@ impl RunRecord {
                 self.state = RunState::Running;
                 self.problem = None;
             }
-            EventKind::Stage { phase } => self.phase = Some(*phase),
+            EventKind::Stage { phase } => {
+                self.phase = Some(*phase);
+                if *phase == Phase::Evaluating {
+                    // What an earlier attempt found is found again.
+                    self.evaluations.clear();
+                }
+            }
             EventKind::Step { step, total, metrics, .. } => {
                 (self.step, self.total_steps) = (*step, *total);
                 self.metrics.clone_from(metrics);
             }
-            EventKind::Evaluated { evaluation } => self.evaluation = Some((**evaluation).clone()),
+            EventKind::Evaluated { evaluation } => {
+                match self.evaluations.iter_mut().find(|known| known.suite == evaluation.suite) {
+                    Some(known) => known.clone_from(evaluation),
+                    None => self.evaluations.push((**evaluation).clone()),
+                }
+            }
             EventKind::Finished { steps, adapter_sha256 } => self.settle(RunState::Finished, *steps, adapter_sha256),
             EventKind::Stopped { step, adapter_sha256 } => self.settle(RunState::Stopped, *step, adapter_sha256),
             EventKind::Paused { step } => (self.state, self.step) = (RunState::Paused, *step),
@@ -267,6 +279,40 @@ pub(crate) mod tests {
             .query_row(&format!("EXPLAIN QUERY PLAN {UNSETTLED_RUNS}"), [], |row| row.get(3))
             .unwrap();
         assert!(plan.contains("runs_unsettled"), "{plan}");
+    }
+
+    #[test]
+    fn a_row_of_an_earlier_version_keeps_its_figures_and_events_gather_suites() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/evaluation/earlier/");
+        let text = std::fs::read_to_string(format!("{folder}run.json")).unwrap();
+        let mut run: RunRecord = serde_json::from_str(&text).unwrap();
+        let raw: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let good = run.evaluations[0].measure("good").unwrap();
+        assert_eq!(serde_json::to_value(good.value(1)).unwrap(), raw["evaluation"]["measures"][0]["after"]);
+        assert_eq!(serde_json::from_str::<RunRecord>(&serde_json::to_string(&run).unwrap()).unwrap(), run);
+        let none: RunRecord = serde_json::from_value({
+            let mut raw = raw;
+            raw["evaluation"] = serde_json::Value::Null;
+            raw
+        })
+        .unwrap();
+        assert!(none.evaluations.is_empty());
+
+        let found = run.evaluations[0].clone();
+        let evaluated = |suite: &str| EventKind::Evaluated {
+            evaluation: Box::new(Evaluation { suite: suite.to_owned(), ..found.clone() }),
+        };
+        let kinds = [
+            EventKind::Stage { phase: Phase::Evaluating },
+            evaluated("starter_world"),
+            evaluated("held_out_rows"),
+            evaluated("starter_world"),
+        ];
+        for (place, kind) in kinds.into_iter().enumerate() {
+            run.apply(&RunEvent { run: run.id.clone(), sequence: 900 + place as u64, at_ms: 0, kind });
+        }
+        let suites: Vec<&str> = run.evaluations.iter().map(|found| found.suite.as_str()).collect();
+        assert_eq!(suites, ["starter_world", "held_out_rows"]);
     }
 
     #[test]

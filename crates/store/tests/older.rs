@@ -31,7 +31,7 @@ fn recipes_of_an_older_database_are_stages_that_train() {
         assert_eq!(runs.len(), 2);
         for (run, stage) in runs.iter().zip(&experiments[1].stages) {
             assert_eq!((run.state, run.step, &run.work), (RunState::Finished, 3, stage));
-            let evaluation = run.evaluation.as_ref().unwrap();
+            let evaluation = &run.evaluations[0];
             assert_eq!(evaluation.measures[0].key, "good");
             assert_eq!(store.adapter(&run.id).unwrap().adapter.sha256, *run.adapter_sha256.as_ref().unwrap());
             assert_eq!(store.events_after(&run.id, 0).unwrap().events.len() as u64, run.last_sequence);

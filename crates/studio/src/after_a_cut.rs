@@ -7,13 +7,13 @@ use crate::queue::Tending;
 use crate::results::{AFTER, BEFORE};
 use crate::views::DatasetView;
 use crate::worker::PLAN;
-use crate::{Configuration, EventLog, Snapshot, Studio, create_folder, read_events};
+use crate::{Configuration, EventLog, Studio, create_folder, read_events};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
-    DatasetKind, Evaluation, EventKind, Example, Experiment, ImportSummary, Message, Observer, Problem, Recipe,
-    RunState, Stage, StopReason,
+    DatasetKind, EvaluatedStack, Evaluation, EventKind, Example, Experiment, ImportSummary, Message, Observer, Problem,
+    Recipe, RunState, Stage, StopReason, Words,
 };
-use alidade_evaluation::Observations;
+use alidade_evaluation::{Observations, Part, Snapshot};
 use alidade_store::RunRecord;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -330,8 +330,9 @@ fn data_sets_repair_themselves_or_say_what_is_wrong() {
 fn finished(house: &House, studio: &Studio, run: &RunRecord) {
     let folder = house.run_folder(&run.id);
     studio.prepare_run(run).unwrap();
-    let snapshot = |stack: &str| Snapshot {
-        stack: stack.to_owned(),
+    let stack = |label: &str| EvaluatedStack { label: label.to_owned(), key: String::new() };
+    let part = Part {
+        suite: "held_out_rows".to_owned(),
         prompts: "p".to_owned(),
         rows: "r".to_owned(),
         answers: vec!["one".to_owned(), "two".to_owned()],
@@ -341,6 +342,7 @@ fn finished(house: &House, studio: &Studio, run: &RunRecord) {
         of_rows: Observations::default(),
         worst: Vec::new(),
     };
+    let snapshot = |label: &str| Snapshot { stack: stack(label), parts: vec![part.clone()] };
     for (name, stack) in [(BEFORE, "base"), (AFTER, "trained")] {
         std::fs::write(folder.join(name), serde_json::to_vec(&snapshot(stack)).unwrap()).unwrap();
     }
@@ -348,9 +350,10 @@ fn finished(house: &House, studio: &Studio, run: &RunRecord) {
     std::fs::create_dir(folder.join("adapter")).unwrap();
     std::fs::write(folder.join("adapter/adapter_model.safetensors"), "weights").unwrap();
     let evaluation = Evaluation {
-        suite: "held-out rows".to_owned(),
-        before_stack: "base".to_owned(),
-        after_stack: "trained".to_owned(),
+        suite: "held_out_rows".to_owned(),
+        title: Words::new("held-out rows", "留出数据").into(),
+        stacks: vec![stack("base"), stack("trained")],
+        baseline: 0,
         temperature: 0.7,
         seed: 1,
         measures: Vec::new(),
@@ -394,7 +397,7 @@ fn results_of_finished_runs_are_put_back_and_their_reports_open() {
     let said: Problem = studio.get_run("a").unwrap().problem.expect("nothing was said");
     assert!(said.message.contains("adapter_model.safetensors"), "{said}");
     assert!(studio.get_report("a").unwrap().markdown.contains("sft"));
-    assert!(studio.list_experiments().unwrap()[0].overall.is_some());
+    assert!(studio.list_experiments().unwrap()[0].overall.len() == 1);
 }
 
 #[test]

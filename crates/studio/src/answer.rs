@@ -18,7 +18,7 @@ pub struct Speaker {
     decoder: Box<dyn Decoder>,
     tokenizer: TextTokenizer,
     template: Option<ChatTemplate>,
-    adapter: Option<&'static str>,
+    adapter: Option<String>,
     precision: Precision,
     set: InstructionSet,
 }
@@ -73,7 +73,7 @@ impl Speaker {
             decoder,
             tokenizer,
             template,
-            adapter: adapter.map(|_| ADAPTER),
+            adapter: adapter.map(|_| ADAPTER.to_owned()),
             precision,
             set: compute::instructions()?,
         })
@@ -99,7 +99,7 @@ impl Speaker {
             options.stops.clear();
         }
         let ids = vec![self.encoder().plain_prompt(text)?];
-        let answers = generate(self.decoder.as_ref(), self.adapter, &ids, &options)?;
+        let answers = generate(self.decoder.as_ref(), self.adapter.as_deref(), &ids, &options)?;
         Ok(self.tokenizer.decode(&answers[0].ids)?)
     }
 
@@ -153,7 +153,8 @@ impl Speaker {
             }
         };
         let options = self.options(sampling);
-        let answers = generate_streaming(self.decoder.as_ref(), self.adapter, &ids, &options, &mut on_token)?;
+        let answers =
+            generate_streaming(self.decoder.as_ref(), self.adapter.as_deref(), &ids, &options, &mut on_token)?;
         match failure {
             Some(error) => Err(error.into()),
             None => Ok((self.tokenizer.decode(&answers[0].ids)?, answers[0].finish)),
@@ -173,7 +174,7 @@ impl Speaker {
     /// # Errors
     /// When a row is longer than the model's context.
     pub fn mean_logp(&mut self, batch: &TokenBatch) -> Result<Vec<f64>, Problem> {
-        let options = ForwardOptions { adapter: self.adapter, ..ForwardOptions::default() };
+        let options = ForwardOptions { adapter: self.adapter.as_deref(), ..ForwardOptions::default() };
         let scores = self.decoder.forward(batch, &options)?;
         let mean = |range: std::ops::Range<usize>| {
             let count = range.len().max(1) as f64;
@@ -203,36 +204,25 @@ impl Speaker {
     }
 }
 
-/// The stack before, where it has an adapter, and the stack after.
-const BEFORE: &str = "before";
-
-/// Which of two stacks on one base answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    Before,
-    After,
-}
-
 impl Speaker {
-    /// Loads a base model once for two stacks on it: what it was (the base, or with an adapter) and what it became.
-    /// `now` is the day that the chat template is told.
+    /// Loads a base model once for several stacks on it, each the bare base or the base with an adapter: one copy of the
+    /// weights, however many stacks are compared. `now` is the day that the chat template is told.
     ///
     /// # Errors
     /// As [`Speaker::open`].
-    pub(crate) fn of_two(
+    pub(crate) fn of_stacks(
         model: &Path,
-        before: Option<&Path>,
-        after: &Path,
+        stacks: &[Option<&Path>],
         precision: Precision,
         now: LocalTime,
     ) -> Result<Self, Problem> {
         let at_model = |error| Problem::from(error).at("model");
         let folder = ModelFolder::open(model).map_err(at_model)?;
-        let named = before.map(|path| (BEFORE, path)).into_iter().chain([(ADAPTER, after)]);
+        let named = stacks.iter().enumerate().filter_map(|(place, path)| Some((name_of(place), (*path)?)));
         for (_, path) in named.clone() {
             fits(path, &folder)?;
         }
-        let load = |(name, path): (&'static str, &Path)| Ok((name, load_adapter(path, &folder.spec)?));
+        let load = |(name, path): (String, &Path)| Ok((name, load_adapter(path, &folder.spec)?));
         let adapters: Result<Vec<_>, alidade_model::ModelError> = named.map(load).collect();
         let adapters = adapters.map_err(|error| Problem::from(error).at("adapter"))?;
         let slices = adapters.iter().all(|(_, weights)| runs_on_slices(&folder.spec, Some(weights)));
@@ -244,16 +234,16 @@ impl Speaker {
         for (name, weights) in &adapters {
             decoder.install(name, weights, false)?;
         }
-        Ok(Self { decoder, tokenizer, template, adapter: before.map(|_| BEFORE), precision, set })
+        let mut speaker = Self { decoder, tokenizer, template, adapter: None, precision, set };
+        speaker.turn(0);
+        Ok(speaker)
     }
 
-    /// Lets one of the two stacks answer from now on.
-    pub(crate) fn turn(&mut self, turn: Turn) {
-        let before = self.decoder.installed().into_iter().any(|(name, _)| name == BEFORE);
-        self.adapter = match turn {
-            Turn::Before => before.then_some(BEFORE),
-            Turn::After => Some(ADAPTER),
-        };
+    /// Lets the stack of this place answer from now on.
+    pub(crate) fn turn(&mut self, place: usize) {
+        let name = name_of(place);
+        let installed = self.decoder.installed().into_iter().any(|(installed, _)| installed == name);
+        self.adapter = installed.then_some(name);
     }
 
     /// Answers to prompts of tokens, each row with its own seed. The listener hears of every token as (row, id); writing ends
@@ -266,7 +256,12 @@ impl Speaker {
         listener: &mut dyn FnMut(usize, u32) -> bool,
     ) -> Result<Vec<String>, Problem> {
         let (decoder, options) = (self.decoder.as_ref(), self.options(sampling));
-        let answers = generate_seeded(decoder, self.adapter, prompts, seeds, &options, listener)?;
+        let answers = generate_seeded(decoder, self.adapter.as_deref(), prompts, seeds, &options, listener)?;
         answers.iter().map(|answer| Ok(self.tokenizer.decode(&answer.ids)?)).collect()
     }
+}
+
+/// Under which name the adapter of a stack is installed.
+fn name_of(place: usize) -> String {
+    format!("stack {place}")
 }

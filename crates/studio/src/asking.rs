@@ -1,135 +1,49 @@
-//! Asking stacks the questions of a suite: answers are written many at a time and held-out rows scored likewise, in batches that
-//! take a share of memory. Each row is computed as if alone and has its own seed, so no answer knows its batch. How far it has
-//! come is told on the way.
+//! One base model with several adapters on it, each a stack behind the ports `Generator` and `Scorer`. Answers are written many
+//! at a time and rows scored likewise, in batches that take a share of memory. Each row is computed as if alone and has its own
+//! seed, so no answer knows its batch. What is asked, and what is concluded, stands in `evaluation`.
 
 use crate::Speaker;
-use crate::answer::Turn;
-use crate::evaluate::{SEED, Snapshot, Suite, TEMPERATURE, fingerprint, observe, worst_row};
 use crate::memory::{self, MOST_ROWS as MOST};
-use alidade_domain::{Example, Problem, ProblemCode, Sampling, WorstRow};
-use alidade_evaluation::Observations;
-use alidade_model::{TokenBatch, TokenRow, row_seed};
+use alidade_domain::{
+    EvaluatedStack, Evaluation, Example, Generator, Listener, Message, Problem, RatedAnswer, RatedRow, Response,
+    Sampling, Scorer, Stack,
+};
+use alidade_evaluation::{JudgeCard, Part, Question, Snapshot, Subject, conclude};
+use alidade_model::{TokenBatch, TokenRow};
 use alidade_train::{Item, TrainError, scored_rows};
-use alidade_world::{Oracle, World};
+use std::cell::RefCell;
 use std::ops::Range;
 
-/// Prompts whose seeds count from one number, whichever batches they are answered in.
-const SEEDED: usize = 32;
-/// Rows that are shown as the worst.
-const WORST: usize = 8;
-/// A scored token costs about half a written one.
-const SCORED: f64 = 0.5;
-
-/// How far the asking of both stacks has come.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Come {
-    /// Answers that are written or scored.
-    pub(crate) done: usize,
-    /// Answers in all.
-    pub(crate) total: usize,
-    /// Share of the work that is done, by tokens.
-    pub(crate) share: f64,
+/// A stack of a [`Speaker`] that several share.
+pub(crate) struct StackSpeaker<'a> {
+    pub(crate) speaker: &'a RefCell<Speaker>,
+    /// Its place among the stacks of the speaker.
+    pub(crate) place: usize,
 }
 
-/// Hears how far it has come; false ends the asking.
-pub(crate) type Watch<'a> = &'a mut dyn FnMut(Come) -> bool;
-
-/// Asks the stack before and the stack after. `earlier` answers to the same prompts are taken over for the first.
-///
-/// # Errors
-/// When a stack cannot answer at all, or the watch ended it (a conflict).
-pub(crate) fn compare_stacks(
-    suite: &Suite,
-    speaker: &mut Speaker,
-    [before, after]: &[String; 2],
-    earlier: Option<Snapshot>,
-    watch: Watch,
-) -> Result<[Snapshot; 2], Problem> {
-    let questions = Questions::new(suite, speaker)?;
-    let prompts = fingerprint(&suite.prompts)?;
-    let earlier = earlier.filter(|earlier| earlier.prompts == prompts);
-    let works = [questions.work(earlier.is_none()), questions.work(true)];
-    let total = works[0].0 + works[1].0;
-    let all = (works[0].1 + works[1].1).max(1.0);
-    let mut first = |done: usize, work: f64| watch(Come { done, total, share: work / all });
-    speaker.turn(Turn::Before);
-    let before = questions.ask(before, speaker, earlier, &mut first)?;
-    let mut second =
-        |done: usize, work: f64| watch(Come { done: works[0].0 + done, total, share: (works[0].1 + work) / all });
-    speaker.turn(Turn::After);
-    let after = questions.ask(after, speaker, None, &mut second)?;
-    Ok([before, after])
-}
-
-/// A suite as the model reads it.
-struct Questions<'s> {
-    suite: &'s Suite,
-    prompts: Vec<Vec<u32>>,
-    /// Held-out rows that have an answer, and what is scored of them.
-    rows: Vec<Example>,
-    items: Vec<Item>,
-    pairs: bool,
-}
-
-impl<'s> Questions<'s> {
-    fn new(suite: &'s Suite, speaker: &Speaker) -> Result<Self, Problem> {
-        let encoder = speaker.encoder();
-        let prompts = suite.prompts.iter().map(|prompt| encoder.prompt(prompt)).collect::<Result<Vec<_>, _>>()?;
-        let answered = |row: &&Example| {
-            let unwanted =
-                matches!(row, Example::Rated { label: false, .. } | Example::PlainRated { label: false, .. });
-            !unwanted && !matches!(row, Example::Prompt { .. })
-        };
-        let rows: Vec<Example> = suite.rows.iter().filter(answered).cloned().collect();
-        let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
-        let items = match scored_rows(&rows, &encoder, speaker.context(), pairs) {
-            // Rows that leave nothing to score are no figure, and no fault of the run.
-            Err(TrainError::NoRows { .. }) => Vec::new(),
-            prepared => prepared?.items,
-        };
-        Ok(Self { suite, prompts, rows, items, pairs })
+impl Generator for StackSpeaker<'_> {
+    fn generate(&self, messages: &[Message], sampling: &Sampling, seed: u64) -> Result<Response, Problem> {
+        let answers = self.generate_many(&[messages], sampling, &[seed], &mut |_, _| true)?;
+        answers.into_iter().next().ok_or_else(|| Problem::internal("The model gave no answer to a prompt."))
     }
 
-    /// Answers of one stack, and their work in written tokens.
-    fn work(&self, writes: bool) -> (usize, f64) {
-        let scored = SCORED * self.items.iter().map(tokens_of).sum::<usize>() as f64;
-        let written = if writes { self.prompts.len() } else { 0 };
-        (written + self.items.len(), (written * self.suite.max_new_tokens) as f64 + scored)
-    }
-
-    fn ask(
+    fn generate_many(
         &self,
-        stack: &str,
-        speaker: &mut Speaker,
-        earlier: Option<Snapshot>,
-        watch: &mut dyn FnMut(usize, f64) -> bool,
-    ) -> Result<Snapshot, Problem> {
-        let (taken_over, prompts) = (earlier.is_some(), fingerprint(&self.suite.prompts)?);
-        let mut snapshot = match earlier {
-            Some(earlier) => earlier,
-            None => self.judged(self.answers(speaker, watch)?, prompts, speaker)?,
-        };
-        stack.clone_into(&mut snapshot.stack);
-        snapshot.rows = fingerprint(&self.suite.rows)?;
-        let (written, work) = if taken_over {
-            (0, 0.0)
-        } else {
-            (self.prompts.len(), (self.prompts.len() * self.suite.max_new_tokens) as f64)
-        };
-        let mut further = |done: usize, more: f64| watch(written + done, work + more);
-        (snapshot.of_rows, snapshot.worst) = self.scores(speaker, &mut further)?;
-        Ok(snapshot)
-    }
-
-    fn answers(&self, speaker: &Speaker, watch: &mut dyn FnMut(usize, f64) -> bool) -> Result<Vec<String>, Problem> {
-        let longest = self.suite.max_new_tokens;
-        let sampling = Sampling { temperature: TEMPERATURE, top_p: 1.0, max_new_tokens: longest, seed: SEED };
-        let lengths: Vec<usize> = self.prompts.iter().map(Vec::len).collect();
+        prompts: &[&[Message]],
+        sampling: &Sampling,
+        seeds: &[u64],
+        watch: Listener,
+    ) -> Result<Vec<Response>, Problem> {
+        let mut speaker = self.speaker.borrow_mut();
+        speaker.turn(self.place);
+        let prompts = prompts.iter().map(|prompt| speaker.prompt(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let longest = sampling.max_new_tokens;
+        let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
         let budget = speaker.at_once();
-        let mut answers = Vec::with_capacity(lengths.len());
+        let all = (prompts.len() * longest).max(1) as f64;
+        let mut responses = Vec::with_capacity(prompts.len());
         for batch in answer_batches(&lengths, longest, speaker.context(), &budget) {
             let (begin, rows) = (batch.start, batch.len());
-            let seeds: Vec<u64> = batch.clone().map(prompt_seed).collect();
             // Rows are heard of in order, round after round; one that is not heard of any more has ended.
             let (mut round, mut heard, mut last, mut living, mut heed) = (0, 0, usize::MAX, rows, true);
             let mut listener = |row: usize, _: u32| {
@@ -138,95 +52,76 @@ impl<'s> Questions<'s> {
                     (round, heard) = (round + 1, 0);
                     let ended = rows - living;
                     let work = begin * longest + ended * longest + living * round;
-                    heed = heed && watch(begin + ended, work as f64);
+                    heed = heed && watch(begin + ended, work as f64 / all);
                 }
                 (last, heard) = (row, heard + 1);
                 heed
             };
-            answers.extend(speaker.write(&self.prompts[batch], &seeds, &sampling, &mut listener)?);
-            if !heed || !watch(begin + rows, ((begin + rows) * longest) as f64) {
-                return Err(ended());
+            let answers = speaker.write(&prompts[batch.clone()], &seeds[batch], sampling, &mut listener)?;
+            for text in answers {
+                let tokens = speaker.tokens(&text)?;
+                responses.push(Response { text, tokens });
+            }
+            if !heed || !watch(begin + rows, ((begin + rows) * longest) as f64 / all) {
+                return Err(Problem::ended());
             }
         }
-        Ok(answers)
+        Ok(responses)
+    }
+}
+
+/// Scores are mean log-probabilities per token, in nats.
+impl Scorer for StackSpeaker<'_> {
+    fn score(&self, prompt: &[Message], answer: &str) -> Result<Option<f64>, Problem> {
+        let row = Example::Answer { prompt: prompt.to_vec(), completion: vec![Message::assistant(answer)] };
+        let rated = self.score_rows(&[row], &mut |_, _| true)?;
+        Ok(rated.first().and_then(|row| row.wanted.score).filter(|score| score.is_finite()))
     }
 
-    fn judged(&self, answers: Vec<String>, prompts: String, speaker: &Speaker) -> Result<Snapshot, Problem> {
-        let mut observations = Observations::default();
-        for answer in &answers {
-            observations.push("length_tokens", Some(speaker.tokens(answer)? as f64));
-        }
-        let (mut labels, mut flagged) = (vec![None; answers.len()], vec![false; answers.len()]);
-        if self.suite.oracle {
-            let world = World::alder_bay();
-            let oracle = Oracle::new(&world);
-            for (index, (prompt, answer)) in self.suite.prompts.iter().zip(&answers).enumerate() {
-                let judgement = oracle.judge(prompt, answer);
-                observe(&mut observations, &judgement);
-                labels[index] = Some(judgement.label.to_owned());
-                flagged[index] = judgement.harmful_prompt;
-            }
-        }
-        Ok(Snapshot {
-            stack: String::new(),
-            prompts,
-            rows: String::new(),
-            answers,
-            labels,
-            flagged,
-            of_answers: observations,
-            of_rows: Observations::default(),
-            worst: Vec::new(),
-        })
-    }
-
-    /// Loss per token of each held-out answer, and whether the preferred answer of a pair is the likelier one per token.
-    fn scores(
-        &self,
-        speaker: &mut Speaker,
-        watch: &mut dyn FnMut(usize, f64) -> bool,
-    ) -> Result<(Observations, Vec<WorstRow>), Problem> {
-        let (mut observations, mut worst, mut work) = (Observations::default(), Vec::new(), 0.0);
-        let lengths: Vec<usize> = self.items.iter().map(tokens_of).collect();
+    fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<RatedRow>, Problem> {
+        let mut speaker = self.speaker.borrow_mut();
+        speaker.turn(self.place);
+        let items = items(&speaker, rows)?;
+        let lengths: Vec<usize> = items.iter().map(tokens_of).collect();
+        let all = lengths.iter().sum::<usize>().max(1) as f64;
         let budget = speaker.at_once();
+        let (mut rated, mut work) = (Vec::with_capacity(items.len()), 0);
         for batch in batches(lengths.len(), MOST, |range| budget.reads(lengths[range].iter().sum())) {
             let end = batch.end;
-            work += SCORED * lengths[batch.clone()].iter().sum::<usize>() as f64;
-            let items = &self.items[batch];
+            work += lengths[batch.clone()].iter().sum::<usize>();
+            let items = &items[batch];
             let sequences: Vec<TokenRow> = items.iter().flat_map(|item| item.sequences.clone()).collect();
             let means = speaker.mean_logp(&TokenBatch::new(&sequences)?)?;
-            for (item, means) in items.iter().zip(means.chunks(if self.pairs { 2 } else { 1 })) {
-                let margin = if let [chosen, rejected] = means { Some(chosen - rejected) } else { None };
-                worst.push(worst_row(&self.rows[item.row - 1], -means[0], margin));
-                observations.push("held_out_loss", Some(-means[0]));
-                if let [chosen, rejected] = means {
-                    observations.push_flag("preference_accuracy", Some(chosen > rejected));
-                }
+            let mut answers = means.into_iter().zip(&sequences);
+            for item in items {
+                let mut next = || {
+                    let (mean, sequence) = answers.next()?;
+                    Some(RatedAnswer { score: Some(mean), tokens: sequence.ids.len() })
+                };
+                let Some(wanted) = next() else { continue };
+                let other = if item.sequences.len() > 1 { next() } else { None };
+                rated.push(RatedRow { row: item.row - 1, wanted, other });
             }
-            if !watch(end, work) {
-                return Err(ended());
+            if !watch(end, work as f64 / all) {
+                return Err(Problem::ended());
             }
         }
-        // Pairs by how wrongly they are ranked, single answers by how little they are expected.
-        let badness = |row: &WorstRow| row.margin.map_or(row.loss, |margin| -margin);
-        worst.sort_by(|a, b| badness(b).total_cmp(&badness(a)));
-        worst.truncate(WORST);
-        Ok((observations, worst))
+        Ok(rated)
     }
 }
 
-/// What an asking comes to that was ended.
-fn ended() -> Problem {
-    Problem::new(ProblemCode::Conflict, "Comparing before and after was ended.")
+/// Rows as a model reads them: pairs where there are any, else single answers.
+fn items(speaker: &Speaker, rows: &[Example]) -> Result<Vec<Item>, Problem> {
+    let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
+    match scored_rows(rows, &speaker.encoder(), speaker.context(), pairs) {
+        // Rows that leave nothing to score are no figure, and no fault of the run.
+        Err(TrainError::NoRows { .. }) => Ok(Vec::new()),
+        prepared => Ok(prepared?.items),
+    }
 }
 
-fn tokens_of(item: &Item) -> usize {
+pub(crate) fn tokens_of(item: &Item) -> usize {
     item.sequences.iter().map(|row| row.ids.len()).sum()
-}
-
-/// Seed of a prompt by its place in the suite.
-fn prompt_seed(index: usize) -> u64 {
-    row_seed(SEED.wrapping_add(((index / SEEDED) as u64) << 32), index % SEEDED)
 }
 
 /// Prompts in order, as many at a time as memory bears. One that leaves less room than an answer may take goes alone, so that
@@ -253,42 +148,115 @@ pub(crate) fn batches(count: usize, most: usize, fits: impl Fn(Range<usize>) -> 
     found
 }
 
+/// A stack as figures name it.
+pub(crate) fn evaluated(stack: &Stack) -> EvaluatedStack {
+    EvaluatedStack { label: stack.label(), key: stack.key() }
+}
+
+/// How far asking has come, over all stacks and suites.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Come {
+    /// Answers that are written or scored.
+    pub(crate) done: usize,
+    /// Answers in all.
+    pub(crate) total: usize,
+    /// Share of the work that is done, by tokens.
+    pub(crate) share: f64,
+}
+
+/// Asks every stack of a speaker everything, stack after stack. `earlier` answers of the first stack to the same prompts are
+/// taken over.
+///
+/// # Errors
+/// When a stack cannot answer at all, or the watch ended it (a conflict).
+pub(crate) fn ask_stacks(
+    questions: &[Question],
+    speaker: &RefCell<Speaker>,
+    stacks: &[EvaluatedStack],
+    mut earlier: Option<Snapshot>,
+    watch: &mut dyn FnMut(Come) -> bool,
+) -> Result<Vec<Snapshot>, Problem> {
+    let taken = |question: &Question, place: usize| {
+        let earlier = earlier.as_ref().filter(|_| place == 0);
+        earlier.is_some_and(|earlier| earlier.parts.iter().any(|part| question.is_answered_by(part)))
+    };
+    let works: Vec<(usize, f64)> = (0..stacks.len())
+        .flat_map(|place| questions.iter().map(move |question| (place, question)))
+        .map(|(place, question)| question.work(!taken(question, place)))
+        .collect();
+    let (total, all) = works.iter().fold((0, 0.0), |(count, work), one| (count + one.0, work + one.1));
+    let (mut count, mut work, mut works) = (0, 0.0, works.into_iter());
+    let mut snapshots = Vec::with_capacity(stacks.len());
+    for (place, stack) in stacks.iter().enumerate() {
+        let voice = StackSpeaker { speaker, place };
+        let subject = Subject { generator: Some(&voice), scorer: Some(&voice) };
+        let earlier = earlier.take();
+        let mut parts: Vec<Part> = Vec::with_capacity(questions.len());
+        for question in questions {
+            let known = earlier.as_ref().and_then(|earlier| earlier.part(question.suite.card().name)).cloned();
+            let mut hear =
+                |done: usize, more: f64| watch(Come { done: count + done, total, share: (work + more) / all.max(1.0) });
+            parts.push(question.ask(&subject, known, &mut hear)?);
+            let one = works.next().unwrap_or_default();
+            (count, work) = (count + one.0, work + one.1);
+        }
+        snapshots.push(Snapshot { stack: stack.clone(), parts });
+    }
+    Ok(snapshots)
+}
+
+/// What the snapshots say of one suite, against the first of them.
+pub(crate) fn concluded(
+    question: &Question,
+    judges: &[&'static JudgeCard],
+    snapshots: &[Snapshot],
+    seconds: f64,
+) -> Evaluation {
+    let name = question.suite.card().name;
+    let parts: Vec<(&EvaluatedStack, &Part)> =
+        snapshots.iter().filter_map(|snapshot| Some((&snapshot.stack, snapshot.part(name)?))).collect();
+    conclude(question, judges, &parts, 0, seconds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alidade_domain::Precision;
+    use crate::questions::Questions;
+    use alidade_domain::{Precision, ProblemCode};
     use std::path::PathBuf;
 
-    fn starter(precision: Precision) -> Speaker {
+    fn starter(precision: Precision) -> RefCell<Speaker> {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../resources/starter/starter");
-        Speaker::open(&folder, None, precision).unwrap()
+        RefCell::new(Speaker::open(&folder, None, precision).unwrap())
     }
 
     #[test]
     fn an_answer_knows_nothing_of_its_batch_in_either_precision() {
-        let suite = Suite { max_new_tokens: 24, ..Suite::of_world(40) };
+        let prompts = Questions::of_world(40).prompts();
+        let prompts: Vec<&[Message]> = prompts.iter().map(Vec::as_slice).collect();
+        let seeds: Vec<u64> = (0..40).map(|seed| 977 * seed).collect();
+        let sampling = Sampling { temperature: 0.7, top_p: 1.0, max_new_tokens: 24, seed: 0 };
         for precision in [Precision::Single, Precision::Half] {
             let speaker = starter(precision);
-            let questions = Questions::new(&suite, &speaker).unwrap();
-            let together = questions.answers(&speaker, &mut |_, _| true).unwrap();
+            let stack = StackSpeaker { speaker: &speaker, place: 0 };
+            let together = stack.generate_many(&prompts, &sampling, &seeds, &mut |_, _| true).unwrap();
             for index in [0, 1, 7, 31, 32, 39] {
-                let (prompt, seed) = (questions.prompts[index].clone(), prompt_seed(index));
-                let sampling = Sampling { temperature: TEMPERATURE, top_p: 1.0, max_new_tokens: 24, seed: SEED };
-                let alone = speaker.write(&[prompt], &[seed], &sampling, &mut |_, _| true).unwrap();
-                assert_eq!(alone[0], together[index], "{precision:?} {index}");
+                let alone = stack.generate(prompts[index], &sampling, seeds[index]).unwrap();
+                assert_eq!(alone, together[index], "{precision:?} {index}");
             }
         }
     }
 
     #[test]
     fn how_far_it_has_come_only_grows_and_a_wish_ends_it() {
-        let rows = Suite::of_world(6).prompts.into_iter();
-        let answer =
-            |prompt| Example::Answer { prompt, completion: vec![alidade_domain::Message::assistant("It is so.")] };
-        let suite = Suite { rows: rows.map(answer).collect(), max_new_tokens: 16, ..Suite::of_world(5) };
-        let mut speaker = starter(Precision::Single);
-        let questions = Questions::new(&suite, &speaker).unwrap();
-        let (total, all) = questions.work(true);
+        let rows = Questions::of_world(6).prompts().into_iter();
+        let answer = |prompt| Example::Answer { prompt, completion: vec![Message::assistant("It is so.")] };
+        let asked = Questions::own(Questions::of_world(5).prompts(), rows.map(answer).collect());
+        let questions: Vec<Question> = asked.by_suite().unwrap();
+        let speaker = starter(Precision::Single);
+        let stack = StackSpeaker { speaker: &speaker, place: 0 };
+        let subject = Subject { generator: Some(&stack), scorer: Some(&stack) };
+        let (total, all) = questions[0].work(true);
         let mut come = vec![(0, 0.0)];
         let mut watch = |done: usize, work: f64| {
             let before = *come.last().unwrap();
@@ -296,8 +264,8 @@ mod tests {
             come.push((done, work));
             true
         };
-        let snapshot = questions.ask("s", &mut speaker, None, &mut watch).unwrap();
-        assert_eq!((snapshot.answers.len(), snapshot.of_rows.0["held_out_loss"].len()), (5, 6));
+        let part = questions[0].ask(&subject, None, &mut watch).unwrap();
+        assert_eq!((part.answers.len(), part.of_rows.get("held_out_loss").unwrap().values().len()), (5, 6));
         assert_eq!(*come.last().unwrap(), (total, all));
         assert!(come.len() > 10, "{come:?}");
         let mut left = 3;
@@ -305,7 +273,7 @@ mod tests {
             left -= 1;
             left > 0
         };
-        assert_eq!(questions.ask("s", &mut speaker, None, &mut soon).unwrap_err().code, ProblemCode::Conflict);
+        assert_eq!(questions[0].ask(&subject, None, &mut soon).unwrap_err().code, ProblemCode::Conflict);
         assert_eq!(left, 0);
     }
 
@@ -314,7 +282,7 @@ mod tests {
         assert_eq!(batches(5, 2, |_| true), [0..2, 2..4, 4..5]);
         assert_eq!(batches(3, 9, |range| range.len() < 2), [0..1, 1..2, 2..3]);
         let speaker = starter(Precision::Single);
-        let budget = speaker.at_once();
+        let budget = speaker.borrow().at_once();
         assert_eq!(answer_batches(&[5, 5, 95, 5], 10, 100, &budget), [0..2, 2..3, 3..4]);
     }
 }

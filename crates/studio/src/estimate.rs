@@ -1,12 +1,12 @@
 //! What a stage will do and cost: its rows are turned into tokens, its memory is counted, a step is measured. Reads strangers'
 //! tokenizers and templates, so it runs where a fault of theirs ends no more than itself; it knows no database.
 
-use crate::evaluate::{self, Suite};
 use crate::execute::{fresh_adapter, read_rows};
 use crate::pace::{Asked, Gauge, Subject, Writing, operations};
 use crate::passes::Passes;
+use crate::questions::Questions;
 use crate::views::ModelView;
-use crate::{compute, machine, memory, pipeline};
+use crate::{compute, machine, memory, pipeline, world_oracle};
 use alidade_data::split;
 use alidade_domain::{DatasetKind, Example, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate};
 use alidade_kernels::InstructionSet;
@@ -90,7 +90,7 @@ pub(crate) fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<
     if known.about().learns_from == [DatasetKind::Pairs] {
         estimate.chosen_longer = prepared.chosen_longer();
     }
-    let suite = suite(ask, held_out);
+    let suite = questions(ask, held_out);
     let work = Work {
         ask,
         training: training.as_ref(),
@@ -229,11 +229,11 @@ impl Work<'_> {
     }
 
     /// The prompts of a suite that can be answered, as tokens.
-    fn prompts(&self, suite: &Suite) -> Vec<Vec<u32>> {
+    fn prompts(&self, suite: &Questions) -> Vec<Vec<u32>> {
         if self.training.rates().is_some() {
             return Vec::new();
         }
-        let prompts = suite.prompts.iter().filter_map(|prompt| self.encoder.prompt(prompt).ok());
+        let prompts = suite.prompts().into_iter().filter_map(|prompt| self.encoder.prompt(&prompt).ok());
         prompts.filter(|ids| !ids.is_empty() && ids.len() < self.spec.context).collect()
     }
 
@@ -242,12 +242,12 @@ impl Work<'_> {
         self.prepared.tokens() as f64 / self.prepared.items.len().max(1) as f64
     }
 
-    fn compared(&self, suite: &Suite, prompts: &[Vec<u32>]) -> memory::Compared {
+    fn compared(&self, suite: &Questions, prompts: &[Vec<u32>]) -> memory::Compared {
         memory::Compared {
             rows: prompts.len() as u64,
             read: prompts.iter().map(|ids| ids.len() as u64).sum(),
-            written: (prompts.len() * suite.max_new_tokens) as u64,
-            scored: (suite.rows.len() as f64 * self.row()) as u64,
+            written: (prompts.len() * suite.sampling().max_new_tokens) as u64,
+            scored: (suite.rows() as f64 * self.row()) as u64,
         }
     }
 
@@ -257,10 +257,10 @@ impl Work<'_> {
         gauge: &mut Gauge,
         subject: &Subject,
         keep: Keep,
-        suite: &Suite,
+        suite: &Questions,
         prompts: Vec<Vec<u32>>,
     ) -> Result<f64, Problem> {
-        let (row, scored) = (self.row(), suite.rows.len() as f64);
+        let (row, scored) = (self.row(), suite.rows() as f64);
         let pace = gauge.training(subject, keep, PASS, row as usize)?;
         let token = |row: f64| pace.seconds_per_operation * operations(self.spec, row) * UNTAPED;
         if self.training.rates().is_some() {
@@ -273,8 +273,8 @@ impl Work<'_> {
         let (answers, read) = (prompts.len() as f64, prompts.iter().map(Vec::len).sum::<usize>() as f64);
         let asked = Asked {
             prompts: prompts.into_iter().take(ANSWERS).collect(),
-            limit: suite.max_new_tokens,
-            temperature: evaluate::TEMPERATURE,
+            limit: suite.sampling().max_new_tokens,
+            temperature: suite.sampling().temperature,
             stops: self.encoder.stops(),
         };
         let writing = gauge.writing(subject, &asked)?;
@@ -286,10 +286,13 @@ impl Work<'_> {
 }
 
 /// What is asked before and after the stage.
-fn suite(ask: &StageAsk, held_out: Vec<Example>) -> Suite {
+fn questions(ask: &StageAsk, held_out: Vec<Example>) -> Questions {
     match ask.oracle {
-        true => Suite { rows: held_out, ..Suite::of_world(WORLD_PROMPTS) },
-        false => Suite::own(pipeline::own_prompts(std::slice::from_ref(&held_out)), held_out),
+        true => Questions::of_town(world_oracle::questions(WORLD_PROMPTS), held_out),
+        false => {
+            let prompts = pipeline::own_prompts(std::slice::from_ref(&held_out));
+            Questions::own(prompts.iter().filter_map(Example::prompt).collect(), held_out)
+        }
     }
 }
 

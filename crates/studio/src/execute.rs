@@ -1,17 +1,17 @@
 //! Carries out a plan: the same function in the worker, in the terminal's foreground and in tests.
 
-use crate::evaluate::{Suite, prompt_text};
 use crate::memory::Compared;
 use crate::notes::folder_notes;
 use crate::outcome::{self, Computed, Outcome, Trained};
 use crate::passes::{Passes, SAMPLE_TOKENS, SAMPLES};
 use crate::provenance::{self, Making};
+use crate::questions::Questions;
 use crate::roles::{self, Oracles};
 use crate::{comparing, compute, machine, memory, pipeline};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
     EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, RewardSource,
-    StopReason, StopSignal,
+    StopReason, StopSignal, conversation_text,
 };
 use alidade_model::{
     AdapterWeights, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy, adapter_sha256,
@@ -166,8 +166,8 @@ fn train(
     outside.observer.observe(computed.event())?;
     outside.observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let now = || clock.seconds();
-    let suite = Suite::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
-    let samples = Samples { encoder, prompts: suite.harmless_prompts().into_iter().take(SAMPLES).collect() };
+    let asked = Questions::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
+    let samples = Samples { encoder, prompts: asked.harmless_prompts().into_iter().take(SAMPLES).collect() };
     let mut sampler = |policy: &Policy, step: u64, observer: &mut dyn Observer| samples.show(policy, step, observer);
     let options = SessionOptions {
         folder: folder.to_owned(),
@@ -266,7 +266,7 @@ impl Samples<'_> {
         let answers = generate(policy.decoder(), policy.adapter_name(), &ids, &options)?;
         for (prompt, answer) in self.prompts.iter().zip(answers) {
             let answer = self.encoder.tokenizer.decode(&answer.ids)?;
-            let event = EventKind::Sample { step, prompt: prompt_text(prompt), answer, score: None };
+            let event = EventKind::Sample { step, prompt: conversation_text(prompt), answer, score: None };
             observer.observe(event).map_err(TrainError::Observer)?;
         }
         Ok(())

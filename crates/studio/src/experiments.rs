@@ -1,10 +1,12 @@
 //! Experiments: made, started, shown with what became of them.
 
-use crate::Suite;
+use crate::asking::concluded;
+use crate::questions::Questions;
 use crate::results::{AFTER, BEFORE};
 use crate::studio::{Studio, now_ms};
 use crate::views::{ExperimentState, ExperimentSummary};
 use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage};
+use alidade_evaluation::worded;
 use alidade_store::RunRecord;
 
 /// Longest title and question that are kept.
@@ -112,22 +114,49 @@ impl Studio {
     }
 
     /// The first stack against the last, from the answers that the stages kept.
-    pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Option<Evaluation> {
+    pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Vec<Evaluation> {
         // A reward model answers nothing; alone it is shown by its own figures.
-        let evaluated = |run: &&&RunRecord| run.evaluation.is_some() && !crate::pipeline::makes_scorer(&run.work);
+        let found = |run: &&&RunRecord| !run.evaluations.is_empty();
+        let evaluated = |run: &&&RunRecord| found(run) && !crate::pipeline::makes_scorer(&run.work);
         let (Some(first), Some(last)) = (runs.iter().find(evaluated), runs.iter().rev().find(evaluated)) else {
-            return runs.iter().rev().find_map(|run| run.evaluation.clone());
+            return runs.iter().rev().find(found).map_or_else(Vec::new, |run| self.evaluations_of(run));
         };
         if first.id == last.id {
-            return last.evaluation.clone();
+            return self.evaluations_of(last);
         }
-        let before = self.snapshot_of(&first.id, BEFORE).ok()?;
-        let after = self.snapshot_of(&last.id, AFTER).ok()?;
-        let model = self.model_facts(first.work.recipe()?).ok()?;
+        // What cannot be compared any more is not shown; the stages keep their own figures.
+        self.first_against_last(experiment, [first, last], runs).unwrap_or_default()
+    }
+
+    fn first_against_last(
+        &self,
+        experiment: &Experiment,
+        [first, last]: [&RunRecord; 2],
+        runs: &[&RunRecord],
+    ) -> Result<Vec<Evaluation>, Problem> {
+        let snapshots = [self.snapshot_of(&first.id, BEFORE)?, self.snapshot_of(&last.id, AFTER)?];
+        let Some(recipe) = first.work.recipe() else { return Ok(Vec::new()) };
+        let model = self.model_facts(recipe)?;
         let prompts = self.run_folder(&last.id).join("prompts.jsonl");
-        let suite = Suite::of_files(Some(&prompts), None, self.judged_by_oracle(experiment, &model)).ok()?;
-        let seconds = runs.iter().filter_map(|run| run.evaluation.as_ref()).map(|evaluation| evaluation.seconds).sum();
-        (before.prompts == after.prompts).then(|| suite.compare(&before, &after, seconds))
+        let asked = Questions::of_files(Some(&prompts), None, self.judged_by_oracle(experiment, &model))?;
+        let mut seconds = runs.iter().flat_map(|run| &run.evaluations).map(|found| found.seconds).sum();
+        let mut overall = Vec::new();
+        for part in &snapshots[1].parts {
+            let question = asked.of_suite(&part.suite)?;
+            let evaluation = concluded(&question, &[], &snapshots, seconds);
+            if !evaluation.measures.is_empty() {
+                overall.push(evaluation);
+                seconds = 0.0;
+            }
+        }
+        Ok(overall)
+    }
+
+    /// What the suites found of a run, in today's words.
+    pub(crate) fn evaluations_of(&self, run: &RunRecord) -> Vec<Evaluation> {
+        let mut evaluations = run.evaluations.clone();
+        evaluations.iter_mut().for_each(worded);
+        evaluations
     }
 }
 

@@ -1,10 +1,10 @@
 //! "Can this pipeline run?" — answered before anything starts, every fault at its field. What a stage costs is found out in
 //! `estimate.rs`, and asked for in `plans.rs`.
 
+use crate::estimate;
 use crate::estimate::StageAsk;
 use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
-use crate::{estimate, evaluate};
 use alidade_domain::{DatasetSource, Example, LoraSpec, ModelSource, Problem, Recipe, Stage, StageEstimate, Tuning};
 use alidade_train::{CommonSettings, Method, Outlook, Prepared, Steps, Training, method};
 
@@ -197,7 +197,7 @@ pub(crate) fn warnings(training: &dyn Training, estimate: &StageEstimate) -> Vec
 pub(crate) fn own_prompts(held_out: &[Vec<Example>]) -> Vec<Example> {
     let mut prompts: Vec<Example> = Vec::new();
     for example in held_out.iter().flatten() {
-        let Some(prompt) = evaluate::prompt_of(example) else { continue };
+        let Some(prompt) = example.prompt() else { continue };
         let prompt = Example::Prompt { prompt };
         if prompts.len() < estimate::OWN_PROMPTS && !prompts.contains(&prompt) {
             prompts.push(prompt);

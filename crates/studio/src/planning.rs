@@ -5,7 +5,7 @@ use crate::inputs::Inputs;
 use crate::results::AFTER;
 use crate::studio::Studio;
 use crate::views::ModelView;
-use crate::{Suite, links, pipeline};
+use crate::{links, pipeline, world_oracle};
 use alidade_domain::{
     AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState, ScorerSource, Stage,
 };
@@ -161,7 +161,7 @@ impl Studio {
 
     fn evaluation_prompts(&self, experiment: &Experiment, oracle: bool) -> Result<Vec<Example>, Problem> {
         if oracle {
-            let prompts = Suite::of_world(WORLD_PROMPTS).prompts;
+            let prompts = world_oracle::questions(WORLD_PROMPTS);
             return Ok(prompts.into_iter().map(|prompt| Example::Prompt { prompt }).collect());
         }
         let held = |recipe: &Recipe| {

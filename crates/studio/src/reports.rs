@@ -91,7 +91,7 @@ impl Studio {
         Ok(Report {
             title: experiment.title.clone(),
             question: experiment.question.clone(),
-            verdict: verdict(overall.as_ref()),
+            verdict: verdict(&overall),
             overall,
             stages,
             limits: limits(),
@@ -128,7 +128,7 @@ impl Studio {
             setup,
             data: Some(dataset.summary),
             curves,
-            evaluation: run.evaluation.clone(),
+            evaluations: self.evaluations_of(run),
             recipe: recipe.to_toml()?,
         })
     }

@@ -2,9 +2,10 @@
 //! The database keeps those files too, so that one that is damaged or gone is put back.
 
 use crate::durable::write_private;
+use crate::read_snapshot;
 use crate::studio::Studio;
-use crate::{Snapshot, read_snapshot};
 use alidade_domain::{AdapterRef, Problem, RunState, Stage};
+use alidade_evaluation::Snapshot;
 use alidade_store::{AdapterRecord, RunRecord, VerdictRecord, sha256};
 use std::path::Path;
 
@@ -27,7 +28,7 @@ impl Studio {
         {
             self.keep_adapter(run, sha256)?;
         }
-        if run.evaluation.is_some() && !crate::pipeline::makes_scorer(&run.work) {
+        if !run.evaluations.is_empty() && !crate::pipeline::makes_scorer(&run.work) {
             for name in [BEFORE, AFTER] {
                 self.keep_file(run, name, anew)?;
             }
@@ -89,13 +90,12 @@ impl Studio {
         let mut verdicts = Vec::new();
         for (side, name) in [("before", BEFORE), ("after", AFTER)] {
             let snapshot = self.snapshot_of(&run.id, name)?;
-            let labelled = snapshot.answers.into_iter().zip(snapshot.labels).enumerate();
-            verdicts.extend(labelled.map(|(item, (answer, label))| VerdictRecord {
+            verdicts.extend(snapshot.answers().enumerate().map(|(item, (answer, label))| VerdictRecord {
                 side,
                 item,
-                stack: snapshot.stack.clone(),
-                answer,
-                label,
+                stack: snapshot.stack.label.clone(),
+                answer: answer.to_owned(),
+                label: label.map(str::to_owned),
             }));
         }
         Ok(self.store.put_verdicts(&run.id, &verdicts)?)

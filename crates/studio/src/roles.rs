@@ -15,7 +15,7 @@ pub(crate) struct Oracles {
 
 impl Oracles {
     pub(crate) fn new() -> Self {
-        Self { world: WorldOracle::new(), harm: HarmOracle::new() }
+        Self { world: WorldOracle, harm: HarmOracle }
     }
 }
 

@@ -136,7 +136,7 @@ impl Studio {
                 .recipe()
                 .is_some_and(|recipe| self.dataset_facts(recipe).is_ok_and(|dataset| dataset.flagged)),
             adapter,
-            evaluation: run.evaluation.clone(),
+            evaluations: self.evaluations_of(run),
             problem: run.problem.clone().or_else(|| self.fault_of(&run.id)),
             work: run.work.clone(),
             estimate: run.estimate.clone(),

@@ -141,8 +141,8 @@ pub struct ExperimentSummary {
     pub state: ExperimentState,
     /// Its runs, in stage order.
     pub runs: Vec<RunView>,
-    /// First stack against last, on the same prompts, when evaluated.
-    pub overall: Option<Evaluation>,
+    /// First stack against last, on the same prompts and rows, suite by suite; empty before anything was evaluated.
+    pub overall: Vec<Evaluation>,
 }
 
 /// A run.
@@ -174,8 +174,8 @@ pub struct RunView {
     pub flagged: bool,
     /// What came out.
     pub adapter: Option<AdapterRef>,
-    /// Before and after of this stage.
-    pub evaluation: Option<Evaluation>,
+    /// Before and after of this stage, suite by suite.
+    pub evaluations: Vec<Evaluation>,
     /// What ended it, or what is wrong with it now.
     pub problem: Option<Problem>,
     /// What it carries out.

@@ -316,19 +316,33 @@ n: number,
  */
 unreadable: number, };
 
+export type EvaluatedStack = { 
+/**
+ * Its exact name.
+ */
+label: string, 
+/**
+ * The stack by content, as [`crate::Stack::key`] gives it; empty where an earlier version did not keep it.
+ */
+key: string, };
+
 export type Evaluation = { 
 /**
- * Where the figures come from ("starter world oracle", "held-out rows").
+ * Name of the suite in the registry ("starter_world", "held_out_rows"), or what an earlier version called it.
  */
 suite: string, 
 /**
- * Name of the stack before.
+ * The suite's name for people.
  */
-before_stack: string, 
+title: Wording, 
 /**
- * Name of the stack after.
+ * What was measured; at least one.
  */
-after_stack: string, 
+stacks: Array<EvaluatedStack>, 
+/**
+ * Place of the stack that changes are counted from.
+ */
+baseline: number, 
 /**
  * Sampling temperature of the answers.
  */
@@ -344,9 +358,9 @@ measures: Array<Measure>,
 /**
  * A few prompts side by side.
  */
-samples: Array<SamplePair>, 
+samples: Array<Sample>, 
 /**
- * Held-out rows that the later stack is worst at, worst first.
+ * Held-out rows that the last stack is worst at, worst first.
  */
 worst: Array<WorstRow>, 
 /**
@@ -596,9 +610,9 @@ state: ExperimentState,
  */
 runs: Array<RunView>, 
 /**
- * First stack against last, on the same prompts, when evaluated.
+ * First stack against last, on the same prompts and rows, suite by suite; empty before anything was evaluated.
  */
-overall: Evaluation | null, };
+overall: Array<Evaluation>, };
 
 export type GoalWords = { 
 /**
@@ -692,11 +706,11 @@ alpha_pattern?: { [key in string]: number }, };
 
 export type Measure = { 
 /**
- * Stable key ("good", "harm_complied", "over_refusal", "length_tokens", "held_out_loss", "preference_accuracy").
+ * Stable key, as its suite or judge declares it ("good", "held_out_loss").
  */
 key: string, 
 /**
- * "rate" (drawn in per cent), "tokens", "nats" or "reward".
+ * "rate" (drawn in per cent) or the name of a unit ("tokens", "nats", "reward").
  */
 unit: string, 
 /**
@@ -704,17 +718,31 @@ unit: string,
  */
 better: Better, 
 /**
- * The stack that the run started from.
+ * Its words; the key stands in for the title where nobody has any.
  */
-before: Estimate | null, 
+words: MeasureWords, 
 /**
- * The stack that the run made.
+ * What was measured of each stack, in the order of the evaluation's stacks.
  */
-after: Estimate | null, 
+values: Array<Estimate | null>, 
 /**
- * After minus before, paired by item.
+ * Each stack minus the baseline, paired by item; nothing for the baseline itself.
  */
-change: Estimate | null, };
+changes: Array<Estimate | null>, };
+
+export type MeasureWords = { 
+/**
+ * Its name.
+ */
+title: Wording, 
+/**
+ * What is counted, in one or two sentences; empty where nobody explains it.
+ */
+explanation: Wording, 
+/**
+ * Its unit beside a number; empty for a rate, which is drawn in per cent.
+ */
+unit: Wording, };
 
 export type Message = { 
 /**
@@ -1290,9 +1318,9 @@ flagged: boolean,
  */
 adapter: AdapterRef | null, 
 /**
- * Before and after of this stage.
+ * Before and after of this stage, suite by suite.
  */
-evaluation: Evaluation | null, 
+evaluations: Array<Evaluation>, 
 /**
  * What ended it, or what is wrong with it now.
  */
@@ -1310,31 +1338,29 @@ estimate: StageEstimate | null,
  */
 last_sequence: number, };
 
-export type SamplePair = { 
+export type Sample = { 
 /**
  * What was asked.
  */
 prompt: Array<Message>, 
 /**
- * The answer before.
+ * The answers, in the order of the evaluation's stacks.
  */
-before: string, 
-/**
- * The answer after.
- */
-after: string, 
-/**
- * What the oracle says of the first ("good", "wrong fact", …), where one exists.
- */
-before_label: string | null, 
-/**
- * What the oracle says of the second.
- */
-after_label: string | null, 
+answers: Array<SampleAnswer>, 
 /**
  * True where prompt or answer may be harmful: drawn blurred until revealed.
  */
 flagged: boolean, };
+
+export type SampleAnswer = { 
+/**
+ * The answer.
+ */
+text: string, 
+/**
+ * What the judge says of it ("good", "wrong fact", …), where there is one.
+ */
+label: string | null, };
 
 export type Sampling = { 
 /**
@@ -1631,6 +1657,16 @@ readings: Array<Reading>,
  * The figure that tells how far better and worse answers are apart, if it has one.
  */
 margin: string | null, };
+
+export type Wording = { 
+/**
+ * English.
+ */
+en: string, 
+/**
+ * Simplified Chinese.
+ */
+zh: string, };
 
 export type Words = { 
 /**

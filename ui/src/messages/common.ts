@@ -35,7 +35,7 @@ export const en = {
     ["?", "these keys"],
     ["Esc", "close, step back"],
   ] as [string, string][],
-  units: { tokens: "tokens", nats: "nats", reward: "reward" } as Record<string, string>,
+  tokens: "tokens",
   unreadable: (n: number) => `${n} unreadable`,
   states: {
     draft: "draft",
@@ -84,7 +84,7 @@ export const zh: typeof en = {
     ["?", "显示快捷键"],
     ["Esc", "关闭或返回"],
   ],
-  units: { tokens: "词元", nats: "奈特", reward: "奖励" },
+  tokens: "词元",
   unreadable: (n) => `${n} 条无法判读`,
   states: {
     draft: "草稿",

@@ -1,5 +1,5 @@
 // Numbers as people read them. Every figure keeps its unit, its n and its interval.
-import type { Estimate, Measure, Message } from "../backend/types";
+import type { Estimate, Evaluation, Measure, Message, Words } from "../backend/types";
 import { language, t } from "./i18n.svelte";
 
 const locale = (): string => (language() === "zh" ? "zh-CN" : "en");
@@ -32,34 +32,44 @@ export function figure(value: number): string {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
+/** A text in the language of the screens. */
+export const said = (text: Words): string => text[language()];
+
+/** What was measured of one stack. */
+export const valueOf = (measure: Measure | undefined, stack: number): Estimate | null => measure?.values[stack] ?? null;
+
+/** What changed from the baseline to one stack. */
+export const changeOf = (measure: Measure | undefined, stack: number): Estimate | null =>
+  measure?.changes[stack] ?? null;
+
+/** The stack that an evaluation is about: the last. */
+export const last = (evaluation: Evaluation): number => evaluation.stacks.length - 1;
+
 /** The bare value of a measure: "88 %", "1.42 nats". */
-export function value(unit: string, estimate: Estimate | null): string {
+export function value(measure: Measure, estimate: Estimate | null): string {
   if (!estimate) return "–";
-  return unit === "rate"
-    ? `${Math.round(100 * estimate.value)} %`
-    : `${figure(estimate.value)} ${t().common.units[unit] ?? unit}`;
+  if (measure.unit === "rate") return `${Math.round(100 * estimate.value)} %`;
+  return `${figure(estimate.value)} ${said(measure.words.unit) || measure.unit}`.trim();
 }
 
 /** "83–92, n = 200", and how many could not be read. */
-export function interval(unit: string, estimate: Estimate | null): string {
+export function interval(measure: Measure, estimate: Estimate | null): string {
   if (!estimate) return "";
-  const end = (x: number): string => (unit === "rate" ? String(Math.round(100 * x)) : figure(x));
+  const end = (x: number): string => (measure.unit === "rate" ? String(Math.round(100 * x)) : figure(x));
   const unread = estimate.unreadable > 0 ? `, ${t().common.unreadable(estimate.unreadable)}` : "";
   return `${end(estimate.low)}–${end(estimate.high)}, n = ${estimate.n}${unread}`;
 }
 
 export type Direction = "better" | "worse" | "unclear" | "neutral";
 
-/** What the interval of the change allows to say. */
-export function direction(measure: Measure): Direction {
-  const change = measure.change;
+/** What the interval of a change allows to say. */
+export function direction(measure: Measure, change: Estimate | null): Direction {
   if (!change || (change.low <= 0 && change.high >= 0)) return "unclear";
   if (measure.better === "neither") return "neutral";
   return change.value > 0 === (measure.better === "higher") ? "better" : "worse";
 }
 
-export function change(measure: Measure): string {
-  const c = measure.change;
+export function change(measure: Measure, c: Estimate | null): string {
   if (!c) return "–";
   const signed = (x: number): string =>
     (x > 0 ? "+" : x < 0 ? "−" : "") + (measure.unit === "rate" ? Math.abs(Math.round(100 * x)) : figure(Math.abs(x)));

@@ -1,8 +1,9 @@
-//! `alidade evaluate`: a base model against the same model with an adapter, on the same prompts and rows.
+//! `alidade evaluate`: a base model against the same model with adapters, on the same prompts and rows, as suites ask and judges
+//! judge.
 
 use crate::output;
-use alidade_domain::{Estimate, Measure, Problem};
-use alidade_studio::{Comparison, Depth, evaluate, vet_stack};
+use alidade_domain::{Estimate, Evaluation, Problem};
+use alidade_studio::{Comparison, Depth, evaluate, judges, suites, vet_model, vet_stack};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -10,52 +11,142 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The model folder.
-    #[arg(long)]
-    model: PathBuf,
-    /// The PEFT adapter folder that is compared with the bare model.
-    #[arg(long)]
-    adapter: PathBuf,
+    #[arg(long, required_unless_present = "list")]
+    model: Option<PathBuf>,
+    /// A PEFT adapter folder that is compared with the bare model; may be given several times.
+    #[arg(long, required_unless_present = "list")]
+    adapter: Vec<PathBuf>,
     /// Held-out rows in any shape that `import` reads.
-    #[arg(long, conflicts_with = "world", required_unless_present = "world")]
+    #[arg(long, conflicts_with = "world")]
     data: Option<PathBuf>,
-    /// Ask about Alder Bay, judged by its oracle (for the starter models).
-    #[arg(long)]
+    /// Ask about Alder Bay, judged by its oracle (for the starter models); the same as --suite starter_world.
+    #[arg(long, conflicts_with = "suite")]
     world: bool,
+    /// What is asked; without it the suite that fits the data. --list names all.
+    #[arg(long)]
+    suite: Option<String>,
+    /// Who reads the answers beside the suite, as NAME or NAME=ARGUMENT; may be given several times. --list names all.
+    #[arg(long)]
+    judge: Vec<String>,
+    /// The model folder that judges ask who ask a model; without it the bare model judges itself.
+    #[arg(long)]
+    judge_model: Option<PathBuf>,
+    /// Name the suites and judges that there are.
+    #[arg(long)]
+    list: bool,
     /// Prompts or rows to use, at most.
     #[arg(long, default_value_t = 200)]
     limit: usize,
-    /// Print JSON.
+    /// Print JSON: a list of evaluations, one for each suite.
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
-    vet_stack(&arguments.model, Some(&arguments.adapter), Depth::Text, &[])?;
-    let comparison = Comparison {
-        model: arguments.model.clone(),
-        adapter: arguments.adapter.clone(),
-        data: arguments.data.clone(),
-        limit: arguments.limit,
-    };
-    output::notes(&arguments.model, Some(&arguments.adapter));
-    let evaluation = evaluate(&comparison)?;
-    if arguments.json {
-        output::json(&json!(evaluation));
+    if arguments.list {
+        list(arguments.json);
         return Ok(());
     }
-    output::line(format!("{} → {} ({})", evaluation.before_stack, evaluation.after_stack, evaluation.suite));
-    evaluation.measures.iter().for_each(print);
+    let Some(model) = &arguments.model else { return Ok(()) };
+    if arguments.data.is_none() && arguments.suite.is_none() && !arguments.world {
+        return Err(Problem::input("There is nothing to ask.")
+            .hint("Add --data FILE for held-out rows, or --world for the starter world.")
+            .at("data"));
+    }
+    let comparison = Comparison {
+        model: model.clone(),
+        adapters: arguments.adapter.clone(),
+        data: arguments.data.clone(),
+        suite: arguments.suite.clone(),
+        judges: arguments.judge.clone(),
+        judge_model: arguments.judge_model.clone(),
+        limit: arguments.limit,
+    };
+    for adapter in &arguments.adapter {
+        vet_stack(model, Some(adapter), Depth::Text, &[])?;
+    }
+    if let Some(judge) = &comparison.judge_model {
+        vet_model(judge, Depth::Text, &[]).map_err(|problem| problem.at("judge-model"))?;
+    }
+    for (number, adapter) in arguments.adapter.iter().enumerate() {
+        // What concerns the model is said once.
+        let notes = alidade_studio::folder_notes(model, Some(adapter));
+        let known = if number == 0 { Vec::new() } else { alidade_studio::folder_notes(model, None) };
+        notes.iter().filter(|note| !known.contains(note)).for_each(|note| output::note(&format!("note: {note}")));
+    }
+    let evaluations = evaluate(&comparison)?;
+    if arguments.json {
+        output::json(&json!(evaluations));
+    } else {
+        evaluations.iter().for_each(print);
+    }
     Ok(())
 }
 
-fn print(measure: &Measure) {
-    let rate = measure.unit == "rate";
-    let show = |estimate: &Option<Estimate>| match estimate {
-        None => "–".to_owned(),
-        Some(e) if rate => {
-            format!("{:.1} % ({:.1}–{:.1}, n = {})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high, e.n)
+/// What there is, from the registries.
+fn list(as_json: bool) {
+    if as_json {
+        let names = |names: Vec<&str>| json!(names);
+        output::json(&json!({
+            "suites": names(suites().iter().map(|card| card.name).collect()),
+            "judges": names(judges().iter().map(|card| card.name).collect()),
+        }));
+        return;
+    }
+    output::line("Suites (--suite):");
+    for card in suites() {
+        output::line(format!("  {:<16} {}", card.name, card.explanation.en));
+        let measures: Vec<&str> = card.measures.iter().map(|measure| measure.key).collect();
+        output::line(format!("  {:<16} measures {}", "", measures.join(", ")));
+    }
+    output::line("Judges (--judge):");
+    for card in judges() {
+        output::line(format!("  {:<16} {}", card.name, card.explanation.en));
+        if let Some(argument) = &card.argument {
+            output::line(format!("  {:<16} {}={}: {}", "", card.name, argument.example, argument.meaning.en));
         }
-        Some(e) => format!("{:.3} ({:.3}–{:.3}, n = {})", e.value, e.low, e.high, e.n),
-    };
-    output::line(format!("{:<20} {:<34} → {}", measure.key, show(&measure.before), show(&measure.after)));
+    }
+}
+
+fn print(found: &Evaluation) {
+    output::line(format!("{} ({})", found.title.en, found.suite));
+    for (place, stack) in found.stacks.iter().enumerate() {
+        let base = if place == found.baseline && found.stacks.len() > 1 { "  (baseline)" } else { "" };
+        output::line(format!("  {} {}{base}", letter(place), stack.label));
+    }
+    for measure in &found.measures {
+        let unit = measure.words.unit.en.as_str();
+        output::line(format!("{} [{}]", measure.words.title.en, measure.key));
+        for place in 0..found.stacks.len() {
+            let change = match measure.change(place) {
+                Some(change) => format!("   {}", figure(&measure.unit, unit, change, true)),
+                None => String::new(),
+            };
+            let value =
+                measure.value(place).map_or("–".to_owned(), |value| figure(&measure.unit, unit, value, false));
+            output::line(format!("  {} {value:<40}{change}", letter(place)).trim_end());
+        }
+    }
+}
+
+/// A, B, C, … for the stacks of a table.
+fn letter(place: usize) -> String {
+    u8::try_from(place)
+        .ok()
+        .filter(|place| *place < 26)
+        .map_or(place.to_string(), |place| char::from(b'A' + place).to_string())
+}
+
+fn figure(kind: &str, unit: &str, e: &Estimate, change: bool) -> String {
+    let unread = if e.unreadable > 0 { format!(", {} unreadable", e.unreadable) } else { String::new() };
+    match (kind, change) {
+        ("rate", false) => {
+            format!("{:.1} % ({:.1}–{:.1}, n = {}{unread})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high, e.n)
+        }
+        ("rate", true) => {
+            format!("{:+.1} points ({:+.1} to {:+.1})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)
+        }
+        (_, false) => format!("{:.3} {unit} ({:.3}–{:.3}, n = {}{unread})", e.value, e.low, e.high, e.n),
+        (_, true) => format!("{:+.3} ({:+.3} to {:+.3})", e.value, e.low, e.high),
+    }
 }

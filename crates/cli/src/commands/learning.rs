@@ -65,12 +65,12 @@ fn experiment(studio: &Studio, preset: &Preset, seed: u64) -> Result<ExperimentS
 /// One line: what a stage started from and what it reached.
 fn figures(preset: &str, seed: u64, run: &RunView) -> Value {
     let measure = |evaluation: &Evaluation, key: &str, after: bool| {
-        let found = evaluation.measures.iter().find(|measure| measure.key == key)?;
-        if after { found.after } else { found.before }
+        let stack = if after { evaluation.last() } else { evaluation.baseline };
+        evaluation.measure(key)?.value(stack).copied()
     };
     let side = |after: bool| -> Value {
         let figures = FIGURES.iter().filter_map(|key| {
-            let estimate: Estimate = measure(run.evaluation.as_ref()?, key, after)?;
+            let estimate: Estimate = run.evaluations.iter().find_map(|found| measure(found, key, after))?;
             Some(((*key).to_owned(), json!(estimate)))
         });
         Value::Object(figures.collect())

@@ -1,0 +1,136 @@
+//! From what stacks said to what may be concluded: estimates for each stack, paired changes against the baseline, and the
+//! samples that are shown.
+
+use crate::asking::{Part, Question};
+use crate::card::{MeasureCard, Unit};
+use crate::judge::JudgeCard;
+use crate::observations::{Observations, Series};
+use crate::registry::any_measure;
+use crate::statistics::paired_change;
+use alidade_domain::{
+    Better, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, Sample, SampleAnswer, Wording,
+};
+
+/// Prompts that are shown side by side.
+const SHOWN: usize = 12;
+
+/// Concludes what `parts` say of their stacks; changes are counted from `baseline`. Figures of rows are given only where all
+/// stacks scored the same rows, figures of answers only where all answered the same prompts. Measures that `judges` added stand
+/// behind the suite's own; one that nobody declares is given under its own name.
+pub fn conclude(
+    question: &Question,
+    judges: &[&'static JudgeCard],
+    parts: &[(&EvaluatedStack, &Part)],
+    baseline: usize,
+    seconds: f64,
+) -> Evaluation {
+    let last = parts.last().map(|(_, part)| *part);
+    let (card, sampling) = (question.suite.card(), question.suite.sampling());
+    let alike = |of: fn(&Part) -> &String| parts.windows(2).all(|two| of(two[0].1) == of(two[1].1));
+    let (same_prompts, same_rows) = (alike(|part| &part.prompts), alike(|part| &part.rows));
+    let answered = same_prompts && last.is_some_and(|part| question.is_answered_by(part));
+    let observed: Vec<Observations> = parts
+        .iter()
+        .map(|(_, part)| {
+            let mut all = if same_prompts { part.of_answers.clone() } else { Observations::default() };
+            if same_rows {
+                all.extend(part.of_rows.clone());
+            }
+            all
+        })
+        .collect();
+    let cards: Vec<&MeasureCard> =
+        card.measures.iter().chain(judges.iter().flat_map(|judge| judge.measures.iter())).collect();
+    Evaluation {
+        suite: card.name.to_owned(),
+        title: card.title.into(),
+        stacks: parts.iter().map(|(stack, _)| (*stack).clone()).collect(),
+        baseline,
+        temperature: sampling.temperature,
+        seed: sampling.seed,
+        measures: measures(&cards, &observed, baseline),
+        samples: if answered { samples(question, parts) } else { Vec::new() },
+        worst: last.filter(|_| same_rows).map_or_else(Vec::new, |part| part.worst.clone()),
+        scores: None,
+        seconds,
+    }
+}
+
+fn measures(cards: &[&MeasureCard], observed: &[Observations], baseline: usize) -> Vec<Measure> {
+    let mut keys: Vec<&str> = cards.iter().map(|card| card.key).collect();
+    for key in observed.iter().flat_map(Observations::keys) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    let measure = |key: &&str| {
+        let series: Vec<Option<&Series>> = observed.iter().map(|found| found.get(key)).collect();
+        let card = cards.iter().find(|card| card.key == *key).copied().or_else(|| any_measure(key));
+        series.iter().any(Option::is_some).then(|| drawn(key, card, &series, baseline))
+    };
+    keys.iter().filter_map(measure).collect()
+}
+
+fn drawn(key: &str, card: Option<&MeasureCard>, series: &[Option<&Series>], baseline: usize) -> Measure {
+    let nameless = MeasureWords { title: Wording::name(key), ..MeasureWords::default() };
+    let from = series.get(baseline).copied().flatten();
+    let change = |(place, series): (usize, &Option<&Series>)| {
+        let (before, after) = from.filter(|_| place != baseline)?.paired((*series)?);
+        paired_change(&before, &after)
+    };
+    let estimate = |series: &Option<&Series>| match card {
+        Some(card) => card.estimate((*series)?),
+        None => crate::mean((*series)?.values()),
+    };
+    Measure {
+        key: key.to_owned(),
+        unit: card.map_or("", |card| card.unit.name()).to_owned(),
+        better: card.map_or(Better::Neither, |card| card.better),
+        words: card.map_or(nameless, MeasureCard::words),
+        values: series.iter().map(estimate).collect(),
+        changes: series.iter().enumerate().map(change).collect(),
+    }
+}
+
+/// Changed answers first: they are what a person wants to see.
+fn samples(question: &Question, parts: &[(&EvaluatedStack, &Part)]) -> Vec<Sample> {
+    let answered = parts.iter().map(|(_, part)| part.answers.len()).min().unwrap_or_default();
+    let mut order: Vec<usize> = (0..question.prompts().len().min(answered)).collect();
+    order.sort_by_key(|place| parts.windows(2).all(|two| two[0].1.answers[*place] == two[1].1.answers[*place]));
+    let sample = |place: usize| {
+        let prompt: &Vec<Message> = &question.prompts()[place].prompt.messages;
+        let answer = |part: &Part| SampleAnswer {
+            text: part.answers[place].clone(),
+            label: part.labels.get(place).cloned().flatten(),
+        };
+        Sample {
+            prompt: prompt.clone(),
+            answers: parts.iter().map(|(_, part)| answer(part)).collect(),
+            flagged: parts.iter().any(|(_, part)| part.flagged.get(place).copied().unwrap_or_default()),
+        }
+    };
+    order.into_iter().take(SHOWN).map(sample).collect()
+}
+
+/// What a person should know of figures whose numbers were not all readable, stack by stack: a loss or score that is no finite
+/// number means that the arithmetic broke down on that row.
+pub fn unreadable_scores(evaluation: &Evaluation) -> Vec<String> {
+    let mut found = Vec::new();
+    for measure in evaluation.measures.iter().filter(|measure| measure.unit == Unit::Nats.name()) {
+        for (stack, value) in evaluation.stacks.iter().zip(&measure.values) {
+            let what = format!("“{}” of {}", measure.words.title.en, stack.label);
+            match value {
+                None => found.push(format!("{what} could not be measured: no row gave a finite number.")),
+                Some(value) if value.unreadable > 0 => {
+                    let rows = value.n + value.unreadable;
+                    found.push(format!(
+                        "{what} rests on {} of {rows} rows: the others gave no finite number and are not counted.",
+                        value.n
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    found
+}

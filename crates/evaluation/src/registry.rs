@@ -1,0 +1,63 @@
+//! Finding suites, judges and the words of measures by name.
+
+use crate::card::MeasureCard;
+use crate::judge::JudgeKind;
+use crate::suite::{Suite, SuiteCard};
+use crate::{JUDGES, SUITES};
+use alidade_domain::{Evaluation, Problem, nearest_name};
+
+/// A suite by its name.
+///
+/// # Errors
+/// When there is none of this name.
+pub fn suite(name: &str) -> Result<&'static dyn Suite, Problem> {
+    let found = SUITES.iter().find(|suite| suite.card().name == name).copied();
+    found.ok_or_else(|| unknown("suite", name, &suite_names()))
+}
+
+/// The names of all suites.
+pub fn suite_names() -> Vec<&'static str> {
+    SUITES.iter().map(|suite| suite.card().name).collect()
+}
+
+/// A judge by its name, among those of the registry and those that the host brings.
+///
+/// # Errors
+/// When there is none of this name.
+pub fn judge_kind<'k>(name: &str, of_host: &'k [&'k dyn JudgeKind]) -> Result<&'k dyn JudgeKind, Problem> {
+    let all = || JUDGES.iter().chain(of_host).copied();
+    let found = all().find(|kind| kind.card().name == name);
+    found.ok_or_else(|| unknown("judge", name, &all().map(|kind| kind.card().name).collect::<Vec<_>>()))
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {
+    let near = nearest_name(name, known.iter().copied());
+    let hint = match near {
+        Some(near) => format!("Did you mean “{near}”?"),
+        None => format!("There are: {}.", known.join(", ")),
+    };
+    Problem::input(format!("There is no {what} “{name}”.")).hint(hint).at(what)
+}
+
+/// A measure of this key, of whichever suite or judge has one.
+pub(crate) fn any_measure(key: &str) -> Option<&'static MeasureCard> {
+    let of_suites = SUITES.iter().flat_map(|suite| suite.card().measures);
+    let of_judges = JUDGES.iter().flat_map(|kind| kind.card().measures);
+    of_suites.chain(of_judges).find(|measure| measure.key == key)
+}
+
+/// Gives an evaluation the words that its suite and measures have today: earlier versions kept none. What is not known any more
+/// keeps the words that it brought.
+pub fn worded(evaluation: &mut Evaluation) {
+    let named = |card: &SuiteCard| card.name == evaluation.suite || card.title.en == evaluation.suite;
+    let card = SUITES.iter().map(|suite| suite.card()).find(|card| named(card));
+    if let Some(card) = card {
+        evaluation.title = card.title.into();
+    }
+    for measure in &mut evaluation.measures {
+        let own = card.and_then(|card| card.measures.iter().find(|known| known.key == measure.key));
+        if let Some(known) = own.or_else(|| any_measure(&measure.key)) {
+            measure.words = known.words();
+        }
+    }
+}

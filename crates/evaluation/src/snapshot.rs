@@ -1,0 +1,92 @@
+//! What one stack said to all suites of a run, kept in the run folder, so that the next stage and the whole experiment compare
+//! with the very same answers instead of making new ones. Files of the versions that knew one suite are read as well.
+
+use crate::asking::Part;
+use crate::item::fingerprint;
+use crate::observations::Observations;
+use crate::{HELD_OUT_ROWS, STARTER_WORLD};
+use alidade_domain::{EvaluatedStack, Example, Message, WorstRow};
+use serde::{Deserialize, Serialize};
+
+/// What a stack said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "SnapshotOnDisk")]
+pub struct Snapshot {
+    /// The stack.
+    pub stack: EvaluatedStack,
+    /// What it said to each suite.
+    pub parts: Vec<Part>,
+}
+
+impl Snapshot {
+    /// What it said to a suite.
+    pub fn part(&self, suite: &str) -> Option<&Part> {
+        self.parts.iter().find(|part| part.suite == suite)
+    }
+
+    /// All answers with the judges' words on them, suite after suite.
+    pub fn answers(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let labelled = |part: &'_ Part| part.labels.len() == part.answers.len();
+        self.parts.iter().flat_map(move |part| {
+            let label = move |place: usize| {
+                labelled(part).then(|| part.labels.get(place)).flatten().and_then(|label| label.as_deref())
+            };
+            part.answers.iter().enumerate().map(move |(place, answer)| (answer.as_str(), label(place)))
+        })
+    }
+}
+
+/// Today's form, and that of earlier versions.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SnapshotOnDisk {
+    Today {
+        stack: EvaluatedStack,
+        parts: Vec<Part>,
+    },
+    Earlier {
+        stack: String,
+        prompts: String,
+        rows: String,
+        answers: Vec<String>,
+        labels: Vec<Option<String>>,
+        flagged: Vec<bool>,
+        of_answers: Observations,
+        of_rows: Observations,
+        #[serde(default)]
+        worst: Vec<WorstRow>,
+    },
+}
+
+impl From<SnapshotOnDisk> for Snapshot {
+    fn from(found: SnapshotOnDisk) -> Self {
+        match found {
+            SnapshotOnDisk::Today { stack, parts } => Self { stack, parts },
+            SnapshotOnDisk::Earlier { stack, prompts, rows, answers, labels, flagged, of_answers, of_rows, worst } => {
+                // Only the oracle gave labels; where it judged, rows were scored beside its questions.
+                let world = labels.iter().any(Option::is_some);
+                let suite = if world { STARTER_WORLD } else { HELD_OUT_ROWS }.to_owned();
+                let mut whole = Part { suite, prompts, rows, answers, labels, flagged, of_answers, of_rows, worst };
+                let parts = if world { vec![whole.split_rows(), whole] } else { vec![whole] };
+                Self { stack: EvaluatedStack { label: stack, key: String::new() }, parts }
+            }
+        }
+    }
+}
+
+impl Part {
+    /// Moves what was observed of rows into a part of its own.
+    fn split_rows(&mut self) -> Part {
+        Part {
+            suite: HELD_OUT_ROWS.to_owned(),
+            prompts: fingerprint::<[Vec<Message>; 0]>(&[]),
+            rows: std::mem::replace(&mut self.rows, fingerprint::<[Example; 0]>(&[])),
+            answers: Vec::new(),
+            labels: Vec::new(),
+            flagged: Vec::new(),
+            of_answers: Observations::default(),
+            of_rows: std::mem::take(&mut self.of_rows),
+            worst: std::mem::take(&mut self.worst),
+        }
+    }
+}

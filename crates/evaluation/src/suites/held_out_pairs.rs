@@ -1,0 +1,82 @@
+//! What a model that scores is worth: how often it ranks held-out pairs as their source does, and whether length sways it.
+
+use super::HELD_OUT_PAIRS;
+use crate::card::{MeasureCard, Unit};
+use crate::item::Item;
+use crate::observations::Observations;
+use crate::suite::{Reply, Suite, SuiteCard};
+use alidade_domain::{Better, Sampling, Words};
+
+/// The suite.
+pub struct HeldOutPairs;
+
+static CARD: SuiteCard = SuiteCard {
+    name: HELD_OUT_PAIRS,
+    title: Words::new("held-out pairs", "留出数据对"),
+    explanation: Words::new(
+        "Pairs that nothing was trained on, scored by a reward or cost model.",
+        "没有用于训练的数据对，由奖励模型或代价模型打分。",
+    ),
+    judge: None,
+    measures: &[RANKED, RANKED_WHEN_SHORTER_WINS, MARGIN],
+};
+
+const RANKED: MeasureCard = MeasureCard {
+    key: "preference_accuracy",
+    unit: Unit::Rate,
+    better: Better::Higher,
+    title: Words::new("preferred answer is rated higher", "给被偏好的回答更高分"),
+    explanation: Words::new(
+        "Share of held-out pairs in which the preferred answer gets the better score.",
+        "在留出的成对数据中，被偏好的回答得分更好的比例。",
+    ),
+};
+
+const RANKED_WHEN_SHORTER_WINS: MeasureCard = MeasureCard {
+    key: "accuracy_when_shorter_wins",
+    unit: Unit::Rate,
+    better: Better::Higher,
+    title: Words::new("ranked right where the shorter answer is preferred", "偏好较短回答时排序正确"),
+    explanation: Words::new(
+        "The same share among pairs whose preferred answer is the shorter one. Much lower means that the model has learned length.",
+        "只看被偏好的回答较短的数据对。若低很多，说明模型学到的是长度。",
+    ),
+};
+
+const MARGIN: MeasureCard = MeasureCard {
+    key: "reward_margin",
+    unit: Unit::Reward,
+    better: Better::Higher,
+    title: Words::new("score margin", "分数间隔"),
+    explanation: Words::new(
+        "By how much the preferred answer of a held-out pair scores higher.",
+        "留出数据对中，被偏好的回答高出多少分。",
+    ),
+};
+
+impl Suite for HeldOutPairs {
+    fn card(&self) -> &'static SuiteCard {
+        &CARD
+    }
+
+    fn prompts(&self, _: &crate::Material) -> Vec<crate::Prompt> {
+        // What scores writes nothing.
+        Vec::new()
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling { temperature: 0.0, top_p: 1.0, max_new_tokens: 0, seed: 0 }
+    }
+
+    fn observe(&self, item: &Item, reply: Reply, into: &mut Observations) {
+        let Reply::Row(row) = reply else { return };
+        let Some(other) = &row.other else { return };
+        let ranked = row.margin().map(|margin| margin > 0.0);
+        into.flag(item, RANKED.key, ranked);
+        into.push(item, MARGIN.key, row.margin());
+        // Pairs whose preferred answer is the shorter one show whether the model has merely learned length.
+        if row.wanted.tokens < other.tokens {
+            into.flag(item, RANKED_WHEN_SHORTER_WINS.key, ranked);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The suites that there are, one file each.
+
+mod held_out_pairs;
+mod held_out_rows;
+mod starter_world;
+
+pub use held_out_pairs::HeldOutPairs;
+pub use held_out_rows::HeldOutRows;
+pub use starter_world::StarterWorld;
+
+use crate::Suite;
+use crate::card::{MeasureCard, Unit};
+use alidade_domain::{Better, Words};
+
+/// Name of the suite that asks about Alder Bay.
+pub const STARTER_WORLD: &str = "starter_world";
+/// Name of the suite of rows that were kept apart.
+pub const HELD_OUT_ROWS: &str = "held_out_rows";
+/// Name of the suite for models that score.
+pub const HELD_OUT_PAIRS: &str = "held_out_pairs";
+
+/// Every suite, in the order in which a person meets them.
+pub const SUITES: &[&dyn Suite] = &[&StarterWorld, &HeldOutRows, &HeldOutPairs];
+
+/// Every suite that lets stacks write watches how long they write.
+const LENGTH: MeasureCard = MeasureCard {
+    key: "length_tokens",
+    unit: Unit::Tokens,
+    better: Better::Neither,
+    title: Words::new("length of answers", "回答长度"),
+    explanation: Words::new(
+        "Tokens of an answer. Watched, because methods often buy preference with length.",
+        "回答的词元数。需要留意，因为有些方法靠变长换取偏好。",
+    ),
+};
