@@ -14,6 +14,8 @@ use std::time::Duration;
 const KEPT: usize = 3;
 /// Folder beside the database.
 const FOLDER: &str = "backups";
+/// What SQLite adds to a name for the file in which a change can be undone.
+const JOURNAL: &str = "-journal";
 /// First letters of the copies that are made before a migration.
 const BEFORE: &str = "before-version-";
 
@@ -67,7 +69,7 @@ impl Store {
         std::fs::copy(backup, &fresh)
             .and_then(|_| File::options().write(true).open(&fresh)?.sync_all())
             .map_err(failed)?;
-        for ending in ["-wal", "-shm", ""] {
+        for ending in [JOURNAL, "-wal", "-shm", ""] {
             let (old, kept) = (beside(path, ending), beside(path, &format!("{aside}{ending}")));
             if old.exists() {
                 std::fs::rename(&old, &kept).map_err(failed)?;
@@ -82,7 +84,7 @@ impl Store {
         let Some(path) = &self.path else { return };
         for copy in files(path) {
             let delete = || -> rusqlite::Result<()> {
-                let connection = Connection::open(&copy)?;
+                let connection = connect(&copy)?;
                 connection.pragma_update(None, "secure_delete", true)?;
                 connection.pragma_update(None, "foreign_keys", true)?;
                 // A copy from before the table was made has nothing of the kind.
@@ -94,7 +96,7 @@ impl Store {
             if delete().is_err() {
                 // Better no copy than one with what was to be forgotten; if that fails too, the person was told all along
                 // that copies exist.
-                let _ = std::fs::remove_file(&copy);
+                let _ = clear(&copy).and_then(|()| sync(&folder(path)));
             }
         }
     }
@@ -115,6 +117,7 @@ fn copy(source: &Connection, folder: &Path, name: &str) -> Result<()> {
         sync(folder.parent().unwrap_or(Path::new("."))).map_err(failed)?;
     }
     let made = || -> Result<()> {
+        clear(&unfinished).map_err(failed)?;
         let mut target = Connection::open(&unfinished)?;
         Backup::new(source, &mut target)?.run_to_completion(i32::MAX, Duration::from_millis(20), None)?;
         // A file of its own, without a log beside it.
@@ -122,6 +125,9 @@ fn copy(source: &Connection, folder: &Path, name: &str) -> Result<()> {
         opening::check(&target)?;
         drop(target);
         File::options().write(true).open(&unfinished).and_then(|file| file.sync_all()).map_err(failed)?;
+        if settle(&place).is_err() {
+            clear(&place).and_then(|()| sync(folder)).map_err(failed)?;
+        }
         std::fs::rename(&unfinished, &place).map_err(failed)?;
         sync(folder).map_err(failed)
     };
@@ -131,7 +137,35 @@ fn copy(source: &Connection, folder: &Path, name: &str) -> Result<()> {
     })
 }
 
+/// A copy that is to be changed: what is committed stays so after a power cut, which takes back no journal's removal.
+fn connect(copy: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(copy)?;
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
+    Ok(connection)
+}
+
+/// Lets SQLite undo what a death has left half done in a copy. A journal that stayed would be played into the next copy of
+/// that name, and would keep this one from being read.
+fn settle(copy: &Path) -> rusqlite::Result<()> {
+    if !beside(copy, JOURNAL).exists() {
+        return Ok(());
+    }
+    connect(copy)?.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// Removes a copy and what SQLite keeps beside it, the copy first: without its journal it would be read as it is.
+fn clear(copy: &Path) -> std::io::Result<()> {
+    for ending in ["", JOURNAL, "-wal", "-shm"] {
+        match std::fs::remove_file(beside(copy, ending)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn sound(path: &Path) -> Result<()> {
+    settle(path)?;
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     opening::inspect(&connection)
 }
@@ -141,7 +175,7 @@ fn prune(database: &Path, kind: impl Fn(&str) -> bool) {
     found.sort_by_key(|path| name_of(path));
     for old in &found[..found.len().saturating_sub(KEPT)] {
         // One copy too many is no fault.
-        let _ = std::fs::remove_file(old);
+        let _ = clear(old);
     }
 }
 
@@ -158,7 +192,7 @@ fn folder(database: &Path) -> PathBuf {
     database.with_file_name(FOLDER)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(format!("{}{ending}", name_of(path)))
 }
 
@@ -230,6 +264,39 @@ mod tests {
         }
         assert_eq!(Store::backups(&folder.path().join("a.db")).len(), 1);
         assert_eq!(store.one::<String>(Shelf::Chats, "b").unwrap(), "other");
+    }
+
+    /// A copy as it stands after a death in the middle of a deletion: the change half made, and the journal that undoes it.
+    fn half_deleted(copy: &Path) {
+        let connection = Connection::open(copy).unwrap();
+        connection.execute_batch("PRAGMA cache_size = 1; BEGIN; DELETE FROM chats").unwrap();
+        let kept: Vec<(PathBuf, Vec<u8>)> =
+            ["", JOURNAL].map(|ending| (beside(copy, ending), std::fs::read(beside(copy, ending)).unwrap())).into();
+        drop(connection);
+        for (path, bytes) in kept {
+            std::fs::write(path, bytes).unwrap();
+        }
+        assert!(beside(copy, JOURNAL).metadata().unwrap().len() > 4_096);
+    }
+
+    #[test]
+    fn a_deletion_that_broke_off_in_a_copy_spoils_neither_it_nor_the_next_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, store) = open(&folder);
+        for number in 0..40 {
+            store.put(Shelf::Chats, &number.to_string(), &"long".repeat(2_000), 1).unwrap();
+        }
+        store.back_up("2026-01-01.db").unwrap();
+        let copy = Store::backups(&path).remove(0).path;
+        half_deleted(&copy);
+        assert!(Store::backups(&path)[0].sound);
+        half_deleted(&copy);
+        store.put(Shelf::Chats, "new", &"new", 1).unwrap();
+        store.back_up("2026-01-01.db").unwrap();
+        drop(store);
+        assert!(Store::backups(&path)[0].sound);
+        Store::restore(&path, &copy, ".old").unwrap();
+        assert_eq!(Store::open(&path).unwrap().all::<String>(Shelf::Chats).unwrap().len(), 41);
     }
 
     #[test]

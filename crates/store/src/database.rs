@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, Statement, Transaction, TransactionBehavior};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -90,7 +91,14 @@ impl Store {
         self.delete_in_backups(statement, id);
         // Another reader may hold the log; whoever closes last empties it.
         let _ = self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        Ok(())
+        let Some(path) = &self.path else { return Ok(()) };
+        // SQLite empties the log without a sync: a power cut would bring it back, and what was deleted with it.
+        let log = backups::beside(path, "-wal");
+        let sync = || File::options().write(true).open(&log)?.sync_all();
+        match sync() {
+            Err(found) if found.kind() != std::io::ErrorKind::NotFound => Err(StoreError::File { path: log, found }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {

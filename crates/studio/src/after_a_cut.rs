@@ -372,6 +372,19 @@ fn finished(house: &House, studio: &Studio, run: &RunRecord) {
 }
 
 #[test]
+fn whoever_reads_that_a_run_has_ended_finds_its_adapter() {
+    let house = House::new();
+    let studio = house.open();
+    let run = queued(&studio, "a", &import(&studio).id, 1);
+    at_work(&house, &studio, &run);
+    let ended = EventKind::Finished { steps: 40, adapter_sha256: "made".to_owned() };
+    EventLog::open(&house.run_folder("a"), "a").unwrap().observe(ended).unwrap();
+    let run = studio.take_in(&studio.store.run("a").unwrap()).unwrap();
+    assert_eq!(run.state, RunState::Finished);
+    assert_eq!(studio.store.adapter("a").unwrap().adapter.sha256, "made");
+}
+
+#[test]
 fn results_of_finished_runs_are_put_back_and_their_reports_open() {
     let house = House::new();
     let studio = house.open();

@@ -1,6 +1,6 @@
 //! The person's wish, left as a file in the run folder: it survives the app, and the worker looks for it between steps.
 
-use crate::durable::{create_folder, write_private};
+use crate::durable::{create_folder, sync_folder, write_private};
 use alidade_domain::{Problem, StopReason, StopSignal};
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,9 @@ impl ControlFile {
     /// Watches a run folder; an old wish is forgotten.
     pub fn watch(folder: &Path) -> Self {
         let path = folder.join(NAME);
-        // Absent in the common case; a leftover that cannot be removed would only end the run at once, visibly.
-        let _ = std::fs::remove_file(&path);
+        // Absent in the common case; a leftover that cannot be removed would only end the run at once, visibly. One that a
+        // power cut brought back would be taken for a new wish.
+        let _ = std::fs::remove_file(&path).and_then(|()| sync_folder(folder));
         Self(path)
     }
 }

@@ -1,6 +1,6 @@
 //! Data sets: imported once into the program's own form, with every row that was left out and why.
 
-use crate::durable::{create_folder, file_problem, write_private};
+use crate::durable::{create_folder, file_problem, remove_folder, write_private};
 use crate::home::restrict;
 use crate::removal::removed;
 use crate::studio::Studio;
@@ -103,7 +103,7 @@ impl Studio {
         self.store.put(Shelf::Datasets, id, &set, set.imported_ms)?;
         self.forget_unused()?;
         // A removed set's folder is never read again; what cannot be removed now is only disk space.
-        let _ = std::fs::remove_dir_all(self.dataset_folder(id));
+        let _ = remove_folder(&self.dataset_folder(id));
         Ok(())
     }
 

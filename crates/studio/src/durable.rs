@@ -60,6 +60,12 @@ pub fn write_folder(place: &Path, fill: impl FnOnce(&Path) -> Result<(), Problem
     filled
 }
 
+/// Removes a folder with all that is in it, so that no power cut brings it back.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
+    std::fs::remove_dir_all(path)?;
+    sync_folder(parent(path))
+}
+
 /// Removes what a death in the middle of writing left in `folder`: everything, or only `folders`, where another program may
 /// be writing a file at the moment.
 pub(crate) fn remove_unfinished(folder: &Path, folders: bool) {

@@ -1,6 +1,7 @@
 //! Experiments: made, started, shown with what became of them.
 
 use crate::asking::concluded;
+use crate::durable::remove_folder;
 use crate::questions::Questions;
 use crate::results::{AFTER, BEFORE};
 use crate::studio::{Studio, now_ms};
@@ -72,7 +73,7 @@ impl Studio {
         for run in runs {
             self.note(&run.id, None);
             // The database no longer knows the folder; what cannot be removed now is only disk space.
-            let _ = std::fs::remove_dir_all(self.run_folder(&run.id));
+            let _ = remove_folder(&self.run_folder(&run.id));
         }
         self.forget_unused()
     }

@@ -101,7 +101,7 @@ impl Studio {
         Ok(self.store.put_verdicts(&run.id, &verdicts)?)
     }
 
-    fn keep_adapter(&self, run: &RunRecord, sha256: &str) -> Result<(), Problem> {
+    pub(crate) fn keep_adapter(&self, run: &RunRecord, sha256: &str) -> Result<(), Problem> {
         let Stage::Train(recipe) = &run.work;
         let experiment = self.store.experiment(&run.experiment)?;
         let name = self.adapter_name(&experiment, run.stage);

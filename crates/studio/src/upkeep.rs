@@ -8,7 +8,7 @@ use crate::event_log::{read_some_events, sync_events};
 use crate::home::restrict;
 use crate::queue::{Tending, Working};
 use crate::studio::{Studio, lock};
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunState, StopReason};
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent, RunState, StopReason};
 use alidade_store::RunRecord;
 use std::path::Path;
 use std::time::Instant;
@@ -114,10 +114,21 @@ impl Studio {
                 return Ok(run);
             }
             sync_events(&folder)?;
+            self.keep_told_adapter(&run, &events);
             run = self.store.take_events(&run.id, &events, offset)?;
             if run.state == RunState::Discarded {
                 // Checkpoints of a discarded run are never read again; a leftover costs only room.
                 let _ = std::fs::remove_dir_all(folder.join("checkpoints"));
+            }
+        }
+    }
+
+    /// An adapter is known before the word that its run has ended: whoever reads that may ask for it at once.
+    fn keep_told_adapter(&self, run: &RunRecord, events: &[RunEvent]) {
+        for event in events {
+            if let EventKind::Finished { adapter_sha256, .. } | EventKind::Stopped { adapter_sha256, .. } = &event.kind {
+                // What fails here is met again when all results are kept.
+                let _ = self.keep_adapter(run, adapter_sha256);
             }
         }
     }
