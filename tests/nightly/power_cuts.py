@@ -57,9 +57,9 @@ def cuts(options, way, name, folder):
     begun = time.time()
     lost = way.tried(options, folder, resources)
     seconds = time.time() - begun
-    print("\n".join(lost))
+    print("\n".join(["", *lost]))
     print(
-        f"{options.cuts} {name} cuts, {len(lost)} of them LOST something (seed {options.seed})"
+        f"{len(lost)} times something was LOST in {options.cuts} {name} cuts and those of the commands (seed {options.seed})"
         if lost
         else f"{options.cuts} of {options.cuts} {name} cuts held (seed {options.seed})"
     )

@@ -126,7 +126,8 @@ impl Studio {
     /// An adapter is known before the word that its run has ended: whoever reads that may ask for it at once.
     fn keep_told_adapter(&self, run: &RunRecord, events: &[RunEvent]) {
         for event in events {
-            if let EventKind::Finished { adapter_sha256, .. } | EventKind::Stopped { adapter_sha256, .. } = &event.kind {
+            if let EventKind::Finished { adapter_sha256, .. } | EventKind::Stopped { adapter_sha256, .. } = &event.kind
+            {
                 // What fails here is met again when all results are kept.
                 let _ = self.keep_adapter(run, adapter_sha256);
             }

@@ -5,7 +5,7 @@ import http.client
 import sqlite3
 
 from power.program import Problem
-from power.work import Diary, adapters, carry_on, difference, digest, work
+from power.work import SECRET, Diary, adapters, carry_on, difference, digest, start_all, work
 
 # What a program that does not answer, or answers otherwise than it should, raises in the client.
 FAULTS = (Problem, OSError, ValueError, KeyError, TypeError, sqlite3.Error, http.client.HTTPException)
@@ -22,6 +22,9 @@ def after_a_cut(program, told, expected, to_the_end):
             says_no_fault(program)
     finally:
         program.end()
+    if told.forgotten:
+        nothing_is_left_of(SECRET, program.home)
+    # Last, because opening a database tidies it up.
     sound_databases(program.home)
 
 
@@ -77,9 +80,7 @@ def comes_to_its_end(program, expected):
     diary, experiments = Diary(), program.call("list_experiments")
     if not experiments:
         work(program, diary)
-    for one in experiments:
-        if len(one["runs"]) < 3:
-            program.call("start_experiment", id=one["experiment"]["id"])
+    start_all(program)
     carry_on(program, diary)
     holds(program, diary.told)
     if adapters(program.call("list_runs")) != expected:
@@ -106,6 +107,13 @@ def sound_databases(home):
             connection.close()
         if answer != [("ok",)]:
             raise Problem(f"{path.name} is damaged: {answer[:3]}")
+
+
+def nothing_is_left_of(word, home):
+    """What was deleted is in no file, be it the database's log or a backup."""
+    found = [path for path in home.rglob("*") if path.is_file() and word.encode() in path.read_bytes()]
+    if found:
+        raise Problem(f"what was deleted is still in {[str(path.relative_to(home)) for path in found]}")
 
 
 def summary(told):

@@ -22,9 +22,9 @@ def work_folder(place):
 
 
 def made_by_commands(folder):
-    """Each command by its name; what it makes lies below `made`."""
+    """Each command by its name, with what it makes below `made` (a training also writes its state there)."""
     made = folder / "made"
     parts = ["--model", folder / "model", "--adapter", made / "here" / "adapter", "--output"]
-    yield "train", ["train", folder / "recipe.toml"]
-    yield "export merged", ["export", *parts, made / "merged"]
-    yield "export peft", ["export", *parts, made / "copy", "--form", "peft"]
+    yield "train", ["here/adapter", "here/log.jsonl"], ["train", folder / "recipe.toml"]
+    yield "export merged", ["merged"], ["export", *parts, made / "merged"]
+    yield "export peft", ["copy"], ["export", *parts, made / "copy", "--form", "peft"]

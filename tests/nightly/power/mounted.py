@@ -170,7 +170,7 @@ def after_commands(disk, program):
     place = work_folder(disk.mount)
     subprocess.run(["sync"], check=True)
     lost = []
-    for name, command in made_by_commands(place):
+    for name, _, command in made_by_commands(place):
         quietly(program.program, *command, env=environment(program))
         before = digest(place / "made")
         copy(disk.image, disk.folder / "command.img")

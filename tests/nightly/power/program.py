@@ -40,21 +40,22 @@ class Program:
         self.token = line.split("token=")[1].strip()
 
     def everybody(self):
-        """The program and whatever works in its data folder: its descendants, and those whose command lines name the folder
-        (a worker outlives the program). Not the watcher, which ends by itself when nobody is left to watch."""
+        """The program and whatever works in its data folder: its descendants, and those whose environment or command line names
+        the folder (a worker outlives the program, and a moment after its birth it has no command line of its own). Not the
+        watcher, which ends by itself when nobody is left to watch."""
         parents, found = {}, set()
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             try:
-                words = (entry / "cmdline").read_bytes()
+                words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
                 state, parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:2]
             except (OSError, ValueError):
                 continue
             if state == "Z":
                 continue
             parents[int(entry.name)] = int(parent)
-            if f"{self.home}/".encode() in words:
+            if f"{self.home}/".encode() in words or f"ALIDADE_HOME={self.home}\0".encode() in words:
                 found.add(int(entry.name))
         found.add(self.process.pid)
         while True:

@@ -13,18 +13,16 @@ import tempfile
 import time
 
 from power import checks, strace
-from power.commands import made_by_commands, work_folder
 from power.disk import Disk
 from power.follow import followed
-from power.program import Program, environment, quietly
+from power.program import Problem, Program
+from power.recorded_commands import after_commands, emptied
 from power.states import State
-from power.work import KINDS, PARTS, Diary, adapters, digest, missing, work
+from power.work import KINDS, PARTS, Diary, adapters, work, work_on
 
 STATES = 60
 # The experiment is carried on to its end after so many of the cuts.
 TO_THE_END = 0.1
-# States after each command of the terminal.
-AFTER_COMMANDS = 4
 
 
 def possible(_):
@@ -34,13 +32,13 @@ def possible(_):
 
 def tried(options, folder, resources):
     """Makes the cuts; answers with what was lost."""
-    place = folder / "place"
-    program = Program(options.program, place / "home", resources)
+    program = Program(options.program, folder / "place" / "home", resources)
     lost, recording = after_commands(options, folder, program), None
     try:
         for number in range(options.first, options.first + options.cuts):
             if recording is None or number % STATES == 0:
-                recording = recorded(options, folder, program)
+                recording, faults = next_recording(options, folder, program, number // STATES, recording)
+                lost += faults
             lost += one_cut(options, folder, program, number, *recording)
         return lost
     finally:
@@ -48,30 +46,51 @@ def tried(options, folder, resources):
             program.end()
 
 
-def emptied(place):
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    return place
+def next_recording(options, folder, program, number, before):
+    """By turns the work from the beginning, and work that goes on after a cut of the former: putting things right must bear a
+    cut as well. Where it does not come to its end without a cut, that is a loss, and the work is begun anew."""
+    if number % 2 == 0:
+        return recorded(options, folder, program), []
+    before = before or recorded(options, folder, program)
+    between = 1_000_000 * len(KINDS) * number + KINDS.index("experiment")
+    cut = Cut(options, between, *before[:2])
+    cut.state.write(emptied(program.home.parent))
+    try:
+        after = recorded(options, folder, program, cut)
+        if after[2] != before[2]:
+            raise Problem("the adapters differ from those of the run without a cut")
+        return after, []
+    except checks.FAULTS as problem:
+        print(f"going on after a cut: LOST ({cut}): {problem!r}", flush=True)
+        keep(options, folder, f"between-{number}", Cut(options, between, *before[:2]).state, problem)
+        return recorded(options, folder, program), [f"going on after a cut, seed {options.seed}: {problem!r}"]
 
 
-def recorded(options, folder, program):
-    """The work under strace: what the disk was told, what was acknowledged, and the adapters."""
-    begun, place = time.time(), emptied(program.home.parent)
-    disk, diary = Disk(place), Diary()
+def recorded(options, folder, program, cut=None):
+    """The work under strace, on nothing or on what a cut has left: what the disk was told, what was acknowledged, the adapters."""
+    begun, place = time.time(), program.home.parent
+    if cut is None:
+        emptied(place)
+    disk, diary = Disk(place), Diary(cut and cut.told)
     watched = Program(program.program, program.home, program.resources, strace.command(folder / "recording"))
     try:
         watched.start()
-        work(watched, diary)
+        if cut is None:
+            work(watched, diary)
+        else:
+            checks.holds(watched, cut.told)
+            work_on(watched, diary)
         expected = adapters(watched.call("list_runs"))
     finally:
         watched.end()
     followed(folder / "recording", str(place), disk)
     if options.without_syncs:
         disk.syncs.clear()
-    if not disk.namings or not diary.parts["first start"] * 1e6 < disk.ends[0] < disk.ends[-1] < time.time() * 1e6:
+    if not disk.namings or not diary.parts["start"] * 1e6 < disk.ends[0] < disk.ends[-1] < time.time() * 1e6:
         raise SystemExit("the recording is empty or its clock is another than ours")
-    spans = [f"{part} {count}" for part, count in zip(PARTS, counts(disk, diary))]
-    print(f"recorded in {time.time() - begun:.1f} s: {', '.join(spans)} operations, {len(disk.syncs)} of them syncs", flush=True)
+    spans = [f"{part} {end - begin}" for part, (begin, end) in windows(disk, diary).items()]
+    what = "from the beginning" if cut is None else f"after a cut ({cut})"
+    print(f"recorded {what} in {time.time() - begun:.1f} s: {', '.join(spans)} operations, {len(disk.syncs)} of them syncs", flush=True)
     return disk, diary, expected
 
 
@@ -82,20 +101,16 @@ def windows(disk, diary):
     return {part: (begin, end) for part, begin, end in zip(PARTS, edges, edges[1:])}
 
 
-def counts(disk, diary):
-    return [end - begin for begin, end in windows(disk, diary).values()]
-
-
 def moment_of(disk, diary, kind, draw):
     """Before which operation the power goes, and the moment: half of the cuts come right after an acknowledgement, where a
     promise is youngest, and half right before any operation returns."""
     begin, end = windows(disk, diary)[kind]
-    first, last = (disk.ends[min(place, len(disk.ends) - 1)] for place in (begin, end))
-    told = [moment for moment in diary.moments if first <= moment * 1e6 <= last]
+    first, last = diary.parts[kind], diary.parts[[*PARTS, "end"][PARTS.index(kind) + 1]]
+    told = [moment for moment in diary.moments if first <= moment <= last]
     if told and draw.random() < 0.5:
         moment = draw.choice(told)
         return bisect.bisect_right(disk.ends, moment * 1e6), moment
-    number = draw.randint(begin, min(end, len(disk.ends) - 1))
+    number = min(draw.randint(begin, end), len(disk.ends) - 1)
     return number, (disk.ends[number] - 1) / 1e6
 
 
@@ -139,28 +154,3 @@ def keep(options, folder, number, state, problem):
     (place / "chosen.txt").write_text("\n".join([repr(problem), f"cut before operation {state.number}", *state.words]) + "\n")
     shutil.copy(folder / "recording", place / "recording")
     print(f"  kept in {place}", flush=True)
-
-
-def after_commands(options, folder, program):
-    """What an exit status of 0 speaks of is on the disk: a cut right after it takes nothing."""
-    lost, stands = [], emptied(folder / "stands")
-    place = emptied(program.home.parent)
-    made = work_folder(place) / "made"
-    for name, command in made_by_commands(place / "work"):
-        disk = Disk(place)
-        quietly(*strace.command(folder / "recording"), program.program, *command, env=environment(program))
-        followed(folder / "recording", str(place), disk)
-        if options.without_syncs:
-            disk.syncs.clear()
-        before = digest(made)
-        shutil.rmtree(stands)
-        place.rename(stands)
-        for number in range(AFTER_COMMANDS):
-            State(disk, len(disk.ends), random.Random(options.seed * 31 + number)).write(emptied(place))
-            if missing(before, digest(made)):
-                lost.append(f"after `{name}`: {missing(before, digest(made))}")
-        shutil.rmtree(place)
-        stands.rename(place)
-        stands.mkdir()
-    print(f"train and two exports, cut after their exit: {'LOST ' + '; '.join(lost) if lost else 'held'}", flush=True)
-    return lost

@@ -45,17 +45,20 @@ class State:
         for naming in self.disk.namings:
             if naming.number >= self.number:
                 break
-            if self.chosen(naming):
-                self.apply(entries, naming)
+            certain = self.certain(naming)
+            if certain or self.chosen(naming):
+                self.apply(entries, naming, certain)
             else:
                 self.words.append(f"not on the disk: {naming.words}")
         return entries
 
-    def chosen(self, naming):
-        if self.model == "journal":
-            return naming.number < self.journal_end
+    def certain(self, naming):
+        """Whether a sync of a folder speaks of it; a rename is certain as a whole."""
         folders = [place[0] for place in (naming.taken, naming.given) if place]
-        return any(naming.number < self.covers(folder) for folder in folders) or self.draw.random() < self.share
+        return any(naming.number < self.covers(folder) for folder in folders)
+
+    def chosen(self, naming):
+        return naming.number < self.journal_end if self.model == "journal" else self.draw.random() < self.share
 
     def drawn_end(self):
         """How far the journal reaches: a sync commits it as far as the last operation on what is synced."""
@@ -71,14 +74,14 @@ class State:
             entries[folder] = dict(folder.first_entries)
         return entries[folder]
 
-    def apply(self, entries, naming):
+    def apply(self, entries, naming, certain):
         node = naming.node
         if naming.taken:
             folder, name = naming.taken
             names = self.listing(entries, folder)
             removed = naming.given is None and node.kind == "folder"
-            if removed and self.listing(entries, node):
-                # What was in it is still there, so it cannot have gone.
+            if removed and self.listing(entries, node) and not certain:
+                # What was in it is still there, so it has not gone either.
                 return
             if names.get(name) is node:
                 del names[name]

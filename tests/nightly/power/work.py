@@ -1,7 +1,7 @@
 """Everything a person does with the program in a few seconds, and a diary of what the program has acknowledged when.
 
-The work has four parts, in which cuts are made: the first start, an import, an experiment of three stages, and exports with a
-chat and deletions.
+The work has five parts, in which cuts are made: the start, an import, an experiment of three stages, exports with a chat, and
+deletions. Work that a cut has interrupted is taken up again in the same five parts.
 """
 
 import bisect
@@ -13,9 +13,11 @@ import time
 
 from power.program import WORK_LIMIT, Problem
 
-PARTS = ["first start", "import", "experiment", "export"]
+PARTS = ["start", "import", "experiment", "export", "deletion"]
+# What is deleted at the end, and must then be nowhere.
+SECRET = "quetzalcoatl-7731"
 # How cuts are spread over the parts: the experiment has by far the most to lose.
-KINDS = ["first start", "import", "experiment", "experiment", "experiment", "export"]
+KINDS = ["start", "import", "experiment", "experiment", "experiment", "export", "deletion"]
 
 
 class Told:
@@ -25,14 +27,17 @@ class Told:
         self.bundled = 0
         self.sets, self.chats, self.exports, self.runs, self.adapters = {}, {}, {}, {}, {}
         self.experiments, self.removed = set(), set()
+        self.secret_chat = self.secret_set = None
+        self.forgotten = False
 
 
 class Diary:
     """What was acknowledged at each moment of a piece of work, and when each of its parts began."""
 
-    def __init__(self):
-        self.told, self.moments, self.pages = Told(), [0.0], [Told()]
-        self.parts = {"first start": time.time()}
+    def __init__(self, told=None):
+        self.told = copy.deepcopy(told) if told else Told()
+        self.moments, self.pages = [0.0], [copy.deepcopy(self.told)]
+        self.parts = {"start": time.time()}
         self.failed = None
 
     def note(self):
@@ -59,10 +64,10 @@ class Diary:
         self.note()
 
 
-def rows(kind, count):
+def rows(kind, count, word="number"):
     words = "river stone cloud lamp bread garden window paper winter harbour".split()
     for number in range(count):
-        question = f"What about the {words[number % 10]} and the {words[number * 7 % 10]} number {number}?"
+        question = f"What about the {words[number % 10]} and the {words[number * 7 % 10]} {word} {number}?"
         good, bad = f"It is a fine {words[number * 3 % 10]}.", "No."
         if kind == "answers":
             yield json.dumps({"prompt": question, "completion": good})
@@ -109,8 +114,8 @@ def missing(before, after):
     return sorted(name for name in before if before[name] != after.get(name))
 
 
-def imports(program, diary, name, count):
-    handle = program.upload(f"{name}.jsonl", "\n".join(rows(name, count)))
+def imports(program, diary, name, count, word="number"):
+    handle = program.upload(f"{name}.jsonl", "\n".join(rows(name, count, word)))
     made = program.call("import_dataset", handle=handle, name=name)
     diary.told.sets[made["id"]] = made["summary"]["kept"]
     diary.note()
@@ -119,17 +124,41 @@ def imports(program, diary, name, count):
 
 def work(program, diary):
     """All of it; the diary learns of each thing as soon as it is acknowledged."""
-    diary.told.bundled = len([one for one in program.call("list_datasets") if one["bundled"]])
-    diary.note()
-    # The program makes its first backup in this time.
-    time.sleep(0.3)
-    diary.begin("import")
+    begin(program, diary)
     ids = [imports(program, diary, name, 60) for name in ("answers", "pairs", "prompts")]
+    tell_secrets(program, diary)
     made = program.call("create_experiment", title="cut", question="q", stages=pipeline(*ids))
     diary.told.experiments.add(made["experiment"]["id"])
     diary.note()
     diary.begin("experiment")
     program.call("start_experiment", id=made["experiment"]["id"])
+    rest_of_it(program, diary)
+
+
+def work_on(program, diary):
+    """The same after a cut; the diary begins with what was acknowledged before."""
+    begin(program, diary)
+    imports(program, diary, "answers", 60)
+    diary.begin("experiment")
+    start_all(program)
+    rest_of_it(program, diary)
+
+
+def start_all(program):
+    for one in program.call("list_experiments"):
+        if len(one["runs"]) < 3:
+            program.call("start_experiment", id=one["experiment"]["id"])
+
+
+def begin(program, diary):
+    diary.told.bundled = len([one for one in program.call("list_datasets") if one["bundled"]])
+    diary.note()
+    # The program makes its first backup in this time.
+    time.sleep(0.3)
+    diary.begin("import")
+
+
+def rest_of_it(program, diary):
     carry_on(program, diary)
     diary.begin("export")
     for run in program.call("list_runs"):
@@ -140,7 +169,8 @@ def work(program, diary):
                 diary.told.exports[place["path"]] = digest(place["path"])
                 diary.note()
     talk(program, diary)
-    forget(program, diary)
+    diary.begin("deletion")
+    forget_secrets(program, diary)
     diary.begin("end")
 
 
@@ -154,18 +184,39 @@ def talk(program, diary):
     diary.note()
 
 
-def forget(program, diary):
-    """What was deleted must not come back either."""
-    stack = program.call("list_stacks")[0]["stack"]
-    chat = program.call("create_chat", stacks=[stack])
-    program.call("delete_chat", id=chat["id"])
-    diary.told.removed.add(chat["id"])
+def tell_secrets(program, diary):
+    """A data set and a chat, too long for one page of the database, that are deleted later."""
+    diary.told.secret_set = imports(program, diary, "answers", 20, SECRET)
+    tell_in_chat(program, diary)
+
+
+def tell_in_chat(program, diary):
+    chat = program.call("create_chat", stacks=[program.call("list_stacks")[0]["stack"]])
+    chat = {key: chat[key] for key in ("id", "stacks", "sampling", "precision")}
+    program.call("update_chat", **chat, title=SECRET, system_prompt=SECRET * 900)
+    diary.told.chats[chat["id"]] = []
+    diary.told.secret_chat = chat["id"]
     diary.note()
-    id = imports(program, diary, "answers", 20)
-    # From here on it may be there or not.
-    del diary.told.sets[id]
+
+
+def forget_secrets(program, diary):
+    """While something is being deleted it may be there or not; then it must not come back. The last chat is made and deleted
+    at once, while the database's log still holds it."""
+    told = diary.told
+    if told.secret_chat is None:
+        return
+    forget(program, diary, told.sets, told.secret_set, "remove_dataset")
+    forget(program, diary, told.chats, told.secret_chat, "delete_chat")
+    tell_in_chat(program, diary)
+    forget(program, diary, told.chats, told.secret_chat, "delete_chat")
+    told.forgotten = True
     diary.note()
-    program.call("remove_dataset", id=id)
+
+
+def forget(program, diary, kept, id, command):
+    del kept[id]
+    diary.note()
+    program.call(command, id=id)
     diary.told.removed.add(id)
     diary.note()
 
