@@ -27,6 +27,24 @@ export default defineConfig(
       ...faults,
       // The program's refusals are plain data, and are thrown as such.
       "@typescript-eslint/only-throw-error": ["error", { allow: [{ from: "file", name: "Problem" }] }],
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "CallExpression[callee.object.name='backend'][typeArguments]",
+          message: "What a command takes and gives follows from its name: see Commands in backend/types.ts.",
+        },
+      ],
+    },
+  },
+  {
+    files: ["ui/src/**/*.ts", "ui/src/**/*.svelte"],
+    ignores: ["ui/src/backend/**"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        { patterns: [{ group: ["@tauri-apps/*"], message: "Only ui/src/backend may." }] },
+      ],
+      "no-restricted-globals": ["error", { name: "fetch", message: "The program is asked through backend.call." }],
     },
   },
   // After the plain rules, whose parser reads no markup.

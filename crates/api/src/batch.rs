@@ -1,6 +1,6 @@
 //! Batches by time: a window that gets one message a frame stays smooth, one that gets a message a step does not.
 
-use serde_json::Value;
+use crate::table::Listener;
 use std::time::{Duration, Instant};
 
 /// Two frames of a screen.
@@ -10,20 +10,20 @@ const FRAME: Duration = Duration::from_millis(33);
 const MOST: usize = 1_000;
 
 /// Collects items and hands them on as one list a frame.
-pub(crate) struct Batch<'a> {
-    sink: crate::Sink<'a>,
-    waiting: Vec<Value>,
+pub(crate) struct Batch<'a, Item> {
+    listener: Listener<'a, Vec<Item>>,
+    waiting: Vec<Item>,
     sent: Instant,
     listening: bool,
 }
 
-impl<'a> Batch<'a> {
-    pub(crate) fn new(sink: crate::Sink<'a>) -> Self {
-        Self { sink, waiting: Vec::new(), sent: Instant::now(), listening: true }
+impl<'a, Item> Batch<'a, Item> {
+    pub(crate) fn new(listener: Listener<'a, Vec<Item>>) -> Self {
+        Self { listener, waiting: Vec::new(), sent: Instant::now(), listening: true }
     }
 
     /// Adds an item; false once nobody listens any more.
-    pub(crate) fn push(&mut self, item: Value) -> bool {
+    pub(crate) fn push(&mut self, item: Item) -> bool {
         self.waiting.push(item);
         if self.sent.elapsed() >= FRAME || self.waiting.len() >= MOST {
             self.flush();
@@ -34,7 +34,7 @@ impl<'a> Batch<'a> {
     /// Hands on what waits.
     pub(crate) fn flush(&mut self) {
         if !self.waiting.is_empty() && self.listening {
-            self.listening = (self.sink)(Value::Array(std::mem::take(&mut self.waiting)));
+            self.listening = (self.listener)(std::mem::take(&mut self.waiting));
         }
         self.waiting.clear();
         self.sent = Instant::now();

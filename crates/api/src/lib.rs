@@ -1,34 +1,19 @@
 //! The wire: one table of commands and one of streams over the studio. Knows no host; a host knows no command by name.
 //!
-//! The whole table stands in README.md of this crate, the types in `ui/src/backend/types.ts`, which a test keeps fresh.
+//! The whole table stands in README.md of this crate, the types in `ui/src/backend/types.ts`; a test keeps both fresh.
 
 mod batch;
 mod commands;
 mod schema;
+mod table;
 
 use alidade_domain::{Problem, ProblemCode, nearest_name};
 use alidade_studio::Studio;
 use serde_json::Value;
 
 pub use commands::{COMMANDS, STREAMS};
-pub use schema::typescript;
-
-/// Takes a message of a stream; false ends the listening. Work whose only use is the answer ends with it, a run never.
-pub type Sink<'a> = &'a mut dyn FnMut(Value) -> bool;
-
-/// A command: name and what it does with a request.
-pub struct Command {
-    /// Name on the wire.
-    pub name: &'static str,
-    pub(crate) run: fn(&Studio, Value) -> Result<Value, Problem>,
-}
-
-/// A stream: name and what it sends.
-pub struct Stream {
-    /// Name on the wire.
-    pub name: &'static str,
-    pub(crate) run: fn(&Studio, Value, Sink) -> Result<(), Problem>,
-}
+pub use schema::{readme_tables, typescript};
+pub use table::{Command, Sink, Stream};
 
 /// Carries out a command.
 ///

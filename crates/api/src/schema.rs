@@ -1,127 +1,103 @@
-//! The TypeScript twins of everything that crosses the wire, as one file.
+//! The TypeScript twins of everything that crosses the wire, and the table of the README. Both follow from the table of
+//! commands: a type is declared because a request, an answer or a message has it in it, however deep.
 
-use alidade_domain::{
-    AdapterRef, AdapterSource, At, Better, Chart, CheckedPipeline, DatasetKind, DatasetSource, Estimate,
-    EvaluatedStack, Evaluation, EventKind, Example, Experiment, GoalWords, ImportSummary, Line, LoraSpec, Measure,
-    MeasureWords, Message, MethodCard, MethodName, Metric, ModelRef, ModelSource, Multiple, Phase, Place, PlanNews,
-    Planning, Precision, PreferencePair, PrefixSpec, Problem, ProblemCode, Reading, ReasonCount, Recipe, RewriterRef,
-    Role, RowIssue, RunEvent, RunState, Sample, SampleAnswer, Sampling, ScoreHistogram, ScorerSource, SettingField,
-    SettingKind, SettingLevel, SettingValue, Settings, Sign, Stack, Stage, StageEstimate, StopReason, TargetModules,
-    Tone, Tuning, Variant, Watch, Wording, Words, WorstRow,
-};
-use alidade_studio::compose::{Choices, Chosen, Limit, Strength};
-use alidade_studio::views::{
-    AnswerEnd, AppInfo, ChatDelta, ChatMessage, ChatView, DatasetPage, DatasetView, ExperimentState, ExperimentSummary,
-    ModelView, Preset, ReportView, RunView, StackView, TokenPiece, TokenRowView,
-};
-use ts_rs::{Config, TS};
-
-macro_rules! declare {
-    ($($name:ty),+ $(,)?) => {{
-        // Numbers of the wire are JSON numbers; none of ours exceeds 2^53.
-        let config = Config::new().with_large_int("number");
-        [$(format!("export {}", <$name as TS>::decl(&config))),+].join("\n\n")
-    }};
-}
+use crate::{COMMANDS, STREAMS};
+use alidade_domain::Problem;
+use std::collections::BTreeMap;
+use ts_rs::{Config, TS, TypeVisitor};
 
 const HEAD: &str = "// Generated from the Rust types; `UPDATE_TYPES=1 cargo test -p alidade-api` writes it anew.\n\n";
 
-/// Every type of the wire.
-pub fn typescript() -> String {
-    let types = declare!(
-        AdapterRef,
-        AdapterSource,
-        AnswerEnd,
-        AppInfo,
-        At,
-        Better,
-        Chart,
-        ChatDelta,
-        ChatMessage,
-        ChatView,
-        CheckedPipeline,
-        Choices,
-        Chosen,
-        DatasetKind,
-        DatasetPage,
-        DatasetSource,
-        DatasetView,
-        Estimate,
-        EvaluatedStack,
-        Evaluation,
-        EventKind,
-        Example,
-        Experiment,
-        ExperimentState,
-        ExperimentSummary,
-        GoalWords,
-        ImportSummary,
-        Limit,
-        Line,
-        LoraSpec,
-        Measure,
-        MeasureWords,
-        Message,
-        MethodCard,
-        MethodName,
-        Metric,
-        ModelRef,
-        ModelSource,
-        ModelView,
-        Multiple,
-        Phase,
-        Place,
-        PlanNews,
-        Planning,
-        PreferencePair,
-        PrefixSpec,
-        Preset,
-        Problem,
-        ProblemCode,
-    );
-    format!("{HEAD}{types}\n\n{}\n", the_rest())
+/// The types of one line of the table.
+pub(crate) struct Wire {
+    request: fn(&Config) -> String,
+    answer: fn(&Config) -> String,
+    collect: fn(&mut Declarations),
 }
 
-/// The second half of the alphabet.
-fn the_rest() -> String {
-    declare!(
-        Reading,
-        ReasonCount,
-        Recipe,
-        ReportView,
-        RewriterRef,
-        Role,
-        RowIssue,
-        RunEvent,
-        RunState,
-        RunView,
-        Sample,
-        SampleAnswer,
-        Sampling,
-        ScorerSource,
-        Precision,
-        SettingField,
-        SettingKind,
-        SettingLevel,
-        SettingValue,
-        Settings,
-        Sign,
-        Stack,
-        StackView,
-        Stage,
-        StageEstimate,
-        StopReason,
-        Strength,
-        TargetModules,
-        TokenPiece,
-        TokenRowView,
-        Tone,
-        Tuning,
-        Variant,
-        Watch,
-        Wording,
-        Words,
-        WorstRow,
-        ScoreHistogram,
-    )
+impl Wire {
+    pub(crate) fn of<Request: TS + 'static, Answer: TS + 'static>() -> Self {
+        Self {
+            request: Request::inline,
+            answer: Answer::name,
+            collect: |found| {
+                // A request is written out where it stands, so only what it holds needs a name.
+                Request::visit_dependencies(found);
+                found.take::<Answer>();
+            },
+        }
+    }
+}
+
+/// Declarations by name.
+struct Declarations {
+    config: Config,
+    by_name: BTreeMap<String, String>,
+}
+
+impl Declarations {
+    fn take<T: TS + 'static + ?Sized>(&mut self) {
+        self.visit::<T>();
+        T::visit_generics(self);
+    }
+}
+
+impl TypeVisitor for Declarations {
+    fn visit<T: TS + 'static + ?Sized>(&mut self) {
+        // Numbers, lists and the like have no name of their own.
+        if T::output_path().is_none() {
+            return;
+        }
+        let name = T::ident(&self.config);
+        if !self.by_name.contains_key(&name) {
+            self.by_name.insert(name, format!("export {}", T::decl(&self.config)));
+            T::visit_dependencies(self);
+        }
+    }
+}
+
+/// Numbers of the wire are JSON numbers; none of ours exceeds 2^53.
+fn config() -> Config {
+    Config::new().with_large_int("number")
+}
+
+/// Every line: its name and its types.
+fn commands() -> impl Iterator<Item = (&'static str, &'static Wire)> {
+    COMMANDS.iter().map(|command| (command.name, &command.wire))
+}
+
+fn streams() -> impl Iterator<Item = (&'static str, &'static Wire)> {
+    STREAMS.iter().map(|stream| (stream.name, &stream.wire))
+}
+
+/// Every type of the wire, and what each command and stream takes and gives.
+pub fn typescript() -> String {
+    let mut found = Declarations { config: config(), by_name: BTreeMap::new() };
+    // Whatever is asked may be refused.
+    found.take::<Problem>();
+    commands().chain(streams()).for_each(|(_, wire)| (wire.collect)(&mut found));
+    let types: Vec<String> = found.by_name.into_values().collect();
+    let (commands, streams) = (interface("Commands", "answer", commands()), interface("Streams", "message", streams()));
+    format!("{HEAD}{}\n\n{commands}\n{streams}", types.join("\n\n"))
+}
+
+fn interface(name: &str, gives: &str, lines: impl Iterator<Item = (&'static str, &'static Wire)>) -> String {
+    let config = config();
+    let line = |(name, wire): (&str, &Wire)| {
+        format!("  {name}: {{ request: {}; {gives}: {} }};\n", (wire.request)(&config), (wire.answer)(&config))
+    };
+    format!("export interface {name} {{\n{}}}\n", lines.map(line).collect::<String>())
+}
+
+/// The tables of the README.
+pub fn readme_tables() -> String {
+    let row = |(name, wire): (&str, &Wire)| {
+        let config = config();
+        let plain = |text: String| text.replace(", }", " }").replace("Record<symbol, never>", "{}").replace('|', "\\|");
+        let code = |text: String| format!("`{}`", plain(text));
+        format!("| `{name}` | {} | {} |\n", code((wire.request)(&config)), code((wire.answer)(&config)))
+    };
+    let head = |what: &str, gives: &str| format!("| {what} | request | {gives} |\n|---|---|---|\n");
+    let (commands, streams): (String, String) = (commands().map(row).collect(), streams().map(row).collect());
+    format!("{}{commands}\n{}{streams}", head("command", "answer"), head("stream", "each message"))
 }

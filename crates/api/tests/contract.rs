@@ -1,7 +1,7 @@
 //! The table as a host meets it: every command answers, nonsense is refused, and the types in the UI are the ones of today.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use alidade_api::{COMMANDS, STREAMS, call, stream, typescript};
+use alidade_api::{COMMANDS, STREAMS, call, readme_tables, stream, typescript};
 use alidade_domain::ProblemCode;
 use alidade_studio::{Configuration, Studio};
 use serde_json::{Value, json};
@@ -19,22 +19,31 @@ fn studio(home: &tempfile::TempDir) -> Arc<Studio> {
     Studio::open(configuration).unwrap()
 }
 
-#[test]
-fn the_types_of_the_ui_are_fresh() {
-    let path = root().join("ui/src/backend/types.ts");
-    if std::env::var_os("UPDATE_TYPES").is_some() {
-        std::fs::write(&path, typescript()).unwrap();
-    }
+/// A file that follows from the table: written anew when that is wished for, else compared.
+fn fresh(file: &str, wanted: impl Fn(&str) -> String) {
+    let path = root().join(file);
     let stored = std::fs::read_to_string(&path).unwrap();
-    assert!(stored == typescript(), "ui/src/backend/types.ts is stale: run UPDATE_TYPES=1 cargo test -p alidade-api");
+    let wanted = wanted(&stored);
+    if std::env::var_os("UPDATE_TYPES").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    } else {
+        assert!(stored == wanted, "{file} is stale: run UPDATE_TYPES=1 cargo test -p alidade-api");
+    }
 }
 
 #[test]
-fn the_readme_lists_every_command_and_stream() {
-    let text = std::fs::read_to_string(root().join("crates/api/README.md")).unwrap();
-    for name in COMMANDS.iter().map(|command| command.name).chain(STREAMS.iter().map(|stream| stream.name)) {
-        assert!(text.contains(&format!("`{name}`")), "{name} is not in the README");
-    }
+fn the_types_of_the_ui_are_fresh() {
+    fresh("ui/src/backend/types.ts", |_| typescript());
+}
+
+#[test]
+fn the_tables_of_the_readme_are_fresh() {
+    const MARK: &str = "<!-- The tables are generated from the code. -->\n\n";
+    fresh("crates/api/README.md", |text| {
+        let (before, rest) = text.split_once(MARK).unwrap();
+        let (_, after) = rest.split_once("\n<!-- End of the tables. -->").unwrap();
+        format!("{before}{MARK}{}\n<!-- End of the tables. -->{after}", readme_tables())
+    });
 }
 
 #[test]
@@ -50,18 +59,32 @@ fn no_request_makes_a_command_panic() {
         json!({"run": "nope", "after": 0}),
         json!({"handle": "/etc/passwd", "name": null}),
     ];
-    for command in COMMANDS {
+    for command in COMMANDS.iter() {
         for request in &odd {
             let _ = call(&studio, command.name, request.clone());
         }
     }
-    for entry in STREAMS {
+    for entry in STREAMS.iter() {
         for request in &odd {
             let _ = stream(&studio, entry.name, request.clone(), &mut |_| true);
         }
     }
     let problem = call(&studio, "list_experimnts", json!({})).unwrap_err();
     assert_eq!((problem.code, problem.hints[0].as_str()), (ProblemCode::NotFound, "Did you mean list_experiments?"));
+}
+
+#[test]
+fn a_request_that_does_not_fit_names_the_field() {
+    let home = tempfile::tempdir().unwrap();
+    let studio = studio(&home);
+    for (name, request, word) in [
+        ("get_run", json!({}), "missing field `run`"),
+        ("get_run", json!({"run": "a", "id": "b"}), "unknown field `id`"),
+        ("list_runs", json!({"newest": true}), "unknown field `newest`"),
+    ] {
+        let problem = call(&studio, name, request).unwrap_err();
+        assert!(problem.code == ProblemCode::Input && problem.message.contains(word), "{}", problem.message);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 // The browser host: HTTP on loopback with the token that stands in the address.
 import type { Backend, Picked } from "./index";
-import type { Problem } from "./types";
+import type { Commands, Problem, Streams } from "./types";
 
 const KEY = "alidade-token";
 
@@ -72,14 +72,15 @@ export function browserBackend(): Backend {
     takeFile,
     onDrop: () => () => {},
 
-    async call<T>(name: string, request: object): Promise<T> {
-      return (await (await post(`/api/call/${name}`, JSON.stringify(request))).json()) as T;
+    async call<Name extends keyof Commands>(name: Name, request: Commands[Name]["request"]) {
+      const response = await post(`/api/call/${name}`, JSON.stringify(request));
+      return (await response.json()) as Commands[Name]["answer"];
     },
 
-    async stream<T>(
-      name: string,
-      request: object,
-      onMessage: (message: T) => void,
+    async stream<Name extends keyof Streams>(
+      name: Name,
+      request: Streams[Name]["request"],
+      onMessage: (message: Streams[Name]["message"]) => void,
       signal?: AbortSignal,
     ): Promise<void> {
       const response = await post(`/api/stream/${name}`, JSON.stringify(request), signal);
@@ -91,7 +92,7 @@ export function browserBackend(): Backend {
         const lines = (rest + part.value).split("\n");
         rest = lines.pop() ?? "";
         for (const line of lines) {
-          const { message, problem } = JSON.parse(line) as { message?: T; problem?: Problem };
+          const { message, problem } = JSON.parse(line) as { message?: Streams[Name]["message"]; problem?: Problem };
           if (problem) throw problem;
           if (message !== undefined) onMessage(message);
         }

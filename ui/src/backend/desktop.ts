@@ -2,6 +2,7 @@
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import type { Backend, Picked } from "./index";
+import type { Streams } from "./types";
 
 export function desktopBackend(): Backend {
   const rpc = <T>(name: string, request: object, channel: Channel<unknown> = new Channel()): Promise<T> =>
@@ -11,15 +12,15 @@ export function desktopBackend(): Backend {
     picksFolders: true,
     call: (name, request) => rpc(name, request),
 
-    async stream<T>(
-      name: string,
-      request: object,
-      onMessage: (message: T) => void,
+    async stream<Name extends keyof Streams>(
+      name: Name,
+      request: Streams[Name]["request"],
+      onMessage: (message: Streams[Name]["message"]) => void,
       signal?: AbortSignal,
     ): Promise<void> {
       const id = crypto.randomUUID();
       const channel = new Channel<unknown>((message) => {
-        if (!signal?.aborted) onMessage(message as T);
+        if (!signal?.aborted) onMessage(message as Streams[Name]["message"]);
       });
       signal?.addEventListener("abort", () => void rpc("host.cancel", { id }));
       await rpc(`stream.${name}`, { id, request }, channel);

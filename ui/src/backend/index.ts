@@ -1,5 +1,5 @@
 // The one door to the program: commands, streams, picked files. Two hosts stand behind it, the window and the browser.
-import type { Problem } from "./types";
+import type { Commands, Problem, Streams } from "./types";
 import { browserBackend } from "./browser";
 import { desktopBackend } from "./desktop";
 
@@ -10,10 +10,23 @@ export interface Picked {
   path?: string;
 }
 
+export type Call = <Name extends keyof Commands>(
+  name: Name,
+  request: Commands[Name]["request"],
+) => Promise<Commands[Name]["answer"]>;
+
+export type Listen = <Name extends keyof Streams>(
+  name: Name,
+  request: Streams[Name]["request"],
+  onMessage: (message: Streams[Name]["message"]) => void,
+  signal?: AbortSignal,
+) => Promise<void>;
+
 export interface Backend {
-  call<T>(name: string, request: object): Promise<T>;
+  /** Asks for a command of the table in crates/api; what it takes and gives follows from its name. */
+  call: Call;
   /** Listens until the stream ends or `signal` aborts. */
-  stream<T>(name: string, request: object, onMessage: (message: T) => void, signal?: AbortSignal): Promise<void>;
+  stream: Listen;
   /** A file of the person's choice; null when none was chosen. */
   pickFile(): Promise<Picked | null>;
   /** A folder to read from (a model) or to write into (an export). */

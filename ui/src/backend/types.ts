@@ -44,23 +44,7 @@ memory_bytes: number,
  */
 problems: Array<Problem>, };
 
-export type At = "first" | "last";
-
 export type Better = "higher" | "lower" | "neither";
-
-export type Chart = { 
-/**
- * What is seen.
- */
-title: Words, 
-/**
- * The curves.
- */
-lines: Array<Line>, 
-/**
- * Where they usually stay; outside of it a look is worth while.
- */
-usual: [number, number] | null, };
 
 export type ChatDelta = { "kind": "text", 
 /**
@@ -169,58 +153,6 @@ free_memory_bytes: number,
  * Disk space that is free.
  */
 free_disk_bytes: number, };
-
-export type Choices = { 
-/**
- * The ready-made pipeline that the choices began with, if one.
- */
-goal: string | null, 
-/**
- * Id of the model.
- */
-model: string, 
-/**
- * What is to be learned from answers.
- */
-answers: Chosen, 
-/**
- * From thumbs up and down.
- */
-ratings: Chosen, 
-/**
- * From pairs.
- */
-pairs: Chosen, 
-/**
- * From the model's own answers to prompts.
- */
-prompts: Chosen, 
-/**
- * True when the oracle shall rate answers, where it knows the model's world.
- */
-oracle: boolean, 
-/**
- * What limits harm.
- */
-limit: Limit, 
-/**
- * How bold the steps are.
- */
-strength: Strength, 
-/**
- * Settings that the person set, by method.
- */
-changes: { [key in string]: Settings }, };
-
-export type Chosen = { 
-/**
- * Id of the data set; empty for none.
- */
-dataset: string, 
-/**
- * The method that learns from it; empty for the first that does.
- */
-method: string, };
 
 export type DatasetKind = "answers" | "pairs" | "ratings" | "texts" | "prompts";
 
@@ -372,140 +304,6 @@ scores: ScoreHistogram | null,
  */
 seconds: number, };
 
-export type EventKind = { "kind": "queued" } | { "kind": "started", 
-/**
- * Process id of the worker.
- */
-pid: number, 
-/**
- * Threads that it computes with.
- */
-threads: number, 
-/**
- * The step whose checkpoint it goes on from; 0 at a fresh start.
- */
-from_step: number, } | { "kind": "computing", 
-/**
- * Back-end, instruction set and number type ("slices, avx512, f32").
- */
-arithmetic: string, 
-/**
- * What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
- */
-keep: string, 
-/**
- * The instruction set that a person forced, if they did.
- */
-forced?: string, } | { "kind": "stage", 
-/**
- * Which.
- */
-phase: Phase, } | { "kind": "step", 
-/**
- * Number of the step, from 1.
- */
-step: number, 
-/**
- * Steps in all.
- */
-total: number, 
-/**
- * Figures under TRL's names.
- */
-metrics: { [key in string]: number }, 
-/**
- * Real tokens per second, over the last steps.
- */
-tokens_per_second: number, 
-/**
- * Estimated seconds until training ends.
- */
-seconds_left: number, } | { "kind": "progress", 
-/**
- * Which phase.
- */
-phase: Phase, 
-/**
- * Answers that are done.
- */
-done: number, 
-/**
- * Answers in all.
- */
-total: number, 
-/**
- * Estimated seconds until the phase ends; absent while nothing is known.
- */
-seconds_left?: number, } | { "kind": "sample", 
-/**
- * Step after which it was asked.
- */
-step: number, 
-/**
- * The prompt as text.
- */
-prompt: string, 
-/**
- * The answer.
- */
-answer: string, 
-/**
- * What it was rated, where a method rates answers.
- */
-score?: number, } | { "kind": "checkpoint", 
-/**
- * Step that it holds.
- */
-step: number, 
-/**
- * Folder below the run folder.
- */
-folder: string, 
-/**
- * Its size.
- */
-bytes: number, } | { "kind": "warning", 
-/**
- * Stable name.
- */
-code: string, 
-/**
- * The sentence.
- */
-message: string, } | { "kind": "evaluated", 
-/**
- * The figures.
- */
-evaluation: Evaluation, } | { "kind": "finished", 
-/**
- * Steps taken.
- */
-steps: number, 
-/**
- * SHA-256 of the adapter's weights.
- */
-adapter_sha256: string, } | { "kind": "paused", 
-/**
- * Step that was kept.
- */
-step: number, } | { "kind": "stopped", 
-/**
- * Step that was kept.
- */
-step: number, 
-/**
- * SHA-256 of the adapter's weights.
- */
-adapter_sha256: string, } | { "kind": "interrupted", 
-/**
- * Last step whose checkpoint is safe.
- */
-step: number, } | { "kind": "discarded" } | { "kind": "failed", 
-/**
- * Which.
- */
-problem: Problem, };
-
 export type Example = { "kind": "answer", 
 /**
  * What is asked.
@@ -614,24 +412,6 @@ runs: Array<RunView>,
  */
 overall: Array<Evaluation>, };
 
-export type GoalWords = { 
-/**
- * The goal.
- */
-name: Words, 
-/**
- * How it is reached.
- */
-text: Words, 
-/**
- * Title of an experiment towards it.
- */
-title: Words, 
-/**
- * The question that the experiment answers.
- */
-question: Words, };
-
 export type ImportSummary = { 
 /**
  * Name of the detected shape ("alpaca", "sharegpt pairs", …).
@@ -649,18 +429,6 @@ kept: number,
  * Rows left out, by reason.
  */
 dropped: Array<ReasonCount>, };
-
-export type Limit = "nothing" | "oracle" | "model";
-
-export type Line = { 
-/**
- * The figure.
- */
-metric: Metric, 
-/**
- * How it is drawn.
- */
-tone: Tone, };
 
 export type LoraSpec = { 
 /**
@@ -758,71 +526,33 @@ export type MethodCard = {
 /**
  * The method.
  */
-name: string, 
-/**
- * The name on a button.
- */
-label: Words, 
+name: MethodName, 
 /**
  * Its full name.
  */
-title: Words, 
+title: string, 
 /**
  * One plain sentence.
  */
-summary: Words, 
-/**
- * Why one would choose it, as a clause after its name.
- */
-why: Words, 
+summary: string, 
 /**
  * Where it was published.
  */
 paper: string, 
 /**
- * Kinds of data that it can learn from, the most telling one first.
+ * Kinds of data that it can learn from.
  */
 needs: Array<DatasetKind>, 
-/**
- * What it is offered for.
- */
-place: Place, 
 /**
  * True when it learns from scores, so that a recipe names a `reward`.
  */
 needs_reward: boolean, 
 /**
- * True when it can keep a cost below a limit, so that a recipe may name a `cost`.
- */
-limits_cost: boolean, 
-/**
- * True when the result scores answers instead of writing them.
- */
-makes_scorer: boolean, 
-/**
- * What it is called where a setting makes something else of it.
- */
-variants: Array<Variant>, 
-/**
- * Its curves and how they are read.
- */
-watch: Watch, 
-/**
  * Its settings with defaults, ranges and help.
  */
 settings: Array<SettingField>, };
 
-export type MethodName = string;
-
-export type Metric = { 
-/**
- * TRL's name.
- */
-key: string, 
-/**
- * What it is.
- */
-label: Words, };
+export type MethodName = "sft" | "dpo" | "kto" | "orpo" | "cpo" | "reward_model" | "ppo" | "grpo" | "rloo" | "online_dpo" | "rejection_sampling";
 
 export type ModelRef = { 
 /**
@@ -890,23 +620,7 @@ card: string | null,
  */
 removed: boolean, };
 
-export type Multiple = { 
-/**
- * How many times.
- */
-factor: number, 
-/**
- * Name of the figure.
- */
-key: string, 
-/**
- * When.
- */
-at: At, };
-
 export type Phase = "preparing" | "training" | "evaluating" | "saving";
-
-export type Place = "answers" | "ratings" | "pairs" | "prompts";
 
 export type PlanNews = { "kind": "working", 
 /**
@@ -927,6 +641,8 @@ seconds: number, } | { "kind": "checked",
 checked: CheckedPipeline, };
 
 export type Planning = "waiting" | "preparing" | "measuring";
+
+export type Precision = "f32" | "bf16" | "q8_0" | "q4_0";
 
 export type PreferencePair = { 
 /**
@@ -968,11 +684,7 @@ model: string | null,
 /**
  * The stages.
  */
-stages: Array<Stage>, 
-/**
- * How it is offered; without words it is only reached by its name.
- */
-words: GoalWords | null, };
+stages: Array<Stage>, };
 
 export type Problem = { 
 /**
@@ -993,24 +705,6 @@ hints: Array<string>,
 field: string | null, };
 
 export type ProblemCode = "input" | "not_found" | "conflict" | "disk_full" | "worker_lost" | "not_finite" | "internal";
-
-export type Reading = { 
-/**
- * A short name of what is seen.
- */
-id: string, 
-/**
- * The signs.
- */
-when: Array<Sign>, 
-/**
- * What is seen, and what to do.
- */
-says: Words, 
-/**
- * True when it asks for a hand.
- */
-alarm: boolean, };
 
 export type ReasonCount = { 
 /**
@@ -1380,9 +1074,25 @@ max_new_tokens: number,
  */
 seed: number, };
 
-export type ScorerSource = string;
+export type ScoreHistogram = { 
+/**
+ * Lower end of the first step.
+ */
+low: number, 
+/**
+ * Width of a step.
+ */
+width: number, 
+/**
+ * Preferred answers in each step.
+ */
+chosen: Array<number>, 
+/**
+ * Other answers in each step.
+ */
+rejected: Array<number>, };
 
-export type Precision = "f32" | "bf16" | "q8_0" | "q4_0";
+export type ScorerSource = string;
 
 export type SettingField = { 
 /**
@@ -1402,13 +1112,9 @@ default: SettingValue,
  */
 level: SettingLevel, 
 /**
- * A friendly name; the key stands small beside it.
- */
-label: Words, 
-/**
  * One plain sentence.
  */
-help: Words, };
+help: string, };
 
 export type SettingKind = { "type": "whole", 
 /**
@@ -1453,24 +1159,6 @@ export type SettingLevel = "simple" | "advanced";
 export type SettingValue = boolean | number | number | string | Array<number> | Array<string> | null;
 
 export type Settings = { [key in string]: SettingValue };
-
-export type Sign = { 
-/**
- * Name of the figure.
- */
-key: string, 
-/**
- * True for above, false for below.
- */
-above: boolean, 
-/**
- * The number.
- */
-than: number, 
-/**
- * What is added to it.
- */
-plus: Multiple | null, };
 
 export type Stack = { 
 /**
@@ -1588,10 +1276,6 @@ comparing_seconds: number,
  */
 seconds: number, };
 
-export type StopReason = "pause" | "stop_and_save" | "discard";
-
-export type Strength = "careful" | "standard" | "strong";
-
 export type TargetModules = string | Array<string>;
 
 export type TokenPiece = { 
@@ -1618,65 +1302,7 @@ part: number,
  */
 pieces: Array<TokenPiece>, };
 
-export type Tone = "accent" | "base" | "dashed";
-
 export type Tuning = "adapter" | "full";
-
-export type Variant = { 
-/**
- * The setting.
- */
-key: string, 
-/**
- * Its value.
- */
-value: string, 
-/**
- * The name on a button.
- */
-label: Words, 
-/**
- * What it does, as a clause after its name.
- */
-why: Words, };
-
-export type Watch = { 
-/**
- * The charts, in their order.
- */
-charts: Array<Chart>, 
-/**
- * Figures without which nothing is said.
- */
-needs: Array<string>, 
-/**
- * What may be said, in the order in which it is looked at; the last one always holds.
- */
-readings: Array<Reading>, 
-/**
- * The figure that tells how far better and worse answers are apart, if it has one.
- */
-margin: string | null, };
-
-export type Wording = { 
-/**
- * English.
- */
-en: string, 
-/**
- * Simplified Chinese.
- */
-zh: string, };
-
-export type Words = { 
-/**
- * English.
- */
-en: string, 
-/**
- * Simplified Chinese.
- */
-zh: string, };
 
 export type WorstRow = { 
 /**
@@ -1696,20 +1322,49 @@ loss: number,
  */
 margin: number | null, };
 
-export type ScoreHistogram = { 
-/**
- * Lower end of the first step.
- */
-low: number, 
-/**
- * Width of a step.
- */
-width: number, 
-/**
- * Preferred answers in each step.
- */
-chosen: Array<number>, 
-/**
- * Other answers in each step.
- */
-rejected: Array<number>, };
+export interface Commands {
+  app_info: { request: Record<symbol, never>; answer: AppInfo };
+  list_methods: { request: Record<symbol, never>; answer: Array<MethodCard> };
+  list_presets: { request: Record<symbol, never>; answer: Array<Preset> };
+  list_models: { request: Record<symbol, never>; answer: Array<ModelView> };
+  add_model: { request: { handle: string, }; answer: ModelView };
+  remove_model: { request: { id: string, }; answer: null };
+  list_datasets: { request: Record<symbol, never>; answer: Array<DatasetView> };
+  import_dataset: { request: { handle: string, name: string | null, }; answer: DatasetView };
+  stop_import: { request: { handle: string, }; answer: null };
+  dataset_rows: { request: { id: string, offset: number, limit: number, }; answer: DatasetPage };
+  remove_dataset: { request: { id: string, }; answer: null };
+  check_pipeline: { request: { stages: Array<Stage>, }; answer: CheckedPipeline };
+  create_experiment: { request: { title: string, question: string, stages: Array<Stage>, }; answer: ExperimentSummary };
+  list_experiments: { request: Record<symbol, never>; answer: Array<ExperimentSummary> };
+  get_experiment: { request: { id: string, }; answer: ExperimentSummary };
+  rename_experiment: { request: { id: string, title: string, question: string, }; answer: ExperimentSummary };
+  delete_experiment: { request: { id: string, }; answer: null };
+  start_experiment: { request: { id: string, }; answer: ExperimentSummary };
+  list_runs: { request: Record<symbol, never>; answer: Array<RunView> };
+  get_run: { request: { run: string, }; answer: RunView };
+  run_metric: { request: { run: string, name: string, }; answer: Array<[number, number]> };
+  run_tokens: { request: { run: string, }; answer: Array<TokenRowView> };
+  pause_run: { request: { run: string, }; answer: RunView };
+  stop_run: { request: { run: string, }; answer: RunView };
+  discard_run: { request: { run: string, }; answer: RunView };
+  resume_run: { request: { run: string, }; answer: RunView };
+  list_stacks: { request: Record<symbol, never>; answer: Array<StackView> };
+  list_chats: { request: Record<symbol, never>; answer: Array<ChatView> };
+  create_chat: { request: { stacks: Array<Stack>, }; answer: ChatView };
+  get_chat: { request: { id: string, }; answer: ChatView };
+  update_chat: { request: { id: string, title: string, stacks: Array<Stack>, system_prompt: string, sampling: Sampling, precision: Precision, }; answer: ChatView };
+  delete_chat: { request: { id: string, }; answer: null };
+  stop_answer: { request: { id: string, }; answer: null };
+  get_report: { request: { experiment: string, }; answer: ReportView };
+  save_report: { request: { experiment: string, format: string, handle: string, }; answer: null };
+  export_adapter: { request: { adapter: string, form: string, handle: string, }; answer: null };
+}
+
+export interface Streams {
+  plan_pipeline: { request: { stages: Array<Stage>, }; message: PlanNews };
+  follow_run: { request: { run: string, after: number, }; message: Array<RunEvent> };
+  send_message: { request: { id: string, text: string, }; message: Array<ChatDelta> };
+  regenerate: { request: { id: string, turn: number, }; message: Array<ChatDelta> };
+  edit_message: { request: { id: string, turn: number, text: string, }; message: Array<ChatDelta> };
+}

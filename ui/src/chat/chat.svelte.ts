@@ -23,11 +23,8 @@ export class ChatState {
 
   async load(id: string | undefined): Promise<void> {
     await this.#attempt(async () => {
-      [this.stacks, this.chats] = await Promise.all([
-        backend.call<StackView[]>("list_stacks", {}),
-        backend.call<ChatView[]>("list_chats", {}),
-      ]);
-      if (id) this.chat = await backend.call<ChatView>("get_chat", { id });
+      [this.stacks, this.chats] = await Promise.all([backend.call("list_stacks", {}), backend.call("list_chats", {})]);
+      if (id) this.chat = await backend.call("get_chat", { id });
     });
   }
 
@@ -41,9 +38,7 @@ export class ChatState {
   }
 
   async create(): Promise<ChatView | null> {
-    return await this.#attempt(() =>
-      backend.call<ChatView>("create_chat", { stacks: $state.snapshot(this.suggested()) }),
-    );
+    return await this.#attempt(() => backend.call("create_chat", { stacks: $state.snapshot(this.suggested()) }));
   }
 
   async change(change: {
@@ -57,7 +52,7 @@ export class ChatState {
     if (!chat) return;
     const { id, title, stacks, system_prompt, sampling, precision } = $state.snapshot(chat);
     await this.#attempt(async () => {
-      this.chat = await backend.call<ChatView>("update_chat", {
+      this.chat = await backend.call("update_chat", {
         id,
         title,
         stacks,
@@ -80,7 +75,7 @@ export class ChatState {
   send(text: string): Promise<void> {
     const turn = (this.chat?.messages.at(-1)?.turn ?? -1) + 1;
     this.#show(turn, text);
-    return this.#answer("send_message", { text });
+    return this.#answer((id, hear) => backend.stream("send_message", { id, text }, hear));
   }
 
   regenerate(turn: number): Promise<void> {
@@ -88,13 +83,13 @@ export class ChatState {
       this.chat.messages = this.chat.messages.filter(
         (message) => message.turn < turn || (message.turn === turn && message.pane === null),
       );
-    return this.#answer("regenerate", { turn });
+    return this.#answer((id, hear) => backend.stream("regenerate", { id, turn }, hear));
   }
 
   edit(turn: number, text: string): Promise<void> {
     if (this.chat) this.chat.messages = this.chat.messages.filter((message) => message.turn < turn);
     this.#show(turn, text);
-    return this.#answer("edit_message", { turn, text });
+    return this.#answer((id, hear) => backend.stream("edit_message", { id, turn, text }, hear));
   }
 
   async stop(): Promise<void> {
@@ -113,18 +108,16 @@ export class ChatState {
     this.chat?.messages.push(message);
   }
 
-  async #answer(stream: string, request: object): Promise<void> {
+  async #answer(ask: (id: string, hear: (deltas: ChatDelta[]) => void) => Promise<void>): Promise<void> {
     const id = this.chat?.id;
     if (!id) return;
     [this.answering, this.growing, this.paneProblems] = [true, {}, {}];
-    await this.#attempt(() =>
-      backend.stream<ChatDelta[]>(stream, { id, ...request }, (deltas) => deltas.forEach((delta) => this.#take(delta))),
-    );
+    await this.#attempt(() => ask(id, (deltas) => deltas.forEach((delta) => this.#take(delta))));
     // What is stored is the truth; what was shown meanwhile was only its shadow.
     await this.#attempt(async () => {
-      const stored = await backend.call<ChatView>("get_chat", { id });
+      const stored = await backend.call("get_chat", { id });
       if (this.chat?.id === id) this.chat = stored;
-      this.chats = await backend.call<ChatView[]>("list_chats", {});
+      this.chats = await backend.call("list_chats", {});
     });
     [this.answering, this.growing] = [false, {}];
   }

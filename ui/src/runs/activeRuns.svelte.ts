@@ -1,6 +1,6 @@
 // What is asked again and again: how many runs wait or work (the number in the rail), and what does not work at the moment.
 import { backend } from "../backend";
-import type { AppInfo, Problem, RunView } from "../backend/types";
+import type { Problem } from "../backend/types";
 
 const state = $state<{ count: number; problems: Problem[] }>({ count: 0, problems: [] });
 
@@ -12,9 +12,9 @@ export const ownProblems = (): Problem[] => state.problems;
 export function watchRuns(): () => void {
   const look = async (): Promise<void> => {
     try {
-      const runs = await backend.call<RunView[]>("list_runs", {});
+      const runs = await backend.call("list_runs", {});
       state.count = runs.filter((run) => run.state === "running" || run.state === "queued").length;
-      state.problems = (await backend.call<AppInfo>("app_info", {})).problems;
+      state.problems = (await backend.call("app_info", {})).problems;
     } catch {
       // The screen at hand says what is wrong; the number is only a hint.
     }

@@ -53,7 +53,7 @@ export class Followed {
   async #listen(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
-        await backend.stream<RunEvent[]>(
+        await backend.stream(
           "follow_run",
           { run: this.run, after: this.#after },
           (events) => this.#take(events),

@@ -9,7 +9,7 @@ let asked: Promise<void> | undefined;
 
 /** Asks for the cards, where that has not been done. */
 export function loadMethods(): Promise<void> {
-  asked ??= backend.call<MethodCard[]>("list_methods", {}).then(
+  asked ??= backend.call("list_methods", {}).then(
     (cards) => {
       state.cards = cards;
     },

@@ -63,9 +63,9 @@ export class WizardState {
   async load(): Promise<void> {
     try {
       [this.models, this.datasets, this.presets] = await Promise.all([
-        backend.call<ModelView[]>("list_models", {}),
-        backend.call<DatasetView[]>("list_datasets", {}),
-        backend.call<Preset[]>("list_presets", {}),
+        backend.call("list_models", {}),
+        backend.call("list_datasets", {}),
+        backend.call("list_presets", {}),
         loadMethods(),
       ]);
       this.choices.model ||= this.models[0]?.model.id ?? "";
@@ -96,7 +96,7 @@ export class WizardState {
   /** Imports a file and chooses it. */
   async import(handle: string): Promise<void> {
     try {
-      const dataset = await backend.call<DatasetView>("import_dataset", { handle, name: null });
+      const dataset = await backend.call("import_dataset", { handle, name: null });
       this.datasets = [dataset, ...this.datasets];
       if (this.goal !== OWN) this.chooseGoal(OWN);
       this.chooseDataset(dataset);
@@ -140,7 +140,7 @@ export class WizardState {
     // Nothing of an older pipeline may be started while the newer one is on its way.
     this.checking = true;
     try {
-      const pipeline = await backend.call<Stage[]>("compose_pipeline", { choices: $state.snapshot(this.choices) });
+      const pipeline = await backend.call("compose_pipeline", { choices: $state.snapshot(this.choices) });
       if (mine !== this.#asked) return;
       this.pipeline = pipeline;
       this.checkSoon();
@@ -164,7 +164,7 @@ export class WizardState {
         if (news.kind === "working") this.doing = news;
         else [this.checked, this.checking, this.problem] = [news.checked, false, null];
       };
-      backend.stream<PlanNews>("plan_pipeline", { stages }, hear, plan.signal).catch((error: unknown) => {
+      backend.stream("plan_pipeline", { stages }, hear, plan.signal).catch((error: unknown) => {
         if (plan === this.#plan) [this.problem, this.checked, this.checking] = [asProblem(error), null, false];
       });
     }, CHECK_AFTER_MS);

@@ -1,49 +1,25 @@
 //! Data sets.
 
-use super::{ById, answer, request};
-use alidade_domain::Problem;
-use alidade_studio::Studio;
 use serde::Deserialize;
-use serde_json::Value;
+use ts_rs::TS;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-struct Import {
-    handle: String,
-    name: Option<String>,
+pub(super) struct Import {
+    pub handle: String,
+    pub name: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-struct Stop {
-    handle: String,
+pub(super) struct Stop {
+    pub handle: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-struct Rows {
-    id: String,
-    offset: usize,
-    limit: usize,
-}
-
-pub(super) fn import(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Import { handle, name } = request(value)?;
-    answer(studio.import_dataset(&handle, name)?)
-}
-
-pub(super) fn stop(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Stop { handle } = request(value)?;
-    studio.stop_import(&handle);
-    answer(())
-}
-
-pub(super) fn rows(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Rows { id, offset, limit } = request(value)?;
-    answer(studio.dataset_rows(&id, offset, limit)?)
-}
-
-pub(super) fn remove(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let ById { id } = request(value)?;
-    answer(studio.remove_dataset(&id)?)
+pub(super) struct Rows {
+    pub id: String,
+    pub offset: usize,
+    pub limit: usize,
 }

@@ -1,4 +1,5 @@
-//! The table: one line a command, one file a noun.
+//! The table: one line a command with its types and what it does; requests of more than one thing, and handlers that are
+//! longer than a call, stand in one file a noun.
 
 mod chats;
 mod datasets;
@@ -7,76 +8,77 @@ mod models;
 mod reports;
 mod runs;
 
-use crate::{Command, Stream};
-use alidade_domain::Problem;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-/// Every command.
-pub const COMMANDS: &[Command] = &[
-    Command { name: "app_info", run: |studio, _| answer(studio.app_info()) },
-    Command { name: "list_methods", run: |_, _| answer(alidade_studio::methods()) },
-    Command { name: "list_presets", run: |studio, _| answer(studio.list_presets()) },
-    Command { name: "compose_pipeline", run: experiments::compose },
-    Command { name: "list_models", run: |studio, _| answer(studio.list_models()?) },
-    Command { name: "add_model", run: models::add },
-    Command { name: "remove_model", run: models::remove },
-    Command { name: "list_datasets", run: |studio, _| answer(studio.list_datasets()?) },
-    Command { name: "import_dataset", run: datasets::import },
-    Command { name: "stop_import", run: datasets::stop },
-    Command { name: "dataset_rows", run: datasets::rows },
-    Command { name: "remove_dataset", run: datasets::remove },
-    Command { name: "check_pipeline", run: experiments::check },
-    Command { name: "create_experiment", run: experiments::create },
-    Command { name: "list_experiments", run: |studio, _| answer(studio.list_experiments()?) },
-    Command { name: "get_experiment", run: experiments::get },
-    Command { name: "rename_experiment", run: experiments::rename },
-    Command { name: "delete_experiment", run: experiments::delete },
-    Command { name: "start_experiment", run: experiments::start },
-    Command { name: "list_runs", run: |studio, _| answer(studio.list_runs()?) },
-    Command { name: "get_run", run: runs::get },
-    Command { name: "run_metric", run: runs::metric },
-    Command { name: "run_tokens", run: runs::tokens },
-    Command { name: "pause_run", run: runs::pause },
-    Command { name: "stop_run", run: runs::stop },
-    Command { name: "discard_run", run: runs::discard },
-    Command { name: "resume_run", run: runs::resume },
-    Command { name: "list_stacks", run: |studio, _| answer(studio.list_stacks()?) },
-    Command { name: "list_chats", run: |studio, _| answer(studio.list_chats()?) },
-    Command { name: "create_chat", run: chats::create },
-    Command { name: "get_chat", run: chats::get },
-    Command { name: "update_chat", run: chats::update },
-    Command { name: "delete_chat", run: chats::delete },
-    Command { name: "stop_answer", run: chats::stop },
-    Command { name: "get_report", run: reports::get },
-    Command { name: "save_report", run: reports::save },
-    Command { name: "export_adapter", run: reports::export },
-];
-
-/// Every stream.
-pub const STREAMS: &[Stream] = &[
-    Stream { name: "plan_pipeline", run: experiments::plan },
-    Stream { name: "follow_run", run: runs::follow },
-    Stream { name: "send_message", run: chats::send },
-    Stream { name: "regenerate", run: chats::regenerate },
-    Stream { name: "edit_message", run: chats::edit },
-];
+use crate::table::{Command, Nothing, Stream, command, stream};
+use alidade_domain::{CheckedPipeline, MethodCard, PlanNews, RunEvent, Stage};
+use alidade_studio::views::{
+    AppInfo, ChatDelta, ChatView, DatasetPage, DatasetView, ExperimentSummary, ModelView, Preset, ReportView, RunView,
+    StackView, TokenRowView,
+};
+use serde::Deserialize;
+use std::sync::LazyLock;
+use ts_rs::TS;
 
 /// A request that names one thing.
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 struct ById {
     id: String,
 }
 
-/// Reads a request; what does not fit is named.
-fn request<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_json::from_value(value)
-        .map_err(|error| Problem::input(format!("The request does not fit the command: {error}.")))
-}
+/// Every command. One line each, however long: a table is read down its columns.
+#[rustfmt::skip]
+pub static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| vec![
+    command::<Nothing, AppInfo>("app_info", |studio, _| Ok(studio.app_info())),
+    command::<Nothing, Vec<MethodCard>>("list_methods", |_, _| Ok(alidade_studio::methods())),
+    command::<Nothing, Vec<Preset>>("list_presets", |studio, _| Ok(studio.list_presets())),
 
-/// Writes an answer.
-fn answer<T: Serialize>(value: T) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem::internal(format!("The answer cannot be written: {error}.")))
-}
+    command::<Nothing, Vec<ModelView>>("list_models", |studio, _| studio.list_models()),
+    command::<models::Add, ModelView>("add_model", |studio, add| studio.add_model(&add.handle)),
+    command::<ById, ()>("remove_model", |studio, model| studio.remove_model(&model.id)),
+
+    command::<Nothing, Vec<DatasetView>>("list_datasets", |studio, _| studio.list_datasets()),
+    command::<datasets::Import, DatasetView>("import_dataset", |studio, file| studio.import_dataset(&file.handle, file.name)),
+    command::<datasets::Stop, ()>("stop_import", |studio, file| { studio.stop_import(&file.handle); Ok(()) }),
+    command::<datasets::Rows, DatasetPage>("dataset_rows", |studio, page| studio.dataset_rows(&page.id, page.offset, page.limit)),
+    command::<ById, ()>("remove_dataset", |studio, set| studio.remove_dataset(&set.id)),
+
+    command::<experiments::Compose, Vec<Stage>>("compose_pipeline", |studio, of| studio.compose_pipeline(&of.choices)),
+    command::<experiments::Check, CheckedPipeline>("check_pipeline", |studio, check| studio.check_pipeline(&check.stages)),
+    command::<experiments::Create, ExperimentSummary>("create_experiment", |studio, new| studio.create_experiment(&new.title, &new.question, new.stages)),
+    command::<Nothing, Vec<ExperimentSummary>>("list_experiments", |studio, _| studio.list_experiments()),
+    command::<ById, ExperimentSummary>("get_experiment", |studio, experiment| studio.get_experiment(&experiment.id)),
+    command::<experiments::Rename, ExperimentSummary>("rename_experiment", |studio, new| studio.rename_experiment(&new.id, &new.title, &new.question)),
+    command::<ById, ()>("delete_experiment", |studio, experiment| studio.delete_experiment(&experiment.id)),
+    command::<ById, ExperimentSummary>("start_experiment", |studio, experiment| studio.start_experiment(&experiment.id)),
+
+    command::<Nothing, Vec<RunView>>("list_runs", |studio, _| studio.list_runs()),
+    command::<runs::ByRun, RunView>("get_run", |studio, of| studio.get_run(&of.run)),
+    command::<runs::Metric, Vec<(f64, f64)>>("run_metric", |studio, of| studio.run_metric(&of.run, &of.name)),
+    command::<runs::ByRun, Vec<TokenRowView>>("run_tokens", |studio, of| studio.run_tokens(&of.run)),
+    command::<runs::ByRun, RunView>("pause_run", |studio, of| studio.pause_run(&of.run)),
+    command::<runs::ByRun, RunView>("stop_run", |studio, of| studio.stop_run(&of.run)),
+    command::<runs::ByRun, RunView>("discard_run", |studio, of| studio.discard_run(&of.run)),
+    command::<runs::ByRun, RunView>("resume_run", |studio, of| studio.resume_run(&of.run)),
+
+    command::<Nothing, Vec<StackView>>("list_stacks", |studio, _| studio.list_stacks()),
+    command::<Nothing, Vec<ChatView>>("list_chats", |studio, _| studio.list_chats()),
+    command::<chats::Create, ChatView>("create_chat", |studio, new| studio.create_chat(new.stacks)),
+    command::<ById, ChatView>("get_chat", |studio, chat| studio.get_chat(&chat.id)),
+    command::<chats::Update, ChatView>("update_chat", chats::update),
+    command::<ById, ()>("delete_chat", |studio, chat| studio.delete_chat(&chat.id)),
+    command::<ById, ()>("stop_answer", |studio, chat| { studio.stop_answer(&chat.id); Ok(()) }),
+
+    command::<reports::Get, ReportView>("get_report", |studio, of| studio.get_report(&of.experiment)),
+    command::<reports::Save, ()>("save_report", |studio, save| studio.save_report(&save.experiment, &save.format, &save.handle)),
+    command::<reports::Export, ()>("export_adapter", |studio, export| studio.export_adapter(&export.adapter, &export.form, &export.handle)),
+]);
+
+/// Every stream.
+#[rustfmt::skip]
+pub static STREAMS: LazyLock<Vec<Stream>> = LazyLock::new(|| vec![
+    stream::<experiments::Check, PlanNews>("plan_pipeline", experiments::plan),
+    stream::<runs::Follow, Vec<RunEvent>>("follow_run", runs::follow),
+    stream::<chats::Send, Vec<ChatDelta>>("send_message", chats::send),
+    stream::<chats::Regenerate, Vec<ChatDelta>>("regenerate", chats::regenerate),
+    stream::<chats::Edit, Vec<ChatDelta>>("edit_message", chats::edit),
+]);

@@ -1,23 +1,10 @@
 //! Models.
 
-use super::{ById, answer, request};
-use alidade_domain::Problem;
-use alidade_studio::Studio;
 use serde::Deserialize;
-use serde_json::Value;
+use ts_rs::TS;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-struct Add {
-    handle: String,
-}
-
-pub(super) fn add(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Add { handle } = request(value)?;
-    answer(studio.add_model(&handle)?)
-}
-
-pub(super) fn remove(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let ById { id } = request(value)?;
-    answer(studio.remove_model(&id)?)
+pub(super) struct Add {
+    pub handle: String,
 }

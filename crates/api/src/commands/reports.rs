@@ -1,44 +1,26 @@
 //! Reports and exports.
 
-use super::{answer, request};
-use alidade_domain::Problem;
-use alidade_studio::Studio;
 use serde::Deserialize;
-use serde_json::Value;
+use ts_rs::TS;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-struct Get {
-    experiment: String,
+pub(super) struct Get {
+    pub experiment: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-struct Save {
-    experiment: String,
-    format: String,
-    handle: String,
+pub(super) struct Save {
+    pub experiment: String,
+    pub format: String,
+    pub handle: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-struct Export {
-    adapter: String,
-    form: String,
-    handle: String,
-}
-
-pub(super) fn get(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Get { experiment } = request(value)?;
-    answer(studio.get_report(&experiment)?)
-}
-
-pub(super) fn save(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Save { experiment, format, handle } = request(value)?;
-    answer(studio.save_report(&experiment, &format, &handle)?)
-}
-
-pub(super) fn export(studio: &Studio, value: Value) -> Result<Value, Problem> {
-    let Export { adapter, form, handle } = request(value)?;
-    answer(studio.export_adapter(&adapter, &form, &handle)?)
+pub(super) struct Export {
+    pub adapter: String,
+    pub form: String,
+    pub handle: String,
 }
