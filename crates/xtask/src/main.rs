@@ -6,6 +6,7 @@ mod bench;
 mod bundle;
 mod commands;
 mod doctor;
+mod functions;
 mod names;
 mod plan;
 mod steps;

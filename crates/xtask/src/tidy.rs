@@ -1,6 +1,7 @@
 //! The house rules as a test: which crate may see which, who may touch what, and how long things may get.
 
 use crate::commands::{Outcome, root};
+use crate::functions;
 use std::path::{Path, PathBuf};
 
 /// Crate (folder below the root) and the crates of ours that it may import.
@@ -47,7 +48,8 @@ pub fn check() -> Outcome {
         sizes(&path, &text, &mut faults);
         if path.extension().is_some_and(|ending| ending == "rs") {
             words(&path, &text, &mut faults);
-            functions(&path, &text, &mut faults);
+            let long = functions::longer_than(LONGEST_FUNCTION, &text).into_iter();
+            faults.extend(long.map(|(name, lines)| format!("{}: fn {name} has {lines} lines", path.display())));
         }
     }
     one_window_command(&mut faults);
@@ -138,28 +140,6 @@ fn words(path: &Path, text: &str, faults: &mut Vec<String>) {
         let mut lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
         if lines.any(|line| line.contains(word)) && !folders.iter().any(|folder| path.starts_with(folder)) {
             faults.push(format!("{} must not use {word}", path.display()));
-        }
-    }
-}
-
-/// Counts the lines from `fn` to the closing brace at the same depth; rustfmt makes that exact.
-fn functions(path: &Path, text: &str, faults: &mut Vec<String>) {
-    let mut open: Option<(usize, usize, String)> = None;
-    for (number, line) in text.lines().enumerate() {
-        let depth = line.len() - line.trim_start().len();
-        let start = line.trim_start();
-        let head = start.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim_start_matches("async ");
-        if open.is_none() && head.starts_with("fn ") {
-            open = Some((number, depth, head.split('(').next().unwrap_or_default().to_owned()));
-        }
-        if let Some((begun, at, name)) = &open
-            && depth == *at
-            && (start == "}" || (number == *begun && start.ends_with('}')) || start.ends_with(';'))
-        {
-            if number - begun > LONGEST_FUNCTION {
-                faults.push(format!("{}: {name} has {} lines", path.display(), number - begun));
-            }
-            open = None;
         }
     }
 }

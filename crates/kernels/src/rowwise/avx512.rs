@@ -102,6 +102,13 @@ pub(super) fn tile<const X: usize, const W: usize>(
             }
         }
     }
+    collected(&sums)
+}
+
+/// What the lanes of each register add up to.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+fn collected<const X: usize, const W: usize>(sums: &[[__m512; W]; X]) -> [[f32; W]; X] {
     let mut flat = [_mm512_setzero_ps(); LANES];
     for row in 0..X {
         for column in 0..W {

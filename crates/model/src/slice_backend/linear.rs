@@ -144,9 +144,10 @@ pub(super) fn backward(
     let rows = pass.layout.rows();
     let stacked = pass.weights.blocks[layer].groups[group as usize];
     let (inputs, outputs) = (stacked.inputs, stacked.outputs);
-    let (slope, input, weights) = (Mat::new(dy, rows, outputs), Mat::new(kept.input, rows, inputs), pass.weights);
+    let (slope, weights) = (Mat::new(dy, rows, outputs), pass.weights);
     if let Some(gradients) = pass.gradients.as_mut() {
         let target = MatMut::new(&mut gradients[stacked.matrix], outputs, inputs);
+        let input = Mat::new(kept.input, rows, inputs);
         matmul(pass.set, target, true, 1.0, slope.t(), input, Threads::Pool);
         if let Some(bias) = stacked.bias {
             bias_gradient(pass.set, dy, &mut gradients[bias]);
@@ -158,12 +159,20 @@ pub(super) fn backward(
     if let Some(dx) = dx.as_deref_mut() {
         weights.buffers[stacked.matrix].backward(pass.set, pass.pool, MatMut::new(dx, rows, inputs), false, slope);
     }
+    through_pairs(pass, layer, group, kept, slope, dx);
+}
+
+/// The part of [`backward`] that goes through the adapters of the group: their gradients, and what they add to `dx`.
+fn through_pairs(pass: &mut Pass, layer: usize, group: Group, kept: &Dropped, slope: Mat, dx: Option<&mut Vec<f32>>) {
     let Some(adapter) = pass.adapter.as_deref_mut() else { return };
     let pairs = &mut adapter.layers[layer][group as usize];
     let total = pairs.inner();
     if total == 0 {
         return;
     }
+    let rows = pass.layout.rows();
+    let inputs = pass.weights.blocks[layer].groups[group as usize].inputs;
+    let input = Mat::new(kept.input, rows, inputs);
     let mut inner_slopes = pass.pool.take(rows * total);
     for pair in &mut pairs.pairs {
         let part = slope.part(0, pair.start, rows, pair.outputs);
