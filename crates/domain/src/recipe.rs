@@ -294,24 +294,8 @@ fn check_keys(table: &toml::Table, known: &[&str], prefix: &str) -> Result<(), P
 
 /// The known name with the fewest edits to `wrong`, if it is near enough to be meant.
 pub fn nearest_name<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.map(|name| (edits(&wrong.to_lowercase(), name), name));
+    let scored = known.map(|name| (strsim::levenshtein(&wrong.to_lowercase(), name), name));
     scored.min().filter(|(distance, name)| *distance <= 2.max(name.len() / 2)).map(|(_, name)| name)
-}
-
-/// Levenshtein distance in characters.
-fn edits(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substitute = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl Stack {
             rewriters(&self.response_rewriters),
         );
         // The debug form of strings and options quotes what it must, so two stacks never share it.
-        Sha256::digest(format!("{parts:?}")).iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", Sha256::digest(format!("{parts:?}")))
     }
 
     /// Identifiers of everything that it is made of.

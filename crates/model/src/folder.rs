@@ -85,5 +85,5 @@ fn feed(hasher: &mut Sha256, path: &Path) -> Result<()> {
 }
 
 fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", hasher.finalize())
 }

@@ -42,16 +42,9 @@ fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// `$XDG_DATA_HOME` or `~/.local/share`, `~/Library/Application Support`, or the roaming folder of Windows.
 fn data_folder() -> Option<PathBuf> {
-    let home = || variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).map(PathBuf::from);
-    let base = if cfg!(windows) {
-        variable("APPDATA").map(PathBuf::from)
-    } else if cfg!(target_os = "macos") {
-        home().map(|home| home.join("Library/Application Support"))
-    } else {
-        variable("XDG_DATA_HOME").map(PathBuf::from).or_else(|| home().map(|home| home.join(".local/share")))
-    };
-    base.map(|base| base.join("alidade"))
+    dirs::data_dir().map(|base| base.join("alidade"))
 }
 
 /// Beside the program when it was unpacked, below `lib` or `Resources` when it was installed, above `target` in a checkout.

@@ -88,7 +88,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
         reward,
         cost,
         adapter_dir,
-        rows_sha256: Sha256::digest(&rows).iter().map(|byte| format!("{byte:02x}")).collect(),
+        rows_sha256: format!("{:x}", Sha256::digest(&rows)),
         rows: output.join("rows.jsonl"),
         held_out: None,
         oracle: false,

@@ -14,28 +14,20 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 /// A file of the UI, or its page for every other path.
 pub(super) fn file(path: &str) -> Response {
     let name = path.trim_start_matches('/');
-    let (name, found) = match Files::get(name) {
-        Some(found) if !name.is_empty() => (name, found),
+    let found = match Files::get(name) {
+        Some(found) if !name.is_empty() => found,
         _ => match Files::get("index.html") {
-            Some(found) => ("index.html", found),
+            Some(found) => found,
             None => {
                 return (StatusCode::NOT_FOUND, "The UI is not built: run cargo xtask ui, then build again.")
                     .into_response();
             }
         },
     };
-    let kind = match name.rsplit('.').next() {
-        Some("html") => "text/html; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        _ => "application/octet-stream",
-    };
+    let kind = kind(found.metadata.mimetype());
     let mut response = found.data.into_owned().into_response();
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -43,5 +35,13 @@ pub(super) fn file(path: &str) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(header::CONTENT_TYPE, kind);
     response
+}
+
+/// The type of a file by its name's ending; text of ours is UTF-8. A browser must not guess, so there always is one.
+fn kind(guessed: &str) -> HeaderValue {
+    let text = guessed.starts_with("text/").then(|| HeaderValue::try_from(format!("{guessed}; charset=utf-8")));
+    let kind = text.unwrap_or_else(|| HeaderValue::try_from(guessed));
+    kind.unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
