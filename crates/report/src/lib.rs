@@ -1,10 +1,10 @@
-//! Reports as one self-contained HTML file and as Markdown: no script, no link to anywhere, every text escaped.
+//! Reports as one self-contained HTML file and as Markdown: no script, no link to anywhere, every text escaped. What is
+//! written stands in `templates/`, what is said in `words.rs`.
 
 mod chart;
-mod html;
-mod markdown;
+mod page;
+mod render;
 mod words;
 
-pub use html::to_html;
-pub use markdown::to_markdown;
+pub use render::{to_html, to_markdown};
 pub use words::verdict;

@@ -37,7 +37,7 @@ impl Studio {
     /// When there is none of this id.
     pub fn get_report(&self, experiment: &str) -> Result<ReportView, Problem> {
         let report = self.report(experiment)?;
-        Ok(ReportView { html: to_html(&report)?, markdown: to_markdown(&report) })
+        Ok(ReportView { html: to_html(&report)?, markdown: to_markdown(&report)? })
     }
 
     /// Writes a report to a file that the person picked.
