@@ -1,4 +1,4 @@
-//! Tables `events`, `metrics`, `samples` and `checkpoints`: what workers told, each event once.
+//! Tables `events`, `metrics` and `checkpoints`: what workers told, each event once.
 
 use crate::Store;
 use crate::database::to_json;
@@ -7,6 +7,7 @@ use crate::runs::{RunRecord, read_run, write_run};
 use alidade_domain::{EventKind, RunEvent};
 use rusqlite::{Transaction, params};
 
+/// `samples` is gone since [`crate::migrations::UNREAD`].
 pub(crate) const MIGRATION: &str = "
 CREATE TABLE events (
     run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, sequence INTEGER NOT NULL, body TEXT NOT NULL,
@@ -154,12 +155,6 @@ fn insert(transaction: &Transaction, run: &str, event: &RunEvent) -> Result<()> 
             for (name, value) in metrics {
                 insert.execute(params![run, name, step, value])?;
             }
-        }
-        EventKind::Sample { step, prompt, answer, score } => {
-            transaction.execute(
-                "INSERT OR REPLACE INTO samples (run, step, prompt, answer, score) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![run, step, prompt, answer, score],
-            )?;
         }
         EventKind::Checkpoint { step, folder, bytes } => {
             transaction.execute(

@@ -1,11 +1,12 @@
 //! Table `run_files`: what small files a run folder must hold, so that one that a power cut or a person took away is put
-//! back, and one that was changed is found out. And `damaged`: rows that could not be read, as they were.
+//! back, and one that was changed is found out.
 
 use crate::Store;
 use crate::error::Result;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+/// `damaged` is gone since [`crate::migrations::UNREAD`].
 pub(crate) const MIGRATION: &str = "
 CREATE TABLE run_files (
     run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, name TEXT NOT NULL, sha256 TEXT NOT NULL, body BLOB,
@@ -50,7 +51,7 @@ impl Store {
 
 /// SHA-256 of bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ mod experiments;
 mod files;
 mod migrations;
 mod opening;
+mod plans;
 mod runs;
 mod shelves;
-mod verdicts;
 
 pub use adapters::AdapterRecord;
 pub use backups::BackupRecord;
@@ -24,4 +24,3 @@ pub use events::EventPage;
 pub use files::{FileRecord, sha256};
 pub use runs::RunRecord;
 pub use shelves::Shelf;
-pub use verdicts::VerdictRecord;

@@ -1,7 +1,7 @@
 //! The steps that bring a database up to date. Each is carried out once, all of them in one transaction.
 
 use crate::error::Result;
-use crate::{adapters, events, experiments, files, runs, shelves, verdicts};
+use crate::{adapters, events, experiments, files, plans, runs, shelves};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each entry takes the database one version further; entries are only ever added.
@@ -11,12 +11,18 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     events::MIGRATION,
     adapters::MIGRATION,
     shelves::MIGRATION,
-    verdicts::MIGRATION,
+    plans::MIGRATION,
     events::SCORES,
     files::MIGRATION,
     experiments::STAGES,
     runs::UNSETTLED,
+    UNREAD,
 ];
+
+/// Tables that were only ever written. Samples are events; what was said of each answer stands in `before.json` and
+/// `after.json`, which `run_files` keeps; and a damaged row was kept of what follows from the experiment and its events.
+pub(crate) const UNREAD: &str =
+    "DROP TABLE IF EXISTS samples; DROP TABLE IF EXISTS verdicts; DROP TABLE IF EXISTS damaged;";
 
 /// Says in the file's own header whose it is ("Alid").
 pub(crate) const APPLICATION_ID: i64 = 0x416c_6964;
@@ -42,4 +48,40 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
     transaction.pragma_update(None, "user_version", MIGRATIONS.len().max(version))?;
     transaction.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+    use alidade_domain::RunState;
+
+    fn tables(path: &std::path::Path) -> Vec<String> {
+        let connection = Connection::open(path).unwrap();
+        let mut query =
+            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(|name| name.unwrap()).collect()
+    }
+
+    #[test]
+    fn an_older_database_loses_what_nobody_read_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alidade.db");
+        Connection::open(&path).unwrap().execute_batch(include_str!("../tests/fixtures/version-8.sql")).unwrap();
+        let before = tables(&path);
+        let store = Store::open(&path).unwrap();
+        let runs = store.runs().unwrap();
+        assert_eq!((store.experiments().unwrap().len(), runs.len()), (2, 2));
+        for run in &runs {
+            assert_eq!(run.state, RunState::Finished);
+            assert_eq!(store.events_after(&run.id, 0).unwrap().events.len() as u64, run.last_sequence);
+            assert!(!store.metric(&run.id, "loss").unwrap().is_empty() && store.plan(&run.id).unwrap().is_some());
+            assert!(store.file(&run.id, "run.json").unwrap().is_some());
+        }
+        drop(store);
+        let after = tables(&path);
+        let gone: Vec<&String> = before.iter().filter(|table| !after.contains(table)).collect();
+        assert_eq!(gone, ["damaged", "samples", "verdicts"]);
+        assert_eq!(after.len(), before.len() - gone.len());
+    }
 }

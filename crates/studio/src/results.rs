@@ -1,4 +1,4 @@
-//! What a run leaves for others: its adapter's record, its verdicts, and the small files that later stages and reports read.
+//! What a run leaves for others: its adapter's record, and the small files that later stages and reports read.
 //! The database keeps those files too, so that one that is damaged or gone is put back.
 
 use crate::durable::write_private;
@@ -6,7 +6,7 @@ use crate::read_snapshot;
 use crate::studio::Studio;
 use alidade_domain::{AdapterRef, Problem, RunState, Stage};
 use alidade_evaluation::Snapshot;
-use alidade_store::{AdapterRecord, RunRecord, VerdictRecord, sha256};
+use alidade_store::{AdapterRecord, RunRecord, sha256};
 use std::path::Path;
 
 /// What the stack answered that a stage began with.
@@ -31,9 +31,6 @@ impl Studio {
         if !run.evaluations.is_empty() && !crate::pipeline::makes_scorer(&run.work) {
             for name in [BEFORE, AFTER] {
                 self.keep_file(run, name, anew)?;
-            }
-            if anew || self.store.verdict_counts(&run.id)?.is_empty() {
-                self.keep_verdicts(run)?;
             }
         }
         if matches!(run.state, RunState::Finished | RunState::Stopped) {
@@ -84,21 +81,6 @@ impl Studio {
     pub(crate) fn snapshot_of(&self, run: &str, name: &str) -> Result<Snapshot, Problem> {
         self.result_file(run, name)?;
         read_snapshot(&self.run_folder(run).join(name))
-    }
-
-    fn keep_verdicts(&self, run: &RunRecord) -> Result<(), Problem> {
-        let mut verdicts = Vec::new();
-        for (side, name) in [("before", BEFORE), ("after", AFTER)] {
-            let snapshot = self.snapshot_of(&run.id, name)?;
-            verdicts.extend(snapshot.answers().enumerate().map(|(item, (answer, label))| VerdictRecord {
-                side,
-                item,
-                stack: snapshot.stack.label.clone(),
-                answer: answer.to_owned(),
-                label: label.map(str::to_owned),
-            }));
-        }
-        Ok(self.store.put_verdicts(&run.id, &verdicts)?)
     }
 
     pub(crate) fn keep_adapter(&self, run: &RunRecord, sha256: &str) -> Result<(), Problem> {
