@@ -12,12 +12,17 @@ use tauri_plugin_dialog::{DialogExt, FilePath};
 
 /// Endings that the file dialog offers first.
 const DATA: &[&str] = &["json", "jsonl", "csv", "tsv", "txt"];
+const EXPERIMENT: &[&str] = &["toml"];
 
 pub(crate) fn call(app: &AppHandle, desk: &Desk, name: &str, request: &Value) -> Result<Value, Problem> {
     let dialog = || app.dialog().file();
     match name {
         "pick_file" => {
-            Ok(picked(desk, dialog().add_filter("data", DATA).add_filter("all", &["*"]).blocking_pick_file()))
+            let (what, endings) = match request["purpose"].as_str() {
+                Some("experiment") => ("experiment", EXPERIMENT),
+                _ => ("data", DATA),
+            };
+            Ok(picked(desk, dialog().add_filter(what, endings).add_filter("all", &["*"]).blocking_pick_file()))
         }
         "pick_folder" => Ok(picked(desk, dialog().blocking_pick_folder())),
         "pick_save" => {

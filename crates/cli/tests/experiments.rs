@@ -151,3 +151,29 @@ fn a_file_is_checked_carried_out_and_gives_the_same_bytes_again() {
     assert_eq!(status, Some(2), "{words}");
     assert!(words.contains("stage.1.adapter"), "{words}");
 }
+
+#[test]
+fn an_experiment_saved_as_a_file_opens_elsewhere_and_says_where_it_differs() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path());
+    let stages = json!([stage("sft", "alder-bay-answers", &json!({"lora": lora()}))]);
+    let id = make(&server, &stages);
+    let file = server.ok("experiment_file", json!({"id": id}));
+    let file = file.as_str().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = Server::start(elsewhere.path());
+    let open = |text: &str| {
+        let handle = other.upload("shared.toml", text.as_bytes());
+        other.call("open_experiment_file", json!({"handle": handle}))
+    };
+    let (status, opened) = open(file);
+    assert_eq!(status, 200, "{opened}");
+    assert_eq!(opened["experiment"]["stages"], server.ok("get_experiment", json!({"id": id}))["experiment"]["stages"]);
+    assert_eq!(opened["state"], "draft");
+
+    let hash = file.lines().find(|line| line.contains("alder-bay-answers\" =")).unwrap().split('"').nth(3).unwrap();
+    let (status, problem) = open(&file.replace(hash, &"0".repeat(64)));
+    assert_eq!((status, &problem["field"]), (409, &json!("stage.0.dataset")), "{problem}");
+    let (_, problem) = open(&file.replace("model:starter", "/etc/model"));
+    assert_eq!(problem["field"], "stage.0.model", "{problem}");
+}

@@ -105,11 +105,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let method = method(&bench.method)?;
     let configured = method.configure(&settings(bench, method)?)?;
-    let file = if method.card().place == Place::Answers { "sft.jsonl" } else { "dpo.jsonl" };
-    let bytes = std::fs::read(bench.model.join(file))
-        .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
-    let rows = import(&bytes, file)?.rows;
-    let prepared = configured.prepare(&for_method(method, rows), &encoder)?;
+    let prepared = configured.prepare(&rows_of(bench, method)?, &encoder)?;
     let precision = Precision::named(&bench.dtype)?;
     let set = compute::instructions()?;
     let keep = if bench.checkpointing { memory::checkpointed(precision, set) } else { Keep::Everything };
@@ -158,6 +154,14 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     );
     with_share(&mut figures, work, peak_gigaflops(precision, set));
     Ok(figures)
+}
+
+/// The rows that lie beside a bench model, in the shape that the method learns from.
+fn rows_of(bench: &TrainBench, method: &dyn Method) -> Result<Vec<Example>, Problem> {
+    let file = if method.card().place == Place::Answers { "sft.jsonl" } else { "dpo.jsonl" };
+    let bytes = std::fs::read(bench.model.join(file))
+        .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
+    Ok(for_method(method, import(&bytes, file)?.rows))
 }
 
 /// What the plan of such a run would say: milliseconds a step and peak memory, from one probed step.

@@ -1,6 +1,7 @@
 //! Experiments as files. What is written carries the hashes of models, adapters and data sets; what is opened is held against
 //! them, and a thing that lies here under another identifier is found by its hash. The form of the file stands in `domain`.
 
+use crate::durable::write_durably;
 use crate::studio::Studio;
 use crate::views::ExperimentSummary;
 use alidade_domain::{
@@ -36,12 +37,24 @@ impl Studio {
         ExperimentFile { title, question, stages, sha256 }.to_toml()
     }
 
-    /// Opens the text of an experiment file as a draft; it names only what the program keeps.
+    /// Writes an experiment as a file where the person chose.
+    ///
+    /// # Errors
+    /// As [`Studio::experiment_file`], and when the place cannot be written.
+    pub fn save_experiment_file(&self, id: &str, handle: &str) -> Result<(), Problem> {
+        let text = self.experiment_file(id)?;
+        write_durably(&self.path_of(handle)?, text.as_bytes()).map_err(|problem| problem.at("handle"))
+    }
+
+    /// Opens an experiment file of anybody's as a draft. Only what the program keeps may be named in it: paths of a stranger
+    /// are not followed.
     ///
     /// # Errors
     /// When something in it cannot be used here, at its field.
-    pub fn open_experiment_file(&self, text: &str) -> Result<ExperimentSummary, Problem> {
-        let file = self.follow_file(ExperimentFile::from_toml(text)?, None)?;
+    pub fn open_experiment_file(&self, handle: &str) -> Result<ExperimentSummary, Problem> {
+        let text = crate::resolve::read_file("the experiment file", &self.path_of(handle)?);
+        self.take_back(handle);
+        let file = self.follow_file(ExperimentFile::from_toml(&text?)?, None)?;
         self.create_experiment(&file.title, &file.question, file.stages)
     }
 

@@ -67,15 +67,16 @@ export function browserBackend(): Backend {
     return { handle, name: file.name };
   }
 
+  async function call<Name extends keyof Commands>(name: Name, request: Commands[Name]["request"]) {
+    const response = await post(`/api/call/${name}`, JSON.stringify(request));
+    return (await response.json()) as Commands[Name]["answer"];
+  }
+
   return {
+    call,
     picksFolders: false,
     takeFile,
     onDrop: () => () => {},
-
-    async call<Name extends keyof Commands>(name: Name, request: Commands[Name]["request"]) {
-      const response = await post(`/api/call/${name}`, JSON.stringify(request));
-      return (await response.json()) as Commands[Name]["answer"];
-    },
 
     async stream<Name extends keyof Streams>(
       name: Name,
@@ -99,10 +100,10 @@ export function browserBackend(): Backend {
       }
     },
 
-    pickFile(): Promise<Picked | null> {
+    pickFile(purpose): Promise<Picked | null> {
       const input = document.createElement("input");
       input.type = "file";
-      input.accept = ".json,.jsonl,.csv,.tsv,.txt,.parquet";
+      input.accept = purpose === "experiment" ? ".toml" : ".json,.jsonl,.csv,.tsv,.txt,.parquet";
       return new Promise((resolve, reject) => {
         input.oncancel = () => resolve(null);
         input.onchange = () => {
@@ -122,12 +123,24 @@ export function browserBackend(): Backend {
 
     saveReport(_experiment, format, title, text): Promise<boolean> {
       const kind = format === "html" ? "text/html" : "text/markdown";
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([text], { type: kind }));
-      link.download = `${title.replace(/[^\p{L}\p{N} -]/gu, "").trim() || "report"}.${format === "html" ? "html" : "md"}`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+      download(text, kind, `${plain(title) || "report"}.${format === "html" ? "html" : "md"}`);
       return Promise.resolve(true);
     },
+
+    async saveExperiment(id, title): Promise<boolean> {
+      download(await call("experiment_file", { id }), "application/toml", `${plain(title) || "experiment"}.toml`);
+      return true;
+    },
   };
+}
+
+/** A title as the name of a file. */
+const plain = (title: string): string => title.replace(/[^\p{L}\p{N} -]/gu, "").trim();
+
+function download(text: string, kind: string, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: kind }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

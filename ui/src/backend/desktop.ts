@@ -26,7 +26,7 @@ export function desktopBackend(): Backend {
       await rpc(`stream.${name}`, { id, request }, channel);
     },
 
-    pickFile: () => rpc<Picked | null>("host.pick_file", {}),
+    pickFile: (purpose) => rpc<Picked | null>("host.pick_file", { purpose }),
     pickFolder: () => rpc<Picked | null>("host.pick_folder", {}),
     takeFile: () => Promise.reject(new Error("The window takes dropped files itself.")),
 
@@ -36,6 +36,13 @@ export function desktopBackend(): Backend {
       });
       if (!picked) return false;
       await rpc("save_report", { experiment, format, handle: picked.handle });
+      return true;
+    },
+
+    async saveExperiment(id, title): Promise<boolean> {
+      const picked = await rpc<Picked | null>("host.pick_save", { name: `${title}.toml` });
+      if (!picked) return false;
+      await rpc("save_experiment_file", { id, handle: picked.handle });
       return true;
     },
 

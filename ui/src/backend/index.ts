@@ -28,13 +28,15 @@ export interface Backend {
   /** Listens until the stream ends or `signal` aborts. */
   stream: Listen;
   /** A file of the person's choice; null when none was chosen. */
-  pickFile(): Promise<Picked | null>;
+  pickFile(purpose: "data" | "experiment"): Promise<Picked | null>;
   /** A folder to read from (a model) or to write into (an export). */
   pickFolder(purpose: "read" | "write"): Promise<Picked | null>;
   /** Gives a dropped file to the program. */
   takeFile(file: File): Promise<Picked>;
   /** Saves a report; resolves to false when the person changed their mind. */
   saveReport(experiment: string, format: "html" | "markdown", title: string, text: string): Promise<boolean>;
+  /** Saves an experiment as a file; resolves to false when the person changed their mind. */
+  saveExperiment(id: string, title: string): Promise<boolean>;
   /** Files dropped on the window, where the host sees them before the page does. */
   onDrop(listener: (picked: Picked) => void): () => void;
   /** True when model folders can be picked. */

@@ -44,7 +44,23 @@ memory_bytes: number,
  */
 problems: Array<Problem>, };
 
+export type At = "first" | "last";
+
 export type Better = "higher" | "lower" | "neither";
+
+export type Chart = { 
+/**
+ * What is seen.
+ */
+title: Words, 
+/**
+ * The curves.
+ */
+lines: Array<Line>, 
+/**
+ * Where they usually stay; outside of it a look is worth while.
+ */
+usual: [number, number] | null, };
 
 export type ChatDelta = { "kind": "text", 
 /**
@@ -153,6 +169,58 @@ free_memory_bytes: number,
  * Disk space that is free.
  */
 free_disk_bytes: number, };
+
+export type Choices = { 
+/**
+ * The ready-made pipeline that the choices began with, if one.
+ */
+goal: string | null, 
+/**
+ * Id of the model.
+ */
+model: string, 
+/**
+ * What is to be learned from answers.
+ */
+answers: Chosen, 
+/**
+ * From thumbs up and down.
+ */
+ratings: Chosen, 
+/**
+ * From pairs.
+ */
+pairs: Chosen, 
+/**
+ * From the model's own answers to prompts.
+ */
+prompts: Chosen, 
+/**
+ * True when the oracle shall rate answers, where it knows the model's world.
+ */
+oracle: boolean, 
+/**
+ * What limits harm.
+ */
+limit: Limit, 
+/**
+ * How bold the steps are.
+ */
+strength: Strength, 
+/**
+ * Settings that the person set, by method.
+ */
+changes: { [key in string]: Settings }, };
+
+export type Chosen = { 
+/**
+ * Id of the data set; empty for none.
+ */
+dataset: string, 
+/**
+ * The method that learns from it; empty for the first that does.
+ */
+method: string, };
 
 export type DatasetKind = "answers" | "pairs" | "ratings" | "texts" | "prompts";
 
@@ -412,6 +480,24 @@ runs: Array<RunView>,
  */
 overall: Array<Evaluation>, };
 
+export type GoalWords = { 
+/**
+ * The goal.
+ */
+name: Words, 
+/**
+ * How it is reached.
+ */
+text: Words, 
+/**
+ * Title of an experiment towards it.
+ */
+title: Words, 
+/**
+ * The question that the experiment answers.
+ */
+question: Words, };
+
 export type ImportSummary = { 
 /**
  * Name of the detected shape ("alpaca", "sharegpt pairs", …).
@@ -429,6 +515,18 @@ kept: number,
  * Rows left out, by reason.
  */
 dropped: Array<ReasonCount>, };
+
+export type Limit = "nothing" | "oracle" | "model";
+
+export type Line = { 
+/**
+ * The figure.
+ */
+metric: Metric, 
+/**
+ * How it is drawn.
+ */
+tone: Tone, };
 
 export type LoraSpec = { 
 /**
@@ -526,33 +624,71 @@ export type MethodCard = {
 /**
  * The method.
  */
-name: MethodName, 
+name: string, 
+/**
+ * The name on a button.
+ */
+label: Words, 
 /**
  * Its full name.
  */
-title: string, 
+title: Words, 
 /**
  * One plain sentence.
  */
-summary: string, 
+summary: Words, 
+/**
+ * Why one would choose it, as a clause after its name.
+ */
+why: Words, 
 /**
  * Where it was published.
  */
 paper: string, 
 /**
- * Kinds of data that it can learn from.
+ * Kinds of data that it can learn from, the most telling one first.
  */
 needs: Array<DatasetKind>, 
+/**
+ * What it is offered for.
+ */
+place: Place, 
 /**
  * True when it learns from scores, so that a recipe names a `reward`.
  */
 needs_reward: boolean, 
 /**
+ * True when it can keep a cost below a limit, so that a recipe may name a `cost`.
+ */
+limits_cost: boolean, 
+/**
+ * True when the result scores answers instead of writing them.
+ */
+makes_scorer: boolean, 
+/**
+ * What it is called where a setting makes something else of it.
+ */
+variants: Array<Variant>, 
+/**
+ * Its curves and how they are read.
+ */
+watch: Watch, 
+/**
  * Its settings with defaults, ranges and help.
  */
 settings: Array<SettingField>, };
 
-export type MethodName = "sft" | "dpo" | "kto" | "orpo" | "cpo" | "reward_model" | "ppo" | "grpo" | "rloo" | "online_dpo" | "rejection_sampling";
+export type MethodName = string;
+
+export type Metric = { 
+/**
+ * TRL's name.
+ */
+key: string, 
+/**
+ * What it is.
+ */
+label: Words, };
 
 export type ModelRef = { 
 /**
@@ -620,7 +756,23 @@ card: string | null,
  */
 removed: boolean, };
 
+export type Multiple = { 
+/**
+ * How many times.
+ */
+factor: number, 
+/**
+ * Name of the figure.
+ */
+key: string, 
+/**
+ * When.
+ */
+at: At, };
+
 export type Phase = "preparing" | "training" | "evaluating" | "saving";
+
+export type Place = "answers" | "ratings" | "pairs" | "prompts";
 
 export type PlanNews = { "kind": "working", 
 /**
@@ -684,7 +836,11 @@ model: string | null,
 /**
  * The stages.
  */
-stages: Array<Stage>, };
+stages: Array<Stage>, 
+/**
+ * How it is offered; without words it is only reached by its name.
+ */
+words: GoalWords | null, };
 
 export type Problem = { 
 /**
@@ -705,6 +861,24 @@ hints: Array<string>,
 field: string | null, };
 
 export type ProblemCode = "input" | "not_found" | "conflict" | "disk_full" | "worker_lost" | "not_finite" | "internal";
+
+export type Reading = { 
+/**
+ * A short name of what is seen.
+ */
+id: string, 
+/**
+ * The signs.
+ */
+when: Array<Sign>, 
+/**
+ * What is seen, and what to do.
+ */
+says: Words, 
+/**
+ * True when it asks for a hand.
+ */
+alarm: boolean, };
 
 export type ReasonCount = { 
 /**
@@ -1112,9 +1286,13 @@ default: SettingValue,
  */
 level: SettingLevel, 
 /**
+ * A friendly name; the key stands small beside it.
+ */
+label: Words, 
+/**
  * One plain sentence.
  */
-help: string, };
+help: Words, };
 
 export type SettingKind = { "type": "whole", 
 /**
@@ -1159,6 +1337,24 @@ export type SettingLevel = "simple" | "advanced";
 export type SettingValue = boolean | number | number | string | Array<number> | Array<string> | null;
 
 export type Settings = { [key in string]: SettingValue };
+
+export type Sign = { 
+/**
+ * Name of the figure.
+ */
+key: string, 
+/**
+ * True for above, false for below.
+ */
+above: boolean, 
+/**
+ * The number.
+ */
+than: number, 
+/**
+ * What is added to it.
+ */
+plus: Multiple | null, };
 
 export type Stack = { 
 /**
@@ -1276,6 +1472,8 @@ comparing_seconds: number,
  */
 seconds: number, };
 
+export type Strength = "careful" | "standard" | "strong";
+
 export type TargetModules = string | Array<string>;
 
 export type TokenPiece = { 
@@ -1302,7 +1500,55 @@ part: number,
  */
 pieces: Array<TokenPiece>, };
 
+export type Tone = "accent" | "base" | "dashed";
+
 export type Tuning = "adapter" | "full";
+
+export type Variant = { 
+/**
+ * The setting.
+ */
+key: string, 
+/**
+ * Its value.
+ */
+value: string, 
+/**
+ * The name on a button.
+ */
+label: Words, 
+/**
+ * What it does, as a clause after its name.
+ */
+why: Words, };
+
+export type Watch = { 
+/**
+ * The charts, in their order.
+ */
+charts: Array<Chart>, 
+/**
+ * Figures without which nothing is said.
+ */
+needs: Array<string>, 
+/**
+ * What may be said, in the order in which it is looked at; the last one always holds.
+ */
+readings: Array<Reading>, 
+/**
+ * The figure that tells how far better and worse answers are apart, if it has one.
+ */
+margin: string | null, };
+
+export type Words = { 
+/**
+ * English.
+ */
+en: string, 
+/**
+ * Simplified Chinese.
+ */
+zh: string, };
 
 export type WorstRow = { 
 /**
@@ -1334,12 +1580,16 @@ export interface Commands {
   stop_import: { request: { handle: string, }; answer: null };
   dataset_rows: { request: { id: string, offset: number, limit: number, }; answer: DatasetPage };
   remove_dataset: { request: { id: string, }; answer: null };
+  compose_pipeline: { request: { choices: Choices, }; answer: Array<Stage> };
   check_pipeline: { request: { stages: Array<Stage>, }; answer: CheckedPipeline };
   create_experiment: { request: { title: string, question: string, stages: Array<Stage>, }; answer: ExperimentSummary };
   list_experiments: { request: Record<symbol, never>; answer: Array<ExperimentSummary> };
   get_experiment: { request: { id: string, }; answer: ExperimentSummary };
   rename_experiment: { request: { id: string, title: string, question: string, }; answer: ExperimentSummary };
   delete_experiment: { request: { id: string, }; answer: null };
+  experiment_file: { request: { id: string, }; answer: string };
+  open_experiment_file: { request: { handle: string, }; answer: ExperimentSummary };
+  save_experiment_file: { request: { id: string, handle: string, }; answer: null };
   start_experiment: { request: { id: string, }; answer: ExperimentSummary };
   list_runs: { request: Record<symbol, never>; answer: Array<RunView> };
   get_run: { request: { run: string, }; answer: RunView };

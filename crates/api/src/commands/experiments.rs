@@ -35,6 +35,21 @@ pub(super) struct Compose {
     pub choices: Choices,
 }
 
+/// A file to be opened.
+#[derive(Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Open {
+    pub handle: String,
+}
+
+/// Where an experiment is to be written.
+#[derive(Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Save {
+    pub id: String,
+    pub handle: String,
+}
+
 /// The plan as it is made. It costs seconds of the processor, so it ends when nobody listens.
 pub(super) fn plan(studio: &Studio, request: Check, listener: Listener<PlanNews>) -> Result<(), Problem> {
     let checked = studio.plan_pipeline(&request.stages, listener)?;

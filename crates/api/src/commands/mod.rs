@@ -49,6 +49,9 @@ pub static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| vec![
     command::<ById, ExperimentSummary>("get_experiment", |studio, experiment| studio.get_experiment(&experiment.id)),
     command::<experiments::Rename, ExperimentSummary>("rename_experiment", |studio, new| studio.rename_experiment(&new.id, &new.title, &new.question)),
     command::<ById, ()>("delete_experiment", |studio, experiment| studio.delete_experiment(&experiment.id)),
+    command::<ById, String>("experiment_file", |studio, experiment| studio.experiment_file(&experiment.id)),
+    command::<experiments::Open, ExperimentSummary>("open_experiment_file", |studio, file| studio.open_experiment_file(&file.handle)),
+    command::<experiments::Save, ()>("save_experiment_file", |studio, file| studio.save_experiment_file(&file.id, &file.handle)),
     command::<ById, ExperimentSummary>("start_experiment", |studio, experiment| studio.start_experiment(&experiment.id)),
 
     command::<Nothing, Vec<RunView>>("list_runs", |studio, _| studio.list_runs()),
