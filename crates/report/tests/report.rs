@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use alidade_domain::{
-    Better, Curve, Estimate, EvaluatedStack, Evaluation, Fact, ImportSummary, Measure, MeasureWords, Message, ReasonCount,
-    Report, ReportStage, Sample, SampleAnswer, Wording, Words,
+    Better, Curve, Estimate, EvaluatedStack, Evaluation, Fact, ImportSummary, Measure, MeasureWords, Message,
+    ReasonCount, Report, ReportStage, Sample, SampleAnswer, Wording, Words,
 };
 use alidade_report::{to_html, to_markdown, verdict};
 
@@ -17,12 +17,19 @@ fn stacks(labels: &[&str]) -> Vec<EvaluatedStack> {
 }
 
 fn sample(prompt: &str, answers: [&str; 2], flagged: bool) -> Sample {
-    let answer = |text: &str, label: Option<&str>| SampleAnswer { text: text.to_owned(), label: label.map(str::to_owned) };
+    let answer =
+        |text: &str, label: Option<&str>| SampleAnswer { text: text.to_owned(), label: label.map(str::to_owned) };
     let answers = vec![answer(answers[0], None), answer(answers[1], Some("good"))];
     Sample { prompt: vec![Message::user(prompt)], answers, flagged }
 }
 
-fn measure(title: Wording, unit: &str, better: Better, values: Vec<Option<Estimate>>, change: Option<Estimate>) -> Measure {
+fn measure(
+    title: Wording,
+    unit: &str,
+    better: Better,
+    values: Vec<Option<Estimate>>,
+    change: Option<Estimate>,
+) -> Measure {
     let words = MeasureWords { title, ..MeasureWords::default() };
     Measure { key: "key".into(), unit: unit.into(), better, words, values, changes: vec![None, change] }
 }
@@ -39,7 +46,13 @@ fn evaluation(after_stack: &str) -> Evaluation {
         seed: 7,
         measures: vec![
             measure(good, "rate", Better::Higher, rates, estimate(0.55, 0.48, 0.62)),
-            measure(Wording::name("never_heard_of"), "tokens", Better::Neither, vec![None, estimate(31.25, 29.0, 33.5)], None),
+            measure(
+                Wording::name("never_heard_of"),
+                "tokens",
+                Better::Neither,
+                vec![None, estimate(31.25, 29.0, 33.5)],
+                None,
+            ),
         ],
         samples: vec![
             sample("Is 2 < 3 & \"5\" > 4?", ["I don't know.", "Yes: 2 < 3,\nand '5' | 4 is *true*."], false),

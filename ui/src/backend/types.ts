@@ -1540,6 +1540,16 @@ readings: Array<Reading>,
  */
 margin: string | null, };
 
+export type Wording = { 
+/**
+ * English.
+ */
+en: string, 
+/**
+ * Simplified Chinese.
+ */
+zh: string, };
+
 export type Words = { 
 /**
  * English.
