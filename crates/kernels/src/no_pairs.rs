@@ -40,6 +40,11 @@ impl Panels {
     }
 
     /// Never called.
+    pub fn push_rounded(&mut self, _: &[u16]) {
+        match *self {}
+    }
+
+    /// Never called.
     pub fn widen(&self, _: usize, _: &mut [f32]) {
         match *self {}
     }

@@ -8,7 +8,7 @@ use crate::candle_backend::CandleDecoder;
 use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores};
 use crate::error::Result;
 use crate::slice_backend::{SliceDecoder, carries, runs};
-use crate::weights::WeightSource;
+use crate::source::Weights;
 use crate::{DecoderSpec, ModelError, TokenBatch};
 use alidade_domain::Precision;
 use alidade_kernels::InstructionSet;
@@ -40,7 +40,7 @@ pub fn runs_on_slices(spec: &DecoderSpec, adapter: Option<&AdapterWeights>) -> b
 /// Opens a decoder on the chosen back-end.
 pub(crate) fn decoder(
     spec: DecoderSpec,
-    source: WeightSource,
+    source: Weights,
     backend: Backend,
     precision: Precision,
 ) -> Result<Box<dyn Decoder>> {

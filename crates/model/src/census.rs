@@ -31,6 +31,7 @@ pub(crate) struct Entry {
 }
 
 /// Every tensor of a folder, by the name that it has in a text model.
+#[derive(Debug)]
 pub(crate) struct Census {
     pub(crate) entries: BTreeMap<String, Entry>,
 }

@@ -4,13 +4,11 @@
 use crate::adapter::{AdapterKind, AdapterWeights};
 use crate::adapter_names::{Part, parse_name};
 use crate::backend::{Backend, decoder};
-use crate::census::{Census, HEAD, TABLE};
-use crate::companions::copy_companions;
+use crate::census::{HEAD, TABLE};
 use crate::decoder::Decoder;
 use crate::error::Result;
-use crate::pretrained::write_configuration;
+use crate::source::{Weights, read_all};
 use crate::tensor_file::{Stored, write_floats};
-use crate::weights::{WeightFiles, WeightSource, load_weights};
 use crate::{DecoderSpec, ModelError, ModelFolder, NamedTensor};
 use alidade_domain::Precision;
 use std::collections::BTreeMap;
@@ -40,7 +38,7 @@ impl Merged {
             let reason = "a prefix stands in front of the layers and cannot be merged into them";
             return Err(ModelError::Adapter { reason: reason.to_owned() });
         }
-        let mut weights = load_weights(&model.path, &model.spec)?;
+        let mut weights = read_all(model.source())?;
         let mut spec = model.spec.clone();
         let touched = |name: &String| name.contains("embed_tokens") || name.contains("lm_head");
         if spec.tied && adapter.tensors.keys().any(touched) {
@@ -66,9 +64,8 @@ impl Merged {
     /// # Errors
     /// When a number does not fit its type, or a file fails.
     pub fn save(&self, model: &ModelFolder, folder: &Path) -> std::result::Result<Stored, ModelError> {
-        let census = Census::open(&model.path)?;
-        write_model(model, &census, &self.spec, &self.weights, folder)?;
-        Ok(census.stored(TABLE))
+        write_model(model, &self.spec, &self.weights, folder)?;
+        Ok(model.source().stored(TABLE))
     }
 
     /// Reads a written folder again and holds every number against what was to be written.
@@ -76,10 +73,11 @@ impl Merged {
     /// # Errors
     /// Names the first tensor that differs.
     pub fn verify(&self, model: &ModelFolder, folder: &Path) -> std::result::Result<(), ModelError> {
-        let (census, files) = (Census::open(&model.path)?, WeightFiles::open(folder, &self.spec)?);
+        let (written, mut room) = (ModelFolder::open(folder)?, Vec::new());
         for (name, tensor) in &self.weights {
-            let (stored, mut at, mut equal) = (census.stored(name), 0, true);
-            files.read(name, &mut |piece| {
+            let (stored, mut at, mut equal) = (model.source().stored(name), 0, true);
+            written.source().read(name, &mut |chunk| {
+                let piece = chunk.widened(&mut room);
                 let meant = tensor.values.get(at..at + piece.len()).unwrap_or_default();
                 equal &= meant.len() == piece.len() && meant.iter().zip(piece).all(|(m, p)| stored.round(*m) == *p);
                 at += piece.len();
@@ -97,7 +95,7 @@ impl Merged {
     /// # Errors
     /// When the back-end fails.
     pub fn decoder(self, backend: Backend) -> std::result::Result<Box<dyn Decoder>, ModelError> {
-        decoder(self.spec, WeightSource::Made(self.weights), backend, Precision::Single)
+        decoder(self.spec, Weights::Made(self.weights), backend, Precision::Single)
     }
 }
 
@@ -110,18 +108,18 @@ pub fn save_model(
     weights: BTreeMap<String, NamedTensor>,
     folder: &Path,
 ) -> std::result::Result<(), ModelError> {
-    write_model(model, &Census::open(&model.path)?, &model.spec, &weights, folder)
+    write_model(model, &model.spec, &weights, folder)
 }
 
 fn write_model(
     model: &ModelFolder,
-    census: &Census,
     spec: &DecoderSpec,
     weights: &BTreeMap<String, NamedTensor>,
     folder: &Path,
 ) -> Result<()> {
+    let source = model.source();
     for (name, tensor) in weights {
-        let stored = census.stored(name);
+        let stored = source.stored(name);
         if let Some(value) = tensor.values.iter().find(|value| !stored.round(**value).is_finite()) {
             if !value.is_finite() {
                 return Err(ModelError::NotFinite { name: name.clone() });
@@ -131,9 +129,8 @@ fn write_model(
             return Err(ModelError::Request(found));
         }
     }
-    write_floats(&folder.join("model.safetensors"), weights, |name| census.stored(name))?;
-    write_configuration(&model.path, spec.tied, census.stored(TABLE), &folder.join("config.json"))?;
-    copy_companions(&model.path, folder)
+    write_floats(&folder.join("model.safetensors"), weights, |name| source.stored(name))?;
+    source.write_companions(spec, source.stored(TABLE), folder)
 }
 
 /// Puts the matrices that the adapter holds whole in the place of the base's.

@@ -1,21 +1,19 @@
-//! A model folder in the hub's layout: opened, checked, loaded, or made anew from random weights.
+//! A model that was opened: looked into, and loaded onto a back-end when it is wanted; or made anew from random weights.
 
-use crate::architectures::{TextConfig, read_spec};
+use crate::architectures::read_spec;
 use crate::backend::{Backend, decoder};
-use crate::bounded::{SMALL_TEXT, read_text};
-use crate::census::Census;
 use crate::decoder::Decoder;
 use crate::error::Result;
-use crate::folder_kind::no_model;
+use crate::source::{self, ModelSource, Weights};
 use crate::tensor_file::{Stored, TensorData, write_tensors_as};
-use crate::weights::{WeightFiles, WeightSource};
 use crate::{ChatTemplate, DecoderSpec, ModelError, NamedTensor, TextTokenizer};
 use alidade_domain::{LocalTime, Precision, Purpose, Stream};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// A folder with config.json and weights.
+/// A model at a path.
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
     /// Where it is.
@@ -24,72 +22,23 @@ pub struct ModelFolder {
     pub spec: DecoderSpec,
     /// What a person should know of how it was read.
     pub notes: Vec<String>,
-}
-
-/// A model folder's config.json.
-///
-/// # Errors
-/// When it is missing (the folder is told for what it is), cannot be read, or is no JSON.
-pub(crate) fn read_configuration(folder: &Path) -> Result<Value> {
-    let file = folder.join("config.json");
-    if !file.exists() {
-        return Err(no_model(folder));
-    }
-    let text =
-        read_text(&file, SMALL_TEXT).map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
-    serde_json::from_str(&text).map_err(|error| ModelError::Configuration {
-        file: "config.json".to_owned(),
-        key: "(file)".to_owned(),
-        found: format!("is no valid JSON: {error}"),
-    })
-}
-
-/// Writes the configuration of a model like the one in `from`, with what its weights say now: their type, and whether the
-/// output matrix is the embedding. Of a multimodal model it is the text model's.
-///
-/// # Errors
-/// When it cannot be read or written.
-pub(crate) fn write_configuration(from: &Path, tied: bool, stored: Stored, to: &Path) -> Result<()> {
-    let whole = read_configuration(from)?;
-    let config = TextConfig::find(&whole)?;
-    let mut value = config.value.clone();
-    if config.note.is_some() {
-        value["architectures"] = json!(["Gemma3ForCausalLM"]);
-        value["model_type"] = json!("gemma3_text");
-        for key in ["bos_token_id", "eos_token_id", "pad_token_id"] {
-            if let Some(outer) = whole.get(key).filter(|outer| !outer.is_null()) {
-                value[key] = outer.clone();
-            }
-        }
-    }
-    if config.read()?.tied != tied {
-        value["tie_word_embeddings"] = json!(tied);
-    }
-    let keys: Vec<&str> = ["dtype", "torch_dtype"].into_iter().filter(|key| value.get(*key).is_some()).collect();
-    for key in if keys.is_empty() { vec!["torch_dtype"] } else { keys } {
-        value[key] = json!(stored.name());
-    }
-    let text = serde_json::to_string_pretty(&value).map_err(|error| ModelError::Request(error.to_string()))?;
-    std::fs::write(to, text + "\n").map_err(|error| ModelError::Write { path: to.to_owned(), error })
+    source: Arc<dyn ModelSource>,
 }
 
 impl ModelFolder {
-    /// Reads the configuration and holds it against what the weight files say of themselves; the weights are read by
-    /// [`ModelFolder::decoder`].
+    /// Looks into the model at a path; the weights are read by [`ModelFolder::decoder`].
     ///
     /// # Errors
-    /// When config.json or the weights are missing, broken or of an unknown kind, or do not belong together.
+    /// When its configuration or its weights are missing, broken or of an unknown kind, or do not belong together.
     pub fn open(path: &Path) -> Result<Self> {
-        let value = read_configuration(path)?;
-        let config = TextConfig::find(&value)?;
-        let census = Census::open(path)?;
-        census.refuse_quantised()?;
-        census.check_layers(&config)?;
-        let mut spec = config.read()?;
-        let head = census.settle_head(&mut spec, &config)?;
-        census.check(&spec, &config)?;
-        let notes = config.note.iter().cloned().chain(head).collect();
-        Ok(Self { path: path.to_owned(), spec, notes })
+        let source = source::open(path)?;
+        let (spec, notes) = (source.spec().clone(), source.notes().to_vec());
+        Ok(Self { path: path.to_owned(), spec, notes, source })
+    }
+
+    /// What it is read through.
+    pub fn source(&self) -> &dyn ModelSource {
+        self.source.as_ref()
     }
 
     /// Loads the weights.
@@ -113,8 +62,7 @@ impl ModelFolder {
     /// # Errors
     /// As [`ModelFolder::decoder`].
     pub fn decoder_with(&self, backend: Backend, precision: Precision) -> Result<Box<dyn Decoder>> {
-        let files = WeightFiles::open(&self.path, &self.spec)?;
-        decoder(self.spec.clone(), WeightSource::Files(files), backend, precision)
+        decoder(self.spec.clone(), Weights::Stored(Arc::clone(&self.source)), backend, precision)
     }
 
     /// Reads the tokenizer.
@@ -122,7 +70,7 @@ impl ModelFolder {
     /// # Errors
     /// When it is missing or broken, or has more tokens than the model.
     pub fn tokenizer(&self) -> Result<TextTokenizer> {
-        TextTokenizer::open(&self.path)
+        self.source.tokenizer()
     }
 
     /// Reads the chat template, if there is one; `now` is what it is told when it asks for the day.
@@ -130,7 +78,7 @@ impl ModelFolder {
     /// # Errors
     /// When there is one that cannot be compiled.
     pub fn chat_template(&self, tokenizer: &TextTokenizer, now: LocalTime) -> Result<Option<ChatTemplate>> {
-        ChatTemplate::open(&self.path, tokenizer, now)
+        self.source.chat_template(tokenizer, now)
     }
 }
 
@@ -183,22 +131,21 @@ impl RandomModel {
             let values = (0..count).map(|_| if norm { 1.0 } else { (stream.normal() * scale) as f32 }).collect();
             weights.insert(name, NamedTensor { shape, values });
         }
-        decoder(spec, WeightSource::Made(weights), backend, Precision::Single)
+        decoder(spec, Weights::Made(weights), backend, Precision::Single)
     }
 
-    /// Writes config.json and the weights of `decoder` in f16 (or f32) into an existing folder.
+    /// Writes config.json and the weights of `decoder` into an existing folder.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn save(&self, decoder: &dyn Decoder, folder: &Path, half: bool) -> Result<()> {
+    pub fn save(&self, decoder: &dyn Decoder, folder: &Path, stored: Stored) -> Result<()> {
         let mut config = self.config();
-        config["torch_dtype"] = json!(if half { "float16" } else { "float32" });
+        config["torch_dtype"] = json!(stored.name());
         let text = serde_json::to_string_pretty(&config).map_err(|error| ModelError::Request(error.to_string()))?;
         let path = folder.join("config.json");
         std::fs::write(&path, text + "\n").map_err(|error| ModelError::Write { path, error })?;
         let tensors =
             decoder.base_weights()?.into_iter().map(|(name, t)| (name, (t.shape, TensorData::Floats(t.values))));
-        let stored = if half { Stored::Half } else { Stored::Single };
         write_tensors_as(&folder.join("model.safetensors"), &tensors.collect(), |_| stored)
     }
 }

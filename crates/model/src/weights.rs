@@ -1,26 +1,18 @@
-//! The base weights of a model folder, checked against the shapes that its configuration promises.
-//!
-//! Tensors are read one at a time and in pieces, straight into where they will stay: neither a file nor a model is ever in
-//! memory twice. (A memory map would not help: matrices are stacked, and mapped pages count as well.)
+//! Tensors of safetensors files, read one at a time and in pieces, straight into where they will stay: neither a file nor a model
+//! is ever in memory twice. (A memory map would not help: matrices are stacked, and mapped pages count as well.)
 
+use crate::ModelError;
 use crate::bounded::open_ordinary;
-use crate::census::{Census, Entry};
+use crate::census::Entry;
+use crate::chunk::Chunk;
 use crate::error::Result;
-use crate::tensor_file::{TensorData, broken, decode};
-use crate::{DecoderSpec, ModelError, NamedTensor};
-use safetensors::tensor::TensorView;
-use std::collections::BTreeMap;
+use crate::tensor_file::broken;
+use safetensors::tensor::Dtype;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 /// Bytes read at a time; a whole number of every type.
 const PIECE: usize = 1 << 20;
-
-/// The tensors that a model needs, as they lie in its files.
-pub(crate) struct WeightFiles {
-    entries: BTreeMap<String, Entry>,
-}
 
 /// The file of a tensor, at its first byte.
 fn at_start(entry: &Entry) -> Result<File> {
@@ -51,89 +43,58 @@ pub(crate) fn same_bytes(one: &Entry, other: &Entry) -> Result<bool> {
     Ok(true)
 }
 
-impl WeightFiles {
-    /// Finds every tensor that `spec` names; further tensors in the files are ignored.
-    pub(crate) fn open(folder: &Path, spec: &DecoderSpec) -> Result<Self> {
-        let (mut held, mut entries) = (Census::open(folder)?.entries, BTreeMap::new());
-        for (name, expected) in spec.tensors() {
-            match held.remove(&name) {
-                Some(entry) if entry.shape == expected => drop(entries.insert(name, entry)),
-                Some(entry) => return Err(ModelError::WrongShape { name, found: entry.shape, expected }),
-                None => return Err(ModelError::MissingTensor { name }),
-            }
-        }
-        Ok(Self { entries })
-    }
-
-    /// Reads a tensor piece by piece; gives its shape.
-    pub(crate) fn read(&self, name: &str, sink: &mut dyn FnMut(&[f32])) -> Result<Vec<usize>> {
-        let missing = || ModelError::MissingTensor { name: name.to_owned() };
-        let entry = self.entries.get(name).ok_or_else(missing)?;
-        let failed = |error: std::io::Error| ModelError::File { path: entry.path.clone(), found: error.to_string() };
-        let mut file = at_start(entry)?;
-        let (mut left, mut piece) = (entry.bytes, vec![0; PIECE.min(entry.bytes)]);
-        while left > 0 {
-            let bytes = &mut piece[..PIECE.min(left)];
-            file.read_exact(bytes).map_err(failed)?;
-            left -= bytes.len();
-            let count = bytes.len() * 8 / entry.dtype.bitsize();
-            let view = TensorView::new(entry.dtype, vec![count], bytes).map_err(|error| broken(&entry.path, &error))?;
-            let Some(TensorData::Floats(values)) = decode(&view) else {
-                let found = format!("{name} is of the type {:?}, which holds no floats", entry.dtype);
-                return Err(broken(&entry.path, &found));
-            };
-            if values.iter().any(|value| !value.is_finite()) {
-                return Err(ModelError::NotFinite { name: name.to_owned() });
-            }
-            sink(&values);
-        }
-        Ok(entry.shape.clone())
-    }
-}
-
-impl WeightFiles {
-    fn all(&self) -> Result<BTreeMap<String, NamedTensor>> {
-        let load = |(name, entry): (&String, &Entry)| {
-            let mut values = Vec::with_capacity(entry.shape.iter().product());
-            let shape = self.read(name, &mut |piece| values.extend_from_slice(piece))?;
-            Ok((name.clone(), NamedTensor { shape, values }))
+/// Streams a tensor of a file; `name` is told in errors.
+pub(crate) fn read_entry(name: &str, entry: &Entry, sink: &mut dyn FnMut(Chunk)) -> Result<()> {
+    let failed = |error: std::io::Error| ModelError::File { path: entry.path.clone(), found: error.to_string() };
+    let mut file = at_start(entry)?;
+    let (mut left, mut piece, mut room) = (entry.bytes, vec![0; PIECE.min(entry.bytes)], Room::default());
+    while left > 0 {
+        let bytes = &mut piece[..PIECE.min(left)];
+        file.read_exact(bytes).map_err(failed)?;
+        left -= bytes.len();
+        let Some(chunk) = room.chunk(entry.dtype, bytes) else {
+            let found = format!("{name} is of the type {:?}, which holds no floats", entry.dtype);
+            return Err(broken(&entry.path, &found));
         };
-        self.entries.iter().map(load).collect()
+        if !chunk.is_finite() {
+            return Err(ModelError::NotFinite { name: name.to_owned() });
+        }
+        sink(chunk);
     }
+    Ok(())
 }
 
-/// Where a decoder takes its weights from.
-pub(crate) enum WeightSource {
-    /// Numbers in memory; each is given up when it is read.
-    Made(BTreeMap<String, NamedTensor>),
-    /// The files of a model folder.
-    Files(WeightFiles),
+/// Numbers of a piece, in memory that all pieces share.
+#[derive(Default)]
+struct Room {
+    wide: Vec<f32>,
+    narrow: Vec<u16>,
 }
 
-impl WeightSource {
-    /// Reads a tensor piece by piece; gives its shape.
-    pub(crate) fn read(&mut self, name: &str, sink: &mut dyn FnMut(&[f32])) -> Result<Vec<usize>> {
-        match self {
-            WeightSource::Files(files) => files.read(name, sink),
-            WeightSource::Made(tensors) => {
-                let missing = || ModelError::MissingTensor { name: name.to_owned() };
-                let tensor = tensors.remove(name).ok_or_else(missing)?;
-                tensor.values.chunks(PIECE / 4).for_each(sink);
-                Ok(tensor.shape)
+impl Room {
+    /// The bytes as numbers, or `None` for a type that holds no floats.
+    fn chunk(&mut self, dtype: Dtype, bytes: &[u8]) -> Option<Chunk<'_>> {
+        self.wide.clear();
+        self.narrow.clear();
+        let pairs = || bytes.as_chunks().0.iter().map(|pair| u16::from_le_bytes(*pair));
+        Some(match dtype {
+            Dtype::F32 => {
+                self.wide.extend(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)));
+                Chunk::Single(&self.wide)
             }
-        }
+            Dtype::F64 => {
+                self.wide.extend(bytes.as_chunks().0.iter().map(|eight| f64::from_le_bytes(*eight) as f32));
+                Chunk::Single(&self.wide)
+            }
+            Dtype::F16 => {
+                self.narrow.extend(pairs());
+                Chunk::Half(&self.narrow)
+            }
+            Dtype::BF16 => {
+                self.narrow.extend(pairs());
+                Chunk::Brain(&self.narrow)
+            }
+            _ => return None,
+        })
     }
-
-    /// Every tensor in memory, as f32.
-    pub(crate) fn all(self) -> Result<BTreeMap<String, NamedTensor>> {
-        match self {
-            WeightSource::Made(tensors) => Ok(tensors),
-            WeightSource::Files(files) => files.all(),
-        }
-    }
-}
-
-/// Every tensor that `spec` names, as f32.
-pub(crate) fn load_weights(folder: &Path, spec: &DecoderSpec) -> Result<BTreeMap<String, NamedTensor>> {
-    WeightFiles::open(folder, spec)?.all()
 }

@@ -2,8 +2,8 @@
 //! words are single tokens. They are what the other stack's script makes, without it.
 
 use crate::compute;
-use alidade_domain::{LoraSpec, Problem, Purpose, Stream};
-use alidade_model::{AdapterWeights, RandomModel, save_adapter};
+use alidade_domain::{LoraSpec, Precision, Problem, Purpose, Stream};
+use alidade_model::{AdapterWeights, RandomModel, Stored, save_adapter};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -28,19 +28,24 @@ const SHAPES: &[(&str, [usize; 6])] = &[
 /// Makes such a folder.
 ///
 /// # Errors
-/// When the shape is unknown or a file cannot be written.
-pub fn make_bench_model(shape: &str, folder: &Path) -> Result<(), Problem> {
+/// When the shape or the number type is unknown, or a file cannot be written.
+pub fn make_bench_model(shape: &str, dtype: &str, folder: &Path) -> Result<(), Problem> {
     let Some((_, sizes)) = SHAPES.iter().find(|(name, _)| *name == shape) else {
         let names: Vec<&str> = SHAPES.iter().map(|(name, _)| *name).collect();
         let message = format!("“{shape}” is no shape that is measured; {} are.", names.join(", "));
         return Err(Problem::input(message).at("shape"));
+    };
+    let stored = match Precision::named(dtype)? {
+        Precision::Single => Stored::Single,
+        Precision::Half => Stored::Brain,
+        _ => return Err(Problem::input(format!("Models are made in f32 or bf16, not in {dtype}.")).at("dtype")),
     };
     let [vocabulary, hidden, intermediate, layers, heads, kv_heads] = *sizes;
     let model = RandomModel { vocabulary, hidden, intermediate, layers, heads, kv_heads, context: 2_048, eos: 2 };
     let start = folder.join("adapter_init");
     std::fs::create_dir_all(&start).map_err(|error| failed(&start, &error))?;
     let decoder = model.decoder(0, compute::backend()?)?;
-    model.save(decoder.as_ref(), folder, false)?;
+    model.save(decoder.as_ref(), folder, stored)?;
     let lora = LoraSpec { r: 16, lora_alpha: 32.0, lora_dropout: 0.0, ..LoraSpec::default() };
     let base = |path: &str| decoder.base_weight(path);
     save_adapter(&start, &AdapterWeights::fresh(decoder.spec(), &lora, shape, 0, &base)?)?;

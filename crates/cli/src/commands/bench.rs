@@ -2,7 +2,9 @@
 
 use crate::output;
 use alidade_domain::Problem;
-use alidade_studio::{GenerateBench, TrainBench, bench_generate, bench_limits, bench_train, make_bench_model};
+use alidade_studio::{
+    GenerateBench, LoadBench, TrainBench, bench_generate, bench_limits, bench_load, bench_train, make_bench_model,
+};
 use std::path::PathBuf;
 
 /// Arguments of `bench`.
@@ -50,11 +52,29 @@ enum What {
         #[arg(long, default_value_t = 64, value_parser = at_least::<8>)]
         tokens: usize,
     },
+    /// Time loading a model.
+    Load {
+        /// A model.
+        #[arg(long)]
+        model: PathBuf,
+        /// Number type that its weights are held as: f32, bf16, q8_0 or q4_0.
+        #[arg(long, default_value = "f32")]
+        dtype: String,
+        /// Times that are counted; one more goes before them.
+        #[arg(long, default_value_t = 5, value_parser = at_least::<1>)]
+        rounds: usize,
+        /// Candle instead of our kernels.
+        #[arg(long)]
+        candle: bool,
+    },
     /// Make a folder to measure with: random weights, an adapter, rows of fixed length.
     Make {
         /// tiny, small, smollm2-135m or qwen2.5-0.5b.
         #[arg(long)]
         shape: String,
+        /// Number type of the stored weights: f32 or bf16.
+        #[arg(long, default_value = "f32")]
+        dtype: String,
         /// The folder to write.
         #[arg(long)]
         model: PathBuf,
@@ -84,8 +104,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             batch: *batch,
             tokens: *tokens,
         })?,
-        What::Make { shape, model } => {
-            make_bench_model(shape, model)?;
+        What::Load { model, dtype, rounds, candle } => {
+            bench_load(&LoadBench { model: model.clone(), dtype: dtype.clone(), rounds: *rounds, candle: *candle })?
+        }
+        What::Make { shape, dtype, model } => {
+            make_bench_model(shape, dtype, model)?;
             serde_json::json!({"shape": shape})
         }
         What::Limits => bench_limits()?,

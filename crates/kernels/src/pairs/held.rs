@@ -86,14 +86,18 @@ impl Panels {
         for values in values.chunks(PIECE) {
             let rounded = &mut room[..values.len()];
             round_block(self.set, values, rounded);
-            let mut rest = &*rounded;
-            while !rest.is_empty() {
-                let (row, first) = (self.count / self.inputs, self.count % self.inputs);
-                let (own, further) = rest.split_at(rest.len().min(self.inputs - first));
-                self.put(row, first, own);
-                self.count += own.len();
-                rest = further;
-            }
+            self.push_rounded(rounded);
+        }
+    }
+
+    /// The same for bits of bf16, which are taken as they are.
+    pub fn push_rounded(&mut self, mut rest: &[u16]) {
+        while !rest.is_empty() {
+            let (row, first) = (self.count / self.inputs, self.count % self.inputs);
+            let (own, further) = rest.split_at(rest.len().min(self.inputs - first));
+            self.put(row, first, own);
+            self.count += own.len();
+            rest = further;
         }
     }
 
@@ -178,7 +182,11 @@ mod tests {
                 let values: Vec<f32> = (0..outputs * inputs).map(|index| (index as f32 * 0.37).sin()).collect();
                 for piece in [1, 7, 64, 10_000] {
                     let mut panels = Panels::new(&mut Ground::default(), set, values.len(), inputs);
-                    values.chunks(piece).for_each(|piece| panels.push(piece));
+                    let rounded: Vec<u16> = values.iter().map(|value| round(*value)).collect();
+                    // In turn as f32 and as what has been rounded before.
+                    for (index, (piece, rounded)) in values.chunks(piece).zip(rounded.chunks(piece)).enumerate() {
+                        if index % 2 == 0 { panels.push(piece) } else { panels.push_rounded(rounded) }
+                    }
                     assert_eq!((panels.len(), panels.outputs()), (values.len(), outputs));
                     let mut found = vec![0.0; values.len()];
                     let mut start = 0;

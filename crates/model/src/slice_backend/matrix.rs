@@ -4,11 +4,12 @@
 //! widening is exact, so that is the f32 product of the rounded weights.
 
 use super::pool::Pool;
+use crate::chunk::Chunk;
 use alidade_domain::Precision;
 use alidade_kernels::{
     Aligned, BytePanels, Crew, Ground, InstructionSet, Mat, MatMut, Panels, Plot, QUANT_BLOCK, Quantised, Rows,
     Threads, matmul, pairs_backward, pairs_forward, pairs_written, quantise_eight, quantise_four, round_bf16,
-    rows_times,
+    rows_times, widen_bf16,
 };
 use rayon::prelude::*;
 
@@ -78,8 +79,17 @@ impl Numbers {
         }
     }
 
-    /// Takes a piece; quantised ones come in whole blocks.
-    pub(super) fn push(&mut self, set: InstructionSet, piece: &[f32]) {
+    /// Takes a piece: as it is where it is held so, else by way of f32, in `room`. Quantised ones come in whole blocks.
+    pub(super) fn push(&mut self, set: InstructionSet, chunk: Chunk, room: &mut Vec<f32>) {
+        match (self, chunk) {
+            (Numbers::Single(values), Chunk::Brain(bits)) => widen_bf16(set, bits, values.grow(bits.len())),
+            (Numbers::Half(values), Chunk::Brain(bits)) => values.grow(bits.len()).copy_from_slice(bits),
+            (Numbers::Paired(panels), Chunk::Brain(bits)) => panels.push_rounded(bits),
+            (numbers, chunk) => numbers.push_floats(set, chunk.widened(room)),
+        }
+    }
+
+    fn push_floats(&mut self, set: InstructionSet, piece: &[f32]) {
         match self {
             Numbers::Single(values) => values.grow(piece.len()).copy_from_slice(piece),
             Numbers::Half(values) => round_bf16(set, piece, values.grow(piece.len())),

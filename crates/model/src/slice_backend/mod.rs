@@ -19,7 +19,7 @@ mod weights;
 use crate::adapter::AdapterWeights;
 use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores, installing_order};
 use crate::error::Result;
-use crate::weights::WeightSource;
+use crate::source;
 use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryKeyNorm, TokenBatch, dropout};
 use adapter::Adapter;
 use alidade_domain::Precision;
@@ -91,7 +91,7 @@ pub(crate) struct SliceDecoder {
 impl SliceDecoder {
     pub(crate) fn new(
         spec: DecoderSpec,
-        mut source: WeightSource,
+        mut source: source::Weights,
         precision: Precision,
         set: InstructionSet,
     ) -> Result<Self> {

@@ -3,7 +3,7 @@
 
 use super::matrix::Numbers;
 use crate::error::Result;
-use crate::weights::WeightSource;
+use crate::source;
 use crate::{DecoderSpec, Linear, NamedTensor};
 use alidade_domain::Precision;
 use alidade_kernels::{Ground, InstructionSet};
@@ -96,44 +96,46 @@ pub(super) struct Weights {
 
 /// Reads tensors into buffers, piece by piece: a second copy of the model never exists.
 struct Stacker<'a> {
-    source: &'a mut WeightSource,
+    source: &'a mut source::Weights,
     ground: Ground,
     set: InstructionSet,
     precision: Precision,
     buffers: Vec<Numbers>,
     places: BTreeMap<String, Place>,
+    /// Numbers of a piece as f32, where they are rounded from that.
+    room: Vec<f32>,
 }
 
 impl Stacker<'_> {
-    fn stack(&mut self, names: &[(String, usize)], precision: Precision, inputs: usize) -> Result<Buffer> {
+    fn stack(&mut self, names: &[(String, Vec<usize>)], precision: Precision, inputs: usize) -> Result<Buffer> {
         let buffer = self.buffers.len();
-        let mut values =
-            Numbers::empty(&mut self.ground, self.set, precision, names.iter().map(|(_, size)| size).sum(), inputs);
-        for (name, _) in names {
+        let size = names.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let mut values = Numbers::empty(&mut self.ground, self.set, precision, size, inputs);
+        for (name, shape) in names {
             let start = values.len();
-            let shape = self.source.read(name, &mut |piece| values.push(self.set, piece))?;
-            self.places.insert(name.clone(), Place { buffer, start, shape });
+            self.source.read(name, &mut |chunk| values.push(self.set, chunk, &mut self.room))?;
+            self.places.insert(name.clone(), Place { buffer, start, shape: shape.clone() });
         }
         self.buffers.push(values);
         Ok(buffer)
     }
 
     fn norm(&mut self, path: &str, width: usize) -> Result<Buffer> {
-        self.stack(&[(format!("{path}.weight"), width)], Precision::Single, width)
+        self.stack(&[(format!("{path}.weight"), vec![width])], Precision::Single, width)
     }
 
     fn table(&mut self, path: &str, spec: &DecoderSpec, precision: Precision) -> Result<Buffer> {
-        self.stack(&[(format!("{path}.weight"), spec.vocabulary * spec.hidden)], precision, spec.hidden)
+        self.stack(&[(format!("{path}.weight"), vec![spec.vocabulary, spec.hidden])], precision, spec.hidden)
     }
 
     fn group(&mut self, spec: &DecoderSpec, path: &str, group: Group) -> Result<Stacked> {
         let linears: Vec<_> = spec.linears().into_iter().filter(|l| group.paths().contains(&l.path)).collect();
         let name = |linear: &Linear, ending: &str| format!("{path}.{}.{ending}", linear.path);
-        let biases: Vec<_> = linears.iter().map(|linear| (name(linear, "bias"), linear.outputs)).collect();
+        let biases: Vec<_> = linears.iter().map(|linear| (name(linear, "bias"), vec![linear.outputs])).collect();
         let bias =
             linears.iter().all(|linear| linear.bias).then(|| self.stack(&biases, Precision::Single, 1)).transpose()?;
         let matrices: Vec<_> =
-            linears.iter().map(|linear| (name(linear, "weight"), linear.outputs * linear.inputs)).collect();
+            linears.iter().map(|linear| (name(linear, "weight"), vec![linear.outputs, linear.inputs])).collect();
         Ok(Stacked {
             matrix: self.stack(&matrices, self.precision, linears.first().map_or(1, |linear| linear.inputs))?,
             bias,
@@ -178,12 +180,13 @@ impl Weights {
 
     pub(super) fn new(
         spec: &DecoderSpec,
-        source: &mut WeightSource,
+        source: &mut source::Weights,
         precision: Precision,
         set: InstructionSet,
     ) -> Result<Self> {
         let ground = ground(spec, precision, set);
-        let mut stacker = Stacker { source, ground, set, precision, buffers: Vec::new(), places: BTreeMap::new() };
+        let mut stacker =
+            Stacker { source, ground, set, precision, buffers: Vec::new(), places: BTreeMap::new(), room: Vec::new() };
         let embedding = stacker.table("model.embed_tokens", spec, embedding_precision(spec, precision))?;
         let mut blocks = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
