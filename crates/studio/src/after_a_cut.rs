@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A data folder with a tiny model, and a worker that ends at once.
-struct House(tempfile::TempDir);
+pub(crate) struct House(tempfile::TempDir);
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let house = Self(tempfile::tempdir().unwrap());
         let (from, to) = (golden(), house.0.path().join("resources/starter/toy"));
         create_folder(&to).unwrap();
@@ -37,13 +37,13 @@ impl House {
         self.0.path().join("home")
     }
 
-    fn open(&self) -> Arc<Studio> {
+    pub(crate) fn open(&self) -> Arc<Studio> {
         let resources = self.0.path().join("resources");
         let program = PathBuf::from("true");
         Studio::open(Configuration { home: self.home(), resources, program, threads: 1 }).unwrap()
     }
 
-    fn run_folder(&self, run: &str) -> PathBuf {
+    pub(crate) fn run_folder(&self, run: &str) -> PathBuf {
         self.home().join("runs").join(run)
     }
 }
@@ -74,7 +74,7 @@ fn imported(studio: &Studio, word: &str) -> DatasetView {
     set
 }
 
-fn import(studio: &Studio) -> DatasetView {
+pub(crate) fn import(studio: &Studio) -> DatasetView {
     imported(studio, "Say")
 }
 
@@ -85,7 +85,7 @@ fn recipe(dataset: &str) -> Recipe {
 }
 
 /// An experiment with one queued run, both of this name.
-fn queued(studio: &Studio, name: &str, dataset: &str, created_ms: u64) -> RunRecord {
+pub(crate) fn queued(studio: &Studio, name: &str, dataset: &str, created_ms: u64) -> RunRecord {
     let work = Stage::Train(recipe(dataset));
     let (id, title, question) = (name.to_owned(), name.to_owned(), String::new());
     let experiment = Experiment { id: id.clone(), title, question, stages: vec![work.clone()], created_ms };
@@ -101,7 +101,7 @@ fn step(step: u64) -> EventKind {
 }
 
 /// A run that was at work when the lights went out: its first 30 steps are in the database, ten more in its file alone.
-fn at_work(house: &House, studio: &Studio, run: &RunRecord) {
+pub(crate) fn at_work(house: &House, studio: &Studio, run: &RunRecord) {
     let folder = house.run_folder(&run.id);
     studio.prepare_run(run).unwrap();
     let mut log = EventLog::open(&folder, &run.id).unwrap();

@@ -22,6 +22,7 @@ pub mod confined;
 mod control;
 mod data_file;
 mod datasets;
+mod deaf;
 mod durable;
 mod estimate;
 mod evaluate;

@@ -2,7 +2,7 @@
 
 use crate::cgroup;
 use std::path::Path;
-use sysinfo::{Disks, System};
+use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 /// What a program of this size usually maps of its own files.
 const USUAL_PROGRAM: u64 = 16 << 20;
@@ -12,6 +12,15 @@ pub fn total_memory_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     cgroup::allowed().map_or(system.total_memory(), |allowed| allowed.limit.min(system.total_memory()))
+}
+
+/// Ends a process if it is the worker of a folder: a number may belong to another program by now. True when it was ended.
+pub(crate) fn end_process(pid: u32, folder: &std::path::Path) -> bool {
+    let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(pid));
+    let wanted = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, wanted);
+    let Some(process) = system.process(pid) else { return false };
+    process.cmd().iter().any(|word| std::path::Path::new(word) == folder) && process.kill()
 }
 
 /// Memory that a new run can have, in bytes.

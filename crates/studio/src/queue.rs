@@ -3,6 +3,7 @@
 //! nothing.
 
 use crate::backups::Backups;
+use crate::deaf;
 use crate::durable::file_problem;
 use crate::faults::QUEUE;
 use crate::home::restrict;
@@ -48,14 +49,49 @@ impl Working {
     }
 }
 
+impl Working {
+    /// Ends the process; true when it is gone.
+    pub(crate) fn end(&mut self) -> bool {
+        self.process.kill().is_ok() && self.process.wait().is_ok()
+    }
+}
+
 /// What the queue remembers from round to round.
-#[derive(Default)]
 pub(crate) struct Tending {
     working: Option<Working>,
+    /// Since when the workers of runs have been asked to end.
+    pub(crate) wished: BTreeMap<String, Instant>,
+    /// How long they have to answer.
+    pub(crate) patience: Duration,
     /// Runs that met a fault, and when they are tried again.
     aside: BTreeMap<String, Instant>,
     /// Runs whose results could not be kept yet.
     pub(crate) unkept: BTreeMap<String, Instant>,
+}
+
+impl Default for Tending {
+    fn default() -> Self {
+        Self {
+            working: None,
+            wished: BTreeMap::new(),
+            patience: deaf::PATIENCE,
+            aside: BTreeMap::new(),
+            unkept: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Tending {
+    /// As if a program had started this process for a run.
+    pub(crate) fn with_worker(run: &str, process: Child) -> Self {
+        let working = Working { run: run.to_owned(), process, from_sequence: 0, memory_kills: memory_kills() };
+        Self { working: Some(working), ..Self::default() }
+    }
+
+    pub(crate) fn end_worker(&mut self) -> bool {
+        self.working.as_mut().is_some_and(Working::end)
+    }
 }
 
 impl Tending {
@@ -144,7 +180,10 @@ impl Studio {
                 continue;
             }
             let ended = ended.as_mut().filter(|ended| ended.run == run.id);
-            self.settle_fault(tending, &run.id, |tending| self.attend(tending, run, alive, ended));
+            self.settle_fault(tending, &run.id, |tending| {
+                self.attend(tending, run, alive, ended)?;
+                if alive { self.look_whether_it_hears(tending, run) } else { Ok(()) }
+            });
         }
         self.keep_unkept(tending);
         if !open.is_empty() && !busy {
@@ -152,6 +191,15 @@ impl Studio {
             tending.working = self.start_next(tending)?;
         }
         Ok(!open.is_empty())
+    }
+
+    fn look_whether_it_hears(&self, tending: &mut Tending, run: &RunRecord) -> Result<(), Problem> {
+        // Taken out for the moment, since both are parts of what is remembered.
+        let mut working = tending.working.take();
+        let ours = working.as_mut().filter(|working| working.run == run.id);
+        let result = self.end_if_deaf(tending, run, ours);
+        tending.working = working;
+        result
     }
 
     /// Says what went wrong with a run and puts it aside for a while, or takes back what was said.
