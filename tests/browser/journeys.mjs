@@ -374,6 +374,41 @@ async function memoryOut(browser) {
   await program.close();
 }
 
+/** An experiment saved as a file is opened elsewhere as a draft; one whose data differ says at which stage. */
+async function sharedFile(browser) {
+  const [program, elsewhere] = [await startProgram(), await startProgram()];
+  const [preset] = await call(program.address, "list_presets");
+  const { stages } = preset;
+  const made = await call(program.address, "create_experiment", { title: "Shared", question: "Why?", stages });
+  const { page, errors } = await openPage(browser, program.address);
+  await page.getByRole("button", { name: "Shared" }).click();
+  const [saved] = await Promise.all([page.waitForEvent("download"), page.getByTestId("save-file").click()]);
+  check(saved.suggestedFilename() === "Shared.toml", saved.suggestedFilename());
+  const text = readFileSync(await saved.path(), "utf8");
+
+  const other = await openPage(browser, elsewhere.address);
+  const folder = mkdtempSync(join(tmpdir(), "alidade-"));
+  const open = async (name, content) => {
+    writeFileSync(join(folder, name), content);
+    const [chooser] = await Promise.all([
+      other.page.waitForEvent("filechooser"),
+      other.page.getByTestId("open-file").click(),
+    ]);
+    await chooser.setFiles(join(folder, name));
+  };
+  const hash = /"dataset:[^"]*" = "([0-9a-f]{64})"/.exec(text)[1];
+  await open("changed.toml", text.replace(hash, "0".repeat(64)));
+  await other.page.getByText("differs from the one that the file was made with").waitFor(wait);
+  await open("shared.toml", text);
+  await other.page.getByRole("heading", { name: "Shared", level: 1 }).waitFor(wait);
+  const [opened] = await call(elsewhere.address, "list_experiments");
+  check(opened.state === "draft", opened.state);
+  check(JSON.stringify(opened.experiment.stages) === JSON.stringify(made.experiment.stages), "the same stages");
+  check(errors.length + other.errors.length === 0, [...errors, ...other.errors].join("\n"));
+  await program.close();
+  await elsewhere.close();
+}
+
 /** Without the token, or under another name, nothing is answered. */
 async function strangers(browser) {
   const program = await startProgram();
@@ -425,7 +460,7 @@ async function keyboard(browser) {
   await program.close();
 }
 
-const journeys = { mainJob, ownData, twins, rewardToPpo, thumbs, powerCut, memoryOut, strangers, keyboard };
+const journeys = { mainJob, ownData, twins, rewardToPpo, thumbs, sharedFile, powerCut, memoryOut, strangers, keyboard };
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
 let failed = 0;
