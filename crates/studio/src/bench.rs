@@ -224,11 +224,13 @@ fn settings(bench: &TrainBench, known: &dyn Method) -> Result<Settings, Problem>
         // PEFT's own loop does not clip; the norm is computed either way.
         ("max_grad_norm", SettingValue::Number(if known.card().place == Place::Answers { 0.0 } else { 1.0 })),
     ]);
-    if known.needs().reward {
-        said.extend([("response_length", whole(TOKENS / 4)), ("num_ppo_epochs", whole(1))]);
-    }
+    let fields = known.fields();
+    // Methods call the length of an answer by TRL's several names.
+    let lengths = ["response_length", "max_completion_length", "max_new_tokens"].map(|key| (key, whole(TOKENS / 4)));
+    let own = lengths.into_iter().chain([("num_ppo_epochs", whole(1)), ("num_generations", whole(ROWS))]);
+    said.extend(own.filter(|(key, _)| fields.iter().any(|field| field.key == *key)));
     let said = said.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    Settings(said).resolve(&known.fields()).map_err(|problems| {
+    Settings(said).resolve(&fields).map_err(|problems| {
         problems.into_iter().next().unwrap_or_else(|| Problem::internal("The settings were refused."))
     })
 }
