@@ -3,13 +3,13 @@
 //! nothing.
 
 use crate::backups::Backups;
-use crate::deaf;
 use crate::durable::file_problem;
 use crate::faults::QUEUE;
 use crate::home::restrict;
 use crate::inputs::has_lost_files;
 use crate::machine::memory_kills;
 use crate::studio::Studio;
+use crate::unresponsive;
 use crate::worker::is_alive;
 use alidade_domain::{EventKind, Problem, ProblemCode, RunState};
 use alidade_store::RunRecord;
@@ -74,7 +74,7 @@ impl Default for Tending {
         Self {
             working: None,
             wished: BTreeMap::new(),
-            patience: deaf::PATIENCE,
+            patience: unresponsive::PATIENCE,
             aside: BTreeMap::new(),
             unkept: BTreeMap::new(),
         }
@@ -182,7 +182,7 @@ impl Studio {
             let ended = ended.as_mut().filter(|ended| ended.run == run.id);
             self.settle_fault(tending, &run.id, |tending| {
                 self.attend(tending, run, alive, ended)?;
-                if alive { self.look_whether_it_hears(tending, run) } else { Ok(()) }
+                if alive { self.check_responsive(tending, run) } else { Ok(()) }
             });
         }
         self.keep_unkept(tending);
@@ -193,11 +193,11 @@ impl Studio {
         Ok(!open.is_empty())
     }
 
-    fn look_whether_it_hears(&self, tending: &mut Tending, run: &RunRecord) -> Result<(), Problem> {
+    fn check_responsive(&self, tending: &mut Tending, run: &RunRecord) -> Result<(), Problem> {
         // Taken out for the moment, since both are parts of what is remembered.
         let mut working = tending.working.take();
         let ours = working.as_mut().filter(|working| working.run == run.id);
-        let result = self.end_if_deaf(tending, run, ours);
+        let result = self.end_if_unresponsive(tending, run, ours);
         tending.working = working;
         result
     }

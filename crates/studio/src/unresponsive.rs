@@ -1,5 +1,5 @@
-//! Workers that do not hear: one that was asked to end, and neither ends nor takes another step, is ended by force, or a run
-//! that hangs would keep every other run waiting. Its last checkpoint stays.
+//! Unresponsive workers: one that was asked to end, and neither ends nor takes another step, is killed, or a run that hangs
+//! would keep every other run waiting. Its last checkpoint stays.
 
 use crate::control::wish_of;
 use crate::machine::end_process;
@@ -19,7 +19,7 @@ impl Studio {
     ///
     /// # Errors
     /// When the word about it cannot be written; the worker is ended all the same.
-    pub(crate) fn end_if_deaf(
+    pub(crate) fn end_if_unresponsive(
         &self,
         tending: &mut Tending,
         run: &RunRecord,
@@ -49,7 +49,7 @@ impl Studio {
              holds is kept.",
             patience.as_secs()
         );
-        self.tell(run, EventKind::Warning { code: "worker_deaf".to_owned(), message }).map(drop)
+        self.tell(run, EventKind::Warning { code: "worker_unresponsive".to_owned(), message }).map(drop)
     }
 
     /// The process that took the run up last.
@@ -113,7 +113,7 @@ mod tests {
             let run = studio.store.run("a").unwrap();
             assert_eq!((run.state, run.state.can_resume()), (expected, true));
             let events = studio.store.events_after("a", 0).unwrap().events;
-            let told = |event: &alidade_domain::RunEvent| matches!(&event.kind, EventKind::Warning { code, .. } if code == "worker_deaf");
+            let told = |event: &alidade_domain::RunEvent| matches!(&event.kind, EventKind::Warning { code, .. } if code == "worker_unresponsive");
             assert_eq!(events.iter().filter(|event| told(event)).count(), 1);
         }
     }
