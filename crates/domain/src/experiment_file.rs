@@ -44,7 +44,7 @@ impl ExperimentFile {
                     .at("stage"));
             }
         };
-        let read = |(index, value)| stage(value, &shared).map_err(|problem| at_stage(index, problem));
+        let read = |(index, value)| stage(value, &shared).map_err(|problem| problem.at_stage(index));
         let title = words(&table, "title")?.unwrap_or_default();
         if title.trim().is_empty() {
             return Err(Problem::input("The experiment file has no “title”.").at("title"));
@@ -169,12 +169,6 @@ pub fn given(stages: &[Stage]) -> Vec<(String, String)> {
         }
     }
     found
-}
-
-fn at_stage(index: usize, mut problem: Problem) -> Problem {
-    let field = problem.field.map_or_else(String::new, |field| format!(".{field}"));
-    problem.field = Some(format!("stage.{index}{field}"));
-    problem
 }
 
 fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {

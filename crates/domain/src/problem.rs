@@ -65,6 +65,16 @@ impl Problem {
         self
     }
 
+    /// Puts the stage of an experiment, from 0, before its field.
+    #[must_use]
+    pub fn at_stage(mut self, index: usize) -> Self {
+        self.field = Some(match self.field {
+            Some(field) => format!("stage.{index}.{field}"),
+            None => format!("stage.{index}"),
+        });
+        self
+    }
+
     /// Names the field that it belongs to.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Self {

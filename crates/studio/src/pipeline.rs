@@ -121,14 +121,6 @@ pub(crate) fn prefix_problem(recipe: &Recipe) -> Option<Problem> {
     })
 }
 
-pub(crate) fn at_stage(index: usize, mut problem: Problem) -> Problem {
-    problem.field = Some(match problem.field {
-        Some(field) => format!("stage.{index}.{field}"),
-        None => format!("stage.{index}"),
-    });
-    problem
-}
-
 fn fits(method: &dyn Method, dataset: DatasetView) -> Result<DatasetView, Problem> {
     let about = method.about();
     if about.learns_from.contains(&dataset.kind) {

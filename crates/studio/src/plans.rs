@@ -5,7 +5,7 @@ use crate::confined::{Heard, Limits, Link, Session, request_of};
 use crate::durable::write_private;
 use crate::estimate::{StageAsk, estimate, unwanted};
 use crate::pace::{Gauge, Paces};
-use crate::pipeline::{at_stage, warnings};
+use crate::pipeline::warnings;
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, machine, memory, vetting};
 use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Stage, StageEstimate};
@@ -73,7 +73,7 @@ impl Studio {
             let Stage::Train(recipe) = stage;
             match self.check_stage(index, recipe, stages) {
                 Ok(ask) => asks.push(ask),
-                Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| at_stage(index, problem))),
+                Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| problem.at_stage(index))),
             }
         }
         for (ask, found) in asks.iter().zip(self.estimates(&asks, hear)?) {
@@ -81,10 +81,10 @@ impl Studio {
                 Some(Ok(estimate)) => {
                     let training = method(&ask.recipe.method)?.configure(&ask.settings)?;
                     let notes = warnings(training.as_ref(), &estimate);
-                    checked.warnings.extend(notes.into_iter().map(|note| at_stage(ask.stage, note)));
+                    checked.warnings.extend(notes.into_iter().map(|note| note.at_stage(ask.stage)));
                     checked.stages.push(estimate);
                 }
-                Some(Err(problem)) => checked.problems.push(at_stage(ask.stage, problem)),
+                Some(Err(problem)) => checked.problems.push(problem.at_stage(ask.stage)),
                 None => {}
             }
         }
