@@ -164,13 +164,29 @@ async function journey() {
   );
 }
 
+/** Windows of this data folder that are still there. */
+const windows = () =>
+  execSync("pgrep -f alidade-desktop || true")
+    .toString()
+    .trim()
+    .split("\n")
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, "utf8").includes(`ALIDADE_HOME=${home}\0`);
+      } catch {
+        return false;
+      }
+    });
+
 /** Under automation WebKit itself listens for the driver; so the window is opened once more without it. */
 async function opensNoPort() {
+  // The driver's window ends after its session does; a second one would hand over to it and close.
+  await until(() => windows().length === 0, "the first window's end", 30);
   const { TAURI_WEBVIEW_AUTOMATION: _, ...plain } = environment;
-  const window = spawn(program, [], { env: plain, stdio: "ignore" });
-  await pause(3000);
+  const window = spawn(program, [], { env: plain, stdio: ["ignore", "inherit", "inherit"] });
+  const code = await Promise.race([new Promise((done) => window.on("exit", (...end) => done(end))), pause(3000)]);
   const found = listeners();
-  check(window.exitCode === null, "the window stays open");
+  check(code === undefined, `the window stays open, and ended with ${code}`);
   window.kill();
   check(found.length === 0, `the window listens on a port: ${found}`);
 }
