@@ -39,6 +39,7 @@ mod train_tokenizer;
 mod weights;
 
 pub use adapter::{AdapterConfig, AdapterKind, AdapterWeights, NamedTensor};
+pub use alidade_kernels::{InstructionSet, Level};
 pub use architectures::{ARCHITECTURES, Architecture, read_spec};
 pub use backend::{Backend, runs_on_slices};
 pub use batch::{TokenBatch, TokenRow};

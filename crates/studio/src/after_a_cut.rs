@@ -1,12 +1,9 @@
 //! Data folders as a power cut, a bad disk or a person leaves them: each is opened, comes to rest, and the next run starts.
 //! The states are made by hand here; cuts are made by `tests/nightly/power_cuts.py`.
 
-use crate::event_log::EVENTS;
 use crate::inputs::{HELD_OUT, PROMPTS, ROWS};
 use crate::queue::Tending;
-use crate::results::{AFTER, BEFORE};
 use crate::views::DatasetView;
-use crate::worker::PLAN;
 use crate::{Configuration, EventLog, Studio, create_folder, read_events};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
@@ -14,6 +11,9 @@ use alidade_domain::{
     Recipe, RunState, Stage, StopReason, Words,
 };
 use alidade_evaluation::{Observations, Part, Snapshot};
+use alidade_jobs::comparing::{AFTER, BEFORE};
+use alidade_jobs::event_log::EVENTS;
+use alidade_jobs::worker::PLAN;
 use alidade_store::RunRecord;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,11 @@
 //! When the database is copied, and how a person gets a copy back. One copy a day is kept, made anew as the day goes on;
 //! the store keeps the last three days.
 
-use crate::durable::{create_folder, file_problem};
 use crate::faults::BACKUP;
 use crate::home::database;
 use crate::studio::{Studio, now_ms};
 use alidade_domain::{Problem, ProblemCode};
+use alidade_jobs::durable::{create_folder, file_problem};
 use alidade_store::Store;
 use serde::Serialize;
 use std::fs::File;

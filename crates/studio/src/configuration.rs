@@ -1,7 +1,7 @@
 //! Where things lie on this machine. The only place that asks the environment for folders.
 
-use crate::durable::create_folder;
 use alidade_domain::Problem;
+use alidade_jobs::durable::create_folder;
 use std::path::{Path, PathBuf};
 
 /// Folders and the program, as the host found them.

@@ -1,6 +1,5 @@
 //! Data sets: imported once into the program's own form, with every row that was left out and why.
 
-use crate::durable::{create_folder, file_problem, remove_folder, write_private};
 use crate::home::restrict;
 use crate::removal::removed;
 use crate::studio::Studio;
@@ -8,6 +7,7 @@ use crate::verify::damaged_rows;
 use crate::views::{DatasetPage, DatasetView};
 use alidade_data::{rows_from_jsonl, rows_to_jsonl};
 use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
+use alidade_jobs::durable::{create_folder, file_problem, remove_folder, write_private};
 use alidade_store::{Shelf, sha256};
 use alidade_world::{World, comparisons, pairs, questions, ratings, supervised};
 use std::path::PathBuf;

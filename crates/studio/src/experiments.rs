@@ -1,13 +1,13 @@
 //! Experiments: made, started, shown with what became of them.
 
-use crate::asking::concluded;
-use crate::durable::remove_folder;
-use crate::questions::Questions;
-use crate::results::{AFTER, BEFORE};
 use crate::studio::{Studio, now_ms};
 use crate::views::{ExperimentState, ExperimentSummary};
 use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage};
 use alidade_evaluation::worded;
+use alidade_jobs::comparing::{AFTER, BEFORE};
+use alidade_jobs::concluded;
+use alidade_jobs::durable::remove_folder;
+use alidade_jobs::questions::Questions;
 use alidade_store::RunRecord;
 
 /// Longest title and question that are kept.

@@ -1,67 +1,21 @@
-//! Exports that prove themselves: what was written is read again and must be what was meant, and what was meant must say the
-//! same as the live adapter, or it is not called exported.
+//! Exports in a child process: the weights of the base are a stranger's, and their memory goes with the child.
 
 use crate::confined::{self, Job, Limits, Link, request_of};
-use crate::durable::write_folder;
 use crate::vetting::limits_for;
-use crate::{compute, provenance};
-use alidade_domain::{Problem, ProblemCode, Purpose, Stream};
-use alidade_model::{AdapterWeights, Decoder, Merged, ModelFolder, Stored, load_adapter, save_adapter};
+use alidade_domain::Problem;
+use alidade_jobs::export::{ExportForm, export};
+use alidade_jobs::machine::folder_bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-const ADAPTER: &str = "adapter";
 /// Name of the task.
 pub(crate) const TASK: &str = "export";
 /// Memory for each byte of weights: the base, the merged copy, and both loaded again to be compared.
 const PER_WEIGHT_BYTE: u64 = 24;
 /// Seconds beyond what reading takes: writing and comparing.
 const SECONDS: u64 = 600;
-/// Largest difference of a logit that the rounding of f32 sums explains.
-const TOLERANCE: f32 = 2e-3;
-
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExportForm {
-    /// PEFT's adapter folder.
-    Peft,
-    /// A whole model with the adapter merged in, in safetensors of the base's type.
-    Merged,
-}
-
-/// What an export came to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Exported {
-    /// Largest difference of a logit between the written folder and the live adapter on a fixed probe.
-    pub gap: f32,
-    /// The type that the weights were rounded to, where that is not f32: most of the difference is its rounding.
-    pub rounded_to: Option<&'static str>,
-}
-
-/// Writes into a folder that does not exist yet.
-///
-/// # Errors
-/// When the folder exists, something cannot be read or written, the adapter was changed since it was made, or the export says
-/// something else than the live adapter.
-pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> Result<Exported, Problem> {
-    absent(output)?;
-    let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
-    provenance::unchanged(adapter).map_err(|problem| problem.at("adapter"))?;
-    let weights = load_adapter(adapter, &folder.spec).map_err(|error| Problem::from(error).at("adapter"))?;
-    let mut exported = Exported { gap: 0.0, rounded_to: None };
-    write_folder(output, |temporary| {
-        exported = match form {
-            ExportForm::Peft => peft(&folder, &weights, temporary)?,
-            ExportForm::Merged => merged(&folder, &weights, temporary)?,
-        };
-        // Another export may have been quicker; what is there stays.
-        absent(output)
-    })?;
-    Ok(exported)
-}
 
 #[derive(Serialize, Deserialize)]
 struct Request {
@@ -81,7 +35,7 @@ pub(crate) fn export_apart(
     form: ExportForm,
     output: &Path,
 ) -> Result<f32, Problem> {
-    let limits = limits_for(model, true).plus(crate::machine::folder_bytes(model), PER_WEIGHT_BYTE);
+    let limits = limits_for(model, true).plus(folder_bytes(model), PER_WEIGHT_BYTE);
     let limits = Limits { seconds: limits.seconds + SECONDS, ..limits };
     let stop = AtomicBool::new(false);
     let job = Job { program, task: TASK, what: "Writing the export", field: "model", limits, stop: &stop };
@@ -93,69 +47,4 @@ pub(crate) fn export_apart(
 pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
     let Request { model, adapter, form, output } = request_of(request)?;
     export(&model, &adapter, form, &output).map(|exported| Value::from(exported.gap))
-}
-
-fn absent(output: &Path) -> Result<(), Problem> {
-    if output.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    let message = format!("{} exists already.", output.display());
-    Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"))
-}
-
-fn peft(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<Exported, Problem> {
-    save_adapter(folder, adapter)?;
-    let live = logits(model, Some(adapter))?;
-    let read = load_adapter(folder, &model.spec)?;
-    let gap = difference(&live, &logits(model, Some(&read))?);
-    close(gap, "The copy")?;
-    Ok(Exported { gap, rounded_to: None })
-}
-
-/// The merged weights must say what the live adapter says to the rounding of sums; the file must hold these weights, rounded to
-/// its type and no further. Together this leaves no room for a wrong folder, whatever its type.
-fn merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<Exported, Problem> {
-    let live = logits(model, Some(adapter))?;
-    let merged = Merged::new(model, adapter)?;
-    let stored = merged.save(model, folder)?;
-    merged.verify(model, folder)?;
-    let exact = probed(merged.decoder(compute::backend()?)?.as_ref(), None)?;
-    close(difference(&live, &exact), "The merged model")?;
-    let gap = difference(&live, &logits(&ModelFolder::open(folder)?, None)?);
-    if gap.is_nan() || (stored == Stored::Single && gap > TOLERANCE) {
-        close(gap, "The written model")?;
-    }
-    Ok(Exported { gap, rounded_to: (stored != Stored::Single).then(|| stored.name()) })
-}
-
-fn close(gap: f32, what: &str) -> Result<(), Problem> {
-    if gap.is_nan() || gap > TOLERANCE {
-        return Err(Problem::internal(format!(
-            "{what} was checked and differs from the live adapter by {gap} in a logit; it was not kept."
-        )));
-    }
-    Ok(())
-}
-
-fn difference(live: &[f32], exported: &[f32]) -> f32 {
-    let largest = |so_far: f32, gap: f32| if so_far.is_nan() || gap.is_nan() { f32::NAN } else { so_far.max(gap) };
-    live.iter().zip(exported).map(|(a, b)| (a - b).abs()).fold(0.0, largest)
-}
-
-fn logits(model: &ModelFolder, adapter: Option<&AdapterWeights>) -> Result<Vec<f32>, Problem> {
-    let mut decoder: Box<dyn Decoder> = model.decoder_on(compute::backend()?)?;
-    if let Some(weights) = adapter {
-        decoder.install(ADAPTER, weights, false)?;
-    }
-    probed(decoder.as_ref(), adapter.map(|_| ADAPTER))
-}
-
-/// Logits of two rows of random tokens, the same for every export.
-fn probed(decoder: &dyn Decoder, adapter: Option<&str>) -> Result<Vec<f32>, Problem> {
-    let (vocabulary, context) = (decoder.spec().vocabulary, decoder.spec().context);
-    let row = |row| {
-        let mut stream = Stream::new(0, Purpose::Generate, 0, row);
-        (0..context.min(24)).map(|_| stream.below(vocabulary) as u32).collect()
-    };
-    Ok(decoder.logits(&(0..2).map(row).collect::<Vec<_>>(), adapter)?)
 }

@@ -1,10 +1,10 @@
 //! The data folder: nobody else's to read, and never taken for a fresh one when its database is lost. Its files are found
 //! out of place only at a start, and brought in order then.
 
-use crate::durable::{create_folder, remove_unfinished};
 use crate::studio::Studio;
-use crate::worker::is_alive;
 use alidade_domain::{Problem, ProblemCode};
+use alidade_jobs::durable::{create_folder, remove_unfinished};
+use alidade_jobs::worker::is_alive;
 use std::path::{Path, PathBuf};
 
 /// Everything of ours in the data folder.

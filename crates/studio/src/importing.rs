@@ -4,13 +4,13 @@
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::data_file::import_rows;
 use crate::datasets::ROWS;
-use crate::durable::{file_problem, write_folder, write_private};
-use crate::execute::read_rows;
 use crate::home::restrict;
 use crate::studio::{Studio, lock, now_ms};
 use crate::views::DatasetView;
 use alidade_data::write_row;
 use alidade_domain::{Dataset, Imported, Problem};
+use alidade_jobs::durable::{file_problem, write_folder, write_private};
+use alidade_jobs::execute::read_rows;
 use alidade_model::file_sha256;
 use alidade_store::Shelf;
 use serde::{Deserialize, Serialize};

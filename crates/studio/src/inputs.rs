@@ -2,14 +2,14 @@
 //! answers of earlier stages. The plan in the database is the one that counts; a file that differs is put back and that is
 //! said, and what cannot be put back is refused at its field.
 
-use crate::durable::{create_folder, write_private};
-use crate::event_log::EVENTS;
 use crate::home::restrict;
-use crate::results::AFTER;
 use crate::studio::Studio;
-use crate::worker::PLAN;
 use alidade_data::{rows_from_jsonl, rows_to_jsonl};
 use alidade_domain::{Experiment, Plan, Problem, ProblemCode, RewardSource};
+use alidade_jobs::comparing::AFTER;
+use alidade_jobs::durable::{create_folder, write_private};
+use alidade_jobs::event_log::EVENTS;
+use alidade_jobs::worker::PLAN;
 use alidade_store::{RunRecord, sha256};
 use std::path::Path;
 

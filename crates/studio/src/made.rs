@@ -1,9 +1,9 @@
 //! What the program itself has made in a run folder, told by its own marks, and how that is taken away. Everything else there
 //! belongs to somebody: it is never removed, emptied or written over.
 
-use crate::provenance;
-use crate::worker::PLAN;
 use alidade_domain::{Plan, Problem, ProblemCode, RunEvent, why};
+use alidade_jobs::provenance;
+use alidade_jobs::worker::PLAN;
 use alidade_model::{adapter_sha256, file_sha256, model_sha256};
 use alidade_train::session_files;
 use serde_json::Value;

@@ -3,11 +3,11 @@
 //! is written anew, and what the file told beyond that is kept as far as it can be read.
 
 use crate::EventLog;
-use crate::durable::{create_folder, file_problem, write_private};
-use crate::event_log::EVENTS;
 use crate::studio::{Studio, lock, now_ms};
-use crate::worker::is_alive;
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
+use alidade_jobs::durable::{create_folder, file_problem, write_private};
+use alidade_jobs::event_log::EVENTS;
+use alidade_jobs::worker::is_alive;
 use alidade_store::RunRecord;
 use std::io::ErrorKind;
 use std::path::Path;

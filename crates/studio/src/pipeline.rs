@@ -1,15 +1,15 @@
 //! "Can this pipeline run?" — answered before anything starts, every fault at its field. What a stage costs is found out in
 //! `estimate.rs`, and asked for in `plans.rs`.
 
-use crate::estimate;
-use crate::estimate::StageAsk;
 use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
-use alidade_domain::{DatasetSource, Example, LoraSpec, ModelSource, Problem, Recipe, Stage, StageEstimate, Tuning};
-use alidade_train::{CommonSettings, Method, Outlook, Prepared, Steps, Training, method};
-
-/// Below this many steps nothing visible will change.
-const FEW_STEPS: u64 = 10;
+use alidade_domain::{DatasetSource, Example, ModelSource, Problem, Recipe, Stage, Tuning};
+use alidade_jobs::estimate;
+use alidade_jobs::estimate::ModelFacts;
+use alidade_jobs::estimate::StageAsk;
+use alidade_jobs::warnings;
+use alidade_train::{Method, method};
+use std::path::PathBuf;
 
 impl Studio {
     /// Faults of a stage that its recipe and the lists of models and data show; else what is to be counted and measured.
@@ -33,7 +33,7 @@ impl Studio {
         let reward = self.reward_problem(index, (recipe, known), pipeline, oracle);
         let limit = self.cost_problem(index, (recipe, known), pipeline, oracle);
         let mut problems: Vec<Problem> =
-            start.into_iter().chain(reward).chain(limit).chain(full).chain(prefix_problem(recipe)).collect();
+            start.into_iter().chain(reward).chain(limit).chain(full).chain(warnings::prefix_problem(recipe)).collect();
         let (settings, model, dataset) = match (settings, model, dataset) {
             (Ok(settings), Ok(model), Ok(dataset)) if problems.is_empty() => (settings, model, dataset),
             (settings, model, dataset) => {
@@ -54,7 +54,7 @@ impl Studio {
             rows_sha256: dataset.sha256.clone(),
             split: split_seed(pipeline),
             oracle: self.has_oracle(&model, &dataset),
-            model,
+            model: facts_of(&model),
         })
     }
 
@@ -113,12 +113,15 @@ pub(crate) fn makes_scorer(stage: &Stage) -> bool {
     stage.method().is_some_and(alidade_train::makes_scorer)
 }
 
-/// A prefix has no place for a score head in PEFT's form of it.
-pub(crate) fn prefix_problem(recipe: &Recipe) -> Option<Problem> {
-    let both = recipe.prefix.is_some() && alidade_train::makes_scorer(&recipe.method);
-    both.then(|| {
-        Problem::input("A reward model needs an adapter on the layers, not a prefix.").hint("Use [lora].").at("prefix")
-    })
+/// What a plan needs to know of a model.
+pub(crate) fn facts_of(model: &ModelView) -> ModelFacts {
+    ModelFacts {
+        model: model.model.clone(),
+        folder: PathBuf::from(&model.folder),
+        parameters: model.parameters,
+        context_tokens: model.context_tokens,
+        bundled: model.bundled,
+    }
 }
 
 fn fits(method: &dyn Method, dataset: DatasetView) -> Result<DatasetView, Problem> {
@@ -130,75 +133,4 @@ fn fits(method: &dyn Method, dataset: DatasetView) -> Result<DatasetView, Proble
         .to_lowercase();
     let message = message[..1].to_uppercase() + &message[1..];
     Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
-}
-
-/// A row that the model cannot read whole.
-pub(crate) fn too_long(prepared: &Prepared, most: usize) -> Option<Problem> {
-    let longest = prepared.longest();
-    (longest > most).then(|| {
-        let message = format!("The longest row has {longest} tokens; this model reads at most {most}.");
-        Problem::input(message).hint(format!("Set max_length to {most}.")).at("settings.max_length")
-    })
-}
-
-/// A run that would take no step.
-pub(crate) fn no_step(settings: &CommonSettings, steps: &Steps) -> Option<Problem> {
-    (steps.total == 0).then(|| {
-        let epochs = settings.num_train_epochs;
-        Problem::input(format!("num_train_epochs is {epochs}, so no step would be taken."))
-            .hint("Set num_train_epochs to 1 or more, or max_steps to the steps that you want.")
-            .at("settings.num_train_epochs")
-    })
-}
-
-pub(crate) fn warnings(training: &dyn Training, estimate: &StageEstimate) -> Vec<Problem> {
-    let outlook = Outlook { model_parameters: estimate.model_parameters, chosen_longer: estimate.chosen_longer };
-    let mut found = estimate.advice.clone();
-    found.extend(training.advice(&outlook));
-    let mut warn = |message: String, hint: &str, field: &str| found.push(Problem::input(message).hint(hint).at(field));
-    let few = estimate.optimizer_steps < FEW_STEPS;
-    match training.common().most_steps().filter(|_| few) {
-        Some(most) => {
-            warn(format!("max_steps is {most}: hardly anything will change."), "Raise it.", "settings.max_steps");
-        }
-        None if few => warn(
-            format!("Only {} optimizer steps: hardly anything will change.", estimate.optimizer_steps),
-            "Use more rows or epochs, or a smaller batch.",
-            "settings.num_train_epochs",
-        ),
-        None => {}
-    }
-    if estimate.truncated_rows > 0 {
-        warn(
-            format!("{} answers are longer than max_length and will be cut.", estimate.truncated_rows),
-            "Raise max_length if memory allows.",
-            "settings.max_length",
-        );
-    }
-    if estimate.skipped_rows > 0 {
-        warn(
-            format!("{} rows leave nothing to learn within max_length and are left out.", estimate.skipped_rows),
-            "Raise max_length, or shorten the prompts.",
-            "settings.max_length",
-        );
-    }
-    found
-}
-
-/// The prompts of an experiment's evaluation, the same for all of its stages.
-pub(crate) fn own_prompts(held_out: &[Vec<Example>]) -> Vec<Example> {
-    let mut prompts: Vec<Example> = Vec::new();
-    for example in held_out.iter().flatten() {
-        let Some(prompt) = example.prompt() else { continue };
-        let prompt = Example::Prompt { prompt };
-        if prompts.len() < estimate::OWN_PROMPTS && !prompts.contains(&prompt) {
-            prompts.push(prompt);
-        }
-    }
-    prompts
-}
-
-/// The shape of an adapter when the recipe says nothing.
-pub(crate) fn lora_of(recipe: &Recipe) -> Option<LoraSpec> {
-    (recipe.adapter.is_none() && recipe.prefix.is_none()).then(|| recipe.lora.clone().unwrap_or_default())
 }

@@ -1,15 +1,18 @@
 //! From a queued run to the plan that its worker reads: files in place, every default written out.
 
-use crate::estimate::WORLD_PROMPTS;
 use crate::inputs::Inputs;
-use crate::results::AFTER;
 use crate::studio::Studio;
 use crate::views::ModelView;
-use crate::{links, pipeline, world_oracle};
+use crate::{links, pipeline};
 use alidade_domain::{
     AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState, ScorerSource, Stage,
 };
-use alidade_model::{asks_what_day_it_is, template_source};
+use alidade_jobs::comparing::AFTER;
+use alidade_jobs::estimate::WORLD_PROMPTS;
+use alidade_jobs::questions::own_prompts;
+use alidade_jobs::today::asks_for_date;
+use alidade_jobs::warnings;
+use alidade_jobs::world_oracle;
 use alidade_store::{RunRecord, sha256};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
@@ -61,7 +64,7 @@ impl Studio {
             model: model.model.clone(),
             model_dir: PathBuf::from(&model.folder),
             adapter_dir: start.as_deref().map(|folder| folder.join("adapter")),
-            lora: pipeline::lora_of(recipe),
+            lora: warnings::lora_of(recipe),
             prefix: recipe.prefix.clone(),
             full: false,
             reward,
@@ -169,11 +172,6 @@ impl Studio {
         };
         let held_out =
             experiment.stages.iter().filter_map(Stage::recipe).map(held).collect::<Result<Vec<_>, Problem>>()?;
-        Ok(pipeline::own_prompts(&held_out))
+        Ok(own_prompts(&held_out))
     }
-}
-
-/// Whether the model's chat template writes the date. A template that cannot be read is told where it is used.
-pub(crate) fn asks_for_date(folder: &Path) -> bool {
-    template_source(folder).ok().flatten().is_some_and(|source| asks_what_day_it_is(&source))
 }

@@ -2,13 +2,14 @@
 //! plan that is no longer wanted. What was measured is kept on the disk for a week.
 
 use crate::confined::{Heard, Limits, Link, Session, request_of};
-use crate::durable::write_private;
-use crate::estimate::{StageAsk, estimate, unwanted};
-use crate::pace::{Gauge, Paces};
-use crate::pipeline::warnings;
 use crate::studio::{Studio, lock, now_ms};
-use crate::{Clock, machine, memory, vetting};
+use crate::{Clock, vetting};
 use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Stage, StageEstimate};
+use alidade_jobs::durable::write_private;
+use alidade_jobs::estimate::{StageAsk, estimate, unwanted};
+use alidade_jobs::pace::{Gauge, Paces};
+use alidade_jobs::warnings::warnings;
+use alidade_jobs::{machine, memory};
 use alidade_train::method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

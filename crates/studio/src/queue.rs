@@ -3,15 +3,15 @@
 //! nothing.
 
 use crate::backups::Backups;
-use crate::durable::file_problem;
 use crate::faults::QUEUE;
 use crate::home::restrict;
 use crate::inputs::has_lost_files;
-use crate::machine::memory_kills;
 use crate::studio::Studio;
 use crate::unresponsive;
-use crate::worker::is_alive;
 use alidade_domain::{EventKind, Problem, ProblemCode, RunState};
+use alidade_jobs::durable::file_problem;
+use alidade_jobs::machine::memory_kills;
+use alidade_jobs::worker::is_alive;
 use alidade_store::RunRecord;
 use std::collections::BTreeMap;
 use std::fs::File;

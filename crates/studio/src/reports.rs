@@ -1,11 +1,12 @@
 //! Reports and exports: what a person takes away.
 
-use crate::durable::write_durably;
 use crate::experiments::latest;
-use crate::export::{ExportForm, export_apart};
+use crate::export::export_apart;
 use crate::studio::Studio;
 use crate::views::ReportView;
 use alidade_domain::{Curve, Experiment, Fact, Problem, Report, ReportStage, SettingValue, Stage};
+use alidade_jobs::durable::write_durably;
+use alidade_jobs::export::ExportForm;
 use alidade_report::{to_html, to_markdown, verdict};
 use alidade_store::RunRecord;
 use std::path::Path;

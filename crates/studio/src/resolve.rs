@@ -1,13 +1,14 @@
 //! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
 
 use crate::places::Given;
-use crate::planning::asks_for_date;
-use crate::{import_checked, links, pipeline};
+use crate::{import_checked, links};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
     AdapterSource, Dataset, DatasetSource, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe, RewardSource,
     ScorerSource, Tuning, why,
 };
+use alidade_jobs::today::asks_for_date;
+use alidade_jobs::warnings;
 use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
 use alidade_train::{Method, method, names_of, work_facts};
 use sha2::{Digest, Sha256};
@@ -63,7 +64,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let dataset_file = dataset_file(recipe, base)?;
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     let training = known.configure(&settings)?;
-    if let Some(problem) = pipeline::prefix_problem(recipe) {
+    if let Some(problem) = warnings::prefix_problem(recipe) {
         return Err(problem);
     }
     let reward = reward_of((recipe, known), base)?;
@@ -82,7 +83,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
         method: recipe.method.clone(),
         model: ModelRef { id: name.clone(), name, sha256 },
         model_dir,
-        lora: pipeline::lora_of(recipe),
+        lora: warnings::lora_of(recipe),
         prefix: recipe.prefix.clone(),
         full,
         reward,

@@ -1,18 +1,15 @@
 //! What a run leaves for others: its adapter's record, and the small files that later stages and reports read.
 //! The database keeps those files too, so that one that is damaged or gone is put back.
 
-use crate::durable::write_private;
 use crate::read_snapshot;
 use crate::studio::Studio;
 use alidade_domain::{AdapterRef, Problem, RunState, Stage};
 use alidade_evaluation::Snapshot;
+use alidade_jobs::comparing::{AFTER, BEFORE};
+use alidade_jobs::durable::write_private;
 use alidade_store::{AdapterRecord, RunRecord, sha256};
 use std::path::Path;
 
-/// What the stack answered that a stage began with.
-pub(crate) const BEFORE: &str = "before.json";
-/// What the stack answered that a stage made.
-pub(crate) const AFTER: &str = "after.json";
 const RECORD: &str = "run.json";
 /// Larger ones are not kept twice.
 const LARGEST: usize = 32 << 20;

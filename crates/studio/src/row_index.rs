@@ -1,11 +1,11 @@
 //! Where the rows of a stored data set begin in its file, so that a page of them is read without the rest. An index belongs to
 //! a content, by its hash: it is made when a set is first looked at, and holds one place for every few rows.
 
-use crate::durable::file_problem;
 use crate::studio::{Studio, lock};
 use crate::views::DatasetView;
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{Example, Problem};
+use alidade_jobs::durable::file_problem;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, Seek, SeekFrom};
 use std::path::Path;

@@ -4,16 +4,16 @@
 //! under the names of a run is never emptied, written over or removed, links are never written through, and what an earlier
 //! run of other settings has kept stays until the person asks for its removal.
 
-use crate::durable::{create_folder, remove_unfinished, write_durably};
-use crate::event_log::each_event;
-use crate::execute::plan_facts;
 use crate::made::{self, Made, set_aside};
-use crate::outcome;
 use crate::places::{apart, clearable};
 use crate::resolve::ResolvedRecipe;
-use crate::run_lock::RunLock;
-use crate::worker::PLAN;
 use alidade_domain::{EventKind, Plan, Problem, ProblemCode, RunEvent, why};
+use alidade_jobs::durable::{create_folder, remove_unfinished, write_durably};
+use alidade_jobs::event_log::each_event;
+use alidade_jobs::execute::plan_facts;
+use alidade_jobs::outcome;
+use alidade_jobs::run_lock::RunLock;
+use alidade_jobs::worker::PLAN;
 use alidade_model::file_sha256;
 use alidade_train::{Difference, PlanFacts, TrainError, resume_step};
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ impl RunFolder {
         }
         // Nothing is left behind in a folder of somebody else's, not even a lock; a run at work is told before its plan is.
         unlinked(path, plan.full)?;
-        if !crate::run_lock::is_held(path) {
+        if !alidade_jobs::run_lock::is_held(path) {
             Self::stranger(path, plan.full)?;
         }
         create_folder(path).map_err(at)?;

@@ -1,11 +1,11 @@
 //! Runs as people see them, and what people may wish of them.
 
-use crate::control;
 use crate::faults::RUNS;
 use crate::studio::Studio;
 use crate::views::RunView;
-use crate::worker::is_alive;
 use alidade_domain::{AdapterRef, EventKind, Problem, ProblemCode, RunState, StopReason};
+use alidade_jobs::control;
+use alidade_jobs::worker::is_alive;
 use alidade_store::{EventPage, RunRecord};
 
 impl Studio {

@@ -1,13 +1,13 @@
 //! Experiments as files. What is written carries the hashes of models, adapters and data sets; what is opened is held against
 //! them, and a thing that lies here under another identifier is found by its hash. The form of the file stands in `domain`.
 
-use crate::durable::write_durably;
 use crate::studio::Studio;
 use crate::views::ExperimentSummary;
 use alidade_domain::{
     AdapterSource, DatasetSource, ExperimentFile, ModelSource, Problem, ProblemCode, RunState, ScorerSource, Stage,
     given,
 };
+use alidade_jobs::durable::write_durably;
 use alidade_train::method;
 use std::collections::BTreeMap;
 use std::path::Path;

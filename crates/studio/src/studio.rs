@@ -96,14 +96,14 @@ impl Studio {
             ),
             home: self.configuration.home.display().to_string(),
             threads: self.configuration.threads,
-            memory_bytes: crate::machine::total_memory_bytes(),
+            memory_bytes: alidade_jobs::machine::total_memory_bytes(),
             problems: self.own_faults(),
         }
     }
 
     /// Free room on the disk of the data folder, where the system tells it.
     pub fn free_disk_bytes(&self) -> Option<u64> {
-        Some(crate::machine::free_disk_bytes(&self.configuration.home)).filter(|bytes| *bytes > 0)
+        Some(alidade_jobs::machine::free_disk_bytes(&self.configuration.home)).filter(|bytes| *bytes > 0)
     }
 
     /// Gives out a word for a file or folder that the person picked or dropped; commands take such words, never paths.

@@ -1,12 +1,12 @@
 //! What the model sees: the rows of a run's first step as tokens, with marks on those that are learned or scored.
 
 use crate::confined::{self, Job, Link, request_of};
-use crate::execute::read_rows;
 use crate::studio::Studio;
 use crate::vetting::limits_for;
 use crate::views::{TokenPiece, TokenRowView};
-use crate::worker::PLAN;
 use alidade_domain::{Plan, Problem, ProblemCode};
+use alidade_jobs::execute::read_rows;
+use alidade_jobs::worker::PLAN;
 use alidade_model::{ModelFolder, TextTokenizer, TokenRow};
 use alidade_train::{Encoder, batch_of, method};
 use serde_json::Value;

@@ -1,11 +1,11 @@
 //! Unresponsive workers: one that was asked to end, and neither ends nor takes another step, is killed, or a run that hangs
 //! would keep every other run waiting. Its last checkpoint stays.
 
-use crate::control::wish_of;
-use crate::machine::end_process;
 use crate::queue::{Tending, Working};
 use crate::studio::{Studio, now_ms};
 use alidade_domain::{EventKind, Problem};
+use alidade_jobs::control::wish_of;
+use alidade_jobs::machine::end_process;
 use alidade_store::RunRecord;
 use std::time::{Duration, Instant};
 

@@ -2,13 +2,13 @@
 //! where no worker lives to say them.
 
 use crate::EventLog;
-use crate::control::wish_of;
-use crate::durable::create_folder;
-use crate::event_log::{read_some_events, sync_events};
 use crate::home::restrict;
 use crate::queue::{Tending, Working};
 use crate::studio::{Studio, lock};
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent, RunState, StopReason};
+use alidade_jobs::control::wish_of;
+use alidade_jobs::durable::create_folder;
+use alidade_jobs::event_log::{read_some_events, sync_events};
 use alidade_store::RunRecord;
 use std::path::Path;
 use std::time::Instant;

@@ -2,11 +2,11 @@
 //! all weights of a model, and the adapter that is to go with it. What would end the program when it is used ends that process,
 //! and is told in words.
 
-use crate::compute;
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
 use crate::views::ModelView;
 use alidade_domain::{Message, ModelRef, Problem, Stage};
+use alidade_jobs::compute;
 use alidade_model::{
     ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, load_adapter, model_sha256, read_text,
     template_source,
@@ -85,7 +85,7 @@ fn inspect_stack(
     depth: Depth,
     texts: &[&str],
 ) -> Result<Option<ModelView>, Problem> {
-    let weights = adapter.map_or(0, crate::machine::folder_bytes);
+    let weights = adapter.map_or(0, alidade_jobs::machine::folder_bytes);
     let limits = limits_for(folder, depth == Depth::Everything).plus(weights, PER_WEIGHT_BYTE);
     let what = format!("Reading the model folder {}", folder.display());
     let stop = AtomicBool::new(false);

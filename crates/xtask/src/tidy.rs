@@ -15,9 +15,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/kernels", &[]),
     ("crates/model", &["domain", "kernels"]),
     ("crates/train", &["domain", "model"]),
-    ("crates/studio", &["domain", "data", "world", "evaluation", "report", "store", "kernels", "model", "train"]),
+    ("crates/jobs", &["domain", "data", "world", "evaluation", "model", "train"]),
+    ("crates/lab", &["domain", "data", "world", "kernels", "model", "train", "jobs"]),
+    ("crates/studio", &["domain", "data", "world", "evaluation", "report", "store", "model", "train", "jobs"]),
     ("crates/api", &["domain", "studio"]),
-    ("crates/cli", &["domain", "studio", "api"]),
+    ("crates/cli", &["domain", "studio", "api", "lab"]),
     ("crates/xtask", &[]),
     (".", &["domain", "studio", "api"]),
 ];
@@ -29,9 +31,9 @@ const WORDS: &[(&str, &[&str])] = &[
     ("tauri::", &["src-tauri"]),
     ("process::Command", &["crates/studio", "crates/xtask"]),
     ("println!", &["crates/cli", "crates/xtask", "src-tauri"]),
-    ("SystemTime", &["crates/studio", "crates/xtask", "crates/cli"]),
-    ("Instant", &["crates/studio", "crates/api", "crates/xtask", "crates/cli", "src-tauri"]),
-    ("env::var", &["crates/studio", "crates/xtask", "crates/cli"]),
+    ("SystemTime", &["crates/jobs", "crates/studio", "crates/xtask", "crates/cli"]),
+    ("Instant", &["crates/jobs", "crates/studio", "crates/api", "crates/xtask", "crates/cli", "src-tauri"]),
+    ("env::var", &["crates/jobs", "crates/studio", "crates/xtask", "crates/cli"]),
     ("TcpStream", &[]),
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::Problem;
-use alidade_studio::{
+use alidade_lab::{
     GenerateBench, LoadBench, TrainBench, bench_generate, bench_limits, bench_load, bench_train, make_bench_model,
 };
 use std::path::PathBuf;

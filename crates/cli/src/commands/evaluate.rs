@@ -3,7 +3,7 @@
 
 use crate::output;
 use alidade_domain::{Estimate, Evaluation, Problem};
-use alidade_studio::{Comparison, Depth, evaluate, judges, suites, vet_model, vet_stack};
+use alidade_studio::{Comparison, Depth, evaluate, import_checked, judges, suites, vet_model, vet_stack};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let comparison = Comparison {
         model: model.clone(),
         adapters: arguments.adapter.clone(),
-        data: arguments.data.clone(),
+        rows: arguments.data.as_deref().map(import_checked).transpose()?.map(|data| data.rows),
         suite: arguments.suite.clone(),
         judges: arguments.judge.clone(),
         judge_model: arguments.judge_model.clone(),

@@ -2,7 +2,8 @@
 
 use crate::output;
 use alidade_domain::{Precision, Problem, Sampling};
-use alidade_studio::{Depth, Speaker, continue_ids, vet_stack};
+use alidade_lab::continue_ids;
+use alidade_studio::{Depth, Speaker, vet_stack};
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::Problem;
-use alidade_studio::inspect_template;
+use alidade_lab::inspect_template;
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -2,7 +2,8 @@
 
 use crate::output;
 use alidade_domain::Problem;
-use alidade_studio::{Depth, vet_stack, write_logits};
+use alidade_lab::write_logits;
+use alidade_studio::{Depth, vet_stack};
 use std::path::PathBuf;
 
 /// Arguments of `logits`.

@@ -2,7 +2,7 @@
 
 use crate::output;
 use alidade_domain::{EventKind, Observer, Problem};
-use alidade_studio::{StarterOptions, StarterSize, make_starter};
+use alidade_lab::{StarterOptions, StarterSize, make_starter};
 use std::path::PathBuf;
 
 /// Arguments of `starter`.

@@ -1,0 +1,66 @@
+//! What models compute with: the fastest instructions of the processor, or those that a person names through the environment
+//! (to compare machines, to go around a fault). Nothing below the jobs asks the environment; it is handed the answer.
+
+use alidade_domain::Problem;
+use alidade_model::Backend;
+use alidade_model::{InstructionSet, Level};
+
+/// Set to a level's name (“avx2”), it forces the kernels to that level, here and in every worker that is started from here.
+const INSTRUCTIONS: &str = "ALIDADE_INSTRUCTIONS";
+
+/// The instructions that kernels use.
+///
+/// # Errors
+/// When a person named some that are unknown or that this processor lacks; those that are there are told.
+pub fn instructions() -> Result<InstructionSet, Problem> {
+    forced().map(|forced| forced.unwrap_or_else(InstructionSet::best))
+}
+
+/// The instructions that a person named, if they named any.
+pub fn forced() -> Result<Option<InstructionSet>, Problem> {
+    match std::env::var_os(INSTRUCTIONS).filter(|value| !value.is_empty()) {
+        Some(said) => named(&said.to_string_lossy()).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Kernels where they can run the model, with these instructions; else candle.
+///
+/// # Errors
+/// As [`instructions`].
+pub fn backend() -> Result<Backend, Problem> {
+    instructions().map(Backend::Best)
+}
+
+fn named(said: &str) -> Result<InstructionSet, Problem> {
+    let level = Level::ALL.into_iter().find(|level| level.name() == said);
+    if let Some(set) = level.and_then(InstructionSet::forced) {
+        return Ok(set);
+    }
+    let found = match level {
+        Some(_) => "which this processor lacks",
+        None => "which is no level of instructions",
+    };
+    let there = InstructionSet::all().map(InstructionSet::name).collect::<Vec<_>>().join(", ");
+    Err(Problem::input(format!("{INSTRUCTIONS} is “{said}”, {found}; this processor has {there}."))
+        .hint(format!("Set {INSTRUCTIONS} to one of these, or unset it for the fastest.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_go_by_name_and_others_are_told_what_is_there() {
+        for set in InstructionSet::all() {
+            assert_eq!(named(set.name()), Ok(set));
+        }
+        let missing = Level::ALL.into_iter().filter(|level| InstructionSet::forced(*level).is_none());
+        let lacks = missing.map(|level| (level.name(), "lacks"));
+        for (said, words) in lacks.chain([("sse9", "no level"), ("AVX2", "no level"), ("", "no level")]) {
+            let problem = named(said).unwrap_err();
+            assert!(problem.message.contains(words) && problem.message.contains("portable"), "{problem:?}");
+            assert!(problem.hints[0].contains(INSTRUCTIONS), "{problem:?}");
+        }
+    }
+}

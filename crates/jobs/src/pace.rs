@@ -1,0 +1,289 @@
+//! How fast this machine trains and writes with a model: measured on a few tokens, told per operation so that one figure
+//! serves runs of other lengths, and kept on the disk for as long as model and machine stay what they are.
+
+use crate::Clock;
+use alidade_domain::{LoraSpec, Precision, Problem};
+use alidade_model::InstructionSet;
+use alidade_model::{
+    AdapterWeights, Backend, DecoderSpec, Finish, Generation, GenerationOptions, Keep, ModelFolder, Policy, TokenBatch,
+    TokenRow, generate_streaming,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+/// Operations of the first training pass. It touches every weight for the first time and says how long the second may be.
+const FIRST_OPERATIONS: f64 = 15e9;
+/// Operations that reading the prompts of the writing probe may take.
+const READING_OPERATIONS: f64 = 40e9;
+/// Seconds that the second pass, and the writing, may take.
+const PATIENCE: f64 = 0.7;
+/// Fewest and most tokens of a training pass that is measured, and of one that is asked for.
+const LEAST: usize = 8;
+const MOST: usize = 512;
+const LARGEST: usize = 8_192;
+/// Rounds of writing before patience may end: the first reads the prompts, the second is timed.
+const ROUNDS: usize = 3;
+
+/// Pairs of figures by everything that they depend on.
+pub type Paces = BTreeMap<String, [f64; 2]>;
+
+/// A model as it is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its folder.
+    pub folder: &'a Path,
+    /// SHA-256 of the model.
+    pub sha256: &'a str,
+    /// Number format of the frozen weights.
+    pub precision: Precision,
+    /// Instructions of the kernels.
+    pub set: InstructionSet,
+}
+
+impl Subject<'_> {
+    fn key(&self) -> String {
+        let (set, threads) = (self.set.name(), std::thread::available_parallelism().map_or(1, usize::from));
+        format!("{} {} {set} {threads}", self.sha256, self.precision.name())
+    }
+}
+
+/// Prompts to be answered, and how.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Prompts as tokens.
+    pub prompts: Vec<Vec<u32>>,
+    /// Most tokens of an answer.
+    pub limit: usize,
+    /// Temperature of the draws.
+    pub temperature: f64,
+    /// Tokens that end an answer.
+    pub stops: BTreeSet<u32>,
+}
+
+/// Seconds of a model at work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Training {
+    /// Seconds of one multiplication and addition.
+    pub seconds_per_operation: f64,
+    /// Seconds of loading the model.
+    pub load_seconds: f64,
+}
+
+/// Writing with a model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Writing {
+    /// Seconds of one generated token.
+    pub seconds_per_token: f64,
+    /// Tokens of an answer; the limit when none ended while it was waited for.
+    pub answer_tokens: f64,
+}
+
+/// Measures what is not known yet. A model is loaded once for all that is asked of it in a row.
+#[derive(Default)]
+pub struct Gauge {
+    paces: Paces,
+    loaded: Option<(String, Policy, f64)>,
+}
+
+impl Gauge {
+    /// Begins with what was measured before.
+    pub fn knowing(paces: Paces) -> Self {
+        Self { paces, loaded: None }
+    }
+
+    /// What has been measured.
+    pub fn into_paces(self) -> Paces {
+        self.paces
+    }
+
+    /// Passes of about `tokens` tokens in rows of `row`.
+    pub fn training(&mut self, subject: &Subject, keep: Keep, tokens: usize, row: usize) -> Result<Training, Problem> {
+        let wanted = tokens.next_power_of_two().clamp(2 * LEAST, LARGEST);
+        let key = format!("{} train {} {wanted}", subject.key(), keep.name());
+        if let Some([seconds_per_operation, load_seconds]) = self.paces.get(&key).copied() {
+            return Ok(Training { seconds_per_operation, load_seconds });
+        }
+        let (policy, load_seconds) = self.load(subject)?;
+        policy.keep(keep);
+        let seconds_per_operation = train(policy, wanted, row.clamp(2, wanted))?;
+        self.paces.insert(key, [seconds_per_operation, load_seconds]);
+        Ok(Training { seconds_per_operation, load_seconds })
+    }
+
+    /// Writing answers to all these prompts at a time.
+    pub fn writing(&mut self, subject: &Subject, asked: &Asked) -> Result<Writing, Problem> {
+        let mut hasher = DefaultHasher::new();
+        (&asked.prompts, asked.limit, asked.temperature.to_bits(), &asked.stops).hash(&mut hasher);
+        let key = format!("{} write {:x}", subject.key(), hasher.finish());
+        if let Some([seconds_per_token, answer_tokens]) = self.paces.get(&key).copied() {
+            return Ok(Writing { seconds_per_token, answer_tokens });
+        }
+        let (policy, _) = self.load(subject)?;
+        let found = write(policy, asked)?;
+        self.paces.insert(key, [found.seconds_per_token, found.answer_tokens]);
+        Ok(found)
+    }
+
+    fn load(&mut self, subject: &Subject) -> Result<(&mut Policy, f64), Problem> {
+        let key = subject.key();
+        let loaded = match self.loaded.take().filter(|(known, ..)| *known == key) {
+            Some(loaded) => loaded,
+            None => {
+                let clock = Clock::start();
+                let folder = ModelFolder::open(subject.folder)?;
+                let decoder = folder.decoder_with(Backend::Best(subject.set), subject.precision)?;
+                let seconds = clock.seconds();
+                let base = |path: &str| decoder.base_weight(path);
+                let adapter = AdapterWeights::fresh(&folder.spec, &LoraSpec::default(), "probe", 0, &base)?;
+                (key, Policy::fresh(decoder, &adapter)?, seconds)
+            }
+        };
+        let (_, policy, seconds) = self.loaded.insert(loaded);
+        Ok((policy, *seconds))
+    }
+}
+
+/// Multiplications and additions of one token that is trained in a row of so many: two for each weight forward, two back to
+/// the input of its product; attention looks at half the row on average, and comes back twice.
+pub fn operations(spec: &DecoderSpec, row: f64) -> f64 {
+    let attention = (spec.layers * 2 * spec.heads * spec.head_dim) as f64 * row / 2.0;
+    2.0 * (2.0 * weights(spec) + 3.0 * attention)
+}
+
+/// Numbers of a model that a token is multiplied with.
+fn weights(spec: &DecoderSpec) -> f64 {
+    let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
+    (spec.layers * linears + spec.vocabulary * spec.hidden) as f64
+}
+
+/// Seconds of an operation in passes of `wanted` tokens. A pass has a share that every pass pays, whatever its length (weights are
+/// read and packed once), so two sizes are measured and the line through them is followed to the size that is wanted.
+fn train(policy: &mut Policy, wanted: usize, row: usize) -> Result<f64, Problem> {
+    let spec = policy.decoder().spec().clone();
+    let count = |tokens: usize| {
+        let length = row.min(tokens);
+        (tokens / length * length) as f64 * operations(&spec, length as f64)
+    };
+    let first = ((FIRST_OPERATIONS / operations(&spec, row as f64)) as usize).clamp(LEAST, wanted.min(MOST));
+    let short = warm(policy, &spec, first, row)?;
+    let tokens = ((first as f64 * PATIENCE / short) as usize).clamp(first, wanted.min(MOST));
+    let long = warm(policy, &spec, tokens, row)?;
+    let direct = long / count(tokens);
+    if tokens < 2 * first {
+        return Ok(direct);
+    }
+    let slope = (long - short) / (count(tokens) - count(first));
+    let followed = slope + (short - slope * count(first)) / count(wanted);
+    // Two short measurements may lie; the line is believed as far as half of what the longer one says.
+    Ok(followed.clamp(direct / 2.0, direct))
+}
+
+/// The quickest of some passes; the first of a size also pays for its buffers, which those of a run do not.
+fn warm(policy: &mut Policy, spec: &DecoderSpec, tokens: usize, row: usize) -> Result<f64, Problem> {
+    let mut best = pass(policy, spec, tokens, row)?;
+    let clock = Clock::start();
+    loop {
+        best = best.min(pass(policy, spec, tokens, row)?);
+        // A pass of some milliseconds says little by itself.
+        if clock.seconds() > PATIENCE / 6.0 {
+            return Ok(best);
+        }
+    }
+}
+
+/// Seconds of one forward and backward pass.
+fn pass(policy: &mut Policy, spec: &DecoderSpec, tokens: usize, row: usize) -> Result<f64, Problem> {
+    let length = row.min(tokens).min(spec.context).max(1);
+    let vocabulary = spec.vocabulary as u32;
+    let ids = |row: usize| (0..length).map(|place| ((row * 131 + place * 17) as u32) % vocabulary).collect();
+    let rows: Vec<TokenRow> = (0..(tokens / length).max(1)).map(|row| TokenRow::all_scored(ids(row))).collect();
+    let batch = TokenBatch::new(&rows)?;
+    let clock = Clock::start();
+    let scores = policy.forward(&batch, None)?;
+    policy.backward(&vec![-1.0 / scores.logp.len() as f64; scores.logp.len()])?;
+    policy.take_gradients()?;
+    Ok(clock.seconds())
+}
+
+/// Writes for a moment. Each round feeds what the one before it wrote; the first, which reads the prompts, is left out.
+fn write(policy: &Policy, asked: &Asked) -> Result<Writing, Problem> {
+    let spec = policy.decoder().spec();
+    let (prompts, whole) = affordable(&asked.prompts, READING_OPERATIONS / (2.0 * weights(spec)));
+    let options = GenerationOptions {
+        temperature: asked.temperature,
+        top_p: 1.0,
+        max_new_tokens: asked.limit,
+        seed: 0,
+        stops: asked.stops.clone(),
+    };
+    let clock = Clock::start();
+    let (mut rounds, mut last): (Vec<(f64, usize)>, _) = (Vec::new(), usize::MAX);
+    let mut listener = |row: usize, _: u32| {
+        if row <= last {
+            rounds.push((clock.seconds(), 0));
+        }
+        last = row;
+        let (begun, here) = (rounds[0].0, rounds.len());
+        rounds[here - 1].1 += 1;
+        here < ROUNDS || rounds[here - 1].0 - begun < PATIENCE
+    };
+    let answers = generate_streaming(policy.decoder(), policy.adapter_name(), &prompts, &options, &mut listener)?;
+    let seconds = clock.seconds();
+    let written: usize = answers.iter().map(|answer| answer.ids.len() + 1).sum();
+    let timed: usize = rounds.iter().rev().skip(1).map(|(_, tokens)| tokens).sum();
+    let seconds_per_token = match (rounds.first(), rounds.last()) {
+        (Some((begun, _)), Some((ended, _))) if timed > 0 => (ended - begun) / timed as f64,
+        _ => seconds / written.max(1) as f64,
+    };
+    let answer_tokens = if whole { expected_length(&answers, asked.limit) } else { asked.limit as f64 };
+    Ok(Writing { seconds_per_token, answer_tokens })
+}
+
+/// The prompts, or as much of their ends as may be read; and whether that is all of them.
+fn affordable(prompts: &[Vec<u32>], budget: f64) -> (Vec<Vec<u32>>, bool) {
+    let all: usize = prompts.iter().map(Vec::len).sum();
+    if all as f64 <= budget {
+        return (prompts.to_vec(), true);
+    }
+    let each = ((budget / prompts.len().max(1) as f64) as usize).max(1);
+    (prompts.iter().map(|prompt| prompt[prompt.len().saturating_sub(each)..].to_vec()).collect(), false)
+}
+
+/// Mean length of answers of which some were cut short: the chance that a token is the last one, from those that ended, and
+/// from it the mean of a geometric distribution that is cut at the limit.
+fn expected_length(answers: &[Generation], limit: usize) -> f64 {
+    let ended = answers.iter().filter(|answer| answer.finish == Finish::Stop).count() as f64;
+    let written: usize =
+        answers.iter().map(|answer| answer.ids.len() + usize::from(answer.finish == Finish::Stop)).sum();
+    let chance = ended / written.max(1) as f64;
+    if chance == 0.0 { limit as f64 } else { (1.0 - (1.0 - chance).powf(limit as f64)) / chance }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(tokens: usize, finish: Finish) -> Generation {
+        Generation { ids: vec![1; tokens], finish, stop: None }
+    }
+
+    #[test]
+    fn lengths_of_answers_that_were_cut_short_are_estimated() {
+        let cut = [answer(4, Finish::Cancelled), answer(4, Finish::Cancelled)];
+        assert_eq!(expected_length(&cut, 96), 96.0);
+        let ended = [answer(9, Finish::Stop), answer(9, Finish::Stop)];
+        assert!((expected_length(&ended, 1000) - 10.0).abs() < 1e-9);
+        let some = [answer(9, Finish::Stop), answer(10, Finish::Cancelled)];
+        assert!((expected_length(&some, 1000) - 20.0).abs() < 1e-9);
+        assert!(expected_length(&some, 16) < 12.0);
+    }
+
+    #[test]
+    fn long_prompts_are_read_in_part() {
+        let prompts = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
+        assert_eq!(affordable(&prompts, 8.0), (prompts.clone(), true));
+        assert_eq!(affordable(&prompts, 5.0), (vec![vec![3, 4], vec![7, 8]], false));
+        assert_eq!(affordable(&prompts, 0.1), (vec![vec![4], vec![8]], false));
+    }
+}

@@ -1,0 +1,161 @@
+//! The largest passes of a run: how many tokens go through the model at once, with and without a tape, and how many answers are
+//! written together. Found from the batches that will really be made.
+
+use alidade_train::{AnswerPasses, PassesPerRow, Prepared, Steps, Training, batch_of};
+
+/// Steps that are looked at; the largest batch of so many is as good as any.
+const LOOKED_AT: u64 = 2_000;
+/// Prompts that are answered after each checkpoint, and tokens of an answer.
+pub const SAMPLES: usize = 3;
+/// Prompts that are answered after each checkpoint.
+pub const SAMPLE_TOKENS: usize = 64;
+
+/// Sizes of the largest passes, in tokens where nothing else is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Passes {
+    /// With a tape.
+    pub taped: u64,
+    /// Those of them whose log-probability is wanted.
+    pub scored: u64,
+    /// Without a tape: a reference, the answers before they are learned from.
+    pub read: u64,
+    /// The longest row.
+    pub longest: u64,
+    /// Answers that are written at a time.
+    pub rows: u64,
+    /// Their prompts.
+    pub asked: u64,
+    /// Most tokens of an answer.
+    pub answer: u64,
+}
+
+impl Passes {
+    /// Looks through the batches of a run; `answer` is how long its answers may be expected to be, where that is known.
+    pub fn of(training: &dyn Training, prepared: &Prepared, (steps, seed): (&Steps, u64), answer: Option<u64>) -> Self {
+        let looked_at = steps.per_epoch.min(steps.total).min(LOOKED_AT);
+        let batches = (0..looked_at).map(|step| batch_of(steps, seed, step));
+        let per_row = training.passes();
+        let of_step = |step: Vec<Vec<usize>>| match &per_row.answers {
+            None => learned(&per_row, prepared, &step),
+            Some(answers) => {
+                let limit = answers.limit as u64;
+                written(answers, prepared, &step.concat(), answer.map_or(limit, |answer| answer.min(limit)))
+            }
+        };
+        let mut largest = batches.map(of_step).fold(Self::default(), Self::larger);
+        largest.longest = prepared.longest() as u64;
+        let samples = training.rates().is_none() && steps.total > training.common().save_steps;
+        if largest.rows == 0 && samples {
+            largest = largest.with_samples(prepared);
+        }
+        largest
+    }
+
+    fn larger(self, other: Self) -> Self {
+        Self {
+            taped: self.taped.max(other.taped),
+            scored: self.scored.max(other.scored),
+            read: self.read.max(other.read),
+            longest: self.longest.max(other.longest),
+            rows: self.rows.max(other.rows),
+            asked: self.asked.max(other.asked),
+            answer: self.answer.max(other.answer),
+        }
+    }
+
+    /// A few prompts are answered after each checkpoint.
+    fn with_samples(self, prepared: &Prepared) -> Self {
+        let mean = prepared.tokens() / prepared.items.len().max(1) as u64;
+        Self { rows: SAMPLES as u64, asked: SAMPLES as u64 * mean, answer: SAMPLE_TOKENS as u64, ..self }
+    }
+}
+
+/// The largest pass of a step that learns from rows as they are.
+fn learned(per_row: &PassesPerRow, prepared: &Prepared, step: &[Vec<usize>]) -> Passes {
+    let tokens = |batch: &[usize]| -> [u64; 2] {
+        let items = batch.iter().map(|index| &prepared.items[*index]);
+        let rows = items.flat_map(|item| item.sequences.iter().take(per_row.trained_sequences));
+        rows.fold([0, 0], |[all, scored], row| [all + row.ids.len() as u64, scored + row.scored_tokens() as u64])
+    };
+    let passes = step.iter().map(|batch| tokens(batch)).map(|[taped, scored]| Passes {
+        taped,
+        scored: if per_row.scores_tokens { scored } else { 0 },
+        read: if per_row.reads_batches { taped } else { 0 },
+        ..Passes::default()
+    });
+    passes.fold(Passes::default(), Passes::larger)
+}
+
+/// The largest passes of a step that lets the model write answers of so many tokens.
+fn written(answers: &AnswerPasses, prepared: &Prepared, step: &[usize], answer: u64) -> Passes {
+    let prompts: Vec<u64> = step
+        .iter()
+        .flat_map(|index| std::iter::repeat_n(prepared.items[*index].sequences[0].ids.len() as u64, answers.each))
+        .collect();
+    let learned = answers.trained_at_once.min(prompts.len().div_ceil(answers.parts));
+    let passes = prompts.chunks(answers.at_once).map(|chunk| {
+        let (rows, asked) = (chunk.len() as u64, chunk.iter().sum::<u64>());
+        let mut longest = chunk.to_vec();
+        longest.sort_unstable_by(|a, b| b.cmp(a));
+        let taped = longest.iter().take(learned).map(|prompt| prompt + answer).sum();
+        let scored = answer * (learned as u64).min(rows);
+        Passes { taped, scored, read: asked + rows * answer, longest: 0, rows, asked, answer }
+    });
+    passes.fold(Passes::default(), Passes::larger)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alidade_domain::{SettingValue, Settings};
+    use alidade_model::TokenRow;
+    use alidade_train::{Item, method};
+
+    /// Eight rows of ten prompt tokens each, with answers of five where a method learns from rows.
+    fn rows(sequences: usize, answer: usize) -> Prepared {
+        let row = || TokenRow::answer(&[1; 10], &vec![2; answer]);
+        let items = (1..9).map(|number| Item::new(number, vec![row(); sequences])).collect();
+        Prepared { items, ..Prepared::default() }
+    }
+
+    fn passes(name: &str, said: &[(&str, i64)], prepared: &Prepared, answer: Option<u64>) -> Passes {
+        let said = said.iter().map(|(key, value)| ((*key).to_owned(), SettingValue::Whole(*value))).collect();
+        let training = method(name).unwrap().configure(&Settings(said)).unwrap();
+        let steps = training.steps(prepared.items.len());
+        Passes::of(training.as_ref(), prepared, (&steps, 1), answer)
+    }
+
+    #[test]
+    fn groups_count_their_answers_and_not_their_prompts() {
+        let batch = ("per_device_train_batch_size", 8);
+        let said = [batch, ("num_generations", 8), ("max_completion_length", 30)];
+        let found = passes("grpo", &said, &rows(1, 0), None);
+        assert_eq!((found.taped, found.read, found.rows, found.asked), (8 * 40, 8 * 40, 8, 80));
+        // Answers that are known to be short make smaller passes.
+        assert_eq!(passes("grpo", &said, &rows(1, 0), Some(12)).taped, 8 * 22);
+        assert_eq!(passes("grpo", &said, &rows(1, 0), Some(99)).taped, 8 * 40);
+        let said = [batch, ("max_new_tokens", 30)];
+        assert_eq!(passes("online_dpo", &said, &rows(1, 0), None).taped, 16 * 40);
+        let said = [("per_device_train_batch_size", 2), ("num_generations", 4), ("max_completion_length", 30)];
+        let found = passes("rejection_sampling", &said, &rows(1, 0), None);
+        assert_eq!((found.rows, found.read, found.taped), (8, 8 * 40, 2 * 40));
+    }
+
+    #[test]
+    fn updates_on_a_part_of_the_answers_take_a_part_of_the_tape() {
+        let said = [("per_device_train_batch_size", 8), ("num_mini_batches", 2), ("response_length", 30)];
+        let found = passes("ppo", &said, &rows(1, 0), None);
+        assert_eq!((found.taped, found.scored, found.read), (4 * 40, 4 * 30, 8 * 40));
+    }
+
+    #[test]
+    fn pairs_go_through_together_and_a_scorer_needs_no_vocabulary() {
+        let batch = [("per_device_train_batch_size", 4)];
+        let dpo = passes("dpo", &batch, &rows(2, 5), None);
+        assert_eq!((dpo.taped, dpo.read, dpo.scored), (4 * 2 * 15, 4 * 2 * 15, 4 * 2 * 5));
+        let reward = passes("reward_model", &batch, &rows(2, 5), None);
+        assert_eq!((reward.taped, reward.read, reward.scored), (4 * 2 * 15, 0, 0));
+        // KTO's second answers are read alone.
+        assert_eq!(passes("kto", &batch, &rows(2, 5), None).taped, 4 * 15);
+    }
+}

@@ -1,0 +1,82 @@
+//! One program at a time works in a run folder, be it the app's worker or a terminal. The system lets go of the lock however
+//! its holder ends, so a lock file that is left behind means nothing.
+
+use alidade_domain::{Problem, ProblemCode, why};
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+/// Held by whoever trains in a folder, as long as it lives.
+pub const LOCK: &str = "worker.lock";
+/// A glance of [`is_held`] takes the lock for a moment; that often it is asked for again.
+const ATTEMPTS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The right to work in a folder; ends with this value.
+#[derive(Debug)]
+pub struct RunLock(#[allow(dead_code, reason = "held, never read")] File);
+
+impl RunLock {
+    /// Takes the lock of a folder that is there.
+    ///
+    /// # Errors
+    /// When another program holds it, or the file cannot be opened.
+    pub fn take(folder: &Path) -> Result<Self, Problem> {
+        let path = folder.join(LOCK);
+        let failed =
+            |error: std::io::Error| Problem::internal(format!("Opening {} failed: {}.", path.display(), why(&error)));
+        if path.is_symlink() {
+            let message = format!("{} is a link; nothing is written through links.", path.display());
+            return Err(Problem::new(ProblemCode::Conflict, message).hint("Remove the link."));
+        }
+        let open = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(failed)?;
+        for attempt in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    let message = format!("Another program is at work in {}.", folder.display());
+                    return Err(Problem::new(ProblemCode::Conflict, message).hint("Wait until it has ended."));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+        Ok(Self(file))
+    }
+}
+
+/// True while a program works in the folder.
+pub fn is_held(folder: &Path) -> bool {
+    match File::open(folder.join(LOCK)) {
+        Ok(file) => file.try_lock().is_err(),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_free_again_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_held(folder.path()));
+        let first = RunLock::take(folder.path()).unwrap();
+        assert!(is_held(folder.path()));
+        let problem = RunLock::take(folder.path()).unwrap_err();
+        assert_eq!(problem.code, ProblemCode::Conflict);
+        drop(first);
+        assert!(!is_held(folder.path()));
+        RunLock::take(folder.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), folder.path().join(LOCK)).unwrap();
+        assert!(RunLock::take(folder.path()).unwrap_err().message.contains("link"));
+        assert!(!folder.path().join("elsewhere").exists());
+    }
+}

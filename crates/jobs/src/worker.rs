@@ -1,0 +1,32 @@
+//! A run's own process: it reads its plan, holds a lock while it lives, and tells everything to the event log.
+
+use crate::control::ControlFile;
+use crate::run_lock::{RunLock, is_held};
+use crate::{EventLog, execute};
+use alidade_domain::{EventKind, Observer, Plan, Problem};
+use std::path::Path;
+
+/// The plan in a run folder.
+pub const PLAN: &str = "plan.json";
+
+/// Carries out the plan of a run folder, from its newest checkpoint.
+///
+/// # Errors
+/// When the plan cannot be read or another worker is at it; problems of the run itself are events.
+pub fn work(folder: &Path) -> Result<(), Problem> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| Problem::internal(format!("{what} failed: {error}."));
+    let _lock = RunLock::take(folder)?;
+    let text = std::fs::read(folder.join(PLAN)).map_err(|error| failed("Reading the plan", &error))?;
+    let plan: Plan = serde_json::from_slice(&text).map_err(|error| failed("Reading the plan", &error))?;
+    let control = ControlFile::watch(folder);
+    let mut log = EventLog::open(folder, &plan.run)?;
+    match execute(&plan, folder, &mut log, &control) {
+        Ok(_) => Ok(()),
+        Err(problem) => log.observe(EventKind::Failed { problem }),
+    }
+}
+
+/// True while a worker holds the run folder.
+pub fn is_alive(folder: &Path) -> bool {
+    is_held(folder)
+}
