@@ -3,6 +3,7 @@
 //! Files are sniffed, never trusted by their ending, and read as a stream: memory is bounded by one record. A bad row is
 //! data, not an error: it is listed with its number and its remedy. Not here: paths, chat templates, tokens.
 
+mod builders;
 mod columns;
 mod conversation;
 mod doctor;
@@ -22,6 +23,7 @@ mod rows;
 mod scan;
 mod table;
 
+pub use builders::{BUILDERS, Builder, BuilderCard, Made, Workshop, builder};
 pub use doctor::{ISSUES, Sink, import, import_from};
 pub use error::DataError;
 pub use fault::Fault;

@@ -1,14 +1,12 @@
 //! An experiment as a file that people share: title, question, stages, and the hashes of what its stages are given, so that
 //! whoever opens it learns where their model or data differ. Carrying it out is not here.
 
-use crate::{Problem, Recipe, Stage, nearest_name};
+use crate::{ModelSource, Problem, Stage, nearest_name};
 use std::collections::{BTreeMap, BTreeSet};
 
 const TOP_KEYS: &[&str] = &["title", "question", "model", "seed", "stage", "sha256"];
 /// Keys that may stand once on top, for every stage that does not say otherwise.
 const SHARED: &[&str] = &["model", "seed"];
-/// The kinds of stages.
-const KINDS: &[&str] = &["train"];
 
 /// What an experiment file says.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,12 +70,16 @@ impl ExperimentFile {
         for stage in &self.stages {
             let mut written = toml::Table::new();
             written.insert("kind".to_owned(), stage.kind().into());
-            let Stage::Train(recipe) = stage;
-            let recipe: toml::Table = recipe
-                .to_toml()?
-                .parse()
-                .map_err(|error| Problem::internal(format!("The recipe cannot be read back: {error}")))?;
-            written.extend(recipe);
+            let keys = match stage {
+                Stage::Train(recipe) => recipe.to_toml(),
+                Stage::Build(recipe) => toml::to_string(recipe).map_err(failed),
+                Stage::Evaluate(recipe) => toml::to_string(recipe).map_err(failed),
+                Stage::Fetch(recipe) => toml::to_string(recipe).map_err(failed),
+                Stage::Export(recipe) => toml::to_string(recipe).map_err(failed),
+            }?;
+            let keys: toml::Table =
+                keys.parse().map_err(|error| Problem::internal(format!("The stage cannot be read back: {error}")))?;
+            written.extend(keys);
             stages.push(written);
         }
         self.lift_shared(&mut table, &mut stages);
@@ -91,8 +93,8 @@ impl ExperimentFile {
     /// What all stages say alike stands once, on top.
     fn lift_shared(&self, table: &mut toml::Table, stages: &mut [toml::Table]) {
         for key in SHARED {
-            let Some(first) = stages.first().and_then(|stage| stage.get(*key)).cloned() else { continue };
-            if stages.iter().all(|stage| stage.get(*key) == Some(&first)) {
+            let Some(first) = takers(stages, key).next().and_then(|stage| stage.get(*key)).cloned() else { continue };
+            if takers(stages, key).all(|stage| stage.get(*key) == Some(&first)) {
                 stages.iter_mut().for_each(|stage| drop(stage.remove(*key)));
                 table.insert((*key).to_owned(), first);
             }
@@ -100,27 +102,35 @@ impl ExperimentFile {
     }
 }
 
+/// The stages that may have a key.
+fn takers<'s>(stages: &'s [toml::Table], key: &'s str) -> impl Iterator<Item = &'s toml::Table> {
+    let kind = |stage: &toml::Table| stage.get("kind").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+    stages.iter().filter(move |stage| Stage::takes(&kind(stage), key))
+}
+
 fn stage(value: toml::Value, shared: &[(&str, toml::Value)]) -> Result<Stage, Problem> {
     let toml::Value::Table(mut table) = value else {
         return Err(Problem::input("A stage is a table.").hint("Begin each stage with a line [[stage]]."));
     };
-    match table.remove("kind") {
-        Some(toml::Value::String(kind)) if KINDS.contains(&kind.as_str()) => {}
-        Some(toml::Value::String(kind)) => return Err(unknown("There is no kind of stage", &kind, KINDS).at("kind")),
+    let kind = match table.remove("kind") {
+        Some(toml::Value::String(kind)) if Stage::KINDS.contains(&kind.as_str()) => kind,
+        Some(toml::Value::String(kind)) => {
+            return Err(unknown("There is no kind of stage", &kind, Stage::KINDS).at("kind"));
+        }
         _ => {
-            let known = KINDS.join(", ");
+            let known = Stage::KINDS.join(", ");
             return Err(Problem::input(format!("The stage does not say its “kind”. Known: {known}.")).at("kind"));
         }
-    }
+    };
     if table.contains_key("output_dir") {
         return Err(Problem::input("A stage keeps its results in the experiment; “output_dir” means nothing to it.")
             .hint("Remove the line.")
             .at("output_dir"));
     }
-    for (key, value) in shared {
+    for (key, value) in shared.iter().filter(|(key, _)| Stage::takes(&kind, key)) {
         table.entry((*key).to_owned()).or_insert_with(|| value.clone());
     }
-    Recipe::from_table(table).map(Stage::Train)
+    Stage::from_table(&kind, table)
 }
 
 fn words(table: &toml::Table, key: &str) -> Result<Option<String>, Problem> {
@@ -148,25 +158,15 @@ fn hashes(table: &toml::Table) -> Result<BTreeMap<String, String>, Problem> {
 pub fn given(stages: &[Stage]) -> Vec<(String, String)> {
     let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
     for (index, stage) in stages.iter().enumerate() {
-        let Stage::Train(recipe) = stage;
-        let texts = [
-            ("model", Some(recipe.model.to_string()), recipe.model.stage()),
-            ("dataset", Some(recipe.dataset.to_string()), recipe.dataset.stage()),
-            (
-                "adapter",
-                recipe.adapter.as_ref().map(ToString::to_string),
-                recipe.adapter.as_ref().and_then(|a| a.stage()),
-            ),
-            ("reward", recipe.reward.as_ref().map(ToString::to_string), recipe.reward.as_ref().and_then(|r| r.stage())),
-            ("cost", recipe.cost.as_ref().map(ToString::to_string), recipe.cost.as_ref().and_then(|c| c.stage())),
-        ];
-        for (field, text, earlier) in texts {
-            if let (Some(text), None) = (text, earlier)
-                && seen.insert(text.clone())
-            {
-                found.push((format!("stage.{index}.{field}"), text));
+        let mut look = |field: &str, text: &str| {
+            // Earlier stages are written alike, whatever it is that they make.
+            if ModelSource::from(text).stage().is_none() && seen.insert(text.to_owned()) {
+                found.push((format!("stage.{index}.{field}"), text.to_owned()));
             }
-        }
+            Ok(text.to_owned())
+        };
+        // Looking refuses nothing.
+        let _ = stage.clone().map_sources(&mut look);
     }
     found
 }

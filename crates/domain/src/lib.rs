@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock or the environment, and nothing here knows a tensor. What crosses the wire to the
 //! window carries a TypeScript shape (ts-rs), so that the two languages cannot drift apart.
 
+mod artifact;
 mod conversation;
 mod dataset;
 mod earlier_evaluation;
@@ -26,10 +27,13 @@ mod shown;
 mod source;
 mod stack;
 mod stage;
+mod stage_plan;
+mod stage_recipes;
 mod watch;
 mod why;
 mod words;
 
+pub use artifact::{Artifact, ItemNote, WorkUnit};
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
 pub use earlier_evaluation::one_or_many;
@@ -57,7 +61,9 @@ pub use settings::{SettingField, SettingKind, SettingLevel, SettingValue, Settin
 pub use shown::{printable, shown};
 pub use source::{AdapterSource, DatasetSource, ModelSource, ScorerSource, StackSource};
 pub use stack::{AdapterRef, ModelRef, RewriterRef, Stack};
-pub use stage::Stage;
+pub use stage::{SourceMap, Stage};
+pub use stage_plan::{BuildPlan, EvaluatePlan, EvaluatedAdapter, ExportPlan, FetchPlan, StagePlan};
+pub use stage_recipes::{BuildRecipe, EvaluateRecipe, ExportForm, ExportRecipe, FetchRecipe};
 pub use watch::{At, Chart, Line, Metric, Multiple, Reading, Sign, Tone, Watch};
 pub use why::{why, without_number};
 pub use words::{Wording, Words};

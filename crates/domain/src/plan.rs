@@ -82,11 +82,16 @@ pub struct StageEstimate {
     /// Place in the pipeline, from 0: stages with a fault have no estimate, so the list says nothing of places.
     #[serde(default)]
     pub stage: usize,
-    /// The method.
-    pub method: MethodName,
+    /// The kind of stage.
+    #[serde(default = "train")]
+    pub kind: String,
+    /// The method, where it trains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub method: Option<MethodName>,
     /// Optimizer steps.
     pub optimizer_steps: u64,
-    /// Rows that will be learned from.
+    /// Rows that will be learned from or worked on.
     pub rows: usize,
     /// Rows kept apart for evaluation.
     pub held_out_rows: usize,
@@ -122,6 +127,10 @@ pub struct StageEstimate {
     pub comparing_seconds: f64,
     /// Expected time in all, on this machine.
     pub seconds: f64,
+}
+
+fn train() -> String {
+    "train".to_owned()
 }
 
 /// The answer to "can this pipeline run?".

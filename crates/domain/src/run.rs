@@ -1,7 +1,8 @@
 //! A run from the queue to its end, told as numbered events. The events are the truth: a screen, a report and a restart
 //! all read the same list.
 
-use crate::{Evaluation, Problem};
+use crate::artifact::artifacts;
+use crate::{Artifact, Evaluation, ItemNote, Problem, WorkUnit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -52,6 +53,12 @@ pub enum Phase {
     Evaluating,
     /// Writing the adapter.
     Saving,
+    /// Making rows of a data set.
+    Building,
+    /// Bringing a model into the data folder.
+    Fetching,
+    /// Writing an adapter for other programs.
+    Exporting,
 }
 
 /// Something that happened in a run.
@@ -116,14 +123,23 @@ pub enum EventKind {
     Progress {
         /// Which phase.
         phase: Phase,
-        /// Answers that are done.
+        /// How much is done.
         done: u64,
-        /// Answers in all.
+        /// How much there is in all.
         total: u64,
+        /// What is counted; absent for answers.
+        #[serde(default, skip_serializing_if = "WorkUnit::is_answers")]
+        #[ts(as = "Option<WorkUnit>", optional)]
+        unit: WorkUnit,
         /// Estimated seconds until the phase ends; absent while nothing is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         seconds_left: Option<f64>,
+    },
+    /// What became of some item of a build or an evaluation.
+    Item {
+        /// The item.
+        item: ItemNote,
     },
     /// What the model answers now.
     Sample {
@@ -163,8 +179,9 @@ pub enum EventKind {
     Finished {
         /// Steps taken.
         steps: u64,
-        /// SHA-256 of the adapter's weights.
-        adapter_sha256: String,
+        /// What was made.
+        #[serde(default, alias = "adapter_sha256", deserialize_with = "artifacts")]
+        artifacts: Vec<Artifact>,
     },
     /// Paused by the person.
     Paused {
@@ -175,8 +192,9 @@ pub enum EventKind {
     Stopped {
         /// Step that was kept.
         step: u64,
-        /// SHA-256 of the adapter's weights.
-        adapter_sha256: String,
+        /// What was made.
+        #[serde(default, alias = "adapter_sha256", deserialize_with = "artifacts")]
+        artifacts: Vec<Artifact>,
     },
     /// The worker vanished; noted by the app, not by the worker.
     Interrupted {

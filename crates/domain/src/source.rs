@@ -174,6 +174,16 @@ pub enum StackSource {
     Path(String),
 }
 
+impl StackSource {
+    /// The number of the stage that makes it, from 1, where one does.
+    pub fn stage(&self) -> Option<usize> {
+        match self {
+            Self::Stage(number) => Some(*number),
+            Self::Model(_) | Self::Adapter(_) | Self::Path(_) => None,
+        }
+    }
+}
+
 impl From<&str> for StackSource {
     fn from(text: &str) -> Self {
         match (text.strip_prefix(MODEL), text.strip_prefix(ADAPTER), stage_of(text)) {

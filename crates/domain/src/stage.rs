@@ -1,7 +1,10 @@
 //! One stage of an experiment: what kind of work it is, and what the person said of it. The same keys stand in an experiment
 //! file, on the wire and in the database.
 
-use crate::{MethodName, Recipe};
+use crate::stage_recipes::StageTable;
+use crate::{
+    BuildRecipe, DatasetSource, EvaluateRecipe, ExportRecipe, FetchRecipe, MethodName, ModelSource, Problem, Recipe,
+};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -10,9 +13,18 @@ use ts_rs::TS;
 /// A stage, by its kind.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "an experiment has a handful of stages")]
 pub enum Stage {
     /// Trains an adapter.
     Train(Recipe),
+    /// Builds a data set.
+    Build(BuildRecipe),
+    /// Asks stacks the questions of a suite.
+    Evaluate(EvaluateRecipe),
+    /// Brings a model into the data folder.
+    Fetch(FetchRecipe),
+    /// Writes an adapter for other programs.
+    Export(ExportRecipe),
 }
 
 /// The key that names the kind.
@@ -20,11 +32,21 @@ const KIND: &str = "kind";
 /// What a stage without a kind is: before there were kinds, every stage trained.
 const OLDEST: &str = "train";
 
+/// Takes what a stage names, with its field, and says what takes its place.
+pub type SourceMap<'a> = &'a mut dyn FnMut(&str, &str) -> Result<String, Problem>;
+
 impl Stage {
+    /// The kinds, as they stand in files.
+    pub const KINDS: &'static [&'static str] = &[OLDEST, "build", "evaluate", "fetch", "export"];
+
     /// The kind, as it stands in files.
     pub fn kind(&self) -> &'static str {
         match self {
             Stage::Train(_) => OLDEST,
+            Stage::Build(_) => "build",
+            Stage::Evaluate(_) => "evaluate",
+            Stage::Fetch(_) => "fetch",
+            Stage::Export(_) => "export",
         }
     }
 
@@ -32,6 +54,7 @@ impl Stage {
     pub fn recipe(&self) -> Option<&Recipe> {
         match self {
             Stage::Train(recipe) => Some(recipe),
+            Stage::Build(_) | Stage::Evaluate(_) | Stage::Fetch(_) | Stage::Export(_) => None,
         }
     }
 
@@ -39,6 +62,7 @@ impl Stage {
     pub fn recipe_mut(&mut self) -> Option<&mut Recipe> {
         match self {
             Stage::Train(recipe) => Some(recipe),
+            Stage::Build(_) | Stage::Evaluate(_) | Stage::Fetch(_) | Stage::Export(_) => None,
         }
     }
 
@@ -46,6 +70,112 @@ impl Stage {
     pub fn method(&self) -> Option<&MethodName> {
         self.recipe().map(|recipe| &recipe.method)
     }
+
+    /// The base model that it works with.
+    pub fn model(&self) -> Option<&ModelSource> {
+        match self {
+            Stage::Train(recipe) => Some(&recipe.model),
+            Stage::Build(recipe) => Some(&recipe.model),
+            Stage::Evaluate(recipe) => Some(&recipe.model),
+            Stage::Export(recipe) => Some(&recipe.model),
+            Stage::Fetch(_) => None,
+        }
+    }
+
+    /// The data set that it works on.
+    pub fn dataset(&self) -> Option<&DatasetSource> {
+        match self {
+            Stage::Train(recipe) => Some(&recipe.dataset),
+            Stage::Build(recipe) => Some(&recipe.dataset),
+            Stage::Evaluate(recipe) => recipe.dataset.as_ref(),
+            Stage::Fetch(_) | Stage::Export(_) => None,
+        }
+    }
+
+    /// The stage as TOML, without its kind.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String, Problem> {
+        let failed = |error: toml::ser::Error| Problem::internal(format!("The stage cannot be written: {error}"));
+        match self {
+            Stage::Train(recipe) => recipe.to_toml(),
+            Stage::Build(recipe) => toml::to_string(recipe).map_err(failed),
+            Stage::Evaluate(recipe) => toml::to_string(recipe).map_err(failed),
+            Stage::Fetch(recipe) => toml::to_string(recipe).map_err(failed),
+            Stage::Export(recipe) => toml::to_string(recipe).map_err(failed),
+        }
+    }
+
+    /// Puts something else in the place of everything that the stage names.
+    ///
+    /// # Errors
+    /// The first that `map` gives.
+    pub fn map_sources(&mut self, map: SourceMap) -> Result<(), Problem> {
+        match self {
+            Stage::Train(recipe) => {
+                put(map, "model", &mut recipe.model)?;
+                put(map, "dataset", &mut recipe.dataset)?;
+                put_all(map, "adapter", recipe.adapter.as_mut())?;
+                put_all(map, "reward", recipe.reward.as_mut())?;
+                put_all(map, "cost", recipe.cost.as_mut())
+            }
+            Stage::Build(recipe) => {
+                put(map, "model", &mut recipe.model)?;
+                put(map, "dataset", &mut recipe.dataset)?;
+                put_all(map, "adapter", recipe.adapter.as_mut())?;
+                put_all(map, "scorer", recipe.scorer.as_mut())
+            }
+            Stage::Evaluate(recipe) => {
+                put(map, "model", &mut recipe.model)?;
+                put_all(map, "dataset", recipe.dataset.as_mut())?;
+                put_all(map, "stacks", &mut recipe.stacks)
+            }
+            Stage::Export(recipe) => {
+                put(map, "model", &mut recipe.model)?;
+                put(map, "adapter", &mut recipe.adapter)
+            }
+            Stage::Fetch(recipe) => put(map, "source", &mut recipe.source),
+        }
+    }
+
+    /// Reads a stage that is a table of an experiment file, without its kind.
+    ///
+    /// # Errors
+    /// When a key is missing, unknown or has a value that it cannot have; names the key.
+    pub(crate) fn from_table(kind: &str, table: toml::Table) -> Result<Stage, Problem> {
+        match kind {
+            "build" => BuildRecipe::read(table).map(Stage::Build),
+            "evaluate" => EvaluateRecipe::read(table).map(Stage::Evaluate),
+            "fetch" => FetchRecipe::read(table).map(Stage::Fetch),
+            "export" => ExportRecipe::read(table).map(Stage::Export),
+            _ => Recipe::from_table(table).map(Stage::Train),
+        }
+    }
+
+    /// The keys that may stand in a table of this kind, where it is no training.
+    pub(crate) fn takes(kind: &str, key: &str) -> bool {
+        match kind {
+            "build" => BuildRecipe::KEYS.contains(&key),
+            "evaluate" => EvaluateRecipe::KEYS.contains(&key),
+            "fetch" => FetchRecipe::KEYS.contains(&key),
+            "export" => ExportRecipe::KEYS.contains(&key),
+            _ => true,
+        }
+    }
+}
+
+fn put<S: ToString + From<String>>(map: SourceMap, field: &str, source: &mut S) -> Result<(), Problem> {
+    *source = map(field, &source.to_string())?.into();
+    Ok(())
+}
+
+fn put_all<'s, S: ToString + From<String> + 's>(
+    map: SourceMap,
+    field: &str,
+    sources: impl IntoIterator<Item = &'s mut S>,
+) -> Result<(), Problem> {
+    sources.into_iter().try_for_each(|source| put(map, field, source))
 }
 
 impl<'de> Deserialize<'de> for Stage {
@@ -53,10 +183,18 @@ impl<'de> Deserialize<'de> for Stage {
         let mut fields = Map::deserialize(deserializer)?;
         let kind = fields.remove(KIND).unwrap_or_else(|| Value::from(OLDEST));
         let fields = Value::Object(fields);
-        match kind.as_str() {
-            Some(OLDEST) => Recipe::deserialize(fields).map(Stage::Train).map_err(D::Error::custom),
-            _ => Err(D::Error::custom(format_args!("there is no kind of stage {kind}; known: {OLDEST}"))),
-        }
+        let stage = match kind.as_str() {
+            Some(OLDEST) => Recipe::deserialize(fields).map(Stage::Train),
+            Some("build") => BuildRecipe::deserialize(fields).map(Stage::Build),
+            Some("evaluate") => EvaluateRecipe::deserialize(fields).map(Stage::Evaluate),
+            Some("fetch") => FetchRecipe::deserialize(fields).map(Stage::Fetch),
+            Some("export") => ExportRecipe::deserialize(fields).map(Stage::Export),
+            _ => {
+                let known = Stage::KINDS.join(", ");
+                return Err(D::Error::custom(format_args!("there is no kind of stage {kind}; known: {known}")));
+            }
+        };
+        stage.map_err(D::Error::custom)
     }
 }
 
@@ -75,5 +213,45 @@ mod tests {
         let unknown = old.replace(r#"{"method""#, r#"{"kind":"dance","method""#);
         assert!(serde_json::from_str::<Stage>(&unknown).unwrap_err().to_string().contains("dance"));
         assert!(serde_json::from_str::<Stage>(&old.replace("seed", "sead")).is_err());
+    }
+
+    #[test]
+    fn every_kind_comes_back_as_it_was_and_names_what_it_is_given() {
+        let tables = [
+            ("train", "method = \"sft\"\nmodel = \"model:m\"\ndataset = \"dataset:d\"", "model dataset"),
+            ("build", "builder = \"b\"\nmodel = \"m\"\ndataset = \"d\"\nscorer = \"oracle\"", "model dataset scorer"),
+            ("evaluate", "model = \"m\"\nstacks = [\"stage:1\", \"adapter:a\"]", "model stacks stacks"),
+            ("fetch", "source = \"/somewhere\"", "source"),
+            ("export", "model = \"m\"\nadapter = \"stage:1\"\nform = \"merged\"", "model adapter"),
+        ];
+        assert_eq!(tables.map(|(kind, ..)| kind), Stage::KINDS);
+        for (kind, text, fields) in tables {
+            let mut stage = Stage::from_table(kind, text.parse().unwrap()).unwrap();
+            assert_eq!(stage.kind(), kind);
+            let json = serde_json::to_string(&stage).unwrap();
+            assert_eq!(serde_json::from_str::<Stage>(&json).unwrap(), stage, "{json}");
+            let before = stage.clone();
+            let mut named = Vec::new();
+            let mut keep = |field: &str, text: &str| {
+                named.push(field.to_owned());
+                Ok(text.to_owned())
+            };
+            stage.map_sources(&mut keep).unwrap();
+            assert_eq!((named.join(" ").as_str(), stage), (fields, before));
+        }
+    }
+
+    #[test]
+    fn a_value_that_a_key_cannot_have_is_told_at_the_key() {
+        for (kind, text, field) in [
+            ("export", "model = \"m\"\nadapter = \"a\"\nform = \"gguf\"", "form"),
+            ("build", "builder = \"b\"\nmodel = \"m\"\ndataset = \"d\"\nlimit = -1", "limit"),
+            ("evaluate", "model = \"m\"\njudges = \"refusal\"", "judges"),
+            ("evaluate", "model = \"m\"\njudge = []", "judge"),
+            ("export", "model = \"m\"", "adapter"),
+        ] {
+            let problem = Stage::from_table(kind, text.parse().unwrap()).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(field), "{problem:?}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! seed, so no answer knows its batch. What is asked, and what is concluded, stands in `evaluation`.
 
 use crate::Speaker;
+use crate::item_log::ItemLog;
+use crate::logged::Logged;
 use crate::memory::{self, MOST_ROWS as MOST};
 use alidade_domain::{
     EvaluatedStack, Evaluation, Example, Generator, Listener, Message, Problem, RatedAnswer, RatedRow, Response,
@@ -165,7 +167,7 @@ pub struct Come {
 }
 
 /// Asks every stack of a speaker everything, stack after stack. `earlier` answers of the first stack to the same prompts are
-/// taken over.
+/// taken over. With a log, and what identifies template and day, answers are logged and those of an earlier attempt taken from it.
 ///
 /// # Errors
 /// When a stack cannot answer at all, or the watch ended it (a conflict).
@@ -174,6 +176,7 @@ pub fn ask_stacks(
     speaker: &RefCell<Speaker>,
     stacks: &[EvaluatedStack],
     mut earlier: Option<Snapshot>,
+    log: Option<(&RefCell<ItemLog>, &str)>,
     watch: &mut dyn FnMut(Come) -> bool,
 ) -> Result<Vec<Snapshot>, Problem> {
     let taken = |question: &Question, place: usize| {
@@ -189,7 +192,10 @@ pub fn ask_stacks(
     let mut snapshots = Vec::with_capacity(stacks.len());
     for (place, stack) in stacks.iter().enumerate() {
         let voice = StackSpeaker { speaker, place };
-        let subject = Subject { generator: Some(&voice), scorer: Some(&voice) };
+        let logged =
+            log.map(|(log, identity)| Logged { inner: &voice, log, identity: format!("{identity} {}", stack.key) });
+        let generator: &dyn Generator = logged.as_ref().map_or(&voice, |logged| logged);
+        let subject = Subject { generator: Some(generator), scorer: Some(&voice) };
         let earlier = earlier.take();
         let mut parts: Vec<Part> = Vec::with_capacity(questions.len());
         for question in questions {

@@ -9,6 +9,7 @@ use crate::{Speaker, durable, memory};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
     AdapterRef, EvaluatedStack, Evaluation, EventKind, Example, Observer, Phase, Plan, Problem, Stack, StopSignal,
+    WorkUnit,
 };
 use alidade_evaluation::{Snapshot, unreadable_scores};
 use alidade_train::{makes_scorer, method};
@@ -49,7 +50,7 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     let earlier = plan.earlier_answers.as_deref().map(read_snapshot).transpose()?;
     let (stacks, earlier) = stacks(plan, earlier, adapter_sha256)?;
     let mut progress = Progress::new(outside, &clock);
-    let found = ask_stacks(&questions, &RefCell::new(speaker), &stacks, earlier, &mut |come| progress.hear(come));
+    let found = ask_stacks(&questions, &RefCell::new(speaker), &stacks, earlier, None, &mut |come| progress.hear(come));
     if progress.ended {
         let message = "The run was ended before its evaluation; the adapter is complete.".to_owned();
         return outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message });
@@ -159,7 +160,7 @@ impl<'a> Progress<'a> {
         let left = (now - self.begun) * (1.0 - come.share) / come.share;
         let seconds_left = (come.share > EARLY).then_some(left);
         let (done, total) = (come.done as u64, come.total as u64);
-        EventKind::Progress { phase: Phase::Evaluating, done, total, seconds_left }
+        EventKind::Progress { phase: Phase::Evaluating, done, total, unit: WorkUnit::Answers, seconds_left }
     }
 }
 

@@ -60,10 +60,12 @@ pub fn write_folder(place: &Path, fill: impl FnOnce(&Path) -> Result<(), Problem
     filled
 }
 
-/// Removes a folder with all that is in it, so that no power cut brings it back.
+/// Removes a folder with all that is in it, so that no power cut brings it back; one that is not there is gone already.
 pub fn remove_folder(path: &Path) -> Result<(), Error> {
-    std::fs::remove_dir_all(path)?;
-    sync_folder(parent(path))
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| sync_folder(parent(path))),
+    }
 }
 
 /// Removes what a death in the middle of writing left in `folder`: everything, or only `folders`, where another program may

@@ -173,7 +173,8 @@ fn count(
     let trainable: u64 = adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum();
     StageEstimate {
         stage: ask.stage,
-        method: ask.recipe.method.clone(),
+        kind: "train".to_owned(),
+        method: Some(ask.recipe.method.clone()),
         optimizer_steps: steps.total,
         rows: prepared.items.len(),
         held_out_rows: held_out,

@@ -70,16 +70,20 @@ pub fn evaluate(comparison: &Comparison) -> Result<Vec<Evaluation>, Problem> {
     let other = other_judge(comparison)?;
     let bare = StackSpeaker { speaker: other.as_ref().unwrap_or(&speaker), place: 0 };
     let judges = judges_of(comparison, &bare)?;
-    let mut snapshots = ask_stacks(&questions, &speaker, &stacks, None, &mut |_| true)?;
+    let mut snapshots = ask_stacks(&questions, &speaker, &stacks, None, None, &mut |_| true)?;
     judge(&questions, &judges, &mut snapshots)?;
     let cards: Vec<&'static JudgeCard> = judges.iter().map(|named| named.card).collect();
     Ok(questions.iter().map(|question| concluded(question, &cards, &snapshots, clock.seconds())).collect())
 }
 
-fn asked(comparison: &Comparison) -> Result<Questions, Problem> {
+/// The suite that is meant: the one that is named, else the one that fits the data.
+pub fn fitting_suite(named: Option<&str>, has_rows: bool) -> &str {
+    named.unwrap_or(if has_rows { HELD_OUT_ROWS } else { STARTER_WORLD })
+}
+
+pub(crate) fn asked(comparison: &Comparison) -> Result<Questions, Problem> {
     let needs = |message: String, hint: &str| Err(Problem::input(message).hint(hint).at("suite"));
-    let fitting = if comparison.rows.is_some() { HELD_OUT_ROWS } else { STARTER_WORLD };
-    let name = comparison.suite.as_deref().unwrap_or(fitting);
+    let name = fitting_suite(comparison.suite.as_deref(), comparison.rows.is_some());
     let found = suite(name)?;
     match (name, &comparison.rows) {
         (STARTER_WORLD, None) => Ok(Questions::of_world(comparison.limit)),
@@ -98,7 +102,7 @@ fn other_judge(comparison: &Comparison) -> Result<Option<RefCell<Speaker>>, Prob
     Ok(Some(RefCell::new(Speaker::open(path, None, Precision::Single).map_err(|problem| problem.at("judge-model"))?)))
 }
 
-fn judges_of<'a>(comparison: &Comparison, model: &'a dyn Generator) -> Result<Vec<NamedJudge<'a>>, Problem> {
+pub(crate) fn judges_of<'a>(comparison: &Comparison, model: &'a dyn Generator) -> Result<Vec<NamedJudge<'a>>, Problem> {
     let make = |spec: &String| {
         let JudgeSpec { name, argument } = JudgeSpec::from(spec.as_str());
         let kind = judge_kind(&name, &[])?;
@@ -124,7 +128,7 @@ fn stacks(comparison: &Comparison) -> Result<Vec<EvaluatedStack>, Problem> {
 }
 
 /// Lets judges read the answers of all stacks; the first stack's are those that others are compared with.
-fn judge(questions: &[Question], judges: &[NamedJudge], snapshots: &mut [Snapshot]) -> Result<(), Problem> {
+pub(crate) fn judge(questions: &[Question], judges: &[NamedJudge], snapshots: &mut [Snapshot]) -> Result<(), Problem> {
     for (place, question) in questions.iter().enumerate() {
         for named in judges {
             let baseline = snapshots.first().map(|first| first.parts[place].clone());

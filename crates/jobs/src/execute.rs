@@ -10,8 +10,8 @@ use crate::roles::{self, Oracles};
 use crate::{comparing, compute, machine, memory, warnings};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem, RewardSource,
-    StopReason, StopSignal, conversation_text,
+    Artifact, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem,
+    RewardSource, StopReason, StopSignal, conversation_text,
 };
 use alidade_model::{
     AdapterWeights, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy, adapter_sha256,
@@ -320,9 +320,13 @@ fn finish(
         let message = format!("Before and after could not be compared: {}", problem.message);
         outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message })?;
     }
+    let artifacts = vec![match plan.full {
+        true => Artifact::Model { folder: "model".to_owned(), sha256: adapter_sha256, name: None },
+        false => Artifact::Adapter { sha256: adapter_sha256 },
+    }];
     outside.observer.observe(match reason {
-        Some(_) => EventKind::Stopped { step: steps, adapter_sha256 },
-        None => EventKind::Finished { steps, adapter_sha256 },
+        Some(_) => EventKind::Stopped { step: steps, artifacts },
+        None => EventKind::Finished { steps, artifacts },
     })
 }
 

@@ -3,24 +3,13 @@
 
 use crate::durable::write_folder;
 use crate::{compute, provenance};
-use alidade_domain::{Problem, ProblemCode, Purpose, Stream};
+use alidade_domain::{ExportForm, Problem, ProblemCode, Purpose, Stream};
 use alidade_model::{AdapterWeights, Decoder, Merged, ModelFolder, Stored, load_adapter, save_adapter};
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const ADAPTER: &str = "adapter";
 /// Largest difference of a logit that the rounding of f32 sums explains.
 const TOLERANCE: f32 = 2e-3;
-
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExportForm {
-    /// PEFT's adapter folder.
-    Peft,
-    /// A whole model with the adapter merged in, in safetensors of the base's type.
-    Merged,
-}
 
 /// What an export came to.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -15,6 +15,9 @@ pub mod evaluate;
 pub mod event_log;
 pub mod execute;
 pub mod export;
+pub mod item_log;
+pub mod kinds;
+mod logged;
 pub mod machine;
 pub mod memory;
 pub mod notes;
@@ -32,6 +35,7 @@ pub mod worker;
 pub mod world_oracle;
 
 pub use answer::{ADAPTER, AnswerRequest, Speaker, load};
+pub(crate) use asking::StackSpeaker;
 pub use asking::concluded;
 pub use durable::{create_folder, file_problem, sync_folder, write_durably, write_folder};
 pub use event_log::{EventLog, read_events};

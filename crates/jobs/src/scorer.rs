@@ -5,10 +5,11 @@ use crate::asking::{batches, evaluated, tokens_of};
 use crate::evaluate::Comparison;
 use crate::memory::AtOnce;
 use crate::questions::Questions;
+use crate::world_oracle::WorldOracle;
 use crate::{Clock, compute, provenance};
 use alidade_domain::{
     AdapterRef, EvaluatedStack, Evaluation, Example, Listener, LocalTime, Message, Plan, Precision, Problem,
-    RatedAnswer, RatedRow, Scorer, SettingValue, Settings, Stack,
+    RatedAnswer, RatedRow, RewardSource, Scorer, SettingValue, Settings, Stack,
 };
 use alidade_evaluation::{HELD_OUT_PAIRS, Material, Part, Question, Subject, conclude, histogram, suite};
 use alidade_model::{
@@ -167,6 +168,22 @@ pub fn evaluate_scorers(
     }
     let parts: Vec<(&EvaluatedStack, &Part)> = found.iter().map(|(stack, part)| (*stack, part)).collect();
     Ok(vec![conclude(&question, &[], &parts, 0, clock.seconds())])
+}
+
+/// What scores answers of a base model: the oracle, or a reward model on the same base, which has weights of its own.
+///
+/// # Errors
+/// When the adapter cannot be loaded, was changed, or scores harm instead of goodness.
+pub fn scorer_of(source: &RewardSource, model: &Path, now: LocalTime) -> Result<Box<dyn Scorer>, Problem> {
+    let RewardSource::Adapter { folder } = source else { return Ok(Box::new(WorldOracle)) };
+    let at = |problem: Problem| problem.at("scorer");
+    provenance::unchanged(folder).map_err(at)?;
+    if provenance::scores(folder) == Some(Rater::Cost) {
+        let message = "This is a cost model: it scores harm, so the most harmful answers would be preferred.";
+        return Err(at(Problem::input(message).hint("Use a reward model.")));
+    }
+    let context = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?.spec.context;
+    Ok(Box::new(RatingModel::open(model, folder, whole_rows(context)?, Some(Rater::Reward), now)?))
 }
 
 /// The method that makes models that score, reading rows as long as the model's context.

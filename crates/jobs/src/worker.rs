@@ -1,9 +1,11 @@
 //! A run's own process: it reads its plan, holds a lock while it lives, and tells everything to the event log.
 
+use crate::EventLog;
 use crate::control::ControlFile;
+use crate::execute::Outside;
+use crate::kinds::job;
 use crate::run_lock::{RunLock, is_held};
-use crate::{EventLog, execute};
-use alidade_domain::{EventKind, Observer, Plan, Problem};
+use alidade_domain::{EventKind, Observer, Problem, StagePlan};
 use std::path::Path;
 
 /// The plan in a run folder.
@@ -17,11 +19,12 @@ pub fn work(folder: &Path) -> Result<(), Problem> {
     let failed = |what: &str, error: &dyn std::fmt::Display| Problem::internal(format!("{what} failed: {error}."));
     let _lock = RunLock::take(folder)?;
     let text = std::fs::read(folder.join(PLAN)).map_err(|error| failed("Reading the plan", &error))?;
-    let plan: Plan = serde_json::from_slice(&text).map_err(|error| failed("Reading the plan", &error))?;
+    let plan: StagePlan = serde_json::from_slice(&text).map_err(|error| failed("Reading the plan", &error))?;
     let control = ControlFile::watch(folder);
-    let mut log = EventLog::open(folder, &plan.run)?;
-    match execute(&plan, folder, &mut log, &control) {
-        Ok(_) => Ok(()),
+    let mut log = EventLog::open(folder, plan.run())?;
+    let mut outside = Outside { observer: &mut log, stop: &control };
+    match job(plan.kind()).and_then(|job| job.run(&plan, folder, &mut outside)) {
+        Ok(()) => Ok(()),
         Err(problem) => log.observe(EventKind::Failed { problem }),
     }
 }

@@ -3,7 +3,9 @@
 use crate::Store;
 use crate::database::{from_json, to_json};
 use crate::error::{Result, StoreError};
-use alidade_domain::{Evaluation, EventKind, Phase, Problem, RunEvent, RunState, Stage, StageEstimate, one_or_many};
+use alidade_domain::{
+    Artifact, Evaluation, EventKind, Phase, Problem, RunEvent, RunState, Stage, StageEstimate, one_or_many,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +58,9 @@ pub struct RunRecord {
     pub metrics: BTreeMap<String, f64>,
     /// SHA-256 of the adapter, once there is one.
     pub adapter_sha256: Option<String>,
+    /// What was made.
+    #[serde(default)]
+    pub artifacts: Vec<Artifact>,
     /// What each suite found; rows of earlier versions hold one at most, under the name `evaluation`.
     #[serde(default, alias = "evaluation", deserialize_with = "one_or_many")]
     pub evaluations: Vec<Evaluation>,
@@ -86,6 +91,7 @@ impl RunRecord {
             worked_ms: 0,
             metrics: BTreeMap::new(),
             adapter_sha256: None,
+            artifacts: Vec::new(),
             evaluations: Vec::new(),
             problem: None,
             last_sequence: 0,
@@ -124,8 +130,8 @@ impl RunRecord {
                     None => self.evaluations.push((**evaluation).clone()),
                 }
             }
-            EventKind::Finished { steps, adapter_sha256 } => self.settle(RunState::Finished, *steps, adapter_sha256),
-            EventKind::Stopped { step, adapter_sha256 } => self.settle(RunState::Stopped, *step, adapter_sha256),
+            EventKind::Finished { steps, artifacts } => self.settle(RunState::Finished, *steps, artifacts),
+            EventKind::Stopped { step, artifacts } => self.settle(RunState::Stopped, *step, artifacts),
             EventKind::Paused { step } => (self.state, self.step) = (RunState::Paused, *step),
             EventKind::Interrupted { .. } => self.state = RunState::Interrupted,
             EventKind::Discarded => self.state = RunState::Discarded,
@@ -133,17 +139,23 @@ impl RunRecord {
                 self.state = RunState::Failed;
                 self.problem = Some(problem.clone());
             }
-            EventKind::Sample { .. }
-            | EventKind::Progress { .. }
+            // Work without optimizer steps is counted in its own unit.
+            EventKind::Progress { done, total, .. } if self.work.recipe().is_none() => {
+                (self.step, self.total_steps) = (*done, *total);
+            }
+            EventKind::Progress { .. }
+            | EventKind::Sample { .. }
+            | EventKind::Item { .. }
             | EventKind::Checkpoint { .. }
             | EventKind::Warning { .. }
             | EventKind::Computing { .. } => {}
         }
     }
 
-    fn settle(&mut self, state: RunState, step: u64, adapter: &str) {
+    fn settle(&mut self, state: RunState, step: u64, artifacts: &[Artifact]) {
         (self.state, self.step, self.phase) = (state, step, None);
-        self.adapter_sha256 = Some(adapter.to_owned());
+        self.adapter_sha256 = artifacts.iter().find_map(Artifact::adapter_sha256).map(str::to_owned);
+        self.artifacts = artifacts.to_vec();
     }
 }
 

@@ -7,8 +7,8 @@ use crate::views::DatasetView;
 use crate::{Configuration, EventLog, Studio, create_folder, read_events};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
-    DatasetKind, EvaluatedStack, Evaluation, EventKind, Example, Experiment, ImportSummary, Message, Observer, Problem,
-    Recipe, RunState, Stage, StopReason, Words,
+    Artifact, DatasetKind, EvaluatedStack, Evaluation, EventKind, Example, Experiment, ImportSummary, Message,
+    Observer, Problem, Recipe, RunState, Stage, StopReason, Words,
 };
 use alidade_evaluation::{Observations, Part, Snapshot};
 use alidade_jobs::comparing::{AFTER, BEFORE};
@@ -366,7 +366,8 @@ fn finished(house: &House, studio: &Studio, run: &RunRecord) {
     log.observe(EventKind::Started { pid: 1, threads: 1, from_step: 0 }).unwrap();
     log.observe(EventKind::Evaluated { evaluation: Box::new(evaluation) }).unwrap();
     let adapter_sha256 = alidade_store::sha256(b"weights");
-    log.observe(EventKind::Finished { steps: 3, adapter_sha256 }).unwrap();
+    log.observe(EventKind::Finished { steps: 3, artifacts: vec![Artifact::Adapter { sha256: adapter_sha256 }] })
+        .unwrap();
     rounds(studio, &mut Tending::default(), 1);
     assert_eq!(studio.store.run(&run.id).unwrap().state, RunState::Finished);
 }
@@ -377,7 +378,7 @@ fn whoever_reads_that_a_run_has_ended_finds_its_adapter() {
     let studio = house.open();
     let run = queued(&studio, "a", &import(&studio).id, 1);
     at_work(&house, &studio, &run);
-    let ended = EventKind::Finished { steps: 40, adapter_sha256: "made".to_owned() };
+    let ended = EventKind::Finished { steps: 40, artifacts: vec![Artifact::Adapter { sha256: "made".to_owned() }] };
     EventLog::open(&house.run_folder("a"), "a").unwrap().observe(ended).unwrap();
     let run = studio.take_in(&studio.store.run("a").unwrap()).unwrap();
     assert_eq!(run.state, RunState::Finished);

@@ -69,6 +69,7 @@ impl Studio {
             return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is at work.")
                 .hint("Discard the run first."));
         }
+        self.forget_models_of(&runs)?;
         self.store.delete_experiment(id)?;
         for run in runs {
             self.note(&run.id, None);
@@ -118,7 +119,8 @@ impl Studio {
     pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Vec<Evaluation> {
         // A reward model answers nothing; alone it is shown by its own figures.
         let found = |run: &&&RunRecord| !run.evaluations.is_empty();
-        let evaluated = |run: &&&RunRecord| found(run) && !crate::pipeline::makes_scorer(&run.work);
+        let trains = |run: &RunRecord| run.work.recipe().is_some() && !crate::pipeline::makes_scorer(&run.work);
+        let evaluated = |run: &&&RunRecord| found(run) && trains(run);
         let (Some(first), Some(last)) = (runs.iter().find(evaluated), runs.iter().rev().find(evaluated)) else {
             return runs.iter().rev().find(found).map_or_else(Vec::new, |run| self.evaluations_of(run));
         };

@@ -2,8 +2,9 @@
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::vetting::limits_for;
+use alidade_domain::ExportForm;
 use alidade_domain::Problem;
-use alidade_jobs::export::{ExportForm, export};
+use alidade_jobs::export::export;
 use alidade_jobs::machine::folder_bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -5,7 +5,7 @@
 use crate::home::restrict;
 use crate::studio::Studio;
 use alidade_data::{rows_from_jsonl, rows_to_jsonl};
-use alidade_domain::{Experiment, Plan, Problem, ProblemCode, RewardSource};
+use alidade_domain::{Experiment, Problem, ProblemCode, StagePlan};
 use alidade_jobs::comparing::AFTER;
 use alidade_jobs::durable::{create_folder, write_private};
 use alidade_jobs::event_log::EVENTS;
@@ -40,7 +40,7 @@ impl Studio {
             return Ok(Vec::new());
         };
         let failed = |error| Problem::internal(format!("The stored plan of the run cannot be read: {error}."));
-        let plan: Plan = serde_json::from_str(&text).map_err(failed)?;
+        let plan: StagePlan = serde_json::from_str(&text).map_err(failed)?;
         let mut told = self.check_inputs(run, &plan, &folder)?;
         self.check_sources(&plan)?;
         if found != text.as_bytes() {
@@ -58,7 +58,7 @@ impl Studio {
             write_private(&folder.join(name), text.as_bytes())?;
             self.store.put_file(&run.id, name, text.as_bytes(), false)?;
         }
-        let plan = self.plan(run, &experiment, folder, &inputs)?;
+        let plan = self.stage_plan(run, &experiment, folder, &inputs)?;
         self.check_sources(&plan)?;
         let text = serde_json::to_string_pretty(&plan).map_err(|error| Problem::internal(error.to_string()))?;
         self.store.put_plan(&run.id, &text)?;
@@ -71,7 +71,7 @@ impl Studio {
             return Ok(Some(text));
         }
         let Ok(text) = std::str::from_utf8(found) else { return Ok(None) };
-        if serde_json::from_str::<Plan>(text).is_err() {
+        if serde_json::from_str::<StagePlan>(text).is_err() {
             return Ok(None);
         }
         self.store.put_plan(&run.id, text)?;
@@ -84,11 +84,11 @@ impl Studio {
     }
 
     /// Rows and prompts as recorded; what differs is made anew from the data set, if that still gives the same.
-    fn check_inputs(&self, run: &RunRecord, plan: &Plan, folder: &Path) -> Result<Vec<String>, Problem> {
+    fn check_inputs(&self, run: &RunRecord, plan: &StagePlan, folder: &Path) -> Result<Vec<String>, Problem> {
         let mut wrong = Vec::new();
         for name in [ROWS, HELD_OUT, PROMPTS] {
             let recorded = match self.store.file(&run.id, name)? {
-                _ if name == ROWS => Some(plan.rows_sha256.clone()),
+                _ if name == ROWS && plan.rows_sha256().is_some() => plan.rows_sha256().map(str::to_owned),
                 record => record.map(|record| record.sha256),
             };
             let found = std::fs::read(folder.join(name)).ok();
@@ -96,7 +96,10 @@ impl Studio {
                 (Some(bytes), Some(recorded)) => sha256(bytes) == *recorded,
                 // Not recorded by an earlier version: it must at least be readable.
                 (Some(bytes), None) => {
-                    let needed = if name == HELD_OUT { plan.held_out.is_some() } else { plan.prompts.is_some() };
+                    let needed = plan.training().is_some_and(|plan| match name {
+                        HELD_OUT => plan.held_out.is_some(),
+                        _ => plan.prompts.is_some(),
+                    });
                     std::str::from_utf8(bytes).is_ok_and(|text| rows_from_jsonl(text).is_ok())
                         && (!needed || !bytes.is_empty())
                 }
@@ -124,23 +127,18 @@ impl Studio {
     }
 
     /// Base model, adapters and answers that the plan leans on are the ones that it was made with.
-    fn check_sources(&self, plan: &Plan) -> Result<(), Problem> {
-        self.verify_model(&plan.model, &plan.model_dir)?;
-        let rater = |source: &Option<RewardSource>| match source {
-            Some(RewardSource::Adapter { folder }) => Some(folder.clone()),
-            _ => None,
-        };
-        let adapters =
-            [("adapter", plan.adapter_dir.clone()), ("reward", rater(&plan.reward)), ("cost", rater(&plan.cost))];
-        for (field, folder) in adapters {
-            if let Some(folder) = folder
-                && let Some(run) = run_of(&folder)
+    fn check_sources(&self, plan: &StagePlan) -> Result<(), Problem> {
+        if let Some((model, folder)) = plan.model() {
+            self.verify_model(model, folder)?;
+        }
+        for (field, folder) in plan.adapters() {
+            if let Some(run) = run_of(folder)
                 && let Ok(record) = self.store.adapter(&run)
             {
-                self.verify_adapter(&folder, &record.adapter.sha256, field)?;
+                self.verify_adapter(folder, &record.adapter.sha256, field)?;
             }
         }
-        match plan.earlier_answers.as_deref().and_then(run_of) {
+        match plan.training().and_then(|plan| plan.earlier_answers.as_deref()).and_then(run_of) {
             Some(run) => self.result_file(&run, AFTER).map(drop),
             None => Ok(()),
         }

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod after_a_cut;
 mod answering;
+mod artifacts;
 mod backups;
 mod chats;
 pub mod compose;
@@ -38,6 +39,8 @@ mod run_folder;
 mod runs;
 mod sharing;
 mod speaking;
+mod stage_plans;
+mod stages;
 mod studio;
 mod tokens;
 mod unresponsive;
@@ -48,11 +51,12 @@ pub mod views;
 mod voice;
 mod wake;
 
+pub use alidade_domain::ExportForm;
 pub use alidade_jobs::comparing::read_snapshot;
 pub use alidade_jobs::compute::instructions;
 pub use alidade_jobs::control::{ControlFile, write_wish};
 pub use alidade_jobs::evaluate::{Comparison, evaluate, judges, suites};
-pub use alidade_jobs::export::{ExportForm, Exported, export};
+pub use alidade_jobs::export::{Exported, export};
 pub use alidade_jobs::notes::folder_notes;
 pub use alidade_jobs::run_lock::RunLock;
 pub use alidade_jobs::worker::work;

@@ -3,7 +3,9 @@
 //! files are found when a run is planned.
 
 use crate::studio::Studio;
-use alidade_domain::{AdapterSource, LoraSpec, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage};
+use alidade_domain::{
+    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage,
+};
 use alidade_model::Rater;
 use alidade_store::RunRecord;
 use alidade_train::{Method, makes_scorer, method, names_of};
@@ -16,6 +18,23 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn method(&self) -> &MethodName {
+        &self.recipe.method
+    }
+
+    pub(crate) fn stands_on(&self, model: &ModelSource) -> bool {
+        self.recipe.model == *model
+    }
+
+    /// What is said when it stands on another base.
+    pub(crate) fn other_base(&self) -> Problem {
+        Problem::input(format!("{} stands on another model.", self.name)).hint("Use one model in all stages.")
+    }
+
     fn is_cost_model(&self) -> bool {
         let known = method(&self.recipe.method).and_then(|method| method.configure(&self.recipe.settings));
         known.is_ok_and(|training| training.rates() == Some(Rater::Cost))
@@ -27,13 +46,17 @@ impl Studio {
     ///
     /// # Errors
     /// When it is no earlier stage and no adapter of the store.
-    fn maker(&self, source: &AdapterSource, index: usize, pipeline: &[Stage]) -> Result<Maker, Problem> {
+    pub(crate) fn maker(&self, source: &AdapterSource, index: usize, pipeline: &[Stage]) -> Result<Maker, Problem> {
         match source {
             AdapterSource::Stage(number) if *number <= index => match &pipeline[number - 1] {
                 Stage::Train(recipe) => Ok(Maker { name: format!("Stage {number}"), recipe: recipe.clone() }),
+                other => {
+                    Err(Problem::input(format!("Stage {number} makes no adapter; its kind is “{}”.", other.kind()))
+                        .hint("Name a stage that trains."))
+                }
             },
             AdapterSource::Stored(id) => {
-                let Stage::Train(recipe) = self.run_of_adapter(id)?.work;
+                let recipe = recipe_of(&self.run_of_adapter(id)?)?;
                 let name = self.store.adapter(id)?.adapter.name;
                 Ok(Maker { name: format!("The adapter “{name}”"), recipe })
             }
@@ -78,8 +101,7 @@ impl Studio {
                 Some(AdapterSource::Stored(id)) => {
                     let run = self.run_of_adapter(id)?;
                     pipeline = self.store.experiment(&run.experiment)?.stages;
-                    let Stage::Train(recipe) = run.work;
-                    recipe
+                    recipe_of(&run)?
                 }
                 Some(AdapterSource::Path(_)) => break,
             };
@@ -163,12 +185,12 @@ impl Studio {
             Ok(maker) => maker,
             Err(problem) => return Some(problem),
         };
-        rater_fault(&maker, &recipe.model, cost)
+        fault_of_scorer(&maker, &recipe.model, cost)
     }
 }
 
 /// Faults in a model that is to give scores on top of `model`.
-fn rater_fault(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem> {
+pub(crate) fn fault_of_scorer(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem> {
     let (name, wanted) = (&maker.name, if cost { "cost model" } else { "reward model" });
     if !makes_scorer(&maker.recipe.method) {
         let problem = Problem::input(format!("{name} is no {wanted}."));
@@ -183,6 +205,12 @@ fn rater_fault(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem
         let other = Problem::input(format!("{name} stands on another base than this stage."));
         (maker.recipe.model != *model).then(|| other.hint("Use one model in all stages."))
     }
+}
+
+/// The recipe of a run that trained.
+pub(crate) fn recipe_of(run: &RunRecord) -> Result<Recipe, Problem> {
+    let none = || Problem::internal(format!("The run {} has made an adapter without training it.", run.id));
+    run.work.recipe().cloned().ok_or_else(none)
 }
 
 /// What is said when training is to be scored by a judge.

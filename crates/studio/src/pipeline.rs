@@ -1,9 +1,10 @@
 //! "Can this pipeline run?" — answered before anything starts, every fault at its field. What a stage costs is found out in
 //! `estimate.rs`, and asked for in `plans.rs`.
 
+use crate::stages::Rows;
 use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
-use alidade_domain::{DatasetSource, Example, ModelSource, Problem, Recipe, Stage, Tuning};
+use alidade_domain::{Example, Problem, Recipe, Stage, Tuning};
 use alidade_jobs::estimate;
 use alidade_jobs::estimate::ModelFacts;
 use alidade_jobs::estimate::StageAsk;
@@ -18,12 +19,14 @@ impl Studio {
         index: usize,
         recipe: &Recipe,
         pipeline: &[Stage],
-    ) -> Result<StageAsk, Vec<Problem>> {
+    ) -> Result<Option<StageAsk>, Vec<Problem>> {
         let known = method(&recipe.method).map_err(|problem| vec![problem])?;
         let settings = recipe.settings.resolve(&known.fields());
         let model = self.model_of(recipe).map_err(|problem| problem.at("model"));
-        let dataset =
-            self.dataset_of(recipe).and_then(|dataset| fits(known, dataset)).map_err(|problem| problem.at("dataset"));
+        let dataset = self
+            .rows_named(&recipe.dataset, index, pipeline)
+            .and_then(|rows| fits(known, rows))
+            .map_err(|problem| problem.at("dataset"));
         let start = self.start_problem(index, recipe, pipeline);
         let full = (recipe.tuning == Some(Tuning::Full)).then(|| {
             let message = "Training every weight makes a new model; experiments train adapters.";
@@ -46,7 +49,9 @@ impl Studio {
         known.configure(&settings).map_err(|problem| vec![problem])?;
         // What is counted is the adapter that comes out, so its shape stands beside what it goes on with.
         let (lora, prefix) = self.shape_of(recipe, pipeline).map_err(|problem| vec![problem])?;
-        Ok(StageAsk {
+        // Rows that an earlier stage makes can be counted when they are there.
+        let Rows::There(dataset) = dataset else { return Ok(None) };
+        Ok(Some(StageAsk {
             stage: index,
             recipe: Recipe { lora, prefix, ..recipe.clone() },
             settings,
@@ -55,7 +60,7 @@ impl Studio {
             split: split_seed(pipeline),
             oracle: self.has_oracle(&model, &dataset),
             model: facts_of(&model),
-        })
+        }))
     }
 
     /// Training rows and held-out rows of a set.
@@ -69,37 +74,7 @@ impl Studio {
     }
 
     pub(crate) fn model_of(&self, recipe: &Recipe) -> Result<ModelView, Problem> {
-        match &recipe.model {
-            ModelSource::Stored(id) if !id.is_empty() => self.model(id),
-            ModelSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
-                "An experiment uses models that the program knows; “{path}” is a place on the disk."
-            ))
-            .hint("Add the folder as a model, and name it as in model:ID.")),
-            ModelSource::Stored(_) | ModelSource::Path(_) => {
-                Err(Problem::input("No model is chosen.").hint("Choose a model."))
-            }
-            ModelSource::Stage(number) => {
-                Err(Problem::input(format!("Stage {number} makes an adapter, not a model to train on."))
-                    .hint("Name its base as the model, and the stage as the adapter."))
-            }
-        }
-    }
-
-    pub(crate) fn dataset_of(&self, recipe: &Recipe) -> Result<DatasetView, Problem> {
-        match &recipe.dataset {
-            DatasetSource::Stored(id) if !id.is_empty() => self.dataset(id),
-            DatasetSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
-                "An experiment uses data sets that the program knows; “{path}” is a place on the disk."
-            ))
-            .hint("Import the file, and name it as in dataset:ID.")),
-            DatasetSource::Stored(_) | DatasetSource::Path(_) => {
-                Err(Problem::input("No data set is chosen.").hint("Choose one, or drop a file."))
-            }
-            DatasetSource::Stage(number) => {
-                Err(Problem::input(format!("Stage {number} makes no data set."))
-                    .hint("Choose a data set, or drop a file."))
-            }
-        }
+        self.model_named(&recipe.model)
     }
 }
 
@@ -124,13 +99,16 @@ pub(crate) fn facts_of(model: &ModelView) -> ModelFacts {
     }
 }
 
-fn fits(method: &dyn Method, dataset: DatasetView) -> Result<DatasetView, Problem> {
+fn fits(method: &dyn Method, rows: Rows) -> Result<Rows, Problem> {
     let about = method.about();
-    if about.learns_from.contains(&dataset.kind) {
-        return Ok(dataset);
+    let (kind, name) = match &rows {
+        Rows::There(set) => (set.kind, format!("“{}”", set.name)),
+        Rows::Made { stage, kind } => (*kind, format!("what stage {stage} builds")),
+    };
+    if about.learns_from.contains(&kind) {
+        return Ok(rows);
     }
-    let message = format!("{} cannot learn from “{}”: its rows are {:?}.", about.title.en, dataset.name, dataset.kind)
-        .to_lowercase();
+    let message = format!("{} cannot learn from {name}: its rows are {kind:?}.", about.title.en).to_lowercase();
     let message = message[..1].to_uppercase() + &message[1..];
     Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
 }

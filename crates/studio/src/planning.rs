@@ -1,12 +1,11 @@
 //! From a queued run to the plan that its worker reads: files in place, every default written out.
 
 use crate::inputs::Inputs;
+use crate::stages::origin;
 use crate::studio::Studio;
 use crate::views::ModelView;
 use crate::{links, pipeline};
-use alidade_domain::{
-    AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, RunState, ScorerSource, Stage,
-};
+use alidade_domain::{AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage};
 use alidade_jobs::comparing::AFTER;
 use alidade_jobs::estimate::WORLD_PROMPTS;
 use alidade_jobs::questions::own_prompts;
@@ -28,23 +27,25 @@ impl Studio {
 
     /// Rows to learn from, rows kept apart, and prompts of the evaluation.
     pub(crate) fn rows_for(&self, run: &RunRecord, experiment: &Experiment) -> Result<Rows, Problem> {
-        let Stage::Train(recipe) = &run.work;
+        let Stage::Train(recipe) = &run.work else {
+            return Ok((self.stage_rows(run, experiment)?, Vec::new(), Vec::new()));
+        };
         let model = self.model_of(recipe)?;
-        let dataset = self.dataset_of(recipe)?;
+        let dataset = self.dataset_for(&recipe.dataset, &run.experiment).map_err(|problem| problem.at("dataset"))?;
         let (rows, held_out) = self.split_rows(&dataset, pipeline::split_seed(&experiment.stages))?;
         let oracle = self.judged_by_oracle(experiment, &model);
         Ok((rows, held_out, self.evaluation_prompts(experiment, oracle)?))
     }
 
-    /// The plan of a run whose files are `inputs`, in `folder`.
+    /// The plan of a run that trains, whose files are `inputs`, in `folder`.
     pub(crate) fn plan(
         &self,
         run: &RunRecord,
+        recipe: &Recipe,
         experiment: &Experiment,
         folder: &Path,
         inputs: &Inputs,
     ) -> Result<Plan, Problem> {
-        let Stage::Train(recipe) = &run.work;
         let model = self.model_of(recipe)?;
         let oracle = self.judged_by_oracle(experiment, &model);
         let [(rows, text), held_out, prompts] = inputs;
@@ -111,7 +112,7 @@ impl Studio {
     }
 
     /// What scores this stage's answers, or says what they cost.
-    fn rater_of(
+    pub(crate) fn rater_of(
         &self,
         run: &RunRecord,
         named: Option<&ScorerSource>,
@@ -144,22 +145,17 @@ impl Studio {
 
     /// The run folder of an earlier stage that is done.
     fn folder_of_stage(&self, run: &RunRecord, stage: usize, field: &str) -> Result<PathBuf, Problem> {
-        let runs = self.store.runs_of(&run.experiment)?;
-        let done = |other: &&RunRecord| {
-            other.stage + 1 == stage && matches!(other.state, RunState::Finished | RunState::Stopped)
-        };
-        let found = runs
-            .iter()
-            .rev()
-            .find(done)
-            .ok_or_else(|| Problem::input(format!("Stage {stage} has no adapter yet.")).at(field))?;
+        let found = self.done_run(&run.experiment, stage).map_err(|problem| problem.at(field))?;
         Ok(self.run_folder(&found.id))
     }
 
     pub(crate) fn judged_by_oracle(&self, experiment: &Experiment, model: &ModelView) -> bool {
-        let bundled =
-            |recipe: &Recipe| self.dataset_facts(recipe).is_ok_and(|dataset| self.has_oracle(model, &dataset));
-        experiment.stages.iter().filter_map(Stage::recipe).all(bundled)
+        let stages = &experiment.stages;
+        let bundled = |recipe: &Recipe| {
+            let set = origin(&recipe.dataset, stages).map(|id| self.dataset_record(id));
+            set.is_some_and(|set| set.is_ok_and(|set| self.has_oracle(model, &set)))
+        };
+        stages.iter().filter_map(Stage::recipe).all(bundled)
     }
 
     fn evaluation_prompts(&self, experiment: &Experiment, oracle: bool) -> Result<Vec<Example>, Problem> {
@@ -167,8 +163,10 @@ impl Studio {
             let prompts = world_oracle::questions(WORLD_PROMPTS);
             return Ok(prompts.into_iter().map(|prompt| Example::Prompt { prompt }).collect());
         }
+        // Of rows that an earlier stage builds, those count that it does not build from.
         let held = |recipe: &Recipe| {
-            Ok(self.split_rows(&self.dataset_of(recipe)?, pipeline::split_seed(&experiment.stages))?.1)
+            let id = origin(&recipe.dataset, &experiment.stages).unwrap_or_default();
+            Ok(self.split_rows(&self.dataset(id)?, pipeline::split_seed(&experiment.stages))?.1)
         };
         let held_out =
             experiment.stages.iter().filter_map(Stage::recipe).map(held).collect::<Result<Vec<_>, Problem>>()?;

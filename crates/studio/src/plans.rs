@@ -6,7 +6,8 @@ use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, vetting};
 use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Stage, StageEstimate};
 use alidade_jobs::durable::write_private;
-use alidade_jobs::estimate::{StageAsk, estimate, unwanted};
+use alidade_jobs::estimate::unwanted;
+use alidade_jobs::kinds::{Ask, job};
 use alidade_jobs::pace::{Gauge, Paces};
 use alidade_jobs::warnings::warnings;
 use alidade_jobs::{machine, memory};
@@ -14,7 +15,7 @@ use alidade_train::method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::TryLockError;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ type Found = Result<StageEstimate, Problem>;
 
 #[derive(Serialize, Deserialize)]
 struct Request {
-    stages: Vec<StageAsk>,
+    stages: Vec<Ask>,
     paces: Paces,
 }
 
@@ -71,21 +72,26 @@ impl Studio {
         }
         let mut asks = Vec::new();
         for (index, stage) in stages.iter().enumerate() {
-            let Stage::Train(recipe) = stage;
-            match self.check_stage(index, recipe, stages) {
-                Ok(ask) => asks.push(ask),
+            match self.ask_of(index, stages) {
+                Ok(Some(ask)) => asks.push(ask),
+                Ok(None) => checked.warnings.push(unknown_yet(stage).at_stage(index)),
                 Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| problem.at_stage(index))),
             }
         }
         for (ask, found) in asks.iter().zip(self.estimates(&asks, hear)?) {
             match found {
                 Some(Ok(estimate)) => {
-                    let training = method(&ask.recipe.method)?.configure(&ask.settings)?;
-                    let notes = warnings(training.as_ref(), &estimate);
-                    checked.warnings.extend(notes.into_iter().map(|note| note.at_stage(ask.stage)));
+                    let notes = match ask {
+                        Ask::Train(ask) => {
+                            let training = method(&ask.recipe.method)?.configure(&ask.settings)?;
+                            warnings(training.as_ref(), &estimate)
+                        }
+                        _ => estimate.advice.clone(),
+                    };
+                    checked.warnings.extend(notes.into_iter().map(|note| note.at_stage(ask.stage())));
                     checked.stages.push(estimate);
                 }
-                Some(Err(problem)) => checked.problems.push(problem.at_stage(ask.stage)),
+                Some(Err(problem)) => checked.problems.push(problem.at_stage(ask.stage())),
                 None => {}
             }
         }
@@ -100,9 +106,9 @@ impl Studio {
 
     /// What each stage costs; only what is not known yet is measured. A stage has no answer when a fault of an earlier one ended
     /// the measuring.
-    fn estimates(&self, asks: &[StageAsk], hear: Hear) -> Result<Vec<Option<Found>>, Problem> {
-        let known = |ask: &StageAsk| lock(&self.estimates).get(&key(ask)).cloned();
-        let unknown: Vec<StageAsk> = asks.iter().filter(|ask| known(ask).is_none()).cloned().collect();
+    fn estimates(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Option<Found>>, Problem> {
+        let known = |ask: &Ask| lock(&self.estimates).get(&key(ask)).cloned();
+        let unknown: Vec<Ask> = asks.iter().filter(|ask| known(ask).is_none()).cloned().collect();
         let mut faults: BTreeMap<usize, Problem> = BTreeMap::new();
         let found = if unknown.is_empty() { Ok(Vec::new()) } else { self.measure(&unknown, hear) };
         match found {
@@ -114,13 +120,13 @@ impl Studio {
                 for (ask, found) in unknown.iter().zip(found?) {
                     match found {
                         Ok(estimate) => drop(lock(&self.estimates).insert(key(ask), estimate)),
-                        Err(problem) => drop(faults.insert(ask.stage, problem)),
+                        Err(problem) => drop(faults.insert(ask.stage(), problem)),
                     }
                 }
             }
         }
-        let place = |ask: &StageAsk, estimate: StageEstimate| StageEstimate { stage: ask.stage, ..estimate };
-        let found = |ask: &StageAsk| match faults.get(&ask.stage) {
+        let place = |ask: &Ask, estimate: StageEstimate| StageEstimate { stage: ask.stage(), ..estimate };
+        let found = |ask: &Ask| match faults.get(&ask.stage()) {
             Some(problem) => Some(Err(problem.clone())),
             None => known(ask).map(|estimate| Ok(place(ask, estimate))),
         };
@@ -128,19 +134,19 @@ impl Studio {
     }
 
     /// Counts and measures. Bundled models are ours; those of strangers are read and run in a child, which ends with its plan.
-    fn measure(&self, asks: &[StageAsk], hear: Hear) -> Result<Vec<Found>, Problem> {
+    fn measure(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Found>, Problem> {
         let clock = Clock::start();
         let mut say = |doing, stage| hear(PlanNews::Working { doing, stage, seconds: clock.seconds() });
         let alone = loop {
             match self.measuring.try_lock() {
                 Ok(alone) => break alone,
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) if say(Planning::Waiting, asks[0].stage) => std::thread::sleep(TICK),
+                Err(TryLockError::WouldBlock) if say(Planning::Waiting, asks[0].stage()) => std::thread::sleep(TICK),
                 Err(TryLockError::WouldBlock) => return Err(unwanted()),
             }
         };
         let request = Request { stages: asks.to_vec(), paces: self.paces() };
-        let answer = match asks.iter().all(|ask| ask.model.bundled) {
+        let answer = match asks.iter().all(|ask| ask.model().is_none_or(|model| model.bundled)) {
             true => plan_stages(request, &mut |_, stage, doing| Ok(say(doing, stage)))?,
             false => self.in_child(&request, &mut say)?,
         };
@@ -154,7 +160,7 @@ impl Studio {
         let value = serde_json::to_value(request).map_err(|error| Problem::internal(error.to_string()))?;
         let what = ["Planning the run", "pipeline"];
         let mut child = Session::start(&self.configuration.program, TASK, what, limits, value)?;
-        let (clock, mut now) = (Clock::start(), (Planning::Preparing, request.stages[0].stage));
+        let (clock, mut now) = (Clock::start(), (Planning::Preparing, request.stages[0].stage()));
         loop {
             match child.hear(TICK)? {
                 Heard::Told(told) => now = request_of(told)?,
@@ -197,7 +203,7 @@ impl Studio {
 /// The task in the child.
 pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     let answer = plan_stages(request_of(request)?, &mut |ask, stage, doing| {
-        let (name, field) = (&ask.model.model.name, format!("stage.{stage}.model"));
+        let (name, field) = (ask.model().map_or("", |model| &model.model.name), format!("stage.{stage}.model"));
         let what = match doing {
             Planning::Measuring => format!("Measuring a step of the model “{name}”"),
             _ => format!("Reading the rows with the tokenizer and the chat template of “{name}”"),
@@ -211,13 +217,13 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
 
 fn plan_stages(
     request: Request,
-    tell: &mut dyn FnMut(&StageAsk, usize, Planning) -> Result<bool, Problem>,
+    tell: &mut dyn FnMut(&Ask, usize, Planning) -> Result<bool, Problem>,
 ) -> Result<Answer, Problem> {
     let mut gauge = Gauge::knowing(request.paces);
     let mut stages = Vec::with_capacity(request.stages.len());
     for ask in &request.stages {
         let (mut deaf, mut hung_up) = (None, false);
-        let found = estimate(ask, &mut gauge, &mut |doing| match tell(ask, ask.stage, doing) {
+        let found = job(ask.kind())?.estimate(ask, &mut gauge, &mut |doing| match tell(ask, ask.stage(), doing) {
             Ok(heard) => {
                 hung_up = !heard;
                 heard
@@ -238,12 +244,22 @@ fn plan_stages(
     Ok(Answer { stages, paces: gauge.into_paces() })
 }
 
+/// What is said of a stage that reads what an earlier one makes.
+fn unknown_yet(stage: &Stage) -> Problem {
+    let kind = stage.kind();
+    Problem::input(format!(
+        "An earlier stage makes the rows of this one ({kind}): its cost is known once they are there."
+    ))
+    .at("dataset")
+}
+
 /// What a child may take for these stages: their models one after another, and the rows of the largest set.
-fn limits(stages: &[StageAsk]) -> Limits {
+fn limits(stages: &[Ask]) -> Limits {
     let mut limits = Limits { memory_bytes: 0, seconds: 0 };
     for ask in stages {
-        let rows = std::fs::metadata(&ask.rows).map_or(0, |data| data.len());
-        let own = vetting::limits_for(Path::new(&ask.model.folder), true).plus(rows, PER_ROW_BYTE);
+        let Some(model) = ask.model() else { continue };
+        let rows = ask.rows().and_then(|rows| std::fs::metadata(rows).ok()).map_or(0, |data| data.len());
+        let own = vetting::limits_for(&model.folder, true).plus(rows, PER_ROW_BYTE);
         limits.memory_bytes = limits.memory_bytes.max(own.memory_bytes);
         limits.seconds += own.seconds;
     }
@@ -251,8 +267,14 @@ fn limits(stages: &[StageAsk]) -> Limits {
 }
 
 /// Everything that an estimate depends on but the machine.
-fn key(ask: &StageAsk) -> String {
-    serde_json::json!([ask.model.model.sha256, ask.rows_sha256, ask.recipe, ask.settings, ask.split]).to_string()
+fn key(ask: &Ask) -> String {
+    match ask {
+        Ask::Train(ask) => {
+            serde_json::json!([ask.model.model.sha256, ask.rows_sha256, ask.recipe, ask.settings, ask.split])
+                .to_string()
+        }
+        other => serde_json::json!(other).to_string(),
+    }
 }
 
 /// The stage that a problem stands at; those of the whole pipeline come last.

@@ -4,7 +4,7 @@
 
 use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
-use alidade_domain::{Problem, ProblemCode, Recipe, Stage};
+use alidade_domain::{DatasetSource, ModelSource, Problem, ProblemCode, Recipe};
 use alidade_store::Shelf;
 use std::collections::BTreeSet;
 
@@ -36,14 +36,6 @@ impl Studio {
         self.model_record(recipe.model.stored().unwrap_or_default())
     }
 
-    /// What is known of a recipe's data set, whether its rows are still there or not.
-    ///
-    /// # Errors
-    /// When the recipe names none or nothing is known of it.
-    pub(crate) fn dataset_facts(&self, recipe: &Recipe) -> Result<DatasetView, Problem> {
-        self.dataset_record(recipe.dataset.stored().unwrap_or_default())
-    }
-
     /// Drops the facts of removed models and data sets that no experiment speaks of any more.
     ///
     /// # Errors
@@ -54,16 +46,23 @@ impl Studio {
             // One that cannot be read at the moment may speak of anything.
             return Ok(());
         }
-        let recipes = || experiments.iter().flat_map(|experiment| &experiment.stages).filter_map(Stage::recipe);
-        let models: BTreeSet<&str> = recipes().filter_map(|recipe| recipe.model.stored()).collect();
-        let datasets: BTreeSet<&str> = recipes().filter_map(|recipe| recipe.dataset.stored()).collect();
+        let mut named = BTreeSet::new();
+        for stage in experiments.into_iter().flat_map(|experiment| experiment.stages) {
+            let mut look = |_: &str, text: &str| {
+                named.insert(text.to_owned());
+                Ok(text.to_owned())
+            };
+            // Looking refuses nothing.
+            let _ = stage.clone().map_sources(&mut look);
+        }
+        let uses = |source: String| named.contains(&source);
         for model in self.store.all::<ModelView>(Shelf::Models)?.into_iter().filter(|model| model.removed) {
-            if !models.contains(model.model.id.as_str()) {
+            if !uses(ModelSource::Stored(model.model.id.clone()).to_string()) {
                 self.store.remove(Shelf::Models, &model.model.id)?;
             }
         }
         for set in self.store.all::<DatasetView>(Shelf::Datasets)?.into_iter().filter(|set| set.removed) {
-            if !datasets.contains(set.id.as_str()) {
+            if !uses(DatasetSource::Stored(set.id.clone()).to_string()) {
                 self.store.remove(Shelf::Datasets, &set.id)?;
             }
         }

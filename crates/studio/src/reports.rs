@@ -2,11 +2,14 @@
 
 use crate::experiments::latest;
 use crate::export::export_apart;
+use crate::stages::origin;
 use crate::studio::Studio;
 use crate::views::ReportView;
-use alidade_domain::{Curve, Experiment, Fact, Problem, Report, ReportStage, SettingValue, Stage};
+use alidade_domain::{
+    Artifact, Curve, Experiment, ExportForm, Fact, ImportSummary, Problem, Recipe, Report, ReportStage, SettingValue,
+    Stage,
+};
 use alidade_jobs::durable::write_durably;
-use alidade_jobs::export::ExportForm;
 use alidade_report::{to_html, to_markdown, verdict};
 use alidade_store::RunRecord;
 use std::path::Path;
@@ -88,7 +91,6 @@ impl Studio {
         let overall = self.overall(&experiment, &runs);
         let stages = runs.iter().map(|run| self.report_stage(run)).collect::<Result<Vec<_>, _>>()?;
         let info = self.app_info();
-        let fact = |label: &str, value: String| Fact { label: label.to_owned(), value };
         Ok(Report {
             title: experiment.title.clone(),
             question: experiment.question.clone(),
@@ -102,12 +104,33 @@ impl Studio {
     }
 
     fn report_stage(&self, run: &RunRecord) -> Result<ReportStage, Problem> {
-        let fact = |label: &str, value: String| Fact { label: label.to_owned(), value };
-        let Stage::Train(recipe) = &run.work;
-        let (model, dataset) = (self.model_facts(recipe)?, self.dataset_facts(recipe)?);
+        let (setup, data, name) = match &run.work {
+            Stage::Train(recipe) => self.setup_of_training(run, recipe)?,
+            other => (self.setup_of(run)?, None, other.kind().to_owned()),
+        };
+        let mut curves = Vec::new();
+        for name in CURVES {
+            let points = self.store.metric(&run.id, name)?;
+            if points.len() > 1 {
+                curves.push(Curve { name: (*name).to_owned(), points });
+            }
+        }
+        Ok(ReportStage {
+            title: format!("{} · {}", run.stage + 1, name.to_uppercase()),
+            setup,
+            data,
+            curves,
+            evaluations: self.evaluations_of(run),
+            recipe: run.work.to_toml()?,
+        })
+    }
+
+    fn setup_of_training(&self, run: &RunRecord, recipe: &Recipe) -> Result<Setup, Problem> {
+        let model = self.model_facts(recipe)?;
+        let dataset = self.dataset_of_run(&recipe.dataset, run)?;
         let mut setup = vec![
             fact("Method", recipe.method.as_str().to_owned()),
-            fact("Model", format!("{} ({} numbers)", model.model.name, model.parameters)),
+            fact("Model", format!("{} ({} parameters)", model.model.name, model.parameters)),
             fact("Model SHA-256", model.model.sha256),
             fact("Data", format!("{} ({} rows)", dataset.name, dataset.summary.kept)),
             fact("Data SHA-256", dataset.sha256),
@@ -117,21 +140,31 @@ impl Studio {
         ];
         setup.extend(run.adapter_sha256.iter().map(|sha256| fact("Adapter SHA-256", sha256.clone())));
         setup.extend(recipe.settings.0.iter().map(|(key, value)| fact(key, show(value))));
-        let mut curves = Vec::new();
-        for name in CURVES {
-            let points = self.store.metric(&run.id, name)?;
-            if points.len() > 1 {
-                curves.push(Curve { name: (*name).to_owned(), points });
-            }
+        Ok((setup, Some(dataset.summary), recipe.method.as_str().to_owned()))
+    }
+
+    /// What a stage without training was given and made.
+    fn setup_of(&self, run: &RunRecord) -> Result<Vec<Fact>, Problem> {
+        let mut setup = Vec::new();
+        if let Some(model) = run.work.model().and_then(|source| source.stored()) {
+            let model = self.model_record(model)?;
+            setup.push(fact("Model", format!("{} ({} parameters)", model.model.name, model.parameters)));
+            setup.push(fact("Model SHA-256", model.model.sha256));
         }
-        Ok(ReportStage {
-            title: format!("{} · {}", run.stage + 1, recipe.method.as_str().to_uppercase()),
-            setup,
-            data: Some(dataset.summary),
-            curves,
-            evaluations: self.evaluations_of(run),
-            recipe: recipe.to_toml()?,
-        })
+        setup.push(fact("Time", format!("{:.0} s", run.worked_ms as f64 / 1000.0)));
+        for artifact in &run.artifacts {
+            setup.extend(match artifact {
+                Artifact::Dataset { sha256, rows, left_out, .. } => vec![
+                    fact("Rows made", rows.to_string()),
+                    fact("Rows of which nothing could be made", left_out.to_string()),
+                    fact("Data SHA-256", sha256.clone()),
+                ],
+                Artifact::Model { sha256, .. } => vec![fact("Model written, SHA-256", sha256.clone())],
+                Artifact::File { what, bytes, .. } => vec![fact("Written", format!("{what}, {bytes} bytes"))],
+                Artifact::Adapter { .. } | Artifact::Evaluation { .. } | Artifact::Report { .. } => Vec::new(),
+            });
+        }
+        Ok(setup)
     }
 
     fn licences(&self, experiment: &Experiment) -> Vec<Fact> {
@@ -141,13 +174,22 @@ impl Studio {
                 found.push(Fact { label, value: licence.unwrap_or_else(|| "not stated".to_owned()) });
             }
         };
-        for recipe in experiment.stages.iter().filter_map(Stage::recipe) {
-            let (model, dataset): (_, _) = (self.model_facts(recipe), self.dataset_facts(recipe));
+        for stage in &experiment.stages {
+            let model = stage.model().and_then(|source| self.model_record(source.stored()?).ok());
             model.into_iter().for_each(|model| add(model.model.name, model.licence));
+            let dataset = stage.dataset().and_then(|source| origin(source, &experiment.stages));
+            let dataset = dataset.and_then(|id| self.dataset_record(id).ok());
             dataset.into_iter().for_each(|dataset| add(dataset.name, dataset.licence));
         }
         found
     }
+}
+
+/// What was set up, what its rows were, and what the stage is called.
+type Setup = (Vec<Fact>, Option<ImportSummary>, String);
+
+fn fact(label: &str, value: String) -> Fact {
+    Fact { label: label.to_owned(), value }
 }
 
 fn limits() -> Vec<String> {

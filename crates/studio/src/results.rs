@@ -1,9 +1,10 @@
 //! What a run leaves for others: its adapter's record, and the small files that later stages and reports read.
 //! The database keeps those files too, so that one that is damaged or gone is put back.
 
+use crate::links::recipe_of;
 use crate::read_snapshot;
 use crate::studio::Studio;
-use alidade_domain::{AdapterRef, Problem, RunState, Stage};
+use alidade_domain::{AdapterRef, Problem, RunState};
 use alidade_evaluation::Snapshot;
 use alidade_jobs::comparing::{AFTER, BEFORE};
 use alidade_jobs::durable::write_private;
@@ -25,7 +26,8 @@ impl Studio {
         {
             self.keep_adapter(run, sha256)?;
         }
-        if !run.evaluations.is_empty() && !crate::pipeline::makes_scorer(&run.work) {
+        self.keep_artifacts(run, anew)?;
+        if !run.evaluations.is_empty() && run.work.recipe().is_some() && !crate::pipeline::makes_scorer(&run.work) {
             for name in [BEFORE, AFTER] {
                 self.keep_file(run, name, anew)?;
             }
@@ -81,13 +83,13 @@ impl Studio {
     }
 
     pub(crate) fn keep_adapter(&self, run: &RunRecord, sha256: &str) -> Result<(), Problem> {
-        let Stage::Train(recipe) = &run.work;
+        let recipe = recipe_of(run)?;
         let experiment = self.store.experiment(&run.experiment)?;
         let name = self.adapter_name(&experiment, run.stage);
         let record = AdapterRecord {
             adapter: AdapterRef { id: run.id.clone(), name, sha256: sha256.to_owned() },
             run: Some(run.id.clone()),
-            model: self.model_facts(recipe)?.model,
+            model: self.model_facts(&recipe)?.model,
             folder: self.run_folder(&run.id).join("adapter").display().to_string(),
         };
         // A run that was trained anew has another adapter under the same name: the old one must not answer any more.

@@ -131,11 +131,9 @@ impl Studio {
             total_steps: run.total_steps,
             seconds: run.worked_ms as f64 / 1000.0,
             metrics: run.metrics.clone(),
-            flagged: run
-                .work
-                .recipe()
-                .is_some_and(|recipe| self.dataset_facts(recipe).is_ok_and(|dataset| dataset.flagged)),
+            flagged: self.is_flagged(run),
             adapter,
+            artifacts: run.artifacts.clone(),
             evaluations: self.evaluations_of(run),
             problem: run.problem.clone().or_else(|| self.fault_of(&run.id)),
             work: run.work.clone(),

@@ -86,19 +86,10 @@ impl Studio {
     fn follow_file(&self, mut file: ExperimentFile, base: Option<&Path>) -> Result<ExperimentFile, Problem> {
         let mut given = Given { base, sha256: &file.sha256, known: BTreeMap::new() };
         for (index, stage) in file.stages.iter_mut().enumerate() {
-            let Stage::Train(recipe) = stage;
-            let at = |field: &str| format!("stage.{index}.{field}");
-            method(&recipe.method).map_err(|problem| problem.at(at("method")))?;
-            recipe.model = self.followed(&mut given, &at("model"), &recipe.model.to_string())?.into();
-            recipe.dataset = self.followed(&mut given, &at("dataset"), &recipe.dataset.to_string())?.into();
-            if let Some(adapter) = &mut recipe.adapter {
-                *adapter = self.followed(&mut given, &at("adapter"), &adapter.to_string())?.into();
+            if let Stage::Train(recipe) = &stage {
+                method(&recipe.method).map_err(|problem| problem.at(format!("stage.{index}.method")))?;
             }
-            for (field, scorer) in [("reward", &mut recipe.reward), ("cost", &mut recipe.cost)] {
-                if let Some(scorer) = scorer {
-                    *scorer = self.followed(&mut given, &at(field), &scorer.to_string())?.into();
-                }
-            }
+            stage.map_sources(&mut |field, text| self.followed(&mut given, &format!("stage.{index}.{field}"), text))?;
         }
         Ok(file)
     }
@@ -112,6 +103,7 @@ impl Studio {
         let found = match noun {
             "model" => self.followed_model(given.base, text, wanted),
             "dataset" => self.followed_dataset(given.base, text, wanted),
+            "source" => beside(given.base, text, "model").map(|path| path.display().to_string()),
             _ => self.followed_adapter(text, wanted),
         };
         let found = found.map_err(|problem| problem.at(field))?;
@@ -175,6 +167,7 @@ impl Studio {
                 DatasetSource::Stored(id) => Some(self.dataset_record(&id)?.sha256),
                 _ => None,
             },
+            "source" => None,
             _ => match ScorerSource::from(text) {
                 ScorerSource::Model(AdapterSource::Stored(id)) => Some(self.store.adapter(&id)?.adapter.sha256),
                 _ => None,

@@ -5,7 +5,7 @@ use crate::EventLog;
 use crate::home::restrict;
 use crate::queue::{Tending, Working};
 use crate::studio::{Studio, lock};
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent, RunState, StopReason};
+use alidade_domain::{Artifact, EventKind, Observer, Problem, ProblemCode, RunEvent, RunState, StopReason};
 use alidade_jobs::control::wish_of;
 use alidade_jobs::durable::create_folder;
 use alidade_jobs::event_log::{read_some_events, sync_events};
@@ -126,11 +126,14 @@ impl Studio {
     /// An adapter is known before the word that its run has ended: whoever reads that may ask for it at once.
     fn keep_told_adapter(&self, run: &RunRecord, events: &[RunEvent]) {
         for event in events {
-            if let EventKind::Finished { adapter_sha256, .. } | EventKind::Stopped { adapter_sha256, .. } = &event.kind
-            {
-                // What fails here is met again when all results are kept.
-                let _ = self.keep_adapter(run, adapter_sha256);
+            let (EventKind::Finished { artifacts, .. } | EventKind::Stopped { artifacts, .. }) = &event.kind else {
+                continue;
+            };
+            // What fails here is met again when all results are kept.
+            if let Some(sha256) = artifacts.iter().find_map(Artifact::adapter_sha256) {
+                let _ = self.keep_adapter(run, sha256);
             }
+            let _ = self.keep_made(run, artifacts, true);
         }
     }
 

@@ -5,7 +5,7 @@
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
 use crate::views::ModelView;
-use alidade_domain::{Message, ModelRef, Problem, Stage};
+use alidade_domain::{Message, ModelRef, Problem};
 use alidade_jobs::compute;
 use alidade_model::{
     ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, load_adapter, model_sha256, read_text,
@@ -102,8 +102,8 @@ impl Studio {
     /// # Errors
     /// When its files are broken, or made to stop programs.
     pub(crate) fn vet_run(&self, run: &RunRecord) -> Result<(), Problem> {
-        let Stage::Train(recipe) = &run.work;
-        let model = self.model_facts(recipe)?;
+        let Some(source) = run.work.model() else { return Ok(()) };
+        let model = self.model_record(source.stored().unwrap_or_default())?;
         if model.bundled {
             return Ok(());
         }

@@ -1,8 +1,8 @@
 //! What a host shows: plain pictures of stored things, each with everything its screen needs and nothing that it does not.
 
 use alidade_domain::{
-    AdapterRef, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary, Message, MethodName, ModelRef,
-    Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
+    AdapterRef, Artifact, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary, Message, MethodName,
+    ModelRef, Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -172,8 +172,10 @@ pub struct RunView {
     pub metrics: BTreeMap<String, f64>,
     /// True when its rows may hold harmful text: drawn blurred until revealed.
     pub flagged: bool,
-    /// What came out.
+    /// The adapter that came out.
     pub adapter: Option<AdapterRef>,
+    /// Everything that came out.
+    pub artifacts: Vec<Artifact>,
     /// Before and after of this stage, suite by suite.
     pub evaluations: Vec<Evaluation>,
     /// What ended it, or what is wrong with it now.

@@ -44,9 +44,97 @@ memory_bytes: number,
  */
 problems: Array<Problem>, };
 
+export type Artifact = { "kind": "adapter", 
+/**
+ * SHA-256 of its weights.
+ */
+sha256: string, } | { "kind": "model", 
+/**
+ * Its folder.
+ */
+folder: string, 
+/**
+ * SHA-256 of its weights.
+ */
+sha256: string, 
+/**
+ * Name for people, where one was given.
+ */
+name?: string, } | { "kind": "dataset", 
+/**
+ * Its file.
+ */
+file: string, 
+/**
+ * SHA-256 of the file.
+ */
+sha256: string, 
+/**
+ * Rows in it.
+ */
+rows: number, 
+/**
+ * Items of which nothing could be made.
+ */
+left_out: number, } | { "kind": "evaluation", 
+/**
+ * Name of the suite.
+ */
+suite: string, } | { "kind": "report", 
+/**
+ * Its file.
+ */
+file: string, } | { "kind": "file", 
+/**
+ * Where it is.
+ */
+path: string, 
+/**
+ * Its size.
+ */
+bytes: number, 
+/**
+ * What it is ("adapter in PEFT's form").
+ */
+what: string, };
+
 export type At = "first" | "last";
 
 export type Better = "higher" | "lower" | "neither";
+
+export type BuildRecipe = { 
+/**
+ * Name of the builder.
+ */
+builder: string, 
+/**
+ * The base model that answers.
+ */
+model: ModelSource, 
+/**
+ * The adapter on it; absent for the untouched base.
+ */
+adapter?: AdapterSource, 
+/**
+ * The rows whose prompts are answered.
+ */
+dataset: DatasetSource, 
+/**
+ * What scores the answers, for builders that choose among them.
+ */
+scorer?: ScorerSource, 
+/**
+ * Seed of every draw.
+ */
+seed: number, 
+/**
+ * Prompts to work on at most; all when absent.
+ */
+limit?: number, 
+/**
+ * Settings of the builder; absent keys have their defaults.
+ */
+settings: Settings, };
 
 export type Chart = { 
 /**
@@ -316,6 +404,32 @@ n: number,
  */
 unreadable: number, };
 
+export type EvaluateRecipe = { 
+/**
+ * The base model.
+ */
+model: ModelSource, 
+/**
+ * What is compared with it: adapters on the same base.
+ */
+stacks: Array<StackSource>, 
+/**
+ * Name of the suite; the one that fits the data when absent.
+ */
+suite?: string, 
+/**
+ * Judges that read the answers beside the suite: "refusal", "contains=blue".
+ */
+judges: Array<string>, 
+/**
+ * Rows to ask about; absent for a suite that brings its own questions.
+ */
+dataset?: DatasetSource, 
+/**
+ * Prompts or rows at most.
+ */
+limit: number, };
+
 export type EvaluatedStack = { 
 /**
  * Its exact name.
@@ -480,6 +594,36 @@ runs: Array<RunView>,
  */
 overall: Array<Evaluation>, };
 
+export type ExportForm = "peft" | "merged";
+
+export type ExportRecipe = { 
+/**
+ * The base model.
+ */
+model: ModelSource, 
+/**
+ * The adapter.
+ */
+adapter: AdapterSource, 
+/**
+ * What is written.
+ */
+form: ExportForm, };
+
+export type FetchRecipe = { 
+/**
+ * The folder to copy from (terminal and experiment files of one's own only).
+ */
+source: string, 
+/**
+ * Name for people; that of the folder when absent.
+ */
+name?: string, 
+/**
+ * SHA-256 that the weights must have.
+ */
+sha256?: string, };
+
 export type GoalWords = { 
 /**
  * The goal.
@@ -515,6 +659,28 @@ kept: number,
  * Rows left out, by reason.
  */
 dropped: Array<ReasonCount>, };
+
+export type ItemNote = { 
+/**
+ * Place of the item, from 1.
+ */
+number: number, 
+/**
+ * What was asked.
+ */
+prompt: string, 
+/**
+ * What came of it: an answer, the best one, or what went wrong.
+ */
+result: string, 
+/**
+ * Its score, where it has one.
+ */
+score?: number, 
+/**
+ * True when nothing could be made of it.
+ */
+failed: boolean, };
 
 export type Limit = "nothing" | "oracle" | "model";
 
@@ -770,7 +936,7 @@ key: string,
  */
 at: At, };
 
-export type Phase = "preparing" | "training" | "evaluating" | "saving";
+export type Phase = "preparing" | "training" | "evaluating" | "saving" | "building" | "fetching" | "exporting";
 
 export type Place = "answers" | "ratings" | "pairs" | "prompts";
 
@@ -1050,17 +1216,25 @@ seconds_left: number, } | { "kind": "progress",
  */
 phase: Phase, 
 /**
- * Answers that are done.
+ * How much is done.
  */
 done: number, 
 /**
- * Answers in all.
+ * How much there is in all.
  */
 total: number, 
 /**
+ * What is counted; absent for answers.
+ */
+unit?: WorkUnit, 
+/**
  * Estimated seconds until the phase ends; absent while nothing is known.
  */
-seconds_left?: number, } | { "kind": "sample", 
+seconds_left?: number, } | { "kind": "item", 
+/**
+ * The item.
+ */
+item: ItemNote, } | { "kind": "sample", 
 /**
  * Step after which it was asked.
  */
@@ -1106,9 +1280,9 @@ evaluation: Evaluation, } | { "kind": "finished",
  */
 steps: number, 
 /**
- * SHA-256 of the adapter's weights.
+ * What was made.
  */
-adapter_sha256: string, } | { "kind": "paused", 
+artifacts: Array<Artifact>, } | { "kind": "paused", 
 /**
  * Step that was kept.
  */
@@ -1118,9 +1292,9 @@ step: number, } | { "kind": "stopped",
  */
 step: number, 
 /**
- * SHA-256 of the adapter's weights.
+ * What was made.
  */
-adapter_sha256: string, } | { "kind": "interrupted", 
+artifacts: Array<Artifact>, } | { "kind": "interrupted", 
 /**
  * Last step whose checkpoint is safe.
  */
@@ -1182,9 +1356,13 @@ metrics: { [key in string]: number },
  */
 flagged: boolean, 
 /**
- * What came out.
+ * The adapter that came out.
  */
 adapter: AdapterRef | null, 
+/**
+ * Everything that came out.
+ */
+artifacts: Array<Artifact>, 
 /**
  * Before and after of this stage, suite by suite.
  */
@@ -1374,6 +1552,8 @@ adapter: AdapterRef | null,
  */
 response_rewriters: Array<RewriterRef>, };
 
+export type StackSource = string;
+
 export type StackView = { 
 /**
  * The stack.
@@ -1392,7 +1572,7 @@ origin: string,
  */
 experiment: string | null, };
 
-export type Stage = { "kind": "train" } & Recipe;
+export type Stage = { "kind": "train" } & Recipe | { "kind": "build" } & BuildRecipe | { "kind": "evaluate" } & EvaluateRecipe | { "kind": "fetch" } & FetchRecipe | { "kind": "export" } & ExportRecipe;
 
 export type StageEstimate = { 
 /**
@@ -1400,15 +1580,19 @@ export type StageEstimate = {
  */
 stage: number, 
 /**
- * The method.
+ * The kind of stage.
  */
-method: MethodName, 
+kind: string, 
+/**
+ * The method, where it trains.
+ */
+method?: MethodName, 
 /**
  * Optimizer steps.
  */
 optimizer_steps: number, 
 /**
- * Rows that will be learned from.
+ * Rows that will be learned from or worked on.
  */
 rows: number, 
 /**
@@ -1559,6 +1743,8 @@ en: string,
  * Simplified Chinese.
  */
 zh: string, };
+
+export type WorkUnit = "answers" | "items" | "bytes";
 
 export type WorstRow = { 
 /**

@@ -1,6 +1,6 @@
 // One run as it goes on: its events from the first, then live; a lost connection goes on after the last number.
 import { asProblem, backend } from "../backend";
-import type { Phase, Problem, RunEvent } from "../backend/types";
+import type { ItemNote, Phase, Problem, RunEvent, WorkUnit } from "../backend/types";
 import type { Curves } from "./reading";
 
 const AGAIN_MS = 1000;
@@ -21,9 +21,12 @@ export class Followed {
   /** A new object with every message, around lists that grow in place: a long run's are not copied. */
   curves: Curves = $state.raw({});
   samples: Sample[] = $state.raw([]);
+  /** What became of items of a build or an evaluation, in their order. */
+  items: ItemNote[] = $state.raw([]);
   log: RunEvent[] = $state.raw([]);
   /** How far a phase without steps has come. */
-  progress: { phase: Phase; done: number; total: number; secondsLeft: number | null } | null = $state.raw(null);
+  progress: { phase: Phase; done: number; total: number; unit: WorkUnit; secondsLeft: number | null } | null =
+    $state.raw(null);
   ended = $state(false);
   problem: Problem | null = $state(null);
   #after = 0;
@@ -77,15 +80,18 @@ export class Followed {
     const curves: Curves = { ...this.curves };
     const samples: Sample[] = [];
     const log: RunEvent[] = [];
+    const items: ItemNote[] = [];
     for (const event of fresh) {
       if (event.kind === "step") this.#step(event, curves);
       else if (event.kind === "sample")
         samples.push({ step: event.step, prompt: event.prompt, answer: event.answer, score: event.score ?? null });
+      else if (event.kind === "item") items.push(event.item);
       else if (event.kind === "progress")
         this.progress = {
           phase: event.phase,
           done: event.done,
           total: event.total,
+          unit: event.unit ?? "answers",
           secondsLeft: event.seconds_left ?? null,
         };
       else {
@@ -96,6 +102,7 @@ export class Followed {
     }
     if (fresh.some((event) => event.kind === "step")) this.curves = curves;
     if (samples.length > 0) this.samples = [...this.samples, ...samples];
+    if (items.length > 0) this.items = [...this.items, ...items];
     if (log.length > 0) this.log = [...this.log, ...log];
   }
 

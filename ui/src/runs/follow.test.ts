@@ -61,10 +61,17 @@ describe("following a run", () => {
       { ...head, sequence: 1, kind: "stage", phase: "evaluating" },
       { ...head, sequence: 2, kind: "progress", phase: "evaluating", done: 12, total: 40, seconds_left: 20 },
     ]);
-    expect(followed.progress).toEqual({ phase: "evaluating", done: 12, total: 40, secondsLeft: 20 });
+    expect(followed.progress).toEqual({ phase: "evaluating", done: 12, total: 40, unit: "answers", secondsLeft: 20 });
     expect(followed.log.map((event) => event.kind)).toEqual(["stage"]);
     deliver?.([{ ...head, sequence: 3, kind: "started", pid: 1, threads: 1, from_step: 1 }]);
     expect(followed.progress).toBeNull();
+    const item = { number: 1, prompt: "Why?", result: "So.", failed: false };
+    deliver?.([
+      { ...head, sequence: 4, kind: "item", item },
+      { ...head, sequence: 5, kind: "progress", phase: "building", done: 1, total: 9, unit: "items" },
+    ]);
+    expect(followed.items).toEqual([item]);
+    expect(followed.progress).toEqual({ phase: "building", done: 1, total: 9, unit: "items", secondsLeft: null });
     followed.close();
   });
 });

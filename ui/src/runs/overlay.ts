@@ -21,6 +21,8 @@ export function differences(runs: RunView[], cards: MethodCard[]): Setting[] {
   const full = (run: RunView): Record<string, SettingValue | undefined> => {
     const card = cards.find((entry) => entry.name === run.method);
     const defaults = Object.fromEntries((card?.settings ?? []).map((field) => [field.key, field.default]));
+    // Only runs that train have curves to be laid over each other.
+    if (run.work.kind !== "train") return {};
     const { method, model, dataset, seed, adapter, reward, cost } = run.work;
     const lora = Object.fromEntries(
       Object.entries(run.work.lora ?? {}).map(([key, value]) => [`lora.${key}`, JSON.stringify(value)]),

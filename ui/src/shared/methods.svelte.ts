@@ -2,7 +2,12 @@
 // method by itself.
 import { backend } from "../backend";
 import type { MethodCard, Place, Recipe, Stage, Variant } from "../backend/types";
-import { say } from "./i18n.svelte";
+import { say, t } from "./i18n.svelte";
+
+/** A stage that trains. */
+export type TrainStage = Extract<Stage, { kind: "train" }>;
+
+export const trains = (stage: Stage): stage is TrainStage => stage.kind === "train";
 
 const state = $state<{ cards: MethodCard[] }>({ cards: [] });
 let asked: Promise<void> | undefined;
@@ -33,13 +38,14 @@ export function methodName(method: string): string {
 }
 
 /** What its settings make of the method of a stage, if they make something else of it. */
-export const variantOf = (recipe: Recipe | Stage): Variant | undefined =>
+export const variantOf = (recipe: Recipe): Variant | undefined =>
   cardOf(recipe.method)?.variants.find((variant) => recipe.settings[variant.key] === variant.value);
 
-/** What a stage is called: its method, or what its settings make of it. */
-export function stageName(recipe: Recipe | Stage): string {
-  const variant = variantOf(recipe);
-  return variant ? say(variant.label) : methodName(recipe.method);
+/** What a stage is called: its method, or what its settings make of it; its kind where it does not train. */
+export function stageName(stage: Stage): string {
+  if (!trains(stage)) return t().experiments.kinds[stage.kind] ?? stage.kind;
+  const variant = variantOf(stage);
+  return variant ? say(variant.label) : methodName(stage.method);
 }
 
 /** What a figure of the log is called, where a chart of the method shows it by itself; else its name in the log. */

@@ -13,9 +13,8 @@ import type {
   Problem,
   Recipe,
   SettingValue,
-  Stage,
 } from "../backend/types";
-import { cardOf, cardsAt, loadMethods } from "../shared/methods.svelte";
+import { cardOf, cardsAt, loadMethods, trains, type TrainStage } from "../shared/methods.svelte";
 
 export type Goal = string;
 /** The goal that begins with the person's own data; all others are presets. */
@@ -46,7 +45,7 @@ export class WizardState {
   goal: Goal | null = $state(null);
   choices: Choices = $state(blank(""));
   /** What follows from the choices, as the program says. */
-  pipeline: Stage[] = $state([]);
+  pipeline: TrainStage[] = $state([]);
   checked: CheckedPipeline | null = $state(null);
   checking = $state(false);
   /** What is being done for the plan, as the program tells it. */
@@ -79,7 +78,7 @@ export class WizardState {
     const { model, strength } = this.choices;
     this.goal = goal;
     const choices = { ...blank(preset?.model ?? model), goal, strength };
-    for (const recipe of preset?.stages ?? []) {
+    for (const recipe of preset?.stages.filter(trains) ?? []) {
       const place = cardOf(recipe.method)?.place;
       if (place) choices[place] = { dataset: recipe.dataset.slice("dataset:".length), method: recipe.method };
       choices.oracle ||= recipe.reward === "oracle";
@@ -142,7 +141,7 @@ export class WizardState {
     try {
       const pipeline = await backend.call("compose_pipeline", { choices: $state.snapshot(this.choices) });
       if (mine !== this.#asked) return;
-      this.pipeline = pipeline;
+      this.pipeline = pipeline.filter(trains);
       this.checkSoon();
     } catch (error) {
       if (mine === this.#asked) [this.problem, this.checked, this.checking] = [asProblem(error), null, false];

@@ -17,12 +17,12 @@ const answers: Record<string, unknown> = {
       model: "starter",
       words: null,
       stages: [
-        { method: "sft", dataset: "dataset:a" },
-        { method: "cpo", dataset: "dataset:p", reward: "oracle" },
+        { kind: "train", method: "sft", dataset: "dataset:a" },
+        { kind: "train", method: "cpo", dataset: "dataset:p", reward: "oracle" },
       ],
     },
   ],
-  compose_pipeline: [{ method: "dpo", settings: {} }],
+  compose_pipeline: [{ kind: "train", method: "dpo", settings: {} }],
   import_dataset: { id: "n", name: "new", kind: "pairs", summary: { kept: 3 } },
 };
 interface Asked {
@@ -55,7 +55,7 @@ describe("the wizard", () => {
     expect(wizard.learner("pairs")?.name).toBe("dpo");
     expect(wizard.learner("answers")).toBeUndefined();
     const older = wizard.compose();
-    answers["compose_pipeline"] = [{ method: "sft", settings: {} }];
+    answers["compose_pipeline"] = [{ kind: "train", method: "sft", settings: {} }];
     await Promise.all([wizard.compose(), older]);
     expect(wizard.pipeline.map((recipe) => recipe.method)).toEqual(["sft"]);
     wizard.stopChecking();

@@ -4,7 +4,8 @@
 use crate::interruption::Interruption;
 use crate::output;
 use alidade_domain::{
-    CheckedPipeline, EventKind, MethodName, Problem, ProblemCode, RunEvent, RunState, StageEstimate, StopSignal,
+    Artifact, CheckedPipeline, EventKind, MethodName, Problem, ProblemCode, RunEvent, RunState, StageEstimate,
+    StopSignal,
 };
 use alidade_studio::views::{ExperimentSummary, RunView};
 use alidade_studio::{Configuration, Studio, tend_in_background};
@@ -124,6 +125,9 @@ fn show_event(run: &RunView, event: &RunEvent, json: bool) -> Result<(), Problem
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
             output::note(&format!("{name}: step {step} of {total}, loss {loss:.4}"));
         }
+        EventKind::Progress { done, total, .. } if run.work.recipe().is_none() => {
+            output::note(&format!("{name}: {done} of {total}"));
+        }
         EventKind::Finished { .. } => output::note(&format!("{name} is done.")),
         _ => {}
     }
@@ -131,8 +135,30 @@ fn show_event(run: &RunView, event: &RunEvent, json: bool) -> Result<(), Problem
 }
 
 fn show_result(run: &RunView) {
-    let Some(adapter) = &run.adapter else { return };
-    output::line(format!("{}  adapter:{}  {}", name(run), adapter.id, adapter.sha256));
+    let name = name(run);
+    for artifact in &run.artifacts {
+        match artifact {
+            Artifact::Adapter { sha256 } => output::line(format!("{name}  adapter:{}  {sha256}", run.id)),
+            Artifact::Dataset { sha256, rows, .. } => {
+                output::line(format!("{name}  dataset:{}  {sha256}  {rows} rows", run.id));
+            }
+            Artifact::Model { sha256, .. } => output::line(format!("{name}  model  {sha256}")),
+            Artifact::File { path, what, .. } => output::line(format!("{name}  {path}  {what}")),
+            Artifact::Report { file } => output::line(format!("{name}  {file}")),
+            Artifact::Evaluation { suite } => show_evaluation(run, suite),
+        }
+    }
+}
+
+/// The figures of a suite, one line for each measure, stack after stack.
+fn show_evaluation(run: &RunView, suite: &str) {
+    for found in run.evaluations.iter().filter(|found| found.suite == suite) {
+        for measure in &found.measures {
+            let values = (0..found.stacks.len()).filter_map(|stack| measure.value(stack));
+            let values: Vec<String> = values.map(|estimate| format!("{:.4}", estimate.value)).collect();
+            output::line(format!("{}  {suite}  {}  {}", name(run), measure.key, values.join("  ")));
+        }
+    }
 }
 
 fn failure(run: &RunView) -> Problem {
@@ -160,13 +186,12 @@ fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Problem>
 }
 
 fn plan_line(stage: &StageEstimate) -> String {
-    format!(
-        "{} {}  {} steps over {} rows, {:.0} MB of memory, {:.0} s",
-        stage.stage + 1,
-        stage.method.as_str(),
-        stage.optimizer_steps,
-        stage.rows,
-        stage.memory_bytes as f64 / 1e6,
-        stage.seconds
-    )
+    let name = stage.method.as_ref().map_or(stage.kind.as_str(), MethodName::as_str);
+    let work = match (stage.optimizer_steps, stage.rows) {
+        (0, 0) => "unknown rows".to_owned(),
+        (0, rows) => format!("{rows} rows"),
+        (steps, rows) => format!("{steps} steps over {rows} rows"),
+    };
+    let memory = stage.memory_bytes as f64 / 1e6;
+    format!("{} {name}  {work}, {memory:.0} MB of memory, {:.0} s", stage.stage + 1, stage.seconds)
 }

@@ -1,0 +1,170 @@
+//! What a person says of a stage that does not train: the same keys in an experiment file, on the wire and in the database.
+//! What a stage that trains says stands in `recipe.rs`.
+
+use crate::{AdapterSource, DatasetSource, ModelSource, Problem, ScorerSource, Settings, StackSource, nearest_name};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// Builds a data set: a builder of the registry turns rows into others, with a model that answers and a scorer that judges.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct BuildRecipe {
+    /// Name of the builder.
+    pub builder: String,
+    /// The base model that answers.
+    pub model: ModelSource,
+    /// The adapter on it; absent for the untouched base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub adapter: Option<AdapterSource>,
+    /// The rows whose prompts are answered.
+    pub dataset: DatasetSource,
+    /// What scores the answers, for builders that choose among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub scorer: Option<ScorerSource>,
+    /// Seed of every draw.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Prompts to work on at most; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub limit: Option<usize>,
+    /// Settings of the builder; absent keys have their defaults.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// Asks stacks of one base model the questions of a suite. The untouched base is always asked first and is the baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateRecipe {
+    /// The base model.
+    pub model: ModelSource,
+    /// What is compared with it: adapters on the same base.
+    #[serde(default)]
+    pub stacks: Vec<StackSource>,
+    /// Name of the suite; the one that fits the data when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub suite: Option<String>,
+    /// Judges that read the answers beside the suite: "refusal", "contains=blue".
+    #[serde(default)]
+    pub judges: Vec<String>,
+    /// Rows to ask about; absent for a suite that brings its own questions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub dataset: Option<DatasetSource>,
+    /// Prompts or rows at most.
+    #[serde(default = "default_limit")]
+    pub limit: usize,
+}
+
+/// Brings a model into the data folder, with its hash checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct FetchRecipe {
+    /// The folder to copy from (terminal and experiment files of one's own only).
+    pub source: String,
+    /// Name for people; that of the folder when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub name: Option<String>,
+    /// SHA-256 that the weights must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub sha256: Option<String>,
+}
+
+/// Writes an adapter in a form that other programs read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ExportRecipe {
+    /// The base model.
+    pub model: ModelSource,
+    /// The adapter.
+    pub adapter: AdapterSource,
+    /// What is written.
+    #[serde(default)]
+    pub form: ExportForm,
+}
+
+/// What an export writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportForm {
+    /// PEFT's adapter folder.
+    #[default]
+    Peft,
+    /// A whole model with the adapter merged in, in safetensors of the base's type.
+    Merged,
+}
+
+fn default_seed() -> u64 {
+    42
+}
+
+fn default_limit() -> usize {
+    200
+}
+
+/// A recipe of one kind of stage, as a table of an experiment file.
+pub(crate) trait StageTable: DeserializeOwned {
+    /// Keys that it may have.
+    const KEYS: &'static [&'static str];
+    /// Keys that it must have.
+    const NEEDED: &'static [&'static str];
+
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// When a key is missing, unknown or has a value that it cannot have; names the key.
+    fn read(table: toml::Table) -> Result<Self, Problem> {
+        if let Some(key) = table.keys().find(|key| !Self::KEYS.contains(&key.as_str())) {
+            let problem = Problem::input(format!("The stage has an unknown key “{key}”.")).at(key.clone());
+            return Err(match nearest_name(key, Self::KEYS.iter().copied()) {
+                Some(near) => problem.hint(format!("Did you mean {near}?")),
+                None => problem.hint(format!("Known: {}.", Self::KEYS.join(", "))),
+            });
+        }
+        if let Some(key) = Self::NEEDED.iter().find(|key| !table.contains_key(**key)) {
+            return Err(Problem::input(format!("The stage has no “{key}”.")).at(*key));
+        }
+        // Which key is wrong is found by leaving each out in turn; the message of the parser does not say it.
+        let keys: Vec<String> = table.keys().filter(|key| !Self::NEEDED.contains(&key.as_str())).cloned().collect();
+        Self::deserialize(table.clone()).map_err(|error| {
+            let culprit = keys.into_iter().find(|key| {
+                let mut rest = table.clone();
+                rest.remove(key);
+                Self::deserialize(rest).is_ok()
+            });
+            let problem = Problem::input(format!("The stage cannot be read: {}", error.message()));
+            match culprit {
+                Some(key) => problem.at(key),
+                None => problem,
+            }
+        })
+    }
+}
+
+impl StageTable for BuildRecipe {
+    const KEYS: &'static [&'static str] =
+        &["builder", "model", "adapter", "dataset", "scorer", "seed", "limit", "settings"];
+    const NEEDED: &'static [&'static str] = &["builder", "model", "dataset"];
+}
+
+impl StageTable for EvaluateRecipe {
+    const KEYS: &'static [&'static str] = &["model", "stacks", "suite", "judges", "dataset", "limit"];
+    const NEEDED: &'static [&'static str] = &["model"];
+}
+
+impl StageTable for FetchRecipe {
+    const KEYS: &'static [&'static str] = &["source", "name", "sha256"];
+    const NEEDED: &'static [&'static str] = &["source"];
+}
+
+impl StageTable for ExportRecipe {
+    const KEYS: &'static [&'static str] = &["model", "adapter", "form"];
+    const NEEDED: &'static [&'static str] = &["model", "adapter"];
+}

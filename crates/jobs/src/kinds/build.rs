@@ -1,0 +1,247 @@
+//! A stage that builds a data set: a builder of the registry turns each row into others. Every row is logged, so a build that
+//! was killed goes on at the row that it stopped at, and its file is the same to the byte.
+
+use super::cost::{Measured, estimate_of, tell_or_end};
+use super::telling::{Telling, show};
+use super::{Ask, Job, foreign, record};
+use crate::Speaker;
+use crate::asking::StackSpeaker;
+use crate::durable::write_durably;
+use crate::estimate::{Tell, split_rows};
+use crate::execute::{Outside, read_rows};
+use crate::item_log::{ItemLog, item_key, item_seed};
+use crate::pace::Gauge;
+use crate::scorer::scorer_of;
+use alidade_data::{Builder, Made, Workshop, builder, rows_to_jsonl};
+use alidade_domain::{
+    Artifact, BuildPlan, EventKind, Example, ItemNote, Phase, Planning, Precision, Problem, ScorerSource, Stage,
+    StageEstimate, StagePlan, StopReason, WorkUnit,
+};
+use alidade_model::{file_sha256, template_source};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub(super) struct Build;
+
+/// The rows that were made.
+pub const BUILT: &str = "built.jsonl";
+
+impl Job for Build {
+    fn kind(&self) -> &'static str {
+        "build"
+    }
+
+    fn check(&self, stage: &Stage) -> Vec<Problem> {
+        let Stage::Build(recipe) = stage else { return vec![foreign(self, stage.kind())] };
+        let builder = match builder(&recipe.builder) {
+            Ok(builder) => builder,
+            Err(problem) => return vec![problem],
+        };
+        let mut problems = recipe.settings.resolve(&builder.fields()).err().unwrap_or_default();
+        let scorer = match &recipe.scorer {
+            None if builder.card().needs_scorer => Some(
+                Problem::input("This builder chooses among answers, and nothing is named that scores them.")
+                    .hint("Name a reward model, or the oracle with the bundled model."),
+            ),
+            Some(ScorerSource::Judge(name)) => Some(
+                Problem::input(format!("A data set cannot be scored by the judge “{name}”; judges score evaluations."))
+                    .hint("Name a reward model, or the oracle with the bundled model."),
+            ),
+            _ => None,
+        };
+        problems.extend(scorer.map(|problem| problem.at("scorer")));
+        if recipe.limit == Some(0) {
+            problems.push(
+                Problem::input("The limit is 0, so nothing would be built.")
+                    .hint("Raise it, or leave it out to work on every row.")
+                    .at("limit"),
+            );
+        }
+        problems
+    }
+
+    fn estimate(&self, ask: &Ask, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
+        let Ask::Build(ask) = ask else { return Err(foreign(self, ask.kind())) };
+        tell_or_end(tell, Planning::Preparing)?;
+        let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
+        let measured = Measured::open(&ask.model)?;
+        let models = matches!(ask.recipe.scorer, Some(ScorerSource::Model(_)));
+        estimate.memory_bytes = measured.memory(if models { 2 } else { 1 }, 0)?;
+        let Some(rows) = &ask.rows else { return Ok(estimate) };
+        let (mut rows, held_out) = split_rows(read_rows(rows)?, ask.split);
+        rows.truncate(ask.recipe.limit.unwrap_or(usize::MAX));
+        let prompts: Vec<_> = rows.iter().filter_map(Example::prompt).collect();
+        if prompts.is_empty() {
+            return Err(Problem::input("No row of the data set asks anything, so there is nothing to answer.")
+                .hint("Choose prompts, answers or pairs.")
+                .at("dataset"));
+        }
+        (estimate.rows, estimate.held_out_rows) = (rows.len(), held_out.len());
+        let (answers, sampling) = builder(&ask.recipe.builder)?.draws(&ask.settings);
+        let ids = measured.prompts(&prompts);
+        tell_or_end(tell, Planning::Measuring)?;
+        let pace = measured.pace(&ask.model, &ids, &sampling, gauge)?;
+        estimate.tokens = ids.iter().map(|ids| ids.len() as u64).sum();
+        estimate.longest_tokens = ids.iter().map(Vec::len).max().unwrap_or(0);
+        estimate.skipped_rows = rows.len() - ids.len();
+        let drawn = (ids.len() * answers) as f64;
+        let scoring = if models { pace.load + drawn * pace.row * pace.per_token } else { 0.0 };
+        estimate.seconds = pace.load + pace.answers(drawn) + scoring;
+        // Text of prompts and answers, twice: the log and the rows.
+        estimate.disk_bytes = (drawn * sampling.max_new_tokens as f64 * 8.0) as u64 + 1_000_000;
+        Ok(estimate)
+    }
+
+    fn run(&self, plan: &StagePlan, folder: &Path, outside: &mut Outside) -> Result<(), Problem> {
+        let StagePlan::Build(own) = plan else { return Err(foreign(self, plan.kind())) };
+        let log = ItemLog::open(folder)?;
+        record::started(log.len(), outside)?;
+        let found = file_sha256(&own.rows)?;
+        if found != own.rows_sha256 {
+            return Err(Problem::input("The rows of the run are not those that it began with.")
+                .hint("Start a new run with the data set.")
+                .at("dataset"));
+        }
+        let rows = read_rows(&own.rows)?;
+        let mut work = Work::open(own, log)?;
+        let (reason, done) = work.all(&rows, outside)?;
+        match reason {
+            Some(StopReason::Pause) => return outside.observer.observe(EventKind::Paused { step: done as u64 }),
+            Some(StopReason::Discard) => return outside.observer.observe(EventKind::Discarded),
+            Some(StopReason::StopAndSave) | None => {}
+        }
+        outside.observer.observe(EventKind::Stage { phase: Phase::Saving })?;
+        let (made, left_out) = (work.made, work.left_out);
+        if made.is_empty() {
+            return Err(nothing(&left_out));
+        }
+        let path = folder.join(BUILT);
+        write_durably(&path, rows_to_jsonl(&made)?.as_bytes())?;
+        let sha256 = file_sha256(&path)?;
+        let dropped = left_out.values().sum();
+        let dataset = Artifact::Dataset { file: BUILT.to_owned(), sha256, rows: made.len(), left_out: dropped };
+        let artifacts = vec![dataset];
+        record::write(plan, folder, &artifacts, &json!({"worked_on": done, "made": made.len(), "left_out": left_out}))?;
+        let steps = done as u64;
+        outside.observer.observe(match reason {
+            Some(_) => EventKind::Stopped { step: steps, artifacts },
+            None => EventKind::Finished { steps, artifacts },
+        })
+    }
+}
+
+/// A build without a row is no data set.
+fn nothing(left_out: &BTreeMap<String, usize>) -> Problem {
+    let reasons: Vec<String> = left_out.iter().map(|(reason, rows)| format!("{reason} ({rows} rows)")).collect();
+    Problem::input(format!("Nothing could be built: {}.", reasons.join(", ")))
+        .hint("Draw more answers, raise the temperature, or choose another data set.")
+        .at("dataset")
+}
+
+/// What is kept of a row in the log.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    rows: Vec<Example>,
+    answer: String,
+    score: Option<f64>,
+    /// Why nothing was made.
+    nothing: Option<String>,
+}
+
+struct Work<'p> {
+    plan: &'p BuildPlan,
+    builder: &'static dyn Builder,
+    speaker: RefCell<Speaker>,
+    scorer: Option<Box<dyn alidade_domain::Scorer>>,
+    log: ItemLog,
+    identity: String,
+    made: Vec<Example>,
+    left_out: BTreeMap<String, usize>,
+}
+
+impl<'p> Work<'p> {
+    fn open(plan: &'p BuildPlan, log: ItemLog) -> Result<Self, Problem> {
+        let now = plan.now.unwrap_or_else(crate::local_time);
+        let adapter = plan.adapter.as_ref();
+        let folder = adapter.map(|adapter| adapter.folder.as_path());
+        let speaker = Speaker::of_stacks(&plan.model_dir, &[folder], Precision::Single, now)?;
+        let scorer = plan.scorer.as_ref().map(|source| scorer_of(source, &plan.model_dir, now)).transpose()?;
+        let scored = crate::roles::sha256(plan.scorer.as_ref(), "scorer")?;
+        let identity = item_key(&(
+            &plan.builder,
+            &plan.settings,
+            &plan.model.sha256,
+            adapter.map(|adapter| &adapter.adapter.sha256),
+            scored,
+            template_source(&plan.model_dir)?,
+            plan.now,
+        ))?;
+        Ok(Self {
+            plan,
+            builder: builder(&plan.builder)?,
+            speaker: RefCell::new(speaker),
+            scorer,
+            log,
+            identity,
+            made: Vec::new(),
+            left_out: BTreeMap::new(),
+        })
+    }
+
+    /// Works on every row; returns the wish that ended it, if one did, and the rows that are done.
+    fn all(&mut self, rows: &[Example], outside: &mut Outside) -> Result<(Option<StopReason>, usize), Problem> {
+        let begun = self.log.len() as u64;
+        let mut telling = Telling::begin(Phase::Building, WorkUnit::Items, begun, outside)?;
+        for (place, row) in rows.iter().enumerate() {
+            if let Some(reason) = telling.wish(outside) {
+                return Ok((Some(reason), place));
+            }
+            let seed = item_seed(self.plan.seed, place);
+            let key = item_key(&(&self.identity, row, seed))?;
+            let kept = match self.log.result(&key) {
+                Some(kept) => kept,
+                None => self.one(row, seed, &key, place, outside)?,
+            };
+            match kept.nothing {
+                Some(reason) => *self.left_out.entry(reason).or_default() += 1,
+                None => self.made.extend(kept.rows),
+            }
+            telling.progress(place as u64 + 1, rows.len() as u64, outside)?;
+        }
+        Ok((None, rows.len()))
+    }
+
+    fn one(
+        &mut self,
+        row: &Example,
+        seed: u64,
+        key: &str,
+        place: usize,
+        outside: &mut Outside,
+    ) -> Result<Kept, Problem> {
+        let stack = StackSpeaker { speaker: &self.speaker, place: 0 };
+        let workshop = Workshop { generator: &stack, scorer: self.scorer.as_deref() };
+        let fits = |prompt: Vec<_>| {
+            let speaker = self.speaker.borrow();
+            Ok::<_, Problem>(speaker.prompt(&prompt)?.len() < speaker.context())
+        };
+        let made = match row.prompt().map(fits).transpose()? {
+            Some(false) => Made::Nothing { reason: "prompt longer than the model reads" },
+            _ => self.builder.build(row, &workshop, &self.plan.settings, seed)?,
+        };
+        let (kept, failed) = match made {
+            Made::Rows { rows, answer, score } => (Kept { rows, answer, score, nothing: None }, false),
+            Made::Nothing { reason } => {
+                let nothing = Some(reason.to_owned());
+                (Kept { rows: Vec::new(), answer: reason.to_owned(), score: None, nothing }, true)
+            }
+        };
+        self.log.put(key, &kept)?;
+        let (number, prompt, result) = (place as u64 + 1, row.prompt_text(), kept.answer.clone());
+        show(ItemNote { number, prompt, result, score: kept.score, failed }, outside)?;
+        Ok(kept)
+    }
+}

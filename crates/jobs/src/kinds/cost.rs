@@ -1,0 +1,137 @@
+//! What generating and scoring cost a job that does not train: seconds measured on this machine, memory counted.
+
+use crate::estimate::{ModelFacts, Tell};
+use crate::memory::{AtOnce, CODE_BYTES, FRESH_BYTES};
+use crate::pace::{Asked, Gauge, Subject, Writing, operations};
+use crate::{compute, machine};
+use alidade_domain::{Message, Planning, Precision, Problem, ProblemCode, Sampling, StageEstimate};
+use alidade_model::{ChatTemplate, Keep, ModelFolder, TextTokenizer};
+use alidade_train::Encoder;
+
+/// Answers that are generated at a time while generating is measured.
+const AT_A_TIME: usize = 32;
+/// A pass without gradients costs about a third of a pass with them.
+const WITHOUT_GRADIENTS: f64 = 1.0 / 3.0;
+/// Tokens of a pass that is measured.
+const PASS: usize = 512;
+
+/// A model folder that is opened to be measured.
+pub(super) struct Measured {
+    folder: ModelFolder,
+    tokenizer: TextTokenizer,
+    template: Option<ChatTemplate>,
+    /// Memory that tokenizer and template took.
+    words: u64,
+}
+
+impl Measured {
+    pub(super) fn open(facts: &ModelFacts) -> Result<Self, Problem> {
+        let at_model = |error| Problem::from(error).at("model");
+        let before = machine::resident_bytes();
+        let folder = ModelFolder::open(&facts.folder).map_err(at_model)?;
+        let tokenizer = folder.tokenizer().map_err(at_model)?;
+        let template = folder.chat_template(&tokenizer, crate::local_time()).map_err(at_model)?;
+        Ok(Self { folder, tokenizer, template, words: machine::resident_bytes().saturating_sub(before) })
+    }
+
+    fn encoder(&self) -> Encoder<'_> {
+        Encoder { tokenizer: &self.tokenizer, template: self.template.as_ref() }
+    }
+
+    /// Prompts that the model can answer, as tokens.
+    pub(super) fn prompts(&self, prompts: &[Vec<Message>]) -> Vec<Vec<u32>> {
+        let ids = prompts.iter().filter_map(|prompt| self.encoder().prompt(prompt).ok());
+        ids.filter(|ids| !ids.is_empty() && ids.len() < self.folder.spec.context).collect()
+    }
+
+    /// Peak memory with so many copies of the weights, and adapters of so many bytes.
+    pub(super) fn memory(&self, copies: u64, adapters: u64) -> Result<u64, Problem> {
+        let spec = &self.folder.spec;
+        let at_once = AtOnce::of(spec, Precision::Single, compute::instructions()?);
+        let program = machine::program_bytes() + FRESH_BYTES + CODE_BYTES + self.words;
+        Ok(program + spec.parameters() * 4 * copies + at_once.bytes + adapters)
+    }
+
+    /// Seconds of loading, of reading a token of a prompt or a row, and how answers are generated.
+    pub(super) fn pace(
+        &self,
+        facts: &ModelFacts,
+        prompts: &[Vec<u32>],
+        sampling: &Sampling,
+        gauge: &mut Gauge,
+    ) -> Result<Pace, Problem> {
+        let set = compute::instructions()?;
+        let subject = Subject { folder: &facts.folder, sha256: &facts.model.sha256, precision: Precision::Single, set };
+        let row = (prompts.iter().map(Vec::len).sum::<usize>() / prompts.len().max(1)).max(8);
+        let passes = gauge.training(&subject, Keep::Everything, PASS, row)?;
+        let per_token = passes.seconds_per_operation * operations(&self.folder.spec, row as f64) * WITHOUT_GRADIENTS;
+        let writing = match prompts {
+            [] => None,
+            prompts => Some(gauge.writing(
+                &subject,
+                &Asked {
+                    prompts: prompts.iter().take(AT_A_TIME).cloned().collect(),
+                    limit: sampling.max_new_tokens,
+                    temperature: sampling.temperature,
+                    stops: self.encoder().stops(),
+                },
+            )?),
+        };
+        Ok(Pace { load: passes.load_seconds, per_token, row: row as f64, writing })
+    }
+}
+
+/// How fast a model works here.
+pub(super) struct Pace {
+    /// Seconds of loading it.
+    pub(super) load: f64,
+    /// Seconds of reading a token.
+    pub(super) per_token: f64,
+    /// Tokens of a prompt.
+    pub(super) row: f64,
+    /// How it generates; none where there was no prompt.
+    pub(super) writing: Option<Writing>,
+}
+
+impl Pace {
+    /// Seconds of so many answers.
+    pub(super) fn answers(&self, answers: f64) -> f64 {
+        let generated = self.writing.map_or(0.0, |writing| writing.answer_tokens * writing.seconds_per_token);
+        answers * (self.row * self.per_token + generated)
+    }
+}
+
+/// An estimate of a stage that takes no optimizer steps.
+pub(super) fn estimate_of(kind: &str, stage: usize, facts: Option<&ModelFacts>) -> StageEstimate {
+    StageEstimate {
+        stage,
+        kind: kind.to_owned(),
+        method: None,
+        optimizer_steps: 0,
+        rows: 0,
+        held_out_rows: 0,
+        skipped_rows: 0,
+        truncated_rows: 0,
+        tokens: 0,
+        learned_tokens: 0,
+        longest_tokens: 0,
+        chosen_longer: 0.0,
+        advice: Vec::new(),
+        trainable_parameters: 0,
+        model_parameters: facts.map_or(0, |facts| facts.parameters),
+        memory_bytes: 0,
+        disk_bytes: 0,
+        answer_tokens: 0,
+        comparing_seconds: 0.0,
+        seconds: 0.0,
+    }
+}
+
+/// Goes on as long as somebody waits.
+pub(super) fn tell_or_end(tell: Tell, doing: Planning) -> Result<(), Problem> {
+    if tell(doing) {
+        return Ok(());
+    }
+    let message = "The plan was given up before it was made.";
+    Err(Problem::new(ProblemCode::Conflict, message).hint("Ask for it again."))
+}

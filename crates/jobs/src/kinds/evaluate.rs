@@ -1,0 +1,235 @@
+//! A stage that asks stacks of one base model the questions of a suite. Every answer is logged, so an evaluation that was killed
+//! asks only what is missing, and its figures are the same to the byte.
+
+use super::cost::{Measured, estimate_of, tell_or_end};
+use super::telling::{Telling, show};
+use super::{Ask, Job, foreign, record};
+use crate::asking::{Come, ask_stacks, concluded, evaluated};
+use crate::durable::write_durably;
+use crate::estimate::Tell;
+use crate::evaluate::{Comparison, asked, fitting_suite, judge, judges_of};
+use crate::execute::{Outside, read_rows};
+use crate::item_log::{ItemLog, item_key};
+use crate::pace::Gauge;
+use crate::scorer::evaluate_scorers;
+use crate::{Clock, Speaker, StackSpeaker};
+use alidade_domain::{
+    Artifact, EvaluatePlan, EvaluatedStack, Evaluation, EventKind, ItemNote, Phase, Planning, Precision, Problem,
+    Stack, Stage, StageEstimate, StagePlan, StopReason, WorkUnit, conversation_text,
+};
+use alidade_evaluation::{
+    HELD_OUT_PAIRS, JudgeCard, JudgeSpec, Question, STARTER_WORLD, Snapshot, judge_kind, suite, unreadable_scores,
+};
+use alidade_model::{file_sha256, template_source};
+use serde_json::json;
+use std::cell::RefCell;
+use std::path::Path;
+
+pub(super) struct Evaluate;
+
+/// What every stack answered.
+const ANSWERS: &str = "answers.json";
+
+impl Job for Evaluate {
+    fn kind(&self) -> &'static str {
+        "evaluate"
+    }
+
+    fn check(&self, stage: &Stage) -> Vec<Problem> {
+        let Stage::Evaluate(recipe) = stage else { return vec![foreign(self, stage.kind())] };
+        let mut problems = Vec::new();
+        let mut fault = |message: String, hint: &str, field: &str| {
+            problems.push(Problem::input(message).hint(hint).at(field));
+        };
+        let name = fitting_suite(recipe.suite.as_deref(), recipe.dataset.is_some());
+        match (suite(name).is_ok(), name == STARTER_WORLD, recipe.dataset.is_some()) {
+            (true, true, true) => fault(
+                format!("The suite “{name}” brings its own questions and reads no data."),
+                "Leave the data set out.",
+                "dataset",
+            ),
+            (true, false, false) => {
+                fault(format!("The suite “{name}” asks about rows, and none are named."), "Name a data set.", "dataset")
+            }
+            _ => {}
+        }
+        if recipe.limit == 0 {
+            fault("The limit is 0, so nothing would be asked.".to_owned(), "Raise it.", "limit");
+        }
+        if name == HELD_OUT_PAIRS && recipe.stacks.is_empty() {
+            let message = format!("The suite “{name}” asks models that score, and none is named.");
+            fault(message, "Name a reward model under stacks.", "stacks");
+        }
+        if name == HELD_OUT_PAIRS && !recipe.judges.is_empty() {
+            let message = "Judges read answers, and models that score give none.".to_owned();
+            fault(message, "Leave the judges out.", "judges");
+        }
+        problems.extend(suite(name).err().map(|problem| problem.at("suite")));
+        for spec in &recipe.judges {
+            problems.extend(judge_kind(&JudgeSpec::from(spec.as_str()).name, &[]).err().map(|p| p.at("judges")));
+        }
+        problems
+    }
+
+    fn estimate(&self, ask: &Ask, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
+        let Ask::Evaluate(ask) = ask else { return Err(foreign(self, ask.kind())) };
+        tell_or_end(tell, Planning::Preparing)?;
+        let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
+        let measured = Measured::open(&ask.model)?;
+        estimate.memory_bytes = measured.memory(1, 0)?;
+        estimate.disk_bytes = 1_000_000;
+        if ask.rows.is_none() && ask.recipe.dataset.is_some() {
+            // An earlier stage makes the rows.
+            return Ok(estimate);
+        }
+        let comparison = Comparison {
+            model: ask.model.folder.clone(),
+            adapters: Vec::new(),
+            rows: ask.rows.as_deref().map(read_rows).transpose()?,
+            suite: ask.recipe.suite.clone(),
+            judges: Vec::new(),
+            judge_model: None,
+            limit: ask.recipe.limit,
+        };
+        let asked = asked(&comparison)?;
+        let prompts = measured.prompts(&asked.prompts());
+        tell_or_end(tell, Planning::Measuring)?;
+        let pace = measured.pace(&ask.model, &prompts, &asked.sampling(), gauge)?;
+        let stacks = (ask.recipe.stacks.len() + 1) as f64;
+        (estimate.rows, estimate.held_out_rows) = (prompts.len(), asked.rows());
+        estimate.tokens = prompts.iter().map(|ids| ids.len() as u64).sum();
+        let scored = asked.rows() as f64 * 2.0 * pace.row * pace.per_token;
+        estimate.seconds = pace.load + stacks * (pace.answers(prompts.len() as f64) + scored);
+        Ok(estimate)
+    }
+
+    fn run(&self, plan: &StagePlan, folder: &Path, outside: &mut Outside) -> Result<(), Problem> {
+        let StagePlan::Evaluate(own) = plan else { return Err(foreign(self, plan.kind())) };
+        let log = RefCell::new(ItemLog::open(folder)?);
+        let done = log.borrow().len();
+        record::started(done, outside)?;
+        let clock = Clock::start();
+        let comparison = comparison(own)?;
+        let found = if own.suite == HELD_OUT_PAIRS {
+            outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
+            let asked = asked(&comparison)?;
+            Ok(evaluate_scorers(&comparison, &asked, &stacks(own)[1..], &clock)?)
+        } else {
+            ask(own, &comparison, &log, folder, outside, &clock)?
+        };
+        let evaluations = match found {
+            Ok(evaluations) => evaluations,
+            Err(StopReason::Discard) => return outside.observer.observe(EventKind::Discarded),
+            // Half an evaluation is no figure: what is answered is kept, and it goes on from there.
+            Err(StopReason::Pause | StopReason::StopAndSave) => {
+                let step = log.borrow().len() as u64;
+                return outside.observer.observe(EventKind::Paused { step });
+            }
+        };
+        let mut artifacts = Vec::new();
+        for evaluation in evaluations {
+            artifacts.push(Artifact::Evaluation { suite: evaluation.suite.clone() });
+            for message in unreadable_scores(&evaluation) {
+                outside.observer.observe(EventKind::Warning { code: "unreadable_scores".to_owned(), message })?;
+            }
+            outside.observer.observe(EventKind::Evaluated { evaluation: Box::new(evaluation) })?;
+        }
+        let steps = log.borrow().len() as u64;
+        record::write(plan, folder, &artifacts, &json!({"answers": steps}))?;
+        outside.observer.observe(EventKind::Finished { steps, artifacts })
+    }
+}
+
+/// The plan as the terminal's evaluation reads it.
+fn comparison(plan: &EvaluatePlan) -> Result<Comparison, Problem> {
+    let changed = || {
+        Problem::input("The rows of the run are not those that it began with.")
+            .hint("Start a new run with the data set.")
+            .at("dataset")
+    };
+    if let (Some(path), Some(recorded)) = (&plan.rows, &plan.rows_sha256)
+        && file_sha256(path)? != *recorded
+    {
+        return Err(changed());
+    }
+    Ok(Comparison {
+        model: plan.model_dir.clone(),
+        adapters: plan.adapters.iter().map(|adapter| adapter.folder.clone()).collect(),
+        rows: plan.rows.as_deref().map(read_rows).transpose()?,
+        suite: Some(plan.suite.clone()),
+        judges: plan.judges.clone(),
+        judge_model: None,
+        limit: plan.limit,
+    })
+}
+
+/// The bare model, then one stack for each adapter.
+fn stacks(plan: &EvaluatePlan) -> Vec<EvaluatedStack> {
+    let with = |adapter: &alidade_domain::EvaluatedAdapter| {
+        evaluated(&Stack::with_adapter(plan.model.clone(), adapter.adapter.clone()))
+    };
+    [evaluated(&Stack::base(plan.model.clone()))].into_iter().chain(plan.adapters.iter().map(with)).collect()
+}
+
+/// Asks every stack; a wish of the person ends it.
+fn ask(
+    plan: &EvaluatePlan,
+    comparison: &Comparison,
+    log: &RefCell<ItemLog>,
+    folder: &Path,
+    outside: &mut Outside,
+    clock: &Clock,
+) -> Result<Result<Vec<Evaluation>, StopReason>, Problem> {
+    let now = plan.now.unwrap_or_else(crate::local_time);
+    let paths: Vec<Option<&Path>> =
+        [None].into_iter().chain(comparison.adapters.iter().map(|path| Some(path.as_path()))).collect();
+    let speaker = Speaker::of_stacks(&plan.model_dir, &paths, Precision::Single, now)?;
+    let asked = asked(comparison)?.answerable(&speaker)?;
+    let questions = asked.by_suite()?;
+    let speaker = RefCell::new(speaker);
+    let bare = StackSpeaker { speaker: &speaker, place: 0 };
+    let judges = judges_of(comparison, &bare)?;
+    let stacks = stacks(plan);
+    let identity = item_key(&(template_source(&plan.model_dir)?, plan.now))?;
+    let begun = log.borrow().len() as u64;
+    let mut telling = Telling::begin(Phase::Evaluating, WorkUnit::Answers, begun, outside)?;
+    let (mut wish, mut fault) = (None, None);
+    let mut watch = |come: Come| {
+        wish = telling.wish(outside);
+        fault = fault.take().or(telling.progress(come.done as u64, come.total as u64, outside).err());
+        wish.is_none() && fault.is_none()
+    };
+    let found = ask_stacks(&questions, &speaker, &stacks, None, Some((log, &identity)), &mut watch);
+    if let Some(problem) = fault {
+        return Err(problem);
+    }
+    if let Some(reason) = wish {
+        return Ok(Err(reason));
+    }
+    let mut snapshots = found?;
+    judge(&questions, &judges, &mut snapshots)?;
+    let text = serde_json::to_vec(&snapshots).map_err(|error| Problem::internal(error.to_string()))?;
+    write_durably(&folder.join(ANSWERS), &text)?;
+    show_answers(&questions, &snapshots, outside)?;
+    let cards: Vec<&'static JudgeCard> = judges.iter().map(|named| named.card).collect();
+    // The time is told once, with the first.
+    let mut seconds = clock.seconds();
+    let conclude = |question: &Question| concluded(question, &cards, &snapshots, std::mem::take(&mut seconds));
+    Ok(Ok(questions.iter().map(conclude).collect()))
+}
+
+/// What the last stack answered, as a list.
+fn show_answers(questions: &[Question], snapshots: &[Snapshot], outside: &mut Outside) -> Result<(), Problem> {
+    let Some(last) = snapshots.last() else { return Ok(()) };
+    let mut number = 0;
+    for (question, part) in questions.iter().zip(&last.parts) {
+        for (place, (item, answer)) in question.prompts().iter().zip(&part.answers).enumerate() {
+            number += 1;
+            let label = part.labels.get(place).cloned().flatten();
+            let result = label.map_or_else(|| answer.clone(), |label| format!("[{label}] {answer}"));
+            let prompt = conversation_text(&item.prompt.messages);
+            show(ItemNote { number, prompt, result, score: None, failed: false }, outside)?;
+        }
+    }
+    Ok(())
+}

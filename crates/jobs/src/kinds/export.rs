@@ -1,0 +1,87 @@
+//! A stage that writes an adapter for other programs. What is written is read again and must say the same (`export.rs`); an
+//! export that a kill cut off is made anew.
+
+use super::cost::{Measured, estimate_of, tell_or_end};
+use super::{Ask, Job, foreign, record};
+use crate::durable::remove_folder;
+use crate::estimate::Tell;
+use crate::execute::Outside;
+use crate::export::export;
+use crate::machine::folder_bytes;
+use crate::pace::Gauge;
+use alidade_domain::{
+    Artifact, EventKind, ExportForm, Phase, Planning, Problem, Sampling, Stage, StageEstimate, StagePlan, StopReason,
+    why,
+};
+use alidade_model::model_sha256;
+use serde_json::json;
+use std::path::Path;
+
+pub(super) struct Export;
+
+/// What is written.
+const EXPORT: &str = "export";
+/// Copies of the weights that are held at once: the base and the merged model, and one that is read again to be compared.
+const COPIES: u64 = 3;
+/// Loads of the model: with the adapter, merged, and as written.
+const LOADS: f64 = 3.0;
+
+impl Job for Export {
+    fn kind(&self) -> &'static str {
+        "export"
+    }
+
+    fn check(&self, stage: &Stage) -> Vec<Problem> {
+        match stage {
+            Stage::Export(_) => Vec::new(),
+            other => vec![foreign(self, other.kind())],
+        }
+    }
+
+    fn estimate(&self, ask: &Ask, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
+        let Ask::Export(ask) = ask else { return Err(foreign(self, ask.kind())) };
+        tell_or_end(tell, Planning::Preparing)?;
+        let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
+        let measured = Measured::open(&ask.model)?;
+        let merged = ask.recipe.form == ExportForm::Merged;
+        estimate.memory_bytes = measured.memory(if merged { COPIES } else { 1 }, ask.adapter_bytes)?;
+        estimate.disk_bytes = if merged { folder_bytes(&ask.model.folder) } else { ask.adapter_bytes };
+        tell_or_end(tell, Planning::Measuring)?;
+        let silent = Sampling { temperature: 0.0, top_p: 1.0, max_new_tokens: 0, seed: 0 };
+        estimate.seconds = LOADS * measured.pace(&ask.model, &[], &silent, gauge)?.load;
+        Ok(estimate)
+    }
+
+    fn run(&self, plan: &StagePlan, folder: &Path, outside: &mut Outside) -> Result<(), Problem> {
+        let StagePlan::Export(own) = plan else { return Err(foreign(self, plan.kind())) };
+        record::started(0, outside)?;
+        match outside.stop.requested() {
+            Some(StopReason::Discard) => return outside.observer.observe(EventKind::Discarded),
+            Some(_) => return outside.observer.observe(EventKind::Paused { step: 0 }),
+            None => {}
+        }
+        outside.observer.observe(EventKind::Stage { phase: Phase::Exporting })?;
+        let output = folder.join(EXPORT);
+        // Of an attempt that was cut off before it could say so.
+        remove_folder(&output).map_err(|error| {
+            Problem::internal(format!("Removing an earlier export from {} failed: {}.", output.display(), why(&error)))
+        })?;
+        let exported = export(&own.model_dir, &own.adapter.folder, own.form, &output)?;
+        let artifact = match own.form {
+            ExportForm::Peft => Artifact::File {
+                path: EXPORT.to_owned(),
+                bytes: folder_bytes(&output),
+                what: "adapter in PEFT's form".to_owned(),
+            },
+            ExportForm::Merged => Artifact::Model {
+                folder: EXPORT.to_owned(),
+                sha256: model_sha256(&output)?,
+                name: Some(format!("{} + {}", own.model.name, own.adapter.adapter.name)),
+            },
+        };
+        let artifacts = vec![artifact];
+        let rounded = exported.rounded_to;
+        record::write(plan, folder, &artifacts, &json!({"largest_logit_gap": exported.gap, "rounded_to": rounded}))?;
+        outside.observer.observe(EventKind::Finished { steps: 1, artifacts })
+    }
+}

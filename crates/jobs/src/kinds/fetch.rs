@@ -1,0 +1,162 @@
+//! A stage that brings a model into the data folder: its files are copied one by one and the weights are held against the hash
+//! that was asked for. What the files say is looked into afterwards, in a process of its own, before the model is listed.
+
+use super::cost::{estimate_of, tell_or_end};
+use super::telling::Telling;
+use super::{Ask, Job, foreign, record};
+use crate::durable::{create_folder, file_problem, sync_folder};
+use crate::estimate::Tell;
+use crate::execute::Outside;
+use crate::machine::folder_bytes;
+use crate::pace::Gauge;
+use alidade_domain::{
+    Artifact, EventKind, FetchPlan, Phase, Planning, Problem, ProblemCode, Stage, StageEstimate, StagePlan, StopReason,
+    WorkUnit, why,
+};
+use alidade_model::{file_sha256, model_sha256};
+use serde_json::json;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+pub(super) struct Fetch;
+
+/// Where the model goes.
+const FETCHED: &str = "fetched";
+/// Ending of a file that is not whole yet.
+const PART: &str = "part";
+/// Bytes that are copied between two looks for a wish.
+const CHUNK: usize = 4 << 20;
+
+impl Job for Fetch {
+    fn kind(&self) -> &'static str {
+        "fetch"
+    }
+
+    fn check(&self, stage: &Stage) -> Vec<Problem> {
+        let Stage::Fetch(recipe) = stage else { return vec![foreign(self, stage.kind())] };
+        let mut problems = Vec::new();
+        let source = Path::new(&recipe.source);
+        if !source.join("config.json").is_file() {
+            problems.push(
+                Problem::input(format!("“{}” is no model folder: it holds no config.json.", recipe.source))
+                    .hint("Name a folder with config.json, tokenizer.json and model.safetensors.")
+                    .at("source"),
+            );
+        }
+        let hexadecimal = |hash: &String| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if recipe.sha256.as_ref().is_some_and(|hash| !hexadecimal(hash)) {
+            problems.push(Problem::input("“sha256” must be a hash of 64 hexadecimal digits.").at("sha256"));
+        }
+        problems
+    }
+
+    fn estimate(&self, ask: &Ask, _: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
+        let Ask::Fetch(ask) = ask else { return Err(foreign(self, ask.kind())) };
+        tell_or_end(tell, Planning::Preparing)?;
+        let mut estimate = estimate_of(self.kind(), ask.stage, None);
+        estimate.disk_bytes = folder_bytes(Path::new(&ask.recipe.source));
+        estimate.memory_bytes = crate::machine::program_bytes() + 2 * CHUNK as u64;
+        Ok(estimate)
+    }
+
+    fn run(&self, plan: &StagePlan, folder: &Path, outside: &mut Outside) -> Result<(), Problem> {
+        let StagePlan::Fetch(own) = plan else { return Err(foreign(self, plan.kind())) };
+        record::started(0, outside)?;
+        let place = folder.join(FETCHED);
+        create_folder(&place)?;
+        if let Some(reason) = copy_all(own, &place, outside)? {
+            return outside.observer.observe(match reason {
+                StopReason::Discard => EventKind::Discarded,
+                StopReason::Pause | StopReason::StopAndSave => EventKind::Paused { step: 0 },
+            });
+        }
+        outside.observer.observe(EventKind::Stage { phase: Phase::Saving })?;
+        let sha256 = model_sha256(&place).map_err(|error| Problem::from(error).at("source"))?;
+        if own.sha256.as_ref().is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&sha256)) {
+            return Err(differs(own, &sha256));
+        }
+        let artifacts = vec![Artifact::Model { folder: FETCHED.to_owned(), sha256, name: Some(own.name.clone()) }];
+        record::write(plan, folder, &artifacts, &json!({"bytes": folder_bytes(&place)}))?;
+        outside.observer.observe(EventKind::Finished { steps: 1, artifacts })
+    }
+}
+
+fn differs(plan: &FetchPlan, found: &str) -> Problem {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    let wanted = plan.sha256.as_deref().unwrap_or_default();
+    Problem::new(
+        ProblemCode::Conflict,
+        format!(
+            "The weights in {} are not those that were asked for: their SHA-256 is {}…, wanted was {}….",
+            plan.source.display(),
+            short(found),
+            short(wanted)
+        ),
+    )
+    .hint("Bring the right folder, or remove the hash to take this one.")
+    .at("sha256")
+}
+
+/// The files of a model folder: those at its top, and named templates. Links are not followed.
+fn files(source: &Path) -> Result<Vec<(PathBuf, u64)>, Problem> {
+    let mut found = Vec::new();
+    for below in ["", "additional_chat_templates"] {
+        let folder = source.join(below);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(_) if !below.is_empty() => continue,
+            Err(error) => return Err(file_problem("Reading", &folder, &error).at("source")),
+        };
+        for entry in entries.flatten() {
+            let Ok(data) = entry.path().symlink_metadata() else { continue };
+            if data.is_file() {
+                found.push((Path::new(below).join(entry.file_name()), data.len()));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Copies what is not there yet; returns the wish that ended it, if one did.
+fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Option<StopReason>, Problem> {
+    let files = files(&plan.source)?;
+    let total = files.iter().map(|(_, bytes)| bytes).sum();
+    let is_there = |name: &Path, bytes: u64| {
+        let (from, to) = (plan.source.join(name), place.join(name));
+        let same = std::fs::metadata(&to).is_ok_and(|data| data.len() == bytes);
+        same && file_sha256(&from).is_ok_and(|hash| file_sha256(&to).is_ok_and(|found| found == hash))
+    };
+    let (there, missing): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, bytes)| is_there(name, *bytes));
+    let mut done = there.iter().map(|(_, bytes)| bytes).sum();
+    let mut telling = Telling::begin(Phase::Fetching, WorkUnit::Bytes, done, outside)?;
+    telling.progress(done, total, outside)?;
+    for (name, _) in missing {
+        let (from, to) = (plan.source.join(&name), place.join(&name));
+        let part = to.with_extension(PART);
+        let failed = |error: std::io::Error| Problem::internal(format!("Copying {}: {}.", from.display(), why(&error)));
+        if let Some(folder) = to.parent() {
+            create_folder(folder)?;
+        }
+        let mut reader = File::open(&from).map_err(|error| file_problem("Reading", &from, &error).at("source"))?;
+        let mut writer = File::create(&part).map_err(|error| file_problem("Writing", &part, &error))?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            if let Some(reason) = telling.wish(outside) {
+                return Ok(Some(reason));
+            }
+            let read = reader.read(&mut chunk).map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            writer.write_all(&chunk[..read]).map_err(|error| file_problem("Writing", &part, &error))?;
+            done += read as u64;
+            telling.progress(done, total, outside)?;
+        }
+        writer.sync_all().map_err(|error| file_problem("Writing", &part, &error))?;
+        std::fs::rename(&part, &to).map_err(failed)?;
+        sync_folder(place).map_err(failed)?;
+    }
+    Ok(None)
+}
