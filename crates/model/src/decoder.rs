@@ -90,16 +90,16 @@ pub trait Cache: Send {
     ///
     /// # Errors
     /// As [`Cache::advance`].
-    fn write(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
-        take_turns(prompts, |tokens| self.advance(tokens, next))
+    fn generate(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
+        decode_loop(prompts, |tokens| self.advance(tokens, next))
     }
 }
 
 /// From the logits of each row to its next token; `None` ends the writing.
 pub type NextTokens<'a> = dyn FnMut(&[&[f32]]) -> Result<Option<Vec<Vec<u32>>>> + 'a;
 
-/// The loop of [`Cache::write`].
-pub(crate) fn take_turns(
+/// The loop of [`Cache::generate`].
+pub(crate) fn decode_loop(
     prompts: Vec<Vec<u32>>,
     mut advance: impl FnMut(&[Vec<u32>]) -> Result<Option<Vec<Vec<u32>>>>,
 ) -> Result<()> {

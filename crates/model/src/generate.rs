@@ -94,7 +94,7 @@ pub fn generate_seeded(
     }
     let mut cache = decoder.cache(adapter)?;
     let mut left = room;
-    cache.write(prompts.to_vec(), &mut |logits| {
+    cache.generate(prompts.to_vec(), &mut |logits| {
         let mut feed = Vec::with_capacity(rows.len());
         for (index, (row, logits)) in rows.iter_mut().zip(logits).enumerate() {
             feed.push(row.take(logits, &options.stops)?.into_iter().collect());

@@ -97,7 +97,7 @@ impl Weights {
             Weights::Made(tensors) => {
                 let missing = || crate::ModelError::MissingTensor { name: name.to_owned() };
                 let tensor = tensors.remove(name).ok_or_else(missing)?;
-                tensor.values.chunks(PIECE).for_each(|piece| sink(Chunk::Single(piece)));
+                tensor.values.chunks(PIECE).for_each(|piece| sink(Chunk::F32(piece)));
                 Ok(())
             }
         }

@@ -80,19 +80,19 @@ impl Room {
         Some(match dtype {
             Dtype::F32 => {
                 self.wide.extend(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)));
-                Chunk::Single(&self.wide)
+                Chunk::F32(&self.wide)
             }
             Dtype::F64 => {
                 self.wide.extend(bytes.as_chunks().0.iter().map(|eight| f64::from_le_bytes(*eight) as f32));
-                Chunk::Single(&self.wide)
+                Chunk::F32(&self.wide)
             }
             Dtype::F16 => {
                 self.narrow.extend(pairs());
-                Chunk::Half(&self.narrow)
+                Chunk::F16(&self.narrow)
             }
             Dtype::BF16 => {
                 self.narrow.extend(pairs());
-                Chunk::Brain(&self.narrow)
+                Chunk::Bf16(&self.narrow)
             }
             _ => return None,
         })
