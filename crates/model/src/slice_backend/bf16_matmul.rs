@@ -133,8 +133,8 @@ fn inner_width(adapter: Option<&Adapter>, layer: usize, group: Group) -> usize {
     adapter.map_or(0, |adapter| adapter.layers[layer][group as usize].inner())
 }
 
-/// The backward pass for ∂/∂y in packed rows; returns the gradients of the inner values. Leaves out what goes through dropout,
-/// and the gradient of A where the input is not there yet ([`input_gradient`]).
+/// The backward pass for ∂/∂y in packed rows; returns the gradients of the inner values. Leaves out what goes through
+/// dropout, and the gradient of A where the input is not there yet ([`input_gradient`]).
 #[allow(clippy::too_many_arguments, reason = "the backward pass reads everything that the forward pass returned")]
 pub(super) fn backward_rows(
     pass: &mut Pass,

@@ -1,9 +1,9 @@
 //! One pre-norm block over rows without padding, forward and backward (Touvron et al., arXiv 2302.13971, section 2.2):
 //! x₂ = x + Wₒ·attention(rope(W_qkv·norm x)), y = x₂ + W_down·(silu(g)∘u) with (g, u) = W_gu·norm x₂.
 //!
-//! The second half is `feed_forward`. Saved for the backward pass: the block's input, queries, keys and values, the attention
-//! output, x₂ and (g, u). The norms and the gate are recomputed; they cost little compared with the matmuls. Where matmuls
-//! round their operands to bf16, those are saved as bf16.
+//! The second half is `feed_forward`. Saved for the backward pass: the block's input, queries, keys and values, the
+//! attention output, x₂ and (g, u). The norms and the gate are recomputed; they cost little compared with the matmuls.
+//! Where matmuls round their operands to bf16, those are saved as bf16.
 
 use super::bf16_matmul::{self, Results};
 use super::buffer_pool::Stored;
@@ -61,8 +61,8 @@ impl SavedActivations {
     }
 }
 
-/// The rotated queries, keys and values that attention read, its output `[n, heads·d]`, and its log-sum-exps for the backward
-/// pass.
+/// The rotated queries, keys and values that attention read, its output `[n, heads·d]`, and its log-sum-exps for the
+/// backward pass.
 pub(super) struct Attended {
     pub(super) qkv: Stored,
     pub(super) out: Stored,
@@ -171,8 +171,8 @@ fn head_norms(pass: &mut Pass, block: &Block, qkv: &mut [f32]) -> Option<[Vec<f3
     Some([before, inverses])
 }
 
-/// Backward pass through block `layer`: returns ∂/∂input given ∂/∂y. Without `further` nothing reads it, and the last matmul is
-/// skipped.
+/// Backward pass through block `layer`: returns ∂/∂input given ∂/∂y. Without `further` nothing reads it, and the last
+/// matmul is skipped.
 pub(super) fn block_backward(
     pass: &mut Pass,
     layer: usize,

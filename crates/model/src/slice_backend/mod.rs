@@ -17,7 +17,7 @@ mod weight_storage;
 mod weights;
 
 use crate::adapter::AdapterWeights;
-use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores, installing_order};
+use crate::decoder::{Cache, Checkpointing, Decoder, ForwardOptions, TokenScores, installing_order};
 use crate::error::Result;
 use crate::source;
 use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryKeyNorm, TokenBatch, dropout};
@@ -81,7 +81,7 @@ pub(crate) struct SliceDecoder {
     /// Prefix of the tensor names of each trainable adapter.
     prefixes: BTreeMap<String, String>,
     tables: Vec<RotaryTable>,
-    keep: Keep,
+    checkpointing: Checkpointing,
     tape: Option<Tape>,
     /// Adapters (none: the base) with gradients accumulated since they were last taken.
     learned: BTreeSet<Option<String>>,
@@ -105,7 +105,7 @@ impl SliceDecoder {
             adapters: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             tables,
-            keep: Keep::default(),
+            checkpointing: Checkpointing::default(),
             tape: None,
             learned: BTreeSet::new(),
             pool: BufferPool::default(),
@@ -138,7 +138,7 @@ impl SliceDecoder {
         self.tape = None;
         let layout = Layout::new(batch);
         self.grow_tables(&layout);
-        let Self { spec, set, weights, gradients, adapters, tables, pool, keep, .. } = self;
+        let Self { spec, set, weights, gradients, adapters, tables, pool, checkpointing, .. } = self;
         let adapter = match options.adapter {
             Some(name) => Some(adapters.get_mut(name).ok_or_else(|| Self::unknown(name))?),
             None => None,
@@ -153,17 +153,17 @@ impl SliceDecoder {
             Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, workers: None, pool };
         let x = embed(&mut pass, Some(batch), options);
         let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
-        let x = run_blocks(&mut pass, x, |pass, mut saved| match (options.tape, *keep) {
+        let x = run_blocks(&mut pass, x, |pass, mut saved| match (options.tape, *checkpointing) {
             (false, _) => discard(pass, saved),
-            (true, Keep::Everything) => blocks.push(TapedBlock::Saved(Box::new(saved))),
-            (true, Keep::Trim | Keep::Slim) => {
-                match *keep {
-                    Keep::Trim => saved.drop_middle(pass),
+            (true, Checkpointing::Off) => blocks.push(TapedBlock::Saved(Box::new(saved))),
+            (true, Checkpointing::MiddleStream | Checkpointing::GateUp) => {
+                match *checkpointing {
+                    Checkpointing::MiddleStream => saved.drop_middle(pass),
                     _ => saved.drop_gate_up(pass),
                 }
                 blocks.push(TapedBlock::Saved(Box::new(saved)));
             }
-            (true, Keep::Inputs) => blocks.push(TapedBlock::Input(saved.release(pass))),
+            (true, Checkpointing::Blocks) => blocks.push(TapedBlock::Input(saved.release(pass))),
         });
         let (scores, scored) = score::score(&mut pass, &x, batch, options);
         pass.pool.give_stream(x);
@@ -210,8 +210,8 @@ impl SliceDecoder {
     }
 }
 
-/// Runs a pass as a task of the rayon pool. From outside, each of its many small parallel steps would submit a task and block
-/// until it is done.
+/// Runs a pass as a task of the rayon pool. From outside, each of its many small parallel steps would submit a task and
+/// block until it is done.
 fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| pass())
 }
@@ -258,8 +258,8 @@ impl Decoder for SliceDecoder {
         format!("slices, {}, {}", self.set.name(), self.weights.precision.name())
     }
 
-    fn keep(&mut self, keep: Keep) {
-        self.keep = keep;
+    fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.checkpointing = checkpointing;
     }
 
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {
