@@ -148,7 +148,7 @@ impl AdapterWeights {
         Ok(Self { config: fresh_prefix_config(spec, count, base_name), tensors })
     }
 
-    /// Says in the configuration that the adapter rates answers with a trained head of this name.
+    /// Says in the configuration that the adapter scores answers with a trained head of this name.
     pub(crate) fn mark_as_scorer(&mut self, head: &str) {
         let raw = &mut self.config.raw;
         raw.insert("task_type".to_owned(), Value::from("SEQ_CLS"));

@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 
 /// A longer header is no header.
 const LONGEST_HEADER: u64 = 100 << 20;
-/// The output matrix.
+/// The LM head.
 pub(crate) const HEAD: &str = "lm_head.weight";
 /// The embedding.
 pub(crate) const TABLE: &str = "model.embed_tokens.weight";
 
-/// Where a tensor lies.
+/// Location of a tensor.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) path: PathBuf,
@@ -97,7 +97,7 @@ impl Census {
         Err(Config::bad("num_hidden_layers", format!("is {said}; the weight files hold {} layers", held.len())))
     }
 
-    /// Decides whether the output matrix is the embedding. A head of its own counts, even where the flag says that there is
+    /// Decides whether LM head and embedding are tied. A head of its own counts, even where the flag says that there is
     /// none; what should be known of that is returned. Equal matrices are one.
     pub(crate) fn settle_head(&self, spec: &mut DecoderSpec, config: &TextConfig) -> Result<Option<String>> {
         match (spec.tied, self.entries.get(HEAD), self.entries.get(TABLE)) {

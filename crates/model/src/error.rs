@@ -23,7 +23,7 @@ pub enum ModelError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// A folder is something else than what was asked for.
+    /// A folder is something else than what was expected.
     #[error("{path} {found}.")]
     Folder {
         /// The folder.

@@ -193,7 +193,7 @@ fn check_agreement(weights: &AdapterWeights) -> Result<()> {
     Ok(())
 }
 
-/// A prefix names the shape of its base; the differing number is told.
+/// A prefix names the shape of its base; the error gives the size that differs.
 fn check_prefix(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
     let width = spec.kv_heads * spec.head_dim;
     let expected = [("num_layers", spec.layers), ("token_dim", width), ("num_attention_heads", spec.kv_heads)];

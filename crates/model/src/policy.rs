@@ -306,7 +306,7 @@ impl Policy {
         self.score.iter_mut().chain(self.critic.as_mut().map(|(_, head)| head))
     }
 
-    /// The adapter as it stands now, with its score head where it has one; `None` in full training.
+    /// The current adapter, with its score head where it has one; `None` in full training.
     ///
     /// # Errors
     /// When the back-end fails.

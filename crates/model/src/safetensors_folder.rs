@@ -1,4 +1,4 @@
-//! The hub's layout: a folder with config.json, safetensors files, tokenizer.json and what else stands beside them.
+//! The Hugging Face layout: a folder with config.json, safetensors files, tokenizer.json and their companions.
 
 use crate::architectures::TextConfig;
 use crate::bounded::{SMALL_TEXT, read_text};

@@ -1,5 +1,5 @@
-//! A decoder as data. A family is one small file that fills this in; the arithmetic is written once per back-end and
-//! never per family.
+//! A decoder architecture as data. A family is one small file that fills this in; the forward and backward passes exist
+//! once per back-end, never per family.
 
 use crate::ModelError;
 use crate::error::Result;

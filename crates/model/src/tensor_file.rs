@@ -14,7 +14,7 @@ use std::path::Path;
 /// The elements of a tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TensorData {
-    /// Floating point numbers.
+    /// Floating-point values.
     Floats(Vec<f32>),
     /// Integers.
     Integers(Vec<i64>),

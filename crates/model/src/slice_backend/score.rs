@@ -125,7 +125,7 @@ pub(super) fn logits(pass: &mut Pass, hidden: &[f32]) -> Vec<f32> {
     logits
 }
 
-/// ∂/∂x `[n, H]` of the residual stream, given the coefficients of the log-probabilities and of the hidden rows.
+/// ∂/∂x `[n, H]` of the residual stream, given the coefficients of the log-probabilities and of the hidden states.
 pub(super) fn score_backward(
     pass: &mut Pass,
     saved: Scored,
