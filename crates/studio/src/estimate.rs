@@ -10,7 +10,7 @@ use crate::{compute, machine, memory, pipeline, world_oracle};
 use alidade_data::split;
 use alidade_domain::{DatasetKind, Example, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate};
 use alidade_kernels::InstructionSet;
-use alidade_model::{AdapterWeights, DecoderSpec, Keep, ModelFolder, NamedTensor, runs_on_slices};
+use alidade_model::{AdapterWeights, Checkpointing, DecoderSpec, ModelFolder, NamedTensor, runs_on_slices};
 use alidade_train::{Encoder, Prepared, Steps, Training, method};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -219,7 +219,7 @@ impl Work<'_> {
     }
 
     /// Seconds of loading and training.
-    fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: Keep) -> Result<f64, Problem> {
+    fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: Checkpointing) -> Result<f64, Problem> {
         training(
             self.training,
             self.prepared,
@@ -256,7 +256,7 @@ impl Work<'_> {
         &self,
         gauge: &mut Gauge,
         subject: &Subject,
-        keep: Keep,
+        keep: Checkpointing,
         suite: &Questions,
         prompts: Vec<Vec<u32>>,
     ) -> Result<f64, Problem> {
@@ -300,7 +300,7 @@ fn questions(ask: &StageAsk, held_out: Vec<Example>) -> Questions {
 pub(crate) struct Measuring<'a, 'b> {
     pub(crate) gauge: &'a mut Gauge,
     pub(crate) subject: &'a Subject<'b>,
-    pub(crate) keep: Keep,
+    pub(crate) keep: Checkpointing,
     pub(crate) spec: &'a DecoderSpec,
     pub(crate) stops: &'a BTreeSet<u32>,
 }

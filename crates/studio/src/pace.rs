@@ -5,8 +5,8 @@ use crate::Clock;
 use alidade_domain::{LoraSpec, Precision, Problem};
 use alidade_kernels::InstructionSet;
 use alidade_model::{
-    AdapterWeights, Backend, DecoderSpec, Finish, Generation, GenerationOptions, Keep, ModelFolder, Policy, TokenBatch,
-    TokenRow, generate_streaming,
+    AdapterWeights, Backend, Checkpointing, DecoderSpec, Finish, Generation, GenerationOptions, ModelFolder, Policy,
+    TokenBatch, TokenRow, generate_streaming,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -90,7 +90,7 @@ impl Gauge {
     pub(crate) fn training(
         &mut self,
         subject: &Subject,
-        keep: Keep,
+        keep: Checkpointing,
         tokens: usize,
         row: usize,
     ) -> Result<Training, Problem> {
@@ -100,7 +100,7 @@ impl Gauge {
             return Ok(Training { seconds_per_operation, load_seconds });
         }
         let (policy, load_seconds) = self.load(subject)?;
-        policy.keep(keep);
+        policy.set_checkpointing(keep);
         let seconds_per_operation = train(policy, wanted, row.clamp(2, wanted))?;
         self.paces.insert(key, [seconds_per_operation, load_seconds]);
         Ok(Training { seconds_per_operation, load_seconds })
