@@ -11,7 +11,7 @@ use alidade_domain::{
     DatasetKind, Example, ModelRef, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate,
 };
 use alidade_model::InstructionSet;
-use alidade_model::{AdapterWeights, DecoderSpec, Keep, ModelFolder, NamedTensor, runs_on_slices};
+use alidade_model::{AdapterWeights, Checkpointing, DecoderSpec, ModelFolder, NamedTensor, runs_on_slices};
 use alidade_train::{Encoder, Prepared, Steps, Training, method};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -238,7 +238,7 @@ impl Work<'_> {
     }
 
     /// Seconds of loading and training.
-    fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: Keep) -> Result<f64, Problem> {
+    fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: Checkpointing) -> Result<f64, Problem> {
         training(
             self.training,
             self.prepared,
@@ -275,7 +275,7 @@ impl Work<'_> {
         &self,
         gauge: &mut Gauge,
         subject: &Subject,
-        keep: Keep,
+        keep: Checkpointing,
         suite: &Questions,
         prompts: Vec<Vec<u32>>,
     ) -> Result<f64, Problem> {
@@ -322,7 +322,7 @@ pub struct Measuring<'a, 'b> {
     /// The model that is measured.
     pub subject: &'a Subject<'b>,
     /// What a pass saves for its backward pass.
-    pub keep: Keep,
+    pub keep: Checkpointing,
     /// Its shape.
     pub spec: &'a DecoderSpec,
     /// Tokens that end an answer.

@@ -14,8 +14,8 @@ use alidade_domain::{
     RewardSource, StopReason, StopSignal, conversation_text,
 };
 use alidade_model::{
-    AdapterWeights, DecoderSpec, GenerationOptions, Keep, ModelError, ModelFolder, NamedTensor, Policy, adapter_sha256,
-    file_sha256, generate, load_adapter,
+    AdapterWeights, Checkpointing, DecoderSpec, GenerationOptions, ModelError, ModelFolder, NamedTensor, Policy,
+    adapter_sha256, file_sha256, generate, load_adapter,
 };
 use alidade_train::{
     Encoder, End, PlanFacts, Prepared, Rollouts, Session, SessionOptions, TrainError, Training, method, resume_step,
@@ -157,7 +157,7 @@ fn train(
     let needs = method(&plan.method)?.needs();
     let mut policy = policy((plan, configured), model)?;
     let keep = choose_keep((plan, configured), &policy, &model.spec, prepared, [free_bytes, program])?;
-    policy.keep(keep);
+    policy.set_checkpointing(keep);
     let oracles = Oracles::new();
     let raters = roles::install(plan, model, (needs, configured.critic()), &mut policy, &oracles)?;
     let (arithmetic, keep) = (policy.decoder().path(), keep.name().to_owned());
@@ -205,7 +205,7 @@ fn choose_keep(
     spec: &DecoderSpec,
     prepared: &Prepared,
     [free_bytes, program]: [u64; 2],
-) -> Result<Keep, Problem> {
+) -> Result<Checkpointing, Problem> {
     let steps = configured.steps(prepared.items.len());
     let trainable = policy.decoder().trainable();
     let trained: u64 = trainable.iter().map(|(_, size)| *size as u64).sum();

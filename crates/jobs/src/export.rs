@@ -4,7 +4,7 @@
 use crate::durable::write_folder;
 use crate::{compute, provenance};
 use alidade_domain::{ExportForm, Problem, ProblemCode, Purpose, Stream};
-use alidade_model::{AdapterWeights, Decoder, Merged, ModelFolder, Stored, load_adapter, save_adapter};
+use alidade_model::{AdapterWeights, Decoder, FloatFormat, Merged, ModelFolder, load_adapter, save_adapter};
 use std::path::Path;
 
 const ADAPTER: &str = "adapter";
@@ -69,10 +69,10 @@ fn merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Resul
     let exact = probed(merged.decoder(compute::backend()?)?.as_ref(), None)?;
     close(difference(&live, &exact), "The merged model")?;
     let gap = difference(&live, &logits(&ModelFolder::open(folder)?, None)?);
-    if gap.is_nan() || (stored == Stored::Single && gap > TOLERANCE) {
+    if gap.is_nan() || (stored == FloatFormat::F32 && gap > TOLERANCE) {
         close(gap, "The written model")?;
     }
-    Ok(Exported { gap, rounded_to: (stored != Stored::Single).then(|| stored.name()) })
+    Ok(Exported { gap, rounded_to: (stored != FloatFormat::F32).then(|| stored.name()) })
 }
 
 fn close(gap: f32, what: &str) -> Result<(), Problem> {

@@ -5,7 +5,7 @@
 use crate::passes::Passes;
 use alidade_domain::{Precision, Problem};
 use alidade_model::InstructionSet;
-use alidade_model::{Critic, DecoderSpec, Keep, QueryKeyNorm, logit_rows};
+use alidade_model::{Checkpointing, Critic, DecoderSpec, QueryKeyNorm, logit_rows};
 use alidade_train::CommonSettings;
 
 /// Pages of code, stacks and scratch of threads that training and writing touch for the first time.
@@ -96,21 +96,21 @@ pub fn inner<'t>(spec: &DecoderSpec, tensors: impl Iterator<Item = (&'t str, usi
 
 impl Need<'_> {
     /// Peak memory in bytes.
-    pub fn bytes(&self, keep: Keep) -> u64 {
+    pub fn bytes(&self, keep: Checkpointing) -> u64 {
         let per_weight = if self.precision == Precision::Half && !self.full { 2 } else { 4 };
         let weights = self.spec.parameters() * per_weight;
         self.program + weights + self.training(keep).max(self.comparing())
     }
 
     /// What training takes beside the weights.
-    fn training(&self, keep: Keep) -> u64 {
+    fn training(&self, keep: Checkpointing) -> u64 {
         let beside = 4 * (self.trained * PER_TRAINED + self.beside);
         let passes = if self.slices { self.taped(keep).max(self.untaped(self.passes.read)) } else { self.on_candle() };
         // What passes gave back is kept for the next one; writing has buffers of its own.
         beside + passes + self.writing()
     }
 
-    fn taped(&self, keep: Keep) -> u64 {
+    fn taped(&self, keep: Checkpointing) -> u64 {
         let (four, tokens) = (4, self.passes.taped);
         let kept = tokens * four * self.spec.layers as u64 * self.per_layer(keep);
         // Rows that are scored: before and after the norm, ∂logp/∂hidden, and what comes back.
@@ -166,7 +166,7 @@ impl Need<'_> {
     }
 
     /// Numbers of four bytes per token that a block leaves behind.
-    fn per_layer(&self, keep: Keep) -> u64 {
+    fn per_layer(&self, keep: Checkpointing) -> u64 {
         let spec = self.spec;
         let (queries, keys) = ((spec.heads * spec.head_dim) as u64, (spec.kv_heads * spec.head_dim) as u64);
         let before = if spec.query_key_norm == QueryKeyNorm::None { 0 } else { queries + keys };
@@ -175,10 +175,10 @@ impl Need<'_> {
         let slim = 2 * hidden + attention + spec.heads as u64 + self.inner + before + 2;
         let widened = if self.paired() { spec.intermediate as u64 } else { 2 * spec.intermediate as u64 };
         match keep {
-            Keep::Inputs => hidden,
-            Keep::Slim => slim,
-            Keep::Trim => slim + widened - hidden,
-            Keep::Everything => slim + widened,
+            Checkpointing::Blocks => hidden,
+            Checkpointing::GateUp => slim,
+            Checkpointing::MiddleStream => slim + widened - hidden,
+            Checkpointing::Off => slim + widened,
         }
     }
 
@@ -214,7 +214,8 @@ fn reading(spec: &DecoderSpec, paired: bool) -> u64 {
 }
 
 /// What passes may keep, from most to least.
-const LESS: [Keep; 4] = [Keep::Everything, Keep::Trim, Keep::Slim, Keep::Inputs];
+const LESS: [Checkpointing; 4] =
+    [Checkpointing::Off, Checkpointing::MiddleStream, Checkpointing::GateUp, Checkpointing::Blocks];
 
 /// True when products with weights of this precision take numbers in pairs.
 fn takes_pairs(precision: Precision, set: InstructionSet) -> bool {
@@ -222,21 +223,21 @@ fn takes_pairs(precision: Precision, set: InstructionSet) -> bool {
 }
 
 /// What checkpointing keeps where memory is no concern: gate and up in bf16 are not worth computing again.
-pub fn checkpointed(precision: Precision, set: InstructionSet) -> Keep {
-    if takes_pairs(precision, set) { Keep::Trim } else { Keep::Slim }
+pub fn checkpointed(precision: Precision, set: InstructionSet) -> Checkpointing {
+    if takes_pairs(precision, set) { Checkpointing::MiddleStream } else { Checkpointing::GateUp }
 }
 
 /// The setting says whether something is computed again, and the free memory how much.
-pub fn keep(settings: &CommonSettings, need: &Need, free_bytes: u64) -> Keep {
+pub fn keep(settings: &CommonSettings, need: &Need, free_bytes: u64) -> Checkpointing {
     let room = (free_bytes as f64 * SHARE) as u64;
-    let fits = |keep: &Keep| need.bytes(*keep) <= room;
+    let fits = |keep: &Checkpointing| need.bytes(*keep) <= room;
     let choices = match settings.gradient_checkpointing {
-        Some(false) => return Keep::Everything,
+        Some(false) => return Checkpointing::Off,
         Some(true) if need.paired() => &LESS[1..],
         Some(true) => &LESS[2..],
         None => &LESS,
     };
-    choices.iter().copied().find(fits).unwrap_or(Keep::Inputs)
+    choices.iter().copied().find(fits).unwrap_or(Checkpointing::Blocks)
 }
 
 /// Why a run of this size cannot start, if it cannot.

@@ -5,8 +5,8 @@ use crate::Clock;
 use alidade_domain::{LoraSpec, Precision, Problem};
 use alidade_model::InstructionSet;
 use alidade_model::{
-    AdapterWeights, Backend, DecoderSpec, Finish, Generation, GenerationOptions, Keep, ModelFolder, Policy, TokenBatch,
-    TokenRow, generate_streaming,
+    AdapterWeights, Backend, Checkpointing, DecoderSpec, Finish, Generation, GenerationOptions, ModelFolder, Policy,
+    TokenBatch, TokenRow, generate_streaming,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -98,14 +98,20 @@ impl Gauge {
     }
 
     /// Passes of about `tokens` tokens in rows of `row`.
-    pub fn training(&mut self, subject: &Subject, keep: Keep, tokens: usize, row: usize) -> Result<Training, Problem> {
+    pub fn training(
+        &mut self,
+        subject: &Subject,
+        keep: Checkpointing,
+        tokens: usize,
+        row: usize,
+    ) -> Result<Training, Problem> {
         let wanted = tokens.next_power_of_two().clamp(2 * LEAST, LARGEST);
         let key = format!("{} train {} {wanted}", subject.key(), keep.name());
         if let Some([seconds_per_operation, load_seconds]) = self.paces.get(&key).copied() {
             return Ok(Training { seconds_per_operation, load_seconds });
         }
         let (policy, load_seconds) = self.load(subject)?;
-        policy.keep(keep);
+        policy.set_checkpointing(keep);
         let seconds_per_operation = train(policy, wanted, row.clamp(2, wanted))?;
         self.paces.insert(key, [seconds_per_operation, load_seconds]);
         Ok(Training { seconds_per_operation, load_seconds })

@@ -4,7 +4,7 @@
 
 use crate::durable::write_durably;
 use alidade_domain::{MethodName, Plan, Problem};
-use alidade_model::{Rater, SMALL_TEXT, adapter_config_sha256, adapter_sha256, file_sha256, read_bounded};
+use alidade_model::{SMALL_TEXT, ScorerKind, adapter_config_sha256, adapter_sha256, file_sha256, read_bounded};
 use alidade_train::method;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -133,9 +133,9 @@ fn read(folder: &Path) -> Option<Provenance> {
 }
 
 /// What the adapter scores, by its own word; `None` when it says nothing, as one from elsewhere does.
-pub fn scores(folder: &Path) -> Option<Rater> {
+pub fn scores(folder: &Path) -> Option<ScorerKind> {
     let made = read(folder)?;
-    Some(if made.cost { Rater::Cost } else { Rater::Reward })
+    Some(if made.cost { ScorerKind::Cost } else { ScorerKind::Reward })
 }
 
 fn tokenizer_sha256(model: &Path) -> Option<String> {
@@ -158,7 +158,7 @@ pub fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Result<()
         method: plan.method.clone(),
         rows_sha256: plan.rows_sha256.clone(),
         config_sha256: adapter_config_sha256(folder).ok(),
-        cost: method(&plan.method)?.configure(&plan.settings)?.rates() == Some(Rater::Cost),
+        cost: method(&plan.method)?.configure(&plan.settings)?.rates() == Some(ScorerKind::Cost),
         plan: Some(making.fingerprint.to_owned()),
         steps: making.steps,
         complete: making.complete,

@@ -3,7 +3,7 @@
 use crate::provenance;
 use crate::world_oracle::{HarmOracle, WorldOracle};
 use alidade_domain::{Plan, Problem, RewardSource};
-use alidade_model::{AdapterWeights, Critic, ModelFolder, Policy, Rater, adapter_sha256, load_adapter};
+use alidade_model::{AdapterWeights, Critic, ModelFolder, Policy, ScorerKind, adapter_sha256, load_adapter};
 use alidade_train::{Judge, Needs};
 use std::path::Path;
 
@@ -54,18 +54,18 @@ pub fn install<'o>(
             return Err(Problem::input(message).hint(hint).at("reward"));
         }
         Some(RewardSource::Oracle) => Judge::Scorer(&oracles.world),
-        Some(RewardSource::Adapter { folder }) => install_model(Rater::Reward, folder, plan, model, policy)?,
+        Some(RewardSource::Adapter { folder }) => install_model(ScorerKind::Reward, folder, plan, model, policy)?,
     };
     let cost = match plan.cost.as_ref().filter(|_| needs.cost) {
         None => None,
         Some(RewardSource::Oracle) => Some(Judge::Scorer(&oracles.harm as &dyn alidade_domain::Scorer)),
-        Some(RewardSource::Adapter { folder }) => Some(install_model(Rater::Cost, folder, plan, model, policy)?),
+        Some(RewardSource::Adapter { folder }) => Some(install_model(ScorerKind::Cost, folder, plan, model, policy)?),
     };
     Ok(Some((judge, cost)))
 }
 
 fn install_model(
-    rater: Rater,
+    rater: ScorerKind,
     folder: &Path,
     plan: &Plan,
     model: &ModelFolder,
@@ -74,12 +74,12 @@ fn install_model(
     let field = field(rater);
     provenance::check(folder, plan).map_err(|problem| problem.at(field))?;
     match (rater, provenance::scores(folder)) {
-        (Rater::Reward, Some(Rater::Cost)) => {
+        (ScorerKind::Reward, Some(ScorerKind::Cost)) => {
             let message =
                 "This is a cost model: it scores harm, so a policy that learns from it would learn to do harm.";
             return Err(Problem::input(message).hint("Use a reward model.").at(field));
         }
-        (Rater::Cost, Some(Rater::Reward)) => {
+        (ScorerKind::Cost, Some(ScorerKind::Reward)) => {
             let message = "This is a reward model: taken for a cost, it would forbid good answers.";
             let hint = "Use a cost model: one that was trained to score harm.";
             return Err(Problem::input(message).hint(hint).at(field));
@@ -87,14 +87,14 @@ fn install_model(
         _ => {}
     }
     let weights = load_adapter(folder, &model.spec).map_err(|error| Problem::from(error).at(field))?;
-    policy.install_rater(rater, &weights).map_err(|error| Problem::from(error).at(field))?;
+    policy.install_scorer(rater, &weights).map_err(|error| Problem::from(error).at(field))?;
     Ok(Judge::Model(rater))
 }
 
-fn field(rater: Rater) -> &'static str {
+fn field(rater: ScorerKind) -> &'static str {
     match rater {
-        Rater::Reward => "reward",
-        Rater::Cost => "cost",
+        ScorerKind::Reward => "reward",
+        ScorerKind::Cost => "cost",
     }
 }
 

@@ -13,7 +13,7 @@ use alidade_domain::{
 };
 use alidade_evaluation::{HELD_OUT_PAIRS, Material, Part, Question, Subject, conclude, histogram, suite};
 use alidade_model::{
-    Backend, ChatTemplate, ModelFolder, Policy, Rater, TextTokenizer, TokenRow, adapter_sha256, load_adapter,
+    Backend, ChatTemplate, ModelFolder, Policy, ScorerKind, TextTokenizer, TokenRow, adapter_sha256, load_adapter,
 };
 use alidade_train::{Before, Encoder, TrainError, Training, before, method, scored_rows};
 use std::cell::RefCell;
@@ -43,7 +43,7 @@ impl RatingModel {
         model: &Path,
         adapter: &Path,
         training: Box<dyn Training>,
-        rates: Option<Rater>,
+        rates: Option<ScorerKind>,
         now: LocalTime,
     ) -> Result<Self, Problem> {
         let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
@@ -52,9 +52,9 @@ impl RatingModel {
         let weights = load_adapter(adapter, &folder.spec).map_err(|error| Problem::from(error).at("adapter"))?;
         let set = compute::instructions()?;
         let mut policy = Policy::fresh(folder.decoder_on(Backend::Best(set))?, &weights)?;
-        policy.install_rater(Rater::Reward, &weights)?;
+        policy.install_scorer(ScorerKind::Reward, &weights)?;
         let budget = AtOnce::of(&folder.spec, Precision::Single, set);
-        let (policy, sign) = (RefCell::new(policy), if rates == Some(Rater::Cost) { -1.0 } else { 1.0 });
+        let (policy, sign) = (RefCell::new(policy), if rates == Some(ScorerKind::Cost) { -1.0 } else { 1.0 });
         Ok(Self { policy, tokenizer, template, training, budget, sign, given: RefCell::default() })
     }
 
@@ -75,7 +75,7 @@ impl Scorer for RatingModel {
             Err(TrainError::NoRows { .. }) => return Ok(None),
             prepared => prepared?.items.into_iter().flat_map(|item| item.sequences).collect::<Vec<_>>(),
         };
-        let scores = self.policy.borrow_mut().ratings(Rater::Reward, &sequences)?;
+        let scores = self.policy.borrow_mut().score_with(ScorerKind::Reward, &sequences)?;
         Ok(scores.first().map(|score| self.sign * score).filter(|score| score.is_finite()))
     }
 
@@ -94,7 +94,7 @@ impl Scorer for RatingModel {
             let end = range.end;
             let chunk = &items[range];
             let sequences: Vec<TokenRow> = chunk.iter().flat_map(|item| item.sequences.clone()).collect();
-            let scores = policy.ratings(Rater::Reward, &sequences)?;
+            let scores = policy.score_with(ScorerKind::Reward, &sequences)?;
             for ((item, scores), rows) in chunk.iter().zip(scores.chunks(2)).zip(sequences.chunks(2)) {
                 let ([wanted, other], [first, second]) = (scores, rows) else { continue };
                 given[0].push(*wanted);
@@ -178,12 +178,12 @@ pub fn scorer_of(source: &RewardSource, model: &Path, now: LocalTime) -> Result<
     let RewardSource::Adapter { folder } = source else { return Ok(Box::new(WorldOracle)) };
     let at = |problem: Problem| problem.at("scorer");
     provenance::unchanged(folder).map_err(at)?;
-    if provenance::scores(folder) == Some(Rater::Cost) {
+    if provenance::scores(folder) == Some(ScorerKind::Cost) {
         let message = "This is a cost model: it scores harm, so the most harmful answers would be preferred.";
         return Err(at(Problem::input(message).hint("Use a reward model.")));
     }
     let context = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?.spec.context;
-    Ok(Box::new(RatingModel::open(model, folder, whole_rows(context)?, Some(Rater::Reward), now)?))
+    Ok(Box::new(RatingModel::open(model, folder, whole_rows(context)?, Some(ScorerKind::Reward), now)?))
 }
 
 /// The method that makes models that score, reading rows as long as the model's context.

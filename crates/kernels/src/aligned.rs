@@ -1,14 +1,14 @@
-//! Numbers that begin at a line of the cache: a vector across two lines costs two reads.
+//! Vectors aligned to a cache line: a SIMD load across two lines costs two reads.
 
-/// Bytes of a line.
+/// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// What memory moves in, and a vector holds.
+/// A cache line, which is also one 512-bit vector.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Line<T, const N: usize>(pub(crate) [T; N]);
 
-/// A list of numbers whose first stands at the beginning of a line for as long as no more are pushed than were reserved.
+/// A vector whose first element is aligned to a cache line, as long as it does not grow beyond its capacity.
 #[derive(Debug, Clone)]
 pub struct Aligned<T> {
     room: Vec<T>,
@@ -16,7 +16,7 @@ pub struct Aligned<T> {
 }
 
 impl<T: Copy + Default> Aligned<T> {
-    /// An empty list with room for `capacity` numbers.
+    /// An empty vector with room for `capacity` elements.
     pub fn with_capacity(capacity: usize) -> Self {
         let spare = LINE / size_of::<T>().max(1);
         let mut room: Vec<T> = Vec::with_capacity(capacity + spare);
@@ -25,7 +25,7 @@ impl<T: Copy + Default> Aligned<T> {
         Self { room, skip }
     }
 
-    /// Appends `count` zeros, and lends them.
+    /// Appends `count` zeros and returns them.
     pub fn grow(&mut self, count: usize) -> &mut [T] {
         let start = self.room.len();
         self.room.resize(start + count, T::default());
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_number_begins_a_line() {
+    fn the_first_element_is_aligned_to_a_line() {
         for capacity in [1, 100, 100_000] {
             let mut list = Aligned::<u16>::with_capacity(capacity);
             assert!(list.is_empty());

@@ -1,19 +1,18 @@
-//! Causal attention with grouped heads over rows that lie one document after another. Scores are never kept: the way back
-//! computes them again from the logarithms of their sums, a block of queries at a time (Dao et al., arXiv 2205.14135,
-//! appendix B.4).
+//! Causal grouped-query attention over packed documents. Scores are never saved: the backward pass recomputes them from the
+//! log-sum-exp of each row, a block of queries at a time (FlashAttention; Dao et al., arXiv 2205.14135, appendix B.4).
 
 use crate::InstructionSet;
 use crate::elementwise::dot;
 use crate::instruction_set::dispatch;
 use crate::lanes::{LANES, exp, fold, largest};
 use crate::matrix::{Mat, MatMut, Threads, matmul};
-use crate::pairs::pairs_product;
+use crate::pairs::pairs_matmul;
 use rayon::prelude::*;
 
-/// Queries that are taken at a time.
+/// Queries per block.
 const BLOCK: usize = 64;
 
-/// A document: rows that see each other and nobody else.
+/// A document: rows that attend to each other and to nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
     /// First row.
@@ -22,7 +21,7 @@ pub struct Segment {
     pub length: usize,
 }
 
-/// Heads and who sees whom.
+/// Head counts and the attention mask.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionShape {
     /// Query heads.
@@ -33,40 +32,40 @@ pub struct AttentionShape {
     pub head_dim: usize,
     /// Factor of query·key.
     pub scale: f32,
-    /// Positions that a token looks back on, its own included; all when absent.
+    /// Sliding window: positions that a token attends to, its own included; all when absent.
     pub window: Option<usize>,
 }
 
-/// How products of two f32 matrices take their numbers.
+/// The number format in which a matmul takes two f32 operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operands {
-    /// As they are.
-    Single,
-    /// Rounded to bf16, in pairs. Only for sets that take pairs.
-    Rounded,
+    /// f32, unchanged.
+    F32,
+    /// Rounded to bf16. Only for sets that take bf16 pairs.
+    Bf16,
 }
 
 impl Operands {
     /// `out` = scale·a·b, or `out` += scale·a·b with `add`.
     ///
     /// # Panics
-    /// When the sizes do not match, or the set does not take what is asked for.
-    #[allow(clippy::too_many_arguments, reason = "what a product takes, and how")]
-    pub fn product(self, set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, threads: Threads) {
+    /// When the sizes do not match, or the set lacks the instructions.
+    #[allow(clippy::too_many_arguments, reason = "the operands of a matmul and its options")]
+    pub fn matmul(self, set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, threads: Threads) {
         match self {
-            Operands::Single => matmul(set, out, add, scale, a, b, threads),
-            Operands::Rounded => pairs_product(set, out, add, scale, a, b, threads),
+            Operands::F32 => matmul(set, out, add, scale, a, b, threads),
+            Operands::Bf16 => pairs_matmul(set, out, add, scale, a, b, threads),
         }
     }
 }
 
 impl AttentionShape {
-    /// Numbers of all queries of a row.
+    /// Width of all queries of a row.
     pub(crate) fn queries(&self) -> usize {
         self.heads * self.head_dim
     }
 
-    /// Numbers of all keys of a row.
+    /// Width of all keys of a row.
     pub(crate) fn keys(&self) -> usize {
         self.kv_heads * self.head_dim
     }
@@ -76,12 +75,12 @@ impl AttentionShape {
         self.heads / self.kv_heads
     }
 
-    /// Numbers in a row of queries, keys and values side by side.
+    /// Width of a row of queries, keys and values side by side.
     pub fn row(&self) -> usize {
         self.queries() + 2 * self.keys()
     }
 
-    /// Keys that a block of queries from `first` to `last` looks at: from which on, up to which.
+    /// The range of keys that queries `first..last` attend to.
     pub(crate) fn seen(&self, first: usize, last: usize) -> (usize, usize) {
         let start = self.window.map_or(0, |window| (first + 1).saturating_sub(window));
         (start, last)
@@ -105,7 +104,7 @@ fn head<'a>(shape: &AttentionShape, qkv: Mat<'a>, segment: &Segment, head: usize
     }
 }
 
-/// Cuts `matrix` into documents, and each into `count` parts of `width` columns: documents outermost.
+/// Splits `matrix` into documents, and each into `count` parts of `width` columns: documents outermost.
 pub(crate) fn cut<'a, T>(
     matrix: MatMut<'a, T>,
     segments: &[Segment],
@@ -125,7 +124,7 @@ pub(crate) fn cut<'a, T>(
     parts
 }
 
-/// Cuts the logarithms into one part for each document and each of `count` groups of `heads` heads.
+/// Splits the log-sum-exps into one part for each document and each of `count` groups of `heads` heads.
 pub(crate) fn cut_sums<'a>(sums: &'a [f32], segments: &[Segment], count: usize, heads: usize) -> Vec<&'a [f32]> {
     let (mut parts, mut rest) = (Vec::with_capacity(segments.len() * count), sums);
     for segment in segments {
@@ -138,7 +137,7 @@ pub(crate) fn cut_sums<'a>(sums: &'a [f32], segments: &[Segment], count: usize, 
     parts
 }
 
-/// Cuts them into one part for each document and each of `heads` heads, to write.
+/// Splits them into one mutable part for each document and each of `heads` heads.
 pub(crate) fn cut_sums_mut<'a>(sums: &'a mut [f32], segments: &[Segment], heads: usize) -> Vec<&'a mut [f32]> {
     let (mut parts, mut rest) = (Vec::with_capacity(segments.len() * heads), sums);
     for segment in segments {
@@ -151,8 +150,8 @@ pub(crate) fn cut_sums_mut<'a>(sums: &'a mut [f32], segments: &[Segment], heads:
     parts
 }
 
-/// softmax(scale·q·kᵀ + mask)·v for rows of `qkv` `[n, row()]` into `out` `[n, heads·d]`. `log_sums` `[n·heads]` gets the
-/// logarithm of each row's sum: document after document, in each head after head.
+/// softmax(scale·q·kᵀ + mask)·v for rows of `qkv` `[n, row()]` into `out` `[n, heads·d]`. `log_sums` `[n·heads]` receives
+/// the log-sum-exp of each row: document after document, in each head after head.
 ///
 /// # Panics
 /// When the sizes do not match, or the documents do not cover the rows in order.
@@ -178,7 +177,7 @@ pub fn attention(
             let block = &mut scores[..rows * (to - from)];
             let (query, keys) = (query.part(first, 0, rows, shape.head_dim), to - from);
             let product = MatMut::new(block, rows, keys);
-            alone(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t());
+            matmul_here(set, product, false, shape.scale, query, key.part(from, 0, keys, shape.head_dim).t());
             for (row, scores) in block.chunks_exact_mut(keys).enumerate() {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
@@ -186,19 +185,19 @@ pub fn attention(
             }
             let value = value.part(from, 0, keys, shape.head_dim);
             let weights = Mat::new(block, rows, keys);
-            alone(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value);
+            matmul_here(set, out.part(first, 0, rows, shape.head_dim), false, 1.0, weights, value);
         }
     });
 }
 
-/// What the way back reads.
+/// Activations saved for the backward pass.
 #[derive(Clone, Copy)]
-pub struct Kept<'a> {
+pub struct SavedAttention<'a> {
     /// Queries, keys and values of the forward pass `[n, row()]`.
     pub qkv: Mat<'a>,
-    /// What it gave `[n, heads·d]`.
+    /// Its output `[n, heads·d]`.
     pub out: Mat<'a>,
-    /// The logarithms that it left.
+    /// Its log-sum-exp per row and head.
     pub log_sums: &'a [f32],
 }
 
@@ -210,7 +209,7 @@ pub fn attention_backward(
     set: InstructionSet,
     shape: &AttentionShape,
     segments: &[Segment],
-    kept: Kept,
+    kept: SavedAttention,
     upstream: Mat,
     gradient: MatMut,
 ) {
@@ -232,7 +231,7 @@ pub fn attention_backward(
 #[derive(Default)]
 struct Scratch {
     weights: Vec<f32>,
-    slopes: Vec<f32>,
+    score_gradients: Vec<f32>,
 }
 
 struct Gradients<'a> {
@@ -249,7 +248,7 @@ fn group_backward(
     shape: &AttentionShape,
     segment: &Segment,
     kv: usize,
-    kept: Kept,
+    kept: SavedAttention,
     sums: &[f32],
     upstream: Mat,
     mut gradients: Gradients,
@@ -261,52 +260,54 @@ fn group_backward(
         gradients.values.row(row).fill(0.0);
     }
     for member in 0..shape.group() {
-        let number = kv * shape.group() + member;
-        let Head { query, key, value } = head(shape, kept.qkv, segment, number);
+        let query_head = kv * shape.group() + member;
+        let Head { query, key, value } = head(shape, kept.qkv, segment, query_head);
         for first in (0..segment.length).step_by(BLOCK) {
             let rows = BLOCK.min(segment.length - first);
             let (from, to) = shape.seen(first, first + rows);
             let keys = to - from;
             scratch.weights.resize(scratch.weights.len().max(rows * keys), 0.0);
-            scratch.slopes.resize(scratch.slopes.len().max(rows * keys), 0.0);
-            let (weights, slopes) = (&mut scratch.weights[..rows * keys], &mut scratch.slopes[..rows * keys]);
+            scratch.score_gradients.resize(scratch.score_gradients.len().max(rows * keys), 0.0);
+            let (weights, score_gradients) =
+                (&mut scratch.weights[..rows * keys], &mut scratch.score_gradients[..rows * keys]);
             let (query, key, value) =
                 (query.part(first, 0, rows, dim), key.part(from, 0, keys, dim), value.part(from, 0, keys, dim));
-            let place = |matrix: Mat<'_>| (segment.start + first, number * dim, rows.min(matrix.rows()));
+            let place = |matrix: Mat<'_>| (segment.start + first, query_head * dim, rows.min(matrix.rows()));
             let (top, left, _) = place(upstream);
-            let pull = upstream.part(top, left, rows, dim);
-            alone(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t());
-            alone(set, MatMut::new(slopes, rows, keys), false, 1.0, pull, value.t());
+            let out_gradient = upstream.part(top, left, rows, dim);
+            matmul_here(set, MatMut::new(weights, rows, keys), false, shape.scale, query, key.t());
+            matmul_here(set, MatMut::new(score_gradients, rows, keys), false, 1.0, out_gradient, value.t());
             for row in 0..rows {
                 let own = first + row;
                 let low = shape.seen(own, own).0 - from;
                 let range = row * keys..(row + 1) * keys;
-                let dot = dot(set, pull.row(row), kept.out.part(top + row, left, 1, dim).row(0));
+                let dot = dot(set, out_gradient.row(row), kept.out.part(top + row, left, 1, dim).row(0));
                 let sum = sums[member * segment.length + own];
-                let (weights, slopes) = (&mut weights[range.clone()], &mut slopes[range]);
-                slope_row(set, weights, slopes, low, own + 1 - from, sum, dot);
+                let (weights, score_gradients) = (&mut weights[range.clone()], &mut score_gradients[range]);
+                score_gradient_row(set, weights, score_gradients, low, own + 1 - from, sum, dot);
             }
-            let (weights, slopes) = (Mat::new(weights, rows, keys), Mat::new(slopes, rows, keys));
+            let (weights, score_gradients) = (Mat::new(weights, rows, keys), Mat::new(score_gradients, rows, keys));
             let scale = shape.scale;
-            alone(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), pull);
-            alone(set, gradients.keys.part(from, 0, keys, dim), true, scale, slopes.t(), query);
+            matmul_here(set, gradients.values.part(from, 0, keys, dim), true, 1.0, weights.t(), out_gradient);
+            matmul_here(set, gradients.keys.part(from, 0, keys, dim), true, scale, score_gradients.t(), query);
             let target = gradients.queries.part(first, member * dim, rows, dim);
-            alone(set, target, false, scale, slopes, key);
+            matmul_here(set, target, false, scale, score_gradients, key);
         }
     }
 }
 
-/// On the calling thread.
-fn alone(set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat) {
+/// Matmul on the calling thread.
+fn matmul_here(set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat) {
     matmul(set, out, add, scale, a, b, Threads::One);
 }
 
 dispatch!(fn softmax_row(row: &mut [f32], low: usize, high: usize) -> f32 = softmax_body);
 dispatch!(
-    fn slope_row(weights: &mut [f32], slopes: &mut [f32], low: usize, high: usize, sum: f32, dot: f32) = slope_body
+    fn score_gradient_row(weights: &mut [f32], gradients: &mut [f32], low: usize, high: usize, sum: f32, dot: f32) =
+        score_gradient_body
 );
 
-/// Softmax over `low..high`, 0 elsewhere; gives the logarithm of the sum.
+/// Softmax over `low..high`, 0 elsewhere; returns the log-sum-exp.
 #[inline(always)]
 fn softmax_body<const FMA: bool>(row: &mut [f32], low: usize, high: usize) -> f32 {
     row[..low].fill(0.0);
@@ -317,7 +318,7 @@ fn softmax_body<const FMA: bool>(row: &mut [f32], low: usize, high: usize) -> f3
     log_sum
 }
 
-/// Makes exp(x − max x) of numbers x; gives one over their sum, and the logarithm of the sum of exp x.
+/// Replaces x by exp(x − max x); returns one over their sum, and the log-sum-exp of x.
 #[inline(always)]
 pub(crate) fn softmax<const FMA: bool>(row: &mut [f32]) -> (f32, f32) {
     let peak = largest(row);
@@ -335,23 +336,30 @@ pub(crate) fn softmax<const FMA: bool>(row: &mut [f32]) -> (f32, f32) {
     (1.0 / mass, peak + mass.ln())
 }
 
-/// Scores become weights, and ∂/∂weights becomes ∂/∂scores (without the factor); 0 outside `low..high`.
+/// Replaces scores by attention weights, and ∂/∂weights by ∂/∂scores (before scaling); 0 outside `low..high`.
 #[inline(always)]
-fn slope_body<const FMA: bool>(weights: &mut [f32], slopes: &mut [f32], low: usize, high: usize, sum: f32, dot: f32) {
-    for row in [&mut *weights, &mut *slopes] {
+fn score_gradient_body<const FMA: bool>(
+    weights: &mut [f32],
+    score_gradients: &mut [f32],
+    low: usize,
+    high: usize,
+    sum: f32,
+    dot: f32,
+) {
+    for row in [&mut *weights, &mut *score_gradients] {
         row[..low].fill(0.0);
         row[high..].fill(0.0);
     }
-    for (weight, slope) in weights[low..high].iter_mut().zip(&mut slopes[low..high]) {
-        (*weight, *slope) = pull_back::<FMA>(*weight, *slope, sum, dot);
+    for (weight, gradient) in weights[low..high].iter_mut().zip(&mut score_gradients[low..high]) {
+        (*weight, *gradient) = weight_and_gradient::<FMA>(*weight, *gradient, sum, dot);
     }
 }
 
-/// The weight of a score, and ∂/∂score of ∂/∂weight.
+/// The attention weight of a score, and ∂/∂score given ∂/∂weight.
 #[inline(always)]
-pub(crate) fn pull_back<const FMA: bool>(score: f32, slope: f32, sum: f32, dot: f32) -> (f32, f32) {
+pub(crate) fn weight_and_gradient<const FMA: bool>(score: f32, gradient: f32, sum: f32, dot: f32) -> (f32, f32) {
     let weight = exp::<FMA>(score - sum);
-    (weight, weight * (slope - dot))
+    (weight, weight * (gradient - dot))
 }
 
 #[cfg(test)]

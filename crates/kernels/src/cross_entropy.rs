@@ -1,17 +1,17 @@
-//! From logits to log-probabilities of given tokens, row by row, and what is needed on the way back.
+//! From logits to log-probabilities of target tokens, row by row, and the gradient of the logits.
 //!
-//! ∂logp/∂z = onehot − softmax z. A row's coefficient is a single number that the loss supplies later, so the softmax can
-//! be multiplied with the output matrix in the forward pass already, and no logits are kept.
+//! ∂logp/∂z = onehot − softmax z. The coefficient of a row is a scalar that the loss supplies later, so the softmax can be
+//! multiplied with the LM head in the forward pass already, and no logits are saved.
 //!
-//! A vocabulary is summed in blocks: vectors of f32 within one, f64 over them. In one long f32 sum small terms are rounded
-//! beside a large one, much alike in every row, so that the log-probabilities of all rows lean to one side by some 1e-6 nats.
+//! A row is reduced in blocks: f32 within one, f64 over them. A single long f32 accumulator would round small terms next to
+//! a large one, alike in every row, and bias all log-probabilities by some 1e-6 nats.
 
 use crate::InstructionSet;
 use crate::instruction_set::dispatch;
 use crate::lanes::{LANES, exp, largest, madd, sum};
 use rayon::prelude::*;
 
-/// What a row of logits says of its target.
+/// Statistics of a row of logits and its target.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RowScore {
     /// Log-probability of the target, in nats.
@@ -22,11 +22,11 @@ pub struct RowScore {
     pub mean: f32,
     /// True when no logit is larger than the target's.
     pub top: bool,
-    /// 1 / Σ exp(z − max z): what the row that is left behind must be multiplied with to be a softmax.
+    /// 1 / Σ exp(z − max z), which scales the row that [`score_rows`] leaves to a softmax.
     pub normaliser: f32,
 }
 
-/// Scores rows of `logits` `[n, V]` after multiplying them with `scale`, and leaves exp(z − max z) in their place.
+/// Scores rows of `logits` `[n, V]` multiplied by `scale`, and overwrites them with exp(z − max z).
 ///
 /// # Panics
 /// When the lengths do not match or a target is outside the vocabulary.
@@ -37,11 +37,11 @@ pub fn score_rows(set: InstructionSet, logits: &mut [f32], targets: &[u32], scal
     rows.for_each(|((row, target), score)| *score = score_row(set, row, *target as usize, scale));
 }
 
-/// Turns what [`score_rows`] left into ∂/∂z: coefficient·(onehot − softmax)·`scale`, row by row.
+/// Replaces what [`score_rows`] left by ∂/∂z: coefficient·(onehot − softmax)·`scale`, row by row.
 ///
 /// # Panics
 /// When the lengths do not match.
-pub fn spread_gradient(
+pub fn logit_gradients(
     set: InstructionSet,
     rows: &mut [f32],
     targets: &[u32],
@@ -67,7 +67,7 @@ fn multiply_body<const FMA: bool>(row: &mut [f32], factor: f32) {
     row.iter_mut().for_each(|value| *value *= factor);
 }
 
-/// Vectors of logits that are summed in f32 before their sum is added in f64.
+/// Logits that are accumulated in f32 before they are added in f64.
 const BLOCK: usize = 8 * LANES;
 
 #[inline(always)]
@@ -92,7 +92,7 @@ fn score_body<const FMA: bool>(row: &mut [f32], target: usize, scale: f32) -> Ro
     }
 }
 
-/// Puts exp(z − peak) in the place of a block's logits; returns its sums, and those of exp(z − peak)·(z − peak), in lanes.
+/// Replaces the logits of a block by exp(z − peak); returns their sums and those of exp(z − peak)·(z − peak), in lanes.
 #[inline(always)]
 fn weigh<const FMA: bool>(block: &mut [f32], peak: f32) -> ([f32; LANES], [f32; LANES]) {
     let (mut masses, mut moments) = ([0.0f32; LANES], [0.0f32; LANES]);
@@ -125,7 +125,7 @@ mod tests {
             score_rows(set, &mut left, &targets, scale, &mut scores);
             let coefficients = [0.5, -1.0, 2.0];
             let mut gradient = left.clone();
-            spread_gradient(set, &mut gradient, &targets, &scores, &coefficients, scale);
+            logit_gradients(set, &mut gradient, &targets, &scores, &coefficients, scale);
             for row in 0..rows {
                 let z: Vec<f64> = logits[row * width..][..width].iter().map(|z| f64::from(z * scale)).collect();
                 let mass: f64 = z.iter().map(|z| z.exp()).sum();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     /// Rows as wide as real vocabularies, one token well ahead of all others: the mean error of a log-probability must be
-    /// no more than what one rounding of a logit costs, and have no side.
+    /// no more than the rounding of a logit, and unbiased.
     #[test]
     fn wide_rows_are_scored_without_a_bias() {
         let (rows, width) = (24, 49_152);

@@ -1,14 +1,14 @@
-//! What is done number by number: sums, biases, and the gate of the feed-forward layer, silu(g)∘u (Shazeer, arXiv
+//! Element-wise kernels: addition, biases, and the SwiGLU gate of the feed-forward layer, silu(g)∘u (Shazeer, arXiv
 //! 2002.05202).
 
-use crate::half_precision::{round, widen};
+use crate::bf16::{round, widen};
 use crate::instruction_set::dispatch;
 use crate::lanes::{exp, madd, sum};
 use crate::pairs::{Place, RoundedRows};
 use crate::{GRAIN, InstructionSet, grains};
 use rayon::prelude::*;
 
-/// Numbers that one task adds at a time.
+/// Elements that one task adds.
 const BLOCK: usize = 16_384;
 
 /// x += y.
@@ -55,7 +55,7 @@ pub fn gate(set: InstructionSet, both: &[f32], width: usize, out: &mut [f32]) {
     });
 }
 
-/// Puts ∂/∂g and ∂/∂u where g and u stood in `both` `[n, 2w]`, given ∂/∂out.
+/// Overwrites g and u in `both` `[n, 2w]` with ∂/∂g and ∂/∂u, given ∂/∂out.
 ///
 /// # Panics
 /// When the lengths do not match.
@@ -69,7 +69,7 @@ pub fn gate_backward(set: InstructionSet, gradient: &[f32], width: usize, both: 
     });
 }
 
-/// silu(g)∘u as rows of bf16, for rows of `both` `[n, 2w]` in bf16. Beside what the rows hold already.
+/// silu(g)∘u for rows of `both` `[n, 2w]` in bf16, appended to `rows`.
 ///
 /// # Panics
 /// When the lengths do not match, or there is no room.
@@ -82,8 +82,8 @@ pub fn gate_rounded(set: InstructionSet, both: &[u16], width: usize, rows: &mut 
     })
 }
 
-/// ∂/∂g and ∂/∂u side by side as rows of bf16, given ∂/∂out `[n, w]` and `both` `[n, 2w]` in bf16. `out` `[n, w]` gets what
-/// the gate gave, which shares their exponentials.
+/// ∂/∂g and ∂/∂u side by side, appended to `rows`, given ∂/∂out `[n, w]` and `both` `[n, 2w]` in bf16. `out` `[n, w]`
+/// receives the recomputed output of the gate, which shares the exponentials.
 ///
 /// # Panics
 /// When the lengths do not match, or there is no room.
@@ -100,10 +100,10 @@ pub fn gate_backward_rounded(
         "lengths of a gate do not match"
     );
     let mut out: Vec<_> = out.chunks_exact_mut(width).collect();
-    rows.push_with(2 * width, &mut out, |row, slopes, out| {
+    rows.push_with(2 * width, &mut out, |row, gradients, out| {
         let (both, gradient) =
             (both[row * 2 * width..][..2 * width].split_at(width), &gradient[row * width..][..width]);
-        gate_backward_rounded_row(set, gradient, both, slopes.split_at_mut(width), out);
+        gate_backward_rounded_row(set, gradient, both, gradients.split_at_mut(width), out);
     })
 }
 
@@ -123,7 +123,7 @@ dispatch!(
     fn gate_backward_rounded_row(
         gradient: &[u16],
         given: (&[u16], &[u16]),
-        slopes: (&mut [u16], &mut [u16]),
+        gradients: (&mut [u16], &mut [u16]),
         out: &mut [u16],
     ) = gate_backward_rounded_body
 );
@@ -163,7 +163,7 @@ fn sigmoid<const FMA: bool>(x: f32) -> f32 {
 #[inline(always)]
 fn gate_backward_body<const FMA: bool>(gradient: &[f32], gate: &mut [f32], up: &mut [f32]) {
     for ((gradient, gate), up) in gradient.iter().zip(gate).zip(up) {
-        [*gate, *up, _] = gate_slopes::<FMA>(*gradient, *gate, *up);
+        [*gate, *up, _] = gate_gradients::<FMA>(*gradient, *gate, *up);
     }
 }
 
@@ -171,20 +171,20 @@ fn gate_backward_body<const FMA: bool>(gradient: &[f32], gate: &mut [f32], up: &
 fn gate_backward_rounded_body<const FMA: bool>(
     gradient: &[u16],
     (gate, up): (&[u16], &[u16]),
-    (gate_slopes_out, up_slopes_out): (&mut [u16], &mut [u16]),
+    (gate_gradients_out, up_gradients_out): (&mut [u16], &mut [u16]),
     out: &mut [u16],
 ) {
     let given = gradient.iter().zip(gate).zip(up);
-    let targets = gate_slopes_out.iter_mut().zip(up_slopes_out).zip(out);
-    for (((gradient, gate), up), ((gate_slope, up_slope), out)) in given.zip(targets) {
-        let found = gate_slopes::<FMA>(widen(*gradient), widen(*gate), widen(*up));
-        [*gate_slope, *up_slope, *out] = found.map(round);
+    let targets = gate_gradients_out.iter_mut().zip(up_gradients_out).zip(out);
+    for (((gradient, gate), up), ((gate_gradient, up_gradient), out)) in given.zip(targets) {
+        let found = gate_gradients::<FMA>(widen(*gradient), widen(*gate), widen(*up));
+        [*gate_gradient, *up_gradient, *out] = found.map(round);
     }
 }
 
 /// ∂/∂g, ∂/∂u and silu(g)∘u, with silu'(g) = σ·(1 + g·(1 − σ)).
 #[inline(always)]
-fn gate_slopes<const FMA: bool>(gradient: f32, gate: f32, up: f32) -> [f32; 3] {
+fn gate_gradients<const FMA: bool>(gradient: f32, gate: f32, up: f32) -> [f32; 3] {
     let sigma = sigmoid::<FMA>(gate);
     let silu = gate * sigma;
     [gradient * up * madd::<FMA>(silu, 1.0 - sigma, sigma), gradient * silu, silu * up]
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gate_agrees_with_differences_on_every_level() {
+    fn the_gate_gradient_agrees_with_finite_differences_on_every_level() {
         let (rows, width) = (9, 21);
         let both: Vec<f32> = (0..rows * 2 * width).map(|i| (i as f32 * 0.37).sin() * 3.0).collect();
         let upstream: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.11).cos()).collect();
@@ -205,23 +205,27 @@ mod tests {
                 gate(set, both, width, &mut out);
                 out.iter().zip(&upstream).map(|(a, b)| f64::from(a * b)).sum::<f64>()
             };
-            let mut slopes = both.clone();
-            gate_backward(set, &upstream, width, &mut slopes);
+            let mut gradients = both.clone();
+            gate_backward(set, &upstream, width, &mut gradients);
             for at in [0, 20, 21, 300, rows * 2 * width - 1] {
                 let moved = |step: f32| {
                     let mut both = both.clone();
                     both[at] += step;
                     value(&both)
                 };
-                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!((f64::from(slopes[at]) - slope).abs() < 1e-3, "{set:?} {at}: {} against {slope}", slopes[at]);
+                let numeric = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                assert!(
+                    (f64::from(gradients[at]) - numeric).abs() < 1e-3,
+                    "{set:?} {at}: {} against {numeric}",
+                    gradients[at]
+                );
             }
         }
     }
 
     #[test]
     #[cfg(target_arch = "x86_64")]
-    fn rounded_gates_are_the_gates_of_rounded_numbers() {
+    fn bf16_gates_are_the_gates_of_rounded_inputs() {
         use crate::{Mat, MatMut, Source, Term, Threads};
         let (rows, width) = (37, 45);
         let bits = |values: &[f32]| values.iter().copied().map(round).collect::<Vec<u16>>();
@@ -229,7 +233,7 @@ mod tests {
         let both = bits(&(0..rows * 2 * width).map(|i| (i as f32 * 0.37).sin() * 3.0).collect::<Vec<_>>());
         let upstream: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.11).cos()).collect();
         for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
-            // What the rows hold is read by multiplying it with the unit matrix.
+            // The rows are read back by multiplying them with the identity.
             let read = |rounded: &RoundedRows, place: Place, width: usize| {
                 let unit: Vec<f32> = (0..width * width).map(|i| f32::from(u8::from(i / width == i % width))).collect();
                 let unit = Source::rounded(Mat::new(&unit, width, width), 1.0);

@@ -1,5 +1,5 @@
-//! Which vector instructions to use: found out once, or forced in tests; and the macro that compiles one plain body for
-//! each of them.
+//! Which SIMD instructions to use, detected once or forced in tests; and the macro that compiles one plain body for each of
+//! them.
 
 /// How wide the vectors are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,9 +10,9 @@ pub enum Level {
     Avx2,
     /// AVX-512 (F, VL, BW, DQ).
     Avx512,
-    /// AVX-512, and sums of two products of bf16 numbers, or of four of bytes, in each lane.
+    /// AVX-512 with dot products of bf16 pairs and of four bytes in each lane (BF16, VNNI).
     Avx512Bf16,
-    /// All this, and tile registers for products of bf16 numbers (AMX).
+    /// All this, and tile registers for matrix products of bf16 values (AMX).
     Amx,
 }
 
@@ -40,8 +40,8 @@ pub struct InstructionSet(Level);
 impl InstructionSet {
     /// The fastest that the processor has.
     pub fn best() -> Self {
-        // Sums of pairs are taken where they were measured to be faster than f32 products: on Zen 4 (233 against 116 gigaflops
-        // on one core). On another processor they were half as fast (84 against 170).
+        // Dot products of bf16 pairs are used where they were measured to be faster than f32: on Zen 4 (233 against 116
+        // gigaflops on one core). On another processor they were half as fast (84 against 170).
         let fast = |level: &Level| *level != Level::Avx512Bf16 || is_zen_four();
         Level::ALL.into_iter().rev().filter(fast).find_map(Self::forced).unwrap_or(Self(Level::Portable))
     }
@@ -61,8 +61,8 @@ impl InstructionSet {
         self.0
     }
 
-    /// True when products with bf16 weights round the other operand too and take numbers in pairs, and when writing with
-    /// quantised weights rounds it to bytes.
+    /// True when products with bf16 weights round the other operand too and use dot products of bf16 pairs, and when
+    /// generation with quantised weights quantises the activations to bytes.
     pub fn takes_pairs(self) -> bool {
         self.0 >= Level::Avx512Bf16
     }

@@ -1,7 +1,7 @@
-//! What the bodies of the kernels are written with: sixteen partial results that become vectors, and an exponential that
+//! Building blocks of the kernel bodies: reductions in sixteen lanes, which the compiler vectorises, and an exponential that
 //! needs no library call.
 
-/// Partial results side by side. Sixteen on every level, so that a sum has the same order everywhere.
+/// Accumulators side by side. Sixteen on every level, so that a reduction has the same order everywhere.
 pub(crate) const LANES: usize = 16;
 
 /// a·b + c, fused where that is one instruction.
@@ -10,7 +10,7 @@ pub(crate) fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Folds lanes pairwise.
+/// Reduces the lanes pairwise.
 #[inline(always)]
 pub(crate) fn fold(lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = lanes;
@@ -42,7 +42,7 @@ pub(crate) fn sum(count: usize, term: impl Fn(usize, f32) -> f32) -> f32 {
     fold(lanes, |a, b| a + b)
 }
 
-/// Largest of a row.
+/// The maximum of a row.
 #[inline(always)]
 pub(crate) fn largest(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -63,13 +63,13 @@ const LOG2_E: f32 = std::f32::consts::LOG2_E;
 /// ln 2 in two parts, the first with few enough bits that n·LN2_HIGH is exact.
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
-/// Adding and subtracting this rounds to the nearest whole number.
+/// Adding and subtracting this rounds to the nearest integer.
 const ROUND: f32 = 12_582_912.0;
 /// Taylor's coefficients of e^r from r² on; |r| ≤ ln 2 / 2, so the next term is below 1e-8 of the value.
 const TERMS: [f32; 6] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5];
 
-/// e^x to about one unit in the last place, without branches: x = n·ln 2 + r, e^x = 2^n·e^r. Beyond ±87 it stays at the
-/// value there; not-a-number passes through.
+/// e^x to about one unit in the last place, without branches: x = n·ln 2 + r, e^x = 2^n·e^r. Saturates beyond ±87; NaN
+/// passes through.
 #[inline(always)]
 pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     let bounded = if x > 87.0 { 87.0 } else { x };

@@ -1,37 +1,37 @@
-//! Views of matrices in slices, and the product of two of them.
+//! Matrix views of slices, and the f32 matmul.
 //!
-//! With AVX-512 the f32 product is our own (`wide`): it is faster for the shapes of training, above all for ranks of 16.
-//! Otherwise it is the `gemm` crate's (`picked`). Both split the output among threads and never the sum.
+//! With AVX-512 the matmul is our own (`avx512`): it is faster for the shapes of training, above all for LoRA ranks of 16.
+//! Otherwise it is the `gemm` crate's (`gemm_kernel`). Both split the output among threads and never the accumulation.
 
 #[cfg(target_arch = "x86_64")]
-mod picked;
+mod avx512;
 #[cfg(target_arch = "x86_64")]
-mod wide;
+mod gemm_kernel;
 
 use crate::InstructionSet;
 use gemm::Parallelism;
 use std::marker::PhantomData;
 
-/// Who works on a product.
+/// Which threads compute a matmul.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
-    /// The calling thread, for products inside a task.
+    /// The calling thread, for a matmul inside a task.
     One,
     /// The current rayon pool.
     Pool,
 }
 
-/// What happens to a finished sum.
+/// How a finished accumulator is stored.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct How {
-    /// It is added to what is there.
+pub(crate) struct Epilogue {
+    /// Added to the output instead of overwriting it.
     pub(crate) add: bool,
-    /// After it was multiplied by this.
+    /// Factor that it is multiplied by first.
     pub(crate) scale: f32,
 }
 
-/// A matrix to read.
+/// A read-only matrix view.
 #[derive(Debug, Clone, Copy)]
 pub struct Mat<'a> {
     data: &'a [f32],
@@ -42,7 +42,7 @@ pub struct Mat<'a> {
 }
 
 impl<'a> Mat<'a> {
-    /// `rows` × `columns` numbers, row after row, `stride` numbers apart.
+    /// `rows` × `columns` elements, row after row, `stride` elements apart.
     ///
     /// # Panics
     /// When the slice is too short.
@@ -51,7 +51,7 @@ impl<'a> Mat<'a> {
         Self { data, rows, columns, row_stride: stride, column_stride: 1 }
     }
 
-    /// `rows` × `columns` numbers without gaps.
+    /// `rows` × `columns` elements without gaps.
     ///
     /// # Panics
     /// When the slice is too short.
@@ -85,13 +85,13 @@ impl<'a> Mat<'a> {
         Self { data: &self.data[start..], rows, columns, ..self }
     }
 
-    /// One row of a matrix whose rows have no gaps between columns.
+    /// One row of a matrix whose rows are contiguous.
     pub fn row(self, row: usize) -> &'a [f32] {
         debug_assert_eq!(self.column_stride, 1);
         &self.data[row * self.row_stride..][..self.columns]
     }
 
-    /// The numbers and the distance of rows, when those of a row lie side by side.
+    /// The elements and the row stride, when rows are contiguous.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn lines(self) -> Option<(&'a [f32], usize)> {
         (self.column_stride == 1).then_some((self.data, self.row_stride))
@@ -108,7 +108,7 @@ impl<'a> Mat<'a> {
     }
 }
 
-/// A matrix to write. It points instead of borrowing a slice, so that it can be cut into columns that different threads
+/// A mutable matrix view. It holds a pointer instead of a slice, so that it can be split by columns that different threads
 /// write at once.
 #[derive(Debug)]
 pub struct MatMut<'a, T = f32> {
@@ -120,11 +120,11 @@ pub struct MatMut<'a, T = f32> {
     life: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a `MatMut` is the only way to its own numbers, as `&mut [T]` is; cutting one gives disjoint parts.
+// SAFETY: a `MatMut` has exclusive access to its elements, as `&mut [T]` has; splitting one gives disjoint parts.
 unsafe impl<T: Send> Send for MatMut<'_, T> {}
 
 impl<'a, T> MatMut<'a, T> {
-    /// `rows` × `columns` numbers, row after row, `stride` numbers apart.
+    /// `rows` × `columns` elements, row after row, `stride` elements apart.
     ///
     /// # Panics
     /// When the slice is too short, or rows overlap.
@@ -134,7 +134,7 @@ impl<'a, T> MatMut<'a, T> {
         Self { data: data.as_mut_ptr(), rows, columns, row_stride: stride, column_stride: 1, life: PhantomData }
     }
 
-    /// `rows` × `columns` numbers without gaps.
+    /// `rows` × `columns` elements without gaps.
     ///
     /// # Panics
     /// When the slice is too short.
@@ -152,7 +152,7 @@ impl<'a, T> MatMut<'a, T> {
         self.columns
     }
 
-    /// The same numbers, lent for a while.
+    /// A reborrow.
     pub fn lend(&mut self) -> MatMut<'_, T> {
         MatMut { life: PhantomData, ..*self }
     }
@@ -169,7 +169,7 @@ impl<'a, T> MatMut<'a, T> {
         }
     }
 
-    /// Cuts after `at` rows.
+    /// Splits after `at` rows.
     ///
     /// # Panics
     /// When there are fewer.
@@ -179,7 +179,7 @@ impl<'a, T> MatMut<'a, T> {
         (Self { rows: at, ..self }, lower)
     }
 
-    /// Cuts after `at` columns.
+    /// Splits after `at` columns.
     ///
     /// # Panics
     /// When there are fewer.
@@ -189,7 +189,7 @@ impl<'a, T> MatMut<'a, T> {
         (Self { columns: at, ..self }, right)
     }
 
-    /// Cuts into parts of `width` columns, the last of which may be narrower, each with its first column.
+    /// Splits into parts of `width` columns, the last of which may be narrower, each with its first column.
     pub(crate) fn columns_by(self, width: usize) -> Vec<(usize, Self)> {
         let (columns, mut rest) = (self.columns, self);
         let mut parts = Vec::with_capacity(columns.div_ceil(width));
@@ -201,7 +201,7 @@ impl<'a, T> MatMut<'a, T> {
         parts
     }
 
-    /// Cuts into blocks of `width` columns and `height` rows, each with its first column and row.
+    /// Splits into blocks of `width` columns and `height` rows, each with its first column and row.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn blocks_by(self, width: usize, height: usize) -> Vec<(usize, usize, Self)> {
         let mut blocks = Vec::new();
@@ -218,13 +218,13 @@ impl<'a, T> MatMut<'a, T> {
         blocks
     }
 
-    /// Where the first row begins and how far the rows lie apart, where the numbers of a row lie side by side.
+    /// Pointer to the first row and the row stride, when rows are contiguous.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn lines_mut(&mut self) -> Option<(*mut T, usize)> {
         (self.column_stride == 1).then_some((self.data, self.row_stride))
     }
 
-    /// The part from (`row`, `column`) on, `rows` × `columns` large, lent for a while.
+    /// The part from (`row`, `column`) on, `rows` × `columns` large, as a reborrow.
     ///
     /// # Panics
     /// When it reaches beyond this one.
@@ -235,7 +235,7 @@ impl<'a, T> MatMut<'a, T> {
         MatMut { data, rows, columns, life: PhantomData, ..*self }
     }
 
-    /// One row of a matrix whose rows have no gaps between columns.
+    /// One row of a matrix whose rows are contiguous.
     ///
     /// # Panics
     /// When there is no such row, or this is a transposed view.
@@ -248,12 +248,12 @@ impl<'a, T> MatMut<'a, T> {
 
 #[cfg(target_arch = "x86_64")]
 impl MatMut<'_> {
-    /// Puts finished sums into a row, as many as it has columns.
-    pub(crate) fn blend(&mut self, row: usize, sums: &[f32], how: How) {
+    /// Stores finished accumulators in a row, as many as it has columns.
+    pub(crate) fn blend(&mut self, row: usize, sums: &[f32], how: Epilogue) {
         assert!(row < self.rows && sums.len() >= self.columns, "no such row");
         for (column, sum) in sums.iter().enumerate().take(self.columns) {
             let at = self.data.wrapping_add(row * self.row_stride + column * self.column_stride);
-            // SAFETY: a number of this view, which is the only way to it.
+            // SAFETY: an element of this view, which has exclusive access to it.
             unsafe { *at = if how.add { *at + how.scale * sum } else { how.scale * sum } };
         }
     }
@@ -269,32 +269,32 @@ fn fits(length: usize, rows: usize, columns: usize, row_stride: usize, column_st
 /// When the sizes do not match.
 pub fn matmul(set: InstructionSet, out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, threads: Threads) {
     let (m, n, k) = (out.rows, out.columns, a.columns);
-    assert!(a.rows == m && b.columns == n && b.rows == k, "sizes of a product do not match");
+    assert!(a.rows == m && b.columns == n && b.rows == k, "sizes of a matmul do not match");
     if m == 0 || n == 0 {
         return;
     }
     #[cfg(target_arch = "x86_64")]
     if set.level() >= crate::Level::Avx512 {
         // SAFETY: a set of this level exists only after the processor said that it has it.
-        return unsafe { wide::product(out, add, scale, a, b, threads) };
+        return unsafe { avx512::matmul(out, add, scale, a, b, threads) };
     }
     let parallelism = match threads {
         Threads::One => Parallelism::None,
         Threads::Pool => Parallelism::Rayon(rayon::current_num_threads()),
     };
     #[cfg(target_arch = "x86_64")]
-    picked::product(set.level(), out, add, scale, a, b, parallelism);
+    gemm_kernel::matmul(set.level(), out, add, scale, a, b, parallelism);
     #[cfg(not(target_arch = "x86_64"))]
     {
         let _ = set;
-        gemm_product(out, add, scale, a, b, parallelism);
+        gemm_matmul(out, add, scale, a, b, parallelism);
     }
 }
 
-/// By what the `gemm` crate picks.
+/// With the kernel that the `gemm` crate picks.
 #[cfg(not(target_arch = "x86_64"))]
-fn gemm_product(out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, parallelism: Parallelism) {
-    // SAFETY: each view was checked against its slice when it was made, `out` is the only way to its numbers, and the
+fn gemm_matmul(out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, parallelism: Parallelism) {
+    // SAFETY: each view was checked against its slice when it was made, `out` has exclusive access to its elements, and the
     // caller has compared the sizes.
     unsafe {
         gemm::gemm(
@@ -347,48 +347,53 @@ mod tests {
         }
     }
 
-    /// Numbers, and their view as `rows` × `columns`: transposed, or with gaps behind each row.
-    fn view(numbers: &[f32], rows: usize, columns: usize, turned: bool) -> Mat<'_> {
-        if turned { Mat::new(numbers, columns, rows).t() } else { Mat::strided(numbers, rows, columns, columns + 3) }
+    /// A view of elements as `rows` × `columns`: transposed, or with gaps behind each row.
+    fn view(elements: &[f32], rows: usize, columns: usize, transposed: bool) -> Mat<'_> {
+        if transposed {
+            Mat::new(elements, columns, rows).t()
+        } else {
+            Mat::strided(elements, rows, columns, columns + 3)
+        }
     }
 
     #[test]
-    fn each_level_agrees_with_plain_sums_whichever_way_the_matrices_run() {
+    fn each_level_agrees_with_plain_sums_for_every_layout() {
         let sizes = [(1, 1, 1), (8, 32, 16), (9, 17, 33), (23, 16, 600), (140, 70, 40), (5, 300, 1030), (7, 5, 0)];
         for (set, (m, n, k)) in InstructionSet::all().flat_map(|set| sizes.map(|size| (set, size))) {
             let (a, b) = (ramp((m + 3) * (k + 3), 0.7), ramp((k + 3) * (n + 3), 0.3));
-            for turn in 0..16 {
-                let turned = |bit: usize| turn >> bit & 1 == 1;
-                let (left, right) = (view(&a, m, k, turned(0)), view(&b, k, n, turned(1)));
-                let add = turned(3);
+            for flags in 0..16 {
+                let flag = |bit: usize| flags >> bit & 1 == 1;
+                let (left, right) = (view(&a, m, k, flag(0)), view(&b, k, n, flag(1)));
+                let add = flag(3);
                 let mut out = vec![1.0; (m + 3) * (n + 3)];
-                let target = match turned(2) {
+                let target = match flag(2) {
                     true => MatMut::new(&mut out, n, m).t(),
                     false => MatMut::strided(&mut out, m, n, n + 3),
                 };
                 matmul(set, target, add, 0.5, left, right, Threads::Pool);
-                let number = |mat: Mat, row: usize, column: usize| {
+                let element = |mat: Mat, row: usize, column: usize| {
                     f64::from(mat.data[row * mat.row_stride + column * mat.column_stride])
                 };
                 let mut written = 0.0;
                 for (row, column) in (0..m).flat_map(|row| (0..n).map(move |column| (row, column))) {
-                    let sum: f64 = (0..k).map(|at| number(left, row, at) * number(right, at, column)).sum();
+                    let sum: f64 = (0..k).map(|at| element(left, row, at) * element(right, at, column)).sum();
                     let expected = 0.5 * sum + f64::from(u8::from(add));
-                    let found = out[if turned(2) { column * m + row } else { row * (n + 3) + column }];
+                    let found = out[if flag(2) { column * m + row } else { row * (n + 3) + column }];
                     written += f64::from(found) - 1.0;
                     assert!(
                         (f64::from(found) - expected).abs() < 1e-3,
-                        "{set:?} {m} {n} {k} turn {turn}: {row} {column}"
+                        "{set:?} {m} {n} {k} flags {flags}: {row} {column}"
                     );
                 }
                 // Nothing between or behind the rows was touched.
                 let all: f64 = out.iter().map(|value| f64::from(*value) - 1.0).sum();
-                assert!((all - written).abs() < 1e-6, "{set:?} {m} {n} {k} turn {turn}: wrote beside the result");
+                assert!((all - written).abs() < 1e-6, "{set:?} {m} {n} {k} flags {flags}: wrote beside the result");
             }
         }
     }
 
-    /// On a processor with AVX-512 as well: sums without fusing are portable, fused ones in one order AVX2.
+    /// Also on a processor with AVX-512: a forced level gives the bits of its own kernel, without FMA for portable and with
+    /// it for AVX2.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn a_forced_level_multiplies_with_its_own_instructions() {
@@ -401,7 +406,7 @@ mod tests {
             matmul(set, MatMut::new(&mut out, m, n), false, 1.0, left, right, Threads::One);
             Some(out)
         };
-        // Portable kernels do not fuse: products are rounded before they are added, one after another.
+        // Portable kernels have no FMA: each product is rounded before it is added.
         let portable = run(crate::Level::Portable).unwrap_or_default();
         let plain =
             |row: usize, column: usize| (0..k).fold(0.0f32, |sum, at| sum + a[row * k + at] * b[column * k + at]);

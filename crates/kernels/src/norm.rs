@@ -1,13 +1,13 @@
-//! RMS norm of rows: y = w ∘ x·s with s = (mean x² + ε)^(−1/2) (Zhang and Sennrich, arXiv 1910.07467, equation 4).
+//! RMSNorm of rows: y = w ∘ x·s with s = (mean x² + ε)^(−1/2) (Zhang and Sennrich, arXiv 1910.07467, equation 4).
 
-use crate::half_precision::round;
+use crate::bf16::round;
 use crate::instruction_set::dispatch;
 use crate::lanes::{madd, sum};
 use crate::pairs::{Place, RoundedRows};
 use crate::{GRAIN, InstructionSet, grains};
 use rayon::prelude::*;
 
-/// y = w ∘ x·s for each row of x `[n, w]`; s goes into `inverse` `[n]` for the way back.
+/// y = w ∘ x·s for each row of x `[n, w]`; s goes into `inverse` `[n]` for the backward pass.
 ///
 /// # Panics
 /// When the lengths do not match.
@@ -22,7 +22,7 @@ pub fn rms_norm(set: InstructionSet, x: &[f32], weight: &[f32], epsilon: f32, y:
     });
 }
 
-/// [`rms_norm`] as rows of bf16, beside what `rows` hold already.
+/// [`rms_norm`] rounded to bf16, appended to `rows`.
 ///
 /// # Panics
 /// When the lengths do not match, or there is no room.
@@ -70,8 +70,8 @@ pub fn rms_norm_weight_gradient(set: InstructionSet, dy: &[f32], x: &[f32], inve
     }
 }
 
-/// Norms of queries and keys, head by head: rows of `before` `[n, (q + k)·d]` are normalised with the weights `[d]` of queries
-/// and keys into the first columns of `out` `[n, stride]`. `inverse` `[n·(q + k)]` gets each head's s.
+/// Norms of queries and keys, head by head: rows of `before` `[n, (q + k)·d]` are normalised with the weights `[d]` of
+/// queries and keys into the first columns of `out` `[n, stride]`. `inverse` `[n·(q + k)]` receives the s of each head.
 ///
 /// # Panics
 /// When the lengths do not match.
@@ -101,7 +101,7 @@ pub fn norm_heads(
     });
 }
 
-/// Turns ∂/∂out in the first columns of `slopes` `[n, stride]` into ∂/∂before.
+/// Replaces ∂/∂out in the first columns of `gradients` `[n, stride]` by ∂/∂before.
 ///
 /// # Panics
 /// When the lengths do not match.
@@ -111,31 +111,31 @@ pub fn norm_heads_backward(
     heads: [usize; 2],
     weights: [&[f32]; 2],
     inverse: &[f32],
-    slopes: &mut [f32],
+    gradients: &mut [f32],
 ) {
     let (count, dim) = (heads[0] + heads[1], weights[0].len());
     let (width, rows) = (count * dim, inverse.len() / count);
-    let stride = slopes.len() / rows.max(1);
+    let stride = gradients.len() / rows.max(1);
     assert!(before.len() == rows * width && stride >= width, "lengths do not match");
-    let rows = slopes.par_chunks_mut(stride * GRAIN).zip(before.par_chunks(width * GRAIN));
-    rows.zip(inverse.par_chunks(count * GRAIN)).for_each(|((slopes, before), inverse)| {
+    let rows = gradients.par_chunks_mut(stride * GRAIN).zip(before.par_chunks(width * GRAIN));
+    rows.zip(inverse.par_chunks(count * GRAIN)).for_each(|((gradients, before), inverse)| {
         let mut upstream = vec![0.0; dim];
-        let rows = slopes.chunks_exact_mut(stride).zip(before.chunks_exact(width)).zip(inverse.chunks_exact(count));
-        for ((slopes, before), inverse) in rows {
-            let all = slopes[..width].chunks_exact_mut(dim).zip(before.chunks_exact(dim)).zip(inverse).enumerate();
-            for (head, ((slopes, before), inverse)) in all {
-                upstream.copy_from_slice(slopes);
-                slopes.fill(0.0);
-                backward_row(set, &upstream, before, weights[usize::from(head >= heads[0])], *inverse, slopes);
+        let rows = gradients.chunks_exact_mut(stride).zip(before.chunks_exact(width)).zip(inverse.chunks_exact(count));
+        for ((gradients, before), inverse) in rows {
+            let all = gradients[..width].chunks_exact_mut(dim).zip(before.chunks_exact(dim)).zip(inverse).enumerate();
+            for (head, ((gradients, before), inverse)) in all {
+                upstream.copy_from_slice(gradients);
+                gradients.fill(0.0);
+                backward_row(set, &upstream, before, weights[usize::from(head >= heads[0])], *inverse, gradients);
             }
         }
     });
 }
 
-/// Adds ∂/∂weights of queries and keys to `sums`, row after row; `slopes` holds ∂/∂out as in [`norm_heads_backward`].
+/// Adds ∂/∂weights of queries and keys to `sums`, row after row; `gradients` holds ∂/∂out as in [`norm_heads_backward`].
 pub fn head_norm_weight_gradients(
     set: InstructionSet,
-    slopes: &[f32],
+    gradients: &[f32],
     before: &[f32],
     heads: [usize; 2],
     inverse: &[f32],
@@ -143,12 +143,12 @@ pub fn head_norm_weight_gradients(
 ) {
     let (count, dim) = (heads[0] + heads[1], sums[0].len());
     let (width, rows) = (count * dim, inverse.len() / count);
-    let stride = slopes.len() / rows.max(1);
-    let rows = slopes.chunks_exact(stride).zip(before.chunks_exact(width)).zip(inverse.chunks_exact(count));
-    for ((slopes, before), inverse) in rows {
-        let all = slopes.chunks_exact(dim).zip(before.chunks_exact(dim)).zip(inverse).enumerate();
-        for (head, ((slopes, before), inverse)) in all {
-            weight_row(set, slopes, before, *inverse, &mut sums[usize::from(head >= heads[0])]);
+    let stride = gradients.len() / rows.max(1);
+    let rows = gradients.chunks_exact(stride).zip(before.chunks_exact(width)).zip(inverse.chunks_exact(count));
+    for ((gradients, before), inverse) in rows {
+        let all = gradients.chunks_exact(dim).zip(before.chunks_exact(dim)).zip(inverse).enumerate();
+        for (head, ((gradients, before), inverse)) in all {
+            weight_row(set, gradients, before, *inverse, &mut sums[usize::from(head >= heads[0])]);
         }
     }
 }
@@ -189,9 +189,9 @@ fn inverse_size<const FMA: bool>(x: &[f32], epsilon: f32) -> f32 {
 fn backward_body<const FMA: bool>(dy: &[f32], x: &[f32], weight: &[f32], inverse: f32, dx: &mut [f32]) {
     let (dy, weight) = (&dy[..x.len()], &weight[..x.len()]);
     let product = sum(x.len(), |i, so_far| madd::<FMA>(dy[i] * weight[i], x[i], so_far));
-    let pull = product * inverse * inverse / x.len() as f32;
+    let projection = product * inverse * inverse / x.len() as f32;
     for (((dx, x), dy), weight) in dx.iter_mut().zip(x).zip(dy).zip(weight) {
-        *dx = madd::<FMA>(inverse, madd::<FMA>(-pull, *x, dy * weight), *dx);
+        *dx = madd::<FMA>(inverse, madd::<FMA>(-projection, *x, dy * weight), *dx);
     }
 }
 
@@ -210,14 +210,14 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn rows_of_bf16_are_the_rounded_norm() {
+    fn bf16_rows_are_the_rounded_norm() {
         let (rows, width) = (37, 70);
         let x: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.7).sin()).collect();
         let weight: Vec<f32> = (0..width).map(|i| (i as f32 * 0.4).cos()).collect();
         for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
             let (mut y, mut inverse, mut other) = (vec![0.0; x.len()], vec![0.0; rows], vec![0.0; rows]);
             rms_norm(set, &x, &weight, 1e-5, &mut y, &mut inverse);
-            // Beside the rounded rows of the plain norm; a product with the identity shows either.
+            // Next to the rounded rows of the plain norm; a product with the identity reads either.
             let mut rounded = RoundedRows::new(set, rows, [width, width]);
             let plain = rounded.push(Mat::new(&y, rows, width), 1.0, Threads::Pool);
             let ours = rms_norm_rounded(set, &x, &weight, 1e-5, &mut rounded, &mut other);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_agree_with_differences_on_every_level() {
+    fn gradients_agree_with_finite_differences_on_every_level() {
         let wave = |count: usize, step: f32| (0..count).map(|i| (i as f32 * step).sin()).collect::<Vec<_>>();
         let (rows, width) = (11, 37);
         let (x, weight, dy) = (wave(rows * width, 0.7), wave(width, 0.4), wave(rows * width, 0.23));
@@ -253,12 +253,12 @@ mod tests {
                 values
             };
             for at in [0, 40, 200, 406] {
-                let slope = (value(&moved(&x, at, 1e-2), &weight).0 - value(&moved(&x, at, -1e-2), &weight).0) / 2e-2;
-                assert!((f64::from(dx[at] - 1.0) - slope).abs() < 2e-3, "{set:?} {at}: {} against {slope}", dx[at]);
+                let numeric = (value(&moved(&x, at, 1e-2), &weight).0 - value(&moved(&x, at, -1e-2), &weight).0) / 2e-2;
+                assert!((f64::from(dx[at] - 1.0) - numeric).abs() < 2e-3, "{set:?} {at}: {} against {numeric}", dx[at]);
             }
             for at in [0, 36] {
-                let slope = (value(&x, &moved(&weight, at, 1e-2)).0 - value(&x, &moved(&weight, at, -1e-2)).0) / 2e-2;
-                assert!((f64::from(dw[at]) - slope).abs() < 2e-3, "{set:?} {at}: {} against {slope}", dw[at]);
+                let numeric = (value(&x, &moved(&weight, at, 1e-2)).0 - value(&x, &moved(&weight, at, -1e-2)).0) / 2e-2;
+                assert!((f64::from(dw[at]) - numeric).abs() < 2e-3, "{set:?} {at}: {} against {numeric}", dw[at]);
             }
         }
     }

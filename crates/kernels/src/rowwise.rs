@@ -1,85 +1,85 @@
-//! Products of a few rows with a stored matrix, for generation: x·Wᵀ where W is f32, bf16, q8_0 or q4_0.
+//! Products of a few rows with a row-major matrix, for generation: x·Wᵀ where W is f32, bf16, q8_0 or q4_0.
 //!
-//! Where the processor has the instructions, weights other than f32 are held as panels and do not come here (`pairs`,
+//! Where the processor has the instructions, weights other than f32 are packed into panels and do not come here (`pairs`,
 //! `bytes`).
 //!
-//! The work is reading W. Eight of its rows at a time become f32 in a small buffer and meet every row of x there. Each
-//! number is one sum in a fixed order, so a row's result does not depend on how many rows there are, and threads share the
-//! rows of W. Here activations stay f32.
+//! The cost is reading W. Eight of its rows at a time are widened to f32 in a small buffer and multiplied with every row of
+//! x. Each result is accumulated in a fixed order, so it does not depend on the number of rows, and threads share the rows
+//! of W. Activations stay f32.
 //!
-//! q8_0 and q4_0 are llama.cpp's formats in number: blocks of 32 with one factor of f16 precision (held as f32, which spares
-//! its conversion), q in −127..=127, or 0..=15 less 8.
+//! q8_0 and q4_0 have llama.cpp's values: blocks of 32 with one scale of f16 precision (stored as f32, which saves its
+//! conversion), q in −127..=127, or 0..=15 less 8.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::half_precision::widen_block;
+use crate::bf16::widen_block;
 use crate::instruction_set::dispatch;
 use crate::lanes::{LANES, fold, madd};
 use crate::matrix::{Mat, MatMut};
-use crate::{Crew, InstructionSet, Level};
+use crate::{InstructionSet, Level, ThreadPool};
 use std::cell::RefCell;
 
-/// Numbers that share a factor.
+/// Elements that share a scale.
 pub const QUANT_BLOCK: usize = 32;
 /// Rows of W that are taken at a time.
 const GROUP: usize = 8;
-/// Rows of x from which on they are taken four at a time, where vectors are wide.
+/// Rows of x from which on they are multiplied four at a time, with AVX-512.
 const TALL: usize = 4;
 /// Rows of W of one task.
 const TASK: usize = 32;
 
 thread_local! {
-    /// Room for widened rows, used again by every task of a thread.
+    /// Buffer for widened rows, reused by every task of a thread.
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A matrix, row after row.
+/// A row-major matrix.
 #[derive(Debug, Clone, Copy)]
 pub enum Rows<'a> {
     /// f32.
-    Single(&'a [f32]),
+    F32(&'a [f32]),
     /// bf16.
-    Half(&'a [u16]),
-    /// q8_0: numbers, and a factor for each block of 32.
-    Eight(&'a [i8], &'a [f32]),
-    /// q4_0: byte i of a block holds number i below and number i + 16 above, and a factor for each block of 32.
-    Four(&'a [u8], &'a [f32]),
+    Bf16(&'a [u16]),
+    /// q8_0: quants, and a scale for each block of 32.
+    Q8_0(&'a [i8], &'a [f32]),
+    /// q4_0: byte i of a block holds element i in the low nibble and element i + 16 in the high one; and a scale for each
+    /// block of 32.
+    Q4_0(&'a [u8], &'a [f32]),
 }
 
 impl Rows<'_> {
     fn len(&self) -> usize {
         match self {
-            Rows::Single(values) => values.len(),
-            Rows::Half(values) => values.len(),
-            Rows::Eight(values, _) => values.len(),
-            Rows::Four(values, _) => 2 * values.len(),
+            Rows::F32(values) => values.len(),
+            Rows::Bf16(values) => values.len(),
+            Rows::Q8_0(values, _) => values.len(),
+            Rows::Q4_0(values, _) => 2 * values.len(),
         }
     }
 
-    /// Where the `count` numbers from `start` on lie, possibly behind the end, and how many bytes they take: only to be
-    /// fetched ahead.
+    /// Address (possibly past the end) and size in bytes of the `count` elements from `start` on: only for prefetching.
     #[cfg(target_arch = "x86_64")]
     fn ahead(&self, start: usize, count: usize) -> (*const u8, usize) {
         match self {
-            Rows::Single(values) => (values.as_ptr().wrapping_add(start).cast(), 4 * count),
-            Rows::Half(values) => (values.as_ptr().wrapping_add(start).cast(), 2 * count),
-            Rows::Eight(values, _) => (values.as_ptr().wrapping_add(start).cast(), count),
-            Rows::Four(values, _) => (values.as_ptr().wrapping_add(start / 2), count / 2),
+            Rows::F32(values) => (values.as_ptr().wrapping_add(start).cast(), 4 * count),
+            Rows::Bf16(values) => (values.as_ptr().wrapping_add(start).cast(), 2 * count),
+            Rows::Q8_0(values, _) => (values.as_ptr().wrapping_add(start).cast(), count),
+            Rows::Q4_0(values, _) => (values.as_ptr().wrapping_add(start / 2), count / 2),
         }
     }
 
-    /// Numbers from `start` on, as f32; whole blocks for quantised ones.
+    /// Elements from `start` on, widened to f32; whole blocks for quantised ones.
     pub fn widen(&self, set: InstructionSet, start: usize, out: &mut [f32]) {
         let end = start + out.len();
-        let factors = start / QUANT_BLOCK..end.div_ceil(QUANT_BLOCK);
+        let blocks = start / QUANT_BLOCK..end.div_ceil(QUANT_BLOCK);
         match self {
-            Rows::Single(values) => out.copy_from_slice(&values[start..end]),
-            Rows::Half(values) => widen_block(set, &values[start..end], out),
-            Rows::Eight(values, scales) => widen_eight(set, &values[start..end], &scales[factors], out),
-            Rows::Four(values, scales) => widen_four(set, &values[start / 2..end / 2], &scales[factors], out),
+            Rows::F32(values) => out.copy_from_slice(&values[start..end]),
+            Rows::Bf16(values) => widen_block(set, &values[start..end], out),
+            Rows::Q8_0(values, scales) => widen_q8_0(set, &values[start..end], &scales[blocks], out),
+            Rows::Q4_0(values, scales) => widen_q4_0(set, &values[start / 2..end / 2], &scales[blocks], out),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Rows<'_> {
 ///
 /// # Panics
 /// When the sizes do not match.
-pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: MatMut, add: bool, scale: f32) {
+pub fn rows_times(workers: &ThreadPool, set: InstructionSet, x: Mat, rows: Rows, out: MatMut, add: bool, scale: f32) {
     let inputs = x.columns();
     let outputs = rows.len() / inputs.max(1);
     assert!(outputs * inputs == rows.len() && out.columns() == outputs && out.rows() == x.rows(), "sizes do not match");
@@ -100,24 +100,24 @@ pub fn rows_times(crew: &Crew, set: InstructionSet, x: Mat, rows: Rows, out: Mat
         for start in (0..task.columns()).step_by(GROUP) {
             let count = GROUP.min(task.columns() - start);
             let target = task.part(0, start, x.rows(), count);
-            Meeting { set, x, rows, first: (first + start) * inputs, add, scale }.meet(&mut scratch, target);
+            RowGroup { set, x, rows, first: (first + start) * inputs, add, scale }.multiply(&mut scratch, target);
         }
         SCRATCH.set(scratch);
     };
-    crew.worth(rows.len() * x.rows()).share_each(out.columns_by(TASK), one);
+    workers.worth(rows.len() * x.rows()).share_each(out.columns_by(TASK), one);
 }
 
-/// A copy whose rows begin where a vector may begin: a vector across two lines of the cache costs twice.
+/// A copy whose rows are aligned to cache lines: a load across two lines costs twice.
 fn aligned_copy<'a>(x: Mat, room: &'a mut Vec<f32>) -> Mat<'a> {
     let stride = x.columns().next_multiple_of(LANES);
-    let place = aligned(room, x.rows() * stride);
+    let copy = aligned(room, x.rows() * stride);
     for row in 0..x.rows() {
-        place[row * stride..][..x.columns()].copy_from_slice(x.row(row));
+        copy[row * stride..][..x.columns()].copy_from_slice(x.row(row));
     }
-    Mat::strided(place, x.rows(), x.columns(), stride)
+    Mat::strided(copy, x.rows(), x.columns(), stride)
 }
 
-/// `length` numbers in `room`, the first of which stands where a vector may begin.
+/// `length` elements in `room`, aligned to a cache line.
 fn aligned(room: &mut Vec<f32>, length: usize) -> &mut [f32] {
     if room.len() < length + LANES {
         room.resize(length + LANES, 0.0);
@@ -126,8 +126,8 @@ fn aligned(room: &mut Vec<f32>, length: usize) -> &mut [f32] {
     &mut room[skip..skip + length]
 }
 
-/// Every row of x with up to eight rows of W, the first of which begins at number `first`.
-struct Meeting<'a> {
+/// All rows of x times up to eight rows of W, the first of which begins at element `first`.
+struct RowGroup<'a> {
     set: InstructionSet,
     x: Mat<'a>,
     rows: Rows<'a>,
@@ -136,8 +136,8 @@ struct Meeting<'a> {
     scale: f32,
 }
 
-impl Meeting<'_> {
-    fn meet(&self, scratch: &mut Vec<f32>, mut out: MatMut) {
+impl RowGroup<'_> {
+    fn multiply(&self, scratch: &mut Vec<f32>, mut out: MatMut) {
         let (inputs, count, rows) = (self.x.columns(), out.columns(), self.x.rows());
         let wide = count == GROUP && self.set.level() >= Level::Avx512;
         if wide && rows < TALL {
@@ -147,9 +147,11 @@ impl Meeting<'_> {
         self.rows.widen(self.set, self.first, group);
         let group = &*group;
         if wide {
-            return sheet(self.x, group, self.rows, self.first + group.len(), |at, found| self.put(out.row(at), found));
+            return many_rows(self.x, group, self.rows, self.first + group.len(), |at, found| {
+                self.put(out.row(at), found)
+            });
         }
-        // Missing rows are filled with the last one, whose result is then left out.
+        // Missing rows are padded with the last one; those results are dropped.
         let row = |index: usize| &group[index.min(count - 1) * inputs..][..inputs];
         let paired = if self.set.level() == Level::Avx2 { rows / 2 * 2 } else { 0 };
         for at in (0..paired).step_by(2) {
@@ -179,7 +181,7 @@ fn put(out: &mut [f32], values: &[f32], add: bool, scale: f32) {
 #[cfg(target_arch = "x86_64")]
 fn one_row(x: &[f32], rows: Rows, first: usize) -> [f32; 8] {
     debug_assert!(InstructionSet::forced(Level::Avx512).is_some());
-    // SAFETY: only called at this level, which exists only after the processor said that it has it.
+    // SAFETY: only called at this level, which exists only after the processor reported it.
     unsafe { avx512::one_row(x, rows, first) }
 }
 
@@ -189,21 +191,21 @@ fn one_row(_: &[f32], _: Rows, _: usize) -> [f32; 8] {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn sheet(x: Mat, group: &[f32], rows: Rows, next: usize, put: impl FnMut(usize, &[f32; 8])) {
+fn many_rows(x: Mat, group: &[f32], rows: Rows, next: usize, put: impl FnMut(usize, &[f32; 8])) {
     debug_assert!(InstructionSet::forced(Level::Avx512).is_some());
     let (next, bytes) = rows.ahead(next, group.len());
     // SAFETY: as above.
-    unsafe { avx512::sheet(x, group, next, bytes, put) }
+    unsafe { avx512::many_rows(x, group, next, bytes, put) }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn sheet(_: Mat, _: &[f32], _: Rows, _: usize, _: impl FnMut(usize, &[f32; 8])) {} // There is no such level here.
+fn many_rows(_: Mat, _: &[f32], _: Rows, _: usize, _: impl FnMut(usize, &[f32; 8])) {} // There is no such level here.
 
 pub(crate) fn one_by_eight(set: InstructionSet, x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
     #[cfg(target_arch = "x86_64")]
     match set.level() {
         Level::Avx512 | Level::Avx512Bf16 | Level::Amx => {
-            // SAFETY: a set of this level exists only after the processor said that it has it.
+            // SAFETY: a set of this level exists only after the processor reported it.
             return unsafe { avx512::tile([x], weights, avx512::Ahead::NONE) }[0];
         }
         Level::Avx2 => {
@@ -222,7 +224,7 @@ pub(crate) fn one_by_eight(set: InstructionSet, x: &[f32], weights: [&[f32]; 8])
 pub(crate) fn one_by_sixteen(set: InstructionSet, x: &[f32], weights: [&[f32]; 16]) -> [f32; 16] {
     #[cfg(target_arch = "x86_64")]
     if set.level() >= Level::Avx512 {
-        // SAFETY: a set of this level exists only after the processor said that it has it.
+        // SAFETY: a set of this level exists only after the processor reported it.
         return unsafe { avx512::tile([x], weights, avx512::Ahead::NONE) }[0];
     }
     let eight = |first: usize| one_by_eight(set, x, std::array::from_fn(|index| weights[first + index]));
@@ -233,7 +235,7 @@ pub(crate) fn one_by_sixteen(set: InstructionSet, x: &[f32], weights: [&[f32]; 1
 #[cfg(target_arch = "x86_64")]
 fn two_by_two(x: [&[f32]; 2], weights: [&[f32]; 2]) -> [[f32; 2]; 2] {
     debug_assert!(InstructionSet::forced(Level::Avx2).is_some());
-    // SAFETY: only called at this level, which exists only after the processor said that it has it.
+    // SAFETY: only called at this level, which exists only after the processor reported it.
     unsafe { avx2::tile(x, weights) }
 }
 
@@ -242,10 +244,10 @@ fn two_by_two(_: [&[f32]; 2], _: [&[f32]; 2]) -> [[f32; 2]; 2] {
     [[0.0; 2]; 2] // There is no such level on this processor.
 }
 
-dispatch!(fn widen_eight(values: &[i8], scales: &[f32], out: &mut [f32]) = widen_eight_body);
-dispatch!(fn widen_four(values: &[u8], scales: &[f32], out: &mut [f32]) = widen_four_body);
+dispatch!(fn widen_q8_0(values: &[i8], scales: &[f32], out: &mut [f32]) = widen_q8_0_body);
+dispatch!(fn widen_q4_0(values: &[u8], scales: &[f32], out: &mut [f32]) = widen_q4_0_body);
 
-/// x·wᵀ for one row of x and eight rows of w, each number in sixteen lanes.
+/// x·wᵀ for one row of x and eight rows of w, each result accumulated in sixteen lanes.
 fn one_by_eight_plain(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
     let width = x.len();
     let weights = weights.map(|row| &row[..width]);
@@ -270,7 +272,7 @@ fn one_by_eight_plain(x: &[f32], weights: [&[f32]; 8]) -> [f32; 8] {
 }
 
 #[inline(always)]
-fn widen_eight_body<const FMA: bool>(values: &[i8], scales: &[f32], out: &mut [f32]) {
+fn widen_q8_0_body<const FMA: bool>(values: &[i8], scales: &[f32], out: &mut [f32]) {
     let blocks = out.as_chunks_mut::<QUANT_BLOCK>().0.iter_mut().zip(values.as_chunks::<QUANT_BLOCK>().0);
     for ((out, values), scale) in blocks.zip(scales) {
         for (out, value) in out.iter_mut().zip(values) {
@@ -280,7 +282,7 @@ fn widen_eight_body<const FMA: bool>(values: &[i8], scales: &[f32], out: &mut [f
 }
 
 #[inline(always)]
-fn widen_four_body<const FMA: bool>(values: &[u8], scales: &[f32], out: &mut [f32]) {
+fn widen_q4_0_body<const FMA: bool>(values: &[u8], scales: &[f32], out: &mut [f32]) {
     const SIDE: usize = QUANT_BLOCK / 2;
     let blocks = out.as_chunks_mut::<QUANT_BLOCK>().0.iter_mut().zip(values.as_chunks::<SIDE>().0);
     for ((out, values), scale) in blocks.zip(scales) {
@@ -292,34 +294,35 @@ fn widen_four_body<const FMA: bool>(values: &[u8], scales: &[f32], out: &mut [f3
     }
 }
 
-/// Rounds whole blocks of 32 to q8_0.
-pub fn quantise_eight(values: &[f32], quants: &mut Vec<i8>, scales: &mut Vec<f32>) {
+/// Quantises whole blocks of 32 to q8_0.
+pub fn quantise_q8_0(values: &[f32], quants: &mut Vec<i8>, scales: &mut Vec<f32>) {
     for block in values.as_chunks::<QUANT_BLOCK>().0 {
-        let (numbers, scale) = eight(block);
-        quants.extend(numbers);
+        let (block, scale) = q8_0_block(block);
+        quants.extend(block);
         scales.push(scale);
     }
 }
 
-/// A block as q8_0, and its factor, max |x| / 127.
-pub(crate) fn eight(block: &[f32; QUANT_BLOCK]) -> ([i8; QUANT_BLOCK], f32) {
+/// A block as q8_0, and its scale, max |x| / 127.
+pub(crate) fn q8_0_block(block: &[f32; QUANT_BLOCK]) -> ([i8; QUANT_BLOCK], f32) {
     let largest = block.iter().fold(0.0f32, |so_far, value| so_far.max(value.abs()));
     let scale = largest / 127.0;
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     (block.map(|value| (value * inverse).round() as i8), half::f16::from_f32(scale).to_f32())
 }
 
-/// Rounds whole blocks of 32 to q4_0.
-pub fn quantise_four(values: &[f32], quants: &mut Vec<u8>, scales: &mut Vec<f32>) {
+/// Quantises whole blocks of 32 to q4_0.
+pub fn quantise_q4_0(values: &[f32], quants: &mut Vec<u8>, scales: &mut Vec<f32>) {
     for block in values.as_chunks::<QUANT_BLOCK>().0 {
-        let (pairs, scale) = four(block);
+        let (pairs, scale) = q4_0_block(block);
         quants.extend(pairs);
         scales.push(scale);
     }
 }
 
-/// A block as q4_0, number i below and number i + 16 above, and its factor: the number of largest size becomes −8 times it.
-pub(crate) fn four(block: &[f32; QUANT_BLOCK]) -> ([u8; QUANT_BLOCK / 2], f32) {
+/// A block as q4_0, element i in the low nibble and element i + 16 in the high one, and its scale: the element of largest
+/// magnitude becomes −8 times it.
+pub(crate) fn q4_0_block(block: &[f32; QUANT_BLOCK]) -> ([u8; QUANT_BLOCK / 2], f32) {
     let largest = block.iter().fold(0.0f32, |so_far, value| if value.abs() > so_far.abs() { *value } else { so_far });
     let scale = largest / -8.0;
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
@@ -337,18 +340,18 @@ mod tests {
     }
 
     #[test]
-    fn every_format_agrees_with_plain_sums_and_no_row_depends_on_the_others() {
+    fn every_format_agrees_with_plain_sums_and_rows_are_independent() {
         let (inputs, outputs) = (96, 139);
         let weights = wave(inputs * outputs, 0.37);
-        let half: Vec<u16> = weights.iter().map(|value| half::bf16::from_f32(*value).to_bits()).collect();
-        let (mut eight, mut eight_scales, mut four, mut four_scales) = (vec![], vec![], vec![], vec![]);
-        quantise_eight(&weights, &mut eight, &mut eight_scales);
-        quantise_four(&weights, &mut four, &mut four_scales);
+        let bf16: Vec<u16> = weights.iter().map(|value| half::bf16::from_f32(*value).to_bits()).collect();
+        let (mut q8_0, mut q8_0_scales, mut q4_0, mut q4_0_scales) = (vec![], vec![], vec![], vec![]);
+        quantise_q8_0(&weights, &mut q8_0, &mut q8_0_scales);
+        quantise_q4_0(&weights, &mut q4_0, &mut q4_0_scales);
         let formats = [
-            (Rows::Single(&weights), 1e-7),
-            (Rows::Half(&half), 4e-3),
-            (Rows::Eight(&eight, &eight_scales), 4.5e-3),
-            (Rows::Four(&four, &four_scales), 0.13),
+            (Rows::F32(&weights), 1e-7),
+            (Rows::Bf16(&bf16), 4e-3),
+            (Rows::Q8_0(&q8_0, &q8_0_scales), 4.5e-3),
+            (Rows::Q4_0(&q4_0, &q4_0_scales), 0.13),
         ];
         for (rows, loss) in formats {
             let mut stored = vec![0.0; weights.len()];
@@ -360,11 +363,19 @@ mod tests {
                     let x = wave(inputs * count, 0.23);
                     let mut out = vec![1.0; outputs * count];
                     let target = MatMut::new(&mut out, count, outputs);
-                    rows_times(&Crew::ALONE, set, Mat::new(&x, count, inputs), rows, target, true, 2.0);
+                    rows_times(&ThreadPool::CALLER_ONLY, set, Mat::new(&x, count, inputs), rows, target, true, 2.0);
                     let first: Vec<f32> = out[..outputs].to_vec();
                     let mut alone = vec![1.0; outputs];
                     let one = Mat::new(&x[..inputs], 1, inputs);
-                    rows_times(&Crew::ALONE, set, one, rows, MatMut::new(&mut alone, 1, outputs), true, 2.0);
+                    rows_times(
+                        &ThreadPool::CALLER_ONLY,
+                        set,
+                        one,
+                        rows,
+                        MatMut::new(&mut alone, 1, outputs),
+                        true,
+                        2.0,
+                    );
                     assert!(alone == first, "{set:?} {count}");
                     for (index, value) in out.iter().enumerate() {
                         let (row, output) = (index / outputs, index % outputs);

@@ -14,10 +14,10 @@ use alidade_jobs::pace::{Gauge, Subject};
 use alidade_jobs::passes::Passes;
 use alidade_jobs::{compute, machine, memory};
 use alidade_kernels::{
-    Crew, Ground, InstructionSet, Mat, MatMut, Panels, Rows, Threads, matmul, pairs_forward, rows_times,
+    Arena, InstructionSet, Mat, MatMut, Panels, Rows, ThreadPool, Threads, matmul, pairs_forward, rows_times,
 };
 use alidade_model::{
-    Backend, DecoderSpec, GenerationOptions, Keep, ModelFolder, Policy, generate_streaming, load_adapter,
+    Backend, Checkpointing, DecoderSpec, GenerationOptions, ModelFolder, Policy, generate_streaming, load_adapter,
 };
 use alidade_train::{Encoder, Judge, Method, PlanFacts, Prepared, Rollouts, Session, SessionOptions, Training, method};
 use serde_json::{Value, json};
@@ -108,11 +108,11 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let prepared = configured.prepare(&rows_of(bench, method)?, &encoder)?;
     let precision = Precision::named(&bench.dtype)?;
     let set = compute::instructions()?;
-    let keep = if bench.checkpointing { memory::checkpointed(precision, set) } else { Keep::Everything };
+    let keep = if bench.checkpointing { memory::checkpointed(precision, set) } else { Checkpointing::Off };
     let adapter = load_adapter(&bench.model.join("adapter_init"), &folder.spec)?;
     let backend = if bench.candle { Backend::Candle } else { Backend::Best(set) };
     let mut decoder = folder.decoder_with(backend, precision)?;
-    decoder.keep(keep);
+    decoder.set_checkpointing(keep);
     let mut policy = Policy::fresh(decoder, &adapter)?;
     if let Some(critic) = configured.critic() {
         policy.install_critic(critic, None)?;
@@ -171,7 +171,7 @@ fn expected(
     configured: &dyn Training,
     prepared: &Prepared,
     trained: u64,
-    (keep, set): (Keep, InstructionSet),
+    (keep, set): (Checkpointing, InstructionSet),
 ) -> Result<Value, Problem> {
     let precision = Precision::named(&bench.dtype)?;
     let steps = configured.steps(prepared.items.len());
@@ -316,7 +316,7 @@ fn peak_gigaflops(precision: Precision, set: InstructionSet) -> f64 {
     if precision != Precision::Half || !set.takes_pairs() {
         return gigaflops(single(set, Threads::Pool));
     }
-    let mut weights = Panels::new(&mut Ground::default(), set, SIDE * SIDE, SIDE);
+    let mut weights = Panels::new(&mut Arena::default(), set, SIDE * SIDE, SIDE);
     weights.push(&vec![0.01; SIDE * SIDE]);
     gigaflops(|out, x| pairs_forward(set, x, &weights, out, false))
 }
@@ -347,11 +347,11 @@ fn memory_rate(set: InstructionSet) -> f64 {
     const COLUMNS: usize = 2048;
     let (weights, x) = (vec![1.0f32; NUMBERS], vec![1.0f32; COLUMNS]);
     let mut out = vec![0.0; NUMBERS / COLUMNS];
-    let best = Crew::gather(|crew| {
+    let best = ThreadPool::scope(|workers| {
         let mut once = || {
             let (clock, target) = (Clock::start(), MatMut::new(&mut out, 1, NUMBERS / COLUMNS));
-            let (x, weights) = (Mat::new(&x, 1, COLUMNS), Rows::Single(&weights));
-            rows_times(crew, set, x, weights, target, false, 1.0);
+            let (x, weights) = (Mat::new(&x, 1, COLUMNS), Rows::F32(&weights));
+            rows_times(workers, set, x, weights, target, false, 1.0);
             clock.seconds()
         };
         (0..8).map(|_| once()).fold(f64::INFINITY, f64::min)

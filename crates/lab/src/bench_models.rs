@@ -3,7 +3,7 @@
 
 use alidade_domain::{LoraSpec, Precision, Problem, Purpose, Stream};
 use alidade_jobs::compute;
-use alidade_model::{AdapterWeights, RandomModel, Stored, save_adapter};
+use alidade_model::{AdapterWeights, FloatFormat, RandomModel, save_adapter};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -36,8 +36,8 @@ pub fn make_bench_model(shape: &str, dtype: &str, folder: &Path) -> Result<(), P
         return Err(Problem::input(message).at("shape"));
     };
     let stored = match Precision::named(dtype)? {
-        Precision::Single => Stored::Single,
-        Precision::Half => Stored::Brain,
+        Precision::Single => FloatFormat::F32,
+        Precision::Half => FloatFormat::Bf16,
         _ => return Err(Problem::input(format!("Models are made in f32 or bf16, not in {dtype}.")).at("dtype")),
     };
     let [vocabulary, hidden, intermediate, layers, heads, kv_heads] = *sizes;

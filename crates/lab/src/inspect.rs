@@ -113,7 +113,7 @@ fn token_rows(input: &Path, name: &str) -> Result<Vec<Vec<u32>>, Problem> {
     let Some((shape, data)) = tensors.get(name) else {
         return Err(bad(format!("there is no tensor “{name}”")));
     };
-    let (TensorData::Whole(values), [rows, width]) = (data, shape.as_slice()) else {
+    let (TensorData::Integers(values), [rows, width]) = (data, shape.as_slice()) else {
         return Err(bad(format!("“{name}” must hold whole numbers in two dimensions; its shape is {shape:?}")));
     };
     if *rows == 0 || *width == 0 {

@@ -3,7 +3,7 @@
 
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, SettingValue, Settings, StopReason, StopSignal};
 use alidade_model::{
-    ChatTemplate, ModelFolder, Policy, RandomModel, Rendering, Stored, TextTokenizer, train_byte_level_bpe,
+    ChatTemplate, FloatFormat, ModelFolder, Policy, RandomModel, Rendering, TextTokenizer, train_byte_level_bpe,
 };
 use alidade_train::{End, PlanFacts, PretrainOptions, Session, SessionOptions, TrainError, pretrain, pretrain_fields};
 use alidade_world::{Document, MIX, World, document};
@@ -123,7 +123,7 @@ pub fn make_starter(
     let End::Complete { steps } = pretrain(&mut session, documents, windows, &settings(options.size)?)? else {
         return Err(Problem::internal("Pre-training was interrupted."));
     };
-    shape.save(session.policy.decoder(), output, Stored::Half)?;
+    shape.save(session.policy.decoder(), output, FloatFormat::F16)?;
     let card = card(options, steps, &curve.points, ModelFolder::open(output)?.spec.parameters());
     write(&output.join(CARD), &card)
 }

@@ -1,4 +1,4 @@
-//! A LoRA adapter as plain data: which layers it touches, with which rank and scale, and its numbers.
+//! A LoRA adapter as plain data: which layers it adapts, their rank and scale, and its tensors.
 //!
 //! `y = W x + s·B(A·x)` with A `[r, in]`, B `[out, r]`, s = α/r, or α/√r with rsLoRA (Hu et al., arXiv 2106.09685;
 //! Kalajdzievski, arXiv 2312.03732). Names are PEFT's. Reading and writing its folder is `peft.rs`.
@@ -13,7 +13,7 @@ use alidade_domain::{LoraSpec, Purpose, Stream};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Numbers with a shape.
+/// Values with a shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
     /// Sizes, outermost first.
@@ -148,7 +148,7 @@ impl AdapterWeights {
         Ok(Self { config: fresh_prefix_config(spec, count, base_name), tensors })
     }
 
-    /// Says in the configuration that the adapter rates answers with a trained head of this name.
+    /// Says in the configuration that the adapter scores answers with a trained head of this name.
     pub(crate) fn mark_as_scorer(&mut self, head: &str) {
         let raw = &mut self.config.raw;
         raw.insert("task_type".to_owned(), Value::from("SEQ_CLS"));

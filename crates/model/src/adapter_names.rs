@@ -1,5 +1,5 @@
-//! What the tensors of an adapter are called. PEFT's names are written; what other versions and programs make of them is
-//! read where the meaning is plain: prefixes that are missing or doubled, the adapter's own name in the middle, and the
+//! Tensor names of adapters. PEFT's names are written; variants of other versions and programs are accepted where they are
+//! unambiguous: prefixes that are missing or doubled, the adapter's own name in the middle, and the
 //! extra word that multimodal models put before their text model.
 
 /// What PEFT puts before every module path.
@@ -65,7 +65,8 @@ pub(crate) fn parse_name(name: &str) -> Option<(String, Part)> {
     let at = words.iter().position(|word| ENDINGS.iter().any(|(ending, _)| ending == word));
     if let Some(at) = at {
         let part = ENDINGS.iter().find(|(ending, _)| *ending == words[at]).map(|(_, part)| *part)?;
-        // `.weight`, `.<name>.weight` after A and B; these, `.<name>` or nothing after the others, which are bare parameters.
+        // `.weight`, `.<name>.weight` after A and B; these, `.<name>` or nothing after the others, which are bare
+        // parameters.
         let bare = !matches!(part, Part::A | Part::B);
         let fits = match &words[at + 1..] {
             [] => bare,
@@ -102,7 +103,8 @@ fn plain_path(words: &[&str]) -> String {
 }
 
 /// A checkpoint's name without what multimodal models put around their text model (`language_model.model.` before version
-/// 5 of transformers, `model.language_model.` since), and with the `model.` that a bare decoder lacks; `None` when it is plain already.
+/// 5 of transformers, `model.language_model.` since), and with the `model.` that a bare decoder lacks; `None` when it is
+/// plain already.
 pub(crate) fn plain_tensor_name(name: &str) -> Option<String> {
     if let Some(rest) = name.strip_prefix("model.language_model.").or(name.strip_prefix("language_model.model.")) {
         return Some(format!("model.{}", rest.strip_prefix("model.").unwrap_or(rest)));

@@ -1,11 +1,11 @@
 //! Which back-end runs a model: our kernels over slices where they can, candle for everything else.
 //!
-//! The choice is made from the model's shape, and made again when an adapter arrives that the kernels do not carry; the
-//! weights move over then, and are held twice only while they move.
+//! The choice depends on the model's shape, and changes when an adapter is installed that the kernels do not support; the
+//! weights then move over, and exist twice only while they move.
 
 use crate::adapter::{AdapterWeights, NamedTensor};
 use crate::candle_backend::CandleDecoder;
-use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores};
+use crate::decoder::{Cache, Checkpointing, Decoder, ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::slice_backend::{SliceDecoder, carries, runs};
 use crate::source::Weights;
@@ -14,7 +14,7 @@ use alidade_domain::Precision;
 use alidade_kernels::InstructionSet;
 use std::collections::BTreeMap;
 
-/// Who does the arithmetic.
+/// Which back-end computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// The kernels with these instructions where they can run the model; else candle.
@@ -61,7 +61,7 @@ pub(crate) fn decoder(
     })
 }
 
-/// Slices for as long as every adapter is one that they carry.
+/// The slice back-end for as long as it supports every adapter, then candle.
 struct Switching {
     inner: Box<dyn Decoder>,
     slices: bool,
@@ -89,8 +89,8 @@ impl Decoder for Switching {
         self.inner.path()
     }
 
-    fn keep(&mut self, keep: Keep) {
-        self.inner.keep(keep);
+    fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.inner.set_checkpointing(checkpointing);
     }
 
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Token rows padded to one width on the right, with marks on the tokens whose log-probability is wanted.
 //!
-//! Padding on the right needs no mask beyond the causal one: no real token ever looks at a later position.
+//! Padding on the right needs no mask beyond the causal one: no real token attends to a later position.
 
 use crate::ModelError;
 use crate::error::Result;
@@ -42,7 +42,7 @@ pub struct TokenBatch {
     pub rows: usize,
     /// Padded width T.
     pub width: usize,
-    /// Ids, `[B, T]` row-major; padding is id 0 and never looked at.
+    /// Ids, `[B, T]` row-major; padding is id 0 and never attended to.
     pub ids: Vec<u32>,
     /// Real tokens of each row `[B]`.
     pub lengths: Vec<usize>,
@@ -95,7 +95,7 @@ impl TokenBatch {
         Ok(batch)
     }
 
-    /// Marks the last token of each row instead, for scores that are read off its hidden row.
+    /// Marks the last token of each row instead, for scores that are read off its hidden state.
     ///
     /// # Errors
     /// As [`TokenBatch::new`].
@@ -106,7 +106,7 @@ impl TokenBatch {
         Ok(batch)
     }
 
-    /// Lays several documents into each row: none of them sees another, and each begins at position 0.
+    /// Packs several documents into each row: none attends to another, and each begins at position 0.
     ///
     /// # Errors
     /// As [`TokenBatch::new`].

@@ -1,5 +1,5 @@
-//! Reading files that strangers made: never more than a bound, whatever the file is. A link to a device has no end, and a file
-//! of many gigabytes in the place of a configuration would take the memory of everything else.
+//! Reading untrusted files with a size limit. A link to a device has no end, and a file of many gigabytes in place of a
+//! configuration would exhaust the memory.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
@@ -14,8 +14,8 @@ pub const TEMPLATE: u64 = 1 << 20;
 /// Most bytes of a data set, which is held in memory.
 pub const DATA: u64 = 1 << 30;
 
-/// Opens an ordinary file for reading; anything else is refused before it is opened, because opening a pipe waits for
-/// somebody who writes into it.
+/// Opens a regular file for reading; anything else is refused before it is opened, because opening a pipe blocks until a
+/// writer appears.
 ///
 /// # Errors
 /// When it is a folder, a pipe, a socket or a device, or cannot be opened.
@@ -34,7 +34,7 @@ pub fn open_ordinary(path: &Path) -> Result<File> {
 /// A file's bytes, if they are no more than `most`.
 ///
 /// # Errors
-/// When it is no ordinary file, cannot be read or is larger.
+/// When it is no regular file, cannot be read or is larger.
 pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_ordinary(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;

@@ -1,5 +1,5 @@
-//! Panics of libraries that read strangers' files become errors. They are our answer to input, so they are not announced on
-//! standard error as faults of the program; panics elsewhere are, as before.
+//! Converts panics of libraries that parse untrusted files into errors. They are expected reactions to input, so the panic
+//! hook does not report them on standard error; panics elsewhere are reported as before.
 
 use std::any::Any;
 use std::cell::Cell;

@@ -1,12 +1,12 @@
-//! What the weight files of a folder hold, by their headers alone: names, types and shapes. A configuration is held against
-//! it before anything is made of its numbers, so that a wrong one costs nothing and is told with what is really there.
+//! What the weight files of a folder hold, by their headers alone: names, types and shapes. A configuration is checked
+//! against it before any memory is allocated, so that a wrong one is cheap and the error names what is really there.
 
 use crate::adapter_names::plain_tensor_name;
 use crate::architectures::{Config, TextConfig, quantised_tensor};
 use crate::bounded::open_ordinary;
 use crate::error::Result;
 use crate::folder::weight_files;
-use crate::tensor_file::{Stored, broken};
+use crate::tensor_file::{FloatFormat, broken};
 use crate::{DecoderSpec, ModelError};
 use safetensors::tensor::{Dtype, Metadata};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 
 /// A longer header is no header.
 const LONGEST_HEADER: u64 = 100 << 20;
-/// The output matrix.
+/// The LM head.
 pub(crate) const HEAD: &str = "lm_head.weight";
 /// The embedding.
 pub(crate) const TABLE: &str = "model.embed_tokens.weight";
 
-/// Where a tensor lies.
+/// Location of a tensor.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) path: PathBuf,
@@ -97,7 +97,7 @@ impl Census {
         Err(Config::bad("num_hidden_layers", format!("is {said}; the weight files hold {} layers", held.len())))
     }
 
-    /// Decides whether the output matrix is the embedding. A head of its own counts, even where the flag says that there is
+    /// Decides whether LM head and embedding are tied. A head of its own counts, even where the flag says that there is
     /// none; what should be known of that is returned. Equal matrices are one.
     pub(crate) fn settle_head(&self, spec: &mut DecoderSpec, config: &TextConfig) -> Result<Option<String>> {
         match (spec.tied, self.entries.get(HEAD), self.entries.get(TABLE)) {
@@ -121,7 +121,8 @@ impl Census {
         }
     }
 
-    /// Holds every shape against the configuration, and every tensor of the decoder against what its arithmetic has a place for.
+    /// Holds every shape against the configuration, and every tensor of the decoder against what its arithmetic has a place
+    /// for.
     pub(crate) fn check(&self, spec: &DecoderSpec, config: &TextConfig) -> Result<()> {
         let wanted = spec.tensors();
         for (name, expected) in &wanted {
@@ -148,12 +149,12 @@ impl Census {
         }
     }
 
-    /// How a tensor's floats are stored in a model that is made from this one; as those of the embedding where there is none of
+    /// The float format of a tensor in a model that is made from this one; as those of the embedding where there is none of
     /// this name. What was f16 becomes f32: its range is narrow, and a sum with an update may leave it at either end.
-    pub(crate) fn stored(&self, name: &str) -> Stored {
+    pub(crate) fn stored(&self, name: &str) -> FloatFormat {
         match self.entries.get(name).or_else(|| self.entries.get(TABLE)).map(|entry| entry.dtype) {
-            Some(Dtype::BF16) => Stored::Brain,
-            _ => Stored::Single,
+            Some(Dtype::BF16) => FloatFormat::Bf16,
+            _ => FloatFormat::F32,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What stands beside a model's weights and goes with them: the tokenizer in all its spellings, chat templates, settings of
-//! generation, and the licence. The model card stays behind, because it speaks of another model.
+//! The files beside a model's weights that are copied with them: tokenizer files of every format, chat templates, generation
+//! settings, and the licence. The model card is not copied, because it describes another model.
 
 use crate::ModelError;
 use crate::bounded::open_ordinary;
@@ -25,7 +25,7 @@ const FILES: [&str; 14] = [
 ];
 /// Beginnings of the names of licences, in capital letters.
 const LICENCES: [&str; 6] = ["LICENSE", "LICENCE", "NOTICE", "USE_POLICY", "COPYING", "COPYRIGHT"];
-/// Where further chat templates lie.
+/// Folder of further chat templates.
 const TEMPLATES: &str = "additional_chat_templates";
 
 fn goes_along(name: &str) -> bool {

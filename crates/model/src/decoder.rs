@@ -1,12 +1,12 @@
-//! The block interface that every back-end shares. A method never sees a tensor: it gets log-probabilities, computes its
-//! loss as a plain function of them, and hands the coefficients ∂loss/∂logp back.
+//! The decoder interface that all back-ends implement. A training method never sees a tensor: it receives log-probabilities,
+//! computes its loss as a plain function of them, and returns the coefficients ∂loss/∂logp.
 
 use crate::adapter::AdapterWeights;
 use crate::error::Result;
 use crate::{DecoderSpec, TokenBatch};
 use std::collections::BTreeMap;
 
-/// Names the dropout masks of one forward pass, so that a resumed run draws the same ones.
+/// Identifies the dropout masks of one forward pass, so that a resumed run draws the same ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DropoutSeed {
     /// Seed of the run.
@@ -17,28 +17,29 @@ pub struct DropoutSeed {
     pub micro_batch: u64,
 }
 
-/// What a taped pass keeps of each block for the way back. What it does not keep is computed again, to the same bytes.
+/// Activation checkpointing: which activations of each block a taped pass drops. The backward pass recomputes them, bit for
+/// bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keep {
-    /// Everything: fastest.
+pub enum Checkpointing {
+    /// None: fastest.
     #[default]
-    Everything,
-    /// All but the stream between the halves of a block.
-    Trim,
-    /// All but the widest rows, those of gate and up: about a sixth more time.
-    Slim,
-    /// The input alone: least memory, for about a third more time.
-    Inputs,
+    Off,
+    /// The residual stream between the halves of a block.
+    MiddleStream,
+    /// Gate and up, the widest activations: about a sixth more time.
+    GateUp,
+    /// All but the input of the block: least memory, about a third more time.
+    Blocks,
 }
 
-impl Keep {
+impl Checkpointing {
     /// A name for records ("everything").
     pub fn name(self) -> &'static str {
         match self {
-            Keep::Everything => "everything",
-            Keep::Trim => "trim",
-            Keep::Slim => "slim",
-            Keep::Inputs => "inputs",
+            Checkpointing::Off => "everything",
+            Checkpointing::MiddleStream => "trim",
+            Checkpointing::GateUp => "slim",
+            Checkpointing::Blocks => "inputs",
         }
     }
 }
@@ -48,13 +49,13 @@ impl Keep {
 pub struct ForwardOptions<'a> {
     /// The adapter to apply; none for the bare base model.
     pub adapter: Option<&'a str>,
-    /// Keep what `backward` needs.
+    /// Save the activations that `backward` needs.
     pub tape: bool,
     /// Draw dropout masks; none switches dropout off.
     pub dropout: Option<DropoutSeed>,
-    /// Return the last hidden rows of the scored positions as well.
+    /// Return the last hidden states of the scored positions as well.
     pub hidden: bool,
-    /// Return hidden rows alone: the output matrix is not touched, and no log-probability is computed.
+    /// Return hidden states alone: the LM head is not multiplied, and no log-probability is computed.
     pub hidden_only: bool,
     /// Divide the logits by this before they become log-probabilities, as sampling at that temperature does.
     pub temperature: Option<f64>,
@@ -73,33 +74,33 @@ pub struct TokenScores {
     pub top: Vec<bool>,
     /// Mean of the logits over the vocabulary.
     pub mean_logit: Vec<f64>,
-    /// Final hidden rows `[targets, H]` when asked for, else empty.
+    /// Final hidden states `[targets, H]` when requested, else empty.
     pub hidden: Vec<f32>,
 }
 
-/// Keys and values of earlier positions of a batch that is being generated.
+/// The KV cache of a batch that is being generated.
 pub trait Cache: Send {
-    /// Feeds the prompts at first, and then one more token per row, and gives what `next` makes of the logits of each row. A
-    /// row that has ended is fed nothing from then on; what stands in its place is not to be read.
+    /// Feeds the prompts at first, then one more token per row, and returns what `next` makes of the logits of each row. A
+    /// finished row is fed nothing from then on; its logits must not be read.
     ///
     /// # Errors
     /// When the tensor library fails or the context is full, and those of `next`.
     fn advance(&mut self, tokens: &[Vec<u32>], next: &mut NextTokens) -> Result<Option<Vec<Vec<u32>>>>;
 
-    /// Feeds the prompts and then, again and again, what `next` makes of the logits, until it makes nothing of them.
+    /// Feeds the prompts, then repeatedly the tokens that `next` chooses from the logits, until it returns `None`.
     ///
     /// # Errors
     /// As [`Cache::advance`].
-    fn write(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
-        take_turns(prompts, |tokens| self.advance(tokens, next))
+    fn generate(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
+        decode_loop(prompts, |tokens| self.advance(tokens, next))
     }
 }
 
-/// From the logits of each row to its next token; `None` ends the writing.
+/// From the logits of each row to its next token; `None` ends generation.
 pub type NextTokens<'a> = dyn FnMut(&[&[f32]]) -> Result<Option<Vec<Vec<u32>>>> + 'a;
 
-/// The loop of [`Cache::write`].
-pub(crate) fn take_turns(
+/// The loop of [`Cache::generate`].
+pub(crate) fn decode_loop(
     prompts: Vec<Vec<u32>>,
     mut advance: impl FnMut(&[Vec<u32>]) -> Result<Option<Vec<Vec<u32>>>>,
 ) -> Result<()> {
@@ -115,13 +116,13 @@ pub trait Decoder: Send {
     /// Shape of the model.
     fn spec(&self) -> &DecoderSpec;
 
-    /// Which arithmetic runs, for logs: back-end, instruction set, number type ("slices, avx512, f32").
+    /// Which arithmetic runs, for logs: back-end, instruction set, dtype ("slices, avx512, f32").
     fn path(&self) -> String;
 
-    /// What taped passes keep from now on. A back-end without this keeps everything.
-    fn keep(&mut self, _keep: Keep) {}
+    /// Sets activation checkpointing for taped passes from now on. A back-end without it saves all activations.
+    fn set_checkpointing(&mut self, _checkpointing: Checkpointing) {}
 
-    /// Puts an adapter beside the base under a name; `trainable` ones get gradients, each in the passes that it is used in.
+    /// Installs an adapter on the base under a name; `trainable` ones get gradients in the passes that use them.
     ///
     /// # Errors
     /// When its tensors do not fit the model.
@@ -130,7 +131,7 @@ pub trait Decoder: Send {
     /// Names of the adapters in the order of their tensors' names: the first trainable one first; and which are trained.
     fn installed(&self) -> Vec<(String, bool)>;
 
-    /// Takes an adapter out as it stands now.
+    /// The current weights of an adapter.
     ///
     /// # Errors
     /// When there is none of this name.
@@ -152,11 +153,11 @@ pub trait Decoder: Send {
     /// gradients of the trainable tensors, and drops the tape.
     ///
     /// # Errors
-    /// When there is no tape, the lengths do not match, or a trainable tensor of the pass's adapter was not reached.
+    /// When there is no tape, the lengths do not match, or a trainable tensor of the pass's adapter got no gradient.
     fn backward(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()>;
 
-    /// Names and sizes of the trainable tensors, in name order. Tensors of the adapter that was installed first have their
-    /// own names; those of a further one are preceded by its name and a slash.
+    /// Names and sizes of the trainable tensors, in name order. Tensors of the adapter that was installed first keep their
+    /// names; those of further ones are prefixed with the adapter's name and a slash.
     fn trainable(&self) -> Vec<(String, usize)>;
 
     /// Values of a trainable tensor.
@@ -171,7 +172,7 @@ pub trait Decoder: Send {
     /// When there is none of this name or the length differs.
     fn write(&mut self, name: &str, values: &[f32]) -> Result<()>;
 
-    /// The gradients added up since the last call, by tensor name.
+    /// Takes the gradients accumulated since the last call, by tensor name.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -195,7 +196,7 @@ pub trait Decoder: Send {
     /// When there is none.
     fn base_weight(&self, path: &str) -> Result<crate::NamedTensor>;
 
-    /// The base weights as they stand now, by checkpoint name (after full training).
+    /// The current base weights, by checkpoint name (after full training).
     ///
     /// # Errors
     /// When the tensor library fails.

@@ -23,7 +23,7 @@ pub enum ModelError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// A folder is something else than what was asked for.
+    /// A folder is something else than what was expected.
     #[error("{path} {found}.")]
     Folder {
         /// The folder.
@@ -95,18 +95,18 @@ pub enum ModelError {
         /// Shape that follows from the configuration.
         expected: Vec<usize>,
     },
-    /// A tensor holds infinite or undefined numbers.
+    /// A tensor holds infinite or NaN values.
     #[error("The tensor {name} holds numbers that are not finite.")]
     NotFinite {
         /// Its name.
         name: String,
     },
-    /// What the model says of the next token is undefined or infinite, so that none can be chosen.
+    /// The logits of the next token are NaN or infinite, so that none can be chosen.
     #[error("The model's scores for token {token} of answer {row} are not finite, so no token can be chosen.")]
     NotFiniteScores {
         /// The answer, from 1.
         row: usize,
-        /// The token that was to be written, from 1.
+        /// The token that was to be generated, from 1.
         token: usize,
     },
     /// An adapter of a kind that cannot be applied faithfully.
@@ -133,7 +133,7 @@ pub enum ModelError {
         /// What happened.
         reason: String,
     },
-    /// A request that the model cannot carry out (too long, token out of range).
+    /// A request that the model cannot fulfil (too long, token out of range).
     #[error("{0}")]
     Request(String),
     /// Trainable tensors that the first backward pass did not reach.

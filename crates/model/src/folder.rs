@@ -1,4 +1,4 @@
-//! Fingerprints of models and adapters: the hash that stands on every badge is over the bytes that were really loaded.
+//! Fingerprints of models and adapters: the hash on every badge covers the bytes that were actually loaded.
 
 use crate::ModelError;
 use crate::bounded::{SMALL_TEXT, open_ordinary, read_text};

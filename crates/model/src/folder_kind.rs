@@ -1,5 +1,5 @@
-//! What a folder is when it is not what was asked for: a GGUF file, pickles, an adapter, a folder of folders, nothing. A
-//! person who chose the wrong thing is told what they chose.
+//! Diagnoses a path that is not a model folder: a GGUF file, pickles, an adapter, a folder of folders, nothing. The error
+//! then says what the user chose instead.
 
 use crate::ModelError;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Writing answers: batched, with a cache, greedy or sampled. Each row has its own stream of random numbers, keyed by the
-//! seed and the row, so that an answer does not depend on which rows happen to share its batch.
+//! Generation: batched, with a KV cache, greedy or sampled. Each row has its own random stream, keyed by the seed and the
+//! row, so that an answer does not depend on which rows happen to share its batch.
 
 use crate::ModelError;
 use crate::decoder::Decoder;
@@ -9,18 +9,18 @@ use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling as TokenSampling};
 use std::collections::BTreeSet;
 
-/// How to write.
+/// Options of generation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerationOptions {
     /// 0 takes the likeliest token.
     pub temperature: f64,
-    /// Keep the likeliest tokens up to this mass; 1 keeps all.
+    /// Nucleus sampling: keep the likeliest tokens up to this probability mass; 1 keeps all.
     pub top_p: f64,
-    /// Most tokens to write.
+    /// Maximum number of new tokens.
     pub max_new_tokens: usize,
     /// Seed of the draws.
     pub seed: u64,
-    /// Tokens that end a row; empty writes on to the limit.
+    /// Tokens that end a row; empty generates up to the limit.
     pub stops: BTreeSet<u32>,
 }
 
@@ -31,7 +31,7 @@ pub enum Finish {
     Stop,
     /// At the limit.
     Length,
-    /// The caller had enough.
+    /// The caller cancelled.
     Cancelled,
 }
 
@@ -59,7 +59,7 @@ pub fn generate(
     generate_streaming(decoder, adapter, prompts, options, &mut |_, _| true)
 }
 
-/// As [`generate`], telling every new token as (row, id); writing ends when the listener returns false.
+/// As [`generate`], reporting every new token as (row, id); a row ends when the listener returns false.
 ///
 /// # Errors
 /// As [`generate`].
@@ -74,7 +74,7 @@ pub fn generate_streaming(
     generate_seeded(decoder, adapter, prompts, &seeds, options, listener)
 }
 
-/// As [`generate_streaming`], with a seed for each row, so that rows draw alike in whichever batch they are.
+/// As [`generate_streaming`], with a seed for each row, so that a row draws the same tokens in any batch.
 ///
 /// # Errors
 /// As [`generate`].
@@ -94,7 +94,7 @@ pub fn generate_seeded(
     }
     let mut cache = decoder.cache(adapter)?;
     let mut left = room;
-    cache.write(prompts.to_vec(), &mut |logits| {
+    cache.generate(prompts.to_vec(), &mut |logits| {
         let mut feed = Vec::with_capacity(rows.len());
         for (index, (row, logits)) in rows.iter_mut().zip(logits).enumerate() {
             feed.push(row.take(logits, &options.stops)?.into_iter().collect());
@@ -123,7 +123,7 @@ fn room(context: usize, prompts: &[Vec<u32>], wanted: usize) -> Result<usize> {
     Ok(wanted.min(context - longest + 1))
 }
 
-/// A row that is being written.
+/// A row that is being generated.
 struct Row {
     /// From 1.
     number: usize,
@@ -150,7 +150,7 @@ impl Row {
         Generation { ids: self.ids, finish: self.finish.unwrap_or(Finish::Length), stop: self.stop }
     }
 
-    /// Draws the next token and returns what to feed next: nothing once the row has ended.
+    /// Samples the next token and returns what to feed next: nothing once the row has ended.
     fn take(&mut self, logits: &[f32], stops: &BTreeSet<u32>) -> Result<Option<u32>> {
         if self.finish.is_some() {
             return Ok(None);
@@ -172,15 +172,15 @@ impl Row {
     }
 }
 
-/// True when a token can be chosen by these logits: none is undefined or +∞, and not all are −∞ (a single one may be, for a
-/// token that the model rules out).
+/// True when a token can be chosen from these logits: none is NaN or +∞, and not all are −∞ (single ones may be, for tokens
+/// that the model masks out).
 fn usable(logits: &[f32]) -> bool {
-    // Without an early end, so that it becomes vectors.
+    // Without an early exit, so that it vectorises.
     let wrong = logits.iter().fold(false, |wrong, logit| wrong | logit.is_nan() | (*logit == f32::INFINITY));
     !wrong && logits.iter().any(|logit| logit.is_finite())
 }
 
-/// The first of the largest logits; read where they lie, since copies of a large vocabulary cost more than the search.
+/// Index of the first maximum; in place, since copies of a large vocabulary cost more than the search.
 fn likeliest(logits: &[f32]) -> u32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let (chunks, rest) = logits.as_chunks::<16>();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_that_say_nothing_end_in_words_at_every_temperature() {
+    fn non_finite_logits_are_an_error_at_every_temperature() {
         let (nan, far) = (f32::NAN, f32::INFINITY);
         for temperature in [0.0, 0.7] {
             let options =

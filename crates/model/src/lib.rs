@@ -1,7 +1,7 @@
-//! The language model: what it is made of, how it computes, what is added to it, and how it speaks.
+//! The language model: architectures, back-ends, adapters, tokenizer, chat template and generation.
 //!
-//! Methods see a [`Policy`]: token batches in, per-token log-probabilities out, and coefficients back in. Which back-end
-//! does the arithmetic stands behind [`Decoder`]: our own kernels over slices, or candle. Not here: losses, optimizers, data.
+//! Methods see a [`Policy`]: token batches in, per-token log-probabilities out, and coefficients back in. The
+//! back-end behind [`Decoder`] is our own kernels over slices, or candle. Not here: losses, optimizers, data.
 
 mod adapter;
 mod adapter_names;
@@ -46,19 +46,19 @@ pub use batch::{TokenBatch, TokenRow};
 pub use bounded::{DATA, SMALL_TEXT, open_ordinary, read_bounded, read_text};
 pub use chat_template::{ChatTemplate, Rendering, asks_what_day_it_is, stop_tokens, template_source};
 pub use chunk::Chunk;
-pub use decoder::{Cache, Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};
+pub use decoder::{Cache, Checkpointing, Decoder, DropoutSeed, ForwardOptions, TokenScores};
 pub use error::ModelError;
 pub use folder::{adapter_config_sha256, adapter_sha256, file_sha256, model_sha256};
 pub use generate::{Finish, Generation, GenerationOptions, generate, generate_seeded, generate_streaming};
 pub use merge::{Merged, save_merged, save_model};
 pub use peft::{load_adapter, save_adapter};
-pub use policy::{Critic, Policy, Rater};
+pub use policy::{Critic, Policy, ScorerKind};
 pub use pretrained::{ModelFolder, RandomModel};
 pub use slice_backend::logit_rows;
 pub use source::ModelSource;
 pub use spec::{
     Activation, BlockNorms, DecoderSpec, LayerKind, Linear, Llama3Scaling, QueryKeyNorm, Rope, RopeScaling,
 };
-pub use tensor_file::{Stored, TensorData, read_tensors, write_tensors};
+pub use tensor_file::{FloatFormat, TensorData, read_tensors, write_tensors};
 pub use tokenizer::TextTokenizer;
 pub use train_tokenizer::train_byte_level_bpe;

@@ -1,5 +1,5 @@
-//! Merging an adapter into its base: W ← W + s·B·A in f32, then written in the types of the base's own tensors (f32 for f16) as a model
-//! folder that any program opens, with everything that stands beside the base's weights.
+//! Merging an adapter into its base: W ← W + s·B·A in f32, written in the dtypes of the base's tensors (f32 for f16) as a
+//! model folder that any program opens, with all files beside the base's weights.
 
 use crate::adapter::{AdapterKind, AdapterWeights};
 use crate::adapter_names::{Part, parse_name};
@@ -8,7 +8,7 @@ use crate::census::{HEAD, TABLE};
 use crate::decoder::Decoder;
 use crate::error::Result;
 use crate::source::{Weights, read_all};
-use crate::tensor_file::{Stored, write_floats};
+use crate::tensor_file::{FloatFormat, write_floats};
 use crate::{DecoderSpec, ModelError, ModelFolder, NamedTensor};
 use alidade_domain::Precision;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub fn save_merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path)
 }
 
 impl Merged {
-    /// Merges. Where the base's output matrix is its embedding and the adapter changes one of them, they become two.
+    /// Merges. Where the base ties LM head and embedding and the adapter changes one of them, they are untied.
     ///
     /// # Errors
     /// When the adapter is a prefix, touches a layer that the model does not have, or a weight becomes infinite.
@@ -59,16 +59,16 @@ impl Merged {
         Ok(Self { weights, spec })
     }
 
-    /// Writes it into an existing folder, in the types of the base's tensors; gives the type of most of it.
+    /// Writes it into an existing folder, in the dtypes of the base's tensors; returns the dtype of most of it.
     ///
     /// # Errors
-    /// When a number does not fit its type, or a file fails.
-    pub fn save(&self, model: &ModelFolder, folder: &Path) -> std::result::Result<Stored, ModelError> {
+    /// When a value overflows its dtype, or a file fails.
+    pub fn save(&self, model: &ModelFolder, folder: &Path) -> std::result::Result<FloatFormat, ModelError> {
         write_model(model, &self.spec, &self.weights, folder)?;
         Ok(model.source().stored(TABLE))
     }
 
-    /// Reads a written folder again and holds every number against what was to be written.
+    /// Reads a written folder again and compares every element with what was to be written.
     ///
     /// # Errors
     /// Names the first tensor that differs.
@@ -99,10 +99,10 @@ impl Merged {
     }
 }
 
-/// Writes `weights` as a model like `model` into an existing folder, in the types of its tensors.
+/// Writes `weights` as a model like `model` into an existing folder, in the dtypes of its tensors.
 ///
 /// # Errors
-/// When a weight is not finite or does not fit its type, or a file fails.
+/// When a weight is not finite or overflows its dtype, or a file fails.
 pub fn save_model(
     model: &ModelFolder,
     weights: BTreeMap<String, NamedTensor>,
@@ -133,7 +133,7 @@ fn write_model(
     source.write_companions(spec, source.stored(TABLE), folder)
 }
 
-/// Puts the matrices that the adapter holds whole in the place of the base's.
+/// Replaces the base's matrices by those that the adapter holds whole.
 fn replace(weights: &mut BTreeMap<String, NamedTensor>, adapter: &AdapterWeights) -> Result<()> {
     for (name, tensor) in &adapter.tensors {
         match parse_name(name) {
@@ -146,7 +146,7 @@ fn replace(weights: &mut BTreeMap<String, NamedTensor>, adapter: &AdapterWeights
     Ok(())
 }
 
-/// Adds what the pairs make up to the matrices below them.
+/// Adds the low-rank updates to their base matrices.
 fn add_pairs(weights: &mut BTreeMap<String, NamedTensor>, adapter: &AdapterWeights) -> Result<()> {
     for (name, tensor) in &adapter.tensors {
         let part = |part: Part, path: &str| adapter.tensors.get(&part.name(path));
@@ -179,7 +179,7 @@ fn transposed(tensor: &NamedTensor) -> NamedTensor {
     NamedTensor { shape: vec![columns, rows], values }
 }
 
-/// DoRA: each row gets the learned length.
+/// DoRA: scales each row to its learned magnitude.
 fn set_row_norms(weight: &mut NamedTensor, magnitude: &[f32]) {
     let inputs = weight.shape[1];
     for (row, wanted) in weight.values.chunks_exact_mut(inputs).zip(magnitude) {

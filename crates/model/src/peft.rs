@@ -1,5 +1,5 @@
-//! PEFT's adapter folder: `adapter_config.json` and `adapter_model.safetensors`, read with suspicion and written so that
-//! PEFT of any age loads it. What the configuration may say is in `peft_config.rs`, what tensors are called in
+//! PEFT's adapter folder: `adapter_config.json` and `adapter_model.safetensors`, validated when read and written so that any
+//! version of PEFT loads it. The rules for the configuration are in `peft_config.rs`, those for tensor names in
 //! `adapter_names.rs`.
 
 use crate::adapter::{AdapterKind, AdapterWeights, EMBEDDING, NamedTensor};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Reads an adapter folder and checks it against the model that it shall stand on.
+/// Reads an adapter folder and checks it against its base model.
 ///
 /// # Errors
 /// When a file is missing or broken, the kind is refused, or a tensor does not fit the model; the reason is named.
@@ -104,7 +104,7 @@ fn check_shapes(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
     for (name, tensor) in &weights.tensors {
         let Some((path, part)) = parse_name(name) else { continue };
         let embedding = (path == EMBEDDING).then_some((spec.vocabulary, spec.hidden));
-        // A scalar head on the hidden rows: reward models have it, the base model does not.
+        // A scalar head on the hidden states: reward models have it, the base model does not.
         let outputs = tensor.shape.first().copied().unwrap_or(0);
         let head = (path == "score" && part == Part::Full).then_some((outputs, spec.hidden));
         let Some((outputs, inputs)) = spec.linear_shape(&path).or(embedding).or(head) else {
@@ -193,7 +193,7 @@ fn check_agreement(weights: &AdapterWeights) -> Result<()> {
     Ok(())
 }
 
-/// A prefix names the shape of its base; the differing number is told.
+/// A prefix names the shape of its base; the error gives the size that differs.
 fn check_prefix(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
     let width = spec.kv_heads * spec.head_dim;
     let expected = [("num_layers", spec.layers), ("token_dim", width), ("num_attention_heads", spec.kv_heads)];

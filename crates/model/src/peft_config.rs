@@ -1,5 +1,5 @@
-//! `adapter_config.json` of PEFT: what is refused, what is read, what is written. Kinds that change the base weights or the
-//! arithmetic in ways we do not carry out are refused; numbers that make no sense are never replaced by others.
+//! PEFT's `adapter_config.json`: what is refused, what is read, what is written. Variants that change the base weights or
+//! the forward pass in unsupported ways are refused; invalid values are never replaced by defaults.
 
 use crate::adapter::{AdapterConfig, AdapterKind, refused};
 use crate::error::Result;
@@ -8,7 +8,7 @@ use crate::{DecoderSpec, ModelError};
 use alidade_domain::LoraSpec;
 use serde_json::{Map, Value, json};
 
-/// Largest rank that is taken for one.
+/// Largest accepted rank.
 const LARGEST_RANK: u64 = 65_536;
 
 pub(crate) fn fresh_config(lora: &LoraSpec, targets: &[String], layers: &[usize], base_name: &str) -> AdapterConfig {
@@ -33,7 +33,7 @@ pub(crate) fn fresh_config(lora: &LoraSpec, targets: &[String], layers: &[usize]
     }
 }
 
-/// PEFT writes whole numbers without a fraction.
+/// PEFT writes integers without a fraction.
 fn whole(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
 }
@@ -69,7 +69,7 @@ pub(crate) fn configuration(key: &str, found: impl Into<String>) -> ModelError {
 /// Kinds of initialisation that change the base weights.
 const CHANGED_BASES: [&str; 5] = ["pissa", "corda", "olora", "loftq", "lora_ga"];
 
-/// Keys of variants that are not carried out.
+/// Keys of unsupported variants.
 const UNSUPPORTED: [&str; 11] = [
     "layer_replication",
     "target_parameters",
@@ -120,7 +120,7 @@ pub(crate) fn refuse(raw: &Map<String, Value>) -> Result<()> {
     }
 }
 
-/// What mlx-lm writes carries other names, and its matrices the other way round.
+/// mlx-lm writes other names, and transposed matrices.
 pub(crate) fn mlx() -> ModelError {
     ModelError::Adapter {
         reason:
@@ -168,7 +168,7 @@ fn number(value: &Value) -> Option<f64> {
     value.as_f64().filter(|value| value.is_finite() && value.abs() < 1e9)
 }
 
-/// A switch that is off where nothing is said.
+/// A switch that is off by default.
 pub(crate) fn flag(raw: &Map<String, Value>, key: &str) -> Result<bool> {
     match raw.get(key) {
         None | Some(Value::Null) => Ok(false),
@@ -177,7 +177,7 @@ pub(crate) fn flag(raw: &Map<String, Value>, key: &str) -> Result<bool> {
     }
 }
 
-/// Patterns in the order of the file, each of them one that can be read.
+/// Patterns in the order of the file, each of them validated.
 fn patterns<T>(raw: &Map<String, Value>, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<(String, T)>> {
     let map = match raw.get(key) {
         None | Some(Value::Null) => return Ok(Vec::new()),

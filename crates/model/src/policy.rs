@@ -1,13 +1,13 @@
 //! What a method trains: a decoder with one trainable adapter (or all weights), the frozen reference that belongs to it,
-//! and, where a method needs them, a scalar head on the hidden rows, a critic, and a reward model.
+//! and, where a method needs them, a scalar head on the hidden states, a critic, and a reward model.
 //!
 //! One base model serves all roles. The reference costs no second model: for a fresh adapter it is the same weights with
 //! the adapter off; when an adapter is continued it is a frozen copy of that adapter as it was at the start (methods:
-//! "which reference"). The heads' arithmetic is here, in plain numbers; a back-end only sees ∂loss/∂hidden.
+//! "which reference"). The heads are computed here, in plain Rust; a back-end only sees ∂loss/∂hidden.
 
 use crate::adapter::AdapterWeights;
 use crate::adapter_names::PREFIX;
-use crate::decoder::{Decoder, DropoutSeed, ForwardOptions, Keep, TokenScores};
+use crate::decoder::{Checkpointing, Decoder, DropoutSeed, ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::head::ScalarHead;
 use crate::{ModelError, NamedTensor, TokenBatch, TokenRow};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const POLICY: &str = "policy";
 const REFERENCE: &str = "reference";
 const CRITIC: &str = "critic";
-/// PEFT's place for the scalar head of a reward model.
+/// PEFT's module name of the scalar head of a reward model.
 const SCORE: &str = "score";
 
 /// What the policy is compared with.
@@ -29,29 +29,29 @@ enum Reference {
 /// Where the value of a state comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Critic {
-    /// A head on the policy's own hidden rows; with `detached` its loss does not reach the policy's adapter.
+    /// A head on the policy's own hidden states; with `detached` its loss does not reach the policy's adapter.
     SharedHead {
-        /// Stop the gradient at the hidden rows.
+        /// Stop the gradient at the hidden states.
         detached: bool,
     },
     /// A second adapter with a head of its own, on the same base.
     Adapter,
 }
 
-/// A model that rates the policy's answers.
+/// A model that scores the policy's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rater {
+pub enum ScorerKind {
     /// How good they are.
     Reward,
     /// How harmful they are.
     Cost,
 }
 
-impl Rater {
+impl ScorerKind {
     fn adapter(self) -> &'static str {
         match self {
-            Rater::Reward => "reward",
-            Rater::Cost => "cost",
+            ScorerKind::Reward => "reward",
+            ScorerKind::Cost => "cost",
         }
     }
 }
@@ -63,12 +63,12 @@ pub struct Policy {
     reference: Reference,
     score: Option<ScalarHead>,
     critic: Option<(Critic, ScalarHead)>,
-    raters: BTreeMap<Rater, ScalarHead>,
+    scorers: BTreeMap<ScorerKind, ScalarHead>,
 }
 
 impl Policy {
     fn over(decoder: Box<dyn Decoder>, adapter: Option<&'static str>, reference: Reference) -> Self {
-        Self { decoder, adapter, reference, score: None, critic: None, raters: BTreeMap::new() }
+        Self { decoder, adapter, reference, score: None, critic: None, scorers: BTreeMap::new() }
     }
 
     /// Trains a fresh adapter; the reference is the base model.
@@ -110,7 +110,7 @@ impl Policy {
         self.decoder.forward(batch, &options)
     }
 
-    /// As [`Policy::forward`], with noise of a strength on the embeddings.
+    /// As [`Policy::forward`], with NEFTune noise of a strength on the embeddings.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
@@ -121,7 +121,7 @@ impl Policy {
         self.decoder.forward(batch, &options)
     }
 
-    /// As [`Policy::forward`] without dropout, with the log-probabilities of sampling at a temperature.
+    /// As [`Policy::forward`] without dropout, with log-probabilities at a sampling temperature.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
@@ -211,8 +211,8 @@ impl Policy {
         Ok(head.apply(&self.decoder.forward(batch, &options)?.hidden))
     }
 
-    /// One taped pass of actor and critic: `actor` turns log-probabilities, `critic` turns values into derivatives of the
-    /// loss, and both are propagated.
+    /// One taped pass of actor and critic: `actor` maps log-probabilities, `critic` maps values to gradients of the loss,
+    /// and both are backpropagated.
     ///
     /// # Errors
     /// As [`Decoder::forward`] and [`Decoder::backward`]; also without a critic.
@@ -249,27 +249,28 @@ impl Policy {
         self.decoder.backward(&logp_gradient, (!detached).then_some(&hidden[..]))
     }
 
-    /// Puts a reward or cost model beside the policy, on the same base.
+    /// Installs a reward or cost model beside the policy, on the same base.
     ///
     /// # Errors
     /// When it does not fit the model or has no score head.
-    pub fn install_rater(&mut self, rater: Rater, adapter: &AdapterWeights) -> Result<()> {
+    pub fn install_scorer(&mut self, scorer: ScorerKind, adapter: &AdapterWeights) -> Result<()> {
         let (adapter, head) = split_score(adapter, SCORE)?;
-        self.raters.insert(rater, head.ok_or_else(no_head)?);
-        self.decoder.install(rater.adapter(), &adapter, false)
+        self.scorers.insert(scorer, head.ok_or_else(no_head)?);
+        self.decoder.install(scorer.adapter(), &adapter, false)
     }
 
-    /// What a rater says of whole rows, read at their ends.
+    /// Scores of whole rows by a scorer, read at their last token.
     ///
     /// # Errors
-    /// As [`Decoder::forward`]; also without such a rater.
-    pub fn ratings(&mut self, rater: Rater, rows: &[TokenRow]) -> Result<Vec<f64>> {
-        let head = self.raters.get(&rater).ok_or_else(no_head)?;
-        let options = ForwardOptions { adapter: Some(rater.adapter()), hidden_only: true, ..ForwardOptions::default() };
+    /// As [`Decoder::forward`]; also without such a scorer.
+    pub fn score_with(&mut self, scorer: ScorerKind, rows: &[TokenRow]) -> Result<Vec<f64>> {
+        let head = self.scorers.get(&scorer).ok_or_else(no_head)?;
+        let options =
+            ForwardOptions { adapter: Some(scorer.adapter()), hidden_only: true, ..ForwardOptions::default() };
         Ok(head.apply(&self.decoder.forward(&TokenBatch::ends(rows)?, &options)?.hidden))
     }
 
-    /// The gradients added up since the last call.
+    /// Takes the gradients accumulated since the last call.
     ///
     /// # Errors
     /// When the back-end fails.
@@ -305,7 +306,7 @@ impl Policy {
         self.score.iter_mut().chain(self.critic.as_mut().map(|(_, head)| head))
     }
 
-    /// The adapter as it stands now, with its score head where it has one; `None` in full training.
+    /// The current adapter, with its score head where it has one; `None` in full training.
     ///
     /// # Errors
     /// When the back-end fails.
@@ -320,9 +321,9 @@ impl Policy {
         Ok(Some(weights))
     }
 
-    /// What taped passes keep from now on.
-    pub fn keep(&mut self, keep: Keep) {
-        self.decoder.keep(keep);
+    /// Sets activation checkpointing for taped passes from now on.
+    pub fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.decoder.set_checkpointing(checkpointing);
     }
 
     /// Name of the trained adapter on the decoder, for generation.
@@ -341,7 +342,7 @@ fn score_name(module: &str) -> String {
 }
 
 fn no_head() -> ModelError {
-    ModelError::Adapter { reason: "it has no score head, so it cannot rate answers".to_owned() }
+    ModelError::Adapter { reason: "it has no score head, so it cannot score answers".to_owned() }
 }
 
 /// Takes the scalar head out of an adapter; a back-end never sees it.

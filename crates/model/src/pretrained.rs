@@ -1,11 +1,11 @@
-//! A model that was opened: looked into, and loaded onto a back-end when it is wanted; or made anew from random weights.
+//! An opened model: inspected first, loaded onto a back-end on demand; or a new one with random weights.
 
 use crate::architectures::read_spec;
 use crate::backend::{Backend, decoder};
 use crate::decoder::Decoder;
 use crate::error::Result;
 use crate::source::{self, ModelSource, Weights};
-use crate::tensor_file::{Stored, TensorData, write_tensors_as};
+use crate::tensor_file::{FloatFormat, TensorData, write_tensors_as};
 use crate::{ChatTemplate, DecoderSpec, ModelError, NamedTensor, TextTokenizer};
 use alidade_domain::{LocalTime, Precision, Purpose, Stream};
 use serde_json::{Value, json};
@@ -18,15 +18,15 @@ use std::sync::Arc;
 pub struct ModelFolder {
     /// Where it is.
     pub path: PathBuf,
-    /// What config.json says, and the weight files bear out.
+    /// Shape according to config.json, checked against the weight files.
     pub spec: DecoderSpec,
-    /// What a person should know of how it was read.
+    /// Notes for the user on how it was read.
     pub notes: Vec<String>,
     source: Arc<dyn ModelSource>,
 }
 
 impl ModelFolder {
-    /// Looks into the model at a path; the weights are read by [`ModelFolder::decoder`].
+    /// Opens the model at a path; the weights are read by [`ModelFolder::decoder`].
     ///
     /// # Errors
     /// When its configuration or its weights are missing, broken or of an unknown kind, or do not belong together.
@@ -36,7 +36,7 @@ impl ModelFolder {
         Ok(Self { path: path.to_owned(), spec, notes, source })
     }
 
-    /// What it is read through.
+    /// The source it is read from.
     pub fn source(&self) -> &dyn ModelSource {
         self.source.as_ref()
     }
@@ -57,7 +57,7 @@ impl ModelFolder {
         self.decoder_with(backend, Precision::Single)
     }
 
-    /// Loads the weights onto one back-end, held at a precision; a back-end without that holds f32.
+    /// Loads the weights onto one back-end, stored at a precision; a back-end without that stores f32.
     ///
     /// # Errors
     /// As [`ModelFolder::decoder`].
@@ -73,7 +73,7 @@ impl ModelFolder {
         self.source.tokenizer()
     }
 
-    /// Reads the chat template, if there is one; `now` is what it is told when it asks for the day.
+    /// Reads the chat template, if there is one; `now` is the date it gets when it asks for one.
     ///
     /// # Errors
     /// When there is one that cannot be compiled.
@@ -115,7 +115,7 @@ impl RandomModel {
         })
     }
 
-    /// A decoder with weights from N(0, 0.02²), the two layers that write to the residual stream scaled by 1/√(2L).
+    /// A decoder with weights from N(0, 0.02²), the two projections onto the residual stream scaled by 1/√(2L).
     ///
     /// # Errors
     /// When the sizes make no sense.
@@ -138,7 +138,7 @@ impl RandomModel {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn save(&self, decoder: &dyn Decoder, folder: &Path, stored: Stored) -> Result<()> {
+    pub fn save(&self, decoder: &dyn Decoder, folder: &Path, stored: FloatFormat) -> Result<()> {
         let mut config = self.config();
         config["torch_dtype"] = json!(stored.name());
         let text = serde_json::to_string_pretty(&config).map_err(|error| ModelError::Request(error.to_string()))?;

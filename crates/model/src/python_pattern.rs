@@ -1,4 +1,4 @@
-//! Regular expressions as PEFT reads them, which is as Python's `re` does: look-around and back-references are obeyed.
+//! Regular expressions with the semantics of Python's `re`, as PEFT uses them: look-around and back-references work.
 //!
 //! A pattern that this engine cannot read, or that takes too long, is an error that names it; it is never skipped.
 

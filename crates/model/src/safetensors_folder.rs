@@ -1,4 +1,4 @@
-//! The hub's layout: a folder with config.json, safetensors files, tokenizer.json and what else stands beside them.
+//! The Hugging Face layout: a folder with config.json, safetensors files, tokenizer.json and their companions.
 
 use crate::architectures::TextConfig;
 use crate::bounded::{SMALL_TEXT, read_text};
@@ -10,12 +10,12 @@ use crate::folder::model_sha256;
 use crate::folder_kind::no_model;
 use crate::source::ModelSource;
 use crate::weights::read_entry;
-use crate::{ChatTemplate, DecoderSpec, ModelError, Stored, TextTokenizer};
+use crate::{ChatTemplate, DecoderSpec, FloatFormat, ModelError, TextTokenizer};
 use alidade_domain::LocalTime;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// A folder that has been looked into.
+/// An inspected model folder.
 #[derive(Debug)]
 pub(crate) struct SafetensorsFolder {
     path: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct SafetensorsFolder {
 }
 
 impl SafetensorsFolder {
-    /// Reads the configuration and holds it against what the weight files say of themselves.
+    /// Reads the configuration and checks it against the headers of the weight files.
     ///
     /// # Errors
     /// When config.json or the weights are missing, broken or of an unknown kind, or do not belong together.
@@ -57,7 +57,7 @@ impl ModelSource for SafetensorsFolder {
         read_entry(name, self.census.entries.get(name).ok_or_else(missing)?, sink)
     }
 
-    fn stored(&self, name: &str) -> Stored {
+    fn stored(&self, name: &str) -> FloatFormat {
         self.census.stored(name)
     }
 
@@ -73,7 +73,7 @@ impl ModelSource for SafetensorsFolder {
         model_sha256(&self.path)
     }
 
-    fn write_companions(&self, spec: &DecoderSpec, stored: Stored, folder: &Path) -> Result<()> {
+    fn write_companions(&self, spec: &DecoderSpec, stored: FloatFormat, folder: &Path) -> Result<()> {
         write_configuration(&self.path, spec.tied, stored, &folder.join("config.json"))?;
         copy_companions(&self.path, folder)
     }
@@ -97,12 +97,12 @@ fn read_configuration(folder: &Path) -> Result<Value> {
     })
 }
 
-/// Writes the configuration of a model like the one in `from`, with what its weights say now: their type, and whether the
-/// output matrix is the embedding. Of a multimodal model it is the text model's.
+/// Writes the configuration of a model like the one in `from`, with what its weights are now: their dtype, and whether the
+/// LM head is tied to the embedding. Of a multimodal model it is the text model's.
 ///
 /// # Errors
 /// When it cannot be read or written.
-fn write_configuration(from: &Path, tied: bool, stored: Stored, to: &Path) -> Result<()> {
+fn write_configuration(from: &Path, tied: bool, stored: FloatFormat, to: &Path) -> Result<()> {
     let whole = read_configuration(from)?;
     let config = TextConfig::find(&whole)?;
     let mut value = config.value.clone();

@@ -1,35 +1,34 @@
-//! Where a model comes from: its shape, its numbers as they are stored, its tokenizer and its chat template. A kind of file is
-//! one implementation; back-ends, merging and export know none of them.
+//! Sources of models: shape, weights in their stored dtype, tokenizer and chat template. Each file format is one
+//! implementation; back-ends, merging and export do not depend on the format.
 //!
-//! Numbers are streamed, in the type that they are stored in: see [`Chunk`]. Which kind of file lies at a path, `open` decides.
+//! Weights are streamed in the dtype that they are stored in, see [`Chunk`]. `open` picks the format of a path.
 
 use crate::chunk::Chunk;
 use crate::error::Result;
 use crate::safetensors_folder::SafetensorsFolder;
-use crate::{ChatTemplate, DecoderSpec, NamedTensor, Stored, TextTokenizer};
+use crate::{ChatTemplate, DecoderSpec, FloatFormat, NamedTensor, TextTokenizer};
 use alidade_domain::LocalTime;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A model that lies somewhere, looked into and not loaded.
+/// A model on disk that has been inspected but not loaded.
 pub trait ModelSource: Debug + Send + Sync {
-    /// Its shape; every tensor that it names is there.
+    /// Its shape; every tensor that it names exists.
     fn spec(&self) -> &DecoderSpec;
 
-    /// What a person should know of how it was read.
+    /// Notes for the user on how it was read.
     fn notes(&self) -> &[String];
 
-    /// Streams the numbers of a tensor of the spec, row after row, in whole quantised blocks.
+    /// Streams the elements of a tensor of the spec, row after row, in whole quantised blocks.
     ///
     /// # Errors
-    /// When there is no such tensor, its file cannot be read, or a number is not finite.
+    /// When there is no such tensor, its file cannot be read, or an element is not finite.
     fn read(&self, name: &str, sink: &mut dyn FnMut(Chunk)) -> Result<()>;
 
-    /// How a tensor's floats are stored in a model that is made from this one; as those of the embedding where there is none of
-    /// this name.
-    fn stored(&self, name: &str) -> Stored;
+    /// The float format of a tensor in a model derived from this one; that of the embedding where no tensor has this name.
+    fn stored(&self, name: &str) -> FloatFormat;
 
     /// Its tokenizer.
     ///
@@ -37,27 +36,27 @@ pub trait ModelSource: Debug + Send + Sync {
     /// When it is missing or broken.
     fn tokenizer(&self) -> Result<TextTokenizer>;
 
-    /// Its chat template, if there is one; `now` is what it is told when it asks for the day.
+    /// Its chat template, if there is one; `now` is the date it gets when it asks for one.
     ///
     /// # Errors
     /// When there is one that cannot be compiled.
     fn chat_template(&self, tokenizer: &TextTokenizer, now: LocalTime) -> Result<Option<ChatTemplate>>;
 
-    /// SHA-256 of everything that its numbers depend on, in lower-case hexadecimal.
+    /// SHA-256 of everything that its weights depend on, in lower-case hexadecimal.
     ///
     /// # Errors
     /// When a file cannot be read.
     fn sha256(&self) -> Result<String>;
 
-    /// Writes what stands beside the weights of a model that is made from this one into its folder: configuration, tokenizer,
-    /// chat template, licence.
+    /// Writes the files beside the weights of a model derived from this one into its folder: configuration, tokenizer, chat
+    /// template, licence.
     ///
     /// # Errors
     /// When something cannot be read or written.
-    fn write_companions(&self, spec: &DecoderSpec, stored: Stored, folder: &Path) -> Result<()>;
+    fn write_companions(&self, spec: &DecoderSpec, stored: FloatFormat, folder: &Path) -> Result<()>;
 }
 
-/// Looks into the model at a path.
+/// Opens the model at a path without loading its weights.
 ///
 /// # Errors
 /// When there is none, or it is broken or of a kind that cannot be run.
@@ -78,26 +77,26 @@ pub(crate) fn read_all(source: &dyn ModelSource) -> Result<BTreeMap<String, Name
     source.spec().tensors().into_iter().map(load).collect()
 }
 
-/// Where a decoder takes its weights from.
+/// Where a decoder reads its weights from.
 pub(crate) enum Weights {
-    /// Numbers in memory; each is given up when it is read.
+    /// Tensors in memory; each is freed when it is read.
     Made(BTreeMap<String, NamedTensor>),
-    /// A model that lies somewhere.
+    /// A model on disk.
     Stored(Arc<dyn ModelSource>),
 }
 
-/// Numbers of a tensor in memory that are handed on at a time; a whole number of quantised blocks.
+/// Elements per chunk of a tensor in memory; a multiple of the quantised block.
 const PIECE: usize = 1 << 18;
 
 impl Weights {
-    /// Streams the numbers of a tensor.
+    /// Streams the elements of a tensor.
     pub(crate) fn read(&mut self, name: &str, sink: &mut dyn FnMut(Chunk)) -> Result<()> {
         match self {
             Weights::Stored(source) => source.read(name, sink),
             Weights::Made(tensors) => {
                 let missing = || crate::ModelError::MissingTensor { name: name.to_owned() };
                 let tensor = tensors.remove(name).ok_or_else(missing)?;
-                tensor.values.chunks(PIECE).for_each(|piece| sink(Chunk::Single(piece)));
+                tensor.values.chunks(PIECE).for_each(|piece| sink(Chunk::F32(piece)));
                 Ok(())
             }
         }

@@ -1,5 +1,5 @@
-//! A decoder as data. A family is one small file that fills this in; the arithmetic is written once per back-end and
-//! never per family.
+//! A decoder architecture as data. A family is one small file that fills this in; the forward and backward passes exist
+//! once per back-end, never per family.
 
 use crate::ModelError;
 use crate::error::Result;
@@ -9,13 +9,13 @@ use crate::error::Result;
 pub struct Rope {
     /// Base of the geometric series of frequencies.
     pub theta: f64,
-    /// How the frequencies are stretched for longer contexts.
+    /// How the frequencies are scaled for longer contexts.
     pub scaling: RopeScaling,
-    /// Leading numbers of a head that are rotated; even, at most the head's width.
+    /// Leading elements of a head that are rotated; even, at most the head's width.
     pub rotated: usize,
 }
 
-/// How frequencies are stretched.
+/// How rotary frequencies are scaled.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
     /// Not at all.
@@ -31,7 +31,7 @@ pub enum RopeScaling {
 pub struct Llama3Scaling {
     /// Divisor of the low frequencies.
     pub factor: f64,
-    /// Wavelengths above `original_context / low_frequency_factor` are stretched fully.
+    /// Wavelengths above `original_context / low_frequency_factor` are scaled fully.
     pub low_frequency_factor: f64,
     /// Wavelengths below `original_context / high_frequency_factor` are kept.
     pub high_frequency_factor: f64,
@@ -80,7 +80,7 @@ pub struct Linear {
     pub bias: bool,
 }
 
-/// Where a block normalises its stream. The names are those of the checkpoint; an absent norm is not applied.
+/// Where a block normalises the residual stream. The names are those of the checkpoint; an absent norm is not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockNorms {
     /// Of what attention reads.
@@ -145,9 +145,9 @@ pub enum Activation {
 /// What differs between the layers of one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerKind {
-    /// Positions that a token looks back on, its own included; all when absent.
+    /// Sliding window: positions that a token attends to, its own included; all when absent.
     pub window: Option<usize>,
-    /// Which of [`DecoderSpec::ropes`] turns queries and keys; none leaves them as they are.
+    /// Which of [`DecoderSpec::ropes`] rotates queries and keys; none leaves them unchanged.
     pub rope: Option<usize>,
 }
 
@@ -172,7 +172,7 @@ pub struct DecoderSpec {
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
-    /// Epsilon of the RMS norms.
+    /// Epsilon of RMSNorm.
     pub norm_epsilon: f64,
     /// Added to every norm weight before it is applied (Gemma stores w − 1).
     pub norm_offset: f64,
@@ -204,7 +204,7 @@ pub struct DecoderSpec {
     pub attention_cap: Option<f64>,
     /// c of c·tanh(x/c) on logits.
     pub logit_cap: Option<f64>,
-    /// True when the output matrix is the embedding matrix.
+    /// True when LM head and embedding are tied.
     pub tied: bool,
     /// Longest sequence in tokens.
     pub context: usize,
@@ -292,7 +292,7 @@ impl DecoderSpec {
         Ok(())
     }
 
-    /// Numbers in the whole model.
+    /// Number of parameters.
     pub fn parameters(&self) -> u64 {
         self.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
     }

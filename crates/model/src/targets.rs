@@ -1,5 +1,5 @@
 //! Which layers an adapter is put on, by PEFT's rules: a list means equal to a name, or ending with `.name`; a text is a
-//! regular expression for the whole path; `all-linear` is every linear layer except the output head.
+//! regular expression for the whole path; `all-linear` is every linear layer except the LM head.
 
 use crate::adapter::{EMBEDDING, refused};
 use crate::error::Result;

@@ -1,6 +1,6 @@
-//! Safetensors files as plain data: the one place where tensor bytes become numbers and back.
+//! Safetensors files as plain data: the one place where tensor bytes are decoded and encoded.
 //!
-//! Half-precision values are widened exactly; whole numbers stay whole. Nothing here knows what a tensor means.
+//! f16 and bf16 are widened exactly; integers stay integers. Nothing here knows what a tensor means.
 
 use crate::ModelError;
 use crate::adapter::NamedTensor;
@@ -11,16 +11,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
 
-/// The numbers of a tensor.
+/// The elements of a tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TensorData {
-    /// Floating point numbers.
+    /// Floating-point values.
     Floats(Vec<f32>),
-    /// Whole numbers.
-    Whole(Vec<i64>),
+    /// Integers.
+    Integers(Vec<i64>),
 }
 
-/// Reads every tensor of a file whose type is one of f32, f16, bf16, f64, i64, i32, u32, u8; others are skipped.
+/// Reads every tensor of a file whose dtype is one of f32, f16, bf16, f64, i64, i32, u32, u8; others are skipped.
 ///
 /// # Errors
 /// When the file is missing, cut off or inconsistent.
@@ -43,7 +43,7 @@ pub(crate) fn broken(path: &Path, error: &dyn std::fmt::Display) -> ModelError {
     ModelError::BrokenWeights { path: path.to_owned(), found: error.to_string() }
 }
 
-/// Numbers of a view, or `None` for a type that is not read here.
+/// Elements of a view, or `None` for a dtype that is not read here.
 pub(crate) fn decode(view: &TensorView) -> Option<TensorData> {
     let bytes = view.data();
     fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
@@ -54,51 +54,51 @@ pub(crate) fn decode(view: &TensorView) -> Option<TensorData> {
         Dtype::F16 => TensorData::Floats(each(bytes, |pair| half::f16::from_le_bytes(pair).to_f32())),
         Dtype::BF16 => TensorData::Floats(each(bytes, |pair| half::bf16::from_le_bytes(pair).to_f32())),
         Dtype::F64 => TensorData::Floats(each(bytes, |eight| f64::from_le_bytes(eight) as f32)),
-        Dtype::I64 => TensorData::Whole(each(bytes, i64::from_le_bytes)),
-        Dtype::I32 => TensorData::Whole(each(bytes, |four| i64::from(i32::from_le_bytes(four)))),
-        Dtype::U32 => TensorData::Whole(each(bytes, |four| i64::from(u32::from_le_bytes(four)))),
-        Dtype::U8 => TensorData::Whole(bytes.iter().map(|byte| i64::from(*byte)).collect()),
+        Dtype::I64 => TensorData::Integers(each(bytes, i64::from_le_bytes)),
+        Dtype::I32 => TensorData::Integers(each(bytes, |four| i64::from(i32::from_le_bytes(four)))),
+        Dtype::U32 => TensorData::Integers(each(bytes, |four| i64::from(u32::from_le_bytes(four)))),
+        Dtype::U8 => TensorData::Integers(bytes.iter().map(|byte| i64::from(*byte)).collect()),
         _ => return None,
     })
 }
 
-/// How floats are stored.
+/// The dtype in which floats are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stored {
+pub enum FloatFormat {
     /// 32 bits.
-    Single,
-    /// IEEE's 16 bits.
-    Half,
-    /// The upper 16 bits of f32.
-    Brain,
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// bfloat16, the upper 16 bits of f32.
+    Bf16,
 }
 
-impl Stored {
+impl FloatFormat {
     /// As transformers calls it ("bfloat16").
     pub fn name(self) -> &'static str {
         match self {
-            Stored::Single => "float32",
-            Stored::Half => "float16",
-            Stored::Brain => "bfloat16",
+            FloatFormat::F32 => "float32",
+            FloatFormat::F16 => "float16",
+            FloatFormat::Bf16 => "bfloat16",
         }
     }
 
-    /// The nearest number that can be stored.
+    /// The nearest representable value.
     pub fn round(self, value: f32) -> f32 {
         match self {
-            Stored::Single => value,
-            Stored::Half => half::f16::from_f32(value).to_f32(),
-            Stored::Brain => half::bf16::from_f32(value).to_f32(),
+            FloatFormat::F32 => value,
+            FloatFormat::F16 => half::f16::from_f32(value).to_f32(),
+            FloatFormat::Bf16 => half::bf16::from_f32(value).to_f32(),
         }
     }
 
     fn encode(self, values: &[f32]) -> Encoded {
         match self {
-            Stored::Single => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-            Stored::Half => {
+            FloatFormat::F32 => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            FloatFormat::F16 => {
                 (Dtype::F16, values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect())
             }
-            Stored::Brain => {
+            FloatFormat::Bf16 => {
                 (Dtype::BF16, values.iter().flat_map(|value| half::bf16::from_f32(*value).to_le_bytes()).collect())
             }
         }
@@ -110,7 +110,7 @@ impl Stored {
 /// # Errors
 /// When shapes and lengths disagree or the file cannot be written.
 pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, TensorData)>) -> Result<()> {
-    write_tensors_as(path, tensors, |_| Stored::Single)
+    write_tensors_as(path, tensors, |_| FloatFormat::F32)
 }
 
 /// As [`write_tensors`], with each tensor's floats stored as `stored` says of its name.
@@ -120,11 +120,11 @@ pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Tensor
 pub(crate) fn write_tensors_as(
     path: &Path,
     tensors: &BTreeMap<String, (Vec<usize>, TensorData)>,
-    stored: impl Fn(&str) -> Stored,
+    stored: impl Fn(&str) -> FloatFormat,
 ) -> Result<()> {
     let encode = |name: &str, data: &TensorData| match data {
         TensorData::Floats(values) => stored(name).encode(values),
-        TensorData::Whole(values) => (Dtype::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        TensorData::Integers(values) => (Dtype::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
     };
     let encoded = tensors.iter().map(|(name, (shape, data))| (name.as_str(), shape.clone(), encode(name, data)));
     write_encoded(path, encoded.collect())
@@ -137,7 +137,7 @@ pub(crate) fn write_tensors_as(
 pub(crate) fn write_floats(
     path: &Path,
     tensors: &BTreeMap<String, NamedTensor>,
-    stored: impl Fn(&str) -> Stored,
+    stored: impl Fn(&str) -> FloatFormat,
 ) -> Result<()> {
     let encoded = tensors.iter().map(|(name, t)| (name.as_str(), t.shape.clone(), stored(name).encode(&t.values)));
     write_encoded(path, encoded.collect())

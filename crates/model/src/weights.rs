@@ -1,5 +1,5 @@
-//! Tensors of safetensors files, read one at a time and in pieces, straight into where they will stay: neither a file nor a model
-//! is ever in memory twice. (A memory map would not help: matrices are stacked, and mapped pages count as well.)
+//! Streaming tensors from safetensors files, piece by piece, straight to their destination: neither a file nor a model is
+//! ever in memory twice. (A memory map would not help: matrices are stacked, and mapped pages count as well.)
 
 use crate::ModelError;
 use crate::bounded::open_ordinary;
@@ -11,7 +11,7 @@ use safetensors::tensor::Dtype;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-/// Bytes read at a time; a whole number of every type.
+/// Bytes read at a time; a multiple of the size of every dtype.
 const PIECE: usize = 1 << 20;
 
 /// The file of a tensor, at its first byte.
@@ -22,7 +22,7 @@ fn at_start(entry: &Entry) -> Result<File> {
     Ok(file)
 }
 
-/// True when two tensors hold the same numbers in the same form.
+/// True when two tensors hold the same elements in the same dtype.
 pub(crate) fn same_bytes(one: &Entry, other: &Entry) -> Result<bool> {
     if one.dtype != other.dtype || one.shape != other.shape || one.bytes != other.bytes {
         return Ok(false);
@@ -64,7 +64,7 @@ pub(crate) fn read_entry(name: &str, entry: &Entry, sink: &mut dyn FnMut(Chunk))
     Ok(())
 }
 
-/// Numbers of a piece, in memory that all pieces share.
+/// Elements of a piece, in a buffer that all pieces share.
 #[derive(Default)]
 struct Room {
     wide: Vec<f32>,
@@ -72,7 +72,7 @@ struct Room {
 }
 
 impl Room {
-    /// The bytes as numbers, or `None` for a type that holds no floats.
+    /// The bytes as elements, or `None` for a dtype that is not floating point.
     fn chunk(&mut self, dtype: Dtype, bytes: &[u8]) -> Option<Chunk<'_>> {
         self.wide.clear();
         self.narrow.clear();
@@ -80,19 +80,19 @@ impl Room {
         Some(match dtype {
             Dtype::F32 => {
                 self.wide.extend(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)));
-                Chunk::Single(&self.wide)
+                Chunk::F32(&self.wide)
             }
             Dtype::F64 => {
                 self.wide.extend(bytes.as_chunks().0.iter().map(|eight| f64::from_le_bytes(*eight) as f32));
-                Chunk::Single(&self.wide)
+                Chunk::F32(&self.wide)
             }
             Dtype::F16 => {
                 self.narrow.extend(pairs());
-                Chunk::Half(&self.narrow)
+                Chunk::F16(&self.narrow)
             }
             Dtype::BF16 => {
                 self.narrow.extend(pairs());
-                Chunk::Brain(&self.narrow)
+                Chunk::Bf16(&self.narrow)
             }
             _ => return None,
         })

@@ -119,7 +119,7 @@ fn prefixes_continue_a_prompt_as_peft_does() {
 fn labelled(fixture: &Fixture) -> TokenBatch {
     let expected = &fixture.expected;
     let (ids, mask) = (rows(expected, "input_ids"), rows(expected, "attention_mask"));
-    let alidade_model::TensorData::Whole(labels) = &expected["labels"].1 else { panic!("labels are whole") };
+    let alidade_model::TensorData::Integers(labels) = &expected["labels"].1 else { panic!("labels are whole") };
     let marks = labels.chunks(ids[0].len()).map(|row| row.iter().map(|label| *label >= 0).collect::<Vec<_>>());
     let row = |((ids, mask), marks): ((&Vec<u32>, &Vec<u32>), Vec<bool>)| {
         let real = mask.iter().filter(|real| **real == 1).count();

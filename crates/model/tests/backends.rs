@@ -11,7 +11,7 @@ mod common;
 use alidade_domain::Precision;
 use alidade_kernels::Level;
 use alidade_model::{
-    Backend, Decoder, DropoutSeed, Finish, ForwardOptions, GenerationOptions, Keep, ModelFolder, TensorData,
+    Backend, Checkpointing, Decoder, DropoutSeed, Finish, ForwardOptions, GenerationOptions, ModelFolder, TensorData,
     TokenBatch, TokenRow, TokenScores, generate, load_adapter, read_tensors, write_tensors,
 };
 use common::{golden, relative_l2, there};
@@ -125,19 +125,24 @@ fn full_training_agrees_with_candle() {
 #[test]
 fn checkpointing_and_threads_change_no_byte() {
     for family in FAMILIES {
-        let run = |keep: Keep, threads: usize| {
+        let run = |checkpointing: Checkpointing, threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let mut decoder = open(family, Backend::default(), 0.2);
-                decoder.keep(keep);
+                decoder.set_checkpointing(checkpointing);
                 let options = cases().remove(3).options;
                 let (scores, gradients) = step(decoder.as_mut(), &options, false);
                 (scores.logp, gradients)
             })
         };
-        let expected = run(Keep::Everything, 1);
-        for (keep, threads) in [(Keep::Slim, 1), (Keep::Trim, 2), (Keep::Everything, 2), (Keep::Inputs, 3)] {
-            assert!(run(keep, threads) == expected, "{family}: {keep:?} {threads}");
+        let expected = run(Checkpointing::Off, 1);
+        for (checkpointing, threads) in [
+            (Checkpointing::GateUp, 1),
+            (Checkpointing::MiddleStream, 2),
+            (Checkpointing::Off, 2),
+            (Checkpointing::Blocks, 3),
+        ] {
+            assert!(run(checkpointing, threads) == expected, "{family}: {checkpointing:?} {threads}");
         }
     }
 }

@@ -11,7 +11,7 @@ mod trap;
 use alidade_domain::Precision;
 use alidade_kernels::{InstructionSet, Level};
 use alidade_model::{
-    Backend, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, Keep, ModelFolder, TokenBatch, TokenRow,
+    Backend, Checkpointing, Decoder, DropoutSeed, ForwardOptions, GenerationOptions, ModelFolder, TokenBatch, TokenRow,
     generate, load_adapter,
 };
 use common::{golden, relative_l2, there};
@@ -102,17 +102,22 @@ fn dropout_draws_the_masks_of_the_f32_arithmetic() {
 #[test]
 fn checkpointing_and_threads_change_no_byte() {
     for level in levels() {
-        let run = |keep, threads| {
+        let run = |checkpointing, threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let mut decoder = open("llama", level);
-                decoder.keep(keep);
+                decoder.set_checkpointing(checkpointing);
                 step(decoder.as_mut())
             })
         };
-        let expected = run(Keep::Everything, 1);
-        for (keep, threads) in [(Keep::Slim, 1), (Keep::Trim, 2), (Keep::Everything, 2), (Keep::Inputs, 3)] {
-            assert!(run(keep, threads) == expected, "{keep:?} {threads}");
+        let expected = run(Checkpointing::Off, 1);
+        for (checkpointing, threads) in [
+            (Checkpointing::GateUp, 1),
+            (Checkpointing::MiddleStream, 2),
+            (Checkpointing::Off, 2),
+            (Checkpointing::Blocks, 3),
+        ] {
+            assert!(run(checkpointing, threads) == expected, "{checkpointing:?} {threads}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::studio::Studio;
 use alidade_domain::{
     AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage,
 };
-use alidade_model::Rater;
+use alidade_model::ScorerKind;
 use alidade_store::RunRecord;
 use alidade_train::{Method, makes_scorer, method, names_of};
 
@@ -37,7 +37,7 @@ impl Maker {
 
     fn is_cost_model(&self) -> bool {
         let known = method(&self.recipe.method).and_then(|method| method.configure(&self.recipe.settings));
-        known.is_ok_and(|training| training.rates() == Some(Rater::Cost))
+        known.is_ok_and(|training| training.rates() == Some(ScorerKind::Cost))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
 use crate::settings::CommonSettings;
 use alidade_domain::{DatasetKind, Example, MethodCard, Place, Problem, SettingField, Settings, Watch, nearest_name};
-use alidade_model::{Critic, Rater};
+use alidade_model::{Critic, ScorerKind};
 
 /// A training method. All that is known of it stands in its file and is asked for here.
 pub trait Method: Sync {
@@ -110,7 +110,7 @@ pub trait Training {
     }
 
     /// What the result says of an answer; `None` when it writes answers.
-    fn rates(&self) -> Option<Rater> {
+    fn rates(&self) -> Option<ScorerKind> {
         None
     }
 

@@ -6,13 +6,13 @@ use crate::error::{Result, TrainError};
 use crate::passes::AnswerPasses;
 use crate::step::StepContext;
 use alidade_domain::{DatasetKind, EventKind, Example, Message, Purpose, Scorer, Stream, conversation_text};
-use alidade_model::{Finish, GenerationOptions, ModelError, Policy, Rater, TokenBatch, TokenRow, generate};
+use alidade_model::{Finish, GenerationOptions, ModelError, Policy, ScorerKind, TokenBatch, TokenRow, generate};
 
 /// What rates the answers.
 #[derive(Clone, Copy)]
 pub enum Judge<'a> {
     /// A reward or cost model that was installed beside the policy.
-    Model(Rater),
+    Model(ScorerKind),
     /// Anything else.
     Scorer(&'a dyn Scorer),
 }
@@ -221,7 +221,7 @@ fn ratings(
                 let context = policy.decoder().spec().context;
                 rows.iter_mut().for_each(|row| row.ids.truncate(context));
                 rows.iter_mut().for_each(|row| row.scored.truncate(context));
-                found.extend(policy.ratings(rater, &rows)?.into_iter().map(Some));
+                found.extend(policy.score_with(rater, &rows)?.into_iter().map(Some));
             }
         }
         Judge::Scorer(scorer) => {

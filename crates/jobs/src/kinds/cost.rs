@@ -5,7 +5,7 @@ use crate::memory::{AtOnce, CODE_BYTES, FRESH_BYTES};
 use crate::pace::{Asked, Gauge, Subject, Writing, operations};
 use crate::{compute, machine};
 use alidade_domain::{Message, Planning, Precision, Problem, ProblemCode, Sampling, StageEstimate};
-use alidade_model::{ChatTemplate, Keep, ModelFolder, TextTokenizer};
+use alidade_model::{ChatTemplate, Checkpointing, ModelFolder, TextTokenizer};
 use alidade_train::Encoder;
 
 /// Answers that are generated at a time while generating is measured.
@@ -63,7 +63,7 @@ impl Measured {
         let set = compute::instructions()?;
         let subject = Subject { folder: &facts.folder, sha256: &facts.model.sha256, precision: Precision::Single, set };
         let row = (prompts.iter().map(Vec::len).sum::<usize>() / prompts.len().max(1)).max(8);
-        let passes = gauge.training(&subject, Keep::Everything, PASS, row)?;
+        let passes = gauge.training(&subject, Checkpointing::Off, PASS, row)?;
         let per_token = passes.seconds_per_operation * operations(&self.folder.spec, row as f64) * WITHOUT_GRADIENTS;
         let writing = match prompts {
             [] => None,

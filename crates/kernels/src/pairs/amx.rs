@@ -1,4 +1,4 @@
-//! The tile instructions themselves: asking for them, and one block of a product.
+//! The AMX tile instructions: detection, and one block of a matrix product.
 
 use super::{DEPTH, HALF_SIDE, Line, SIDE};
 use std::arch::asm;
@@ -39,7 +39,7 @@ pub unsafe fn trust_tiles() {
     TRUSTED.store(true, Ordering::SeqCst);
 }
 
-/// True when this process may use tiles and they give the right sums.
+/// True when this process may use tiles and they give correct results.
 pub(crate) fn available() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     static PROVEN: OnceLock<bool> = OnceLock::new();
@@ -47,14 +47,14 @@ pub(crate) fn available() -> bool {
     (TRUSTED.load(Ordering::SeqCst) || asked()) && *PROVEN.get_or_init(proven)
 }
 
-/// The processor names tiles and their products of bf16.
+/// The processor reports AMX-TILE and AMX-BF16.
 fn named() -> bool {
     const TILES_AND_BF16: u32 = 1 << 24 | 1 << 22;
-    // Leaf 7 exists wherever AVX2 does, which is asked for first.
+    // Leaf 7 exists wherever AVX2 does, which is checked first.
     is_x86_feature_detected!("avx512bw") && __cpuid_count(7, 0).edx & TILES_AND_BF16 == TILES_AND_BF16
 }
 
-/// Asks Linux for the eight kilobytes of state that tiles need, once for all threads of the process.
+/// Requests the tile state (8 KiB) from Linux, once for all threads of the process.
 #[cfg(target_os = "linux")]
 fn permitted() -> bool {
     const ARCH_PRCTL: i64 = 158;
@@ -72,10 +72,10 @@ fn permitted() -> bool {
 
 #[cfg(not(target_os = "linux"))]
 fn permitted() -> bool {
-    false // Windows has a call of its own for this; without a machine to try it on, nobody asks.
+    false // Windows has a call of its own for this, which is untested and therefore not made.
 }
 
-/// One block of small whole numbers, whose sums are exact, against the same sums written out.
+/// Checks one block of small integers, whose results are exact, against plain loops.
 fn proven() -> bool {
     let small = |index: usize| (index * 7 % 11) as f32 - 5.0;
     let bits = |value: f32| (value.to_bits() >> 16) as u16;
@@ -97,8 +97,8 @@ fn proven() -> bool {
     })
 }
 
-/// `out` `[32, 32]` = a·b for a `[32, 32·steps]`, whose rows lie `stride` numbers apart, and a panel b of two times `16·steps`
-/// lines that take turns. Only for processes in which tiles were found.
+/// `out` `[32, 32]` = a·b for a `[32, 32·steps]`, with rows `stride` elements apart, and a panel b of two times `16·steps`
+/// lines that alternate. Only for processes in which tiles were found.
 pub(super) fn multiply(a: &[u16], stride: usize, panel: &[Line<u32, 16>], out: &mut [f32; SIDE * SIDE]) {
     let steps = panel.len() / (2 * HALF_SIDE);
     assert!(panel.len() == 2 * HALF_SIDE * steps && a.len() >= (SIDE - 1) * stride + steps * DEPTH, "too short");
@@ -112,10 +112,10 @@ pub(super) fn multiply(a: &[u16], stride: usize, panel: &[Line<u32, 16>], out: &
 /// [`multiply`] itself. The registers are set up and given back in here, so that no other code has to know about them.
 ///
 /// # Safety
-/// There are tiles; `a` points to 32 rows of `32·steps` numbers, `b` to `2·16·steps` lines; `steps` is not zero.
+/// There are tiles; `a` points to 32 rows of `32·steps` elements, `b` to `2·16·steps` lines; `steps` is not zero.
 unsafe fn block(a: *const u16, stride: usize, b: *const Line<u32, 16>, steps: usize, out: &mut [f32; SIDE * SIDE]) {
-    // SAFETY: each tile is sixteen rows of 64 bytes. The loop reads 64 bytes of each row of a and sixteen lines of each half of
-    // the panel in every step, which the caller answers for, and the stores cover `out` exactly.
+    // SAFETY: each tile is sixteen rows of 64 bytes. The loop reads 64 bytes of each row of a and sixteen lines of each
+    // half of the panel in every step, which the caller answers for, and the stores cover `out` exactly.
     unsafe {
         asm!(
             "ldtilecfg [{config}]",

@@ -1,24 +1,24 @@
-//! Attention over queries, keys and values of bf16, both ways, as `crate::attention` has it for f32. Keys and values become
-//! panels once for all blocks of queries; weights are written as the rows that the next product reads, and only panels that a
-//! block of queries sees are multiplied.
+//! Attention in bf16, forward and backward, as `crate::attention` is for f32. Keys and values are packed into panels once
+//! for all blocks of queries; attention weights are stored as the packed rows that the next matmul reads, and only panels
+//! that a block of queries attends to are multiplied.
 
-use super::panel::{Source, lay, pack_columns, pack_rows};
+use super::packing::{Source, pack_columns, pack_rows, pack_rows_of_a};
 use super::rounded::{Finish, Piece};
 use super::{DEPTH, EMPTY_PAIRS, EMPTY_ROW, Line, SIDE, flat, flat_mut, grow};
 use crate::InstructionSet;
-use crate::attention::{AttentionShape, Segment, cut, cut_sums, cut_sums_mut, pull_back, softmax};
-use crate::half_precision::{round, widen};
+use crate::attention::{AttentionShape, Segment, cut, cut_sums, cut_sums_mut, softmax, weight_and_gradient};
+use crate::bf16::{round, widen};
 use crate::instruction_set::dispatch;
 use crate::lanes::{madd, sum};
-use crate::matrix::{How, MatMut};
+use crate::matrix::{Epilogue, MatMut};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Queries whose slopes are added to those of keys and values at a time.
+/// Queries per block of the backward pass.
 const BLOCK: usize = 2 * SIDE;
 
-/// Rows of a.
+/// Packed rows of a.
 #[derive(Default)]
 struct Left {
     lines: Vec<Line<u16, 32>>,
@@ -27,8 +27,8 @@ struct Left {
 }
 
 impl Left {
-    /// Room for `rows` rows of `width` numbers, with anything in it.
-    fn room(&mut self, rows: usize, width: usize) -> usize {
+    /// Allocates `rows` rows of `width` elements, with arbitrary contents.
+    fn allocate(&mut self, rows: usize, width: usize) -> usize {
         self.stride = width.div_ceil(DEPTH);
         let count = rows.next_multiple_of(SIDE) * self.stride;
         grow(&mut self.lines, count, EMPTY_ROW);
@@ -38,10 +38,10 @@ impl Left {
     /// The rows of a source, or its columns.
     fn fill(&mut self, from: Source, along: bool) {
         let (rows, width) = if along { (from.rows(), from.width()) } else { (from.width(), from.rows()) };
-        let (count, stride) = (self.room(rows, width), self.stride);
+        let (count, stride) = (self.allocate(rows, width), self.stride);
         for (index, lines) in self.lines[..count].chunks_exact_mut((SIDE * stride).max(1)).enumerate() {
-            // SAFETY: sets that take pairs, which alone lead here, have AVX-512 and its bf16.
-            unsafe { lay(from, along, index * SIDE, lines, stride, 0) };
+            // SAFETY: only sets that take bf16 pairs lead here, and they have AVX-512 BF16.
+            unsafe { pack_rows_of_a(from, along, index * SIDE, lines, stride, 0) };
         }
     }
 
@@ -50,13 +50,13 @@ impl Left {
         flat_mut(&mut self.lines[row * self.stride..][..self.stride])
     }
 
-    /// All of them to multiply with.
+    /// All rows, as a right operand.
     fn source(&self, rows: usize, width: usize) -> Source<'_> {
-        Source::half(flat(&self.lines), rows, width, self.stride * DEPTH)
+        Source::bf16(flat(&self.lines), rows, width, self.stride * DEPTH)
     }
 }
 
-/// Panels of b.
+/// Packed panels of b.
 #[derive(Default)]
 struct Right {
     lines: Vec<Line<u32, 16>>,
@@ -96,15 +96,15 @@ impl Right {
     }
 }
 
-/// `out` (+)= scale·a·b for the rows of a from `row` on and the columns of b from `column` on, both multiples of 32, as many as
-/// `out` has. The lines of a are those of `steps` in b.
+/// `out` (+)= scale·a·b for the rows of a from `row` on and the columns of b from `column` on, both multiples of 32, as
+/// many as `out` has. `steps` is the range of lines along the depth.
 fn multiply<T: Finish>(
     set: InstructionSet,
     (a, row): (&Left, usize),
     (b, column): (&Right, usize),
     steps: Range<usize>,
     mut out: MatMut<T>,
-    how: How,
+    how: Epilogue,
 ) {
     let (rows, columns) = (out.rows(), out.columns());
     for first in (0..columns).step_by(SIDE) {
@@ -117,13 +117,13 @@ fn multiply<T: Finish>(
     }
 }
 
-/// Numbers of scores `[32, keys]`.
+/// A score buffer `[32, keys]`.
 fn scores(room: &mut Vec<f32>, rows: usize, keys: usize) -> MatMut<'_> {
     grow(room, SIDE * keys, 0.0);
     MatMut::strided(room, rows, keys, keys)
 }
 
-const PLAIN: How = How { add: false, scale: 1.0 };
+const PLAIN: Epilogue = Epilogue { add: false, scale: 1.0 };
 
 /// Rows of `[n, row()]`: queries, keys and values.
 #[derive(Clone, Copy)]
@@ -137,7 +137,7 @@ impl<'a> Heads<'a> {
     fn part(self, segment: &Segment, column: usize) -> Source<'a> {
         let (stride, dim) = (self.shape.row(), self.shape.head_dim);
         let first = (segment.start * stride + column).min(self.qkv.len());
-        Source::half(&self.qkv[first..], segment.length, dim, stride)
+        Source::bf16(&self.qkv[first..], segment.length, dim, stride)
     }
 
     fn query(self, segment: &Segment, head: usize) -> Source<'a> {
@@ -151,11 +151,11 @@ impl<'a> Heads<'a> {
     }
 }
 
-/// softmax(scale·q·kᵀ + mask)·v, rounded to bf16, for rows of `qkv` `[n, row()]` in bf16 into `out` `[n, heads·d]`. `log_sums`
-/// `[n·heads]` gets the logarithm of each row's sum: document after document, in each head after head.
+/// softmax(scale·q·kᵀ + mask)·v, rounded to bf16, for rows of `qkv` `[n, row()]` in bf16 into `out` `[n, heads·d]`.
+/// `log_sums` `[n·heads]` receives the log-sum-exp of each row: document after document, in each head after head.
 ///
 /// # Panics
-/// When the sizes do not match, the documents do not cover the rows in order, or the set does not take pairs.
+/// When the sizes do not match, the documents do not cover the rows in order, or the set does not take bf16 pairs.
 pub fn rounded_attention(
     set: InstructionSet,
     shape: &AttentionShape,
@@ -186,18 +186,18 @@ fn with_scratch(task: impl FnOnce(&mut Scratch)) {
     SCRATCH.set(scratch);
 }
 
-/// Room of a task, used again by the next one of its thread.
+/// Buffers of a task, reused by the next one of its thread.
 #[derive(Default)]
 struct Scratch {
     queries: Left,
-    pulls: Left,
+    out_gradients: Left,
     weights: Left,
-    slopes: Left,
-    turned: Left,
+    score_gradients: Left,
+    transposed: Left,
     keys: Right,
     values: Right,
-    across: Right,
-    pull_columns: Right,
+    key_columns: Right,
+    out_gradient_columns: Right,
     query_columns: Right,
     scores: [Vec<f32>; 2],
 }
@@ -223,9 +223,9 @@ fn forward(
         let seen = Seen::new(shape, first, rows);
         queries.fill(query.part(first, rows), true);
         let target = scores(room, rows, seen.width());
-        let how = How { add: false, scale: shape.scale };
+        let how = Epilogue { add: false, scale: shape.scale };
         multiply(set, (queries, 0), (keys, seen.from), 0..queries.stride, target, how);
-        weights.room(rows, seen.width());
+        weights.allocate(rows, seen.width());
         for (row, scores) in room.chunks_exact_mut(seen.width()).enumerate().take(rows) {
             let own = seen.own(shape, first + row);
             sums[first + row] = weigh_row(set, scores, weights.row(row), own);
@@ -234,7 +234,7 @@ fn forward(
     }
 }
 
-/// Keys that a block of queries looks at, in whole panels.
+/// Keys that a block of queries attends to, in whole panels.
 #[derive(Clone, Copy)]
 struct Seen {
     from: usize,
@@ -255,33 +255,33 @@ impl Seen {
         self.from / DEPTH..self.to / DEPTH
     }
 
-    /// What a single query sees of them.
+    /// The keys that a single query attends to.
     fn own(self, shape: &AttentionShape, query: usize) -> Range<usize> {
         let (low, high) = shape.seen(query, query + 1);
         low - self.from..high - self.from
     }
 }
 
-/// What the way back reads.
+/// Activations saved for the backward pass.
 #[derive(Clone, Copy)]
-pub struct RoundedKept<'a> {
+pub struct SavedRoundedAttention<'a> {
     /// Queries, keys and values of the forward pass `[n, row()]`.
     pub qkv: &'a [u16],
-    /// What it gave `[n, heads·d]`.
+    /// Its output `[n, heads·d]`.
     pub out: &'a [u16],
-    /// The logarithms that it left.
+    /// Its log-sum-exp per row and head.
     pub log_sums: &'a [f32],
 }
 
 /// Overwrites `gradient` `[n, row()]` with ∂/∂qkv, given ∂/∂out `[n, heads·d]` in bf16.
 ///
 /// # Panics
-/// When the sizes do not match, or the set does not take pairs.
+/// When the sizes do not match, or the set does not take bf16 pairs.
 pub fn rounded_attention_backward(
     set: InstructionSet,
     shape: &AttentionShape,
     segments: &[Segment],
-    kept: RoundedKept,
+    kept: SavedRoundedAttention,
     upstream: &[u16],
     gradient: MatMut,
 ) {
@@ -309,7 +309,7 @@ struct Group<'a> {
     shape: &'a AttentionShape,
     segment: &'a Segment,
     head: usize,
-    kept: RoundedKept<'a>,
+    kept: SavedRoundedAttention<'a>,
     sums: &'a [f32],
     upstream: &'a [u16],
     queries: MatMut<'a>,
@@ -323,7 +323,7 @@ impl Group<'_> {
         let [key, value] = heads.keys_and_values(self.segment, self.head);
         scratch.keys.rows(key);
         scratch.values.rows(value);
-        scratch.across.columns(key);
+        scratch.key_columns.columns(key);
         for row in 0..self.segment.length {
             self.keys.row(row).fill(0.0);
             self.values.row(row).fill(0.0);
@@ -338,7 +338,7 @@ impl Group<'_> {
         }
     }
 
-    /// Numbers of a row of `[n, heads·d]` that belong to a query head.
+    /// The part of a row of `[n, heads·d]` that belongs to a query head.
     fn place(&self, member: usize, row: usize) -> Range<usize> {
         let (dim, head) = (self.shape.head_dim, self.head * self.shape.group() + member);
         let start = (self.segment.start + row) * self.shape.queries() + head * dim;
@@ -349,55 +349,80 @@ impl Group<'_> {
     fn block(&mut self, member: usize, query: Source, first: usize, scratch: &mut Scratch) {
         let (set, shape, rows) = (self.set, self.shape, query.rows());
         let dim = shape.head_dim;
-        let pull = Source::half(&self.upstream[self.place(member, first).start..], rows, dim, shape.queries());
+        let out_gradient = Source::bf16(&self.upstream[self.place(member, first).start..], rows, dim, shape.queries());
         let seen = Seen::new(shape, first, rows);
         scratch.queries.fill(query, true);
-        scratch.pulls.fill(pull, true);
+        scratch.out_gradients.fill(out_gradient, true);
         scratch.query_columns.columns(query);
-        scratch.pull_columns.columns(pull);
-        scratch.weights.room(rows, seen.width());
-        scratch.slopes.room(rows, seen.width());
+        scratch.out_gradient_columns.columns(out_gradient);
+        scratch.weights.allocate(rows, seen.width());
+        scratch.score_gradients.allocate(rows, seen.width());
         for start in (0..rows).step_by(SIDE) {
             self.scores(member, first, start..rows.min(start + SIDE), seen, scratch);
         }
-        let Scratch { weights, slopes, turned, pull_columns, query_columns, .. } = scratch;
+        let Scratch { weights, score_gradients, transposed, out_gradient_columns, query_columns, .. } = scratch;
         let keys = seen.to.min(self.segment.length) - seen.from;
-        turned.fill(weights.source(rows, keys), false);
-        let (steps, how) = (0..turned.stride, How { add: true, scale: 1.0 });
-        multiply(set, (turned, 0), (pull_columns, 0), steps.clone(), self.values.part(seen.from, 0, keys, dim), how);
-        turned.fill(slopes.source(rows, keys), false);
-        let how = How { add: true, scale: shape.scale };
-        multiply(set, (turned, 0), (query_columns, 0), steps, self.keys.part(seen.from, 0, keys, dim), how);
+        transposed.fill(weights.source(rows, keys), false);
+        let (steps, how) = (0..transposed.stride, Epilogue { add: true, scale: 1.0 });
+        multiply(
+            set,
+            (transposed, 0),
+            (out_gradient_columns, 0),
+            steps.clone(),
+            self.values.part(seen.from, 0, keys, dim),
+            how,
+        );
+        transposed.fill(score_gradients.source(rows, keys), false);
+        let how = Epilogue { add: true, scale: shape.scale };
+        multiply(set, (transposed, 0), (query_columns, 0), steps, self.keys.part(seen.from, 0, keys, dim), how);
     }
 
-    /// P and dS for up to 32 rows of a block that begins at query `first` and sees `all` of its keys; and dq.
+    /// P, dS and dq for up to 32 rows of a block that begins at query `first`; `all` are the keys of the whole block.
     fn scores(&mut self, member: usize, first: usize, rows: Range<usize>, all: Seen, scratch: &mut Scratch) {
         let (set, shape, dim) = (self.set, self.shape, self.shape.head_dim);
-        let Scratch { queries, pulls, weights, slopes, keys, values, across, scores: [room, other], .. } = scratch;
-        // As the block's rows have it, from the same key on.
+        let Scratch {
+            queries,
+            out_gradients,
+            weights,
+            score_gradients,
+            keys,
+            values,
+            key_columns,
+            scores: [room, other],
+            ..
+        } = scratch;
+        // From the same key on as the rows of the whole block.
         let seen = Seen { from: all.from, ..Seen::new(shape, first + rows.start, rows.len()) };
         let (width, steps, count) = (seen.width(), 0..queries.stride, rows.len());
-        let how = How { add: false, scale: shape.scale };
+        let how = Epilogue { add: false, scale: shape.scale };
         let target = scores(room, count, width);
         multiply(set, (queries, rows.start), (keys, seen.from), steps.clone(), target, how);
-        multiply(set, (pulls, rows.start), (values, seen.from), steps, scores(other, count, width), PLAIN);
+        multiply(set, (out_gradients, rows.start), (values, seen.from), steps, scores(other, count, width), PLAIN);
         let found = room.chunks_exact(width).zip(other.chunks_exact(width));
-        for (row, (scores, pulls)) in rows.clone().zip(found) {
+        for (row, (scores, out_gradients)) in rows.clone().zip(found) {
             let (query, place) = (first + row, self.place(member, first + row));
             let own = seen.own(shape, query);
             let dot = dot(set, &self.upstream[place.clone()], &self.kept.out[place]);
             let sum = self.sums[member * self.segment.length + query];
-            slope_row(set, [scores, pulls], [weights.row(row), slopes.row(row)], own, sum, dot);
+            score_gradient_row(
+                set,
+                [scores, out_gradients],
+                [weights.row(row), score_gradients.row(row)],
+                own,
+                sum,
+                dot,
+            );
         }
         let target = self.queries.part(first + rows.start, member * dim, count, dim);
-        multiply(set, (slopes, rows.start), (across, 0), seen.steps(), target, how);
+        multiply(set, (score_gradients, rows.start), (key_columns, 0), seen.steps(), target, how);
     }
 }
 
 dispatch!(fn dot(a: &[u16], b: &[u16]) -> f32 = dot_body);
 dispatch!(fn weigh_row(scores: &mut [f32], weights: &mut [u16], own: Range<usize>) -> f32 = weigh_body);
 dispatch!(
-    fn slope_row(given: [&[f32]; 2], out: [&mut [u16]; 2], own: Range<usize>, sum: f32, dot: f32) = slope_body
+    fn score_gradient_row(given: [&[f32]; 2], out: [&mut [u16]; 2], own: Range<usize>, sum: f32, dot: f32) =
+        score_gradient_body
 );
 
 #[inline(always)]
@@ -406,7 +431,7 @@ fn dot_body<const FMA: bool>(a: &[u16], b: &[u16]) -> f32 {
     sum(a.len(), |i, so_far| madd::<FMA>(widen(a[i]), widen(b[i]), so_far))
 }
 
-/// Softmax over the keys of a query, 0 elsewhere; gives the logarithm of the sum.
+/// Softmax over the keys of a query, 0 elsewhere; returns the log-sum-exp.
 #[inline(always)]
 fn weigh_body<const FMA: bool>(scores: &mut [f32], weights: &mut [u16], own: Range<usize>) -> f32 {
     clear_beside(weights, &own);
@@ -416,21 +441,23 @@ fn weigh_body<const FMA: bool>(scores: &mut [f32], weights: &mut [u16], own: Ran
     log_sum
 }
 
-/// Weights and ∂/∂scores (without the factor) of scores and ∂/∂weights over the keys of a query, 0 elsewhere.
+/// Attention weights and ∂/∂scores (before scaling), given scores and ∂/∂weights, over the keys of a query; 0 elsewhere.
 #[inline(always)]
-fn slope_body<const FMA: bool>(
-    [scores, pulls]: [&[f32]; 2],
-    [weights, slopes]: [&mut [u16]; 2],
+fn score_gradient_body<const FMA: bool>(
+    [scores, out_gradients]: [&[f32]; 2],
+    [weights, score_gradients]: [&mut [u16]; 2],
     own: Range<usize>,
     sum: f32,
     dot: f32,
 ) {
     clear_beside(weights, &own);
-    clear_beside(slopes, &own);
-    let given = scores[own.clone()].iter().zip(&pulls[own.clone()]);
-    for ((weight, slope), (score, pull)) in weights[own.clone()].iter_mut().zip(&mut slopes[own]).zip(given) {
-        let found = pull_back::<FMA>(*score, *pull, sum, dot);
-        (*weight, *slope) = (round(found.0), round(found.1));
+    clear_beside(score_gradients, &own);
+    let given = scores[own.clone()].iter().zip(&out_gradients[own.clone()]);
+    for ((weight, gradient), (score, out_gradient)) in
+        weights[own.clone()].iter_mut().zip(&mut score_gradients[own]).zip(given)
+    {
+        let found = weight_and_gradient::<FMA>(*score, *out_gradient, sum, dot);
+        (*weight, *gradient) = (round(found.0), round(found.1));
     }
 }
 

@@ -1,5 +1,5 @@
-//! The inner loops of `rowwise` with AVX-512 by hand: the compiler does not keep sixteen vectors of partial sums in
-//! registers by itself. Each sum has the order of the plain loop, so the bytes are the same as those of AVX2.
+//! The inner loops of `rowwise` with AVX-512 intrinsics: the compiler does not keep sixteen vector accumulators in registers
+//! by itself. The order of accumulation is that of the plain loop, so results are bit-identical to those of AVX2.
 
 #![allow(clippy::needless_range_loop, reason = "loops over indices are unrolled, iterators are not")]
 
@@ -8,16 +8,16 @@ use crate::lanes::LANES;
 use crate::matrix::Mat;
 use std::arch::x86_64::*;
 
-/// x·wᵀ for all rows of x and the eight rows of w that `group` holds one after another. `put` takes the row of x and its
-/// eight results. Meanwhile the `bytes` from `next` on, which the next call will read, are fetched ahead.
+/// x·wᵀ for all rows of x and the eight rows of w that `group` holds one after another. `put` receives the row of x and
+/// its eight results. Meanwhile the `bytes` from `next` on, which the next call will read, are prefetched.
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-pub(super) fn sheet(x: Mat, group: &[f32], next: *const u8, bytes: usize, mut put: impl FnMut(usize, &[f32; 8])) {
+pub(super) fn many_rows(x: Mat, group: &[f32], next: *const u8, bytes: usize, mut put: impl FnMut(usize, &[f32; 8])) {
     let (width, last) = (x.columns(), x.rows() - 1);
     let part = |row: usize| &group[row * width..(row + 1) * width];
     let share = bytes / (2 * x.rows().div_ceil(TALL));
     let step = share / width.div_ceil(LANES);
     for start in (0..x.rows()).step_by(TALL) {
-        // Missing rows are filled with the last one, whose result is then left out.
+        // Missing rows are padded with the last one; those results are dropped.
         let mut own = [x.row(start); TALL];
         for index in 1..TALL {
             own[index] = x.row(last.min(start + index));
@@ -35,17 +35,17 @@ pub(super) fn sheet(x: Mat, group: &[f32], next: *const u8, bytes: usize, mut pu
     }
 }
 
-/// What is fetched while something else is computed: a burst of requests would have to wait for each other.
+/// Addresses to prefetch, spread over the computation: a burst of requests would queue up.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
-    /// The first byte; it is never read here, so it may lie anywhere.
+    /// The first byte; it is never dereferenced, so it need not be in bounds.
     next: *const u8,
     /// Bytes for each round, two lines at most.
     step: usize,
 }
 
 impl Ahead {
-    /// Nothing to fetch.
+    /// Nothing to prefetch.
     pub(super) const NONE: Self = Self { next: std::ptr::null(), step: 0 };
 }
 
@@ -67,8 +67,8 @@ pub(super) fn tile<const X: usize, const W: usize>(
     let mut sums = [[_mm512_setzero_ps(); W]; X];
     let whole = width / LANES * LANES;
     let mut start = 0;
-    // Loops over indices: the compiler unrolls these and keeps the sums in registers, which it does not for iterators; and a
-    // closure in here has these instructions, so that no function of the library that calls it is inlined.
+    // Loops over indices: the compiler unrolls these and keeps the accumulators in registers, which it does not for
+    // iterators. A closure in here has these target features, so library functions that call it would not be inlined.
     let mut next = ahead.next;
     while start < whole {
         _mm_prefetch::<_MM_HINT_T0>(next.cast());
@@ -76,7 +76,7 @@ pub(super) fn tile<const X: usize, const W: usize>(
         next = next.wrapping_add(ahead.step);
         let mut columns = [_mm512_setzero_ps(); W];
         for column in 0..W {
-            // SAFETY: sixteen numbers follow `start` in every row, all of which have the same width.
+            // SAFETY: sixteen elements follow `start` in every row, all of which have the same width.
             columns[column] = unsafe { _mm512_loadu_ps(weights[column].as_ptr().add(start)) };
         }
         for row in 0..X {
@@ -88,7 +88,7 @@ pub(super) fn tile<const X: usize, const W: usize>(
         }
         start += LANES;
     }
-    // A copy, because what is indexed by a variable below would not stay in registers above.
+    // A copy: accumulators that are indexed by a variable below would not stay in registers above.
     let mut sums = std::hint::black_box(sums);
     if whole < width {
         let mask = mask(width - whole);
@@ -105,7 +105,7 @@ pub(super) fn tile<const X: usize, const W: usize>(
     collected(&sums)
 }
 
-/// What the lanes of each register add up to.
+/// Horizontal sums of all accumulators.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
 fn collected<const X: usize, const W: usize>(sums: &[[__m512; W]; X]) -> [[f32; W]; X] {
@@ -122,21 +122,21 @@ fn collected<const X: usize, const W: usize>(sums: &[[__m512; W]; X]) -> [[f32; 
     found
 }
 
-/// x·wᵀ for one row of x and W rows of a stored matrix, from number `first` on, widened in registers.
+/// x·wᵀ for one row of x and W rows of a matrix, from element `first` on, widened in registers.
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
 pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f32; W] {
     let width = x.len();
     let range = |row: usize| first + row * width..first + (row + 1) * width;
     let blocks = |row: usize| range(row).start / QUANT_BLOCK..range(row).end / QUANT_BLOCK;
     match rows {
-        Rows::Single(values) => {
+        Rows::F32(values) => {
             let parts: [&[f32]; W] = std::array::from_fn(|row| &values[range(row)]);
             sweep(x, |row, at, mask| {
                 // SAFETY: every part is as wide as x, and the mask ends where x ends.
                 unsafe { _mm512_maskz_loadu_ps(mask, parts[row].as_ptr().add(at)) }
             })
         }
-        Rows::Half(values) => {
+        Rows::Bf16(values) => {
             let parts: [&[u16]; W] = std::array::from_fn(|row| &values[range(row)]);
             sweep(x, |row, at, mask| {
                 // SAFETY: every part is as wide as x, and the mask ends where x ends.
@@ -144,7 +144,7 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
                 _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
             })
         }
-        Rows::Eight(values, scales) => {
+        Rows::Q8_0(values, scales) => {
             let parts: [&[i8]; W] = std::array::from_fn(|row| &values[range(row)]);
             let scales: [&[f32]; W] = std::array::from_fn(|row| &scales[blocks(row)]);
             sweep(x, |row, at, _| {
@@ -154,12 +154,12 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
                 _mm512_mul_ps(scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(whole)))
             })
         }
-        Rows::Four(values, scales) => {
+        Rows::Q4_0(values, scales) => {
             let parts: [&[u8]; W] = std::array::from_fn(|row| &values[range(row).start / 2..range(row).end / 2]);
             let scales: [&[f32]; W] = std::array::from_fn(|row| &scales[blocks(row)]);
-            // The number that each half byte stands for.
+            // The value of each nibble.
             let table: [f32; LANES] = std::array::from_fn(|index| index as f32 - 8.0);
-            // SAFETY: the table holds sixteen numbers.
+            // SAFETY: the table holds sixteen elements.
             let table = unsafe { _mm512_loadu_ps(table.as_ptr()) };
             sweep(x, |row, at, _| {
                 let block = at / QUANT_BLOCK;
@@ -174,8 +174,8 @@ pub(super) fn one_row<const W: usize>(x: &[f32], rows: Rows, first: usize) -> [f
     }
 }
 
-/// Sums of the products of x with what `load` gives for (row of w, column, mask). One row after another: so memory is read as
-/// one stream, which processors fetch ahead by themselves; the sum of a row waits for itself, and its neighbours fill the gaps.
+/// Dot products of x with what `load` returns for (row of w, column, mask). One row after another, so that memory is read as
+/// one stream, which the hardware prefetcher follows; the dependency chain of a row overlaps with those of its neighbours.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
 fn sweep<const W: usize>(x: &[f32], load: impl Fn(usize, usize, __mmask16) -> __m512) -> [f32; W] {
@@ -203,8 +203,8 @@ fn mask(left: usize) -> __mmask16 {
     if left >= LANES { 0xffff } else { (1 << left) - 1 }
 }
 
-/// The sums of sixteen vectors. Halves, quarters, pairs and neighbours are added as `fold` does it, two vectors at a time, so
-/// that one instruction serves several sums; the bytes are those of `fold`.
+/// The horizontal sums of sixteen vectors. Halves, quarters, pairs and neighbours are added as `fold` does it, two vectors
+/// at a time, so that one instruction serves several sums; the results are bit-identical to those of `fold`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
 pub(crate) fn totals(vectors: &[__m512; LANES]) -> [f32; LANES] {
@@ -226,7 +226,7 @@ pub(crate) fn totals(vectors: &[__m512; LANES]) -> [f32; LANES] {
     let [a, b] = pairs;
     let whole = _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xDD>(a, b));
     let mut mixed = [0.0; LANES];
-    // SAFETY: the array holds sixteen numbers.
+    // SAFETY: the array holds sixteen elements.
     unsafe { _mm512_storeu_ps(mixed.as_mut_ptr(), whole) };
     // The sum of vector 4·j + k has ended in lane 4·k + j.
     let mut ordered = [0.0; LANES];
@@ -243,13 +243,13 @@ mod tests {
     use crate::{InstructionSet, Level};
 
     #[test]
-    fn sixteen_sums_at_once_are_the_sums_one_by_one() {
+    fn sixteen_horizontal_sums_at_once_equal_them_one_by_one() {
         if InstructionSet::forced(Level::Avx512).is_none() {
             return;
         }
         let values: [[f32; LANES]; LANES] =
             std::array::from_fn(|vector| std::array::from_fn(|lane| ((vector * 31 + lane * 7) as f32).sin()));
-        // SAFETY: the processor has this level, as asked above; each array holds sixteen numbers.
+        // SAFETY: the processor has this level, as asked above; each array holds sixteen elements.
         let found = unsafe {
             let vectors = std::array::from_fn(|vector| _mm512_loadu_ps(values[vector].as_ptr()));
             totals(&vectors)

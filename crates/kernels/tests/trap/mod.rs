@@ -1,6 +1,6 @@
-//! Tile instructions for processors that have none: a handler of the signal for illegal instructions reads the instruction
-//! that was refused, does what the manual says it does, and goes on behind it. So the machine code that is shipped runs, one
-//! instruction in some microseconds. `iced-x86` decodes, which knows nothing of how the code was written.
+//! Emulates AMX tile instructions on processors without them: a SIGILL handler decodes the faulting instruction, does what
+//! the manual says, and resumes behind it. So the shipped machine code itself is tested, at some microseconds an
+//! instruction. Decoding is done by `iced-x86`, independently of how the code was assembled.
 //!
 //! Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1 chapter 18 and volume 2, TDPBF16PS.
 
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const ROWS: usize = 16;
 const BYTES: usize = 64;
 
-/// Instructions carried out so far, by all threads.
-pub static CARRIED_OUT: AtomicUsize = AtomicUsize::new(0);
+/// Instructions emulated so far, by all threads.
+pub static EMULATED: AtomicUsize = AtomicUsize::new(0);
 
 struct Tiles {
     configured: bool,
@@ -36,7 +36,8 @@ pub fn install() {
 }
 
 extern "C" fn handle(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the system passes the registers of the thread, and fifteen bytes from the instruction on lie within the program.
+    // SAFETY: the system passes the registers of the thread, and fifteen bytes from the instruction on lie within the
+    // program.
     let (registers, code) = unsafe {
         let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
         let at = registers[libc::REG_RIP as usize] as usize;
@@ -44,12 +45,12 @@ extern "C" fn handle(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc
     };
     let at = registers[libc::REG_RIP as usize] as u64;
     let instruction = Decoder::with_ip(64, code, at, DecoderOptions::NONE).decode();
-    let done = TILES.with_borrow_mut(|tiles| tiles.carry_out(&instruction, registers));
+    let done = TILES.with_borrow_mut(|tiles| tiles.emulate(&instruction, registers));
     if !done {
-        // SAFETY: nothing of this program goes on behind an instruction that nobody can carry out.
+        // SAFETY: the program cannot continue behind an instruction that is not emulated.
         unsafe { libc::abort() };
     }
-    CARRIED_OUT.fetch_add(1, Ordering::SeqCst);
+    EMULATED.fetch_add(1, Ordering::SeqCst);
     registers[libc::REG_RIP as usize] = instruction.next_ip() as i64;
 }
 
@@ -79,7 +80,7 @@ fn general(register: Register, registers: &[i64]) -> Option<u64> {
 
 impl Tiles {
     /// False for an instruction that is not one of the six, or that a processor would refuse here.
-    fn carry_out(&mut self, instruction: &Instruction, registers: &[i64]) -> bool {
+    fn emulate(&mut self, instruction: &Instruction, registers: &[i64]) -> bool {
         let tile = |operand: u32| instruction.op_register(operand) as usize - Register::TMM0 as usize;
         let value = |register| general(register, registers).unwrap_or_else(|| std::process::abort());
         let base = value(instruction.memory_base()).wrapping_add(instruction.memory_displacement64());
@@ -94,7 +95,7 @@ impl Tiles {
                 let full =
                     (0..8).all(|tile| config[16 + 2 * tile..18 + 2 * tile] == [64, 0] && config[48 + tile] == 16);
                 let rest = config[1..16].iter().chain(&config[32..48]).chain(&config[56..]).all(|byte| *byte == 0);
-                self.configured = config[0] == 1 && full && rest; // No other shape is used.
+                self.configured = config[0] == 1 && full && rest; // No other shape is supported.
                 self.data = [[[0; BYTES]; ROWS]; 8];
                 return self.configured;
             }
@@ -120,7 +121,7 @@ impl Tiles {
         true
     }
 
-    /// Even and odd places are summed apart, then added.
+    /// Even and odd elements are accumulated separately, then added.
     fn multiply(&mut self, out: usize, a: usize, b: usize) {
         let half = |tile: &[[u8; BYTES]; ROWS], row: usize, at: usize| {
             f32::from_bits(u32::from(u16::from_le_bytes([tile[row][2 * at], tile[row][2 * at + 1]])) << 16)

@@ -1,5 +1,5 @@
-//! Reading config.json: keys with errors that name them, and the parts that families share. A key that is absent has its
-//! family's default; one that is there and makes no sense is an error, never a default.
+//! Reading config.json: keys with errors that name them, and the parts that families share. An absent key has its
+//! family's default; an invalid one is an error, never a default.
 
 use super::defaults::Defaults;
 use crate::error::Result;
@@ -96,8 +96,8 @@ impl Config<'_> {
         types.iter().map(kind).collect::<Result<_>>().map(Some)
     }
 
-    /// The window of each layer: what `layer_types` says, else what `otherwise` says of a layer's number. A windowed layer
-    /// without a width makes no sense.
+    /// The window of each layer: from `layer_types`, else from `otherwise` by layer index. A windowed layer without a width
+    /// is an error.
     pub(super) fn windows(
         &self,
         layers: usize,
@@ -117,7 +117,7 @@ impl Config<'_> {
         Ok(windowed.into_iter().map(|windowed| window.filter(|_| windowed)).collect())
     }
 
-    /// For families whose layers all see alike: all have the window, or none. Other types of layers are refused.
+    /// For families whose layers all have the same attention: all have the window, or none. Other layer types are refused.
     pub(super) fn uniform_windows(&self, layers: usize, window: Option<usize>) -> Result<Vec<Option<usize>>> {
         if let Some(named) = self.windowed_layers(layers)?
             && named.iter().any(|windowed| *windowed != window.is_some())

@@ -1,6 +1,6 @@
-//! What a configuration means by leaving a key out: the defaults of each family's class in transformers 5.24, which is what
-//! wrote most of these files. They differ between families in ways that change every number (Qwen 3's heads are 128 wide
-//! whatever the width of the model; Gemma's weights are tied).
+//! Defaults of absent configuration keys: those of each family's class in transformers 5.24, which wrote most of these
+//! files. They differ between families in ways that change every result (Qwen 3's heads are 128 wide whatever the width of
+//! the model; Gemma's LM head and embedding are tied).
 
 /// Defaults of one family.
 #[derive(Debug, Clone, Copy)]

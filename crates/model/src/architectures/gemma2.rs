@@ -25,7 +25,7 @@ fn read(config: &Config) -> Result<DecoderSpec> {
     Ok(spec)
 }
 
-/// Width of the windows, which Gemma 2 and 3 cannot do without unless every layer is said to see everything.
+/// Width of the windows, which Gemma 2 and 3 require unless every layer is declared to have full attention.
 pub(super) fn window(config: &Config) -> Result<Option<usize>> {
     let window = config.window_or(Some(WINDOW))?;
     if window.is_none() && config.get("layer_types").is_none() {

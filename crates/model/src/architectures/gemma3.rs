@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(super) const GEMMA3: Architecture =
     Architecture { name: "gemma3", model_type: "gemma3_text", defaults: &defaults::GEMMA3, read };
 
-/// Every so many layers one sees everything, where the file says no number.
+/// One in this many layers has full attention, where the file gives no number.
 const PATTERN: usize = 6;
 /// Base of the windowed layers' rotary embedding where the file names none.
 const LOCAL_THETA: f64 = 10_000.0;

@@ -1,16 +1,16 @@
-//! What a configuration is before its numbers are read: quantised, multimodal, or one with keys that change the arithmetic
-//! of a family that does not carry them. Each is refused under its own name; ignoring it would give other answers than the
-//! maker's in silence.
+//! Classifies a configuration before it is parsed: quantised, multimodal, or with keys that change the forward pass in ways
+//! that the family does not support. Each is refused by name; ignoring one would silently give other answers than the
+//! original model.
 
 use super::Config;
 use crate::ModelError;
 use crate::error::Result;
 use serde_json::Value;
 
-/// Keys of models that see or hear.
+/// Keys of vision and audio models.
 const SENSES: [&str; 3] = ["vision_config", "audio_config", "speech_config"];
 
-/// The configuration of the text model, and what a person should know of the choice. Gemma 3 with pictures is read as text.
+/// The configuration of the text model, and notes for the user on the choice. Gemma 3 with pictures is read as text.
 pub(super) fn text_part(config: &Value) -> Result<(&Value, Option<String>)> {
     let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or("");
     let inner = config.get("text_config").filter(|inner| inner.is_object());
@@ -38,7 +38,7 @@ pub(super) fn text_part(config: &Value) -> Result<(&Value, Option<String>)> {
 
 const FETCH: &str = "Fetch the model in 16 or 32 bits (safetensors of f32, f16 or bf16).";
 
-/// Refuses weights that are said to be quantised.
+/// Refuses weights that the configuration declares as quantised.
 pub(super) fn refuse_quantised(config: &Value) -> Result<()> {
     for key in ["quantization_config", "compression_config", "quantization"] {
         let Some(group) = config.get(key).and_then(Value::as_object).filter(|group| !group.is_empty()) else {
@@ -64,7 +64,7 @@ pub(crate) fn quantised_tensor(name: &str, found: &str) -> ModelError {
     ModelError::Unsupported { found: format!("its weights are quantised ({name} {found})"), hint: FETCH }
 }
 
-/// When a key says nothing.
+/// When a key is neutral.
 #[derive(Clone, Copy)]
 enum Silent {
     /// Absent, null, false, 0, or empty.
@@ -86,7 +86,7 @@ impl Silent {
     }
 }
 
-/// Keys that change the arithmetic, when they say nothing, and the families that carry them out.
+/// Keys that change the forward pass, their neutral values, and the families that support them.
 const ARITHMETIC: &[(&str, Silent, &[&str])] = &[
     ("attn_logit_softcapping", Silent::Off, &["gemma2"]),
     ("final_logit_softcapping", Silent::Off, &["gemma2", "gemma3"]),
@@ -121,7 +121,7 @@ const ARITHMETIC: &[(&str, Silent, &[&str])] = &[
     ("is_encoder_decoder", Silent::Off, &[]),
 ];
 
-/// Refuses keys that the family's arithmetic does not carry out.
+/// Refuses keys that the family does not support.
 pub(super) fn refuse_foreign(config: &Config, family: &str) -> Result<()> {
     for (key, silent, carried) in ARITHMETIC {
         let Some(value) = config.get(key).filter(|value| !silent.about(value)) else { continue };

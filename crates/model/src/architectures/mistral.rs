@@ -1,4 +1,4 @@
-//! Mistral: Llama's shape; every layer looks back no further than a window, which the file switches off by a null.
+//! Mistral: Llama's shape; every layer has sliding-window attention, which the file switches off by a null.
 
 use super::config::set_windows;
 use super::{Architecture, Config, defaults};

@@ -29,7 +29,7 @@ pub struct Architecture {
     pub name: &'static str,
     /// `model_type` in config.json.
     pub(crate) model_type: &'static str,
-    /// What absent keys mean.
+    /// Defaults of absent keys.
     pub(crate) defaults: &'static Defaults,
     pub(crate) read: fn(&Config) -> Result<DecoderSpec>,
 }
@@ -52,7 +52,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
 pub(crate) struct TextConfig<'a> {
     /// The group that describes the text model.
     pub(crate) value: &'a Value,
-    /// What a person should know of the choice.
+    /// Notes for the user on the choice.
     pub(crate) note: Option<String>,
     architecture: &'static Architecture,
 }
@@ -79,13 +79,13 @@ impl<'a> TextConfig<'a> {
         Ok(Self { value, note, architecture })
     }
 
-    /// The number of blocks that is said, before anything is made of it.
+    /// The declared number of blocks, before anything is allocated.
     pub(crate) fn layers(&self) -> u64 {
         let said = self.value.get("num_hidden_layers").and_then(Value::as_u64);
         said.unwrap_or(self.architecture.defaults.layers as u64)
     }
 
-    /// What a key says, or that it says nothing.
+    /// The value of a key, or a note that it is absent.
     pub(crate) fn said(&self, key: &str) -> String {
         match self.value.get(key) {
             None | Some(Value::Null) => "missing".to_owned(),
@@ -93,10 +93,10 @@ impl<'a> TextConfig<'a> {
         }
     }
 
-    /// The decoder that is described.
+    /// The described decoder.
     ///
     /// # Errors
-    /// When a key makes no sense or asks for what the family does not carry out; the key is named.
+    /// When a key makes no sense or asks for something that the family does not support; the key is named.
     pub(crate) fn read(&self) -> Result<DecoderSpec> {
         let config = Config { value: self.value, defaults: self.architecture.defaults };
         kind::refuse_foreign(&config, self.architecture.name)?;

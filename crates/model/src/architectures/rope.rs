@@ -1,16 +1,16 @@
-//! Rotary embeddings in config.json. Since version 5 of transformers they stand in `rope_parameters`, before that in
-//! `rope_theta` and `rope_scaling`; files that passed through both hold both. A `rope_scaling` that says anything wins over
-//! `rope_parameters`, and a base inside the winning group over the one outside. An empty group says nothing.
+//! Rotary embeddings (RoPE) in config.json. Since version 5 of transformers they are in `rope_parameters`, before that in
+//! `rope_theta` and `rope_scaling`; files saved by both have both. A non-empty `rope_scaling` takes precedence over
+//! `rope_parameters`, and a base inside the chosen group over the one outside. An empty group is ignored.
 
 use super::Config;
 use crate::error::Result;
 use crate::{Llama3Scaling, Rope, RopeScaling};
 use serde_json::Value;
 
-/// Kinds that stretch frequencies in ways that are not carried out. Phi 3 calls its own by older names.
+/// Unsupported kinds of frequency scaling. Phi 3 calls its own by older names.
 const REFUSED: [&str; 6] = ["yarn", "longrope", "su", "proportional", "axial", "mrope"];
 
-/// A group that says something.
+/// A non-empty group.
 pub(super) fn said<'a>(config: &'a Config, key: &str) -> Result<Option<&'a Value>> {
     match config.get(key) {
         None => Ok(None),

@@ -1,5 +1,5 @@
-//! Causal attention with grouped key and value heads. Query heads that share a key head are laid side by side, so that
-//! keys are never copied per head.
+//! Causal grouped-query attention. Query heads that share a key head are placed side by side, so that keys are never copied
+//! per head.
 
 use super::block::{Block, Context};
 use super::positions::Positions;
@@ -36,7 +36,7 @@ impl Attention<'_> {
         }
     }
 
-    /// Learned keys and values `[B, kv, n, d]` that stand in front of this layer's own; they are not rotated.
+    /// Learned keys and values `[B, kv, n, d]` that precede this layer's own; they are not rotated.
     pub(super) fn prefix(&self, rows: usize) -> Result<Option<(Tensor, Tensor)>> {
         let Some(prompt) = self.context.adapter.and_then(|adapter| adapter.prompt()) else { return Ok(None) };
         let (kv, head_dim, count) = (self.spec.kv_heads, self.spec.head_dim, prompt.dim(0)?);
@@ -63,8 +63,8 @@ impl Attention<'_> {
             let layer = |inner| self.block.apply(inner, x, self.context);
             [layer("self_attn.q_proj")?, layer("self_attn.k_proj")?, layer("self_attn.v_proj")?]
         };
-        let query = self.turn(&self.heads(&query, heads, Some("self_attn.q_norm"))?, positions)?;
-        let key = self.turn(&self.heads(&key, kv, Some("self_attn.k_norm"))?, positions)?;
+        let query = self.rotate(&self.heads(&query, heads, Some("self_attn.q_norm"))?, positions)?;
+        let key = self.rotate(&self.heads(&key, kv, Some("self_attn.k_norm"))?, positions)?;
         Ok(Projected { query, key, value: self.heads(&value, kv, None)? })
     }
 
@@ -79,7 +79,7 @@ impl Attention<'_> {
         Ok(self.block.norm(each, &split, self.context)?.transpose(1, 2)?.contiguous()?)
     }
 
-    fn turn(&self, x: &Tensor, positions: &Positions) -> Result<Tensor> {
+    fn rotate(&self, x: &Tensor, positions: &Positions) -> Result<Tensor> {
         let Some(rope) = self.kind().rope else { return Ok(x.clone()) };
         let ((cos, sin), rotated) = (&positions.angles[rope], self.spec.ropes[rope].rotated);
         let head_dim = self.spec.head_dim;
@@ -116,7 +116,7 @@ impl Attention<'_> {
     }
 }
 
-/// c·tanh(x/c): large values are bent towards ±c.
+/// c·tanh(x/c): soft-caps values at ±c.
 pub(super) fn soft_cap(x: &Tensor, cap: f64) -> Result<Tensor> {
     Ok(((x / cap)?.tanh()? * cap)?)
 }

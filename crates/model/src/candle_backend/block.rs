@@ -1,4 +1,4 @@
-//! The decoder: embedding, blocks, final norm, output matrix.
+//! The decoder: embedding, blocks, final norm, LM head.
 
 use super::attention::{Attention, soft_cap};
 use super::layers::{Adapter, Matrix, linear};
@@ -11,7 +11,7 @@ use crate::{Activation, DecoderSpec, ModelError, NamedTensor};
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
 
-/// What holds for one pass through the model.
+/// The context of one pass through the model.
 pub(super) struct Context<'a> {
     pub(super) adapter: Option<&'a Adapter>,
     pub(super) tape: bool,
@@ -40,7 +40,7 @@ impl Noise<'_> {
     }
 }
 
-/// An RMS norm: frozen, with the offset added once, or trained.
+/// An RMSNorm: frozen, with the offset added once, or trained.
 #[derive(Clone)]
 struct Norm {
     weight: Tensor,
@@ -126,7 +126,7 @@ impl Weights {
         Ok(Self { embedding, blocks, final_norm, output, spec: spec.clone(), device, tensors })
     }
 
-    /// Turns every weight into a variable; the graph then reaches all of them.
+    /// Makes every weight a variable, so that all of them get gradients.
     pub(super) fn make_variables(&mut self) -> Result<BTreeMap<String, Var>> {
         let variables = self.tensors.iter().map(|(name, tensor)| Ok((name.clone(), Var::from_tensor(tensor)?)));
         let variables = variables.collect::<Result<BTreeMap<_, _>>>()?;
@@ -147,7 +147,7 @@ impl Weights {
         self.tensors.get(&format!("{path}.weight"))
     }
 
-    /// Final hidden rows `[B, T, H]` of ids `[B, T]`.
+    /// Final hidden states `[B, T, H]` of ids `[B, T]`.
     pub(super) fn hidden_rows(&self, ids: &Tensor, context: &Context, positions: &Positions) -> Result<Tensor> {
         self.run(ids, context, |attention, x| attention.whole(x, positions))
     }
@@ -195,7 +195,7 @@ impl Weights {
         }
     }
 
-    /// Logits of hidden rows `[..., H]` → `[..., V]`.
+    /// Logits of hidden states `[..., H]` → `[..., V]`.
     pub(super) fn output(&self, hidden: &Tensor, context: &Context) -> Result<Tensor> {
         let mut shape = hidden.dims().to_vec();
         let width = shape.pop().unwrap_or(0);
@@ -212,7 +212,7 @@ impl Weights {
 }
 
 impl Block {
-    /// Applies the norm of this name; without a name x passes as it is.
+    /// Applies the norm of this name; without a name x passes unchanged.
     pub(super) fn norm(&self, name: Option<&'static str>, x: &Tensor, context: &Context) -> Result<Tensor> {
         let Some(name) = name else { return Ok(x.clone()) };
         let missing = || ModelError::MissingTensor { name: format!("{}.{name}", self.path) };

@@ -1,4 +1,4 @@
-//! Generation with cached keys and values. Prompts are padded on the left, so that all rows grow at the same end.
+//! Generation with a KV cache. Prompts are padded on the left, so that all rows grow at the same end.
 
 use super::attention::Projected;
 use super::block::{Context, Weights};

@@ -64,7 +64,7 @@ impl Adapter {
         Ok((adapter, variables))
     }
 
-    /// Puts every tensor where it is looked for.
+    /// Sorts the tensors into the fields that use them.
     fn sort(&mut self) -> Result<()> {
         for (name, tensor) in &self.tensors {
             let partner = |from: &str, to: &str| self.tensors.get(&name.replace(from, to)).cloned();
@@ -138,7 +138,7 @@ impl Pair {
     }
 }
 
-/// A base weight: frozen, or trained whole.
+/// A base weight: frozen or trained.
 #[derive(Clone)]
 pub(super) struct Matrix {
     pub(super) weight: Tensor,

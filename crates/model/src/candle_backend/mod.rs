@@ -2,7 +2,7 @@
 //!
 //! Base weights are plain tensors, so that a pass with adapters off builds no graph. Fused forward kernels are used where
 //! candle has them, each with a gradient rule of our own attached (`rules.rs`), because candle's fused operations have
-//! none and would cut the graph without a word.
+//! none and would silently cut the graph.
 
 mod attention;
 mod block;
@@ -23,19 +23,19 @@ use positions::{Layout, Positions};
 use std::collections::{BTreeMap, BTreeSet};
 use tape::Tape;
 
-/// A decoder whose arithmetic candle does.
+/// A decoder on candle.
 pub(crate) struct CandleDecoder {
     spec: DecoderSpec,
     weights: Weights,
     adapters: BTreeMap<String, Adapter>,
-    /// Trainable tensors by the names that the outside knows.
+    /// Trainable tensors by public name.
     variables: BTreeMap<String, Var>,
-    /// What stands before the tensor names of each trainable adapter.
+    /// Prefix of the tensor names of each trainable adapter.
     prefixes: BTreeMap<String, String>,
     gradients: BTreeMap<String, Tensor>,
     /// The last taped pass, and the adapter that it used.
     tape: Option<(Tape, Option<String>)>,
-    /// Adapters whose gradients have been seen to be whole.
+    /// Adapters whose gradients have been checked for completeness.
     reached: BTreeSet<Option<String>>,
     device: Device,
 }

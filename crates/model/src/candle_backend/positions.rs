@@ -1,4 +1,4 @@
-//! Where tokens stand: angles of the rotary embeddings and the masks of attention, for one pass.
+//! Token positions of one pass: RoPE angles and attention masks.
 
 use crate::DecoderSpec;
 use crate::error::Result;
@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 /// Added to scores that must not be attended to; finite, so that a row without any allowed position stays defined.
 const FORBIDDEN: f32 = -1e30;
 
-/// Who stands where in a pass of `rows` × `width` new tokens.
+/// The layout of a pass of `rows` × `width` new tokens.
 pub(super) struct Layout<'a> {
     pub(super) rows: usize,
     pub(super) width: usize,
     /// Keys of earlier passes that precede the new ones.
     pub(super) earlier: usize,
-    /// Learned keys in front of every row (prefix tuning).
+    /// Learned keys before every row (prefix tuning).
     pub(super) prefix: usize,
     /// Padding at the start of each row; empty when there is none.
     pub(super) padding: &'a [usize],
@@ -48,7 +48,7 @@ impl Positions {
         });
         let angles = angles.collect::<Result<_>>()?;
         let mut masks = BTreeMap::new();
-        // A lone token that sees everything needs no mask.
+        // A single token that attends to everything needs no mask.
         let free = layout.width == 1 && layout.padding.iter().all(|padding| *padding == 0);
         for window in spec.kinds.iter().map(|kind| kind.window) {
             let needed = window.is_some() || !free;
@@ -59,19 +59,20 @@ impl Positions {
         Ok(Self { angles, masks })
     }
 
-    /// The mask of a layer with this window; none when everything is seen.
+    /// The mask of a layer with this window; none when everything is attended to.
     pub(super) fn mask(&self, window: Option<usize>) -> Option<&Tensor> {
         self.masks.get(&window)
     }
 }
 
 impl Layout<'_> {
-    /// True when all rows look alike.
+    /// True when all rows have the same layout.
     fn uniform(&self) -> bool {
         self.documents.is_empty() && self.padding.iter().all(|padding| *padding == 0)
     }
 
-    /// Position of each new token for the rotary embedding: of one row when all rows look alike, else of every row.
+    /// Position of each new token for the rotary embedding: of one row when all rows have the same layout, else of every
+    /// row.
     fn places(&self) -> Vec<usize> {
         let rows = if self.uniform() { 1 } else { self.rows };
         let mut places = Vec::with_capacity(rows * self.width);

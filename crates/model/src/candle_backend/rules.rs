@@ -1,7 +1,7 @@
-//! Gradient rules for values that were computed by an operation without one.
+//! Custom backward rules for values computed by an operation that has none.
 //!
-//! `attach` ties a finished value to its input with a rule for the backward pass, on any device. The rules here are
-//! those of RMS norm, rotary embedding, softmax, the frozen linear layer and the log-probability of a token.
+//! `attach` connects a computed value to its input with a rule for the backward pass, on any device. The rules here are
+//! those of RMSNorm, rotary embedding, softmax, the frozen linear layer and the log-probability of a token.
 
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Storage, Tensor};
 
@@ -37,7 +37,7 @@ pub(super) fn attach(
     input.apply_op1(Attached { value: value.contiguous()?.detach(), rule })
 }
 
-/// RMS norm over the last dimension with a frozen weight: n = x·s, s = (mean x² + ε)^(−1/2), y = n∘w;
+/// RMSNorm over the last dimension with a frozen weight: n = x·s, s = (mean x² + ε)^(−1/2), y = n∘w;
 /// dx = s·(g∘w) − n·s·mean(n∘g∘w).
 pub(super) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, tape: bool) -> Result<Tensor> {
     let value = candle_nn::ops::rms_norm(&x.detach(), weight, epsilon as f32)?;
@@ -54,13 +54,13 @@ pub(super) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, tape: bool) ->
     })
 }
 
-/// RMS norm from basic operations, for a weight that is trained.
+/// RMSNorm from basic operations, for a weight that is trained.
 pub(super) fn rms_norm_trainable(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
     let scale = (x.sqr()?.mean_keepdim(D::Minus1)? + epsilon)?.sqrt()?;
     x.broadcast_div(&scale)?.broadcast_mul(weight)
 }
 
-/// Rotates pairs (x_i, x_{i + d/2}) by the angles of `cos`, `sin` `[T, d/2]`; the gradient turns back.
+/// Rotates pairs (x_i, x_{i + d/2}) by the angles of `cos`, `sin` `[T, d/2]`; the gradient is rotated back.
 pub(super) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor, tape: bool) -> Result<Tensor> {
     let value = candle_nn::rotary_emb::rope(&x.detach().contiguous()?, cos, sin)?;
     if !tape {
@@ -97,7 +97,7 @@ pub(super) fn frozen_matmul(x: &Tensor, weight: &Tensor, tape: bool) -> Result<T
 /// Log-probability of `targets` `[n]` under `logits` `[n, V]`; dz = g·(onehot − softmax z).
 pub(super) fn token_logp(logits: &Tensor, targets: &Tensor, tape: bool) -> Result<(Tensor, Tensor)> {
     let detached = logits.detach();
-    // Summed in f64: in one long f32 sum small terms are rounded beside a large one, much alike in every row.
+    // Accumulated in f64: a long f32 sum rounds small terms next to a large one, alike in every row.
     let shifted = detached.broadcast_sub(&detached.max_keepdim(D::Minus1)?)?;
     let normaliser = shifted.exp()?.to_dtype(DType::F64)?.sum_keepdim(D::Minus1)?.log()?.to_dtype(shifted.dtype())?;
     let log_probabilities = shifted.broadcast_sub(&normaliser)?;

@@ -1,6 +1,6 @@
-//! From hidden rows to log-probabilities of the scored tokens, and the way back.
+//! From hidden states to log-probabilities of the scored tokens, forward and backward.
 //!
-//! Only rows whose next token is scored reach the output matrix: its product is by far the widest of the model.
+//! Only rows whose next token is scored are multiplied with the LM head, by far the widest matmul of the model.
 
 use super::block::{Context, Weights};
 use super::rules::token_logp;
@@ -10,14 +10,14 @@ use crate::{ModelError, TokenBatch};
 use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Tensor};
 
-/// What backward needs.
+/// What the backward pass needs.
 pub(super) struct Tape {
-    /// Absent when only hidden rows were asked for.
+    /// Absent when only hidden states were requested.
     logp: Option<Tensor>,
     hidden: Tensor,
 }
 
-/// Scores the targets of the batch on hidden rows `[B, T, H]`.
+/// Scores the targets of the batch on hidden states `[B, T, H]`.
 pub(super) fn score(
     weights: &Weights,
     hidden: Tensor,

@@ -1,5 +1,5 @@
-//! One template in minijinja, made to render as Jinja2 does for transformers: white space, filters, what is undefined, and the
-//! marks of `{% generation %}`. Fuel and an output cap end what loops or floods.
+//! One template in minijinja, configured to render as Jinja2 does for transformers: white space, filters, undefined values,
+//! and the marks of `{% generation %}`. Fuel and an output cap stop templates that loop or write too much.
 
 use super::clock::strftime;
 use super::{filters, guard, methods, operators, percent, python, text_filters};

@@ -1,5 +1,5 @@
-//! Filters and tests where minijinja's differ from Jinja2's: values are written as Python writes them, and what is undefined
-//! counts as empty instead of being an error.
+//! Filters and tests where minijinja's differ from Jinja2's: values are formatted as in Python, and undefined values count
+//! as empty instead of being an error.
 
 use super::arguments::Arguments;
 use super::python::{is_space, text};

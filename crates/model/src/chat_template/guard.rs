@@ -1,6 +1,6 @@
-//! Fuel for comparing. A list that holds another twice, forty times over, is small and takes for ever to compare, and the
-//! engine charges only what lies on top. So what is compared is walked first, each value as often as a comparison would look
-//! at it: when that takes more fuel than there is, the template ends here and not at a clock.
+//! Fuel for comparisons. A list that holds another twice, nested forty deep, is small but takes exponential time to compare,
+//! and the engine charges only the top level. So operands are walked first, each value as often as a comparison would visit
+//! it: when that exceeds the fuel, the template fails here instead of running into a timeout.
 
 use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, State, Value, filters};

@@ -1,4 +1,4 @@
-//! What Jinja2 writes, held against what is written here: `jinja2.json` lists templates with their texts as Jinja2 3.1 renders
+//! Compares renderings with those of Jinja2: `jinja2.json` lists templates with their texts as Jinja2 3.1 renders
 //! them in the environment that transformers sets up; `tests/nightly/templates.py` renders the list again.
 
 use super::*;

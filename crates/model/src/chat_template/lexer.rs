@@ -1,5 +1,5 @@
-//! A template cut into the tokens of its expressions, as far as rewriting operators needs it: what is text, a comment or raw
-//! is passed over. A template that is cut short yields what was whole; the engine says what is wrong with it.
+//! Splits a template into the tokens of its expressions, as far as rewriting operators needs it; text, comments and raw
+//! parts are skipped. A truncated template yields its complete part; the engine reports what is wrong with it.
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Methods of Python's texts, lists and dictionaries that templates call. The library beside minijinja has most of them; here
-//! stand those that it lacks, or that differ where a template can tell.
+//! Methods of Python's strings, lists and dictionaries that templates call. minijinja-contrib has most of them; here are
+//! those that it lacks, or that differ observably.
 
 use super::arguments::Arguments;
 use super::guard::held;

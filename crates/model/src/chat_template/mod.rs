@@ -1,6 +1,6 @@
-//! Chat templates: from messages to the text that a model reads, as transformers renders it, with the parts that the
-//! assistant says. Templates come from strangers' model files, so they run with fuel, bounds and an output cap on a thread of
-//! their own; a template that loops or floods ends in an error that says so.
+//! Chat templates: from messages to the text that a model reads, as transformers renders it, and the assistant's parts of
+//! it. Templates come from untrusted model files, so they run with fuel, bounds and an output cap on a thread of their own;
+//! a template that loops or writes too much ends in an error that says so.
 
 mod arguments;
 mod clock;
@@ -104,7 +104,8 @@ impl ChatTemplate {
         self.closing.get_or_init(|| turns::closing(self).unwrap_or_default())
     }
 
-    /// Whether it ends an assistant's turn for certain, and with text alone: what is trained on then shows no end of an answer.
+    /// Whether it ends an assistant's turn for certain, and with text alone: what is trained on then shows no end of an
+    /// answer.
     pub fn closes_with_text_alone(&self) -> bool {
         self.closing().is_empty() && turns::closes(self)
     }

@@ -1,8 +1,8 @@
-//! Where Python's operators differ from minijinja's, a template is rewritten before it is compiled: `%` and `~` become calls,
-//! because on texts they format and write values as Python does, and what is compared or looked up is first walked for fuel,
-//! because lists that hold each other twice over keep a comparison busy for ever. Texts, comments and everything that is not
-//! an expression stay as they are, and so do lines, so that errors name the right one. What the calls do stands in `percent`
-//! and `guard`.
+//! Rewrites a template before it is compiled, where Python's operators differ from minijinja's: `%` and `~` become calls,
+//! because on strings they format values as Python does, and operands of comparisons and look-ups are first walked for fuel,
+//! because nested lists can make a comparison take exponential time. Strings, comments and everything that is not an
+//! expression are unchanged, and so are line numbers, so that errors name the right one. The calls are in `percent` and
+//! `guard`.
 
 use super::lexer::{Kind, Tag, Token, tags};
 

@@ -1,5 +1,5 @@
-//! The thread that a template lives on. A stranger's template may nest values or signs so deeply that walking them needs a
-//! deep stack, and may hide endless work behind one sign (`==`); the first has room here, and for the second nobody waits.
+//! The thread that a template runs on. An untrusted template may nest values or operators so deeply that walking them needs
+//! a deep stack, which this thread has, and may hide endless work behind one operator (`==`), for which there is a timeout.
 
 use super::engine::{Engine, Request};
 use crate::ModelError;

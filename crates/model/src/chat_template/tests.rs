@@ -1,4 +1,4 @@
-//! What templates come out as, and what becomes of hostile ones.
+//! Renderings of usual templates, and how hostile ones fail.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Jinja2's filters for texts that minijinja lacks, or writes otherwise.
+//! Jinja2's string filters that minijinja lacks or formats differently.
 
 use super::arguments::Arguments;
 use super::methods::{lines, padded};

@@ -1,6 +1,7 @@
-//! Where the assistant's turns stand in a rendered conversation. A template that marks them with `{% generation %}` is obeyed.
-//! Otherwise signs that occur in no text are laid around the contents: they come out where the template puts each content,
-//! whatever it does with earlier turns. What is found is believed only if the text without the signs is the very rendering.
+//! Locates the assistant's turns in a rendered conversation. A template that marks them with `{% generation %}` is followed.
+//! Otherwise marker characters that occur in no text are put around the contents: they show where the template places each
+//! content, whatever it does with earlier turns. The result counts only if the text without markers equals the plain
+//! rendering.
 
 use super::{ChatTemplate, Rendering};
 use crate::ModelError;

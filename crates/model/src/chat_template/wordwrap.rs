@@ -1,5 +1,5 @@
-//! The filter `wordwrap`: Python's `textwrap` over the lines of a text. A piece is a run of white space, a word with the hyphen
-//! that ends it, or a dash between words; as many as fit make a line.
+//! The filter `wordwrap`: Python's `textwrap` over the lines of a text. A piece is a run of white space, a word with the
+//! hyphen that ends it, or a dash between words; as many as fit make a line.
 
 use super::arguments::Arguments;
 use super::methods::lines;

@@ -1,5 +1,5 @@
-//! LoRA pairs as the kernels want them: the A matrices of layers that read the same rows lie under one another, so that one
-//! product gives all their inner values.
+//! LoRA pairs in the layout of the kernels: the A matrices of layers with the same input are stacked, so that one matmul
+//! computes all their inner values.
 
 use super::weights::{GROUPS, Group};
 use crate::DecoderSpec;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// One adapted layer within its group.
 #[derive(Debug, Clone)]
 pub(super) struct Pair {
-    /// First row of the group's output that this layer gives, and how many.
+    /// First output of this layer within the group's output, and their number.
     pub(super) start: usize,
     pub(super) outputs: usize,
     /// First row of the stacked A, and the rank.
@@ -52,7 +52,7 @@ impl GroupPairs {
 pub(super) struct Adapter {
     pub(super) config: AdapterConfig,
     pub(super) layers: Vec<[GroupPairs; 4]>,
-    /// Where each tensor lies: layer, group, pair.
+    /// Index of each tensor: layer, group, pair.
     places: BTreeMap<String, (usize, usize, usize)>,
 }
 
@@ -128,7 +128,7 @@ impl Adapter {
         Some(if pair.names[0] == name { &group.a[pair.range(group.inputs)] } else { &pair.b })
     }
 
-    /// Values of a tensor, to change.
+    /// Mutable values of a tensor.
     pub(super) fn values_mut(&mut self, name: &str) -> Option<&mut [f32]> {
         let (layer, slot, pair) = *self.places.get(name)?;
         let group = &mut self.layers[layer][slot];
@@ -136,7 +136,7 @@ impl Adapter {
         Some(if pair.names[0] == name { &mut group.a[pair.range(group.inputs)] } else { &mut pair.b })
     }
 
-    /// Takes the gradient of a tensor and leaves zeros.
+    /// Takes the gradient of a tensor and zeroes it.
     pub(super) fn take_gradient(&mut self, name: &str) -> Option<Vec<f32>> {
         let (layer, slot, pair) = *self.places.get(name)?;
         let group = &mut self.layers[layer][slot];

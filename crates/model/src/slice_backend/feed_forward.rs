@@ -1,52 +1,52 @@
 //! The second half of a block: y = x₂ + W_down·(silu(g)∘u) with (g, u) = W_gu·norm x₂, forward and backward.
 //!
-//! Where products take numbers in pairs, g and u are kept as bf16, and what the gate gives is written as the rounded rows
-//! that the next product reads; so is what goes back through it. Dropout needs rows of its own for each adapter and takes
-//! the other way, as f32.
+//! Where matmuls take bf16 pairs, g and u are saved as bf16, and the output of the gate is written as the packed rows that
+//! the next matmul reads, as are its gradients in the backward pass. Dropout needs separate rows for each adapter and uses
+//! the f32 path.
 
-use super::block::{Kept, norm_backward};
+use super::bf16_matmul::{self, Results};
+use super::block::{SavedActivations, norm_backward};
+use super::buffer_pool::Stored;
 use super::linear::{Dropped, backward, forward, forward_normed, inner_values};
-use super::paired::{self, Results};
 use super::pass::Pass;
-use super::pool::Stored;
 use super::weights::Group;
 use alidade_kernels as kernels;
 use kernels::{Mat, MatMut, Panels, Place, RoundedRows, Source};
 
-/// The rows that the last product of a block reads.
+/// The output of the gate, which the down projection reads.
 enum Gated {
-    Single(Vec<f32>),
-    Half(RoundedRows, Place),
+    F32(Vec<f32>),
+    Bf16(RoundedRows, Place),
 }
 
-/// y for a block whose first half is done.
-pub(super) fn feed_forward(pass: &mut Pass, layer: usize, kept: &mut Kept) -> Vec<f32> {
-    widen(pass, layer, kept);
-    let mut y = pass.pool.stream(&kept.middle);
-    kept.inner[3] = match (gated(pass, layer, kept), pass.paired_feed_forward(layer)) {
-        (Gated::Half(rounded, place), Some([_, w])) => {
-            let inner = paired::inner_values(pass, layer, Group::Narrow, &rounded, place, &[]);
+/// y, given the saved activations of the attention half.
+pub(super) fn feed_forward(pass: &mut Pass, layer: usize, saved: &mut SavedActivations) -> Vec<f32> {
+    compute_gate_up(pass, layer, saved);
+    let mut y = pass.pool.stream(&saved.middle);
+    saved.inner[3] = match (gated(pass, layer, saved), pass.packed_feed_forward(layer)) {
+        (Gated::Bf16(rounded, place), Some([_, w])) => {
+            let inner = bf16_matmul::inner_values(pass, layer, Group::Down, &rounded, place, &[]);
             let out = MatMut::new(&mut y, pass.layout.rows(), pass.spec.hidden);
-            paired::finish(pass, layer, Group::Narrow, w, (rounded, place), &inner, Results::Single(out, true));
+            bf16_matmul::finish(pass, layer, Group::Down, w, (rounded, place), &inner, Results::F32(out, true));
             inner
         }
-        (Gated::Single(gated), _) => {
-            let inner = forward(pass, layer, Group::Narrow, &gated, &mut y, true);
+        (Gated::F32(gated), _) => {
+            let inner = forward(pass, layer, Group::Down, &gated, &mut y, true);
             pass.pool.give([gated]);
             inner
         }
-        (Gated::Half(..), None) => unreachable!("rounded rows come from paired products alone"),
+        (Gated::Bf16(..), None) => unreachable!("packed rows come from bf16 matmuls alone"),
     };
     y
 }
 
-/// What [`feed_forward`] leaves in `kept`, without y.
-pub(super) fn feed_forward_again(pass: &mut Pass, layer: usize, kept: &mut Kept) {
-    widen(pass, layer, kept);
-    kept.inner[3] = match gated(pass, layer, kept) {
-        Gated::Half(rounded, place) => paired::inner_values(pass, layer, Group::Narrow, &rounded, place, &[]),
-        Gated::Single(gated) => {
-            let inner = inner_values(pass, layer, Group::Narrow, &gated);
+/// Recomputes what [`feed_forward`] saves, without y.
+pub(super) fn recompute_feed_forward(pass: &mut Pass, layer: usize, saved: &mut SavedActivations) {
+    compute_gate_up(pass, layer, saved);
+    saved.inner[3] = match gated(pass, layer, saved) {
+        Gated::Bf16(rounded, place) => bf16_matmul::inner_values(pass, layer, Group::Down, &rounded, place, &[]),
+        Gated::F32(gated) => {
+            let inner = inner_values(pass, layer, Group::Down, &gated);
             pass.pool.give([gated]);
             inner
         }
@@ -54,92 +54,103 @@ pub(super) fn feed_forward_again(pass: &mut Pass, layer: usize, kept: &mut Kept)
 }
 
 /// Gate and up.
-fn widen(pass: &mut Pass, layer: usize, kept: &mut Kept) {
+fn compute_gate_up(pass: &mut Pass, layer: usize, saved: &mut SavedActivations) {
     let (rows, width) = (pass.layout.rows(), 2 * pass.spec.intermediate);
     let norm = pass.weights.blocks[layer].mlp_norm;
-    let found = if let Some([w, _]) = pass.paired_feed_forward(layer) {
-        let mut widened = pass.pool.take_half(rows * width);
-        let out = Results::Half(MatMut::new(&mut widened, rows, width));
-        let found = paired::forward_normed(pass, layer, Group::Widen, w, &kept.middle, norm, out);
-        kept.widened = Some(Stored::Half(widened));
+    let found = if let Some([w, _]) = pass.packed_feed_forward(layer) {
+        let mut gate_up = pass.pool.take_bf16(rows * width);
+        let out = Results::Bf16(MatMut::new(&mut gate_up, rows, width));
+        let found = bf16_matmul::forward_normed(pass, layer, Group::GateUp, w, &saved.middle, norm, out);
+        saved.gate_up = Some(Stored::Bf16(gate_up));
         found
     } else {
-        let mut widened = pass.pool.take(rows * width);
-        let found = forward_normed(pass, layer, Group::Widen, &kept.middle, norm, &mut widened);
-        kept.widened = Some(Stored::Single(widened));
+        let mut gate_up = pass.pool.take(rows * width);
+        let found = forward_normed(pass, layer, Group::GateUp, &saved.middle, norm, &mut gate_up);
+        saved.gate_up = Some(Stored::F32(gate_up));
         found
     };
     let [inner, inverse] = found;
-    let earlier = [std::mem::replace(&mut kept.inner[2], inner), std::mem::replace(&mut kept.inverses[1], inverse)];
+    let earlier = [std::mem::replace(&mut saved.inner[2], inner), std::mem::replace(&mut saved.inverses[1], inverse)];
     pass.pool.give(earlier);
 }
 
-/// silu(g)∘u, with room for what stands beside it.
-fn gated(pass: &mut Pass, layer: usize, kept: &Kept) -> Gated {
+/// silu(g)∘u, with room for the inner values beside it.
+fn gated(pass: &mut Pass, layer: usize, saved: &SavedActivations) -> Gated {
     let (rows, width) = (pass.layout.rows(), pass.spec.intermediate);
-    match &kept.widened {
-        Some(Stored::Half(widened)) => {
-            let mut rounded = paired::rows_for(pass, layer, Group::Narrow);
-            let place = kernels::gate_rounded(pass.set, widened, width, &mut rounded);
-            Gated::Half(rounded, place)
+    match &saved.gate_up {
+        Some(Stored::Bf16(gate_up)) => {
+            let mut rounded = bf16_matmul::rows_for(pass, layer, Group::Down);
+            let place = kernels::gate_rounded(pass.set, gate_up, width, &mut rounded);
+            Gated::Bf16(rounded, place)
         }
-        Some(Stored::Single(widened)) => {
+        Some(Stored::F32(gate_up)) => {
             let mut gated = pass.pool.take(rows * width);
-            kernels::gate(pass.set, widened, width, &mut gated);
-            Gated::Single(gated)
+            kernels::gate(pass.set, gate_up, width, &mut gated);
+            Gated::F32(gated)
         }
         None => unreachable!("gate and up are computed before the gate"),
     }
 }
 
-/// Adds to `dx`, which is ∂/∂y, what goes back through this half.
-pub(super) fn feed_forward_backward(pass: &mut Pass, layer: usize, kept: &mut Kept, dx: &mut [f32]) {
+/// Backward pass of this half: adds its gradient to `dx`, which holds ∂/∂y.
+pub(super) fn feed_forward_backward(pass: &mut Pass, layer: usize, saved: &mut SavedActivations, dx: &mut [f32]) {
     let (rows, width) = (pass.layout.rows(), pass.spec.intermediate);
     let norm = pass.weights.blocks[layer].mlp_norm;
-    if kept.widened.is_none() {
-        widen(pass, layer, kept);
+    if saved.gate_up.is_none() {
+        compute_gate_up(pass, layer, saved);
     }
-    match (pass.paired_feed_forward(layer), kept.widened.take()) {
-        (Some(weights), Some(Stored::Half(widened))) => {
-            paired_backward(pass, layer, weights, kept, &widened, dx);
-            pass.pool.give_half(widened);
+    match (pass.packed_feed_forward(layer), saved.gate_up.take()) {
+        (Some(weights), Some(Stored::Bf16(gate_up))) => {
+            bf16_backward(pass, layer, weights, saved, &gate_up, dx);
+            pass.pool.give_bf16(gate_up);
         }
-        (_, Some(Stored::Single(mut widened))) => {
+        (_, Some(Stored::F32(mut gate_up))) => {
             let (mut upstream, mut gated) = (pass.pool.take(rows * width), pass.pool.take(rows * width));
-            kernels::gate(pass.set, &widened, width, &mut gated);
-            let input = Dropped { input: &gated, inner: &kept.inner[3] };
-            backward(pass, layer, Group::Narrow, &input, dx, Some(&mut upstream));
-            kernels::gate_backward(pass.set, &upstream, width, &mut widened);
-            norm_backward(pass, layer, Group::Widen, &kept.middle, norm, kept, &widened, dx, true);
-            pass.pool.give([gated, widened, upstream]);
+            kernels::gate(pass.set, &gate_up, width, &mut gated);
+            let input = Dropped { input: &gated, inner: &saved.inner[3] };
+            backward(pass, layer, Group::Down, &input, dx, Some(&mut upstream));
+            kernels::gate_backward(pass.set, &upstream, width, &mut gate_up);
+            norm_backward(pass, layer, Group::GateUp, &saved.middle, norm, saved, &gate_up, dx, true);
+            pass.pool.give([gated, gate_up, upstream]);
         }
-        _ => unreachable!("gate and up are held as the pass that reads them holds them"),
+        _ => unreachable!("gate and up have the dtype of the pass that reads them"),
     }
 }
 
-/// The same where gate and up are bf16: what comes back to the gate is rounded as well.
-fn paired_backward(
+/// The same where gate and up are bf16: the gradient of the gate output is bf16 as well.
+fn bf16_backward(
     pass: &mut Pass,
     layer: usize,
-    [widen, narrow]: [&Panels; 2],
-    kept: &Kept,
-    widened: &[u16],
+    [gate_up_w, down_w]: [&Panels; 2],
+    saved: &SavedActivations,
+    gate_up: &[u16],
     dx: &mut [f32],
 ) {
     let (rows, width) = (pass.layout.rows(), pass.spec.intermediate);
-    let [mut upstream, mut gated] = [(); 2].map(|()| pass.pool.take_half(rows * width));
-    let mut slopes = paired::slopes_for(pass, layer, Group::Narrow);
-    let own = slopes.push(Mat::new(dx, rows, pass.spec.hidden), 1.0, kernels::Threads::Pool);
-    let out = Some(Results::Half(MatMut::new(&mut upstream, rows, width)));
-    let inner = paired::back(pass, layer, Group::Narrow, narrow, (slopes, own), None, &kept.inner[3], out);
+    let [mut upstream, mut gated] = [(); 2].map(|()| pass.pool.take_bf16(rows * width));
+    let mut gradients = bf16_matmul::gradient_rows_for(pass, layer, Group::Down);
+    let own = gradients.push(Mat::new(dx, rows, pass.spec.hidden), 1.0, kernels::Threads::Pool);
+    let out = Some(Results::Bf16(MatMut::new(&mut upstream, rows, width)));
+    let inner =
+        bf16_matmul::backward_rows(pass, layer, Group::Down, down_w, (gradients, own), None, &saved.inner[3], out);
 
-    let mut slopes = paired::slopes_for(pass, layer, Group::Widen);
-    let own = kernels::gate_backward_rounded(pass.set, &upstream, widened, width, &mut slopes, &mut gated);
-    paired::input_gradient(pass, layer, Group::Narrow, &inner, Source::half(&gated, rows, width, width));
-    let (slopes, earlier) = ((slopes, own), [&kept.inner[2][..], &kept.inverses[1]]);
+    let mut gradients = bf16_matmul::gradient_rows_for(pass, layer, Group::GateUp);
+    let own = kernels::gate_backward_rounded(pass.set, &upstream, gate_up, width, &mut gradients, &mut gated);
+    bf16_matmul::input_gradient(pass, layer, Group::Down, &inner, Source::bf16(&gated, rows, width, width));
+    let (gradients, earlier) = ((gradients, own), [&saved.inner[2][..], &saved.inverses[1]]);
     let norm = pass.weights.blocks[layer].mlp_norm;
-    paired::back_normed(pass, layer, Group::Widen, widen, slopes, &kept.middle, norm, earlier, Some(dx));
+    bf16_matmul::backward_normed(
+        pass,
+        layer,
+        Group::GateUp,
+        gate_up_w,
+        gradients,
+        &saved.middle,
+        norm,
+        earlier,
+        Some(dx),
+    );
     pass.pool.give([inner]);
-    pass.pool.give_half(upstream);
-    pass.pool.give_half(gated);
+    pass.pool.give_bf16(upstream);
+    pass.pool.give_bf16(gated);
 }

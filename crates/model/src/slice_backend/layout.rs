@@ -1,4 +1,4 @@
-//! A batch without its padding: documents one after another, each only as far as a wanted token looks.
+//! A batch without padding: documents one after another, each truncated at its last scored token.
 
 use crate::TokenBatch;
 use alidade_kernels::Segment;
@@ -10,14 +10,14 @@ pub(super) struct Layout {
     pub(super) ids: Vec<u32>,
     /// Position of each row within its document.
     pub(super) positions: Vec<u32>,
-    /// Place of each row in the padded batch: row·width + column.
+    /// Index of each row in the padded batch: row·width + column.
     pub(super) padded: Vec<usize>,
     /// For each target, the row that predicts it.
     pub(super) targets: Vec<usize>,
 }
 
 impl Layout {
-    /// Lays out a batch for its targets. What lies behind the last target of a batch row is never looked at.
+    /// Lays out a batch for its targets. What follows the last target of a batch row is left out.
     pub(super) fn new(batch: &TokenBatch) -> Self {
         let mut lengths = vec![0; batch.rows];
         for target in &batch.targets {
@@ -38,7 +38,7 @@ impl Layout {
         layout
     }
 
-    /// Lays out rows of these lengths; a row falls into documents where `document` changes.
+    /// Lays out rows of these lengths; a row is split into documents where `document` changes.
     pub(super) fn whole(
         lengths: &[usize],
         id: impl Fn(usize, usize) -> u32,
@@ -84,7 +84,7 @@ mod tests {
     use crate::TokenRow;
 
     #[test]
-    fn padding_and_what_nobody_looks_at_are_left_out() {
+    fn padding_and_tokens_after_the_last_target_are_left_out() {
         let rows = [TokenRow::answer(&[5, 6], &[7, 8]), TokenRow::answer(&[9], &[4])];
         let layout = Layout::new(&TokenBatch::new(&rows).unwrap());
         assert_eq!(layout.ids, [5, 6, 7, 9]);

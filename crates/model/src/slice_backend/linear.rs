@@ -1,25 +1,25 @@
-//! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ + bias for a whole group of layers, and back.
+//! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ + bias for a whole group of layers, forward and backward.
 
 use super::adapter::GroupPairs;
-use super::paired::{self, Results};
+use super::bf16_matmul::{self, Results};
+use super::buffer_pool::Stored;
 use super::pass::Pass;
-use super::pool::Stored;
 use super::weights::{Buffer, Group, Stacked};
 use alidade_kernels::{Mat, MatMut, Operands, Threads, add_bias, bias_gradient, matmul};
 
-/// The input of a product on the way back, and the inner values x·Aᵀ of its adapters.
+/// The saved input of a group, and the inner values drop(x)·Aᵀ of its adapters.
 pub(super) struct Dropped<'a> {
     pub(super) input: &'a [f32],
     pub(super) inner: &'a [f32],
 }
 
-/// y = product of `group` (or y += it with `add`); gives the inner values `[n, Σ rank]`.
+/// y = output of `group` (or y += it with `add`); returns the inner values `[n, Σ rank]`.
 pub(super) fn forward(pass: &mut Pass, layer: usize, group: Group, x: &[f32], y: &mut [f32], add: bool) -> Vec<f32> {
     let rows = pass.layout.rows();
     let stacked = pass.weights.blocks[layer].groups[group as usize];
     let mut out = MatMut::new(y, rows, stacked.outputs);
-    let inner = if let Some(w) = pass.paired(stacked.matrix) {
-        paired::forward(pass, layer, group, w, x, Results::Single(out, add))
+    let inner = if let Some(w) = pass.packed_bf16(stacked.matrix) {
+        bf16_matmul::forward(pass, layer, group, w, x, Results::F32(out, add))
     } else {
         pass.product(stacked.matrix, out.lend(), add, Mat::new(x, rows, stacked.inputs));
         let inner = inner_values(pass, layer, group, x);
@@ -41,7 +41,7 @@ fn finish_bias(pass: &Pass, stacked: Stacked, y: &mut [f32]) {
     }
 }
 
-/// y = product of `group` with the norm of x; gives the inner values and the inverse sizes of the norm.
+/// y = output of `group` for the norm of x; returns the inner values and the inverse RMS of each row.
 pub(super) fn forward_normed(
     pass: &mut Pass,
     layer: usize,
@@ -51,33 +51,33 @@ pub(super) fn forward_normed(
     y: &mut [f32],
 ) -> [Vec<f32>; 2] {
     let stacked = pass.weights.blocks[layer].groups[group as usize];
-    let Some(w) = pass.wholly_paired(stacked.matrix) else {
+    let Some(w) = pass.packed_bf16_no_dropout(stacked.matrix) else {
         let (normed, inverse) = pass.norm(x, norm);
         let inner = forward(pass, layer, group, &normed, y, false);
         pass.pool.give([normed]);
         return [inner, inverse];
     };
     let out = MatMut::new(y, pass.layout.rows(), stacked.outputs);
-    let kept = paired::forward_normed(pass, layer, group, w, x, norm, Results::Single(out, false));
+    let saved = bf16_matmul::forward_normed(pass, layer, group, w, x, norm, Results::F32(out, false));
     finish_bias(pass, stacked, y);
-    kept
+    saved
 }
 
-/// y += product of `group` with rows of either kind; gives the inner values.
+/// y += output of `group` for activations of either dtype; returns the inner values.
 pub(super) fn forward_stored(pass: &mut Pass, layer: usize, group: Group, x: &Stored, y: &mut [f32]) -> Vec<f32> {
     let stacked = pass.weights.blocks[layer].groups[group as usize];
-    match (x, pass.wholly_paired(stacked.matrix)) {
-        (Stored::Single(x), _) => forward(pass, layer, group, x, y, true),
-        (Stored::Half(x), Some(w)) => {
-            let mut rounded = paired::rows_for(pass, layer, group);
+    match (x, pass.packed_bf16_no_dropout(stacked.matrix)) {
+        (Stored::F32(x), _) => forward(pass, layer, group, x, y, true),
+        (Stored::Bf16(x), Some(w)) => {
+            let mut rounded = bf16_matmul::rows_for(pass, layer, group);
             let place = rounded.push_rounded(x, stacked.inputs);
-            let inner = paired::inner_values(pass, layer, group, &rounded, place, &[]);
+            let inner = bf16_matmul::inner_values(pass, layer, group, &rounded, place, &[]);
             let out = MatMut::new(y, pass.layout.rows(), stacked.outputs);
-            paired::finish(pass, layer, group, w, (rounded, place), &inner, Results::Single(out, true));
+            bf16_matmul::finish(pass, layer, group, w, (rounded, place), &inner, Results::F32(out, true));
             finish_bias(pass, stacked, y);
             inner
         }
-        (Stored::Half(x), None) => {
+        (Stored::Bf16(x), None) => {
             let x = pass.widen(x);
             let inner = forward(pass, layer, group, &x, y, true);
             pass.pool.give([x]);
@@ -88,11 +88,11 @@ pub(super) fn forward_stored(pass: &mut Pass, layer: usize, group: Group, x: &St
 
 /// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`.
 pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32]) -> Vec<f32> {
-    if pass.paired(pass.weights.blocks[layer].groups[group as usize].matrix).is_some() {
-        let mut rounded = paired::rows_for(pass, layer, group);
+    if pass.packed_bf16(pass.weights.blocks[layer].groups[group as usize].matrix).is_some() {
+        let mut rounded = bf16_matmul::rows_for(pass, layer, group);
         let width = x.len() / pass.layout.rows().max(1);
         let place = rounded.push(Mat::new(x, pass.layout.rows(), width), 1.0, Threads::Pool);
-        return paired::inner_values(pass, layer, group, &rounded, place, x);
+        return bf16_matmul::inner_values(pass, layer, group, &rounded, place, x);
     }
     let Some(adapter) = pass.adapter.as_deref() else { return Vec::new() };
     let (rows, pairs) = (pass.layout.rows(), &adapter.layers[layer][group as usize]);
@@ -105,7 +105,7 @@ pub(super) fn inner_values(pass: &mut Pass, layer: usize, group: Group, x: &[f32
         }
         return inner;
     }
-    dropped_values(pass, layer, group, x, Operands::Single, &mut inner);
+    dropped_values(pass, layer, group, x, Operands::F32, &mut inner);
     inner
 }
 
@@ -127,43 +127,50 @@ pub(super) fn dropped_values(
         let (x, a) = (Mat::new(&dropped, rows, inputs), &pairs.a[pair.inner * inputs..][..pair.rank * inputs]);
         let mut all = MatMut::new(inner, rows, total);
         let target = all.part(0, pair.inner, rows, pair.rank);
-        operands.product(pass.set, target, false, 1.0, x, Mat::new(a, pair.rank, inputs).t(), Threads::Pool);
+        operands.matmul(pass.set, target, false, 1.0, x, Mat::new(a, pair.rank, inputs).t(), Threads::Pool);
         pass.pool.give([dropped]);
     }
 }
 
-/// Adds to the gradients of what is trained, and overwrites `dx` with ∂/∂x, given ∂/∂y.
+/// Accumulates the gradients of trained tensors, and overwrites `dx` with ∂/∂x, given ∂/∂y.
 pub(super) fn backward(
     pass: &mut Pass,
     layer: usize,
     group: Group,
-    kept: &Dropped,
+    saved: &Dropped,
     dy: &[f32],
     mut dx: Option<&mut Vec<f32>>,
 ) {
     let rows = pass.layout.rows();
     let stacked = pass.weights.blocks[layer].groups[group as usize];
     let (inputs, outputs) = (stacked.inputs, stacked.outputs);
-    let (slope, weights) = (Mat::new(dy, rows, outputs), pass.weights);
+    let (dy_rows, weights) = (Mat::new(dy, rows, outputs), pass.weights);
     if let Some(gradients) = pass.gradients.as_mut() {
         let target = MatMut::new(&mut gradients[stacked.matrix], outputs, inputs);
-        let input = Mat::new(kept.input, rows, inputs);
-        matmul(pass.set, target, true, 1.0, slope.t(), input, Threads::Pool);
+        let input = Mat::new(saved.input, rows, inputs);
+        matmul(pass.set, target, true, 1.0, dy_rows.t(), input, Threads::Pool);
         if let Some(bias) = stacked.bias {
             bias_gradient(pass.set, dy, &mut gradients[bias]);
         }
     }
-    if let Some(w) = pass.paired(stacked.matrix) {
-        return paired::backward(pass, layer, group, w, kept, dy, dx);
+    if let Some(w) = pass.packed_bf16(stacked.matrix) {
+        return bf16_matmul::backward(pass, layer, group, w, saved, dy, dx);
     }
     if let Some(dx) = dx.as_deref_mut() {
-        weights.buffers[stacked.matrix].backward(pass.set, pass.pool, MatMut::new(dx, rows, inputs), false, slope);
+        weights.buffers[stacked.matrix].backward(pass.set, pass.pool, MatMut::new(dx, rows, inputs), false, dy_rows);
     }
-    through_pairs(pass, layer, group, kept, slope, dx);
+    adapter_backward(pass, layer, group, saved, dy_rows, dx);
 }
 
-/// The part of [`backward`] that goes through the adapters of the group: their gradients, and what they add to `dx`.
-fn through_pairs(pass: &mut Pass, layer: usize, group: Group, kept: &Dropped, slope: Mat, dx: Option<&mut Vec<f32>>) {
+/// The part of [`backward`] that goes through the adapters of the group: their gradients, and their contribution to `dx`.
+fn adapter_backward(
+    pass: &mut Pass,
+    layer: usize,
+    group: Group,
+    saved: &Dropped,
+    dy_rows: Mat,
+    dx: Option<&mut Vec<f32>>,
+) {
     let Some(adapter) = pass.adapter.as_deref_mut() else { return };
     let pairs = &mut adapter.layers[layer][group as usize];
     let total = pairs.inner();
@@ -172,25 +179,25 @@ fn through_pairs(pass: &mut Pass, layer: usize, group: Group, kept: &Dropped, sl
     }
     let rows = pass.layout.rows();
     let inputs = pass.weights.blocks[layer].groups[group as usize].inputs;
-    let input = Mat::new(kept.input, rows, inputs);
-    let mut inner_slopes = pass.pool.take(rows * total);
+    let input = Mat::new(saved.input, rows, inputs);
+    let mut inner_gradients = pass.pool.take(rows * total);
     for pair in &mut pairs.pairs {
-        let part = slope.part(0, pair.start, rows, pair.outputs);
+        let part = dy_rows.part(0, pair.start, rows, pair.outputs);
         let b = Mat::new(&pair.b, pair.outputs, pair.rank);
-        let mut all = MatMut::new(&mut inner_slopes, rows, total);
+        let mut all = MatMut::new(&mut inner_gradients, rows, total);
         matmul(pass.set, all.part(0, pair.inner, rows, pair.rank), false, pair.scale, part, b, Threads::Pool);
-        let inner = Mat::new(kept.inner, rows, total).part(0, pair.inner, rows, pair.rank);
+        let inner = Mat::new(saved.inner, rows, total).part(0, pair.inner, rows, pair.rank);
         let target = MatMut::new(&mut pair.b_gradient, pair.outputs, pair.rank);
         matmul(pass.set, target, true, pair.scale, part.t(), inner, Threads::Pool);
     }
-    let slopes = Mat::new(&inner_slopes, rows, total);
+    let inner_rows = Mat::new(&inner_gradients, rows, total);
     if pass.dropout.is_none() {
         matmul(
             pass.set,
             MatMut::new(&mut pairs.a_gradient, total, inputs),
             true,
             1.0,
-            slopes.t(),
+            inner_rows.t(),
             input,
             Threads::Pool,
         );
@@ -200,24 +207,24 @@ fn through_pairs(pass: &mut Pass, layer: usize, group: Group, kept: &Dropped, sl
                 MatMut::new(dx, rows, inputs),
                 true,
                 1.0,
-                slopes,
+                inner_rows,
                 Mat::new(&pairs.a, total, inputs),
                 Threads::Pool,
             );
         }
-        return pass.pool.give([inner_slopes]);
+        return pass.pool.give([inner_gradients]);
     }
-    through_dropout(pass, layer, group, kept, &inner_slopes, Operands::Single, dx);
-    pass.pool.give([inner_slopes]);
+    dropout_backward(pass, layer, group, saved, &inner_gradients, Operands::F32, dx);
+    pass.pool.give([inner_gradients]);
 }
 
-/// What the way back through A needs where each adapter had rows of its own.
-pub(super) fn through_dropout(
+/// The backward pass through A with dropout, where each adapter has its own mask.
+pub(super) fn dropout_backward(
     pass: &mut Pass,
     layer: usize,
     group: Group,
-    kept: &Dropped,
-    inner_slopes: &[f32],
+    saved: &Dropped,
+    inner_gradients: &[f32],
     operands: Operands,
     mut dx: Option<&mut Vec<f32>>,
 ) {
@@ -225,17 +232,17 @@ pub(super) fn through_dropout(
     let (rows, pairs) = (pass.layout.rows(), &mut adapter.layers[layer][group as usize]);
     let (total, inputs) = (pairs.inner(), pairs.inputs);
     for pair in &pairs.pairs {
-        let slopes = Mat::new(inner_slopes, rows, total).part(0, pair.inner, rows, pair.rank);
-        let mut dropped = pass.pool.copy(kept.input);
+        let inner_rows = Mat::new(inner_gradients, rows, total).part(0, pair.inner, rows, pair.rank);
+        let mut dropped = pass.pool.copy(saved.input);
         dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
         let own = pair.inner * inputs..(pair.inner + pair.rank) * inputs;
         let target = MatMut::new(&mut pairs.a_gradient[own.clone()], pair.rank, inputs);
         let x = Mat::new(&dropped, rows, inputs);
-        operands.product(pass.set, target, true, 1.0, slopes.t(), x, Threads::Pool);
+        operands.matmul(pass.set, target, true, 1.0, inner_rows.t(), x, Threads::Pool);
         if let Some(dx) = dx.as_deref_mut() {
             let a = Mat::new(&pairs.a[own], pair.rank, inputs);
             let target = MatMut::new(&mut dropped, rows, inputs);
-            operands.product(pass.set, target, false, 1.0, slopes, a, Threads::Pool);
+            operands.matmul(pass.set, target, false, 1.0, inner_rows, a, Threads::Pool);
             dropout.apply(pair.index, &pass.layout.padded, &mut dropped);
             alidade_kernels::add(pass.set, dx, &dropped);
         }

@@ -1,23 +1,23 @@
 //! The slice back-end: the plain pre-norm block with LoRA pairs or all weights trained, on the CPU, over plain slices.
 //!
-//! It does less than the candle back-end, and that faster and in less memory: no graph, no padding, no gradient of a frozen
-//! weight, buffers used again. `backend.rs` decides which of the two runs. The arithmetic itself is in `kernels`.
+//! It supports less than the candle back-end, but is faster and takes less memory: no graph, no padding, no gradients of
+//! frozen weights, reused buffers. `backend.rs` decides which of the two runs. The compute kernels are in `kernels`.
 
 mod adapter;
+mod bf16_matmul;
 mod block;
-mod cache;
+mod buffer_pool;
 mod feed_forward;
+mod kv_cache;
 mod layout;
 mod linear;
-mod matrix;
-mod paired;
 mod pass;
-mod pool;
 mod score;
+mod weight_storage;
 mod weights;
 
 use crate::adapter::AdapterWeights;
-use crate::decoder::{Cache, Decoder, ForwardOptions, Keep, TokenScores, installing_order};
+use crate::decoder::{Cache, Checkpointing, Decoder, ForwardOptions, TokenScores, installing_order};
 use crate::error::Result;
 use crate::source;
 use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryKeyNorm, TokenBatch, dropout};
@@ -26,10 +26,10 @@ use alidade_domain::Precision;
 use alidade_kernels::{InstructionSet, RotaryTable};
 pub use score::logit_rows;
 
-use block::{Kept, block_again, block_backward, block_forward};
+use block::{SavedActivations, block_backward, block_forward, recompute_block};
+use buffer_pool::BufferPool;
 use layout::Layout;
 use pass::{Dropout, Pass};
-use pool::Pool;
 use score::Scored;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,20 +53,20 @@ pub(crate) fn carries(spec: &DecoderSpec, adapter: &AdapterWeights) -> bool {
     Adapter::build(spec, adapter, false).is_some()
 }
 
-/// What the last taped pass left.
+/// Saved state of the last taped pass.
 struct Tape {
     layout: Layout,
     adapter: Option<String>,
     dropout: Option<Dropout>,
-    blocks: Vec<Stage>,
+    blocks: Vec<TapedBlock>,
     scored: Scored,
 }
 
 /// A block of the tape.
-enum Stage {
-    /// What the way back needs, or most of it.
-    Kept(Box<Kept>),
-    /// The input alone; the rest is computed again.
+enum TapedBlock {
+    /// What the backward pass reads, or most of it.
+    Saved(Box<SavedActivations>),
+    /// The input alone; the rest is recomputed.
     Input(Vec<f32>),
 }
 
@@ -78,14 +78,14 @@ pub(crate) struct SliceDecoder {
     /// Gradients of the base, buffer by buffer, in full training.
     gradients: Option<Vec<Vec<f32>>>,
     adapters: BTreeMap<String, Adapter>,
-    /// What stands before the tensor names of each trainable adapter.
+    /// Prefix of the tensor names of each trainable adapter.
     prefixes: BTreeMap<String, String>,
     tables: Vec<RotaryTable>,
-    keep: Keep,
+    checkpointing: Checkpointing,
     tape: Option<Tape>,
-    /// Adapters (none: the base) whose gradients have been added to since they were last taken.
+    /// Adapters (none: the base) with gradients accumulated since they were last taken.
     learned: BTreeSet<Option<String>>,
-    pool: Pool,
+    pool: BufferPool,
 }
 
 impl SliceDecoder {
@@ -105,10 +105,10 @@ impl SliceDecoder {
             adapters: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             tables,
-            keep: Keep::default(),
+            checkpointing: Checkpointing::default(),
             tape: None,
             learned: BTreeSet::new(),
-            pool: Pool::default(),
+            pool: BufferPool::default(),
         })
     }
 
@@ -138,7 +138,7 @@ impl SliceDecoder {
         self.tape = None;
         let layout = Layout::new(batch);
         self.grow_tables(&layout);
-        let Self { spec, set, weights, gradients, adapters, tables, pool, keep, .. } = self;
+        let Self { spec, set, weights, gradients, adapters, tables, pool, checkpointing, .. } = self;
         let adapter = match options.adapter {
             Some(name) => Some(adapters.get_mut(name).ok_or_else(|| Self::unknown(name))?),
             None => None,
@@ -150,20 +150,20 @@ impl SliceDecoder {
         let (layout, gradients) = (layout, gradients.as_mut());
         let (set, weights) = (*set, weights.as_ref());
         let mut pass =
-            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
+            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, workers: None, pool };
         let x = embed(&mut pass, Some(batch), options);
         let mut blocks = Vec::with_capacity(if options.tape { pass.spec.layers } else { 0 });
-        let x = run_blocks(&mut pass, x, |pass, mut kept| match (options.tape, *keep) {
-            (false, _) => discard(pass, kept),
-            (true, Keep::Everything) => blocks.push(Stage::Kept(Box::new(kept))),
-            (true, Keep::Trim | Keep::Slim) => {
-                match *keep {
-                    Keep::Trim => kept.trim(pass),
-                    _ => kept.slim(pass),
+        let x = run_blocks(&mut pass, x, |pass, mut saved| match (options.tape, *checkpointing) {
+            (false, _) => discard(pass, saved),
+            (true, Checkpointing::Off) => blocks.push(TapedBlock::Saved(Box::new(saved))),
+            (true, Checkpointing::MiddleStream | Checkpointing::GateUp) => {
+                match *checkpointing {
+                    Checkpointing::MiddleStream => saved.drop_middle(pass),
+                    _ => saved.drop_gate_up(pass),
                 }
-                blocks.push(Stage::Kept(Box::new(kept)));
+                blocks.push(TapedBlock::Saved(Box::new(saved)));
             }
-            (true, Keep::Inputs) => blocks.push(Stage::Input(kept.release(pass))),
+            (true, Checkpointing::Blocks) => blocks.push(TapedBlock::Input(saved.release(pass))),
         });
         let (scores, scored) = score::score(&mut pass, &x, batch, options);
         pass.pool.give_stream(x);
@@ -185,23 +185,23 @@ impl SliceDecoder {
         let adapter = adapter.and_then(|name| adapters.get_mut(&name));
         let (set, weights, gradients) = (*set, weights.as_ref(), gradients.as_mut());
         let mut pass =
-            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, crew: None, pool };
-        let mut slopes = score::score_back(&mut pass, scored, logp_gradient, hidden_gradient);
+            Pass { set, spec, weights, gradients, adapter, tables, layout: &layout, dropout, workers: None, pool };
+        let mut dx = score::score_backward(&mut pass, scored, logp_gradient, hidden_gradient);
         for (layer, stage) in blocks.into_iter().enumerate().rev() {
-            let kept = match stage {
-                Stage::Kept(kept) => *kept,
-                Stage::Input(input) => block_again(&mut pass, layer, input),
+            let saved = match stage {
+                TapedBlock::Saved(saved) => *saved,
+                TapedBlock::Input(input) => recompute_block(&mut pass, layer, input),
             };
-            slopes = block_backward(&mut pass, layer, kept, slopes, layer > 0);
+            dx = block_backward(&mut pass, layer, saved, dx, layer > 0);
         }
         let (embedding, hidden) = (pass.weights.embedding, pass.spec.hidden);
         if let Some(gradients) = pass.gradients.as_mut() {
-            for (slope, id) in slopes.chunks_exact(hidden).zip(&layout.ids) {
+            for (gradient, id) in dx.chunks_exact(hidden).zip(&layout.ids) {
                 let row = &mut gradients[embedding][*id as usize * hidden..][..hidden];
-                row.iter_mut().zip(slope).for_each(|(sum, value)| *sum += value);
+                row.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
             }
         }
-        pass.pool.give([slopes]);
+        pass.pool.give([dx]);
         Ok(())
     }
 
@@ -210,13 +210,13 @@ impl SliceDecoder {
     }
 }
 
-/// Runs a pass as a task of the pool. From outside, each of its many small shared steps would hand the pool a task and sleep
-/// until it is done.
+/// Runs a pass as a task of the rayon pool. From outside, each of its many small parallel steps would submit a task and
+/// block until it is done.
 fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| pass())
 }
 
-/// Rows of the embedding, with noise where asked for.
+/// Embedding lookup, with NEFTune noise where requested.
 fn embed(pass: &mut Pass, batch: Option<&TokenBatch>, options: &ForwardOptions) -> Vec<f32> {
     let hidden = pass.spec.hidden;
     let embedding = &pass.weights.buffers[pass.weights.embedding];
@@ -234,18 +234,18 @@ fn embed(pass: &mut Pass, batch: Option<&TokenBatch>, options: &ForwardOptions) 
     x
 }
 
-/// All blocks; `keep` takes what each leaves.
-fn run_blocks(pass: &mut Pass, x: Vec<f32>, mut keep: impl FnMut(&mut Pass, Kept)) -> Vec<f32> {
+/// Runs all blocks; `keep` receives the saved activations of each.
+fn run_blocks(pass: &mut Pass, x: Vec<f32>, mut keep: impl FnMut(&mut Pass, SavedActivations)) -> Vec<f32> {
     (0..pass.spec.layers).fold(x, |x, layer| {
-        let (y, kept) = block_forward(pass, layer, x);
-        keep(pass, kept);
+        let (y, saved) = block_forward(pass, layer, x);
+        keep(pass, saved);
         y
     })
 }
 
-/// Gives everything back that a block left.
-fn discard(pass: &mut Pass, kept: Kept) {
-    let input = kept.release(pass);
+/// Returns all buffers of a block to the pool.
+fn discard(pass: &mut Pass, saved: SavedActivations) {
+    let input = saved.release(pass);
     pass.pool.give_stream(input);
 }
 
@@ -258,8 +258,8 @@ impl Decoder for SliceDecoder {
         format!("slices, {}, {}", self.set.name(), self.weights.precision.name())
     }
 
-    fn keep(&mut self, keep: Keep) {
-        self.keep = keep;
+    fn set_checkpointing(&mut self, checkpointing: Checkpointing) {
+        self.checkpointing = checkpointing;
     }
 
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {
@@ -380,7 +380,7 @@ impl Decoder for SliceDecoder {
             None => None,
         };
         let layout = Layout::whole(&vec![width; ids.len()], |row, column| ids[row][column], |_, _| 0);
-        let (mut tables, mut pool) = (self.tables.clone(), Pool::default());
+        let (mut tables, mut pool) = (self.tables.clone(), BufferPool::default());
         tables.iter_mut().for_each(|table| table.grow(width));
         let mut pass = Pass {
             set: self.set,
@@ -391,7 +391,7 @@ impl Decoder for SliceDecoder {
             tables: &tables,
             layout: &layout,
             dropout: None,
-            crew: None,
+            workers: None,
             pool: &mut pool,
         };
         let x = embed(&mut pass, None, &ForwardOptions::default());
@@ -405,7 +405,7 @@ impl Decoder for SliceDecoder {
             Some(name) => Some(self.adapters.get(name).cloned().ok_or_else(|| Self::unknown(name))?),
             None => None,
         };
-        Ok(Box::new(cache::SliceCache::new(self.spec.clone(), self.set, Arc::clone(&self.weights), adapter)))
+        Ok(Box::new(kv_cache::SliceCache::new(self.spec.clone(), self.set, Arc::clone(&self.weights), adapter)))
     }
 
     fn base_weight(&self, path: &str) -> Result<NamedTensor> {

@@ -1,16 +1,16 @@
-//! What holds during one pass through the model, and the small steps that several places take.
+//! The context of one pass through the model, and small steps that several modules share.
 
 use super::adapter::Adapter;
+use super::buffer_pool::BufferPool;
 use super::layout::Layout;
-use super::pool::Pool;
 use super::weights::{Buffer, Group, Weights};
 use crate::decoder::DropoutSeed;
 use crate::{DecoderSpec, dropout};
 use alidade_domain::Precision;
 use alidade_kernels as kernels;
 use kernels::{
-    AttentionShape, Crew, Direction, InstructionSet, Mat, MatMut, Operands, Panels, Place, RotaryTable, RoundedRows,
-    Rows, Threads, matmul,
+    AttentionShape, Direction, InstructionSet, Mat, MatMut, Operands, Panels, Place, RotaryTable, RoundedRows, Rows,
+    ThreadPool, Threads, matmul,
 };
 
 /// One pass.
@@ -24,9 +24,10 @@ pub(super) struct Pass<'a> {
     pub(super) tables: &'a [RotaryTable],
     pub(super) layout: &'a Layout,
     pub(super) dropout: Option<Dropout>,
-    /// In generation: each row is computed as if it were alone, by these threads. In training products take all rows at once.
-    pub(super) crew: Option<&'a Crew<'a>>,
-    pub(super) pool: &'a mut Pool,
+    /// In generation: the thread pool, with which each row is computed independently. In training, matmuls take all rows at
+    /// once.
+    pub(super) workers: Option<&'a ThreadPool<'a>>,
+    pub(super) pool: &'a mut BufferPool,
 }
 
 /// Dropout of a pass.
@@ -50,48 +51,48 @@ impl Dropout {
 }
 
 impl<'a> Pass<'a> {
-    /// The numbers of a base matrix when products with it round the other operand and take numbers in pairs.
-    pub(super) fn paired(&self, matrix: Buffer) -> Option<&'a Panels> {
-        self.weights.buffers[matrix].panels().filter(|_| self.crew.is_none())
+    /// The panels of a base matrix when matmuls with it round the other operand and take bf16 pairs.
+    pub(super) fn packed_bf16(&self, matrix: Buffer) -> Option<&'a Panels> {
+        self.weights.buffers[matrix].panels().filter(|_| self.workers.is_none())
     }
 
-    /// The same where nothing has to be had as f32 beside: without dropout.
-    pub(super) fn wholly_paired(&self, matrix: Buffer) -> Option<&'a Panels> {
-        self.paired(matrix).filter(|_| self.dropout.is_none())
+    /// The same without dropout, which needs x in f32 as well.
+    pub(super) fn packed_bf16_no_dropout(&self, matrix: Buffer) -> Option<&'a Panels> {
+        self.packed_bf16(matrix).filter(|_| self.dropout.is_none())
     }
 
-    /// Gate and up, and down, where what lies between them is kept as bf16.
-    pub(super) fn paired_feed_forward(&self, layer: usize) -> Option<[&'a Panels; 2]> {
-        let groups = [Group::Widen, Group::Narrow].map(|group| self.weights.blocks[layer].groups[group as usize]);
+    /// Panels of gate and up, and of down, where the activations between them are bf16.
+    pub(super) fn packed_feed_forward(&self, layer: usize) -> Option<[&'a Panels; 2]> {
+        let groups = [Group::GateUp, Group::Down].map(|group| self.weights.blocks[layer].groups[group as usize]);
         let plain = groups.iter().all(|group| group.bias.is_none());
-        let [widen, narrow] = groups.map(|group| self.wholly_paired(group.matrix));
-        Some([widen?, narrow?]).filter(|_| plain)
+        let [gate_up, down] = groups.map(|group| self.packed_bf16_no_dropout(group.matrix));
+        Some([gate_up?, down?]).filter(|_| plain)
     }
 
-    /// How products without a base matrix take their numbers: in training as those with one do, in writing rounded where
-    /// the weights are.
+    /// Number format of matmuls without a base matrix: in training that of matmuls with one, in generation bf16 unless the
+    /// weights are f32.
     pub(super) fn operands(&self) -> Operands {
-        let rounds = match (self.crew, self.weights.blocks.first()) {
+        let rounds = match (self.workers, self.weights.blocks.first()) {
             (Some(_), _) => self.set.takes_pairs() && self.weights.precision != Precision::Single,
-            (None, Some(block)) => self.paired(block.groups[0].matrix).is_some(),
+            (None, Some(block)) => self.packed_bf16(block.groups[0].matrix).is_some(),
             (None, None) => false,
         };
-        if rounds { Operands::Rounded } else { Operands::Single }
+        if rounds { Operands::Bf16 } else { Operands::F32 }
     }
 
     /// `out` (+)= x·Wᵀ for a base matrix.
     pub(super) fn product(&mut self, matrix: Buffer, out: MatMut, add: bool, x: Mat) {
-        let numbers = &self.weights.buffers[matrix];
-        match self.crew {
-            Some(crew) => numbers.forward_rows(crew, self.set, out, add, x),
-            None => numbers.forward(self.set, self.pool, out, add, x),
+        let weights = &self.weights.buffers[matrix];
+        match self.workers {
+            Some(workers) => weights.forward_rows(workers, self.set, out, add, x),
+            None => weights.forward(self.set, self.pool, out, add, x),
         }
     }
 
     /// `out` (+)= scale·x·Wᵀ for a matrix of an adapter.
     pub(super) fn small_product(&self, w: &[f32], out: MatMut, add: bool, scale: f32, x: Mat) {
-        if let Some(crew) = self.crew {
-            return kernels::rows_times(crew, self.set, x, Rows::Single(w), out, add, scale);
+        if let Some(workers) = self.workers {
+            return kernels::rows_times(workers, self.set, x, Rows::F32(w), out, add, scale);
         }
         let w = Mat::new(w, out.columns(), x.columns());
         matmul(self.set, out, add, scale, x, w.t(), Threads::Pool);
@@ -107,7 +108,7 @@ impl<'a> Pass<'a> {
         shape(self.spec, layer)
     }
 
-    /// The norm of x `[n, H]`, and the inverse size of each row.
+    /// The norm of x `[n, H]`, and the inverse RMS of each row.
     pub(super) fn norm(&mut self, x: &[f32], norm: Buffer) -> (Vec<f32>, Vec<f32>) {
         let weight = self.weights.floats(norm);
         let (mut y, mut inverse) = (self.pool.take(x.len()), self.pool.take(x.len() / weight.len()));
@@ -115,7 +116,7 @@ impl<'a> Pass<'a> {
         (y, inverse)
     }
 
-    /// The norm as rows of bf16 beside what `rows` hold, and the inverse sizes.
+    /// The norm in bf16, appended to `rows`, and the inverse RMS of each row.
     pub(super) fn norm_rounded(&mut self, x: &[f32], norm: Buffer, rows: &mut RoundedRows) -> (Place, Vec<f32>) {
         let weight = self.weights.floats(norm);
         let mut inverse = self.pool.take(x.len() / weight.len());
@@ -123,40 +124,40 @@ impl<'a> Pass<'a> {
         (kernels::rms_norm_rounded(self.set, x, weight, epsilon, rows, &mut inverse), inverse)
     }
 
-    /// Numbers of bf16 as f32.
-    pub(super) fn widen(&mut self, half: &[u16]) -> Vec<f32> {
-        let mut single = self.pool.take(half.len());
-        kernels::widen_bf16(self.set, half, &mut single);
-        single
+    /// Widens bf16 to f32.
+    pub(super) fn widen(&mut self, bits: &[u16]) -> Vec<f32> {
+        let mut floats = self.pool.take(bits.len());
+        kernels::widen_bf16(self.set, bits, &mut floats);
+        floats
     }
 
-    /// Rounded to bf16.
-    pub(super) fn round(&mut self, single: &[f32]) -> Vec<u16> {
-        let mut half = self.pool.take_half(single.len());
-        kernels::round_bf16(self.set, single, &mut half);
-        half
+    /// Rounds f32 to bf16.
+    pub(super) fn round(&mut self, floats: &[f32]) -> Vec<u16> {
+        let mut bits = self.pool.take_bf16(floats.len());
+        kernels::round_bf16(self.set, floats, &mut bits);
+        bits
     }
 
     /// Adds ∂/∂x of a norm to `dx`.
-    pub(super) fn norm_back(&mut self, dy: &[f32], x: &[f32], norm: Buffer, inverse: &[f32], dx: &mut [f32]) {
+    pub(super) fn norm_backward(&mut self, dy: &[f32], x: &[f32], norm: Buffer, inverse: &[f32], dx: &mut [f32]) {
         if let Some(gradients) = self.gradients.as_mut() {
             kernels::rms_norm_weight_gradient(self.set, dy, x, inverse, &mut gradients[norm]);
         }
         kernels::rms_norm_backward(self.set, dy, x, self.weights.floats(norm), inverse, dx);
     }
 
-    /// Turns queries and keys on as [`Pass::turn`] does, and rounds all to bf16; `qkv` is used up.
-    pub(super) fn turn_rounded(&mut self, layer: usize, mut qkv: Vec<f32>) -> Vec<u16> {
+    /// Rotates queries and keys as [`Pass::rotate`] does, and rounds everything to bf16.
+    pub(super) fn rotate_rounded(&mut self, layer: usize, mut qkv: Vec<f32>) -> Vec<u16> {
         let table = self.spec.kinds[layer].rope.map(|rope| &self.tables[rope]);
         let (heads, stride) = (self.spec.heads + self.spec.kv_heads, self.shape(layer).row());
-        let mut half = self.pool.take_half(qkv.len());
-        kernels::rotate_rounded(self.set, table, &self.layout.positions, heads, stride, &mut qkv, &mut half);
+        let mut bits = self.pool.take_bf16(qkv.len());
+        kernels::rotate_rounded(self.set, table, &self.layout.positions, heads, stride, &mut qkv, &mut bits);
         self.pool.give([qkv]);
-        half
+        bits
     }
 
-    /// Turns queries and keys in `qkv` by their positions, where the layer does so.
-    pub(super) fn turn(&self, layer: usize, direction: Direction, qkv: &mut [f32]) {
+    /// Applies RoPE to queries and keys in `qkv`, where the layer has it.
+    pub(super) fn rotate(&self, layer: usize, direction: Direction, qkv: &mut [f32]) {
         let Some(rope) = self.spec.kinds[layer].rope else { return };
         let (heads, stride) = (self.spec.heads + self.spec.kv_heads, self.shape(layer).row());
         kernels::rotate(self.set, &self.tables[rope], &self.layout.positions, direction, heads, stride, qkv);

@@ -1,42 +1,42 @@
-//! From hidden rows to log-probabilities of the scored tokens, and the way back.
+//! From hidden states to log-probabilities of the scored tokens, forward and backward.
 //!
-//! Only rows whose next token is scored are normalised and reach the output matrix, a few hundred at a time. With a frozen output
-//! matrix, ∂logp/∂hidden is multiplied out in the forward pass already: what the loss supplies later is one number a row.
+//! Only rows whose next token is scored are normalised and multiplied with the LM head, a few hundred at a time. With a
+//! frozen LM head, ∂logp/∂hidden is computed in the forward pass already: the loss later supplies one coefficient a row.
 
+use super::buffer_pool::BufferPool;
 use super::pass::Pass;
-use super::pool::Pool;
 use crate::decoder::{ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::{ModelError, TokenBatch};
-use alidade_kernels::{Mat, MatMut, RowScore, Threads, matmul, score_rows, spread_gradient};
+use alidade_kernels::{Mat, MatMut, RowScore, Threads, logit_gradients, matmul, score_rows};
 
-/// Logits that exist at the same time, where they are more than the fewest rows have: 48 megabytes. Every chunk packs the
-/// output matrix anew, so that larger ones are faster.
+/// Logits per chunk, where they make more than the fewest rows: 48 megabytes. Every chunk packs the LM head anew, so larger
+/// ones are faster.
 const CHUNK_LOGITS: usize = 12 << 20;
-/// Rows whose logits exist at the same time.
+/// Bounds of the rows per chunk of logits.
 const CHUNK_ROWS: std::ops::RangeInclusive<usize> = 128..=256;
 
-/// How many rows that is.
+/// Rows per chunk of logits for a vocabulary.
 pub fn logit_rows(vocabulary: usize) -> usize {
     (CHUNK_LOGITS / vocabulary.max(1)).clamp(*CHUNK_ROWS.start(), *CHUNK_ROWS.end())
 }
 
-/// What the way back from the scores needs.
+/// What the backward pass from the scores reads.
 pub(super) struct Scored {
-    /// Rows that were scored, before the final norm, and their inverse sizes.
+    /// Scored rows before the final norm, and their inverse RMS.
     rows: Vec<f32>,
     inverse: Vec<f32>,
-    /// After it.
+    /// The same rows after it.
     pub(super) hidden: Vec<f32>,
-    /// ∂logp/∂hidden; empty when the output matrix is trained or no log-probability was asked for.
-    units: Vec<f32>,
+    /// ∂logp/∂hidden; empty when the LM head is trained or no log-probability was requested.
+    unit_gradients: Vec<f32>,
     pub(super) targets: Vec<u32>,
     pub(super) scale: f32,
     scored: bool,
 }
 
 impl Scored {
-    /// Refuses coefficients that do not fit.
+    /// Refuses coefficients of the wrong length.
     pub(super) fn check(&self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()> {
         let (given, count) = (logp_gradient.len(), if self.scored { self.targets.len() } else { 0 });
         if given != count {
@@ -53,9 +53,9 @@ impl Scored {
         }
     }
 
-    /// Gives the buffers back.
-    pub(super) fn release(self, pool: &mut Pool) {
-        pool.give([self.rows, self.inverse, self.hidden, self.units]);
+    /// Returns the buffers to the pool.
+    pub(super) fn release(self, pool: &mut BufferPool) {
+        pool.give([self.rows, self.inverse, self.hidden, self.unit_gradients]);
     }
 }
 
@@ -70,44 +70,44 @@ pub(super) fn score(pass: &mut Pass, x: &[f32], batch: &TokenBatch, options: &Fo
     let targets: Vec<u32> = batch.targets.iter().map(|target| target.id).collect();
     let scale = options.temperature.map_or(1.0, |temperature| 1.0 / temperature as f32);
     let scored = !options.hidden_only;
-    let mut kept = Scored { rows, inverse, hidden, units: Vec::new(), targets, scale, scored };
+    let mut saved = Scored { rows, inverse, hidden, unit_gradients: Vec::new(), targets, scale, scored };
     let mut scores = TokenScores::default();
     if options.hidden || options.hidden_only {
-        scores.hidden = kept.hidden.clone();
+        scores.hidden = saved.hidden.clone();
     }
     if scored {
-        let units = options.tape && !pass.trains_base();
-        for found in score_chunks(pass, &mut kept, units) {
+        let unit_gradients = options.tape && !pass.trains_base();
+        for found in score_chunks(pass, &mut saved, unit_gradients) {
             scores.logp.push(found.logp);
             scores.entropy.push(found.entropy);
             scores.top.push(found.top);
             scores.mean_logit.push(f64::from(found.mean));
         }
     }
-    (scores, kept)
+    (scores, saved)
 }
 
-fn score_chunks(pass: &mut Pass, kept: &mut Scored, units: bool) -> Vec<RowScore> {
+fn score_chunks(pass: &mut Pass, saved: &mut Scored, unit_gradients: bool) -> Vec<RowScore> {
     let (width, vocabulary) = (pass.spec.hidden, pass.spec.vocabulary);
-    let mut found = vec![RowScore::default(); kept.targets.len()];
-    if units {
-        kept.units = pass.pool.take(kept.hidden.len());
+    let mut found = vec![RowScore::default(); saved.targets.len()];
+    if unit_gradients {
+        saved.unit_gradients = pass.pool.take(saved.hidden.len());
     }
     let output = &pass.weights.buffers[pass.weights.output];
     let mut own = pass.pool.take(width);
     let chunk = logit_rows(vocabulary);
-    for start in (0..kept.targets.len()).step_by(chunk) {
-        let rows = chunk.min(kept.targets.len() - start);
-        let (targets, found) = (&kept.targets[start..start + rows], &mut found[start..start + rows]);
-        let mut logits = logits(pass, &kept.hidden[start * width..][..rows * width]);
-        score_rows(pass.set, &mut logits, targets, kept.scale, found);
-        if units {
-            let units = &mut kept.units[start * width..][..rows * width];
+    for start in (0..saved.targets.len()).step_by(chunk) {
+        let rows = chunk.min(saved.targets.len() - start);
+        let (targets, found) = (&saved.targets[start..start + rows], &mut found[start..start + rows]);
+        let mut logits = logits(pass, &saved.hidden[start * width..][..rows * width]);
+        score_rows(pass.set, &mut logits, targets, saved.scale, found);
+        if unit_gradients {
+            let unit_gradients = &mut saved.unit_gradients[start * width..][..rows * width];
             let weights = Mat::new(&logits, rows, vocabulary);
-            output.backward(pass.set, pass.pool, MatMut::new(units, rows, width), false, weights);
-            for ((unit, target), found) in units.chunks_exact_mut(width).zip(targets).zip(found) {
+            output.backward(pass.set, pass.pool, MatMut::new(unit_gradients, rows, width), false, weights);
+            for ((unit_gradient, target), found) in unit_gradients.chunks_exact_mut(width).zip(targets).zip(found) {
                 output.copy(pass.set, *target as usize * width, &mut own);
-                unit.iter_mut().zip(&own).for_each(|(u, e)| *u = kept.scale * (e - found.normaliser * *u));
+                unit_gradient.iter_mut().zip(&own).for_each(|(u, e)| *u = saved.scale * (e - found.normaliser * *u));
             }
         }
         pass.pool.give([logits]);
@@ -116,7 +116,7 @@ fn score_chunks(pass: &mut Pass, kept: &mut Scored, units: bool) -> Vec<RowScore
     found
 }
 
-/// Logits `[n, V]` of hidden rows.
+/// Logits `[n, V]` of hidden states.
 pub(super) fn logits(pass: &mut Pass, hidden: &[f32]) -> Vec<f32> {
     let (width, vocabulary) = (pass.spec.hidden, pass.spec.vocabulary);
     let rows = hidden.len() / width;
@@ -125,51 +125,54 @@ pub(super) fn logits(pass: &mut Pass, hidden: &[f32]) -> Vec<f32> {
     logits
 }
 
-/// ∂/∂x `[n, H]` of the residual stream, given the coefficients of the log-probabilities and of the hidden rows.
-pub(super) fn score_back(
+/// ∂/∂x `[n, H]` of the residual stream, given the coefficients of the log-probabilities and of the hidden states.
+pub(super) fn score_backward(
     pass: &mut Pass,
-    kept: Scored,
+    saved: Scored,
     logp_gradient: &[f64],
     hidden_gradient: Option<&[f32]>,
 ) -> Vec<f32> {
     let width = pass.spec.hidden;
-    let mut slopes = match hidden_gradient {
+    let mut gradient_rows = match hidden_gradient {
         Some(gradient) => pass.pool.copy(gradient),
-        None => pass.pool.zeros(kept.hidden.len()),
+        None => pass.pool.zeros(saved.hidden.len()),
     };
     let coefficients: Vec<f32> = logp_gradient.iter().map(|value| *value as f32).collect();
-    if kept.scored && pass.trains_base() {
-        train_output(pass, &kept, &coefficients, &mut slopes);
-    } else if kept.scored {
-        let rows = slopes.chunks_exact_mut(width).zip(kept.units.chunks_exact(width)).zip(&coefficients);
-        rows.for_each(|((slope, unit), factor)| slope.iter_mut().zip(unit).for_each(|(s, u)| *s += factor * u));
+    if saved.scored && pass.trains_base() {
+        train_output(pass, &saved, &coefficients, &mut gradient_rows);
+    } else if saved.scored {
+        let rows =
+            gradient_rows.chunks_exact_mut(width).zip(saved.unit_gradients.chunks_exact(width)).zip(&coefficients);
+        rows.for_each(|((row, unit_gradient), factor)| {
+            row.iter_mut().zip(unit_gradient).for_each(|(s, u)| *s += factor * u)
+        });
     }
-    let mut rows = pass.pool.zeros(kept.rows.len());
-    pass.norm_back(&slopes, &kept.rows, pass.weights.final_norm, &kept.inverse, &mut rows);
+    let mut rows = pass.pool.zeros(saved.rows.len());
+    pass.norm_backward(&gradient_rows, &saved.rows, pass.weights.final_norm, &saved.inverse, &mut rows);
     let mut dx = pass.pool.zeros(pass.layout.rows() * width);
     for (row, place) in rows.chunks_exact(width).zip(&pass.layout.targets) {
         dx[place * width..][..width].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
     }
-    pass.pool.give([slopes, rows, kept.rows, kept.inverse, kept.hidden, kept.units]);
+    pass.pool.give([gradient_rows, rows, saved.rows, saved.inverse, saved.hidden, saved.unit_gradients]);
     dx
 }
 
-/// Computes the logits again, chunk by chunk, for the gradient of the output matrix as well.
-fn train_output(pass: &mut Pass, kept: &Scored, coefficients: &[f32], slopes: &mut [f32]) {
+/// Recomputes the logits, chunk by chunk, for the gradient of the LM head as well.
+fn train_output(pass: &mut Pass, saved: &Scored, coefficients: &[f32], gradient_rows: &mut [f32]) {
     let (width, vocabulary) = (pass.spec.hidden, pass.spec.vocabulary);
     let (weights, output) = (pass.weights, pass.weights.output);
     let chunk = logit_rows(vocabulary);
     let mut found = vec![RowScore::default(); chunk];
-    for start in (0..kept.targets.len()).step_by(chunk) {
-        let rows = chunk.min(kept.targets.len() - start);
-        let (targets, found) = (&kept.targets[start..start + rows], &mut found[..rows]);
-        let hidden = &kept.hidden[start * width..][..rows * width];
+    for start in (0..saved.targets.len()).step_by(chunk) {
+        let rows = chunk.min(saved.targets.len() - start);
+        let (targets, found) = (&saved.targets[start..start + rows], &mut found[..rows]);
+        let hidden = &saved.hidden[start * width..][..rows * width];
         let mut logits = logits(pass, hidden);
-        score_rows(pass.set, &mut logits, targets, kept.scale, found);
-        spread_gradient(pass.set, &mut logits, targets, found, &coefficients[start..start + rows], kept.scale);
+        score_rows(pass.set, &mut logits, targets, saved.scale, found);
+        logit_gradients(pass.set, &mut logits, targets, found, &coefficients[start..start + rows], saved.scale);
         let spread = Mat::new(&logits, rows, vocabulary);
-        let slopes = MatMut::new(&mut slopes[start * width..][..rows * width], rows, width);
-        weights.buffers[output].backward(pass.set, pass.pool, slopes, true, spread);
+        let gradient_rows = MatMut::new(&mut gradient_rows[start * width..][..rows * width], rows, width);
+        weights.buffers[output].backward(pass.set, pass.pool, gradient_rows, true, spread);
         if let Some(gradients) = pass.gradients.as_mut() {
             let target = MatMut::new(&mut gradients[output], vocabulary, width);
             matmul(pass.set, target, true, 1.0, spread.t(), Mat::new(hidden, rows, width), Threads::Pool);

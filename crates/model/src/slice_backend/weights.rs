@@ -1,41 +1,41 @@
-//! The base weights as the kernels want them: matrices that read the same rows lie under one another (query, key and value;
-//! gate and up), so that one product serves all of them. Names of the checkpoint map to places in these buffers.
+//! The base weights in the layout of the kernels: matrices with the same input are stacked (query, key and value; gate and
+//! up), so that one matmul serves all of them. Names of the checkpoint map to ranges of these buffers.
 
-use super::matrix::Numbers;
+use super::weight_storage::WeightStorage;
 use crate::error::Result;
 use crate::source;
 use crate::{DecoderSpec, Linear, NamedTensor};
 use alidade_domain::Precision;
-use alidade_kernels::{Ground, InstructionSet};
+use alidade_kernels::{Arena, InstructionSet};
 use std::collections::BTreeMap;
 
-/// Products of a block that share their input.
+/// Linear layers of a block that share their input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Group {
     /// Query, key and value.
-    Attend,
-    /// Back to the stream after attention.
+    Qkv,
+    /// The output projection of attention.
     Output,
     /// Gate and up.
-    Widen,
-    /// Back to the stream after the feed-forward layer.
-    Narrow,
+    GateUp,
+    /// The down projection.
+    Down,
 }
 
 /// All groups, in the order of `Block::groups`.
-pub(super) const GROUPS: [Group; 4] = [Group::Attend, Group::Output, Group::Widen, Group::Narrow];
+pub(super) const GROUPS: [Group; 4] = [Group::Qkv, Group::Output, Group::GateUp, Group::Down];
 
 impl Group {
     fn paths(self) -> &'static [&'static str] {
         match self {
-            Group::Attend => &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+            Group::Qkv => &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
             Group::Output => &["self_attn.o_proj"],
-            Group::Widen => &["mlp.gate_proj", "mlp.up_proj"],
-            Group::Narrow => &["mlp.down_proj"],
+            Group::GateUp => &["mlp.gate_proj", "mlp.up_proj"],
+            Group::Down => &["mlp.down_proj"],
         }
     }
 
-    /// The group of a linear layer and the first of its rows in there.
+    /// The group of a linear layer and its first row within the group.
     pub(super) fn of(spec: &DecoderSpec, inner: &str) -> Option<(Group, usize)> {
         let group = GROUPS.into_iter().find(|group| group.paths().contains(&inner))?;
         let linears = spec.linears();
@@ -44,7 +44,7 @@ impl Group {
     }
 }
 
-/// Number of a buffer.
+/// Index of a buffer.
 pub(super) type Buffer = usize;
 
 /// A group's stacked matrix `[outputs, inputs]` and bias.
@@ -84,7 +84,7 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(super) struct Weights {
     set: InstructionSet,
-    pub(super) buffers: Vec<Numbers>,
+    pub(super) buffers: Vec<WeightStorage>,
     pub(super) precision: Precision,
     pub(super) places: BTreeMap<String, Place>,
     pub(super) blocks: Vec<Block>,
@@ -94,26 +94,26 @@ pub(super) struct Weights {
     pub(super) output: Buffer,
 }
 
-/// Reads tensors into buffers, piece by piece: a second copy of the model never exists.
+/// Reads tensors into buffers piece by piece, so that there is never a second copy of the model.
 struct Stacker<'a> {
     source: &'a mut source::Weights,
-    ground: Ground,
+    arena: Arena,
     set: InstructionSet,
     precision: Precision,
-    buffers: Vec<Numbers>,
+    buffers: Vec<WeightStorage>,
     places: BTreeMap<String, Place>,
-    /// Numbers of a piece as f32, where they are rounded from that.
-    room: Vec<f32>,
+    /// A piece widened to f32, where it is converted to another dtype.
+    scratch: Vec<f32>,
 }
 
 impl Stacker<'_> {
     fn stack(&mut self, names: &[(String, Vec<usize>)], precision: Precision, inputs: usize) -> Result<Buffer> {
         let buffer = self.buffers.len();
         let size = names.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let mut values = Numbers::empty(&mut self.ground, self.set, precision, size, inputs);
+        let mut values = WeightStorage::empty(&mut self.arena, self.set, precision, size, inputs);
         for (name, shape) in names {
             let start = values.len();
-            self.source.read(name, &mut |chunk| values.push(self.set, chunk, &mut self.room))?;
+            self.source.read(name, &mut |chunk| values.push(self.set, chunk, &mut self.scratch))?;
             self.places.insert(name.clone(), Place { buffer, start, shape: shape.clone() });
         }
         self.buffers.push(values);
@@ -145,35 +145,35 @@ impl Stacker<'_> {
     }
 }
 
-/// How the output matrix is held, and the embedding where it is the same: four bits are too few for what every token is
-/// chosen by, so it has eight where the others have four.
+/// Precision of the LM head, and of the embedding where they are tied: four bits are too few for the matrix that every token
+/// is chosen by, so it has eight where the others have four.
 fn output_precision(precision: Precision) -> Precision {
     if precision == Precision::Four { Precision::Eight } else { precision }
 }
 
-/// How the embedding is held.
+/// Precision of the embedding.
 fn embedding_precision(spec: &DecoderSpec, precision: Precision) -> Precision {
     if spec.tied { output_precision(precision) } else { precision }
 }
 
-/// Room for all matrices side by side.
-fn ground(spec: &DecoderSpec, precision: Precision, set: InstructionSet) -> Ground {
-    let needs = |outputs: usize, inputs: usize| Numbers::needs(set, precision, outputs * inputs, inputs);
-    let table = |precision| Numbers::needs(set, precision, spec.vocabulary * spec.hidden, spec.hidden);
+/// An arena for all matrices.
+fn arena(spec: &DecoderSpec, precision: Precision, set: InstructionSet) -> Arena {
+    let bytes = |outputs: usize, inputs: usize| WeightStorage::bytes_for(set, precision, outputs * inputs, inputs);
+    let table = |precision| WeightStorage::bytes_for(set, precision, spec.vocabulary * spec.hidden, spec.hidden);
     let linears = spec.linears();
     let group = |group: Group| {
         let own = || linears.iter().filter(|linear| group.paths().contains(&linear.path));
-        needs(own().map(|linear| linear.outputs).sum(), own().next().map_or(1, |linear| linear.inputs))
+        bytes(own().map(|linear| linear.outputs).sum(), own().next().map_or(1, |linear| linear.inputs))
     };
     let head = if spec.tied { 0 } else { table(output_precision(precision)) };
     let tables = table(embedding_precision(spec, precision)) + head;
     let matrices = spec.layers * GROUPS.into_iter().map(group).sum::<usize>() + tables;
-    // Norms and biases are a small part, and what nobody writes to takes no memory.
-    Ground::new(matrices + matrices / 32)
+    // Norms and biases are a small part, and untouched pages take no memory.
+    Arena::new(matrices + matrices / 32)
 }
 
 impl Weights {
-    /// Numbers of a norm or a bias, which are always held as f32.
+    /// The elements of a norm or a bias, which are always f32.
     pub(super) fn floats(&self, buffer: Buffer) -> &[f32] {
         self.buffers[buffer].floats()
     }
@@ -184,9 +184,16 @@ impl Weights {
         precision: Precision,
         set: InstructionSet,
     ) -> Result<Self> {
-        let ground = ground(spec, precision, set);
-        let mut stacker =
-            Stacker { source, ground, set, precision, buffers: Vec::new(), places: BTreeMap::new(), room: Vec::new() };
+        let arena = arena(spec, precision, set);
+        let mut stacker = Stacker {
+            source,
+            arena,
+            set,
+            precision,
+            buffers: Vec::new(),
+            places: BTreeMap::new(),
+            scratch: Vec::new(),
+        };
         let embedding = stacker.table("model.embed_tokens", spec, embedding_precision(spec, precision))?;
         let mut blocks = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
@@ -202,8 +209,8 @@ impl Weights {
                 }
             };
             let mut group = |group| stacker.group(spec, &path, group);
-            let [attend, output, widen, narrow] = GROUPS;
-            let groups = [group(attend)?, group(output)?, group(widen)?, group(narrow)?];
+            let [qkv, output, gate_up, down] = GROUPS;
+            let groups = [group(qkv)?, group(output)?, group(gate_up)?, group(down)?];
             blocks.push(Block { attention_norm, mlp_norm, head_norms, groups });
         }
         let final_norm = stacker.norm("model.norm", spec.hidden)?;

@@ -1,5 +1,5 @@
-//! What `tokenizer.json` may ask for, looked at before it is loaded: a chain of replacements can grow a text without end, and
-//! the library follows it. Models that people use stay far below these bounds.
+//! Limits on `tokenizer.json`, checked before it is loaded: a chain of replacements can grow a text without bound, and the
+//! library would carry it out. Models in use stay far below these limits.
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -36,7 +36,7 @@ struct Model {
     vocab: LargestId,
 }
 
-/// Refuses what would take endless time or memory.
+/// Refuses what would take unbounded time or memory.
 ///
 /// # Errors
 /// Why, as a clause.

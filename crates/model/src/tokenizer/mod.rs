@@ -1,5 +1,5 @@
-//! Text to tokens and back, with the tokens that a model begins and ends with. `tokenizer.json` is a stranger's file: it is
-//! looked at before it is loaded, and a panic of the library becomes an error.
+//! Text to tokens and back, with the begin and end tokens of a model. `tokenizer.json` is untrusted: it is checked before it
+//! is loaded, and a panic of the library becomes an error.
 
 mod check;
 mod special;
@@ -17,7 +17,7 @@ use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
 /// Most tokens that may be added around a text.
 const FRAME: usize = 64;
 
-/// A tokenizer with what its neighbours in the folder say about special tokens.
+/// A tokenizer with the special tokens that other files of the folder declare.
 #[derive(Clone)]
 pub struct TextTokenizer {
     tokenizer: Tokenizer,

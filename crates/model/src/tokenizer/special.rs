@@ -9,7 +9,7 @@ use std::path::Path;
 /// Names that every tokenizer may give.
 const STANDARD: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-/// Where names of the model's own stand.
+/// Key of the model's own names.
 const OWN: [&str; 2] = ["extra_special_tokens", "model_specific_special_tokens"];
 
 /// Name and spelling of every special token that `tokenizer_config.json` names, or the older `special_tokens_map.json`
@@ -31,7 +31,7 @@ fn names(config: &Map<String, Value>) -> BTreeMap<String, String> {
     plain.chain(own).filter_map(|(name, value)| Some((name.clone(), spelling(value)?))).collect()
 }
 
-/// A token stands as its text, or as an object with more about it.
+/// A token is given as its text, or as an object with more about it.
 fn spelling(value: &Value) -> Option<String> {
     value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
 }

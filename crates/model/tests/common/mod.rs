@@ -29,13 +29,13 @@ pub fn golden(part: &str) -> PathBuf {
 pub fn floats<'a>(tensors: &'a Tensors, name: &str) -> &'a [f32] {
     match &tensors[name].1 {
         TensorData::Floats(values) => values,
-        TensorData::Whole(_) => panic!("{name} is whole"),
+        TensorData::Integers(_) => panic!("{name} is whole"),
     }
 }
 
 pub fn rows(tensors: &Tensors, name: &str) -> Vec<Vec<u32>> {
     let (shape, data) = &tensors[name];
-    let TensorData::Whole(values) = data else { panic!("{name} holds floats") };
+    let TensorData::Integers(values) = data else { panic!("{name} holds floats") };
     values.chunks(shape[1]).map(|row| row.iter().map(|id| *id as u32).collect()).collect()
 }
 

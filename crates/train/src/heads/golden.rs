@@ -29,7 +29,7 @@ fn floats(name: &str) -> Vec<f64> {
 
 fn pairs() -> Vec<PairScores> {
     let tensors = read_tensors(&fixture("preference.safetensors")).unwrap();
-    let (shape, TensorData::Whole(mask)) = &tensors["dpo.completion_mask"] else { panic!("mask") };
+    let (shape, TensorData::Integers(mask)) = &tensors["dpo.completion_mask"] else { panic!("mask") };
     let lengths: Vec<f64> = mask.chunks(shape[1]).map(|row| row[1..].iter().sum::<i64>() as f64).collect();
     let [c, r, rc, rr] = ["policy_chosen", "policy_rejected", "ref_chosen", "ref_rejected"]
         .map(|name| floats(&format!("dpo.{name}_logps")));

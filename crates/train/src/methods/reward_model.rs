@@ -23,7 +23,7 @@ use alidade_domain::{
     SettingValue::{Number, Whole},
     Settings, Sign, Tone, Variant, Watch, Words,
 };
-use alidade_model::{Policy, Rater, TokenRow};
+use alidade_model::{Policy, ScorerKind, TokenRow};
 
 /// The method.
 pub(crate) struct RewardModelling;
@@ -164,10 +164,10 @@ impl Training for Run {
         longer(outlook, hint, "dataset").into_iter().collect()
     }
 
-    fn rates(&self) -> Option<Rater> {
+    fn rates(&self) -> Option<ScorerKind> {
         Some(match self.own.loss_type {
-            RewardLoss::BradleyTerry => Rater::Reward,
-            RewardLoss::Cost => Rater::Cost,
+            RewardLoss::BradleyTerry => ScorerKind::Reward,
+            RewardLoss::Cost => ScorerKind::Cost,
         })
     }
 

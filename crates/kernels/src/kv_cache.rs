@@ -1,51 +1,51 @@
-//! Attention of single new tokens over cached keys and values, in generation.
+//! The KV cache of one key head, and decode-time attention of single new tokens over it.
 
 use crate::instruction_set::dispatch;
 use crate::lanes::{exp, largest, madd, sum};
-use crate::pairs::PairedHead;
+use crate::pairs::Bf16Head;
 use crate::rowwise::one_by_sixteen;
 use crate::{InstructionSet, Operands};
 use std::ops::Range;
 
-/// Keys that meet a query at a time.
+/// Keys that are multiplied with a query at a time.
 const SIXTEEN: usize = 16;
-/// Columns of the values that are summed at a time.
+/// Columns of the values that are accumulated at a time.
 const WIDE: usize = 32;
 
-/// Keys and values of one key head, of `dim` numbers each.
+/// The KV cache of one key head, with keys and values of `dim` elements.
 #[derive(Debug, Clone)]
 pub struct CachedHead {
     set: InstructionSet,
     dim: usize,
-    held: Held,
+    storage: Storage,
 }
 
 #[derive(Debug, Clone)]
-enum Held {
+enum Storage {
     /// `[n, d]` each.
-    Single { keys: Vec<f32>, values: Vec<f32> },
-    /// Rounded to bf16; so are the queries and the weights that meet them.
-    Rounded(PairedHead),
+    F32 { keys: Vec<f32>, values: Vec<f32> },
+    /// Rounded to bf16, as are the queries and attention weights that are multiplied with them.
+    Bf16(Bf16Head),
 }
 
 impl CachedHead {
     /// An empty cache.
     ///
     /// # Panics
-    /// When operands shall be rounded and the set has no instructions for pairs.
+    /// When operands are bf16 and the set has no instructions for bf16 pairs.
     pub fn new(set: InstructionSet, operands: Operands, dim: usize) -> Self {
-        let held = match operands {
-            Operands::Single => Held::Single { keys: Vec::new(), values: Vec::new() },
-            Operands::Rounded => Held::Rounded(PairedHead::new(set, dim)),
+        let storage = match operands {
+            Operands::F32 => Storage::F32 { keys: Vec::new(), values: Vec::new() },
+            Operands::Bf16 => Storage::Bf16(Bf16Head::new(set, dim)),
         };
-        Self { set, dim, held }
+        Self { set, dim, storage }
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        match &self.held {
-            Held::Single { keys, .. } => keys.len() / self.dim,
-            Held::Rounded(head) => head.len(),
+        match &self.storage {
+            Storage::F32 { keys, .. } => keys.len() / self.dim,
+            Storage::Bf16(head) => head.len(),
         }
     }
 
@@ -60,12 +60,12 @@ impl CachedHead {
     /// When they have another length.
     pub fn push(&mut self, key: &[f32], value: &[f32]) {
         assert!(key.len() == self.dim && value.len() == self.dim, "keys and values have another length");
-        match &mut self.held {
-            Held::Single { keys, values } => {
+        match &mut self.storage {
+            Storage::F32 { keys, values } => {
                 keys.extend_from_slice(key);
                 values.extend_from_slice(value);
             }
-            Held::Rounded(head) => head.push(key, value),
+            Storage::Bf16(head) => head.push(key, value),
         }
     }
 
@@ -75,17 +75,17 @@ impl CachedHead {
     /// When the lengths do not match.
     pub fn attend(&self, scale: f32, range: Range<usize>, queries: &[f32], out: &mut [f32]) {
         assert!(queries.len().is_multiple_of(self.dim) && out.len() == queries.len(), "lengths do not match");
-        match &self.held {
-            Held::Single { keys, values } => {
+        match &self.storage {
+            Storage::F32 { keys, values } => {
                 let own = range.start * self.dim..range.end * self.dim;
-                attend_single(self.set, scale, self.dim, queries, &keys[own.clone()], &values[own], out);
+                attend_f32(self.set, scale, self.dim, queries, &keys[own.clone()], &values[own], out);
             }
-            Held::Rounded(head) => head.attend(scale, range, queries, out, |scores| weigh(self.set, scores)),
+            Storage::Bf16(head) => head.attend(scale, range, queries, out, |scores| weigh(self.set, scores)),
         }
     }
 }
 
-fn attend_single(
+fn attend_f32(
     set: InstructionSet,
     scale: f32,
     dim: usize,
@@ -97,7 +97,7 @@ fn attend_single(
     let mut scores = vec![0.0; keys.len() / dim];
     for (query, out) in queries.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
         for (keys, scores) in keys.chunks(dim * SIXTEEN).zip(scores.chunks_mut(SIXTEEN)) {
-            // Missing keys are filled with the last one, whose result is then left out.
+            // Missing keys are padded with the last one; those results are dropped.
             let last = scores.len() - 1;
             let found = one_by_sixteen(set, query, std::array::from_fn(|key| &keys[key.min(last) * dim..][..dim]));
             scores.iter_mut().zip(found).for_each(|(score, found)| *score = scale * found);
@@ -110,7 +110,7 @@ fn attend_single(
 dispatch!(fn weigh(scores: &mut [f32]) -> f32 = weigh_body);
 dispatch!(fn mix(factor: f32, weights: &[f32], values: &[f32], out: &mut [f32]) = mix_body);
 
-/// Makes exp(s − max s) of the scores and gives one over their sum.
+/// Replaces scores by exp(s − max s) and returns one over their sum.
 #[inline(always)]
 fn weigh_body<const FMA: bool>(scores: &mut [f32]) -> f32 {
     let peak = largest(scores);
@@ -118,7 +118,7 @@ fn weigh_body<const FMA: bool>(scores: &mut [f32]) -> f32 {
     1.0 / sum(scores.len(), |i, so_far| so_far + scores[i])
 }
 
-/// out = factor·Σ weight·value, value by value; columns that fit into registers at a time.
+/// out = factor·Σ weight·value, as many columns at a time as fit into registers.
 #[inline(always)]
 fn mix_body<const FMA: bool>(factor: f32, weights: &[f32], values: &[f32], out: &mut [f32]) {
     let dim = out.len();
@@ -140,7 +140,7 @@ fn mix_columns<const FMA: bool, const N: usize>(
     dim: usize,
     out: &mut [f32; N],
 ) {
-    // Two sums in turn: each would wait for itself otherwise.
+    // Two alternating accumulators, to break the dependency chain.
     let mut sums = [[0.0f32; N]; 2];
     let (pairs, last) = weights.as_chunks::<2>();
     for (weights, values) in pairs.iter().zip(values.chunks(2 * dim)) {
@@ -165,17 +165,17 @@ mod tests {
     use super::*;
     use crate::{AttentionShape, Mat, MatMut, Segment, attention};
 
-    /// The last row of whole attention is attention over the cache; with a window, of its last part.
+    /// The last row of full attention equals attention over the cache; with a window, over its last part.
     #[test]
-    fn it_agrees_with_whole_attention_on_every_level() {
+    fn it_agrees_with_full_attention_on_every_level() {
         for (dim, rows, window) in
             [(20, 37, None), (64, 100, None), (33, 1, None), (16, 150, Some(70)), (64, 64, Some(32))]
         {
             let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: dim, scale: 0.3, window };
             let width = shape.row();
             let qkv: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.77).sin()).collect();
-            let both = InstructionSet::all().flat_map(|set| [(set, Operands::Single), (set, Operands::Rounded)]);
-            for (set, operands) in both.filter(|(set, how)| *how == Operands::Single || set.takes_pairs()) {
+            let both = InstructionSet::all().flat_map(|set| [(set, Operands::F32), (set, Operands::Bf16)]);
+            for (set, operands) in both.filter(|(set, how)| *how == Operands::F32 || set.takes_pairs()) {
                 let (mut out, mut sums) = (vec![0.0; rows * 4 * dim], vec![0.0; rows * 4]);
                 let segments = [Segment { start: 0, length: rows }];
                 let target = MatMut::new(&mut out, rows, 4 * dim);
@@ -186,15 +186,15 @@ mod tests {
                         let part = |first: usize| &row[(first + kv) * dim..][..dim];
                         head.push(part(4), part(6));
                     }
-                    // One more, which the range leaves out.
+                    // One more key, which the range excludes.
                     head.push(&vec![9.0; dim], &vec![9.0; dim]);
                     assert_eq!(head.len(), rows + 1);
                     let queries = &qkv[(rows - 1) * width + kv * 2 * dim..][..2 * dim];
                     let mut ours = vec![0.0; 2 * dim];
                     head.attend(0.3, window.map_or(0, |window| rows - window)..rows, queries, &mut ours);
                     let expected = &out[(rows - 1) * 4 * dim + kv * 2 * dim..][..2 * dim];
-                    // Rounded weights are of another size before and after they are divided by their sum.
-                    let bound = if operands == Operands::Single { 1e-6 } else { 4e-3 };
+                    // bf16 weights round differently before and after they are divided by their sum.
+                    let bound = if operands == Operands::F32 { 1e-6 } else { 4e-3 };
                     let gap = ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                     assert!(gap < bound, "{set:?} {operands:?} {dim} {rows}: {gap}");
                 }

@@ -1,30 +1,30 @@
-//! Keys and values of one head as panels: of the keys for q·kᵀ, where sixteen keys share a line, and of the values for the sums
-//! that their weights make, where two keys share one.
+//! The KV cache of one head as bf16 panels: keys packed for q·kᵀ, sixteen keys to a line, and values packed for the weighted
+//! sum over them, pairs of two values interleaved.
 
-use super::held::Panels;
+use super::panels::Panels;
 use super::rounded::RoundedRows;
 use super::{DEPTH, EMPTY_PAIRS, HALF_SIDE, Line, SIDE};
 use crate::InstructionSet;
-use crate::ground::Ground;
-use crate::half_precision::round_block;
-use crate::matrix::{How, Mat, MatMut, Threads};
+use crate::arena::Arena;
+use crate::bf16::round_block;
+use crate::matrix::{Epilogue, Mat, MatMut, Threads};
 use std::ops::Range;
 
 /// See the head of this module.
 #[derive(Debug, Clone)]
-pub(crate) struct PairedHead {
+pub(crate) struct Bf16Head {
     set: InstructionSet,
     keys: Panels,
-    /// For each 32 columns two lines to two keys.
+    /// For each 32 columns, two lines per pair of values.
     values: Vec<Vec<Line<u32, 16>>>,
     dim: usize,
     count: usize,
 }
 
-impl PairedHead {
-    /// No keys and values of `dim` numbers each.
+impl Bf16Head {
+    /// An empty cache for keys and values of `dim` elements.
     pub(crate) fn new(set: InstructionSet, dim: usize) -> Self {
-        let keys = Panels::new(&mut Ground::default(), set, 0, dim);
+        let keys = Panels::new(&mut Arena::default(), set, 0, dim);
         Self { set, keys, values: vec![Vec::new(); dim.div_ceil(SIDE)], dim, count: 0 }
     }
 
@@ -42,15 +42,15 @@ impl PairedHead {
             }
             let mut rounded = [0; SIDE];
             round_block(self.set, value, &mut rounded[..value.len()]);
-            for (line, numbers) in lines[first..first + 2].iter_mut().zip(rounded.as_chunks::<HALF_SIDE>().0) {
-                line.0.iter_mut().zip(numbers).for_each(|(pair, number)| *pair |= u32::from(*number) << shift);
+            for (line, elements) in lines[first..first + 2].iter_mut().zip(rounded.as_chunks::<HALF_SIDE>().0) {
+                line.0.iter_mut().zip(elements).for_each(|(pair, number)| *pair |= u32::from(*number) << shift);
             }
         }
         self.count += 1;
     }
 
-    /// softmax(scale·q·kᵀ)·v for some queries `[g·d]` and the keys of a range, into `out` `[g·d]`. `weigh` makes exp(s − max s)
-    /// of scores and gives one over their sum.
+    /// softmax(scale·q·kᵀ)·v for some queries `[g·d]` and the keys of a range, into `out` `[g·d]`. `weigh` replaces
+    /// scores by exp(s − max s) and returns one over their sum.
     pub(crate) fn attend(
         &self,
         scale: f32,
@@ -71,7 +71,7 @@ impl PairedHead {
         for at in (0..count).step_by(SIDE) {
             let panel = self.keys.panel(first + at, 0..dim.div_ceil(DEPTH));
             let target = MatMut::strided(&mut scores[at..], group, SIDE, stride);
-            rounded.meet(place, panel, target, How { add: false, scale });
+            rounded.multiply(place, panel, target, Epilogue { add: false, scale });
         }
         let mut factors = Vec::with_capacity(group);
         for scores in scores.chunks_exact_mut(stride) {
@@ -85,7 +85,7 @@ impl PairedHead {
             let (column, panel) = (index * SIDE, &lines[first..first + stride]);
             let width = SIDE.min(dim - column);
             let target = MatMut::strided(&mut out[column..], group, width, dim);
-            rounded.meet(place, panel, target, How { add: false, scale: 1.0 });
+            rounded.multiply(place, panel, target, Epilogue { add: false, scale: 1.0 });
         }
         for (out, factor) in out.chunks_exact_mut(dim).zip(factors) {
             out.iter_mut().for_each(|value| *value *= factor);

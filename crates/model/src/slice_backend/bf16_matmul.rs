@@ -1,22 +1,22 @@
-//! A group of layers with bf16 weights and its adapters as one product, where the processor takes numbers in pairs: rows of
-//! x and of the inner values stand side by side, W and B below each other. Everything that is multiplied is rounded to
-//! bf16; sums, inner values and gradients are f32.
+//! A group of layers with bf16 weights and its adapters as one matmul, where the processor takes bf16 pairs: x and the inner
+//! values are concatenated along the depth, as are W and B. All operands are rounded to bf16; accumulators, inner values
+//! and gradients are f32.
 
 use super::adapter::Adapter;
-use super::linear::{Dropped, dropped_values, through_dropout};
+use super::linear::{Dropped, dropout_backward, dropped_values};
 use super::pass::Pass;
 use super::weights::{Buffer, Group};
 use alidade_kernels::{InstructionSet, Mat, MatMut, Operands, Panels, Place, RoundedRows, Source, Term, Threads};
 
-/// What a product leaves its results in.
+/// The output of a matmul.
 pub(super) enum Results<'a> {
-    /// They are added where asked for.
-    Single(MatMut<'a>, bool),
+    /// f32; added to the output if true.
+    F32(MatMut<'a>, bool),
     /// Rounded to bf16.
-    Half(MatMut<'a, u16>),
+    Bf16(MatMut<'a, u16>),
 }
 
-/// Rows that have room for the input of a group and for the inner values of its adapters.
+/// Empty rows with room for the input of a group and the inner values of its adapters.
 pub(super) fn rows_for(pass: &Pass, layer: usize, group: Group) -> RoundedRows {
     let inputs = pass.weights.blocks[layer].groups[group as usize].inputs;
     let ranks = pass.adapter.as_deref().map_or(Vec::new(), |adapter| adapter.layers[layer][group as usize].ranks());
@@ -50,7 +50,7 @@ pub(super) fn forward_normed(
     [inner, inverse]
 }
 
-/// What follows the inner values: the product itself.
+/// The matmul that follows the inner values.
 pub(super) fn finish(
     pass: &mut Pass,
     layer: usize,
@@ -61,7 +61,7 @@ pub(super) fn finish(
     out: Results,
 ) {
     let rows = pass.layout.rows();
-    let mut terms = vec![Term::held_transposed(place, w)];
+    let mut terms = vec![Term::packed_transposed(place, w)];
     if let Some(adapter) = pass.adapter.as_deref() {
         let pairs = &adapter.layers[layer][group as usize];
         for pair in &pairs.pairs {
@@ -74,7 +74,7 @@ pub(super) fn finish(
     product(&rounded, &terms, out);
 }
 
-/// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`, for x as it stands in rounded rows. x itself is read where there is
+/// drop(x)·Aᵀ of all adapters of a group, `[n, Σ rank]`, for x in packed rows. x in f32 is read only with
 /// dropout.
 pub(super) fn inner_values(
     pass: &mut Pass,
@@ -96,7 +96,7 @@ pub(super) fn inner_values(
         }
         return inner;
     }
-    dropped_values(pass, layer, group, x, Operands::Rounded, &mut inner);
+    dropped_values(pass, layer, group, x, Operands::Bf16, &mut inner);
     inner
 }
 
@@ -106,24 +106,24 @@ pub(super) fn backward(
     layer: usize,
     group: Group,
     w: &Panels,
-    kept: &Dropped,
+    saved: &Dropped,
     dy: &[f32],
     mut dx: Option<&mut Vec<f32>>,
 ) {
     let (rows, stacked) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize]);
-    let mut rounded = slopes_for(pass, layer, group);
+    let mut rounded = gradient_rows_for(pass, layer, group);
     let place = rounded.push(Mat::new(dy, rows, stacked.outputs), 1.0, Threads::Pool);
-    let input = Source::rounded(Mat::new(kept.input, rows, stacked.inputs), 1.0);
-    let out = dx.as_deref_mut().map(|dx| Results::Single(MatMut::new(dx, rows, stacked.inputs), false));
-    let slopes = back(pass, layer, group, w, (rounded, place), Some(input), kept.inner, out);
+    let input = Source::rounded(Mat::new(saved.input, rows, stacked.inputs), 1.0);
+    let out = dx.as_deref_mut().map(|dx| Results::F32(MatMut::new(dx, rows, stacked.inputs), false));
+    let inner_gradients = backward_rows(pass, layer, group, w, (rounded, place), Some(input), saved.inner, out);
     if pass.dropout.is_some() {
-        through_dropout(pass, layer, group, kept, &slopes, Operands::Rounded, dx);
+        dropout_backward(pass, layer, group, saved, &inner_gradients, Operands::Bf16, dx);
     }
-    pass.pool.give([slopes]);
+    pass.pool.give([inner_gradients]);
 }
 
-/// Rows that have room for ∂/∂y of a group and for the slopes of its inner values.
-pub(super) fn slopes_for(pass: &Pass, layer: usize, group: Group) -> RoundedRows {
+/// Empty rows with room for ∂/∂y of a group and the gradients of its inner values.
+pub(super) fn gradient_rows_for(pass: &Pass, layer: usize, group: Group) -> RoundedRows {
     let outputs = pass.weights.blocks[layer].groups[group as usize].outputs;
     let total = inner_width(pass.adapter.as_deref(), layer, group);
     RoundedRows::new(pass.set, pass.layout.rows(), [outputs, total])
@@ -133,10 +133,10 @@ fn inner_width(adapter: Option<&Adapter>, layer: usize, group: Group) -> usize {
     adapter.map_or(0, |adapter| adapter.layers[layer][group as usize].inner())
 }
 
-/// The way back for ∂/∂y in rounded rows; gives the slopes of the inner values. What lies behind dropout is left out, and so is
-/// the gradient of A where there is no input yet ([`input_gradient`]).
-#[allow(clippy::too_many_arguments, reason = "the way back reads all that the way on gave")]
-pub(super) fn back(
+/// The backward pass for ∂/∂y in packed rows; returns the gradients of the inner values. Leaves out what goes through
+/// dropout, and the gradient of A where the input is not there yet ([`input_gradient`]).
+#[allow(clippy::too_many_arguments, reason = "the backward pass reads everything that the forward pass returned")]
+pub(super) fn backward_rows(
     pass: &mut Pass,
     layer: usize,
     group: Group,
@@ -148,23 +148,23 @@ pub(super) fn back(
 ) -> Vec<f32> {
     let (rows, inputs) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize].inputs);
     let total = inner_width(pass.adapter.as_deref(), layer, group);
-    let mut terms = vec![Term::held_plain(place, w)];
-    let mut inner_slopes = pass.pool.take(rows * total);
+    let mut terms = vec![Term::packed_plain(place, w)];
+    let mut inner_gradients = pass.pool.take(rows * total);
     if let (Some(adapter), true) = (pass.adapter.as_deref_mut(), total > 0) {
         let pairs = &mut adapter.layers[layer][group as usize];
         for pair in &mut pairs.pairs {
             let (own, lead) = place.part(pair.start, pair.outputs);
             let b = Source::rounded(Mat::new(&pair.b, pair.outputs, pair.rank), 1.0);
-            let mut all = MatMut::new(&mut inner_slopes, rows, total);
+            let mut all = MatMut::new(&mut inner_gradients, rows, total);
             let target = all.part(0, pair.inner, rows, pair.rank);
             rounded.times(&[Term::plain(own, b, lead)], target, false, pair.scale, Threads::Pool);
             let inner = Mat::new(inner, rows, total).part(0, pair.inner, rows, pair.rank);
             let target = MatMut::new(&mut pair.b_gradient, pair.outputs, pair.rank).t();
             add_gradient(pass.set, target, pair.scale, inner, rounded.columns(place, pair.start, pair.outputs));
         }
-        let slopes = Mat::new(&inner_slopes, rows, total);
+        let inner_rows = Mat::new(&inner_gradients, rows, total);
         if pass.dropout.is_none() {
-            let own = rounded.push(slopes, 1.0, Threads::Pool);
+            let own = rounded.push(inner_rows, 1.0, Threads::Pool);
             terms.push(Term::plain(own, Source::rounded(Mat::new(&pairs.a, total, inputs), 1.0), 0));
         }
     }
@@ -172,32 +172,33 @@ pub(super) fn back(
         product(&rounded, &terms, dx);
     }
     if let Some(input) = input {
-        input_gradient(pass, layer, group, &inner_slopes, input);
+        input_gradient(pass, layer, group, &inner_gradients, input);
     }
-    inner_slopes
+    inner_gradients
 }
 
-/// Adds to the gradient of A, given the input of the group and the slopes of its inner values. Dropout has its own way.
-pub(super) fn input_gradient(pass: &mut Pass, layer: usize, group: Group, inner_slopes: &[f32], input: Source) {
+/// Adds to the gradient of A, given the input of the group and the gradients of its inner values. With dropout,
+/// [`dropout_backward`] does this.
+pub(super) fn input_gradient(pass: &mut Pass, layer: usize, group: Group, inner_gradients: &[f32], input: Source) {
     let (rows, inputs) = (pass.layout.rows(), pass.weights.blocks[layer].groups[group as usize].inputs);
     let Some(adapter) = pass.adapter.as_deref_mut() else { return };
     let pairs = &mut adapter.layers[layer][group as usize];
     let total = pairs.inner();
     if total > 0 && pass.dropout.is_none() {
         let target = MatMut::new(&mut pairs.a_gradient, total, inputs);
-        add_gradient(pass.set, target, 1.0, Mat::new(inner_slopes, rows, total), input);
+        add_gradient(pass.set, target, 1.0, Mat::new(inner_gradients, rows, total), input);
     }
 }
 
-/// Back through a product that read the norm of x, without dropout, and through that norm: adds to `dx` where anything reads
-/// it. `kept` are the product's inner values and the inverse sizes of the norm.
-#[allow(clippy::too_many_arguments, reason = "the way back reads all that the way on gave")]
-pub(super) fn back_normed(
+/// Backward pass through a group that read the norm of x, without dropout, and through that norm: adds to `dx` if given.
+/// `inner` are the inner values of the group, `inverse` the inverse RMS of each row.
+#[allow(clippy::too_many_arguments, reason = "the backward pass reads everything that the forward pass returned")]
+pub(super) fn backward_normed(
     pass: &mut Pass,
     layer: usize,
     group: Group,
     w: &Panels,
-    slopes: (RoundedRows, Place),
+    gradients: (RoundedRows, Place),
     x: &[f32],
     norm: Buffer,
     [inner, inverse]: [&[f32]; 2],
@@ -206,26 +207,26 @@ pub(super) fn back_normed(
     let (rows, width) = (pass.layout.rows(), pass.spec.hidden);
     let mut normed = RoundedRows::new(pass.set, rows, [width]);
     let (place, again) = pass.norm_rounded(x, norm, &mut normed);
-    let mut pull = pass.pool.take(if dx.is_some() { x.len() } else { 0 });
-    let out = dx.is_some().then(|| Results::Single(MatMut::new(&mut pull, rows, width), false));
+    let mut normed_gradient = pass.pool.take(if dx.is_some() { x.len() } else { 0 });
+    let out = dx.is_some().then(|| Results::F32(MatMut::new(&mut normed_gradient, rows, width), false));
     let input = normed.columns(place, 0, width);
-    let other = back(pass, layer, group, w, slopes, Some(input), inner, out);
+    let other = backward_rows(pass, layer, group, w, gradients, Some(input), inner, out);
     if let Some(dx) = dx {
-        pass.norm_back(&pull, x, norm, inverse, dx);
+        pass.norm_backward(&normed_gradient, x, norm, inverse, dx);
     }
-    pass.pool.give([again, other, pull]);
+    pass.pool.give([again, other, normed_gradient]);
 }
 
 fn product(rounded: &RoundedRows, terms: &[Term], out: Results) {
     match out {
-        Results::Single(out, add) => rounded.times(terms, out, add, 1.0, Threads::Pool),
-        Results::Half(out) => rounded.times_rounded(terms, out),
+        Results::F32(out, add) => rounded.times(terms, out, add, 1.0, Threads::Pool),
+        Results::Bf16(out) => rounded.times_rounded(terms, out),
     }
 }
 
 /// `gradient` `[r, m]` += scale·narrowᵀ·wide for narrow `[n, r]` and wide `[n, m]`.
 fn add_gradient(set: InstructionSet, gradient: MatMut, scale: f32, narrow: Mat, wide: Source) {
-    let mut turned = RoundedRows::new(set, narrow.columns(), [narrow.rows()]);
-    let place = turned.push(narrow.t(), 1.0, Threads::Pool);
-    turned.times(&[Term::plain(place, wide, 0)], gradient, true, scale, Threads::Pool);
+    let mut transposed = RoundedRows::new(set, narrow.columns(), [narrow.rows()]);
+    let place = transposed.push(narrow.t(), 1.0, Threads::Pool);
+    transposed.times(&[Term::plain(place, wide, 0)], gradient, true, scale, Threads::Pool);
 }

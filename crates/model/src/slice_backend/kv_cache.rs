@@ -1,15 +1,17 @@
-//! Generation with cached keys and values. Each row has its own length, so prompts need no padding.
+//! Generation with a KV cache. Each row has its own length, so prompts need no padding.
 
 use super::adapter::Adapter;
-use super::block::{Attended, attend_turned, block_forward_with};
+use super::block::{Attended, attend_rotated, block_forward_with};
+use super::buffer_pool::{BufferPool, Stored};
 use super::layout::Layout;
 use super::pass::{Pass, shape};
-use super::pool::{Pool, Stored};
 use super::weights::Weights;
-use crate::decoder::{Cache, ForwardOptions, NextTokens, take_turns};
+use crate::decoder::{Cache, ForwardOptions, NextTokens, decode_loop};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
-use alidade_kernels::{AttentionShape, CachedHead, Crew, Direction, InstructionSet, Operands, RotaryTable, Segment};
+use alidade_kernels::{
+    AttentionShape, CachedHead, Direction, InstructionSet, Operands, RotaryTable, Segment, ThreadPool,
+};
 use std::sync::Arc;
 
 pub(super) struct SliceCache {
@@ -18,18 +20,18 @@ pub(super) struct SliceCache {
     weights: Arc<Weights>,
     adapter: Option<Adapter>,
     tables: Vec<RotaryTable>,
-    /// By layer: row after row, head after head.
+    /// KV cache by layer: row after row, head after head.
     heads: Vec<Vec<CachedHead>>,
     /// Positions so far of each row.
     lengths: Vec<usize>,
-    pool: Pool,
+    pool: BufferPool,
 }
 
 impl SliceCache {
     pub(super) fn new(spec: DecoderSpec, set: InstructionSet, weights: Arc<Weights>, adapter: Option<Adapter>) -> Self {
         let tables = spec.ropes.iter().map(|rope| RotaryTable::new(rope.frequencies())).collect();
         let heads = (0..spec.layers).map(|_| Vec::new()).collect();
-        Self { spec, set, weights, adapter, tables, heads, lengths: Vec::new(), pool: Pool::default() }
+        Self { spec, set, weights, adapter, tables, heads, lengths: Vec::new(), pool: BufferPool::default() }
     }
 
     fn check(&mut self, tokens: &[Vec<u32>]) -> Result<()> {
@@ -49,7 +51,7 @@ impl SliceCache {
     fn layout(&self, tokens: &[Vec<u32>]) -> Layout {
         let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
         let mut layout = Layout::whole(&lengths, |row, column| tokens[row][column], |_, _| 0);
-        // Rows that have ended keep their place.
+        // Finished rows keep their (empty) segment.
         let starts = lengths.iter().scan(0, |start, length| Some(std::mem::replace(start, *start + length)));
         layout.segments = starts.zip(&lengths).map(|(start, length)| Segment { start, length: *length }).collect();
         for (segment, earlier) in layout.segments.iter().zip(&self.lengths) {
@@ -60,7 +62,7 @@ impl SliceCache {
     }
 }
 
-/// The keys and values of a pass for one head of a row, into its cache.
+/// Appends the keys and values of a pass for one head of a row to its cache.
 fn append(shape: &AttentionShape, qkv: &[f32], segment: &Segment, head: usize, cached: &mut CachedHead) {
     let (dim, kv) = (shape.head_dim, shape.kv_heads);
     let (queries, stride) = (shape.heads * dim, shape.row());
@@ -69,17 +71,17 @@ fn append(shape: &AttentionShape, qkv: &[f32], segment: &Segment, head: usize, c
     }
 }
 
-/// Attention of each row's new tokens over its caches, which take in their keys and values first. A first pass attends as
-/// training does.
+/// Attention of each row's new tokens over its cache, to which their keys and values are appended first. The first pass
+/// (prefill) attends as training does.
 fn attend(pass: &mut Pass, layer: usize, mut qkv: Vec<f32>, cached: &mut Vec<CachedHead>, first: bool) -> Attended {
-    pass.turn(layer, Direction::On, &mut qkv);
+    pass.rotate(layer, Direction::Forward, &mut qkv);
     let shape = shape(pass.spec, layer);
     let (dim, kv, group) = (shape.head_dim, shape.kv_heads, shape.heads / shape.kv_heads);
     cached.resize_with(pass.layout.segments.len() * kv, || CachedHead::new(pass.set, pass.operands(), dim));
     let (stride, width) = (shape.row(), group * dim);
     let mut out = if first { Vec::new() } else { pass.pool.take(pass.layout.rows() * kv * width) };
     let mut places = out.chunks_exact_mut(width);
-    // Places of the result: token after token, head after head.
+    // Slices of the result: token after token, head after head.
     let mut tasks: Vec<(usize, &mut CachedHead, Vec<&mut [f32]>)> =
         cached.iter_mut().enumerate().map(|(index, cached)| (index, cached, Vec::new())).collect();
     for (row, segment) in pass.layout.segments.iter().enumerate() {
@@ -89,7 +91,7 @@ fn attend(pass: &mut Pass, layer: usize, mut qkv: Vec<f32>, cached: &mut Vec<Cac
     }
     let segments = &pass.layout.segments;
     let work: usize = tasks.iter().map(|(index, cached, _)| (cached.len() + segments[index / kv].length) * width).sum();
-    pass.crew.unwrap_or(&Crew::ALONE).worth(work).share_each(tasks, |(index, cached, places)| {
+    pass.workers.unwrap_or(&ThreadPool::CALLER_ONLY).worth(work).share_each(tasks, |(index, cached, places)| {
         let (segment, head) = (&segments[index / kv], index % kv);
         append(&shape, &qkv, segment, head, cached);
         for (at, out) in places.into_iter().enumerate() {
@@ -103,27 +105,27 @@ fn attend(pass: &mut Pass, layer: usize, mut qkv: Vec<f32>, cached: &mut Vec<Cac
 }
 
 fn attended(qkv: Vec<f32>, out: Vec<f32>, log_sums: Vec<f32>) -> Attended {
-    Attended { qkv: Stored::Single(qkv), out: Stored::Single(out), log_sums }
+    Attended { qkv: Stored::F32(qkv), out: Stored::F32(out), log_sums }
 }
 
-/// As training does; what attention gives is f32 again for the products of writing.
+/// Attention of the prefill, as in training; its output is widened to f32 for the matmuls of generation.
 fn attend_first(pass: &mut Pass, layer: usize, qkv: Vec<f32>) -> Attended {
-    if pass.operands() == Operands::Single {
-        return attend_turned(pass, layer, Stored::Single(qkv));
+    if pass.operands() == Operands::F32 {
+        return attend_rotated(pass, layer, Stored::F32(qkv));
     }
-    let half = Stored::Half(pass.round(&qkv));
-    let Attended { qkv: half, out, log_sums } = attend_turned(pass, layer, half);
-    pass.pool.give_stored(half);
-    let Stored::Half(out) = out else { unreachable!("attention reads and gives rows of one kind") };
+    let rounded = Stored::Bf16(pass.round(&qkv));
+    let Attended { qkv: rounded, out, log_sums } = attend_rotated(pass, layer, rounded);
+    pass.pool.give_stored(rounded);
+    let Stored::Bf16(out) = out else { unreachable!("attention reads and writes rows of one dtype") };
     let wide = pass.widen(&out);
-    pass.pool.give_half(out);
+    pass.pool.give_bf16(out);
     attended(qkv, wide, log_sums)
 }
 
 impl SliceCache {
     fn advance_with(
         &mut self,
-        crew: &Crew,
+        workers: &ThreadPool,
         tokens: &[Vec<u32>],
         next: &mut NextTokens,
     ) -> Result<Option<Vec<Vec<u32>>>> {
@@ -142,7 +144,7 @@ impl SliceCache {
             tables: &self.tables,
             layout: &layout,
             dropout: None,
-            crew: Some(crew),
+            workers: Some(workers),
             pool: &mut self.pool,
         };
         let logits = step(&mut pass, &mut self.heads, first);
@@ -157,15 +159,15 @@ impl SliceCache {
 
 impl Cache for SliceCache {
     fn advance(&mut self, tokens: &[Vec<u32>], next: &mut NextTokens) -> Result<Option<Vec<Vec<u32>>>> {
-        Crew::gather(|crew| self.advance_with(crew, tokens, next))
+        ThreadPool::scope(|workers| self.advance_with(workers, tokens, next))
     }
 
-    fn write(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
-        Crew::gather(|crew| take_turns(prompts, |tokens| self.advance_with(crew, tokens, next)))
+    fn generate(&mut self, prompts: Vec<Vec<u32>>, next: &mut NextTokens) -> Result<()> {
+        ThreadPool::scope(|workers| decode_loop(prompts, |tokens| self.advance_with(workers, tokens, next)))
     }
 }
 
-/// One pass over the new tokens; gives the logits of the rows that have some, one after another.
+/// One pass over the new tokens; returns the logits of the rows that have any, one after another.
 fn step(pass: &mut Pass, heads: &mut [Vec<CachedHead>], first: bool) -> Vec<f32> {
     let mut x = super::embed(pass, None, &ForwardOptions::default());
     for (layer, cached) in heads.iter_mut().enumerate() {

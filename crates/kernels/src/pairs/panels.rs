@@ -1,25 +1,25 @@
-//! Weights that are held as panels: products with them pack nothing, and read them as one stream.
+//! Weights packed into panels at load time: products with them need no packing and read them as one stream.
 
-use super::panel::turn_panel;
+use super::packing::pack_panel_transposed;
 use super::{DEPTH, HALF_SIDE, Line, SIDE};
 use crate::InstructionSet;
-use crate::ground::{Ground, Plot};
-use crate::half_precision::{round_block, widen};
+use crate::arena::{Arena, ArenaVec};
+use crate::bf16::{round_block, widen};
 use std::ops::Range;
 
-/// Panels ahead of the one that is turned, whose lines are asked for.
-const AHEAD: usize = 2;
-/// Numbers that are rounded at a time.
+/// Prefetch distance of transposing, in panels.
+const PREFETCH_AHEAD: usize = 2;
+/// Elements that are rounded at a time.
 const PIECE: usize = 1 << 10;
 
-/// A matrix `[outputs, inputs]` of bf16 numbers, 32 of its rows to a panel: one pair of inputs after another, each in two lines
-/// of sixteen rows. Zeros fill the last panel, and the inputs up to a multiple of 32.
+/// A bf16 matrix `[outputs, inputs]` packed into panels of 32 rows: one pair of inputs after another, each as two lines of
+/// sixteen rows. Zeros pad the last panel, and the inputs to a multiple of 32.
 #[derive(Debug, Clone)]
 pub struct Panels {
     set: InstructionSet,
-    lines: Plot<Line<u32, 16>>,
+    lines: ArenaVec<Line<u32, 16>>,
     inputs: usize,
-    /// Numbers so far.
+    /// Elements pushed so far.
     count: usize,
 }
 
@@ -33,12 +33,12 @@ fn lines(count: usize, inputs: usize) -> usize {
     count.div_ceil(inputs.max(1)).div_ceil(SIDE) * size(inputs)
 }
 
-/// Where a row stands: its panel, the first of its lines there, and its place in each of them.
+/// Where a row is stored: its panel, the first of its lines there, and its position in each of them.
 fn place(row: usize) -> (usize, usize, usize) {
     (row / SIDE, row % SIDE / HALF_SIDE, row % HALF_SIDE)
 }
 
-/// The numbers of a pair.
+/// The elements of a bf16 pair.
 fn lower(pair: u32) -> f32 {
     widen(pair as u16)
 }
@@ -48,21 +48,21 @@ fn upper(pair: u32) -> f32 {
 }
 
 impl Panels {
-    /// An empty matrix with room for `capacity` numbers, in rows of `inputs`.
+    /// An empty matrix with room for `capacity` elements, in rows of `inputs`.
     ///
     /// # Panics
-    /// When the set has no instructions for pairs.
-    pub fn new(ground: &mut Ground, set: InstructionSet, capacity: usize, inputs: usize) -> Self {
-        assert!(set.takes_pairs(), "no instructions for pairs");
-        Self { set, lines: ground.plot(lines(capacity, inputs)), inputs, count: 0 }
+    /// When the set has no instructions for bf16 pairs.
+    pub fn new(arena: &mut Arena, set: InstructionSet, capacity: usize, inputs: usize) -> Self {
+        assert!(set.takes_pairs(), "no instructions for bf16 pairs");
+        Self { set, lines: arena.allocate(lines(capacity, inputs)), inputs, count: 0 }
     }
 
-    /// Bytes of ground that so many numbers take.
-    pub fn needs(capacity: usize, inputs: usize) -> usize {
-        Ground::needs::<Line<u32, 16>>(lines(capacity, inputs))
+    /// Bytes of arena that `capacity` elements take.
+    pub fn bytes_for(capacity: usize, inputs: usize) -> usize {
+        Arena::bytes_for::<Line<u32, 16>>(lines(capacity, inputs))
     }
 
-    /// How many numbers there are.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.count
     }
@@ -80,7 +80,7 @@ impl Panels {
         self.count.checked_div(self.inputs).unwrap_or(0)
     }
 
-    /// Appends numbers, row after row, rounded to bf16. A piece may end within a row.
+    /// Appends elements, row after row, rounded to bf16. A piece may end within a row.
     pub fn push(&mut self, values: &[f32]) {
         let mut room = [0; PIECE];
         for values in values.chunks(PIECE) {
@@ -90,7 +90,7 @@ impl Panels {
         }
     }
 
-    /// The same for bits of bf16, which are taken as they are.
+    /// The same for bf16 bits, which are stored as they are.
     pub fn push_rounded(&mut self, mut rest: &[u16]) {
         while !rest.is_empty() {
             let (row, first) = (self.count / self.inputs, self.count % self.inputs);
@@ -101,18 +101,18 @@ impl Panels {
         }
     }
 
-    /// Numbers of one row, from number `first` on.
-    fn put(&mut self, row: usize, first: usize, numbers: &[u16]) {
+    /// Elements of one row, from `first` on.
+    fn put(&mut self, row: usize, first: usize, elements: &[u16]) {
         let ((panel, side, place), size) = (place(row), size(self.inputs));
         if self.lines.len() <= panel * size {
             self.lines.grow(size);
         }
         let mut pairs = self.lines[panel * size..][..size].iter_mut().skip(first / 2 * 2 + side).step_by(2);
-        let (odd, numbers) = numbers.split_at(first % 2);
+        let (odd, elements) = elements.split_at(first % 2);
         for (number, line) in odd.iter().zip(pairs.by_ref()) {
             line.0[place] |= u32::from(*number) << 16;
         }
-        let (whole, last) = numbers.as_chunks::<2>();
+        let (whole, last) = elements.as_chunks::<2>();
         for ([lower, upper], line) in whole.iter().zip(pairs.by_ref()) {
             line.0[place] = u32::from(*lower) | u32::from(*upper) << 16;
         }
@@ -121,12 +121,12 @@ impl Panels {
         }
     }
 
-    /// The numbers from number `start` on, row after row, as f32.
+    /// The elements from `start` on, row after row, widened to f32.
     ///
     /// # Panics
     /// When there are fewer.
     pub fn widen(&self, start: usize, out: &mut [f32]) {
-        assert!(start + out.len() <= self.count, "there are fewer numbers");
+        assert!(start + out.len() <= self.count, "there are fewer elements");
         let (mut rest, mut at) = (out, start);
         while !rest.is_empty() {
             let (row, first) = (at / self.inputs, at % self.inputs);
@@ -153,19 +153,19 @@ impl Panels {
     /// # Panics
     /// When a panel does not begin there.
     pub(super) fn panel(&self, first: usize, steps: Range<usize>) -> &[Line<u32, 16>] {
-        assert!(first.is_multiple_of(SIDE), "a panel begins elsewhere");
+        assert!(first.is_multiple_of(SIDE), "no panel begins at this column");
         let lines = &self.lines[first / SIDE * size(self.inputs)..][..size(self.inputs)];
         &lines[steps.start * SIDE..steps.end * SIDE]
     }
 
-    /// A panel of the columns of a·w from `first` on, for some lines of a.
-    pub(super) fn turn(&self, first: usize, steps: Range<usize>, panel: &mut [Line<u32, 16>], sides: usize) {
+    /// Packs a panel of the columns of a·w from `first` on, for some lines of a, by transposing.
+    pub(super) fn pack_transposed(&self, first: usize, steps: Range<usize>, panel: &mut [Line<u32, 16>], sides: usize) {
         let size = size(self.inputs);
         for (step, out) in steps.zip(panel.chunks_exact_mut(HALF_SIDE * sides)) {
             let own = &self.lines[step * size..][..size];
-            let next = self.lines.as_ptr().wrapping_add((step + AHEAD) * size + first);
-            // SAFETY: the set, which takes pairs, has AVX-512 and its bf16.
-            unsafe { turn_panel(&own[first..], next, out, sides) };
+            let next = self.lines.as_ptr().wrapping_add((step + PREFETCH_AHEAD) * size + first);
+            // SAFETY: the set, which takes bf16 pairs, has AVX-512 BF16.
+            unsafe { pack_panel_transposed(&own[first..], next, out, sides) };
         }
     }
 }
@@ -173,17 +173,17 @@ impl Panels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::half_precision::round;
+    use crate::bf16::round;
 
     #[test]
-    fn numbers_come_back_rounded_whatever_pieces_they_came_in() {
+    fn elements_are_read_back_rounded_for_any_piece_size() {
         for set in InstructionSet::all().filter(|set| set.takes_pairs()) {
             for (outputs, inputs) in [(70, 75), (1, 1), (32, 64), (3, 2)] {
                 let values: Vec<f32> = (0..outputs * inputs).map(|index| (index as f32 * 0.37).sin()).collect();
                 for piece in [1, 7, 64, 10_000] {
-                    let mut panels = Panels::new(&mut Ground::default(), set, values.len(), inputs);
+                    let mut panels = Panels::new(&mut Arena::default(), set, values.len(), inputs);
                     let rounded: Vec<u16> = values.iter().map(|value| round(*value)).collect();
-                    // In turn as f32 and as what has been rounded before.
+                    // Alternately as f32 and as bf16.
                     for (index, (piece, rounded)) in values.chunks(piece).zip(rounded.chunks(piece)).enumerate() {
                         if index % 2 == 0 { panels.push(piece) } else { panels.push_rounded(rounded) }
                     }

@@ -1,48 +1,48 @@
-//! Buffers that are used again: a pass takes what it needs and gives it back, so that after the first step no memory is
-//! asked for and no page is touched for the first time.
+//! A pool of reusable buffers: a pass takes what it needs and returns it, so that after the first step nothing is allocated
+//! and no page fault occurs.
 
 use rayon::prelude::*;
 
-/// Numbers that a thread copies at a time.
+/// Elements that a task copies.
 const SHARE: usize = 1 << 16;
 
-/// Buffers that nobody uses now.
+/// Free buffers by use.
 #[derive(Default)]
-pub(super) struct Pool {
-    floats: Shelf<f32>,
-    /// The rows of the residual stream, which stay until the way back: none of them shall lie in a buffer that is larger.
-    streams: Shelf<f32>,
-    halves: Shelf<u16>,
+pub(super) struct BufferPool {
+    floats: FreeList<f32>,
+    /// Rows of the residual stream, which live until the backward pass: none of them should occupy a larger buffer.
+    streams: FreeList<f32>,
+    bf16s: FreeList<u16>,
 }
 
-/// Rows that a pass keeps or hands on.
+/// Activations in f32 or bf16.
 pub(super) enum Stored {
-    /// As they are.
-    Single(Vec<f32>),
-    /// Rounded to bf16, where products round them anyway.
-    Half(Vec<u16>),
+    /// f32.
+    F32(Vec<f32>),
+    /// Rounded to bf16, where matmuls round them anyway.
+    Bf16(Vec<u16>),
 }
 
-struct Shelf<T> {
+struct FreeList<T> {
     free: Vec<Vec<T>>,
 }
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for FreeList<T> {
     fn default() -> Self {
         Self { free: Vec::new() }
     }
 }
 
-impl<T: Clone + Default> Shelf<T> {
+impl<T: Clone + Default> FreeList<T> {
     fn take(&mut self, length: usize) -> Vec<T> {
-        // Not one that is far too large: it is needed elsewhere.
+        // Not one that is far too large: it will be needed elsewhere.
         let fits = |buffer: &Vec<T>| (length..=2 * length + 4096).contains(&buffer.capacity());
         let sizes = || self.free.iter().enumerate();
         let best = sizes().filter(|(_, buffer)| fits(buffer)).min_by_key(|(_, buffer)| buffer.capacity());
         let mut buffer = match best.map(|(index, _)| index) {
             Some(index) => self.free.swap_remove(index),
             None => {
-                // The largest of those that are too small has been outgrown.
+                // The largest of those that are too small has been outgrown: free it.
                 let small = sizes().filter(|(_, buffer)| buffer.capacity() < length);
                 if let Some(index) = small.max_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index) {
                     drop(self.free.swap_remove(index));
@@ -59,27 +59,27 @@ impl<T: Clone + Default> Shelf<T> {
     }
 }
 
-impl Pool {
-    /// A buffer of this length, with anything in it.
+impl BufferPool {
+    /// A buffer of this length with arbitrary contents.
     pub(super) fn take(&mut self, length: usize) -> Vec<f32> {
         self.floats.take(length)
     }
 
-    /// The same for bf16.
-    pub(super) fn take_half(&mut self, length: usize) -> Vec<u16> {
-        self.halves.take(length)
+    /// The same in bf16.
+    pub(super) fn take_bf16(&mut self, length: usize) -> Vec<u16> {
+        self.bf16s.take(length)
     }
 
-    /// Takes back a buffer of bf16.
-    pub(super) fn give_half(&mut self, buffer: Vec<u16>) {
-        self.halves.give(buffer);
+    /// Returns a bf16 buffer.
+    pub(super) fn give_bf16(&mut self, buffer: Vec<u16>) {
+        self.bf16s.give(buffer);
     }
 
-    /// Takes rows back.
+    /// Returns activations.
     pub(super) fn give_stored(&mut self, rows: Stored) {
         match rows {
-            Stored::Single(rows) => self.floats.give(rows),
-            Stored::Half(rows) => self.halves.give(rows),
+            Stored::F32(rows) => self.floats.give(rows),
+            Stored::Bf16(rows) => self.bf16s.give(rows),
         }
     }
 
@@ -97,7 +97,7 @@ impl Pool {
         buffer
     }
 
-    /// Rows of the residual stream, with anything in them.
+    /// Rows of the residual stream with arbitrary contents.
     pub(super) fn take_stream(&mut self, length: usize) -> Vec<f32> {
         self.streams.take(length)
     }
@@ -109,18 +109,18 @@ impl Pool {
         buffer
     }
 
-    /// Takes rows of the residual stream back.
+    /// Returns rows of the residual stream.
     pub(super) fn give_stream(&mut self, rows: Vec<f32>) {
         self.streams.give(rows);
     }
 
-    /// Takes buffers back.
+    /// Returns buffers.
     pub(super) fn give<const N: usize>(&mut self, buffers: [Vec<f32>; N]) {
         buffers.into_iter().for_each(|buffer| self.floats.give(buffer));
     }
 }
 
-/// Copies, on all threads where that is worth it.
+/// Copies, in parallel where that is worth it.
 fn copy(from: &[f32], to: &mut [f32]) {
     if from.len() <= SHARE {
         return to.copy_from_slice(from);
@@ -133,8 +133,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_come_back() {
-        let mut pool = Pool::default();
+    fn buffers_are_reused() {
+        let mut pool = BufferPool::default();
         let first = pool.take(100);
         let place = first.as_ptr();
         pool.give([first]);

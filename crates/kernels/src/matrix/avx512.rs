@@ -1,20 +1,20 @@
-//! The f32 product with AVX-512: a tile of eight rows by 32 (or 16) columns stays in registers while the sum runs.
+//! The f32 matmul with AVX-512: a tile of eight rows by 32 (or 16) columns of accumulators stays in registers.
 //!
-//! b is packed, a panel of columns at a time, because its numbers are read by every row. a is read where it lies: one
-//! number of each of eight rows at a time, so it does not matter which way it runs. Tasks are panels of columns, and
-//! chunks of rows where panels are few; no sum is split between threads.
+//! b is packed into panels of columns, because its elements are read by every row. a is read in place, one element of each
+//! of eight rows at a time, so either layout will do. Tasks are panels of columns, and chunks of rows where panels are few;
+//! no accumulation is split between threads.
 
-use super::{How, Mat, MatMut, Threads};
+use super::{Epilogue, Mat, MatMut, Threads};
 use crate::lanes::LANES;
-use crate::pairs::turned_tile;
+use crate::pairs::transpose_tile;
 use rayon::prelude::*;
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Rows of a tile: with two vectors of columns, sixteen sums.
+/// Rows of a tile: with two vectors of columns, sixteen accumulators.
 const TALL: usize = 8;
-/// Numbers of a sum that a panel holds at most: 64 kilobytes with two vectors of columns, a part of the second cache.
+/// Greatest depth of a panel: 64 KiB with two vectors of columns, a part of the L2 cache.
 const DEEPEST: usize = 512;
 /// Panels from which on a task takes all rows.
 const PANELS_ENOUGH: usize = 8;
@@ -27,15 +27,15 @@ const CHUNK: usize = 256;
 struct Line([f32; LANES]);
 
 thread_local! {
-    /// Room for a panel, used again by every product of a thread.
+    /// Scratch panel, reused by every matmul of a thread.
     static PANEL: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
 /// `out` (+)= scale·a·b for sizes that match.
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-pub(super) fn product(out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, threads: Threads) {
+pub(super) fn matmul(out: MatMut, add: bool, scale: f32, a: Mat, b: Mat, threads: Threads) {
     if out.column_stride != 1 {
-        return product(out.t(), add, scale, b.t(), a.t(), threads);
+        return matmul(out.t(), add, scale, b.t(), a.t(), threads);
     }
     let width = if out.columns <= LANES { LANES } else { 2 * LANES };
     let chunk = if out.columns.div_ceil(width) < PANELS_ENOUGH { CHUNK } else { out.rows.max(1) };
@@ -67,7 +67,7 @@ fn task(first: usize, row: usize, mut out: MatMut, add: bool, scale: f32, a: Mat
             pack(b, own, depths.clone(), &mut panel[side..], sides);
         }
         let a = a.part(0, depths.start, a.rows, depths.len());
-        let how = How { add: add || part > 0, scale };
+        let how = Epilogue { add: add || part > 0, scale };
         match sides {
             1 => sweep::<1>(a, panel, out.lend(), how),
             _ => sweep::<2>(a, panel, out.lend(), how),
@@ -85,38 +85,38 @@ fn pack(b: Mat, columns: Range<usize>, depths: Range<usize>, panel: &mut [Line],
         |depth: usize, column: usize| b.data.as_ptr().wrapping_add(depth * b.row_stride + column * b.column_stride);
     if b.column_stride == 1 {
         for depth in 0..b.rows {
-            // SAFETY: the mask covers numbers of this row of b alone; a line holds a vector and begins where one may begin.
+            // SAFETY: the mask covers elements of this row of b alone; a line is an aligned vector.
             unsafe {
                 let line = _mm512_maskz_loadu_ps(mask(b.columns), at(depth, 0));
                 _mm512_store_ps(panel[depth * sides].0.as_mut_ptr(), line);
             }
         }
     } else {
-        assert!(b.row_stride == 1, "a matrix runs along its rows or down its columns");
+        assert!(b.row_stride == 1, "a matrix is contiguous along rows or columns");
         for start in (0..b.rows).step_by(LANES) {
             let mut tile = [_mm512_setzero_si512(); LANES];
             let count = LANES.min(b.rows - start);
             for (column, line) in tile.iter_mut().enumerate().take(b.columns) {
-                // SAFETY: the mask covers numbers of this column of b alone.
+                // SAFETY: the mask covers elements of this column of b alone.
                 *line = unsafe { _mm512_maskz_loadu_epi32(mask(count), at(start, column).cast()) };
             }
-            for (step, line) in turned_tile(&tile).iter().enumerate().take(count) {
-                // SAFETY: a line holds a vector and begins where one may begin.
+            for (step, line) in transpose_tile(&tile).iter().enumerate().take(count) {
+                // SAFETY: a line is an aligned vector.
                 unsafe { _mm512_store_si512(panel[(start + step) * sides].0.as_mut_ptr().cast(), *line) };
             }
         }
     }
 }
 
-/// The first `count` numbers of a vector.
+/// The first `count` elements of a vector.
 fn mask(count: usize) -> u16 {
     ((1u32 << count) - 1) as u16
 }
 
-/// All rows of a against one panel.
+/// All rows of a times one panel.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-fn sweep<const SIDES: usize>(a: Mat, panel: &[Line], out: MatMut, how: How) {
+fn sweep<const SIDES: usize>(a: Mat, panel: &[Line], out: MatMut, how: Epilogue) {
     let (panel, rest) = panel.as_chunks::<SIDES>();
     assert!(rest.is_empty() && panel.len() == a.columns && out.columns <= SIDES * LANES && out.rows == a.rows, "sizes");
     for top in (0..a.rows).step_by(TALL) {
@@ -127,7 +127,7 @@ fn sweep<const SIDES: usize>(a: Mat, panel: &[Line], out: MatMut, how: How) {
                 let count = out.columns.saturating_sub(side * LANES).min(LANES);
                 let mask = mask(count);
                 let target = out.data.wrapping_add((top + row) * out.row_stride + side * LANES);
-                // SAFETY: the mask covers numbers of this row of `out` alone, to which it is the only way.
+                // SAFETY: the mask covers elements of this row of `out` alone, which has exclusive access to them.
                 unsafe {
                     let before = if how.add { _mm512_maskz_loadu_ps(mask, target) } else { _mm512_setzero_ps() };
                     let after = _mm512_fmadd_ps(sum, _mm512_set1_ps(how.scale), before);
@@ -138,7 +138,7 @@ fn sweep<const SIDES: usize>(a: Mat, panel: &[Line], out: MatMut, how: How) {
     }
 }
 
-/// Up to eight rows of a by a panel; sums of rows that a does not have mean nothing.
+/// Up to eight rows of a times a panel; accumulators of rows that a does not have are meaningless.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
 fn tile<const SIDES: usize>(a: Mat, panel: &[[Line; SIDES]]) -> [[__m512; SIDES]; TALL] {
@@ -146,10 +146,10 @@ fn tile<const SIDES: usize>(a: Mat, panel: &[[Line; SIDES]]) -> [[__m512; SIDES]
     let mut sums = [[_mm512_setzero_ps(); SIDES]; TALL];
     let mut from = a.data.as_ptr();
     for lines in panel {
-        // SAFETY: a line holds a vector and begins where one may begin.
+        // SAFETY: a line is an aligned vector.
         let columns: [__m512; SIDES] = std::array::from_fn(|side| unsafe { _mm512_load_ps(lines[side].0.as_ptr()) });
         for row in 0..TALL {
-            // SAFETY: a number of a row that a has: there are as many columns as lines.
+            // SAFETY: an element of a row that a has: there are as many columns as lines.
             let own = unsafe { _mm512_set1_ps(*from.wrapping_add(rows[row])) };
             for side in 0..SIDES {
                 sums[row][side] = _mm512_fmadd_ps(own, columns[side], sums[row][side]);

@@ -1,13 +1,13 @@
-//! Numbers of two bytes: bf16 is the upper half of an f32.
+//! Conversion between f32 and bf16, which is the upper half of an f32.
 
 use crate::InstructionSet;
 use crate::instruction_set::dispatch;
 use rayon::prelude::*;
 
-/// Numbers that one task converts at a time.
+/// Elements that one task converts.
 const BLOCK: usize = 16_384;
 
-/// Rounds to the nearest bf16, ties to even. Not-a-number stays one.
+/// Rounds to the nearest bf16, ties to even. NaN stays NaN.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -31,7 +31,7 @@ pub fn widen_bf16(set: InstructionSet, values: &[u16], out: &mut [f32]) {
 dispatch!(pub(crate) fn round_block(values: &[f32], out: &mut [u16]) = round_body);
 dispatch!(pub(crate) fn widen_block(values: &[u16], out: &mut [f32]) = widen_body);
 
-/// One number rounded as [`round_bf16`] does.
+/// One value rounded as [`round_bf16`] does.
 #[inline(always)]
 pub(crate) fn round(value: f32) -> u16 {
     let bits = value.to_bits();
@@ -39,7 +39,7 @@ pub(crate) fn round(value: f32) -> u16 {
     if value.is_nan() { 0x7fc0 } else { rounded as u16 }
 }
 
-/// One number widened.
+/// One value widened.
 #[inline(always)]
 pub(crate) fn widen(value: u16) -> f32 {
     f32::from_bits(u32::from(value) << 16)
@@ -68,13 +68,13 @@ mod tests {
         let mut values: Vec<f32> = (0..4000).map(|i| (i as f32 * 0.731).sin() * 10f32.powi(i % 60 - 30)).collect();
         values.extend([0.0, -0.0, f32::MAX, f32::MIN_POSITIVE, f32::INFINITY, 1.003_906_3, 1.011_718_8]);
         for set in InstructionSet::all() {
-            let mut half = vec![0; values.len()];
-            round_bf16(set, &values, &mut half);
+            let mut bits = vec![0; values.len()];
+            round_bf16(set, &values, &mut bits);
             let expected: Vec<u16> = values.iter().map(|value| half::bf16::from_f32(*value).to_bits()).collect();
-            assert_eq!(half, expected, "{set:?}");
+            assert_eq!(bits, expected, "{set:?}");
             let mut wide = vec![0.0; values.len()];
-            widen_bf16(set, &half, &mut wide);
-            assert!(wide.iter().zip(&half).all(|(wide, half)| *wide == half::bf16::from_bits(*half).to_f32()));
+            widen_bf16(set, &bits, &mut wide);
+            assert!(wide.iter().zip(&bits).all(|(wide, bits)| *wide == half::bf16::from_bits(*bits).to_f32()));
         }
         let mut out = [0];
         round_bf16(InstructionSet::best(), &[f32::NAN], &mut out);

@@ -1,26 +1,26 @@
-//! What stands in for `pairs` on processors without such instructions.
+//! Stub of `pairs` for targets other than x86-64, so that the rest of the crate compiles unchanged.
 
+use crate::arena::Arena;
 use crate::attention::{AttentionShape, Segment};
-use crate::ground::Ground;
 use crate::matrix::{Mat, MatMut, Threads};
-use crate::{Crew, InstructionSet};
+use crate::{InstructionSet, ThreadPool};
 use std::marker::PhantomData;
 
-/// No such products are to be had here, so no instruction set leads to a matrix for them.
+/// Uninhabited: no instruction set of this target takes bf16 pairs.
 #[derive(Debug, Clone)]
 pub enum Panels {}
 
 impl Panels {
-    /// Never of use.
+    /// Never called.
     ///
     /// # Panics
     /// Always.
-    pub fn new(_: &mut Ground, _: InstructionSet, _: usize, _: usize) -> Self {
-        panic!("no instructions for pairs");
+    pub fn new(_: &mut Arena, _: InstructionSet, _: usize, _: usize) -> Self {
+        panic!("no instructions for bf16 pairs");
     }
 
-    /// Nothing.
-    pub fn needs(_: usize, _: usize) -> usize {
+    /// Zero.
+    pub fn bytes_for(_: usize, _: usize) -> usize {
         0
     }
 
@@ -52,20 +52,20 @@ impl Panels {
 
 /// As [`Panels`].
 #[derive(Debug, Clone)]
-pub(crate) struct PairedHead(());
+pub(crate) struct Bf16Head(());
 
-impl PairedHead {
+impl Bf16Head {
     pub(crate) fn new(_: InstructionSet, _: usize) -> Self {
-        panic!("no instructions for pairs");
+        panic!("no instructions for bf16 pairs");
     }
 
     pub(crate) fn len(&self) -> usize {
         self.0;
-        panic!("no instructions for pairs");
+        panic!("no instructions for bf16 pairs");
     }
 
     pub(crate) fn push(&mut self, _: &[f32], _: &[f32]) {
-        panic!("no instructions for pairs");
+        panic!("no instructions for bf16 pairs");
     }
 
     pub(crate) fn attend(
@@ -76,7 +76,7 @@ impl PairedHead {
         _: &mut [f32],
         _: impl Fn(&mut [f32]) -> f32,
     ) {
-        panic!("no instructions for pairs");
+        panic!("no instructions for bf16 pairs");
     }
 }
 
@@ -86,7 +86,7 @@ pub fn pairs_forward(_: InstructionSet, _: Mat, w: &Panels, _: MatMut, _: bool) 
 }
 
 /// Never called.
-pub fn pairs_written(_: &Crew, _: InstructionSet, _: Mat, w: &Panels, _: MatMut, _: bool) {
+pub fn pairs_decode(_: &ThreadPool, _: InstructionSet, _: Mat, w: &Panels, _: MatMut, _: bool) {
     match *w {}
 }
 
@@ -95,17 +95,17 @@ pub fn pairs_backward(_: InstructionSet, _: Mat, w: &Panels, _: MatMut, _: bool)
     match *w {}
 }
 
-/// No such products are to be had here, so no instruction set leads to this call.
+/// Never called: no instruction set of this target takes bf16 pairs.
 ///
 /// # Panics
 /// Always.
-pub fn pairs_product(_: InstructionSet, _: MatMut, _: bool, _: f32, _: Mat, _: Mat, _: Threads) {
-    panic!("no instructions for pairs");
+pub fn pairs_matmul(_: InstructionSet, _: MatMut, _: bool, _: f32, _: Mat, _: Mat, _: Threads) {
+    panic!("no instructions for bf16 pairs");
 }
 
-/// What the way back would read.
+/// Saved activations of attention.
 #[derive(Clone, Copy)]
-pub struct RoundedKept<'a> {
+pub struct SavedRoundedAttention<'a> {
     /// As in `pairs`.
     pub qkv: &'a [u16],
     /// As in `pairs`.
@@ -114,7 +114,7 @@ pub struct RoundedKept<'a> {
     pub log_sums: &'a [f32],
 }
 
-/// As [`pairs_product`].
+/// As [`pairs_matmul`].
 ///
 /// # Panics
 /// Always.
@@ -126,10 +126,10 @@ pub fn rounded_attention(
     _: MatMut<u16>,
     _: &mut [f32],
 ) {
-    panic!("no instructions for pairs");
+    panic!("no instructions for bf16 pairs");
 }
 
-/// As [`pairs_product`].
+/// As [`pairs_matmul`].
 ///
 /// # Panics
 /// Always.
@@ -137,14 +137,14 @@ pub fn rounded_attention_backward(
     _: InstructionSet,
     _: &AttentionShape,
     _: &[Segment],
-    _: RoundedKept,
+    _: SavedRoundedAttention,
     _: &[u16],
     _: MatMut,
 ) {
-    panic!("no instructions for pairs");
+    panic!("no instructions for bf16 pairs");
 }
 
-/// Nothing can be rounded here, so there are none.
+/// Uninhabited, as [`Panels`].
 #[derive(Debug)]
 pub enum RoundedRows {}
 
@@ -152,7 +152,7 @@ pub enum RoundedRows {}
 #[derive(Debug, Clone, Copy)]
 pub enum Place {}
 
-/// A matrix that nothing multiplies.
+/// An operand that is never multiplied.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a>(PhantomData<&'a f32>);
 
@@ -164,12 +164,12 @@ pub enum Term<'a> {
 }
 
 impl RoundedRows {
-    /// As [`pairs_product`].
+    /// As [`pairs_matmul`].
     ///
     /// # Panics
     /// Always.
     pub fn new(_: InstructionSet, _: usize, _: impl IntoIterator<Item = usize>) -> Self {
-        panic!("no instructions for pairs");
+        panic!("no instructions for bf16 pairs");
     }
 
     /// Never called.
@@ -217,12 +217,12 @@ impl Place {
 }
 
 impl<'a> Source<'a> {
-    /// Keeps nothing.
-    pub fn half(_: &'a [u16], _: usize, _: usize, _: usize) -> Self {
+    /// Stores nothing.
+    pub fn bf16(_: &'a [u16], _: usize, _: usize, _: usize) -> Self {
         Self(PhantomData)
     }
 
-    /// Keeps nothing.
+    /// Stores nothing.
     pub fn rounded(_: Mat<'a>, _: f32) -> Self {
         Self(PhantomData)
     }
@@ -240,12 +240,12 @@ impl<'a> Term<'a> {
     }
 
     /// Never called.
-    pub fn held_transposed(a: Place, _: &'a Panels) -> Self {
+    pub fn packed_transposed(a: Place, _: &'a Panels) -> Self {
         match a {}
     }
 
     /// Never called.
-    pub fn held_plain(a: Place, _: &'a Panels) -> Self {
+    pub fn packed_plain(a: Place, _: &'a Panels) -> Self {
         match a {}
     }
 }
