@@ -1,5 +1,5 @@
-//! The settings that all methods share, under TRL's names and with TRL's meaning, and what follows from them: the number of
-//! steps, the learning rate at each, and whether any of them moves a weight.
+//! The settings that all methods share, with TRL's names and meaning, and what follows from them: the number of optimizer
+//! steps, the learning rate of each, and whether any of them changes a weight.
 
 use crate::declare::{automatic, choice, flag, number, options, settings, whole};
 use crate::order::Steps;
@@ -12,7 +12,7 @@ options! {
 }
 
 settings! {
-    /// What every method can be told.
+    /// Settings of every method.
     pub struct CommonSettings {
         learning_rate: f64 = number(0.0, 1.0, 1e-5), Simple,
             "Learning rate" "学习率",
@@ -93,7 +93,7 @@ settings! {
     }
 }
 
-/// The defaults in which methods differ.
+/// Defaults that differ between methods.
 pub(crate) struct Defaults {
     pub(crate) learning_rate: f64,
     pub(crate) epochs: f64,
@@ -101,7 +101,7 @@ pub(crate) struct Defaults {
     pub(crate) order: SamplingStrategy,
 }
 
-/// The shared fields with a method's own defaults, in the order in which a form shows them.
+/// The shared fields with a method's own defaults, in form order.
 pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
     let of_method = settings_of(defaults);
     let mut fields = CommonSettings::fields();
@@ -124,20 +124,21 @@ fn settings_of(defaults: &Defaults) -> [(&'static str, SettingValue); 4] {
 }
 
 impl CommonSettings {
-    /// Number of optimizer steps and their shape for so many rows.
+    /// The optimizer steps for so many rows.
     pub(crate) fn steps(&self, items: usize) -> Steps {
         let (batch, accumulation) = (self.per_device_train_batch_size, self.gradient_accumulation_steps);
         Steps::new(items, batch, accumulation, self.num_train_epochs, self.most_steps())
             .in_order(self.train_sampling_strategy == SamplingStrategy::Sequential)
     }
 
-    /// Optimizer steps that the person asked for; `None` follows the number of epochs.
+    /// The limit on optimizer steps; `None` leaves it to the number of epochs.
     pub fn most_steps(&self) -> Option<u64> {
         u64::try_from(self.max_steps).ok().filter(|steps| *steps > 0)
     }
 
-    /// The learning-rate schedule over `total` steps. As in transformers 5 a warm-up below 1 is a share of the steps, rounded
-    /// up, and one from 1 on is a number of steps, rounded down; where it is not set, `warmup_ratio` is the share.
+    /// The learning-rate schedule over `total` steps. As in transformers 5 a warm-up below 1 is a share of the steps,
+    /// rounded up, and one from 1 on is a number of steps, rounded down; where it is not set, `warmup_ratio` is the
+    /// share.
     pub(crate) fn schedule(&self, total: u64) -> Schedule {
         let said = Some(self.warmup_steps).filter(|steps| *steps >= 0.0);
         let steps = said.unwrap_or(self.warmup_ratio);
@@ -146,7 +147,7 @@ impl CommonSettings {
         Schedule::new(self.lr_scheduler_type, self.learning_rate, warmup, total)
     }
 
-    /// Reads them and looks at the rules between them that no single range can say.
+    /// Reads them and checks rules that involve several settings.
     ///
     /// # Errors
     /// The first value that cannot be read or rule that is broken, at its field.
@@ -165,13 +166,13 @@ impl CommonSettings {
         Ok(())
     }
 
-    /// Refuses a run in which no step can move a weight, because its learning rate is 0 at all of them.
+    /// Refuses a run in which no step can change a weight, because its learning rate is 0 at all of them.
     ///
     /// # Errors
-    /// At the setting that makes it so.
+    /// At the setting that causes it.
     pub(crate) fn moves(&self, total: u64) -> Result<(), Problem> {
         let schedule = self.schedule(total);
-        // Parameters are f32: a rate that is 0 as one moves nothing.
+        // Parameters are f32: a learning rate that rounds to 0 in f32 changes nothing.
         if (0..total).any(|step| schedule.rate(step) as f32 > 0.0) {
             return Ok(());
         }
@@ -247,7 +248,7 @@ mod tests {
         assert_eq!(field(&[], 2), None);
     }
 
-    /// A key that is not there, or one that says what nothing reads, is a problem and never a 0.
+    /// A missing key, or a value that cannot be read, is a problem and never a 0.
     #[test]
     fn nothing_is_read_that_was_not_said() {
         let mut said = Settings::default().with_defaults(&CommonSettings::fields());

@@ -1,7 +1,7 @@
 //! CPO (Xu et al., arXiv 2401.08417) and SimPO (Meng et al., arXiv 2405.14734): preference losses without a reference
-//! model, with the likelihood of the chosen answers beside them.
+//! model, plus the negative log-likelihood of the chosen answers.
 //!
-//! `cpo_alpha` weighs that likelihood; it is 1 unless said otherwise, so plain SimPO is `loss_type = "simpo"` with
+//! `cpo_alpha` is the weight of that term; its default is 1, so plain SimPO is `loss_type = "simpo"` with
 //! `cpo_alpha = 0`. `simpo_gamma` is the margin after scaling by β, as in TRL; papers quote γ/β.
 
 use super::advice::{high_rate, longer};

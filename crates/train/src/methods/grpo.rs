@@ -1,6 +1,6 @@
 //! GRPO (Shao et al., arXiv 2402.03300), with the normalisers of DAPO (arXiv 2503.14476) and Dr. GRPO (arXiv 2503.20783).
 //!
-//! Each token is moved by how its answer stands in its group; β·k3 may be added to the loss.
+//! The advantage of a token is that of its answer within its group; β·k3 may be added to the loss.
 
 use super::group::{Normaliser, Objective, Shape, check, clip_range, step, steps};
 use super::watch::groups;
@@ -12,7 +12,7 @@ use crate::heads::advantage::GroupScale;
 use crate::method::{Method, Training};
 use crate::order::Steps;
 use crate::passes::PassesPerRow;
-use crate::rollout::{Drawing, asked, prompts};
+use crate::rollout::{Sampling, prompt_kinds, prompts};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use alidade_domain::{
@@ -79,8 +79,8 @@ struct Run {
 }
 
 impl Run {
-    fn drawing(&self) -> Drawing {
-        Drawing {
+    fn sampling(&self) -> Sampling {
+        Sampling {
             temperature: self.own.temperature,
             max_new_tokens: self.own.max_completion_length,
             each: self.own.num_generations,
@@ -107,7 +107,7 @@ impl Method for Grpo {
                 "把同一问题的多个回答相互比较，不需要价值模型。",
             ),
             paper: "Shao et al., DeepSeekMath: Pushing the Limits of Mathematical Reasoning, 2024",
-            learns_from: asked(),
+            learns_from: prompt_kinds(),
             variants: Vec::new(),
         }
     }
@@ -169,7 +169,7 @@ impl Training for Run {
     }
 
     fn passes(&self) -> PassesPerRow {
-        let answers = Some(self.drawing().passes());
+        let answers = Some(self.sampling().passes());
         PassesPerRow { trained: self.own.num_iterations as f64, read: 3.0, answers, ..PassesPerRow::ONE }
     }
 
@@ -184,7 +184,7 @@ impl Training for Run {
     fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
         let own = &self.own;
         let shape = Shape {
-            drawing: self.drawing(),
+            sampling: self.sampling(),
             objective: Objective::Tokens { normaliser: own.loss_type, scale: own.scale_rewards },
             beta: own.beta,
             clip: clip_range(own.epsilon, own.epsilon_high),

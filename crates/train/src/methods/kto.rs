@@ -1,9 +1,9 @@
-//! KTO (Ethayarajh et al., arXiv 2402.01306): learns from single answers with a thumb up or down.
+//! KTO (Ethayarajh et al., arXiv 2402.01306): learns from single answers with a binary label.
 //!
-//! How far the policy has drifted from its reference is estimated on mismatched rows, prompt i with answer i − 1 (the
-//! first takes the last). As in TRL they are formed of token ids in file order within chunks of the batch size, once the rows
-//! that cannot be used are gone; and rows come in that order, so that a batch is compared with its own answers. It needs at
-//! least two rows; below four the estimate says little.
+//! The KL divergence from the reference is estimated on mismatched rows, prompt i with answer i − 1 (the first takes the
+//! last). As in TRL these are formed from token ids in file order within chunks of the batch size, after unusable rows are
+//! removed; rows come in that order, so that a batch is compared with its own answers. It needs at least two rows per batch;
+//! below four the estimate is poor.
 
 use super::advice::high_rate;
 use super::ratings::{Rated, read, sequence};
@@ -30,13 +30,13 @@ use std::collections::BTreeMap;
 pub(crate) struct Kto;
 
 const DRIFT: Metric = Metric::new("kl", "KL (nats)", "KL（奈特）");
-/// Nats beyond which the model has left its start.
+/// KL in nats beyond which the model is far from its start.
 const FAR: f64 = 10.0;
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1, order: SamplingStrategy::Sequential };
-/// Fewer rows in a batch leave the drift without an estimate.
+/// Smallest batch in which the KL can be estimated.
 const SMALLEST_BATCH: usize = 2;
-/// Fewer rows make it a poor one.
+/// Below this batch size the estimate is poor.
 const SMALL_BATCH: usize = 4;
 
 settings! {
@@ -190,7 +190,7 @@ impl Training for Run {
     }
 
     fn passes(&self) -> PassesPerRow {
-        // Own and mismatched answer are one row, and only the first of them has gradients.
+        // A row holds its own and a mismatched answer, and only the first has gradients.
         let (trained, read) = if self.own.loss_type.estimates_drift() { (0.5, 1.5) } else { (1.0, 1.0) };
         PassesPerRow { trained, read, trained_sequences: 1, reads_batches: true, ..PassesPerRow::ONE }
     }
@@ -234,7 +234,7 @@ impl Training for Run {
     }
 }
 
-/// Answers of one kind alone say nothing of the other: the loss falls without end, and nothing holds the model.
+/// Refuses rows that all have the same label: the loss would fall without bound.
 fn both_kinds(rated: &[Rated]) -> Result<()> {
     let wanted = rated.iter().filter(|row| row.wanted).count();
     let (label, missing) = match wanted {
@@ -252,17 +252,17 @@ fn both_kinds(rated: &[Rated]) -> Result<()> {
     Err(TrainError::Refused(problem.at("dataset")))
 }
 
-/// How many times as much as the unwanted answers the wanted ones may weigh without a word.
+/// Ratio of the total weight of wanted to unwanted answers that gets no warning.
 const EVEN: std::ops::RangeInclusive<f64> = 0.8..=1.6;
 
-/// What is said where wanted and unwanted answers weigh clearly unlike in sum; the paper (equation 8) advises from 1 to 4/3
-/// times as much for the wanted ones.
+/// Warns where the total weights of wanted and unwanted answers clearly differ; the paper (equation 8) advises a ratio
+/// from 1 to 4/3.
 fn uneven(rated: &[Rated], own: &Own) -> Option<Problem> {
     let wanted = rated.iter().filter(|row| row.wanted).count();
     let (w, u) = (wanted as f64, (rated.len() - wanted) as f64);
     let (good, bad) = (own.desirable_weight, own.undesirable_weight);
     let share = w * good / (u * bad);
-    // A weight of 0 is meant.
+    // A weight of 0 is intentional.
     if rated.is_empty() || good * bad == 0.0 || EVEN.contains(&share) {
         return None;
     }
@@ -291,8 +291,8 @@ fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome
         for (place, (item, range)) in micro_batch.iter().zip(tokens.target_ranges()).enumerate() {
             let wanted = item.label > 0.0;
             let weight = if wanted { own.desirable_weight } else { own.undesirable_weight };
-            let (loss, slope) = kto_head(own.loss_type, own.beta, weight, wanted, ratios[place], z);
-            coefficients[range.clone()].fill(slope / rows);
+            let (loss, gradient) = kto_head(own.loss_type, own.beta, weight, wanted, ratios[place], z);
+            coefficients[range.clone()].fill(gradient / rows);
             let logits = scores.mean_logit[range.clone()].iter().sum();
             let logp = scores.logp[range.clone()].iter().sum();
             totals.loss += loss;
@@ -306,7 +306,7 @@ fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome
     Ok(StepOutcome { loss: totals.loss / rows, tokens: totals.tokens, metrics: totals.metrics(rows) })
 }
 
-/// Σ logπ − Σ logref of rows that nothing is learned from.
+/// Σ logπ − Σ logref of rows that have no gradient.
 fn ratios(policy: &mut Policy, rows: &[TokenRow]) -> Result<Vec<f64>> {
     let rows = TokenBatch::new(rows)?;
     Ok(sums(&policy.scores(&rows, None)?.logp, &rows, &policy.reference_scores(&rows, None)?.logp))
@@ -354,7 +354,7 @@ impl Totals {
         if wanted { &mut self.wanted } else { &mut self.unwanted }
     }
 
-    /// A side that no row of the step belongs to has no figures.
+    /// A side without rows in the step has no metrics.
     fn metrics(&self, rows: f64) -> BTreeMap<String, f64> {
         let mut metrics = BTreeMap::from([
             ("kl".to_owned(), self.drift / rows),

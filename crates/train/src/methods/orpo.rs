@@ -1,4 +1,4 @@
-//! ORPO (Hong et al., arXiv 2403.07691): learns the chosen answer and, in the same step, raises its odds over those of the
+//! ORPO (Hong et al., arXiv 2403.07691): fine-tunes on the chosen answer and, in the same step, raises its odds against the
 //! rejected one. There is no reference model.
 //!
 //! loss = nll(chosen) − β·mean log σ(log-odds ratio). As in TRL the nll runs over prompt and answer by default; with

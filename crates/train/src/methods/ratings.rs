@@ -1,15 +1,15 @@
-//! What methods over single rated answers share: rows to ids.
+//! Shared by methods over single labelled answers: rows to ids.
 
 use crate::encode::{Encoder, Prepared, Row};
 use crate::error::Result;
 use alidade_domain::Example;
 use alidade_model::TokenRow;
 
-/// A rated answer as ids.
+/// A labelled answer as ids.
 pub(super) struct Rated {
     pub(super) number: usize,
     pub(super) prompt: Vec<u32>,
-    /// Not yet cut.
+    /// Not truncated yet.
     pub(super) answer: Vec<u32>,
     pub(super) wanted: bool,
 }
@@ -40,7 +40,7 @@ pub(super) fn read(
     Ok(Ok(Rated { number, prompt, answer, wanted }))
 }
 
-/// A prompt and an answer, cut at its end.
+/// A prompt and an answer that is truncated at its end.
 pub(super) fn sequence(prompt: &[u32], answer: &[u32], limit: usize) -> TokenRow {
     TokenRow::answer(prompt, &answer[..answer.len().min(limit - prompt.len())])
 }

@@ -1,9 +1,9 @@
-//! Reward models (Ouyang et al., arXiv 2203.02155): a score read off the end of an answer learns to be higher for the
-//! preferred one. The result is an adapter with a trained score head, PEFT's SEQ_CLS kind.
+//! Reward models (Ouyang et al., arXiv 2203.02155): the score at the last token of an answer is trained to be higher for the
+//! preferred one. The result is an adapter with a trained score head (PEFT's SEQ_CLS).
 //!
-//! loss = mean −log σ(r_chosen − r_rejected − margin) + c·mean (r_chosen + r_rejected)². Rows bring margins where their
-//! source has them and `use_margins` is on. With `loss_type = "cost"` it becomes a cost model (Dai et al., arXiv
-//! 2310.12773), whose zero separates harmless from harmful answers; rows must say which of their answers do harm.
+//! loss = mean −log σ(r_chosen − r_rejected − margin) + c·mean (r_chosen + r_rejected)². Margins come from the rows
+//! when `use_margins` is on. With `loss_type = "cost"` it becomes a cost model (Dai et al., arXiv
+//! 2310.12773), whose zero separates harmless from harmful answers; rows must say which of their answers are harmful.
 
 use super::advice::longer;
 use super::pairs::{Totals, prepare};
@@ -164,7 +164,7 @@ impl Training for Run {
         longer(outlook, hint, "dataset").into_iter().collect()
     }
 
-    fn rates(&self) -> Option<Rater> {
+    fn scorer_kind(&self) -> Option<Rater> {
         Some(match self.own.loss_type {
             RewardLoss::BradleyTerry => Rater::Reward,
             RewardLoss::Cost => Rater::Cost,
@@ -207,7 +207,7 @@ fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome
         for (pair, item) in micro_batch.iter().enumerate() {
             let (chosen, rejected) = (scores[pair], scores[micro_batch.len() + pair]);
             let [chosen_harmful, rejected_harmful] = item.harmful.unwrap_or_default();
-            // Preferred for another reason than safety: the order of costs is the other way round.
+            // Preferred for another reason than safety: the order of costs is reversed.
             let swapped = costs && chosen_harmful && !rejected_harmful;
             let head = match (costs, swapped) {
                 (false, _) => bradley_terry(chosen, rejected, item.label, own.center_rewards_coefficient),

@@ -1,6 +1,6 @@
 //! RLOO (Ahmadian et al., arXiv 2402.14740): REINFORCE with a leave-one-out baseline.
 //!
-//! A whole answer is moved by its score above the mean of the others; β·KL is taken off the score.
+//! The advantage of a whole answer is its score minus the mean of the others; β·KL is subtracted from the score.
 
 use super::group::{Objective, Shape, check, clip_range, step, steps};
 use super::watch::groups;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::method::{Method, Training};
 use crate::order::Steps;
 use crate::passes::PassesPerRow;
-use crate::rollout::{Drawing, asked, prompts};
+use crate::rollout::{Sampling, prompt_kinds, prompts};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use alidade_domain::{
@@ -66,8 +66,8 @@ struct Run {
 }
 
 impl Run {
-    fn drawing(&self) -> Drawing {
-        Drawing {
+    fn sampling(&self) -> Sampling {
+        Sampling {
             temperature: self.own.temperature,
             max_new_tokens: self.own.max_completion_length,
             each: self.own.num_generations,
@@ -94,7 +94,7 @@ impl Method for Rloo {
                 "把每个回答与同一问题其他回答的平均值比较。",
             ),
             paper: "Ahmadian et al., Back to Basics: Revisiting REINFORCE Style Optimization, 2024",
-            learns_from: asked(),
+            learns_from: prompt_kinds(),
             variants: Vec::new(),
         }
     }
@@ -137,7 +137,7 @@ impl Training for Run {
     }
 
     fn passes(&self) -> PassesPerRow {
-        let answers = Some(self.drawing().passes());
+        let answers = Some(self.sampling().passes());
         PassesPerRow { trained: self.own.num_iterations as f64, read: 3.0, answers, ..PassesPerRow::ONE }
     }
 
@@ -152,7 +152,7 @@ impl Training for Run {
     fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
         let own = &self.own;
         let shape = Shape {
-            drawing: self.drawing(),
+            sampling: self.sampling(),
             objective: Objective::Answers,
             beta: own.beta,
             clip: clip_range(own.epsilon, own.epsilon_high),

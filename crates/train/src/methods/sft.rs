@@ -1,4 +1,4 @@
-//! Supervised fine-tuning: the model learns to write the given answers.
+//! Supervised fine-tuning: the model learns to generate the given answers.
 //!
 //! L = (1/N)·Σ −ℓ_t over the learned tokens of the whole optimizer batch; N is counted before the first micro-batch, so
 //! that accumulation does not change the loss. Dropout is on in training.
@@ -140,7 +140,7 @@ impl Training for Run {
     }
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
-        // What some strategies cut off is kept as rows of its own, so nothing is cut before.
+        // Some strategies keep what they cut as further rows, so nothing is truncated before packing.
         let keeps = self.own.packing && self.own.packing_strategy.keeps_all();
         let limit = if keeps { usize::MAX } else { self.common.max_length };
         let mut prepared = Prepared { packed: self.own.packing, ..Prepared::default() };
@@ -234,7 +234,7 @@ fn cut(mut row: TokenRow, limit: usize, prepared: &mut Prepared) -> Row<TokenRow
 
 fn step(policy: &mut Policy, batch: &StepBatch, noise: f64) -> Result<StepOutcome> {
     let rows = || batch.micro_batches.iter().flatten().flat_map(|item| &item.sequences);
-    // The first token of a document is never predicted, wherever it stands in a packed row.
+    // The first token of a document is never predicted, wherever it is in a packed row.
     let learned = rows().map(|row| row.scored.iter().skip(1).filter(|scored| **scored).count()).sum::<usize>() as f64;
     let tokens = rows().map(|row| row.ids.len() as u64).sum();
     let mut totals = Totals::default();
