@@ -1,10 +1,10 @@
-//! Measuring stacks: suites say what is asked and what is observed, judges say what an answer is worth, and here it is
-//! concluded what may be said of that.
+//! Evaluation of stacks: suites define prompts and observations, judges assess answers, and this crate computes
+//! estimates and changes from them.
 //!
-//! Everything is asked through the ports `Generator` and `Scorer`, so a stack, an adapter, a script or a remote model are asked
-//! alike. A new suite is a file in `suites/` and a line in [`SUITES`], a new judge a file in `judges/` and a line in [`JUDGES`];
-//! both declare their measures with words in both languages, and nobody else keeps a table of them. Not here: how a model
-//! writes, where files lie, and judges that know Alder Bay.
+//! Models are reached through the ports `Generator` and `Scorer`, so a stack, an adapter, a script and a remote model
+//! are evaluated alike. A new suite is a file in `suites/` and a line in [`SUITES`], a new judge a file in `judges/`
+//! and a line in [`JUDGES`]; both declare their measures with texts in both languages, in one place only. Not here:
+//! generation, the location of files, and judges that know Alder Bay.
 
 mod asking;
 mod card;

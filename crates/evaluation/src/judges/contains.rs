@@ -1,4 +1,4 @@
-//! Contains: the wanted words stand somewhere in the answer.
+//! Contains: the expected words occur in the answer.
 
 use super::{label, plain};
 use crate::card::{MeasureCard, Unit};
@@ -47,7 +47,7 @@ impl JudgeKind for Contains {
     }
 }
 
-/// The words that are wanted of every answer; without any, those of the prompt's own answer.
+/// The words expected in every answer; `None` takes those of the prompt's reference.
 struct Wanted(Option<String>);
 
 impl Judge for Wanted {

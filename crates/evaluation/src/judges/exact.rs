@@ -1,4 +1,4 @@
-//! Exact match: the answer is the right one and nothing else.
+//! Exact match: the answer is the expected one and nothing else.
 
 use super::{label, plain};
 use crate::card::{MeasureCard, Unit};
@@ -43,7 +43,7 @@ impl JudgeKind for Exact {
     }
 }
 
-/// The answer that is wanted of every prompt; without one, each prompt's own.
+/// The answer expected for every prompt; `None` takes each prompt's reference.
 struct Wanted(Option<String>);
 
 impl Judge for Wanted {

@@ -1,4 +1,4 @@
-//! A model grades one answer from 1 to 10. A grade off the scale is unreadable; it is never moved onto it.
+//! A model grades one answer from 1 to 10. A grade off the scale is unreadable and never clamped.
 
 use super::template::{Template, question, verdict};
 use crate::card::{MeasureCard, Unit};

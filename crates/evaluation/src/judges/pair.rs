@@ -1,5 +1,5 @@
-//! A model compares two answers. It is asked twice, with the answers in either order, because models favour a place: only where
-//! both orders agree is an answer preferred, and where they contradict each other it is a tie (MT-Bench's rule).
+//! A model compares two answers. It is asked twice, with the answers in either order, because of position bias: an answer is
+//! preferred only where both orders agree, and where they contradict each other it is a tie (MT-Bench's rule).
 
 use super::template::{Template, question, verdict};
 use crate::card::{MeasureCard, Unit};

@@ -1,4 +1,4 @@
-//! Pattern: a regular expression finds something in the answer. The engine reads any text in linear time.
+//! Pattern: a regular expression matches in the answer. The engine takes linear time on any text.
 
 use super::label;
 use crate::card::{MeasureCard, Unit};

@@ -1,5 +1,5 @@
-//! Number of words: how long an answer is to a person, and whether it keeps to bounds. Scripts without blanks between words
-//! are counted by letters.
+//! Number of words: whether the length of an answer is within bounds. Scripts without spaces between words are counted by
+//! letters.
 
 use crate::card::{MeasureCard, Unit};
 use crate::judge::{Argument, Case, Judge, JudgeCard, JudgeKind};
@@ -64,7 +64,7 @@ impl Judge for Within {
     }
 }
 
-/// Words between blanks, and every letter of a script that writes without them.
+/// Words between spaces, and every letter of a script that is written without them.
 fn words(text: &str) -> usize {
     let (mut count, mut inside) = (0, false);
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! What a model that scores is worth: how often it ranks held-out pairs as their source does, and whether length sways it.
+//! Quality of a scorer: how often it ranks held-out pairs as their source does, and whether it is biased by length.
 
 use super::HELD_OUT_PAIRS;
 use crate::card::{MeasureCard, Unit};
@@ -60,7 +60,7 @@ impl Suite for HeldOutPairs {
     }
 
     fn prompts(&self, _: &crate::Material) -> Vec<crate::Prompt> {
-        // What scores writes nothing.
+        // A scorer generates no answers.
         Vec::new()
     }
 
@@ -74,7 +74,7 @@ impl Suite for HeldOutPairs {
         let ranked = row.margin().map(|margin| margin > 0.0);
         into.flag(item, RANKED.key, ranked);
         into.push(item, MARGIN.key, row.margin());
-        // Pairs whose preferred answer is the shorter one show whether the model has merely learned length.
+        // Pairs whose preferred answer is shorter show whether the model has merely learned length.
         if row.wanted.tokens < other.tokens {
             into.flag(item, RANKED_WHEN_SHORTER_WINS.key, ranked);
         }

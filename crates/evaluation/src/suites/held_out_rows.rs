@@ -1,5 +1,5 @@
-//! Rows that were kept apart from training: how likely their answers are, whether preferred ones are likelier, and what a stack
-//! answers to their prompts by itself.
+//! Held-out rows: the likelihood of their answers, whether preferred answers are likelier, and the stack's own answers
+//! to their prompts.
 
 use super::{HELD_OUT_ROWS, LENGTH};
 use crate::card::{MeasureCard, Unit};

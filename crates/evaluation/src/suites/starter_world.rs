@@ -1,5 +1,5 @@
-//! Questions about Alder Bay, where the truth is known: half of them in wordings of no corpus. The oracle that knows the town
-//! is a judge that the host brings, and its reward a scorer.
+//! Questions about Alder Bay, whose facts are known; half of them are worded as in no corpus. The oracle of the town is
+//! a judge that the host provides, and its reward a scorer.
 
 use super::{LENGTH, STARTER_WORLD};
 use crate::card::{MeasureCard, Unit};
