@@ -1,5 +1,5 @@
-//! Lists of messages in the spellings that are around: OpenAI's role and content, ShareGPT's from and value, contents in
-//! parts. And the rules that a conversation must keep to be learned from.
+//! Lists of messages in the common formats: OpenAI's role and content, ShareGPT's from and value, contents in parts; and the
+//! rules that a conversation must satisfy to be learned from.
 
 use crate::fault::{Fault, described};
 use crate::media;
@@ -14,7 +14,7 @@ pub(crate) fn is_message(value: &Value) -> bool {
     value.is_object() && has(["role", "from"]) && has(["content", "value"])
 }
 
-/// What messages carry beside their text and is not used: a weight of nought on an answer, and thoughts.
+/// Unused parts of messages: a weight of zero on an answer, and thoughts.
 pub(crate) fn unused(value: &Value) -> (bool, bool) {
     let nought = |value: &Value| value.as_f64() == Some(0.0) || value.as_bool() == Some(false);
     let any = |message: &Value, names: &[&str], is: &dyn Fn(&Value) -> bool| {
@@ -43,7 +43,7 @@ pub(crate) fn conversation(value: Value, column: &str) -> Result<Vec<Message>, F
     }
 }
 
-/// What a column is that holds text where a list belongs, and why the text is no list.
+/// The fault of a column that holds text where a list belongs.
 fn not_a_list(text: &str, column: &str) -> Fault {
     let begin = shown(text.trim_start(), 40);
     if text.trim().is_empty() {
@@ -183,7 +183,7 @@ fn who(role: Role) -> &'static str {
     }
 }
 
-/// Checks that somebody asks something.
+/// Checks that the prompt has a turn of the user that is not blank.
 pub(crate) fn check_prompt(messages: &[Message]) -> Result<(), Fault> {
     let mut asked = messages.iter().filter(|message| message.role == Role::User).peekable();
     if asked.peek().is_none() {
@@ -200,7 +200,7 @@ pub(crate) fn check_prompt(messages: &[Message]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Checks that both answers say something, and not the same.
+/// Checks that both answers are non-empty and different.
 pub(crate) fn check_pair(chosen: &[Message], rejected: &[Message]) -> Result<(), Fault> {
     let blank = |side: &[Message]| side.iter().all(|message| message.content.trim().is_empty());
     for (side, name) in [(chosen, "chosen"), (rejected, "rejected")] {

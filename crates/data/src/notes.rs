@@ -1,5 +1,5 @@
-//! What a person should hear about a whole file: what was taken as what, what was not used, what looks odd. Counted
-//! while the rows pass; bounded however many there are.
+//! Remarks on a whole file: which columns were renamed, what was not used, what looks wrong. Counted while the rows are
+//! streamed, in bounded memory.
 
 use crate::media::turns;
 use alidade_domain::{DatasetKind, Example, Role, shown};
@@ -9,24 +9,24 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::Hasher;
 use std::io;
 
-/// Names that are remembered.
+/// Most names that are remembered.
 const NAMES: usize = 64;
-/// Rows among which equal ones are looked for.
+/// Most rows that are searched for duplicates.
 const COMPARED: usize = 1 << 20;
-/// Columns that nobody expects to be learned from.
+/// Columns that are expected to be unused.
 const IDENTITY: &[&str] =
     &["", "id", "idx", "index", "_id", "uid", "uuid", "row", "row_id", "prompt_id", "question_id"];
 
-/// Something about one record.
+/// A remark on one record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Note {
-    /// A column stood under another name.
+    /// A column was renamed.
     Renamed(String, &'static str),
-    /// Plain texts became turns, because a system line stands beside them.
+    /// Plain texts became turns, because there is a system prompt.
     SystemMadeTurns,
     /// Plain texts became turns, because their columns have other names.
     SpellingMadeTurns,
-    /// A system column was not used, because the conversation has its own line.
+    /// A system column was not used, because the conversation has its own system prompt.
     OwnSystem,
     /// The record was a bare list of messages.
     BareList,
@@ -36,7 +36,7 @@ pub(crate) enum Note {
     SameSpeaker,
     /// A message carries a weight that would keep it from being learned.
     Weights,
-    /// Messages have thoughts beside their text.
+    /// Messages have thoughts in addition to their text.
     Thoughts,
 }
 
@@ -119,7 +119,7 @@ impl Notes {
         self.shapes.iter().max_by_key(|(_, rows)| **rows).map_or("unknown", |(shape, _)| *shape)
     }
 
-    /// Everything as sentences.
+    /// All remarks as sentences.
     pub(crate) fn remarks(&self) -> Vec<String> {
         let mut remarks = self.renamed();
         remarks.extend(self.counts.iter().filter_map(|(note, (rows, first))| sentence(note, *rows, *first)));
@@ -250,7 +250,7 @@ pub(crate) fn kind_of(example: &Example) -> DatasetKind {
     }
 }
 
-/// Bytes into a hash.
+/// Writes bytes into a hash.
 struct Hash(DefaultHasher);
 
 impl io::Write for Hash {

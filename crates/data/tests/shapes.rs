@@ -1,4 +1,4 @@
-//! Every shape of record that is read, in the spellings that are around, and what is said where one is not read.
+//! Every supported record shape, in the common spellings, and the messages for unsupported ones.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use alidade_data::import;
