@@ -1,4 +1,4 @@
-// Words of every screen.
+// Texts of every screen.
 export const en = {
   nav: { experiments: "Experiments", models: "Models", data: "Data", runs: "Runs", chat: "Chat", reports: "Reports" },
   newExperiment: "New experiment",
@@ -7,7 +7,7 @@ export const en = {
   cancel: "Cancel",
   close: "Close",
   remove: "Remove",
-  /** What removing a model or a data set means for what used it. */
+  /** Consequence of removing a model or a data set for the experiments that use it. */
   usedBy: (done: number, drafts: number) => {
     const count = (n: number, one: string) => (n === 1 ? `1 ${one}` : `${n} ${one}s`);
     const users = [done ? count(done, "experiment") : "", drafts ? count(drafts, "draft") : ""]
