@@ -14,7 +14,7 @@ export const en = {
       .filter(Boolean)
       .join(" and ");
     if (!users) return "No experiment uses it.";
-    return `${users} used it. ${done ? "Finished experiments keep their report and their exports. " : ""}${drafts ? "A draft needs another choice before it can start." : ""}`.trim();
+    return `Used by ${users}. ${done ? "Finished experiments keep their report and their exports. " : ""}${drafts ? "Drafts need a replacement before they can start." : ""}`.trim();
   },
   rename: "Rename",
   save: "Save",
@@ -23,10 +23,10 @@ export const en = {
   retry: "Try again",
   reveal: "May be harmful. Show",
   hide: "Hide",
-  keys: "Keys",
+  keys: "Keyboard shortcuts",
   keyList: [
-    ["?", "these keys"],
-    ["Esc", "close, step back"],
+    ["?", "show the keyboard shortcuts"],
+    ["Esc", "close or go back"],
   ] as [string, string][],
   tokens: "tokens",
   unreadable: (n: number) => `${n} unreadable`,
@@ -56,7 +56,7 @@ export const zh: typeof en = {
   usedBy: (done, drafts) => {
     const users = [done ? `${done} 个实验` : "", drafts ? `${drafts} 个草稿` : ""].filter(Boolean).join("和");
     if (!users) return "没有实验用到它。";
-    return `${users}用到它。${done ? "已完成的实验保留报告和导出。" : ""}${drafts ? "草稿需要另选后才能开始。" : ""}`;
+    return `${users}用到它。${done ? "已完成的实验保留报告和导出。" : ""}${drafts ? "草稿需要另选替代后才能开始。" : ""}`;
   },
   rename: "改名",
   save: "保存",
