@@ -155,7 +155,7 @@ fn manifest(place: &Path, plan: &PlanFacts) -> std::result::Result<Manifest, Fla
         });
     };
     match manifest {
-        _ if written != seal(&text).as_bytes() => Err(damaged("its manifest is not what was written")),
+        _ if written != seal(&text).as_bytes() => Err(damaged("its manifest has changed since it was written")),
         Some(found) if found.version == VERSION => match found.plan == plan.fingerprint() {
             true => Ok(found),
             false => Err(Flaw::Foreign(Foreign { step: found.step, differences: plan.differences(&found.facts) })),
@@ -174,11 +174,11 @@ pub(crate) fn load(place: &Path, plan: &PlanFacts) -> std::result::Result<Checkp
     }
     let state = place.join(STATE);
     if file_sha256(&state).ok().as_ref() != Some(&manifest.sha256) {
-        return Err(damaged("its state file is not what was written"));
+        return Err(damaged("its state file has changed since it was written"));
     }
     let log = std::fs::read(place.join(LOG)).unwrap_or_default();
     if sha256(&log) != manifest.log_sha256 {
-        return Err(damaged("its copy of the log is not what was written"));
+        return Err(damaged("its copy of the log has changed since it was written"));
     }
     let Manifest { step, updates, tokens, state: carried, .. } = manifest;
     let mut checkpoint = Checkpoint { step, updates, tokens, state: carried, log, ..Checkpoint::default() };

@@ -246,8 +246,8 @@ impl Encoder<'_> {
         if method.makes_scorer() || !rows.iter().any(taught) {
             return None;
         }
-        let message = "The model's chat template closes the assistant's turn with no special token, so the rows show no end of an answer: what is trained may write on until its limit.";
-        let hint = "Put the token that ends an answer behind the assistant's content in the template, or take a model whose template has one.";
+        let message = "The model's chat template ends the assistant's turn with no special token, so the rows do not show where an answer ends: the trained model may generate up to its length limit.";
+        let hint = "Put the token that ends an answer after the assistant's content in the template, or choose a model whose template has one.";
         Some(Problem::input(message).hint(hint).at("model"))
     }
 

@@ -13,7 +13,7 @@ pub enum TrainError {
     Model(#[from] ModelError),
     /// Loss or gradient is infinite or undefined.
     #[error(
-        "At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; what was kept before is intact."
+        "At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; earlier checkpoints are intact."
     )]
     NotFinite {
         /// Step, from 1.
@@ -36,7 +36,7 @@ pub enum TrainError {
         reason: String,
     },
     /// A file of the run folder cannot be written or read.
-    #[error("Writing {path} failed: {found}.")]
+    #[error("Reading or writing {path} failed: {found}.")]
     File {
         /// The file.
         path: PathBuf,
@@ -93,11 +93,11 @@ impl From<TrainError> for Problem {
             }
             TrainError::File { found, .. } if found.kind() == std::io::ErrorKind::StorageFull => {
                 Problem::new(ProblemCode::DiskFull, message)
-                    .hint("Free some room and press Resume: nothing that was kept is lost.")
+                    .hint("Free some disk space and press Resume: no saved checkpoint is lost.")
             }
             TrainError::File { .. } => Problem::internal(message),
             TrainError::OtherRun { .. } => Problem::new(ProblemCode::Conflict, message)
-                .hint("Go on with the recipe as it was, or choose another output_dir.")
+                .hint("Use the recipe as it was, or choose another output_dir.")
                 .hint("Add --overwrite to remove that run and start over.")
                 .at("output_dir"),
             TrainError::Checkpoint { .. } => Problem::internal(message).hint("Start the run again from its beginning."),

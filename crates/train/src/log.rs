@@ -88,14 +88,14 @@ fn append(path: &Path) -> Result<File> {
 /// Moves a wrong file aside, writes the right lines and returns a warning.
 fn restore(path: &Path, found: Option<&[u8]>, right: &[u8]) -> Result<EventKind> {
     let message = match found {
-        None => "log.jsonl was gone; it has been written again.".to_owned(),
+        None => "log.jsonl was missing; it has been written again.".to_owned(),
         Some(found) => {
             let line = 1 + common_lines(found, right);
             let aside = free_name(path);
             std::fs::rename(path, &aside).map_err(TrainError::file(path))?;
             let name = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
             format!(
-                "log.jsonl is not what this run wrote, from line {line} on. It is kept as {name}, and the right log has been written again."
+                "log.jsonl was changed after this run wrote it, from line {line} on. The changed file is kept as {name}, and the log has been written again as it was."
             )
         }
     };

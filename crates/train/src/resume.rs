@@ -116,7 +116,7 @@ fn look(run_folder: &Path, plan: &PlanFacts) -> Result<Resume> {
 
 fn passed_over(step: u64, reason: &str, used: u64) -> EventKind {
     let from = match used {
-        0 => "No earlier one is whole, so training begins anew".to_owned(),
+        0 => "No earlier one is intact, so training starts over".to_owned(),
         used => format!("Training goes on from the checkpoint at step {used}"),
     };
     let message = format!(
@@ -166,7 +166,7 @@ mod tests {
         std::fs::remove_file(folder.join("step-00000010/manifest.json")).unwrap();
         let found = look(run.path(), &plan("plan")).unwrap();
         assert_eq!((found.checkpoint.step, found.notes.len(), found.own_log), (0, 2, true));
-        assert!(message(&found.notes[0]).contains("begins anew; 15 steps"));
+        assert!(message(&found.notes[0]).contains("starts over; 15 steps"));
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn prompt<'a>(
     let prompt = match example {
         Example::Prompt { prompt } | Example::Answer { prompt, .. } | Example::Rated { prompt, .. } => prompt,
         Example::Pair(pair) => &pair.prompt,
-        _ => return Ok(Err("it asks nothing".into())),
+        _ => return Ok(Err("it has no prompt".into())),
     };
     let ids = encoder.prompt(prompt)?;
     if ids.is_empty() || ids.len() + answer > limit {
@@ -150,7 +150,7 @@ pub(crate) fn generate_rollouts(context: &mut StepContext, sampling: Sampling) -
         let generated = generated.map_err(|error| match error {
             ModelError::NotFiniteScores { row, .. } => {
                 let rows = chunk.get(row - 1).map(|item| item.row).into_iter().collect();
-                context.not_finite("score of a token to be written", f64::NAN, rows)
+                context.not_finite("logit of the next token", f64::NAN, rows)
             }
             error => error.into(),
         })?;
@@ -176,7 +176,7 @@ pub(crate) fn generate_rollouts(context: &mut StepContext, sampling: Sampling) -
 
 fn no_scorer() -> TrainError {
     TrainError::Observer(
-        alidade_domain::Problem::input("This method learns from scores, and nothing was named that gives them.")
+        alidade_domain::Problem::input("This method learns from scores, but no scorer was named.")
             .hint("Name a reward: a reward model's adapter, or the oracle for the bundled model.")
             .at("reward"),
     )

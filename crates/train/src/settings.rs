@@ -16,8 +16,8 @@ settings! {
     pub struct CommonSettings {
         learning_rate: f64 = number(0.0, 1.0, 1e-5), Simple,
             "Learning rate" "学习率",
-            "Size of an optimizer step at its peak. Too high spoils the model, too low changes nothing."
-            "优化步的最大幅度。太高会损坏模型，太低则毫无变化。";
+            "Peak size of an optimizer step. Too high damages the model, too low changes nothing."
+            "优化步的峰值大小。太高会损坏模型，太低则毫无变化。";
         num_train_epochs: f64 = number(0.0, 1000.0, 1.0), Simple,
             "Epochs" "轮数",
             "Passes over the rows."
@@ -25,19 +25,19 @@ settings! {
         per_device_train_batch_size: usize = whole(1, 4096, 8), Simple,
             "Batch size" "批大小",
             "Rows (or pairs) in one forward pass."
-            "一次前向计算的行数（或对数）。";
+            "一次前向计算中的行数（或数据对的个数）。";
         gradient_accumulation_steps: usize = whole(1, 4096, 1), Advanced,
             "Gradient accumulation" "梯度累积",
-            "Forward passes added up before an optimizer step."
-            "一个优化步之前累加的前向计算次数。";
+            "Passes whose gradients are added up before an optimizer step."
+            "一个优化步之前累加梯度的计算次数。";
         max_steps: i64 = whole(-1, 100_000_000, -1), Advanced,
-            "Steps at most" "最多步数",
+            "Maximum steps" "最多步数",
             "−1 follows the number of epochs."
             "−1 表示由轮数决定。";
         max_length: usize = whole(8, 1 << 20, 1024), Simple,
             "Longest row" "最长行",
-            "In tokens; what is longer is cut at the end of the answer."
-            "以词元计；超出部分从回答末尾截去。";
+            "In tokens; longer rows are cut at the end of the answer."
+            "以词元计；更长的行从回答末尾截去。";
         lr_scheduler_type: SchedulerType = choice(SchedulerType::Cosine), Advanced,
             "Learning-rate schedule" "学习率计划",
             "How the learning rate falls after the warm-up."
@@ -55,17 +55,17 @@ settings! {
             "Pull of the weights towards zero."
             "将权重拉向零的力度。";
         max_grad_norm: f64 = number(0.0, 1e6, 1.0), Advanced,
-            "Gradient limit" "梯度上限",
-            "Longer gradients are scaled down to this norm. 0 switches it off."
-            "超过此范数的梯度会被缩小。0 表示关闭。";
+            "Gradient clipping" "梯度裁剪",
+            "Gradients with a larger norm are scaled down to this one. 0 switches it off."
+            "范数更大的梯度会缩小到此范数。0 表示关闭。";
         adam_beta1: f64 = number(0.0, 0.999_999, 0.9), Advanced,
             "Adam beta 1" "Adam beta 1",
-            "Memory of the mean of gradients."
-            "梯度均值的记忆。";
+            "Decay of the running mean of gradients."
+            "梯度滑动平均的衰减率。";
         adam_beta2: f64 = number(0.0, 0.999_999_9, 0.999), Advanced,
             "Adam beta 2" "Adam beta 2",
-            "Memory of the mean of squared gradients."
-            "梯度平方均值的记忆。";
+            "Decay of the running mean of squared gradients."
+            "梯度平方滑动平均的衰减率。";
         save_steps: u64 = whole(1, 1_000_000, 50), Advanced,
             "Steps between checkpoints" "检查点间隔步数",
             "The result does not depend on it."
@@ -76,19 +76,19 @@ settings! {
             "避免优化器除以零。";
         loraplus_lr_ratio: f64 = number(1.0, 1000.0, 1.0), Advanced,
             "LoRA+ ratio" "LoRA+ 比率",
-            "How much faster LoRA's B moves than its A. 16 is usual, with half the learning rate."
-            "LoRA 的 B 比 A 移动快多少。常用 16，并将学习率减半。";
+            "Learning rate of LoRA's B relative to that of its A. 16 is usual, with half the learning rate."
+            "LoRA 的 B 相对于 A 的学习率倍数。常用 16，并将学习率减半。";
         train_sampling_strategy: SamplingStrategy = choice(SamplingStrategy::Random), Advanced,
             "Order of rows" "行的顺序",
-            "Shuffled anew in every epoch, or as they stand in the file."
+            "Shuffled in every epoch, or in the order of the file."
             "每轮重新打乱，或按文件中的顺序。";
         gradient_checkpointing: Option<bool> = automatic(), Advanced,
             "Save memory" "节省内存",
-            "Keep less of each pass and compute it again: less memory, more time, the same result to the byte. Automatic goes by the free memory."
-            "每次前向只保留一部分，需要时重新计算：内存更少，时间更长，结果逐字节相同。自动时按空闲内存决定。";
+            "Keep fewer activations and compute them again for the backward pass: less memory, more time, the same result to the byte. Automatic decides by the free memory."
+            "少保留激活值，反向传播时重新计算：内存更少，时间更长，结果逐字节相同。自动时按空闲内存决定。";
         bf16: bool = flag(false), Advanced,
             "bf16 weights" "bf16 权重",
-            "Hold the frozen weights in two bytes each: half their memory, slightly rounded."
+            "Store the frozen weights in two bytes each: half the memory, slightly rounded."
             "冻结的权重每个只占两个字节：内存减半，略有舍入。";
     }
 }
@@ -178,7 +178,7 @@ impl CommonSettings {
         }
         let rate = self.learning_rate;
         Err(if rate as f32 == 0.0 {
-            let message = format!("learning_rate is {rate:e}, so no step moves a weight.");
+            let message = format!("learning_rate is {rate:e}, so no step changes a weight.");
             Problem::input(message).hint("Choose a rate above 0.").at("settings.learning_rate")
         } else if total == 0 {
             let message = "num_train_epochs is 0, so there is no step to take.";
@@ -186,7 +186,7 @@ impl CommonSettings {
         } else {
             let steps = if total == 1 { "one step".to_owned() } else { format!("{total} steps") };
             let message = format!(
-                "The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be moved at all."
+                "The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be changed at all."
             );
             Problem::input(message)
                 .hint("Set warmup_steps = 0.")

@@ -172,11 +172,7 @@ fn a_spoilt_weight_ends_every_method_in_words() {
         };
         let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(*method, folder.path(), 9) });
         let (name, generates) = (method.name(), method.needs().reward);
-        assert_eq!(
-            (what.as_str(), step),
-            (if generates { "score of a token to be written" } else { "loss" }, 1),
-            "{name:?}"
-        );
+        assert_eq!((what.as_str(), step), (if generates { "logit of the next token" } else { "loss" }, 1), "{name:?}");
         assert!(!rows.is_empty(), "{name:?}");
         assert!(!folder.path().join("checkpoints/step-00000001").exists());
     }

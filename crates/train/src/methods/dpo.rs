@@ -41,7 +41,7 @@ settings! {
     pub(super) struct PairSettings {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
             "Beta" "Beta",
-            "How strongly the model is held near where it started. Higher holds more."
+            "How strongly the model is kept near its start. Higher stays nearer."
             "把模型拉回起点的力度。越高越接近起点。";
         loss_type: Vec<DpoLoss> = choices(DpoLoss::Sigmoid), Advanced,
             "Loss" "损失函数",
@@ -66,12 +66,12 @@ settings! {
             "选择多个损失时，每个损失一个数。";
         f_divergence_type: Divergence = choice(Divergence::ReverseKl), Advanced,
             "Divergence" "散度",
-            "How log-ratios are bent before they are compared."
-            "比较之前对数比如何变换。";
+            "Which divergence transforms the log-ratios before they are compared."
+            "比较之前用哪种散度变换对数比。";
         f_alpha_divergence_coef: f64 = number(-10.0, 0.999, 0.5), Advanced,
             "Alpha" "Alpha",
-            "Shape of alpha_divergence."
-            "alpha_divergence 的形状。";
+            "Parameter α of alpha_divergence."
+            "alpha_divergence 的参数 α。";
     }
 }
 
@@ -228,8 +228,8 @@ impl Losses {
             return Err(Problem::input(message).hint("Give one weight for each loss.").at("settings.loss_weights"));
         }
         if weights.iter().all(|weight| *weight == 0.0) {
-            let problem = Problem::input("Every weight in loss_weights is 0, so no step moves a weight.");
-            return Err(problem.hint("Leave one of them above 0.").at("settings.loss_weights"));
+            let problem = Problem::input("Every weight in loss_weights is 0, so no step changes the model.");
+            return Err(problem.hint("Set at least one of them above 0.").at("settings.loss_weights"));
         }
         let divergence = own.f_divergence_type;
         if let Some(loss) = losses.iter().find(|loss| divergence != Divergence::ReverseKl && !loss.allows_divergence())

@@ -62,7 +62,7 @@ pub(super) fn check(common: &CommonSettings, group: usize) -> std::result::Resul
     if answers.is_multiple_of(group) {
         return Ok(());
     }
-    let message = format!("A step holds {answers} answers, which cannot be parted into groups of {group}.");
+    let message = format!("A step holds {answers} answers, which cannot be divided into groups of {group}.");
     let hint = "per_device_train_batch_size times gradient_accumulation_steps counts answers; make it a multiple.";
     Err(Problem::input(message).hint(hint).at("settings.num_generations"))
 }

@@ -43,12 +43,12 @@ settings! {
     struct Own {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
             "Beta" "Beta",
-            "How strongly the model is held near where it started. Higher holds more."
+            "How strongly the model is kept near its start. Higher stays nearer."
             "把模型拉回起点的力度。越高越接近起点。";
         loss_type: KtoLoss = choice(KtoLoss::Kto), Advanced,
             "Loss" "损失函数",
-            "Which loss over single answers."
-            "用于单个回答的损失。";
+            "Form of the loss over single answers."
+            "单个回答的损失的形式。";
         desirable_weight: f64 = number(0.0, 1000.0, 1.0), Advanced,
             "Weight of thumbs up" "赞的权重",
             "Wanted and unwanted answers should weigh about the same in sum."
@@ -163,8 +163,9 @@ impl Method for Kto {
 impl Run {
     fn check(&self) -> std::result::Result<(), Problem> {
         if self.own.desirable_weight == 0.0 && self.own.undesirable_weight == 0.0 {
-            let problem = Problem::input("Both kinds of answers have the weight 0, so no step moves a weight.");
-            return Err(problem.hint("Leave one of them above 0.").at("settings.desirable_weight"));
+            let problem =
+                Problem::input("Both desirable_weight and undesirable_weight are 0, so no step changes the model.");
+            return Err(problem.hint("Set at least one of them above 0.").at("settings.desirable_weight"));
         }
         if !self.own.loss_type.estimates_drift() {
             return Ok(());

@@ -36,7 +36,7 @@ settings! {
             "以词元计。";
         temperature: f64 = number(0.05, 5.0, 0.9), Advanced,
             "Temperature" "温度",
-            "Of the draws in training; higher explores more."
+            "Of sampling in training; higher explores more."
             "训练中采样的温度；越高探索越多。";
     }
 }
@@ -69,7 +69,7 @@ impl Method for OnlineDpo {
             label: Words::new("Online DPO", "在线 DPO"),
             title: Words::new("Online DPO", "在线 DPO"),
             summary: Words::new(
-                "Lets the model answer twice, has both answers rated, and learns from its own better one.",
+                "Lets the model answer twice, has both answers scored, and learns from its own better one.",
                 "让模型作答两次，给两个回答评分，并从自己较好的那个中学习。",
             ),
             why: Words::new(
@@ -93,7 +93,7 @@ impl Method for OnlineDpo {
                 Chart::of(MARGIN),
                 kl(),
                 Chart::beside(LENGTH),
-                Chart::beside(Metric::new("ties", "ties", "平局")).usually(0.0, 0.5),
+                Chart::beside(Metric::new("ties", "share of ties", "平局的比例")).usually(0.0, 0.5),
                 Chart::of(LOSS),
             ],
             needs: vec![SCORE.key],

@@ -29,7 +29,7 @@ fn pair(example: &Example, encoder: &Encoder, limit: usize, prepared: &mut Prepa
     let both: [Encoded; 2] = match example {
         Example::Pair(PreferencePair { prompt, chosen, rejected, .. }) => encoder.pair(prompt, [chosen, rejected])?,
         Example::PlainPair { prompt, chosen, rejected } => encoder.plain_pair(prompt, [chosen, rejected])?,
-        _ => return Ok(Err("it is no pair of answers".into())),
+        _ => return Ok(Err("it is not a pair of answers".into())),
     };
     prepared.moved_borders += usize::from(both.iter().any(|encoded| encoded.moved_border));
     let [Some((chosen, cut)), Some((rejected, other_cut))] = both.map(|encoded| encoded.fit(limit)) else {

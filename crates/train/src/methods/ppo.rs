@@ -56,24 +56,24 @@ settings! {
             "以词元计。";
         temperature: f64 = number(0.05, 5.0, 0.7), Advanced,
             "Temperature" "温度",
-            "Of the draws in training; higher explores more."
+            "Of sampling in training; higher explores more."
             "训练中采样的温度；越高探索越多。";
         kl_coef: f64 = number(0.0, 100.0, 0.05), Simple,
-            "KL price" "KL 代价",
-            "Price of moving away from the start, per nat. Higher stays nearer."
-            "离开起点每奈特的代价。越高越接近起点。";
+            "KL coefficient" "KL 系数",
+            "What each nat of KL divergence from the start takes off the reward. Higher stays nearer."
+            "与起点的 KL 散度每奈特从奖励中扣除多少。越高越接近起点。";
         kl_estimator: KlEstimator = choice(KlEstimator::K1), Advanced,
             "KL estimate" "KL 估计",
-            "Which estimate of the KL divergence the reward is reduced by."
-            "奖励按哪种 KL 估计扣减。";
+            "Which estimate of the KL divergence is taken off the reward."
+            "从奖励中扣除哪种 KL 散度估计。";
         kl_target: f64 = number(0.0, 1e4, 0.0), Advanced,
             "KL target" "KL 目标",
-            "Nats per answer that the price is adapted towards; 0 keeps it fixed."
-            "代价向每个回答的这个奈特数调整；0 表示固定。";
+            "KL per answer, in nats, that the coefficient is adapted towards; 0 keeps the coefficient fixed."
+            "调整系数，使每个回答的 KL 接近这个奈特数；0 表示系数固定。";
         kl_horizon: f64 = number(1.0, 1e9, 10_000.0), Advanced,
             "KL horizon" "KL 时域",
-            "Answers over which a wrong price is made good."
-            "在多少个回答内纠正代价。";
+            "Number of answers over which the coefficient is corrected."
+            "在多少个回答内修正系数。";
         cliprange: f64 = number(0.0, 10.0, 0.2), Advanced,
             "Clip range" "裁剪范围",
             "How far the probability of a token may move in one step."
@@ -88,43 +88,43 @@ settings! {
             "价值损失的权重。";
         gamma: f64 = number(0.0, 1.0, 1.0), Advanced,
             "Discount" "折扣",
-            "Of later rewards; 1 counts them fully."
+            "Discount of later rewards; 1 counts them fully."
             "对较晚的奖励；1 表示全额计入。";
         lam: f64 = number(0.0, 1.0, 0.95), Advanced,
             "Lambda" "Lambda",
-            "Of generalised advantage estimation."
+            "Parameter of generalised advantage estimation."
             "广义优势估计的参数。";
         num_ppo_epochs: usize = whole(1, 100, 4), Advanced,
             "Passes per step" "每步轮数",
-            "Over the answers of a step."
+            "Passes over the answers of a step."
             "对一步的回答遍历的次数。";
         num_mini_batches: usize = whole(1, 1024, 1), Advanced,
             "Updates per pass" "每轮更新",
-            "Minibatches in one pass over the answers."
-            "一轮中的小批数。";
+            "Minibatches, each with an optimizer update, in one pass over the answers."
+            "一轮中的小批数，每个小批更新一次。";
         whiten_rewards: bool = flag(false), Advanced,
             "Scale rewards" "缩放奖励",
-            "To variance 1 within a step."
+            "Scale rewards to variance 1 within a step."
             "在一步之内缩放到方差 1。";
         missing_eos_penalty: f64 = number(0.0, 1e6, 1.0), Advanced,
-            "Price of not ending" "未结束的代价",
-            "Taken off the score of an answer that ran into the limit."
-            "回答达到上限而未结束时扣除的分数。";
+            "Penalty for not ending" "未结束的惩罚",
+            "Taken off the score of an answer that reached the length limit."
+            "回答达到长度上限而未结束时扣除的分数。";
         cost_limit: f64 = number(-1e3, 1e3, 0.0), Advanced,
             "Harm allowed" "允许的有害程度",
             "With a limit on harm: the mean cost that is allowed. With the oracle it is a share of answers."
             "限制有害程度时：允许的平均代价。由裁判限制时，它是回答的比例。";
         lagrange_init: f64 = number(1e-4, 1e3, 1.0), Advanced,
-            "Price of harm at first" "有害的起始代价",
-            "With a limit on harm: what one unit of cost takes off the score."
-            "限制有害程度时：每单位代价从分数中扣除多少。";
+            "Initial weight of harm" "有害的初始权重",
+            "With a limit on harm: initial weight λ of the cost against the score."
+            "限制有害程度时：代价相对于分数的初始权重 λ。";
         lagrange_lr: f64 = number(0.0, 10.0, 0.1), Advanced,
-            "Pace of that price" "代价变化的快慢",
-            "With a limit on harm: how fast the price rises while the limit is missed."
-            "限制有害程度时：超限期间代价上升得多快。";
+            "Learning rate of that weight" "该权重的学习率",
+            "With a limit on harm: how fast the weight rises while the limit is exceeded."
+            "限制有害程度时：超限期间权重上升得多快。";
         value_model: ValueModel = choice(ValueModel::Head), Advanced,
             "Value model" "价值模型",
-            "A head on the policy, the same without its gradient, or an adapter of its own."
+            "A head on the policy, a head without gradients into the policy, or a separate adapter."
             "策略上的一个头、不回传梯度的头，或独立的适配器。";
     }
 }
@@ -160,11 +160,11 @@ impl Method for Ppo {
             label: Words::name("PPO"),
             title: Words::new("Proximal policy optimisation", "近端策略优化"),
             summary: Words::new(
-                "Lets the model answer, rates the answers, and makes well-rated ones likelier while it stays near its start.",
-                "让模型作答，给回答评分，使高分回答更可能，同时留在起点附近。",
+                "Lets the model answer, scores the answers, and makes those with high scores likelier while it stays near its start.",
+                "让模型作答，给回答打分，使高分回答更可能，同时留在起点附近。",
             ),
             why: Words::new(
-                "lets the model answer, has the answers scored, and makes well-scored ones likelier while it stays near its start.",
+                "lets the model answer, has the answers scored, and makes those with high scores likelier while it stays near its start.",
                 "让模型作答，给回答打分，使高分回答更可能，同时不远离起点。",
             ),
             paper: "Schulman et al., Proximal Policy Optimization Algorithms, 2017; Ouyang et al., 2022",
@@ -185,7 +185,7 @@ impl Method for Ppo {
                 Chart::beside(LENGTH),
                 Chart::beside(ENTROPY),
                 Chart::of(Metric::new("objective/costs", "cost of the answers", "回答的代价")),
-                Chart::beside(Metric::new("objective/lagrange", "price of harm", "有害的代价")),
+                Chart::beside(Metric::new("objective/lagrange", "weight of harm (λ)", "有害的权重（λ）")),
                 Chart::beside(Metric::new("policy/clipfrac_avg", "share of clipped tokens", "被裁剪词元的比例"))
                     .usually(0.0, 0.2),
                 Chart::beside(Metric::new("val/ratio", "probability ratio new to old", "新旧概率之比"))
@@ -193,8 +193,8 @@ impl Method for Ppo {
                 Chart::beside(Metric::new("loss/value_avg", "value loss", "价值损失")),
                 Chart::beside(Metric::new(
                     "val/explained_variance",
-                    "share of the reward foreseen",
-                    "被预见的奖励比例",
+                    "explained variance of the values",
+                    "价值的解释方差",
                 ))
                 .usually(0.0, 1.0),
             ],
@@ -223,8 +223,8 @@ impl Method for Ppo {
                 words: Some(GoalWords {
                     name: Words::new("Learn from a reward model", "从奖励模型学习"),
                     text: Words::new(
-                        "A short SFT teaches the model to answer. A reward model learns the taste of the comparisons, and PPO lets the model answer and be rated by it.",
-                        "先用很短的 SFT 教模型作答。奖励模型学会比较数据的口味，PPO 再让模型作答，由它评分。",
+                        "A short SFT teaches the model to answer. A reward model learns which answers the comparisons prefer, and PPO lets the model answer and be scored by it.",
+                        "先用很短的 SFT 教模型作答。奖励模型从比较数据中学会偏好，PPO 再让模型作答，由它打分。",
                     ),
                     title: Words::new(
                         "What does a reward model make of the starter model?",

@@ -33,7 +33,7 @@ settings! {
     struct Own {
         num_generations: usize = whole(2, 1024, 4), Simple,
             "Answers per question" "每题回答数",
-            "That are compared with each other."
+            "Number of answers that are compared with each other."
             "相互比较的回答数。";
         max_completion_length: usize = whole(1, 4096, 256), Simple,
             "Longest answer" "最长回答",
@@ -41,7 +41,7 @@ settings! {
             "以词元计。";
         temperature: f64 = number(0.05, 5.0, 1.0), Advanced,
             "Temperature" "温度",
-            "Of the draws in training; higher explores more."
+            "Of sampling in training; higher explores more."
             "训练中采样的温度；越高探索越多。";
     }
 }

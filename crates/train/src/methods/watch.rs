@@ -11,12 +11,13 @@ pub(super) const LENGTH: Metric =
     Metric::new("completions/mean_length", "length of answers (tokens)", "回答长度（词元）");
 pub(super) const ENTROPY: Metric = Metric::new("objective/entropy", "entropy (nats)", "熵（奈特）");
 const ACCURACY: Metric = Metric::new("rewards/accuracies", "accuracy", "准确率");
-const LIKELIHOOD: Metric = Metric::new("nll_loss", "surprise at chosen answers (nats)", "对被选回答的意外程度（奈特）");
+const LIKELIHOOD: Metric = Metric::new("nll_loss", "loss on chosen answers (nats)", "被选回答的损失（奈特）");
 const GROUP_SCORE: Metric = Metric::new("reward", "score of the answers", "回答的分数");
 const TOKEN_KL: Metric = Metric::new("kl", "KL (nats)", "KL（奈特）");
 const TOKEN_ENTROPY: Metric = Metric::new("entropy", "entropy (nats)", "熵（奈特）");
 const CLIPPED: Metric = Metric::new("clip_ratio/region_mean", "share of clipped tokens", "被裁剪词元的比例");
-const ZERO_STD: Metric = Metric::new("frac_reward_zero_std", "groups without a difference", "没有差别的组");
+const ZERO_STD: Metric =
+    Metric::new("frac_reward_zero_std", "share of groups with equal scores", "分数全部相同的组的比例");
 
 /// Rewards closer to zero than this count as noise.
 pub(super) const NOTABLE: f64 = 0.05;
@@ -98,16 +99,16 @@ pub(super) fn scored() -> Vec<Reading> {
         Reading::alarm(
             "reward_exploited",
             [rises, sign],
-            "The score rises, but answers swell or run far from the start: the model may be exploiting the reward instead of getting better. Read the samples, raise the KL price, or stop and keep an earlier checkpoint.",
-            "分数在上升，但回答变长或远离起点：模型可能在钻奖励的空子，而不是变好。请阅读样例，提高 KL 代价，或停止并保留较早的检查点。",
+            "The score rises, but answers get much longer or move far from the start: the model may be exploiting the reward instead of getting better. Read the samples, raise the KL coefficient, or stop and keep an earlier checkpoint.",
+            "分数在上升，但回答明显变长或远离起点：模型可能在钻奖励的空子，而不是变好。请阅读样例，提高 KL 系数，或停止并保留较早的检查点。",
         )
     };
     let left = |sign: Sign| {
         Reading::alarm(
             "far_from_start",
             [sign],
-            "The model has moved far from its start. Raise the KL price or lower the learning rate.",
-            "模型已远离起点。请提高 KL 代价或降低学习率。",
+            "The model has moved far from its start. Raise the KL coefficient or lower the learning rate.",
+            "模型已远离起点。请提高 KL 系数或降低学习率。",
         )
     };
     vec![
@@ -119,8 +120,8 @@ pub(super) fn scored() -> Vec<Reading> {
         Reading::alarm(
             "answers_alike",
             [Sign::below(ENTROPY.key, 0.0).plus(0.2, ENTROPY.key, At::First)],
-            "The answers have become nearly always the same. Raise the KL price or the temperature.",
-            "回答几乎总是相同。请提高 KL 代价或温度。",
+            "The answers are now nearly always the same. Raise the KL coefficient or the temperature.",
+            "回答几乎总是相同。请提高 KL 系数或温度。",
         ),
         Reading::calm(
             "score_rises",
@@ -137,8 +138,8 @@ pub(super) fn scored() -> Vec<Reading> {
         Reading::calm(
             "score_flat",
             [],
-            "The score hardly moves. The learning rate may be too low, or the answers to one question may score alike.",
-            "分数几乎不变。可能学习率太低，或者同一问题的回答得分相同。",
+            "The score hardly moves. The learning rate may be too low, or the answers to one question may get equal scores.",
+            "分数几乎不变。可能学习率太低，或者同一问题的各个回答得分相同。",
         ),
     ]
 }
