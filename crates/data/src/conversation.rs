@@ -98,7 +98,7 @@ fn without_text(fields: &Map<String, Value>) -> Fault {
     let called =
         ["tool_calls", "function_call"].iter().any(|name| fields.get(*name).is_some_and(|call| !call.is_null()));
     if called {
-        let fix = "Calls of tools as fields are not read; write the call as the text of the message.";
+        let fix = "Tool calls as fields are not supported; write the call as the text of the message.";
         return Fault::new("call of a tool", "a message with a call instead of a text", fix);
     }
     Fault::new("broken message", "a message without a text", "A message needs a role and its text.")
@@ -133,7 +133,7 @@ fn part(part: Value) -> Result<String, Fault> {
             return Err(Fault::new(
                 "broken message",
                 format!("a part that is {}", described(&other)),
-                "Parts are texts.",
+                "Each part must be text.",
             ));
         }
     };
@@ -146,7 +146,7 @@ fn part(part: Value) -> Result<String, Fault> {
         Some(Value::String(text)) if matches!(kind.as_str(), "text" | "input_text" | "output_text") => Ok(text),
         _ => {
             let found = format!("a part of the kind “{}”", shown(&kind, 40));
-            Err(Fault::new("broken message", found, "Only parts of the kind “text” are read."))
+            Err(Fault::new("broken message", found, "Only parts of the kind “text” are supported."))
         }
     }
 }
@@ -217,5 +217,5 @@ pub(crate) fn check_pair(chosen: &[Message], rejected: &[Message]) -> Result<(),
 
 /// The fault of a pair that teaches nothing.
 pub(crate) fn equal(answer: &str) -> Fault {
-    Fault::new("both answers equal", format!("“{}”", shown(answer, 60)), "A pair must differ to teach anything.")
+    Fault::new("both answers equal", format!("“{}”", shown(answer, 60)), "The two answers of a pair must differ.")
 }

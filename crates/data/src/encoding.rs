@@ -18,7 +18,7 @@ pub(crate) enum Encoding {
 
 /// Where the bytes are invalid in their encoding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not valid {encoding} (first odd byte{byte} at offset {offset})")]
+#[error("not valid {encoding} (first invalid byte{byte} at offset {offset})")]
 pub(crate) struct Undecodable {
     encoding: &'static str,
     byte: String,
@@ -183,12 +183,12 @@ mod tests {
 
     #[test]
     fn the_first_invalid_byte_is_named() {
-        assert!(text(b"{\"a\":\"Flu\xdf\"}").unwrap_err().contains("UTF-8 (first odd byte 0xDF at offset 9)"));
+        assert!(text(b"{\"a\":\"Flu\xdf\"}").unwrap_err().contains("UTF-8 (first invalid byte 0xDF at offset 9)"));
         let late = [vec![b'a'; 200_000], vec![0xC3]].concat();
         assert!(text(&late).unwrap_err().contains("0xC3 at offset 200000"));
         let mut half = utf16("\u{feff}ab", u16::to_le_bytes);
         half.extend([0x3D, 0xD8, b'c', 0]);
-        assert!(text(&half).unwrap_err().contains("UTF-16 (first odd byte 0x3D at offset 6)"));
+        assert!(text(&half).unwrap_err().contains("UTF-16 (first invalid byte 0x3D at offset 6)"));
         half.truncate(5);
         assert!(text(&half).unwrap_err().contains("offset 4"));
         assert_eq!(text(b"{\"a\":\"Flu\xc3").unwrap(), "{\"a\":\"Flu");

@@ -31,7 +31,7 @@ pub enum DataError {
         error: std::io::Error,
     },
     /// A row could not be stored.
-    #[error("Keeping the rows failed: {0}.")]
+    #[error("Storing the rows failed: {0}.")]
     Keep(std::io::Error),
     /// Not a single row could be used.
     #[error("None of the {read} records in {name} can be used. The first: row {row}, {reason} ({found}).", row = .first.row, reason = .first.reason, found = .first.found)]

@@ -15,8 +15,8 @@ const PUBLISHED: &[(&[&str], &str, &str)] = &[
     (&["better_response_id", "response_0", "response_1"], "a record of PKU-SafeRLHF", BEST),
     (&["blue_conversations"], "a record of HarmfulQA with several conversations", BEST),
 ];
-const TREE: &str = "Trees are not read yet: write each path from a prompt to an answer as a list of messages.";
-const BEST: &str = "This form is not read yet: write the better answer as chosen and the worse one as rejected.";
+const TREE: &str = "Trees are not supported yet: write each path from a prompt to an answer as a list of messages.";
+const BEST: &str = "This format is not supported yet: write the better answer as chosen and the worse one as rejected.";
 
 /// The fault of a record in a published but unsupported format.
 pub(crate) fn published(record: &Record) -> Option<Fault> {

@@ -23,7 +23,7 @@ fn fault(reason: &'static str, found: String) -> Fault {
     Fault::new(
         reason,
         found,
-        format!("The program trains on text; take the {thing} out of the row, or leave the row out."),
+        format!("The program trains on text; take the {thing} out of the row, or remove the row."),
     )
 }
 

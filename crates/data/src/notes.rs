@@ -154,7 +154,7 @@ impl Notes {
         if taken.is_empty() {
             Vec::new()
         } else {
-            vec![format!("Columns were taken by their meaning: {}.", taken.join(", "))]
+            vec![format!("Columns were read by their meaning: {}.", taken.join(", "))]
         }
     }
 
@@ -207,13 +207,13 @@ fn sentence(note: &Note, count: usize, first: usize) -> Option<String> {
     Some(match note {
         Note::Renamed(..) => return None,
         Note::SystemMadeTurns => format!(
-            "A system line stands beside plain texts ({rows}). Only a chat template has a place for it, so prompts and answers became turns of a conversation."
+            "There is a system prompt as well as plain texts ({rows}). Only a chat template has a place for it, so prompts and answers became turns of a conversation."
         ),
         Note::SpellingMadeTurns => format!(
             "Questions and answers became turns of a conversation ({rows}). To keep them as plain text without a chat template, call the columns prompt and completion, or prompt, chosen and rejected."
         ),
         Note::OwnSystem => {
-            format!("“system” was not used where the conversation has a system line of its own ({rows}).")
+            format!("“system” was not used where the conversation has a system prompt of its own ({rows}).")
         }
         Note::BareList => format!("Bare lists of messages were taken as conversations ({rows})."),
         Note::TextWasList(column) => {
@@ -222,7 +222,9 @@ fn sentence(note: &Note, count: usize, first: usize) -> Option<String> {
         Note::SameSpeaker => format!(
             "Two turns of the same speaker follow each other in {rows} (the first is row {first}); some chat templates refuse that."
         ),
-        Note::Thoughts => format!("Thoughts beside the text of messages (reasoning_content) are not used ({rows})."),
+        Note::Thoughts => {
+            format!("Thoughts in addition to the text of messages (reasoning_content) are not used ({rows}).")
+        }
         Note::Weights => {
             format!("Weights of messages are not used ({rows}, the first is row {first}): every answer counts alike.")
         }

@@ -111,7 +111,7 @@ impl Record {
     /// The binary label.
     pub(crate) fn label(&mut self) -> Result<bool, Fault> {
         let value = self.take("label");
-        let fix = "Write true or false (also 1 or 0, yes or no); rename the column if it is no thumb up or down.";
+        let fix = "Write true or false (also 1 or 0, yes or no); rename the column if it is not a label.";
         let blank = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
         truth(&value).ok_or_else(|| match blank {
             true => Fault::new("no label", format!("“label” is {}", described(&value)), fix),

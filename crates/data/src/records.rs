@@ -294,7 +294,7 @@ fn broken(text: &[u8], error: &serde_json::Error) -> Fault {
     let fix = match () {
         () if text.contains(&0) => "The record holds zero bytes; write the file again.",
         () if part.starts_with("{'") || part.starts_with("[{'") => {
-            "This is how Python prints; write it with json.dumps."
+            "This is Python's print format; write it with json.dumps."
         }
         () => "Correct the JSON of this record.",
     };

@@ -143,7 +143,7 @@ impl<'a> Question<'a> {
             Some(generator) => generator.generate_many(&prompts, &sampling, &seeds, watch)?,
             None => {
                 let message =
-                    format!("The suite “{}” asks for answers, and this model only scores.", self.suite.card().name);
+                    format!("The suite “{}” needs answers, but this model only scores.", self.suite.card().name);
                 return Err(Problem::input(message).hint("Choose a suite for models that score.").at("suite"));
             }
         };

@@ -120,11 +120,11 @@ pub fn unreadable_scores(evaluation: &Evaluation) -> Vec<String> {
         for (stack, value) in evaluation.stacks.iter().zip(&measure.values) {
             let what = format!("“{}” of {}", measure.words.title.en, stack.label);
             match value {
-                None => found.push(format!("{what} could not be measured: no row gave a finite number.")),
+                None => found.push(format!("{what} could not be measured: no row gave a finite value.")),
                 Some(value) if value.unreadable > 0 => {
                     let rows = value.n + value.unreadable;
                     found.push(format!(
-                        "{what} rests on {} of {rows} rows: the others gave no finite number and are not counted.",
+                        "{what} rests on {} of {rows} rows: the others gave no finite value and are not counted.",
                         value.n
                     ));
                 }

@@ -103,7 +103,7 @@ pub struct NamedJudge<'a> {
 
 /// The model of a judge that asks one.
 pub(crate) fn needs_model<'a>(name: &str, model: Option<&'a dyn Generator>) -> Result<&'a dyn Generator, Problem> {
-    model.ok_or_else(|| Problem::input(format!("The judge “{name}” asks a model, and none was given.")).at("judge"))
+    model.ok_or_else(|| Problem::input(format!("The judge “{name}” asks a model, but none was given.")).at("judge"))
 }
 
 /// Refuses an argument for a judge that takes none.
@@ -111,7 +111,7 @@ pub(crate) fn no_argument(name: &str, argument: Option<&str>) -> Result<(), Prob
     match argument {
         None => Ok(()),
         Some(found) => {
-            let message = format!("The judge “{name}” takes nothing behind its name, and “{found}” was given.");
+            let message = format!("The judge “{name}” takes no argument, but “{found}” was given.");
             Err(Problem::input(message).hint(format!("Write “{name}” alone.")).at("judge"))
         }
     }

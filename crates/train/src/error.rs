@@ -93,7 +93,7 @@ impl From<TrainError> for Problem {
             }
             TrainError::File { found, .. } if found.kind() == std::io::ErrorKind::StorageFull => {
                 Problem::new(ProblemCode::DiskFull, message)
-                    .hint("Free some disk space and press Resume: no saved checkpoint is lost.")
+                    .hint("Free some room and press Resume: no saved checkpoint is lost.")
             }
             TrainError::File { .. } => Problem::internal(message),
             TrainError::OtherRun { .. } => Problem::new(ProblemCode::Conflict, message)

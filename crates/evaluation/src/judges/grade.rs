@@ -12,11 +12,12 @@ static CARD: JudgeCard = JudgeCard {
     name: "grade",
     title: Words::new("a model grades", "由模型打分"),
     explanation: Words::new(
-        "Asks a model how good an answer is, from 1 to 10, with the row's own answer beside it where there is one.",
+        "Asks a model how good an answer is, from 1 to 10, with the row's own answer as a reference where there is one.",
         "让模型给回答打 1 到 10 分；如果该行自带回答，会一并提供作参考。",
     ),
     argument: Some(Argument {
-        example: "grade", meaning: Words::new("which of its texts asks", "使用哪一份提问文本")
+        example: "grade",
+        meaning: Words::new("the prompt template to use", "使用哪一份提问模板"),
     }),
     compares: false,
     asks: true,

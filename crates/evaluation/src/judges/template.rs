@@ -38,7 +38,7 @@ impl Template {
         let own: Vec<(&str, Self)> = found.filter(|(_, template)| template.judge == judge).collect();
         let names = own.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
         own.into_iter().find(|(known, _)| *known == name).map(|(_, template)| template).ok_or_else(|| {
-            let message = format!("The judge “{judge}” has no text “{name}”.");
+            let message = format!("The judge “{judge}” has no prompt template “{name}”.");
             Problem::input(message).hint(format!("There are: {names}.")).at("judge")
         })
     }

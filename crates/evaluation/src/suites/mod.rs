@@ -29,7 +29,7 @@ const LENGTH: MeasureCard = MeasureCard {
     better: Better::Neither,
     title: Words::new("length of answers", "回答长度"),
     explanation: Words::new(
-        "Tokens of an answer. Watched, because methods often buy preference with length.",
+        "Tokens of an answer. Worth watching, because some methods gain preference by longer answers.",
         "回答的词元数。需要留意，因为有些方法靠变长换取偏好。",
     ),
 };
