@@ -50,7 +50,7 @@ pub(crate) fn sniff(source: &mut dyn Source, name: &str) -> Result<(Layout, Enco
     source.rewind()?;
     let mut bytes = Vec::new();
     source.take(crate::encoding::HEAD as u64).read_to_end(&mut bytes)?;
-    foreign::refuse(&bytes, name)?;
+    unsupported::refuse(&bytes, name)?;
     let text = open(source)?;
     let encoding = text.encoding();
     let mut head = Vec::new();

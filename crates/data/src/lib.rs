@@ -10,7 +10,6 @@ mod doctor;
 mod encoding;
 mod error;
 mod fault;
-mod foreign;
 mod guess;
 mod importers;
 mod json_text;
@@ -22,6 +21,7 @@ mod records;
 mod rows;
 mod scan;
 mod table;
+mod unsupported;
 
 pub use doctor::{ISSUES, Sink, import, import_from};
 pub use error::DataError;

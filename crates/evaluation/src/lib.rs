@@ -8,7 +8,6 @@
 
 mod asking;
 mod card;
-mod concluding;
 mod histogram;
 mod item;
 mod judge;
@@ -16,6 +15,7 @@ pub mod judges;
 mod judging;
 mod observations;
 mod registry;
+mod results;
 mod snapshot;
 mod statistics;
 mod suite;
@@ -23,7 +23,6 @@ mod suites;
 
 pub use asking::{Part, Question, Subject};
 pub use card::{MeasureCard, Unit};
-pub use concluding::{conclude, unreadable_scores};
 pub use histogram::histogram;
 pub use item::{FACT, HARMFUL, Item, Material, Prompt};
 pub use judge::{Argument, Case, Judge, JudgeCard, JudgeKind, JudgeSpec, NamedJudge};
@@ -31,6 +30,7 @@ pub use judges::JUDGES;
 pub use judging::judge_answers;
 pub use observations::{Observations, Series};
 pub use registry::{judge_kind, suite, suite_names, worded};
+pub use results::{conclude, unreadable_scores};
 pub use snapshot::Snapshot;
 pub use statistics::{SplitMix64, bootstrap, mean, paired_change, rate, wilson};
 pub use suite::{Reply, Suite, SuiteCard, Verdict};

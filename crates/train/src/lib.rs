@@ -5,6 +5,7 @@
 //! file here names a tensor library: values are passed as plain slices.
 
 mod about;
+mod batches;
 mod checkpoint;
 mod declare;
 mod encode;
@@ -14,7 +15,6 @@ mod log;
 mod method;
 mod methods;
 mod optimizer;
-mod order;
 mod packing;
 mod passes;
 mod plan_facts;
@@ -28,11 +28,11 @@ mod settings;
 mod step;
 
 pub use about::{About, Before, Goal, Needs, Outlook, Starter};
+pub use batches::{Steps, batch_of};
 pub use checkpoint::Foreign;
 pub use encode::{Encoder, Item, Prepared, Skipped};
 pub use error::TrainError;
 pub use method::{METHODS, Method, Training, before, makes_scorer, method, names_of};
-pub use order::{Steps, batch_of};
 pub use passes::{AnswerPasses, PassesPerRow};
 pub use plan_facts::{Difference, PlanFacts};
 pub use pretrain::{PretrainOptions, pretrain, pretrain_fields};

@@ -1,10 +1,10 @@
 //! The `Method` and `Training` traits, and lookup of methods by name. The registry is in `methods/mod.rs`.
 
 use crate::about::{About, Before, Needs, Outlook, Starter};
+use crate::batches::Steps;
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 pub use crate::methods::METHODS;
-use crate::order::Steps;
 use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
 use crate::settings::CommonSettings;

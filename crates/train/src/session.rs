@@ -1,11 +1,11 @@
 //! The optimizer loop: accumulate, clip, step, schedule, log, report, check for a stop request, checkpoint.
 
+use crate::batches::{Steps, batch_of};
 use crate::checkpoint::{Checkpoint, commit};
 use crate::encode::Item;
 use crate::error::{Result, TrainError};
 use crate::log::StepLog;
 use crate::optimizer::{AdamW, Moments};
-use crate::order::{Steps, batch_of};
 use crate::plan_facts::PlanFacts;
 use crate::resume::{self, Resume};
 use crate::rollout::Rollouts;

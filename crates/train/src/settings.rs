@@ -1,8 +1,8 @@
 //! The settings that all methods share, with TRL's names and meaning, and what follows from them: the number of optimizer
 //! steps, the learning rate of each, and whether any of them changes a weight.
 
+use crate::batches::Steps;
 use crate::declare::{automatic, choice, flag, number, options, settings, whole};
-use crate::order::Steps;
 use crate::schedule::{Schedule, SchedulerType};
 use alidade_domain::{Problem, SettingField, SettingValue, Settings};
 

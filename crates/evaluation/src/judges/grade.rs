@@ -59,8 +59,8 @@ impl Judge for Asked<'_> {
         let known = case.reference.map(|reference| format!("\nA reply that is known to be good:\n{reference}\n"));
         let slots =
             [("question", &*question(case.prompt)), ("answer", answer), ("reference", known.as_deref().unwrap_or(""))];
-        let said = self.template.ask(self.model, &slots)?;
-        let grade = said.as_deref().and_then(verdict).and_then(|mark| mark.parse::<u8>().ok());
+        let output = self.template.ask(self.model, &slots)?;
+        let grade = output.as_deref().and_then(verdict).and_then(|mark| mark.parse::<u8>().ok());
         Ok(match grade {
             Some(grade @ 1..=10) => Outcome::Score(f64::from(grade)),
             _ => Outcome::Unreadable,

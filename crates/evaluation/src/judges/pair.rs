@@ -61,19 +61,19 @@ impl Judge for Asked<'_> {
             return Ok(if first.trim().is_empty() { Outcome::Unreadable } else { Outcome::Tie });
         }
         let asked = question(case.prompt);
-        let say =
+        let ask =
             |a: &str, b: &str| self.template.ask(self.model, &[("question", &asked), ("first", a), ("second", b)]);
-        let forth = say(first, second)?;
-        let back = say(second, first)?;
+        let original = ask(first, second)?;
+        let swapped = ask(second, first)?;
         let read = |answer: Option<String>, sides: [Side; 2]| match verdict(answer.as_deref()?)? {
             "A" => Some(Outcome::Prefers(sides[0])),
             "B" => Some(Outcome::Prefers(sides[1])),
             "C" => Some(Outcome::Tie),
             _ => None,
         };
-        let forth = read(forth, [Side::First, Side::Second]);
-        let back = read(back, [Side::Second, Side::First]);
-        Ok(match (forth, back) {
+        let original = read(original, [Side::First, Side::Second]);
+        let swapped = read(swapped, [Side::Second, Side::First]);
+        Ok(match (original, swapped) {
             (Some(one), Some(other)) if one == other => one,
             (Some(_), Some(_)) => Outcome::Tie,
             _ => Outcome::Unreadable,

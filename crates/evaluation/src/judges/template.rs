@@ -80,13 +80,13 @@ fn fill(text: &str, slots: &[(&str, &str)]) -> String {
 
 /// The last verdict mark of an answer, without its brackets; `None` where none can be read.
 pub(super) fn verdict(answer: &str) -> Option<&str> {
-    let spoken = match (answer.rfind(THOUGHT[1]), answer.contains(THOUGHT[0])) {
+    let output = match (answer.rfind(THOUGHT[1]), answer.contains(THOUGHT[0])) {
         (Some(end), _) => &answer[end + THOUGHT[1].len()..],
         // The reasoning was cut off before the answer began.
         (None, true) => return None,
         (None, false) => answer,
     };
-    let line = spoken.lines().rev().find(|line| line.contains("[["))?;
+    let line = output.lines().rev().find(|line| line.contains("[["))?;
     let marks: Vec<&str> =
         line.split("[[").skip(1).filter_map(|part| part.split_once("]]")).map(|(mark, _)| mark.trim()).collect();
     let last = marks.last()?;

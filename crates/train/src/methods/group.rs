@@ -3,12 +3,12 @@
 //! `per_device_train_batch_size` × `gradient_accumulation_steps` counts answers, as in TRL, and must be a multiple of
 //! `num_generations`. What the advantage of a method applies to is its [`Objective`].
 
+use crate::batches::Steps;
 use crate::declare::options;
 use crate::error::Result;
 use crate::heads::advantage::{GroupScale, deviation, group_advantages, leave_one_out, zero_std_groups};
 use crate::heads::clip;
 use crate::heads::kl::k3;
-use crate::order::Steps;
 use crate::rollout::{Rollout, Sampling, batch, generate_rollouts, rollout_metrics, score_tokens};
 use crate::settings::{CommonSettings, SamplingStrategy};
 use crate::step::{StepContext, StepOutcome};

@@ -6,7 +6,7 @@
 //! below four the estimate is poor.
 
 use super::advice::high_rate;
-use super::ratings::{Rated, read, sequence};
+use super::labelled::{Labelled, read, sequence};
 use super::watch::{LOSS, MARGIN, NOTABLE, preference_flat, rewards};
 use crate::about::{About, Before, Goal, Needs, Outlook, Starter};
 use crate::declare::{choice, number, settings};
@@ -207,16 +207,16 @@ impl Training for Run {
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
         let (limit, size) = (self.common.max_length, self.common.per_device_train_batch_size);
-        let (mut prepared, mut rated) = (Prepared::default(), Vec::new());
+        let (mut prepared, mut labelled) = (Prepared::default(), Vec::new());
         for (index, example) in rows.iter().enumerate() {
             match or_left_out(read(index + 1, example, encoder, limit, &mut prepared))? {
-                Ok(row) => rated.push(row),
+                Ok(row) => labelled.push(row),
                 Err(reason) => prepared.skipped.push(Skipped { row: index + 1, reason }),
             }
         }
-        both_kinds(&rated)?;
-        prepared.advice.extend(uneven(&rated, &self.own));
-        for chunk in rated.chunks(size) {
+        both_kinds(&labelled)?;
+        prepared.advice.extend(uneven(&labelled, &self.own));
+        for chunk in labelled.chunks(size) {
             for (place, row) in chunk.iter().enumerate() {
                 let mut sequences = vec![sequence(&row.prompt, &row.answer, limit)];
                 if self.own.loss_type.estimates_drift() {
@@ -236,17 +236,17 @@ impl Training for Run {
 }
 
 /// Refuses rows that all have the same label: the loss would fall without bound.
-fn both_kinds(rated: &[Rated]) -> Result<()> {
-    let wanted = rated.iter().filter(|row| row.wanted).count();
+fn both_kinds(labelled: &[Labelled]) -> Result<()> {
+    let wanted = labelled.iter().filter(|row| row.wanted).count();
     let (label, missing) = match wanted {
-        _ if rated.is_empty() => return Ok(()),
+        _ if labelled.is_empty() => return Ok(()),
         0 => (false, "wanted"),
-        all if all == rated.len() => (true, "unwanted"),
+        all if all == labelled.len() => (true, "unwanted"),
         _ => return Ok(()),
     };
     let message = format!(
         "All {} usable rows have the label {label}. KTO learns from wanted and unwanted answers, and no {missing} one is left.",
-        rated.len()
+        labelled.len()
     );
     let problem = Problem::input(message)
         .hint("Add rows of the other kind; wanted answers alone can be learned by supervised fine-tuning.");
@@ -258,13 +258,13 @@ const EVEN: std::ops::RangeInclusive<f64> = 0.8..=1.6;
 
 /// Warns where the total weights of wanted and unwanted answers clearly differ; the paper (equation 8) advises a ratio
 /// from 1 to 4/3.
-fn uneven(rated: &[Rated], own: &Own) -> Option<Problem> {
-    let wanted = rated.iter().filter(|row| row.wanted).count();
-    let (w, u) = (wanted as f64, (rated.len() - wanted) as f64);
+fn uneven(labelled: &[Labelled], own: &Own) -> Option<Problem> {
+    let wanted = labelled.iter().filter(|row| row.wanted).count();
+    let (w, u) = (wanted as f64, (labelled.len() - wanted) as f64);
     let (good, bad) = (own.desirable_weight, own.undesirable_weight);
     let share = w * good / (u * bad);
     // A weight of 0 is intentional.
-    if rated.is_empty() || good * bad == 0.0 || EVEN.contains(&share) {
+    if labelled.is_empty() || good * bad == 0.0 || EVEN.contains(&share) {
         return None;
     }
     let message = format!(

@@ -1,5 +1,5 @@
 //! One file per method: its texts, settings, rows, step, charts and presets. To add one, write its file, its `mod` line
-//! and its entry in the registry. Code that several share is in `pairs.rs`, `ratings.rs`, `group.rs`, `advice.rs` and
+//! and its entry in the registry. Code that several share is in `pairs.rs`, `labelled.rs`, `group.rs`, `advice.rs` and
 //! `watch.rs`.
 
 mod advice;
@@ -8,11 +8,11 @@ pub(crate) mod dpo;
 mod group;
 pub(crate) mod grpo;
 pub(crate) mod kto;
+mod labelled;
 pub(crate) mod online_dpo;
 pub(crate) mod orpo;
 pub(crate) mod pairs;
 pub(crate) mod ppo;
-mod ratings;
 pub(crate) mod rejection_sampling;
 pub(crate) mod reward_model;
 pub(crate) mod rloo;

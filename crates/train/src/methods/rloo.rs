@@ -5,11 +5,11 @@
 use super::group::{Objective, Shape, check, clip_range, step, steps};
 use super::watch::groups;
 use crate::about::{About, Before, Goal, Needs, Starter};
+use crate::batches::Steps;
 use crate::declare::{number, settings, whole};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::method::{Method, Training};
-use crate::order::Steps;
 use crate::passes::PassesPerRow;
 use crate::rollout::{Sampling, prompt_kinds, prompts};
 use crate::session::{End, Session};

@@ -6,7 +6,7 @@ use alidade_domain::Example;
 use alidade_model::TokenRow;
 
 /// A labelled answer as ids.
-pub(super) struct Rated {
+pub(super) struct Labelled {
     pub(super) number: usize,
     pub(super) prompt: Vec<u32>,
     /// Not truncated yet.
@@ -21,7 +21,7 @@ pub(super) fn read(
     encoder: &Encoder,
     limit: usize,
     prepared: &mut Prepared,
-) -> Result<Row<Rated>> {
+) -> Result<Row<Labelled>> {
     let (encoded, wanted) = match example {
         Example::Rated { prompt, completion, label } => (encoder.answer(prompt, completion)?, *label),
         Example::PlainRated { prompt, completion, label } => (encoder.plain_answer(prompt, completion)?, *label),
@@ -37,7 +37,7 @@ pub(super) fn read(
     }
     prepared.moved_borders += usize::from(moved);
     prepared.truncated += usize::from(prompt.len() + answer.len() > limit);
-    Ok(Ok(Rated { number, prompt, answer, wanted }))
+    Ok(Ok(Labelled { number, prompt, answer, wanted }))
 }
 
 /// A prompt and an answer that is truncated at its end.
