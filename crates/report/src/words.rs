@@ -8,7 +8,7 @@ fn percent(share: f64) -> f64 {
 }
 
 /// A value with unit, n and interval: "88 % (83–92, n = 200)".
-fn figure(unit: &str, estimate: Option<&Estimate>) -> String {
+fn formatted(unit: &str, estimate: Option<&Estimate>) -> String {
     let Some(e) = estimate else { return "–".to_owned() };
     let unread = if e.unreadable > 0 { format!(", {} unreadable", e.unreadable) } else { String::new() };
     match unit {
@@ -63,7 +63,7 @@ impl Column {
         if self.changes {
             change(&measure.unit, measure.change(self.stack))
         } else {
-            figure(&measure.unit, measure.value(self.stack))
+            formatted(&measure.unit, measure.value(self.stack))
         }
     }
 }
@@ -101,7 +101,7 @@ fn sentence(measure: &Measure, before: &Estimate, after: &Estimate, change: &Est
         (true, Better::Higher, true) | (true, Better::Lower, false) => "improved",
         (true, _, _) => "got worse",
     };
-    let (first, second) = (figure(&measure.unit, Some(before)), figure(&measure.unit, Some(after)));
+    let (first, second) = (formatted(&measure.unit, Some(before)), formatted(&measure.unit, Some(after)));
     format!("“{}” {what}: from {first} to {second}.", measure.words.title.en)
 }
 

@@ -232,8 +232,8 @@ impl Encoder<'_> {
     pub(crate) fn assistant_turns(&self, messages: &[Message]) -> Result<TokenRow> {
         let (text, parts) = self.template()?.assistant_parts(messages)?;
         let (ids, places) = self.tokenizer.encode_with_places(&text)?;
-        let said = |place: &Range<usize>| parts.iter().any(|part| place.end > part.start && place.start < part.end);
-        Ok(TokenRow { scored: places.iter().map(said).collect(), ids })
+        let overlaps = |place: &Range<usize>| parts.iter().any(|part| place.end > part.start && place.start < part.end);
+        Ok(TokenRow { scored: places.iter().map(overlaps).collect(), ids })
     }
 
     /// A warning for rows that teach a model to answer when its template marks no end of an answer.

@@ -140,9 +140,9 @@ impl CommonSettings {
     /// rounded up, and one from 1 on is a number of steps, rounded down; where it is not set, `warmup_ratio` is the
     /// share.
     pub(crate) fn schedule(&self, total: u64) -> Schedule {
-        let said = Some(self.warmup_steps).filter(|steps| *steps >= 0.0);
-        let steps = said.unwrap_or(self.warmup_ratio);
-        let share = said.is_none_or(|steps| steps < 1.0);
+        let given = Some(self.warmup_steps).filter(|steps| *steps >= 0.0);
+        let steps = given.unwrap_or(self.warmup_ratio);
+        let share = given.is_none_or(|steps| steps < 1.0);
         let warmup = if share { (steps * total as f64).ceil() as u64 } else { steps as u64 };
         Schedule::new(self.lr_scheduler_type, self.learning_rate, warmup, total)
     }

@@ -14,9 +14,9 @@ pub(crate) fn prepare(rows: &[Example], encoder: &Encoder, limit: usize) -> Resu
         let row = index + 1;
         match or_left_out(pair(example, encoder, limit, &mut prepared))? {
             Ok(sequences) => {
-                let told = if let Example::Pair(pair) = example { Some(pair) } else { None };
-                let label = told.and_then(|pair| pair.margin).unwrap_or(0.0);
-                let harmful = told.and_then(|pair| pair.harmful);
+                let given = if let Example::Pair(pair) = example { Some(pair) } else { None };
+                let label = given.and_then(|pair| pair.margin).unwrap_or(0.0);
+                let harmful = given.and_then(|pair| pair.harmful);
                 prepared.items.push(Item { label, harmful, ..Item::new(row, sequences) });
             }
             Err(reason) => prepared.skipped.push(Skipped { row, reason }),

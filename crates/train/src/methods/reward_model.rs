@@ -174,11 +174,11 @@ impl Training for Run {
     fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
         let mut prepared = prepare(rows, encoder, self.common.max_length)?;
         if self.own.loss_type == RewardLoss::Cost {
-            let (told, silent) = prepared.items.into_iter().partition(|item| item.harmful.is_some());
-            prepared.items = told;
+            let (labelled, unlabelled) = prepared.items.into_iter().partition(|item| item.harmful.is_some());
+            prepared.items = labelled;
             let reason = "it does not say which of its answers are harmful";
-            let silent: Vec<Item> = silent;
-            prepared.skipped.extend(silent.iter().map(|item| Skipped { row: item.row, reason: reason.into() }));
+            let unlabelled: Vec<Item> = unlabelled;
+            prepared.skipped.extend(unlabelled.iter().map(|item| Skipped { row: item.row, reason: reason.into() }));
             prepared = prepared.or_nothing(rows.len())?;
         }
         if !self.own.use_margins {
