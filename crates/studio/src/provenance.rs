@@ -162,7 +162,7 @@ pub(crate) fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Re
         method: plan.method.clone(),
         rows_sha256: plan.rows_sha256.clone(),
         config_sha256: adapter_config_sha256(folder).ok(),
-        cost: method(&plan.method)?.configure(&plan.settings)?.rates() == Some(Rater::Cost),
+        cost: method(&plan.method)?.configure(&plan.settings)?.scorer_kind() == Some(Rater::Cost),
         plan: Some(making.fingerprint.to_owned()),
         steps: making.steps,
         complete: making.complete,
