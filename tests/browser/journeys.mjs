@@ -152,7 +152,7 @@ async function removedData(page, program) {
   await page.getByText("mine", { exact: true }).first().click();
   await page.getByRole("button", { name: "Remove" }).first().click();
   const words = await page.getByTestId("used-by").innerText();
-  check(words.includes("1 experiment and 1 draft used it"), `the dialog says who uses the set: ${words}`);
+  check(words.includes("Used by 1 experiment and 1 draft"), `the dialog says who uses the set: ${words}`);
   await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
   await until(
     async () => (await call(program.address, "list_datasets")).every((set) => set.name !== "mine"),

@@ -1,4 +1,4 @@
-// Starts the app. Under LANG=C WebKitGTK names the language "C", which Intl refuses; that must be mended before any import
+// Starts the app. Under LANG=C WebKitGTK names the language "C", which Intl refuses; that must be fixed before any import
 // that formats numbers.
 import "./shared/locale-guard";
 import "uplot/dist/uPlot.min.css";

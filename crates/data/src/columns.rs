@@ -1,11 +1,11 @@
-//! Names of columns. The importers know one name for each thing; here the other spellings that are around are brought to
-//! it, where there is no doubt, and what was taken as what is written down. Where there is doubt, nothing is taken.
+//! Column names. The importers know one canonical name for each meaning; other common spellings are mapped to it here, when
+//! they are unambiguous, and every renaming is noted. Ambiguous columns are not renamed.
 
 use crate::notes::Note;
 use crate::record::Record;
 use serde_json::Value;
 
-/// Names that are read as they stand.
+/// Canonical names.
 const OWN: &[&str] = &[
     "prompt",
     "completion",
@@ -31,7 +31,7 @@ const OWN: &[&str] = &[
     "audios",
     "audio",
 ];
-/// Other spellings without any doubt.
+/// Other spellings that are unambiguous.
 const SPELLINGS: &[(&str, &str)] = &[
     ("chosen_messages", "chosen"),
     ("rejected_messages", "rejected"),
@@ -40,7 +40,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("system_message", "system"),
     ("conversation", "conversations"),
 ];
-/// Words of a name that say what a column is, and words beside them that change nothing.
+/// Words in a name that give its meaning, and words that add none.
 const QUESTION: &[&str] =
     &["prompt", "instruction", "question", "query", "input", "user", "human", "problem", "request"];
 const BESIDE_QUESTION: &[&str] = &["text", "message", "content"];
@@ -93,7 +93,7 @@ const BAD: &[&str] = &[
     "wrong",
 ];
 const NOT: &[&str] = &["non", "not", "less"];
-/// Thumbs under other names; they count only where they hold truth values.
+/// Other names of labels; they count only where they hold booleans.
 const LABELS: &[&str] = &[
     "is_safe",
     "desirable",
@@ -110,10 +110,10 @@ const LABELS: &[&str] = &[
     "preferred",
     "is_preferred",
 ];
-/// Names that an object has which is a row, and not a wrapping around rows.
+/// Names that mark an object as a row, and not as a wrapper around rows.
 const OF_A_ROW: &[&str] =
     &["prompt", "completion", "chosen", "rejected", "instruction", "messages", "conversations", "text", "question"];
-/// Columns without which a question or its answer means something else.
+/// Context columns: without them a question or its answer would mean something else.
 const NEEDED: &[&str] = &[
     "context",
     "passage",
@@ -136,12 +136,12 @@ const NEEDED: &[&str] = &[
     "replies",
 ];
 
-/// A name as it is compared: small letters, one sign between words.
+/// A name normalised for comparison: lower case, one separator between words.
 pub(crate) fn plain(name: &str) -> String {
     name.trim().to_lowercase().replace([' ', '-', '.'], "_")
 }
 
-/// What a column holds, as far as its name tells.
+/// The meaning of a column, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Question,
@@ -150,7 +150,7 @@ enum Meaning {
     Rejected,
 }
 
-/// The meaning of a plain name: one telling word, and beside it only words that change nothing.
+/// The meaning of a normalised name: one meaningful word, and otherwise only words that add none.
 fn meaning(name: &str) -> Option<Meaning> {
     match name {
         "y_w" => return Some(Meaning::Chosen),
@@ -170,7 +170,7 @@ fn meaning(name: &str) -> Option<Meaning> {
     }
 }
 
-/// True for a name that means something here, in any spelling.
+/// True for a name with a known meaning, in any spelling.
 pub(crate) fn is_known(name: &str) -> bool {
     let name = plain(name);
     let own = OWN.contains(&name.as_str()) || SPELLINGS.iter().any(|(other, _)| *other == name);
@@ -184,16 +184,16 @@ pub(crate) fn names_a_row(name: &str) -> bool {
     OF_A_ROW.contains(&own)
 }
 
-/// Brings the names of a record to those that the importers know.
-pub(crate) fn settle(record: &mut Record) {
-    spell(record);
+/// Renames the columns of a record to canonical names.
+pub(crate) fn rename_columns(record: &mut Record) {
+    rename_spellings(record);
     if record.has("messages") || record.has("conversations") {
         return;
     }
     let found = Columns::of(record);
     let question = question(&found.questions, record);
     if let ([better], [worse]) = (found.chosen.as_slice(), found.rejected.as_slice()) {
-        // Whole conversations hold their prompt; texts do not.
+        // Whole conversations contain their prompt; texts do not.
         if question.is_none() && record.fields.get(better).is_some_and(Value::is_string) {
             return;
         }
@@ -222,8 +222,8 @@ pub(crate) fn settle(record: &mut Record) {
     }
 }
 
-/// Brings other spellings without any doubt to the names that are known.
-fn spell(record: &mut Record) {
+/// Renames unambiguous spellings to canonical names.
+fn rename_spellings(record: &mut Record) {
     for (name, plain) in names(record) {
         let known = SPELLINGS.iter().find(|(other, _)| *other == plain).map(|(_, own)| *own);
         let known = known.or_else(|| OWN.iter().copied().find(|own| *own == plain.as_str()));
@@ -233,7 +233,7 @@ fn spell(record: &mut Record) {
     }
 }
 
-/// Names as they stand, and plain.
+/// Names as given, and normalised.
 fn names(record: &Record) -> Vec<(String, String)> {
     record.fields.keys().map(|name| (name.clone(), plain(name))).collect()
 }
@@ -246,9 +246,9 @@ struct Columns {
     chosen: Vec<String>,
     rejected: Vec<String>,
     labels: Vec<String>,
-    /// True when a column is there without which a question means something else.
+    /// True when there is a context column.
     doubtful: bool,
-    /// True when a column has to do with answers in a way that is not known.
+    /// True when a column relates to answers in an unknown way.
     others: bool,
 }
 
@@ -259,7 +259,7 @@ impl Columns {
             found.doubtful |= NEEDED.contains(&plain.as_str());
             found.others |= speaks_of_answers(&plain);
             let thumb = LABELS.contains(&plain.as_str()) && record.is_flag(&name);
-            // Under some names stand thumbs as well as answers; a number or a truth value is no answer.
+            // Some names are used for labels as well as answers; a number or a boolean is no answer.
             let text = record.fields.get(&name).is_some_and(Value::is_string);
             let list = meaning(&plain).filter(|_| text || !thumb).map(|meaning| match meaning {
                 Meaning::Question => &mut found.questions,
@@ -278,7 +278,7 @@ impl Columns {
     }
 }
 
-/// The column of questions and the one that goes on with it, when there is no doubt which they are.
+/// The column of questions and the one that continues it, when they are unambiguous.
 fn question(questions: &[String], record: &Record) -> Option<(String, Option<String>)> {
     let is = |name: &str, list: &[&str]| list.contains(&plain(name).as_str());
     match questions {
@@ -297,7 +297,7 @@ fn question(questions: &[String], record: &Record) -> Option<(String, Option<Str
     }
 }
 
-/// Names the question; one with a second part is an instruction with its input.
+/// Renames the question; one with a second part becomes an instruction with its input.
 fn ask(record: &mut Record, question: &str, input: Option<&str>) {
     match input {
         Some(input) => {
@@ -309,7 +309,7 @@ fn ask(record: &mut Record, question: &str, input: Option<&str>) {
     }
 }
 
-/// True for a name that has to do with answers in a way that is not known here.
+/// True for a name that relates to answers in an unknown way.
 pub(crate) fn speaks_of_answers(name: &str) -> bool {
     const WORDS: &[&str] = &[
         "answer",
@@ -327,8 +327,8 @@ pub(crate) fn speaks_of_answers(name: &str) -> bool {
     WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Gives a column its own name. What stood under a spelling of ours becomes turns of a conversation, since only the plain
-/// names promise plain text.
+/// Renames a column. With `turns` its text becomes a turn of a conversation, since only the canonical names guarantee plain
+/// text.
 fn rename(record: &mut Record, from: &str, to: &'static str, turns: bool) {
     if from == to || record.has(to) {
         return;

@@ -1,5 +1,5 @@
-//! Lists of messages in the spellings that are around: OpenAI's role and content, ShareGPT's from and value, contents in
-//! parts. And the rules that a conversation must keep to be learned from.
+//! Lists of messages in the common formats: OpenAI's role and content, ShareGPT's from and value, contents in parts; and the
+//! rules that a conversation must satisfy to be learned from.
 
 use crate::fault::{Fault, described};
 use crate::media;
@@ -14,7 +14,7 @@ pub(crate) fn is_message(value: &Value) -> bool {
     value.is_object() && has(["role", "from"]) && has(["content", "value"])
 }
 
-/// What messages carry beside their text and is not used: a weight of nought on an answer, and thoughts.
+/// Unused parts of messages: a weight of zero on an answer, and thoughts.
 pub(crate) fn unused(value: &Value) -> (bool, bool) {
     let nought = |value: &Value| value.as_f64() == Some(0.0) || value.as_bool() == Some(false);
     let any = |message: &Value, names: &[&str], is: &dyn Fn(&Value) -> bool| {
@@ -43,7 +43,7 @@ pub(crate) fn conversation(value: Value, column: &str) -> Result<Vec<Message>, F
     }
 }
 
-/// What a column is that holds text where a list belongs, and why the text is no list.
+/// The fault of a column that holds text where a list belongs.
 fn not_a_list(text: &str, column: &str) -> Fault {
     let begin = shown(text.trim_start(), 40);
     if text.trim().is_empty() {
@@ -98,7 +98,7 @@ fn without_text(fields: &Map<String, Value>) -> Fault {
     let called =
         ["tool_calls", "function_call"].iter().any(|name| fields.get(*name).is_some_and(|call| !call.is_null()));
     if called {
-        let fix = "Calls of tools as fields are not read; write the call as the text of the message.";
+        let fix = "Tool calls as fields are not supported; write the call as the text of the message.";
         return Fault::new("call of a tool", "a message with a call instead of a text", fix);
     }
     Fault::new("broken message", "a message without a text", "A message needs a role and its text.")
@@ -133,7 +133,7 @@ fn part(part: Value) -> Result<String, Fault> {
             return Err(Fault::new(
                 "broken message",
                 format!("a part that is {}", described(&other)),
-                "Parts are texts.",
+                "Each part must be text.",
             ));
         }
     };
@@ -146,7 +146,7 @@ fn part(part: Value) -> Result<String, Fault> {
         Some(Value::String(text)) if matches!(kind.as_str(), "text" | "input_text" | "output_text") => Ok(text),
         _ => {
             let found = format!("a part of the kind “{}”", shown(&kind, 40));
-            Err(Fault::new("broken message", found, "Only parts of the kind “text” are read."))
+            Err(Fault::new("broken message", found, "Only parts of the kind “text” are supported."))
         }
     }
 }
@@ -183,7 +183,7 @@ fn who(role: Role) -> &'static str {
     }
 }
 
-/// Checks that somebody asks something.
+/// Checks that the prompt has a turn of the user that is not blank.
 pub(crate) fn check_prompt(messages: &[Message]) -> Result<(), Fault> {
     let mut asked = messages.iter().filter(|message| message.role == Role::User).peekable();
     if asked.peek().is_none() {
@@ -200,7 +200,7 @@ pub(crate) fn check_prompt(messages: &[Message]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Checks that both answers say something, and not the same.
+/// Checks that both answers are non-empty and different.
 pub(crate) fn check_pair(chosen: &[Message], rejected: &[Message]) -> Result<(), Fault> {
     let blank = |side: &[Message]| side.iter().all(|message| message.content.trim().is_empty());
     for (side, name) in [(chosen, "chosen"), (rejected, "rejected")] {
@@ -217,5 +217,5 @@ pub(crate) fn check_pair(chosen: &[Message], rejected: &[Message]) -> Result<(),
 
 /// The fault of a pair that teaches nothing.
 pub(crate) fn equal(answer: &str) -> Fault {
-    Fault::new("both answers equal", format!("“{}”", shown(answer, 60)), "A pair must differ to teach anything.")
+    Fault::new("both answers equal", format!("“{}”", shown(answer, 60)), "The two answers of a pair must differ.")
 }

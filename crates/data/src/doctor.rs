@@ -1,5 +1,5 @@
-//! The data doctor: which shape the records of a file have, which rows fit, and what to do about those that do not. Rows
-//! leave as they come; nothing that grows with the file is kept.
+//! The importer: determines the shape of the records of a file, converts the rows that fit, and says what to do about
+//! those that do not. Rows are streamed; memory does not grow with the file.
 
 use crate::DataError;
 use crate::encoding::Encoding;
@@ -15,15 +15,15 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Seek};
 
-/// Records that decide what a file is.
+/// Number of records from which the shape of a file is determined.
 const SAMPLE: usize = 100;
-/// Bad rows that are told one by one; all are counted.
+/// Most bad rows that are listed one by one; all are counted.
 pub const ISSUES: usize = 10_000;
 
-/// Takes the rows of a file one by one, in their order.
+/// Receives the rows of a file one by one, in file order.
 pub type Sink<'a> = &'a mut dyn FnMut(Example) -> std::io::Result<()>;
 
-/// Reads a file that lies in memory, and keeps all its rows there.
+/// Reads a file in memory and returns all its rows.
 ///
 /// # Errors
 /// When the bytes are no readable container, or not one row can be used.
@@ -36,8 +36,8 @@ pub fn import(bytes: &[u8], name: &str) -> Result<Dataset, DataError> {
     Ok(found.with(rows))
 }
 
-/// Reads a source from its beginning, more than once, and hands each row to `sink` as it is found. Memory is bounded by
-/// the longest record (16 MiB), not by the source. Rows that were handed over before an error are not to be kept.
+/// Reads a source from its beginning, more than once, and passes each row to `sink`. Memory is bounded by the longest
+/// record (16 MiB), not by the source. Rows that were passed on before an error must be discarded.
 ///
 /// # Errors
 /// When the source cannot be read, is no readable container, holds not one usable row, or the sink refuses a row.
@@ -63,13 +63,13 @@ fn failed(stop: Stop, name: &str) -> DataError {
     }
 }
 
-/// What the first records tell about all.
+/// What the first records reveal about all.
 #[derive(Debug, Default)]
 struct Survey {
     looked: usize,
     fitting: usize,
     rated: usize,
-    /// True when a column for system lines is there.
+    /// True when there is a column of system prompts.
     system: bool,
 }
 
@@ -78,7 +78,7 @@ impl Survey {
         self.looked += 1;
         if let Ok(Value::Object(fields)) = record {
             let mut record = record_of(fields);
-            columns::settle(&mut record);
+            columns::rename_columns(&mut record);
             self.system |= has_system(&record);
             if let Some(importer) = importer_of(&record) {
                 self.fitting += 1;
@@ -129,8 +129,8 @@ impl Doctor {
             return Err(fault);
         }
         let pictures = media::take_columns(&mut record.fields)?;
-        columns::settle(&mut record);
-        json_text::unfold(&mut record)?;
+        columns::rename_columns(&mut record);
+        json_text::parse_lists(&mut record)?;
         record.turns |= self.survey.system || has_system(&record);
         let Some(importer) = importer_of(&record) else { return Err(guess::unknown(&record)) };
         if self.survey.is_rated() && importer.name() != RATED && !record.fields.contains_key("label") {
@@ -171,7 +171,7 @@ impl Doctor {
     }
 }
 
-/// The error of a file that is read to its end and holds no record.
+/// The error of a file without a record.
 fn nothing(name: &str, layout: &Layout) -> DataError {
     let found = match layout {
         Layout::Table(_) => "a table with one row alone, which is taken for the names of the columns",
@@ -201,7 +201,7 @@ fn container_remarks(layout: &Layout, encoding: Encoding) -> Vec<String> {
     remarks
 }
 
-/// True when something stands where system lines do; null is the mark of a column that other rows have.
+/// True when there is a column of system prompts; null means that other rows fill it.
 fn has_system(record: &Record) -> bool {
     record.has("system")
 }
@@ -215,7 +215,7 @@ fn record_of(fields: Map<String, Value>) -> Record {
     record
 }
 
-/// The first shape that fits, by the fields that are filled; then by all. A label counts even when it is null.
+/// The first shape that fits the non-null fields, else the first that fits all fields. A label counts even when it is null.
 fn importer_of(record: &Record) -> Option<&'static dyn Importer> {
     let filled = |key: &str| record.has(key) || (key == "label" && record.fields.contains_key(key));
     let named = |key: &str| record.fields.contains_key(key);

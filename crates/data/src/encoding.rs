@@ -1,11 +1,11 @@
-//! Bytes to text, a piece at a time: UTF-8 is checked, UTF-16 is turned into UTF-8, a byte order mark is taken away.
-//! Nothing is guessed: what is neither is named with the offset of its first odd byte.
+//! Streaming decoder from bytes to text: UTF-8 is validated, UTF-16 is converted to UTF-8, a byte order mark is removed.
+//! Nothing is guessed: invalid input is reported with the offset of its first bad byte.
 
 use std::io::{self, BufRead, Read};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 64 << 10;
-/// Bytes that tell an encoding and a foreign file.
+/// Bytes from which the encoding or a binary format is detected.
 pub(crate) const HEAD: usize = 4 << 10;
 
 /// How the text is written.
@@ -16,16 +16,16 @@ pub(crate) enum Encoding {
     Utf16Big,
 }
 
-/// A place where the bytes are no text of their encoding.
+/// Where the bytes are invalid in their encoding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not valid {encoding} (first odd byte{byte} at offset {offset})")]
+#[error("not valid {encoding} (first invalid byte{byte} at offset {offset})")]
 pub(crate) struct Undecodable {
     encoding: &'static str,
     byte: String,
     offset: u64,
 }
 
-/// UTF-8 of whatever a source holds.
+/// A reader that yields the text of a source as UTF-8.
 pub(crate) struct Decoder<R> {
     source: R,
     encoding: Encoding,
@@ -36,12 +36,13 @@ pub(crate) struct Decoder<R> {
     at: usize,
     fault: Option<Undecodable>,
     ended: bool,
-    /// JSON that ends inside a letter ends inside a record, which its reader tells; elsewhere the letter would be lost.
+    /// JSON that ends inside a character ends inside a record, which its reader reports; elsewhere the character would
+    /// be lost.
     json: bool,
 }
 
 impl<R: Read> Decoder<R> {
-    /// Looks at the first bytes of a source.
+    /// Detects the encoding from the first bytes of a source.
     pub(crate) fn new(mut source: R) -> io::Result<Self> {
         let mut raw = Vec::with_capacity(CHUNK + HEAD);
         (&mut source).take(HEAD as u64).read_to_end(&mut raw)?;
@@ -91,7 +92,7 @@ impl<R: Read> Decoder<R> {
                     self.text.extend_from_slice(character.encode_utf8(&mut letter).as_bytes());
                     good += 2 * character.len_utf16();
                 }
-                // The half of a pair at the end of a piece waits for its other half.
+                // A surrogate at the end of a chunk waits for its other half.
                 Err(_) => {
                     broken = (self.ended && !self.json) || good + 2 < 2 * units.len();
                     break;
@@ -141,8 +142,8 @@ impl<R: Read> Read for Decoder<R> {
     }
 }
 
-/// The encoding, and how many bytes its mark has. Without a mark two letters of a file that begins in ASCII tell: no
-/// UTF-8 text has zero bytes between its letters.
+/// The encoding, and the length of its byte order mark. Without a mark the first two characters decide, if they are
+/// ASCII: UTF-8 text has no zero bytes between its characters.
 pub(crate) fn encoding_of(head: &[u8]) -> (Encoding, usize) {
     match head {
         [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, 3),
@@ -181,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_odd_byte_is_named() {
-        assert!(text(b"{\"a\":\"Flu\xdf\"}").unwrap_err().contains("UTF-8 (first odd byte 0xDF at offset 9)"));
+    fn the_first_invalid_byte_is_named() {
+        assert!(text(b"{\"a\":\"Flu\xdf\"}").unwrap_err().contains("UTF-8 (first invalid byte 0xDF at offset 9)"));
         let late = [vec![b'a'; 200_000], vec![0xC3]].concat();
         assert!(text(&late).unwrap_err().contains("0xC3 at offset 200000"));
         let mut half = utf16("\u{feff}ab", u16::to_le_bytes);
         half.extend([0x3D, 0xD8, b'c', 0]);
-        assert!(text(&half).unwrap_err().contains("UTF-16 (first odd byte 0x3D at offset 6)"));
+        assert!(text(&half).unwrap_err().contains("UTF-16 (first invalid byte 0x3D at offset 6)"));
         half.truncate(5);
         assert!(text(&half).unwrap_err().contains("offset 4"));
         assert_eq!(text(b"{\"a\":\"Flu\xc3").unwrap(), "{\"a\":\"Flu");

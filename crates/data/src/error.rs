@@ -1,4 +1,4 @@
-//! Why a whole file could not be taken.
+//! Errors of a whole file.
 
 use crate::encoding::Undecodable;
 use alidade_domain::{Problem, ProblemCode, RowIssue, shown};
@@ -12,12 +12,12 @@ pub enum DataError {
         /// Name of the file.
         name: String,
     },
-    /// The bytes are of a kind that is not read here.
+    /// The format is not supported.
     #[error("{name} is {found}.")]
     Container {
         /// Name of the file.
         name: String,
-        /// What it is, as a noun ("a gzip archive").
+        /// Its format, as a noun ("a gzip archive").
         found: String,
         /// What to do about it.
         fix: String,
@@ -30,8 +30,8 @@ pub enum DataError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// A row could not be kept.
-    #[error("Keeping the rows failed: {0}.")]
+    /// A row could not be stored.
+    #[error("Storing the rows failed: {0}.")]
     Keep(std::io::Error),
     /// Not a single row could be used.
     #[error("None of the {read} records in {name} can be used. The first: row {row}, {reason} ({found}).", row = .first.row, reason = .first.reason, found = .first.found)]
@@ -48,18 +48,18 @@ pub enum DataError {
     Stored {
         /// Line, from 1.
         line: usize,
-        /// What the parser met.
+        /// What the parser found.
         found: String,
     },
 }
 
 impl DataError {
-    /// A file of a kind that is not read here. `found` is a noun.
+    /// A file in an unsupported format. `found` is a noun.
     pub(crate) fn container(name: &str, found: impl Into<String>, fix: &str) -> Self {
         Self::Container { name: shown(name, 80), found: found.into(), fix: fix.to_owned() }
     }
 
-    /// What an error of reading means: bytes that are no text, or a disk.
+    /// Converts a read error: bytes that are no text, or a failing disk.
     pub(crate) fn reading(name: &str, error: std::io::Error) -> Self {
         match error.downcast::<Undecodable>() {
             Ok(odd) => {

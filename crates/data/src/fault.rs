@@ -1,4 +1,4 @@
-//! What is wrong with a record, in words for the person whose file it is.
+//! What is wrong with a record, as text for the user.
 
 use alidade_domain::shown;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// What is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Short name, equal for equal faults.
+    /// Short name of the kind of fault.
     pub reason: &'static str,
     /// What was found.
     pub found: String,
@@ -21,7 +21,7 @@ impl Fault {
     }
 }
 
-/// A value in a few words: what it is, and its beginning.
+/// Short description of a value: its type and its beginning.
 pub(crate) fn described(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),

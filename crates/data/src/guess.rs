@@ -1,5 +1,4 @@
-//! What to say about a record that has no shape known here: which published form it is, or which columns it has and how
-//! they would have to be called.
+//! Advice on a record of unknown shape: which published format it is, or which columns it has and how they should be named.
 
 use crate::columns::plain;
 use crate::fault::{Fault, described};
@@ -7,7 +6,7 @@ use crate::record::Record;
 use alidade_domain::shown;
 use serde_json::Value;
 
-/// Published forms: fields that give one away, its name, and what to do.
+/// Published formats: the fields that identify one, its name, and what to do.
 const PUBLISHED: &[(&[&str], &str, &str)] = &[
     (&["message_tree_id", "prompt"], "an OpenAssistant tree", TREE),
     (&["message_id", "role", "text"], "a message of OpenAssistant", TREE),
@@ -16,10 +15,10 @@ const PUBLISHED: &[(&[&str], &str, &str)] = &[
     (&["better_response_id", "response_0", "response_1"], "a record of PKU-SafeRLHF", BEST),
     (&["blue_conversations"], "a record of HarmfulQA with several conversations", BEST),
 ];
-const TREE: &str = "Trees are not read yet: write each path from a prompt to an answer as a list of messages.";
-const BEST: &str = "This form is not read yet: write the better answer as chosen and the worse one as rejected.";
+const TREE: &str = "Trees are not supported yet: write each path from a prompt to an answer as a list of messages.";
+const BEST: &str = "This format is not supported yet: write the better answer as chosen and the worse one as rejected.";
 
-/// The fault of a record in a published form that is not read.
+/// The fault of a record in a published but unsupported format.
 pub(crate) fn published(record: &Record) -> Option<Fault> {
     let all = |fields: &&[&str]| fields.iter().all(|field| record.fields.contains_key(*field));
     let (_, name, fix) = PUBLISHED.iter().find(|(fields, ..)| all(fields))?;
@@ -98,7 +97,7 @@ fn advice(record: &Record) -> String {
     "Call the columns as one of the known shapes does: messages; prompt and completion; prompt, chosen and rejected; prompt, completion and label; or text.".to_owned()
 }
 
-/// Two names that differ in their last sign alone, a and b or two numbers.
+/// Two names that differ only in their last character, a and b or two digits.
 fn twins(names: &[String]) -> Option<(String, String)> {
     const ENDS: [(&str, &str); 3] = [("a", "b"), ("0", "1"), ("1", "2")];
     let small: Vec<String> = names.iter().map(|name| plain(name)).collect();

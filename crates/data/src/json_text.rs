@@ -1,5 +1,5 @@
-//! Columns that hold a list of messages as text, as tables must: the text is read as the list that it is. Text that merely
-//! looks like JSON stays text; only lists of messages (and histories) are taken.
+//! Columns that hold a list of messages as JSON text, as in tables: the text is parsed into the list. Other text that
+//! looks like JSON stays text; only lists of messages (and histories) are parsed.
 
 use crate::conversation::{is_message, looks_like_python, python};
 use crate::fault::Fault;
@@ -9,12 +9,12 @@ use crate::scan::{DEEPEST, FULLEST, weigh};
 use alidade_domain::shown;
 use serde_json::Value;
 
-/// Columns in which lists stand.
+/// Columns that hold lists.
 const COLUMNS: &[&str] =
     &["messages", "conversations", "prompt", "completion", "chosen", "rejected", "history", "text"];
 
-/// Turns texts that hold lists into these lists.
-pub(crate) fn unfold(record: &mut Record) -> Result<(), Fault> {
+/// Parses texts that hold lists into these lists.
+pub(crate) fn parse_lists(record: &mut Record) -> Result<(), Fault> {
     for column in COLUMNS {
         let Some(Value::String(text)) = record.fields.get(*column) else { continue };
         let Some(first) = text.trim_start().chars().next().filter(|first| matches!(first, '[' | '{')) else { continue };

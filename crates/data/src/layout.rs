@@ -1,26 +1,26 @@
-//! How a file holds its records: found from its text, never from its ending alone. The first look may pass over the whole
-//! file, but keeps only names of columns.
+//! Detects the layout of a file from its text, never from its extension alone. Detection may read the whole file, but
+//! keeps only column names.
 
 use crate::DataError;
 use crate::columns;
 use crate::encoding::{Decoder, Encoding};
-use crate::foreign;
 use crate::records::Stop;
 use crate::scan::{LONGEST, Scanner};
 use crate::table::{Dialect, dialect};
+use crate::unsupported;
 use serde::de::IgnoredAny;
 use std::io::{Read, Seek};
 
-/// Text that is looked at before the records are.
+/// Most text that is read for detection.
 const LOOKED_AT: u64 = 256 << 10;
-/// Names of one object that are remembered.
+/// Most keys of one object that are remembered.
 const MOST_NAMES: usize = 4_096;
 
-/// What a file is read from: more than once, from its beginning.
+/// The source of a file, which is read more than once from its beginning.
 pub(crate) trait Source: Read + Seek {}
 impl<T: Read + Seek> Source for T {}
 
-/// How records lie in a text.
+/// The layout of records in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// JSON values one after another, each a record.
@@ -45,12 +45,12 @@ pub(crate) fn open(source: &mut dyn Source) -> Result<Decoder<&mut dyn Source>, 
     Ok(Decoder::new(source)?)
 }
 
-/// Finds out how a file holds its records.
+/// Detects the layout and the encoding of a file.
 pub(crate) fn sniff(source: &mut dyn Source, name: &str) -> Result<(Layout, Encoding), Stop> {
     source.rewind()?;
     let mut bytes = Vec::new();
     source.take(crate::encoding::HEAD as u64).read_to_end(&mut bytes)?;
-    foreign::refuse(&bytes, name)?;
+    unsupported::refuse(&bytes, name)?;
     let text = open(source)?;
     let encoding = text.encoding();
     let mut head = Vec::new();
@@ -94,7 +94,7 @@ fn mostly_lines(head: &str) -> bool {
     whole > 0 && whole * 2 >= lines.len()
 }
 
-/// True when the first line is a JSON value of another kind, as a text is, in a file that is not called a table.
+/// True when the first line is a JSON value other than an object or a list, in a file that is not named as a table.
 fn one_value(head: &str, name: &str) -> bool {
     let table = [".csv", ".tsv", ".txt", ".md"].iter().any(|ending| name.ends_with(ending));
     let first = head.lines().find(|line| !line.trim().is_empty());
@@ -137,7 +137,7 @@ fn begins_with_message(source: &mut dyn Source) -> Result<bool, Stop> {
     Ok(serde_json::from_slice(&kept).is_ok_and(|value| crate::conversation::is_message(&value)))
 }
 
-/// What an object over the whole file is: a row, a wrapping around a list of rows, or rows under keys.
+/// The layout of a file that is one object: a row, a wrapper around a list of rows, or rows under keys.
 fn object(source: &mut dyn Source, name: &str) -> Result<Layout, Stop> {
     let (mut keys, mut lists, mut columns, mut objects) = (0_usize, Vec::new(), 0_usize, 0_usize);
     let mut row = 0_usize;
@@ -148,7 +148,7 @@ fn object(source: &mut dyn Source, name: &str) -> Result<Layout, Stop> {
         match scanner.peek()? {
             Some(b'{') => objects += 1,
             Some(b'[') => {
-                // The first element tells; the rest is passed as the inside of one value.
+                // The first element decides; the rest is skipped as the inside of one value.
                 let inner = scanner.first_of_list()?;
                 columns += usize::from(known && inner == Some(b'"'));
                 if matches!(inner, Some(b'{' | b'[')) && lists.len() < MOST_NAMES {
@@ -181,10 +181,10 @@ fn object(source: &mut dyn Source, name: &str) -> Result<Layout, Stop> {
     }
 }
 
-/// Called with the key of a member; the scanner stands before its value, which the visitor passes.
+/// Called with the key of a member; the scanner is before its value, which the visitor must consume.
 type Visit<'a, B> = dyn FnMut(&str, &mut Scanner<B>) -> Result<(), Stop> + 'a;
 
-/// Visits the members of the object at the beginning. Tells whether the object was closed.
+/// Visits the members of the object at the beginning. Returns whether the object was closed.
 pub(crate) fn members<B: std::io::BufRead>(scanner: &mut Scanner<B>, visit: &mut Visit<B>) -> Result<bool, Stop> {
     let mut kept = Vec::new();
     scanner.peek()?;

@@ -1,7 +1,8 @@
-//! From strangers' files to rows that a method can learn from: containers, shapes, and a list of what was wrong.
+//! Imports files into rows that a method can learn from: containers, record shapes, and a list of bad rows.
 //!
-//! Files are sniffed, never trusted by their ending, and read as a stream: memory is bounded by one record. A bad row is
-//! data, not an error: it is listed with its number and its remedy. Not here: paths, chat templates, tokens.
+//! Formats are detected from content, not from file extensions, and files are streamed: memory is bounded by one
+//! record. A bad row is not an error: it is listed with its number and its remedy. Not here: paths, chat templates,
+//! tokens.
 
 mod builders;
 mod columns;
@@ -10,7 +11,6 @@ mod doctor;
 mod encoding;
 mod error;
 mod fault;
-mod foreign;
 mod guess;
 mod importers;
 mod json_text;
@@ -22,6 +22,7 @@ mod records;
 mod rows;
 mod scan;
 mod table;
+mod unsupported;
 
 pub use builders::{BUILDERS, Builder, BuilderCard, Made, Workshop, builder};
 pub use doctor::{ISSUES, Sink, import, import_from};

@@ -1,5 +1,5 @@
-//! Pictures, videos and sound. The program trains on text: rows that need more are named, never trained as the
-//! placeholder's letters.
+//! Images, videos and audio. The program trains on text: rows that need other media are reported, never trained on with the
+//! placeholder as text.
 
 use crate::fault::{Fault, described};
 use alidade_domain::{Example, shown};
@@ -10,7 +10,7 @@ const COLUMNS: &[(&str, &str)] =
 const IMAGE: &str = "row with an image";
 const VIDEO: &str = "row with a video";
 const SOUND: &str = "row with sound";
-/// Letters that stand for a picture in a text. What HTML also writes counts only beside a column of pictures.
+/// Placeholders for images in a text. Those that are also HTML count only when there is an image column.
 const PLACEHOLDERS: &[&str] = &["<image>", "<|image|>", "<|image_pad|>", "<|vision_start|>", "<image_soft_token>"];
 const WITH_COLUMN: &[(&str, &str)] = &[("<image>", IMAGE), ("<video>", VIDEO), ("<audio>", SOUND)];
 
@@ -23,12 +23,11 @@ fn fault(reason: &'static str, found: String) -> Fault {
     Fault::new(
         reason,
         found,
-        format!("The program trains on text; take the {thing} out of the row, or leave the row out."),
+        format!("The program trains on text; take the {thing} out of the row, or remove the row."),
     )
 }
 
-/// The fault of a record whose column of pictures, videos or sounds is filled; takes these columns out of it and tells
-/// whether it had one.
+/// Removes the media columns of a record and returns whether it had one; a filled one is a fault.
 pub(crate) fn take_columns(record: &mut Map<String, Value>) -> Result<bool, Fault> {
     let mut found = false;
     for (column, reason) in COLUMNS {
@@ -65,11 +64,11 @@ pub(crate) fn of_part(kind: &str) -> Option<Fault> {
     Some(fault(reason, format!("a part of the kind “{}”", shown(kind, 40))))
 }
 
-/// Refuses an example whose text speaks of a picture that is not there.
+/// Refuses an example whose text has a placeholder for an image.
 pub(crate) fn check_texts(example: &Example, column: bool) -> Result<(), Fault> {
     for text in texts(example) {
         let beside = WITH_COLUMN.iter().find(|(mark, _)| column && text.contains(mark));
-        // The pair of tags is markup; the lone one stands for a picture.
+        // A pair of tags is markup; a single one is a placeholder.
         let alone = |mark: &&&str| text.contains(**mark) && !(**mark == "<image>" && text.contains("</image>"));
         let found = beside.copied().or_else(|| PLACEHOLDERS.iter().find(alone).map(|mark| (*mark, IMAGE)));
         if let Some((mark, reason)) = found {

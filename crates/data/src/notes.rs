@@ -1,5 +1,5 @@
-//! What a person should hear about a whole file: what was taken as what, what was not used, what looks odd. Counted
-//! while the rows pass; bounded however many there are.
+//! Remarks on a whole file: which columns were renamed, what was not used, what looks wrong. Counted while the rows are
+//! streamed, in bounded memory.
 
 use crate::media::turns;
 use alidade_domain::{DatasetKind, Example, Role, shown};
@@ -9,24 +9,24 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::Hasher;
 use std::io;
 
-/// Names that are remembered.
+/// Most names that are remembered.
 const NAMES: usize = 64;
-/// Rows among which equal ones are looked for.
+/// Most rows that are searched for duplicates.
 const COMPARED: usize = 1 << 20;
-/// Columns that nobody expects to be learned from.
+/// Columns that are expected to be unused.
 const IDENTITY: &[&str] =
     &["", "id", "idx", "index", "_id", "uid", "uuid", "row", "row_id", "prompt_id", "question_id"];
 
-/// Something about one record.
+/// A remark on one record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Note {
-    /// A column stood under another name.
+    /// A column was renamed.
     Renamed(String, &'static str),
-    /// Plain texts became turns, because a system line stands beside them.
+    /// Plain texts became turns, because there is a system prompt.
     SystemMadeTurns,
     /// Plain texts became turns, because their columns have other names.
     SpellingMadeTurns,
-    /// A system column was not used, because the conversation has its own line.
+    /// A system column was not used, because the conversation has its own system prompt.
     OwnSystem,
     /// The record was a bare list of messages.
     BareList,
@@ -36,7 +36,7 @@ pub(crate) enum Note {
     SameSpeaker,
     /// A message carries a weight that would keep it from being learned.
     Weights,
-    /// Messages have thoughts beside their text.
+    /// Messages have thoughts in addition to their text.
     Thoughts,
 }
 
@@ -119,7 +119,7 @@ impl Notes {
         self.shapes.iter().max_by_key(|(_, rows)| **rows).map_or("unknown", |(shape, _)| *shape)
     }
 
-    /// Everything as sentences.
+    /// All remarks as sentences.
     pub(crate) fn remarks(&self) -> Vec<String> {
         let mut remarks = self.renamed();
         remarks.extend(self.counts.iter().filter_map(|(note, (rows, first))| sentence(note, *rows, *first)));
@@ -154,7 +154,7 @@ impl Notes {
         if taken.is_empty() {
             Vec::new()
         } else {
-            vec![format!("Columns were taken by their meaning: {}.", taken.join(", "))]
+            vec![format!("Columns were read by their meaning: {}.", taken.join(", "))]
         }
     }
 
@@ -207,13 +207,13 @@ fn sentence(note: &Note, count: usize, first: usize) -> Option<String> {
     Some(match note {
         Note::Renamed(..) => return None,
         Note::SystemMadeTurns => format!(
-            "A system line stands beside plain texts ({rows}). Only a chat template has a place for it, so prompts and answers became turns of a conversation."
+            "There is a system prompt as well as plain texts ({rows}). Only a chat template has a place for it, so prompts and answers became turns of a conversation."
         ),
         Note::SpellingMadeTurns => format!(
             "Questions and answers became turns of a conversation ({rows}). To keep them as plain text without a chat template, call the columns prompt and completion, or prompt, chosen and rejected."
         ),
         Note::OwnSystem => {
-            format!("“system” was not used where the conversation has a system line of its own ({rows}).")
+            format!("“system” was not used where the conversation has a system prompt of its own ({rows}).")
         }
         Note::BareList => format!("Bare lists of messages were taken as conversations ({rows})."),
         Note::TextWasList(column) => {
@@ -222,7 +222,9 @@ fn sentence(note: &Note, count: usize, first: usize) -> Option<String> {
         Note::SameSpeaker => format!(
             "Two turns of the same speaker follow each other in {rows} (the first is row {first}); some chat templates refuse that."
         ),
-        Note::Thoughts => format!("Thoughts beside the text of messages (reasoning_content) are not used ({rows})."),
+        Note::Thoughts => {
+            format!("Thoughts in addition to the text of messages (reasoning_content) are not used ({rows}).")
+        }
         Note::Weights => {
             format!("Weights of messages are not used ({rows}, the first is row {first}): every answer counts alike.")
         }
@@ -250,7 +252,7 @@ pub(crate) fn kind_of(example: &Example) -> DatasetKind {
     }
 }
 
-/// Bytes into a hash.
+/// Writes bytes into a hash.
 struct Hash(DefaultHasher);
 
 impl io::Write for Hash {

@@ -1,5 +1,5 @@
-//! A record on its way to an example: fields are taken out of it, so that no text is held twice and what is left over is
-//! known to be unused.
+//! A record during its conversion to an example: fields are taken out of it, so that no text is copied and the fields
+//! that remain are known to be unused.
 
 use crate::conversation::{conversation, message};
 use crate::fault::{Fault, described};
@@ -7,13 +7,13 @@ use crate::notes::Note;
 use alidade_domain::{Message, Role};
 use serde_json::{Map, Value};
 
-/// Fields of a record, and what is known of it.
+/// Fields of a record, and remarks on it.
 #[derive(Debug, Default)]
 pub struct Record {
     pub(crate) fields: Map<String, Value>,
-    /// True when plain texts become turns: a system line or an own spelling stands beside them.
+    /// True when plain texts become turns, because of a system prompt or a renamed column.
     pub(crate) turns: bool,
-    /// What the person should hear about it.
+    /// Remarks for the user.
     pub(crate) notes: Vec<Note>,
 }
 
@@ -28,12 +28,12 @@ impl Record {
         self.fields.get(key).is_some_and(Value::is_array)
     }
 
-    /// True when a field holds a truth value, as files write them.
+    /// True when a field holds a boolean, in any common spelling.
     pub(crate) fn is_flag(&self, key: &str) -> bool {
         self.fields.get(key).is_some_and(|value| truth(value).is_some())
     }
 
-    /// A field, taken out.
+    /// Takes a field out.
     pub(crate) fn take(&mut self, key: &str) -> Value {
         self.fields.shift_remove(key).unwrap_or_default()
     }
@@ -76,7 +76,7 @@ impl Record {
         }
     }
 
-    /// What is asked: a list of messages, or a text that the user says.
+    /// The prompt: a list of messages, or a text of the user.
     pub(crate) fn prompt_turns(&mut self, key: &str) -> Result<Vec<Message>, Fault> {
         match self.fields.get(key) {
             Some(Value::Array(_)) => conversation(self.take(key), key),
@@ -85,7 +85,7 @@ impl Record {
         }
     }
 
-    /// An answer: a list of messages, one message, or a text that the assistant says.
+    /// An answer: a list of messages, one message, or a text of the assistant.
     pub(crate) fn answer_turns(&mut self, key: &str) -> Result<Vec<Message>, Fault> {
         match self.fields.get(key) {
             Some(Value::Array(_)) => conversation(self.take(key), key),
@@ -94,7 +94,7 @@ impl Record {
         }
     }
 
-    /// Puts the system line that stands beside a conversation in front of it, unless it brings its own.
+    /// Puts the record's system prompt in front of a conversation, unless it has its own.
     pub(crate) fn with_system(&mut self, mut messages: Vec<Message>) -> Result<Vec<Message>, Fault> {
         let Some(system) = self.optional("system")? else { return Ok(messages) };
         match messages.first() {
@@ -108,10 +108,10 @@ impl Record {
         Ok(messages)
     }
 
-    /// Thumb up or down.
+    /// The binary label.
     pub(crate) fn label(&mut self) -> Result<bool, Fault> {
         let value = self.take("label");
-        let fix = "Write true or false (also 1 or 0, yes or no); rename the column if it is no thumb up or down.";
+        let fix = "Write true or false (also 1 or 0, yes or no); rename the column if it is not a label.";
         let blank = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
         truth(&value).ok_or_else(|| match blank {
             true => Fault::new("no label", format!("“label” is {}", described(&value)), fix),
@@ -119,7 +119,7 @@ impl Record {
         })
     }
 
-    /// A truth value of a column that may be absent.
+    /// A boolean of a column that may be absent.
     pub(crate) fn flag(&mut self, key: &str) -> Option<bool> {
         truth(&self.take(key))
     }
@@ -132,7 +132,7 @@ impl Record {
     }
 }
 
-/// True and false as files write them.
+/// Common spellings of true and false.
 fn truth(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),

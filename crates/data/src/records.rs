@@ -1,5 +1,5 @@
-//! The records of a file, one at a time: never more than one of them is in memory. A record that is broken, cut off, too
-//! long, too deep or too full is told in its place, and the next one is read.
+//! Iterates over the records of a file with at most one of them in memory. A record that is broken, cut off, too long,
+//! too deep or too full is reported in its place, and reading continues with the next one.
 
 use crate::DataError;
 use crate::conversation::is_message;
@@ -14,11 +14,11 @@ use std::io::{self, BufRead};
 /// Why reading ended early.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// The source failed, or holds no text.
+    /// The source failed, or is no text.
     Read(io::Error),
-    /// The file as a whole cannot be taken, or a row could not be kept.
+    /// The file as a whole is unusable, or a row could not be stored.
     Data(DataError),
-    /// Enough was seen.
+    /// Enough was read.
     Enough,
 }
 
@@ -42,7 +42,7 @@ pub(crate) type Each<'a> = &'a mut dyn FnMut(Record) -> Result<(), Stop>;
 const FETCH: &str = "Fetch or write the file again; the records before this place are used.";
 const SPLIT: &str = "Split the record or leave it out.";
 
-/// Hands every record of a file to `each`.
+/// Passes every record of a file to `each`.
 pub(crate) fn records(source: &mut dyn Source, layout: &Layout, name: &str, each: Each<'_>) -> Result<(), Stop> {
     let text = open(source)?;
     if let Layout::Table(dialect) = layout {
@@ -99,7 +99,7 @@ fn values<B: BufRead>(scanner: &mut Scanner<B>, each: Each<'_>) -> Result<(), St
     Ok(())
 }
 
-/// Lists one after another, and what stands between and behind them.
+/// Lists one after another, and anything between and after them.
 fn lists<B: BufRead>(scanner: &mut Scanner<B>, each: Each<'_>) -> Result<(), Stop> {
     let mut kept = Vec::new();
     while let Some(byte) = scanner.peek()? {
@@ -131,7 +131,7 @@ fn elements<B: BufRead>(scanner: &mut Scanner<B>, each: Each<'_>) -> Result<(), 
                 return Ok(());
             }
             Some(b',') => scanner.pass(1),
-            // A cut element is told by itself; nothing can follow it.
+            // A cut element is reported by itself; nothing can follow it.
             Some(_) if one(scanner, &mut kept, each)?.cut => return Ok(()),
             Some(_) => {}
         }
@@ -207,7 +207,8 @@ fn one<B: BufRead>(scanner: &mut Scanner<B>, kept: &mut Vec<u8>, each: Each<'_>)
     Ok(piece)
 }
 
-/// The text with null for the numbers that Python writes and JSON does not have; `None` where there are none.
+/// The text with NaN and Infinity, which Python writes and JSON does not have, replaced by null; `None` where there are
+/// none.
 fn without_nan(text: &[u8]) -> Option<Vec<u8>> {
     const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
     let (mut clean, mut quoted, mut at) = (Vec::with_capacity(text.len()), false, 0);
@@ -251,7 +252,7 @@ fn expand(value: Value, each: Each<'_>) -> Result<(), Stop> {
     }
 }
 
-/// The name under which a bare conversation becomes a record; no column of a file is called so.
+/// The field name of a bare conversation in its record; no column of a file has this name.
 pub(crate) const BARE: &str = "\u{1}bare conversation";
 
 fn oversized(piece: &Piece, count: usize) -> Option<Fault> {
@@ -293,7 +294,7 @@ fn broken(text: &[u8], error: &serde_json::Error) -> Fault {
     let fix = match () {
         () if text.contains(&0) => "The record holds zero bytes; write the file again.",
         () if part.starts_with("{'") || part.starts_with("[{'") => {
-            "This is how Python prints; write it with json.dumps."
+            "This is Python's print format; write it with json.dumps."
         }
         () => "Correct the JSON of this record.",
     };

@@ -1,4 +1,4 @@
-//! Rows in the program's own form (one JSON example a line), and their split into training and held-out rows.
+//! Rows in the program's own format (one JSON example per line), and their split into training and held-out rows.
 
 use crate::DataError;
 use alidade_domain::{Example, Purpose, Stream};

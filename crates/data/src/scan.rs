@@ -1,5 +1,6 @@
-//! Where JSON values begin and end, found by brackets and quotes alone, so that a file of any size passes through in
-//! pieces. Whether a piece is good JSON is decided by the parser; what is too long, too deep or too full never gets there.
+//! Finds where JSON values begin and end by brackets and quotes alone, so that a file of any size can be streamed.
+//! Whether a value is valid JSON is decided by the parser; values that are too long, too deep or too full never reach
+//! it.
 
 use std::io::{self, BufRead};
 
@@ -10,7 +11,7 @@ pub(crate) const DEEPEST: usize = 128;
 /// Most values, keys and lists in one record: parsed, each takes up to a hundred bytes more than its text.
 pub(crate) const FULLEST: usize = 1 << 17;
 
-/// What is known of a value that was passed.
+/// Facts about a scanned value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Piece {
     /// Offset of its first byte in the text.
@@ -25,7 +26,7 @@ pub(crate) struct Piece {
     pub(crate) cut: bool,
 }
 
-/// Walks over the values of a text.
+/// Scans the values of a text.
 pub(crate) struct Scanner<B> {
     input: B,
     offset: u64,
@@ -37,17 +38,17 @@ impl<B: BufRead> Scanner<B> {
         Self { input, offset: 0, lines: 0 }
     }
 
-    /// Bytes passed so far.
+    /// Bytes consumed so far.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Line ends that [`Scanner::peek`] has passed.
+    /// Line ends that [`Scanner::peek`] has consumed.
     pub(crate) fn lines_passed(&self) -> u64 {
         self.lines
     }
 
-    /// The next byte that is no white space; it is not passed.
+    /// The next byte that is no white space; it is not consumed.
     pub(crate) fn peek(&mut self) -> io::Result<Option<u8>> {
         loop {
             let chunk = self.input.fill_buf()?;
@@ -64,13 +65,13 @@ impl<B: BufRead> Scanner<B> {
         }
     }
 
-    /// Passes some bytes that were seen.
+    /// Consumes some bytes that were peeked.
     pub(crate) fn pass(&mut self, bytes: usize) {
         self.input.consume(bytes);
         self.offset += bytes as u64;
     }
 
-    /// Passes the value that begins here; its bytes are put into `keep` unless they are too many.
+    /// Consumes the value that begins here; its bytes are put into `keep` unless they are too many.
     pub(crate) fn value(&mut self, mut keep: Option<&mut Vec<u8>>) -> io::Result<Piece> {
         let mut walk = Walk::default();
         let mut piece = Piece { start: self.offset, ..Piece::default() };
@@ -101,7 +102,7 @@ impl<B: BufRead> Scanner<B> {
         Ok(piece)
     }
 
-    /// Passes the list that begins here and tells what its first element begins with.
+    /// Consumes the list that begins here and returns the first byte of its first element.
     pub(crate) fn first_of_list(&mut self) -> io::Result<Option<u8>> {
         self.pass(1);
         let first = self.peek()?;
@@ -144,7 +145,7 @@ impl<B: BufRead> Scanner<B> {
         }
     }
 
-    /// Passes everything to the end and counts what is no white space.
+    /// Consumes everything to the end and counts the bytes that are no white space.
     pub(crate) fn rest(&mut self) -> io::Result<u64> {
         let mut count = 0;
         while self.peek()?.is_some() {
@@ -236,7 +237,7 @@ mod tests {
     use super::*;
 
     fn pieces(text: &str) -> Vec<(String, bool)> {
-        // Chunks of one byte: no border may matter.
+        // Chunks of one byte: no chunk boundary may matter.
         let mut scanner = Scanner::new(io::BufReader::with_capacity(1, text.as_bytes()));
         let (mut found, mut kept) = (Vec::new(), Vec::new());
         while scanner.peek().unwrap().is_some() {

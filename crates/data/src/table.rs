@@ -1,5 +1,5 @@
-//! Tables as text: comma, tab, semicolon or bar between the cells, names in the first row, quotes after RFC 4180. No row
-//! and no number of columns can fill the memory: a guard in front of the parser cuts what is too much.
+//! Tables as text: comma, tab, semicolon or bar between the cells, names in the first row, quotes after RFC 4180. Memory
+//! is bounded: a guard in front of the parser truncates rows that are too long or have too many cells.
 
 use crate::DataError;
 use crate::columns;
@@ -14,14 +14,14 @@ use std::io::{self, BufRead, Read};
 pub(crate) const COLUMNS: usize = 4_096;
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 
-/// How a table is written.
+/// The dialect of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {
     pub(crate) delimiter: u8,
     pub(crate) quoting: bool,
 }
 
-/// How the beginning of a file is written as a table, if it is one. `name` is in small letters.
+/// Detects the dialect of a table from the beginning of a file. `name` is in lower case.
 pub(crate) fn dialect(head: &str, name: &str) -> Option<Dialect> {
     let rate = |delimiter: &u8| {
         let names = header(head, *delimiter);
@@ -52,7 +52,7 @@ fn quotes_close(head: &str) -> bool {
     cells.all(ends)
 }
 
-/// Hands every row of a table to `each`.
+/// Passes every row of a table to `each`.
 pub(crate) fn rows<B: BufRead>(text: B, dialect: &Dialect, name: &str, each: Each<'_>) -> Result<(), Stop> {
     let mut builder = csv::ReaderBuilder::new();
     builder.delimiter(dialect.delimiter).quoting(dialect.quoting).has_headers(false).flexible(true);
@@ -100,7 +100,7 @@ fn names(cells: &csv::ByteRecord) -> Vec<String> {
 }
 
 fn row(header: &[String], cells: &csv::ByteRecord) -> Result<Value, Fault> {
-    // Blank cells behind the last name are what a spreadsheet leaves.
+    // Blank cells after the last name are left by spreadsheets.
     if cells.len() < header.len() || cells.iter().skip(header.len()).any(|cell| !cell.trim_ascii().is_empty()) {
         let found = format!("{} cells under {} names of columns", cells.len(), header.len());
         let fix = "Give each row one cell a column; put texts with separators or line ends into quotes.";
@@ -171,7 +171,7 @@ enum At {
     Quote,
 }
 
-/// Passes a table on and cuts rows that are too long or have too many cells; remembers where.
+/// A reader that truncates rows that are too long or have too many cells, and remembers where.
 struct Guard<B> {
     text: B,
     dialect: Dialect,
@@ -192,7 +192,7 @@ impl<B> Guard<B> {
         Self { text, dialect, at, length: 0, cells: 1, over: false, passed: 0, row: 0, cuts, ended: false }
     }
 
-    /// What is passed on for a byte.
+    /// The output for a byte.
     fn pass(&mut self, byte: u8) -> Option<u8> {
         let before = self.at;
         let ends = matches!(byte, b'\n' | b'\r') && before != At::Quoted;

@@ -1,4 +1,4 @@
-//! Files as they are found on disks: encodings, tables, cut-off ends, records without measure.
+//! Files as found in practice: encodings, tables, truncated files, oversized records.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use alidade_data::{ISSUES, import, import_from};
@@ -101,12 +101,12 @@ fn a_cut_end_is_a_problem_that_counts() {
         assert!(issue.found.contains(words), "{text}: {issue:?}");
         assert_eq!((issue.row, dataset.summary.dropped[0].rows), (kept + 1, 1));
     }
-    // A cut goes through letters too.
+    // Truncation may fall inside a character.
     for text in [format!("[{ROW},{{\"prompt\":\"Flu"), format!("{ROW}\n{{\"prompt\":\"Flu")] {
         let dataset = import(&[text.as_bytes(), &b"\xc3"[..]].concat(), "x").unwrap();
         assert_eq!((dataset.summary.kept, dataset.issues[0].reason.as_str()), (1, "cut off"));
     }
-    // What is broken in the middle costs itself.
+    // A broken record in the middle costs only itself.
     let middle = read(&format!("[{ROW}, {{\"prompt\": tru}}, nonsense, {ROW}]"), "x");
     assert_eq!((middle.summary.kept, middle.issues.len()), (2, 2), "{:?}", middle.issues);
     let first = read(&format!("{{\"prompt\":\n{ROW}\n{ROW}\n"), "x.jsonl");
@@ -172,7 +172,7 @@ fn of_many_bad_rows_the_first_are_told_and_all_are_counted() {
     assert!(more.remarks.join(" ").contains("12345 rows were left out"), "{:?}", more.remarks);
 }
 
-/// A source that is longer than any memory, and is never held.
+/// A source that is larger than any memory.
 struct Endless {
     at: u64,
     end: u64,

@@ -1,4 +1,4 @@
-//! Thousands of damaged files: none may end the program, and the figures must add up.
+//! Thousands of damaged files: none may crash the program, and the counts must add up.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use alidade_data::import;
@@ -13,7 +13,7 @@ const SEEDS: [(&str, &[u8]); 7] = [
     ("x.jsonl", b"[{\"from\":\"human\",\"value\":\"a\"},{\"from\":\"gpt\",\"value\":\"b\"}]\n[{\"from\":\"human\",\"value\":\"c\"},{\"from\":\"gpt\",\"value\":\"d\"}]\n"),
     ("x.txt", b"\xff\xfep\0r\0o\0m\0p\0t\0\n\0a\0\n\0"),
 ];
-/// Bytes that mean something to one of the readers.
+/// Bytes with a meaning to one of the readers.
 const MARKS: &[u8] = b"{}[]\",:\\\n\r\t;|\0\xff\xfe\xef\xbb\xbf'0e9 ";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Real demo files of the neighbours, where they lie beside the project, and the rows of the golden runs, always.
+//! Real demo files of similar projects, where they are present, and always the rows of the golden runs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

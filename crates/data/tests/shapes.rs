@@ -1,4 +1,4 @@
-//! Every shape of record that is read, in the spellings that are around, and what is said where one is not read.
+//! Every supported record shape, in the common spellings, and the messages for unsupported ones.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use alidade_data::import;
@@ -130,7 +130,7 @@ fn a_column_of_system_lines_makes_all_rows_alike_and_says_so() {
         })
         .collect();
     assert_eq!(lengths, [2, 1, 1]);
-    assert!(remarks(&dataset).contains("system line"), "{:?}", dataset.remarks);
+    assert!(remarks(&dataset).contains("system prompt"), "{:?}", dataset.remarks);
 
     let own = read(
         r#"{"system":"S","messages":[{"role":"system","content":"T"},{"role":"user","content":"q"},{"role":"assistant","content":"a"}]}"#,
@@ -309,7 +309,7 @@ fn other_names_are_taken_by_their_meaning_and_told() {
     for (line, kind) in cases {
         let dataset = read(line);
         assert_eq!(dataset.kind, kind, "{line}");
-        assert!(remarks(&dataset).contains("taken by their meaning"), "{line}: {:?}", dataset.remarks);
+        assert!(remarks(&dataset).contains("read by their meaning"), "{line}: {:?}", dataset.remarks);
     }
     let Example::Pair(pair) = &read(cases[2].0).rows[0] else { panic!() };
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Asking one stack the questions of a suite: it writes answers and scores rows through the ports, and what is to be seen in
-//! them is taken down. Every prompt has a seed by its place, the same for every stack, so no answer knows its batch.
+//! Runs one suite on one stack: the stack generates answers and scores rows through the ports, and observations of them are
+//! recorded. Every prompt has a seed by its index, the same for every stack, so no answer depends on its batch.
 
 use crate::item::{HARMFUL, Item, Material, fingerprint};
 use crate::judge::{Case, NamedJudge};
@@ -11,31 +11,31 @@ use alidade_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Prompts whose seeds count from one number.
+/// Prompts that share a base seed.
 const SEEDED: usize = 32;
-/// Rows that are kept as the worst.
+/// Most rows that are kept as the worst.
 const WORST: usize = 8;
-/// A scored token costs about half a written one.
+/// Cost of scoring a token, relative to generating one.
 const SCORED: f64 = 0.5;
-/// Letters of a token, to weigh scoring against writing.
+/// Letters per token, to weigh scoring against generation.
 const LETTERS: f64 = 4.0;
 
-/// The stack that is asked.
+/// The stack under evaluation.
 pub struct Subject<'a> {
-    /// What writes its answers; absent for a model that only scores.
+    /// Generates its answers; absent for a model that only scores.
     pub generator: Option<&'a dyn Generator>,
-    /// What scores rows, by likelihood or as a reward model does; without it rows are left out (a model elsewhere may tell no
+    /// Scores rows, by likelihood or with a reward model; without it rows are left out (a remote model may give no
     /// likelihoods).
     pub scorer: Option<&'a dyn Scorer>,
 }
 
-/// A suite with what it asks, and those who help it to judge.
+/// A suite with its prompts and rows, its judge and its scorer.
 pub struct Question<'a> {
     /// The suite.
     pub suite: &'a dyn Suite,
     /// The judge that the suite's card asks for.
     pub judge: Option<NamedJudge<'a>>,
-    /// What gives each answer a number, where the suite wants one.
+    /// Scores each answer, where the suite needs scores.
     pub scorer: Option<&'a dyn Scorer>,
     prompts: Vec<Item>,
     rows: Vec<Item>,
@@ -43,18 +43,18 @@ pub struct Question<'a> {
     asked: [String; 2],
 }
 
-/// What one stack said to one suite.
+/// Answers and observations of one stack for one suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// Name of the suite.
     pub suite: String,
     /// Fingerprint of the prompts.
     pub prompts: String,
-    /// Fingerprint of the rows that were given to be scored.
+    /// Fingerprint of the scored rows.
     pub rows: String,
     /// The answers, in the order of the prompts.
     pub answers: Vec<String>,
-    /// The judge's word on each answer.
+    /// The judge's label for each answer.
     pub labels: Vec<Option<String>>,
     /// Which prompts ask for harm.
     pub flagged: Vec<bool>,
@@ -67,7 +67,7 @@ pub struct Part {
 }
 
 impl<'a> Question<'a> {
-    /// What a suite asks of its material. The judge must be of the name on the suite's card.
+    /// A suite with its material. The judge must be the one named on the suite's card.
     pub fn new(
         suite: &'a dyn Suite,
         material: &Material,
@@ -99,10 +99,10 @@ impl<'a> Question<'a> {
         earlier.suite == self.suite.card().name && earlier.prompts == self.asked[0]
     }
 
-    /// Answers and scores of one stack, and their work in written tokens.
-    pub fn work(&self, writes: bool) -> (usize, f64) {
-        let written = if writes { self.prompts.len() } else { 0 };
-        (written + self.examples.len(), (written * self.suite.sampling().max_new_tokens) as f64 + self.scoring())
+    /// Number of answers and scores of one stack, and their work in generated tokens.
+    pub fn work(&self, generates: bool) -> (usize, f64) {
+        let answers = if generates { self.prompts.len() } else { 0 };
+        (answers + self.examples.len(), (answers * self.suite.sampling().max_new_tokens) as f64 + self.scoring())
     }
 
     fn scoring(&self) -> f64 {
@@ -110,8 +110,8 @@ impl<'a> Question<'a> {
         SCORED * letters as f64 / LETTERS
     }
 
-    /// Asks one stack; answers of an earlier part to the same prompts are taken over. The watch hears of answers done and of
-    /// work in written tokens.
+    /// Evaluates one stack; answers of an earlier part to the same prompts are reused. The watch is told of answers done and
+    /// of work in generated tokens.
     ///
     /// # Errors
     /// When the stack or a judge fails, or the watch ended it.
@@ -121,9 +121,9 @@ impl<'a> Question<'a> {
         let mut part = match earlier {
             Some(earlier) => earlier,
             None => {
-                let written = (self.prompts.len() * self.suite.sampling().max_new_tokens) as f64;
-                let part = self.written(subject.generator, &mut |done, share| watch(done, share * written))?;
-                (done, work) = (self.prompts.len(), written);
+                let tokens = (self.prompts.len() * self.suite.sampling().max_new_tokens) as f64;
+                let part = self.generated(subject.generator, &mut |done, share| watch(done, share * tokens))?;
+                (done, work) = (self.prompts.len(), tokens);
                 part
             }
         };
@@ -134,7 +134,7 @@ impl<'a> Question<'a> {
         Ok(part)
     }
 
-    fn written(&self, generator: Option<&dyn Generator>, watch: Listener) -> Result<Part, Problem> {
+    fn generated(&self, generator: Option<&dyn Generator>, watch: Listener) -> Result<Part, Problem> {
         let sampling = self.suite.sampling();
         let prompts: Vec<&[Message]> = self.prompts.iter().map(|item| item.prompt.messages.as_slice()).collect();
         let seeds: Vec<u64> = (0..prompts.len()).map(|place| prompt_seed(sampling.seed, place)).collect();
@@ -143,7 +143,7 @@ impl<'a> Question<'a> {
             Some(generator) => generator.generate_many(&prompts, &sampling, &seeds, watch)?,
             None => {
                 let message =
-                    format!("The suite “{}” asks for answers, and this model only scores.", self.suite.card().name);
+                    format!("The suite “{}” needs answers, but this model only scores.", self.suite.card().name);
                 return Err(Problem::input(message).hint("Choose a suite for models that score.").at("suite"));
             }
         };
@@ -187,7 +187,7 @@ impl<'a> Question<'a> {
                 part.worst.push(WorstRow { prompt, answer, loss: -likelihood, margin: row.margin() });
             }
         }
-        // Pairs by how wrongly they are ranked, single answers by how little they are expected.
+        // Pairs by how wrongly they are ranked, single answers by their loss.
         let badness = |row: &WorstRow| row.margin.map_or(row.loss, |margin| -margin);
         part.worst.sort_by(|a, b| badness(b).total_cmp(&badness(a)));
         part.worst.truncate(WORST);
@@ -195,14 +195,14 @@ impl<'a> Question<'a> {
     }
 }
 
-/// A score that is no finite number cannot be read.
+/// Scores that are not finite count as unreadable.
 fn readable(row: &RatedRow) -> RatedRow {
     let readable =
         |answer: RatedAnswer| RatedAnswer { score: answer.score.filter(|score| score.is_finite()), ..answer };
     RatedRow { row: row.row, wanted: readable(row.wanted), other: row.other.map(readable) }
 }
 
-/// The decisive word of an outcome, for showing it beside an answer.
+/// The label of an outcome, shown with an answer.
 pub(crate) fn label(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Labels(labels) => labels.first().cloned(),
@@ -214,7 +214,7 @@ pub(crate) fn label(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// Seed of a prompt by its place.
+/// Seed of a prompt by its index.
 fn prompt_seed(seed: u64, place: usize) -> u64 {
     row_seed(seed.wrapping_add(((place / SEEDED) as u64) << 32), place % SEEDED)
 }

@@ -1,19 +1,19 @@
-//! What a measure is, declared once by the suite or judge that makes it: key, unit, direction, and words in both languages.
+//! Declaration of a measure by its suite or judge: key, unit, direction, and texts in both languages.
 
 use crate::observations::Series;
 use crate::statistics::{mean, rate};
 use alidade_domain::{Better, Estimate, MeasureWords, Words};
 
-/// What kind of figure a measure is.
+/// The unit of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// A share of items, drawn in per cent.
+    /// A share of items, shown in per cent.
     Rate,
     /// Tokens of an answer.
     Tokens,
     /// Nats per token.
     Nats,
-    /// The scale of whoever scores.
+    /// The scale of the scorer.
     Reward,
     /// Points of a grade.
     Points,
@@ -31,7 +31,7 @@ impl Unit {
         }
     }
 
-    /// What stands beside a number; nothing beside a rate.
+    /// The unit shown after a value; empty for a rate.
     pub const fn words(self) -> Words {
         match self {
             Unit::Rate => Words::new("", ""),
@@ -48,7 +48,7 @@ impl Unit {
 pub struct MeasureCard {
     /// Stable key.
     pub key: &'static str,
-    /// What kind of figure it is.
+    /// Its unit.
     pub unit: Unit,
     /// Which direction is an improvement.
     pub better: Better,
@@ -59,13 +59,13 @@ pub struct MeasureCard {
 }
 
 impl MeasureCard {
-    /// Its words as they go with every figure.
+    /// Its texts, as stored with every measure.
     pub fn words(&self) -> MeasureWords {
         MeasureWords { title: self.title.into(), explanation: self.explanation.into(), unit: self.unit.words().into() }
     }
 
-    /// The figure of one stack: Wilson's interval for a share of yes and no, a bootstrap interval for everything else
-    /// (a share with ties that count half is no count of yes and no).
+    /// The estimate of one stack: Wilson's interval for a share of yes and no, a bootstrap interval for everything else
+    /// (a share with ties that count half is not binary).
     pub(crate) fn estimate(&self, series: &Series) -> Option<Estimate> {
         let values = series.values();
         let flag = |value: f64| value == 0.0 || value == 1.0;

@@ -1,13 +1,13 @@
-//! How the scores of preferred and of other answers are spread: what a mean hides, a picture of both shows.
+//! Histograms of the scores of preferred and of other answers.
 
 use alidade_domain::ScoreHistogram;
 
-/// Counts both kinds of scores in `bins` equal steps from the lowest to the highest score of all; `None` without a score.
-/// Scores that are no finite number are left out.
+/// Counts both kinds of scores in `bins` equal bins from the lowest to the highest score of all; `None` without a score.
+/// Scores that are not finite are left out.
 pub fn histogram(chosen: &[f64], rejected: &[f64], bins: usize) -> Option<ScoreHistogram> {
     let finite = || chosen.iter().chain(rejected).copied().filter(|score| score.is_finite());
     let (low, high) = (finite().reduce(f64::min)?, finite().reduce(f64::max)?);
-    // All scores alike make one step of width 1.
+    // Equal scores make one bin of width 1.
     let (bins, width) = if high > low { (bins.max(1), (high - low) / bins.max(1) as f64) } else { (1, 1.0) };
     let count = |scores: &[f64]| {
         let mut counts = vec![0; bins];
@@ -32,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_scores_and_none_at_all_are_no_fault() {
+    fn equal_scores_and_no_scores_are_handled() {
         let found = histogram(&[0.5, 0.5], &[0.5], 12).expect("there are scores");
         assert_eq!((found.chosen, found.rejected), (vec![2], vec![1]));
         assert_eq!(histogram(&[], &[f64::NAN], 12), None);

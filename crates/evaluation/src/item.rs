@@ -1,4 +1,4 @@
-//! What is asked: prompts to answer and rows to score, each with a key that stays the same whichever others are asked beside it.
+//! Prompts to answer and rows to score, each with a key that does not depend on the other items.
 
 use alidade_domain::{Example, Message};
 use serde::Serialize;
@@ -10,7 +10,7 @@ pub const HARMFUL: &str = "harmful";
 /// Marks a prompt that asks for a fact.
 pub const FACT: &str = "fact";
 
-/// A prompt with what its author knows of it.
+/// A prompt with what its author knows about it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prompt {
     /// The conversation up to where an answer begins.
@@ -21,7 +21,7 @@ pub struct Prompt {
     pub reference: Option<String>,
 }
 
-/// What a host gives a suite to ask with.
+/// The prompts and rows that a host gives a suite.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Material {
     /// Prompts to be answered.
@@ -36,7 +36,7 @@ impl Material {
         self.prompts.is_empty() && self.rows.is_empty()
     }
 
-    /// The bare conversations.
+    /// The conversations of the prompts.
     pub fn conversations(&self) -> Vec<Vec<Message>> {
         self.prompts.iter().map(|prompt| prompt.messages.clone()).collect()
     }
@@ -45,14 +45,14 @@ impl Material {
 /// One thing that a suite observes: an answer to a prompt, or the score of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// Stable: a hash of what is asked, numbered from the second of its kind on.
+    /// Stable: a hash of the prompt or row, with a number from the second equal one on.
     pub key: String,
     /// The prompt; empty for a row.
     pub prompt: Prompt,
 }
 
 impl Item {
-    /// True when its prompt is of a kind.
+    /// True when its prompt has a tag.
     pub fn is(&self, tag: &str) -> bool {
         self.prompt.tags.contains(&tag)
     }
@@ -80,7 +80,7 @@ fn keys<'a, T: Serialize + 'a>(asked: impl Iterator<Item = &'a T>) -> Vec<String
     asked.map(key).collect()
 }
 
-/// SHA-256 of plain data; such data always becomes JSON.
+/// SHA-256 of plain data, which always serialises to JSON.
 pub(crate) fn fingerprint<T: Serialize>(value: &T) -> String {
     let text = serde_json::to_vec(value).unwrap_or_default();
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_stay_the_same_beside_others_and_twins_are_told_apart() {
+    fn keys_do_not_depend_on_other_items_and_equal_items_differ() {
         let prompt = |text: &str| Prompt { messages: vec![Message::user(text)], ..Prompt::default() };
         let all = Item::of_prompts(&[prompt("a"), prompt("b"), prompt("a")]);
         let some = Item::of_prompts(&[prompt("b")]);

@@ -1,9 +1,10 @@
-//! What a judge is: it reads answers and says an [`Outcome`]. What it cannot read it says so of; it never guesses.
+//! The `Judge` trait: a judge maps an answer to an [`Outcome`]. An answer that it cannot read is unreadable; it never
+//! guesses.
 
 use crate::card::MeasureCard;
 use alidade_domain::{Generator, Message, Outcome, Problem, Words};
 
-/// What is put before a judge.
+/// The input of a judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
     /// The conversation that is answered.
@@ -15,13 +16,13 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// The answer that is judged, without the blanks around it; `None` where nothing was answered.
+    /// The answer under judgement, trimmed; `None` where it is empty.
     pub fn answer(&self) -> Option<&'a str> {
         self.answers.last().map(|answer| answer.trim()).filter(|answer| !answer.is_empty())
     }
 }
 
-/// Says what an answer is worth.
+/// Assesses answers.
 pub trait Judge {
     /// Judges one case.
     ///
@@ -30,16 +31,16 @@ pub trait Judge {
     fn judge(&self, case: &Case) -> Result<Outcome, Problem>;
 }
 
-/// What stands behind the name of a judge.
+/// The argument after the name of a judge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Argument {
-    /// One that works, for help and tests.
+    /// A valid example, for help and tests.
     pub example: &'static str,
     /// What it means.
     pub meaning: Words,
 }
 
-/// What a person and a program should know of a judge.
+/// Description of a judge for users and programs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JudgeCard {
     /// Stable name.
@@ -48,7 +49,7 @@ pub struct JudgeCard {
     pub title: Words,
     /// How it judges, in one or two sentences.
     pub explanation: Words,
-    /// What may stand behind its name ("contains=blue"); absent for a judge that takes nothing.
+    /// Its argument ("contains=blue"); absent for a judge that takes none.
     pub argument: Option<Argument>,
     /// True when it compares each stack's answer with the baseline's.
     pub compares: bool,
@@ -58,15 +59,15 @@ pub struct JudgeCard {
     pub measures: &'static [MeasureCard],
 }
 
-/// A kind of judge: what is known of it, and how one is made.
+/// A kind of judge: its description and its constructor.
 pub trait JudgeKind: Sync {
-    /// What should be known of it.
+    /// Its description.
     fn card(&self) -> &'static JudgeCard;
 
-    /// Makes a judge from what stood behind its name; `model` is asked where the judge asks one.
+    /// Makes a judge from its argument; `model` is used by judges that ask a model.
     ///
     /// # Errors
-    /// When the argument is not what the card says.
+    /// When the argument is not valid.
     fn make<'a>(
         &self,
         argument: Option<&str>,
@@ -74,12 +75,12 @@ pub trait JudgeKind: Sync {
     ) -> Result<Box<dyn Judge + 'a>, Problem>;
 }
 
-/// What a person writes to name a judge: "refusal", "contains=blue".
+/// A judge as the user names it: "refusal", "contains=blue".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JudgeSpec {
     /// Name of the judge.
     pub name: String,
-    /// What stands behind the first equals sign.
+    /// The text after the first equals sign.
     pub argument: Option<String>,
 }
 
@@ -94,23 +95,23 @@ impl From<&str> for JudgeSpec {
 
 /// A judge with its card.
 pub struct NamedJudge<'a> {
-    /// What is known of it.
+    /// Its description.
     pub card: &'static JudgeCard,
     /// The judge.
     pub judge: Box<dyn Judge + 'a>,
 }
 
-/// The model that a judge asks.
+/// The model of a judge that asks one.
 pub(crate) fn needs_model<'a>(name: &str, model: Option<&'a dyn Generator>) -> Result<&'a dyn Generator, Problem> {
-    model.ok_or_else(|| Problem::input(format!("The judge “{name}” asks a model, and none was given.")).at("judge"))
+    model.ok_or_else(|| Problem::input(format!("The judge “{name}” asks a model, but none was given.")).at("judge"))
 }
 
-/// Refuses an argument where a judge takes none.
+/// Refuses an argument for a judge that takes none.
 pub(crate) fn no_argument(name: &str, argument: Option<&str>) -> Result<(), Problem> {
     match argument {
         None => Ok(()),
         Some(found) => {
-            let message = format!("The judge “{name}” takes nothing behind its name, and “{found}” was given.");
+            let message = format!("The judge “{name}” takes no argument, but “{found}” was given.");
             Err(Problem::input(message).hint(format!("Write “{name}” alone.")).at("judge"))
         }
     }

@@ -1,4 +1,4 @@
-//! A judge beside a suite's own measures: it reads the answers that stacks have given already, and its outcomes become the
+//! An additional judge on a suite: it assesses the answers that stacks have already given, and its outcomes become the
 //! measures on its card.
 
 use crate::asking::{Part, Question, label};
@@ -6,8 +6,8 @@ use crate::judge::{Case, NamedJudge};
 use crate::observations::Observations;
 use alidade_domain::{Outcome, Problem, Side};
 
-/// Lets a judge read the answers of one stack; `baseline` holds the answers that it is compared with by judges that compare.
-/// What it finds stands beside what the suite observed, and its word where the suite has no judge.
+/// Lets a judge assess the answers of one stack; judges that compare compare them with those of `baseline`. Its
+/// observations are added to the suite's, and its labels are used where the suite has no judge.
 ///
 /// # Errors
 /// When the judge itself fails.
@@ -39,7 +39,7 @@ pub fn judge_answers(
     Ok(())
 }
 
-/// What an outcome says of a measure: a label counts for the measure of its name, a score or a preference for the first one.
+/// The value of an outcome for a measure: a label counts for the measure of its name, a score or a preference for the first.
 fn value(outcome: &Outcome, key: &str, first: bool) -> Option<f64> {
     match outcome {
         Outcome::Labels(labels) => Some(f64::from(u8::from(labels.iter().any(|label| label == key)))),

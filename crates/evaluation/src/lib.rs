@@ -1,14 +1,13 @@
-//! Measuring stacks: suites say what is asked and what is observed, judges say what an answer is worth, and here it is
-//! concluded what may be said of that.
+//! Evaluation of stacks: suites define prompts and observations, judges assess answers, and this crate computes
+//! estimates and changes from them.
 //!
-//! Everything is asked through the ports `Generator` and `Scorer`, so a stack, an adapter, a script or a remote model are asked
-//! alike. A new suite is a file in `suites/` and a line in [`SUITES`], a new judge a file in `judges/` and a line in [`JUDGES`];
-//! both declare their measures with words in both languages, and nobody else keeps a table of them. Not here: how a model
-//! writes, where files lie, and judges that know Alder Bay.
+//! Models are reached through the ports `Generator` and `Scorer`, so a stack, an adapter, a script and a remote model
+//! are evaluated alike. A new suite is a file in `suites/` and a line in [`SUITES`], a new judge a file in `judges/`
+//! and a line in [`JUDGES`]; both declare their measures with texts in both languages, in one place only. Not here:
+//! generation, the location of files, and judges that know Alder Bay.
 
 mod asking;
 mod card;
-mod concluding;
 mod histogram;
 mod item;
 mod judge;
@@ -16,6 +15,7 @@ pub mod judges;
 mod judging;
 mod observations;
 mod registry;
+mod results;
 mod snapshot;
 mod statistics;
 mod suite;
@@ -23,7 +23,6 @@ mod suites;
 
 pub use asking::{Part, Question, Subject};
 pub use card::{MeasureCard, Unit};
-pub use concluding::{conclude, unreadable_scores};
 pub use histogram::histogram;
 pub use item::{FACT, HARMFUL, Item, Material, Prompt};
 pub use judge::{Argument, Case, Judge, JudgeCard, JudgeKind, JudgeSpec, NamedJudge};
@@ -31,6 +30,7 @@ pub use judges::JUDGES;
 pub use judging::judge_answers;
 pub use observations::{Observations, Series};
 pub use registry::{judge_kind, suite, suite_names, worded};
+pub use results::{conclude, unreadable_scores};
 pub use snapshot::Snapshot;
 pub use statistics::{SplitMix64, bootstrap, mean, paired_change, rate, wilson};
 pub use suite::{Reply, Suite, SuiteCard, Verdict};

@@ -1,20 +1,20 @@
-//! What was observed of single items, under the keys of measures.
+//! Observations of single items by the key of their measure.
 
 use crate::item::Item;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The values of one measure, one per item in the order in which they were asked; `None` is unreadable. An item to which the
-/// measure does not apply is left out, of every stack alike.
+/// The values of one measure, one per item in the order of the prompts; `None` is unreadable. An item to which the
+/// measure does not apply is left out for every stack.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "SeriesOnDisk")]
 pub struct Series {
-    /// Keys of the items; empty in files of earlier versions, whose items are known by their place alone.
+    /// Keys of the items; empty in files of earlier versions, whose items are identified by position only.
     items: Vec<String>,
     values: Vec<Option<f64>>,
 }
 
-/// Today's form, or the bare list of earlier versions.
+/// The current format, or the bare list of earlier versions.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum SeriesOnDisk {
@@ -39,11 +39,11 @@ impl Series {
 
     fn push(&mut self, item: &str, value: Option<f64>) {
         self.items.push(item.to_owned());
-        // What is no finite number cannot be read: it is counted, never averaged.
+        // Values that are not finite are unreadable: they are counted, never averaged.
         self.values.push(value.filter(|value| value.is_finite()));
     }
 
-    /// Pairs of values of the same items, in the order of `other`: by key where both know keys, else by place.
+    /// Pairs of values of the same items, in the order of `other`: by key where both have keys, else by position.
     pub(crate) fn paired(&self, other: &Series) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
         let keyed = |series: &Series| series.items.len() == series.values.len();
         if !keyed(self) || !keyed(other) {
@@ -81,7 +81,7 @@ impl Observations {
         self.0.keys().map(String::as_str)
     }
 
-    /// Takes series of other items in; those of the same measure replace the earlier ones.
+    /// Adds the series of another set; those of the same measure replace the earlier ones.
     pub fn extend(&mut self, other: Observations) {
         self.0.extend(other.0);
     }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_paired_by_key_and_by_place_only_where_there_is_none() {
+    fn items_are_paired_by_key_and_by_position_only_without_keys() {
         let (first, second) = (series(&[("a", 1.0), ("b", 2.0), ("c", 3.0)]), series(&[("c", 30.0), ("a", 10.0)]));
         assert_eq!(first.paired(&second), (vec![Some(3.0), Some(1.0)], vec![Some(30.0), Some(10.0)]));
         let bare: Series = serde_json::from_str("[7.0, null]").unwrap();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_unreadable() {
+    fn values_that_are_not_finite_are_unreadable() {
         let mut found = Observations::default();
         let item = Item { key: "a".into(), prompt: Prompt::default() };
         for value in [f64::NAN, f64::INFINITY, 1.0] {

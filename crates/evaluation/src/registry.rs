@@ -1,4 +1,4 @@
-//! Finding suites, judges and the words of measures by name.
+//! Lookup of suites, judges and the texts of measures by name.
 
 use crate::card::MeasureCard;
 use crate::judge::JudgeKind;
@@ -20,7 +20,7 @@ pub fn suite_names() -> Vec<&'static str> {
     SUITES.iter().map(|suite| suite.card().name).collect()
 }
 
-/// A judge by its name, among those of the registry and those that the host brings.
+/// A judge by its name, among those of the registry and those that the host provides.
 ///
 /// # Errors
 /// When there is none of this name.
@@ -39,15 +39,15 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {
     Problem::input(format!("There is no {what} “{name}”.")).hint(hint).at(what)
 }
 
-/// A measure of this key, of whichever suite or judge has one.
+/// The measure with this key, of any suite or judge.
 pub(crate) fn any_measure(key: &str) -> Option<&'static MeasureCard> {
     let of_suites = SUITES.iter().flat_map(|suite| suite.card().measures);
     let of_judges = JUDGES.iter().flat_map(|kind| kind.card().measures);
     of_suites.chain(of_judges).find(|measure| measure.key == key)
 }
 
-/// Gives an evaluation the words that its suite and measures have today: earlier versions kept none. What is not known any more
-/// keeps the words that it brought.
+/// Gives an evaluation the current texts of its suite and measures, which earlier versions did not store. Unknown suites and
+/// measures keep the texts they have.
 pub fn worded(evaluation: &mut Evaluation) {
     let named = |card: &SuiteCard| card.name == evaluation.suite || card.title.en == evaluation.suite;
     let card = SUITES.iter().map(|suite| suite.card()).find(|card| named(card));

@@ -1,5 +1,6 @@
-//! What one stack said to all suites of a run, kept in the run folder, so that the next stage and the whole experiment compare
-//! with the very same answers instead of making new ones. Files of the versions that knew one suite are read as well.
+//! Answers and observations of one stack for all suites of a run, stored in the run folder, so that the next stage and
+//! the whole experiment compare with the same answers instead of generating new ones. Files of versions with one suite
+//! are read too.
 
 use crate::asking::Part;
 use crate::item::fingerprint;
@@ -8,23 +9,23 @@ use crate::{HELD_OUT_ROWS, STARTER_WORLD};
 use alidade_domain::{EvaluatedStack, Example, Message, WorstRow};
 use serde::{Deserialize, Serialize};
 
-/// What a stack said.
+/// Answers and observations of a stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "SnapshotOnDisk")]
 pub struct Snapshot {
     /// The stack.
     pub stack: EvaluatedStack,
-    /// What it said to each suite.
+    /// One part per suite.
     pub parts: Vec<Part>,
 }
 
 impl Snapshot {
-    /// What it said to a suite.
+    /// The part of a suite.
     pub fn part(&self, suite: &str) -> Option<&Part> {
         self.parts.iter().find(|part| part.suite == suite)
     }
 
-    /// All answers with the judges' words on them, suite after suite.
+    /// All answers with the judges' labels, suite after suite.
     pub fn answers(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let labelled = |part: &'_ Part| part.labels.len() == part.answers.len();
         self.parts.iter().flat_map(move |part| {
@@ -36,7 +37,7 @@ impl Snapshot {
     }
 }
 
-/// Today's form, and that of earlier versions.
+/// The current format, and that of earlier versions.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum SnapshotOnDisk {
@@ -63,7 +64,7 @@ impl From<SnapshotOnDisk> for Snapshot {
         match found {
             SnapshotOnDisk::Today { stack, parts } => Self { stack, parts },
             SnapshotOnDisk::Earlier { stack, prompts, rows, answers, labels, flagged, of_answers, of_rows, worst } => {
-                // Only the oracle gave labels; where it judged, rows were scored beside its questions.
+                // Only the oracle gave labels; where it judged, rows were scored along with its prompts.
                 let world = labels.iter().any(Option::is_some);
                 let suite = if world { STARTER_WORLD } else { HELD_OUT_ROWS }.to_owned();
                 let mut whole = Part { suite, prompts, rows, answers, labels, flagged, of_answers, of_rows, worst };
@@ -75,7 +76,7 @@ impl From<SnapshotOnDisk> for Snapshot {
 }
 
 impl Part {
-    /// Moves what was observed of rows into a part of its own.
+    /// Moves the observations of rows into a separate part.
     fn split_rows(&mut self) -> Part {
         Part {
             suite: HELD_OUT_ROWS.to_owned(),

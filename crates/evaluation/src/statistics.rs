@@ -1,6 +1,6 @@
 //! Intervals: Wilson for rates, percentile bootstrap for everything else, paired differences by item.
 //!
-//! The generator is SplitMix64, so that the same figures come out in any language (evaluation notes §0.7, §14).
+//! The random generator is SplitMix64, so that any language reproduces the same results.
 
 use alidade_domain::Estimate;
 
@@ -9,7 +9,7 @@ const Z: f64 = 1.959_963_984_540_054;
 const DRAWS: usize = 1_000;
 const SEED: u64 = 42;
 
-/// The small generator of bootstraps and flips.
+/// The random generator of the bootstrap.
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
@@ -28,13 +28,13 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number in 0..bound: the high half of a 128-bit product.
+    /// An integer in 0..bound: the high half of a 128-bit product.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.bits()) * bound as u128) >> 64) as usize
     }
 }
 
-/// Wilson's 95 % interval for `hits` of `n`; (0, 1) when nothing was seen.
+/// Wilson's 95 % interval for `hits` of `n`; (0, 1) for n = 0.
 pub fn wilson(hits: usize, n: usize) -> (f64, f64) {
     if n == 0 {
         return (0.0, 1.0);
@@ -42,13 +42,13 @@ pub fn wilson(hits: usize, n: usize) -> (f64, f64) {
     let (k, n) = (hits as f64, n as f64);
     let centre = (k + Z * Z / 2.0) / (n + Z * Z);
     let half = Z / (n + Z * Z) * (k * (n - k) / n + Z * Z / 4.0).sqrt();
-    // At the ends the two halves cancel exactly in theory, not in floating point.
+    // At the ends the terms cancel exactly in theory, but not in floating point.
     let low = if hits == 0 { 0.0 } else { (centre - half).max(0.0) };
     let high = if k == n { 1.0 } else { (centre + half).min(1.0) };
     (low, high)
 }
 
-/// A rate over 0/1 outcomes; `None` outcomes were unreadable and are only counted.
+/// A rate over 0/1 outcomes; `None` outcomes are unreadable and only counted.
 pub fn rate(outcomes: &[Option<bool>]) -> Option<Estimate> {
     let readable: Vec<bool> = outcomes.iter().copied().flatten().collect();
     if readable.is_empty() {
@@ -60,7 +60,7 @@ pub fn rate(outcomes: &[Option<bool>]) -> Option<Estimate> {
     Some(Estimate { value, low, high, n: readable.len(), unreadable: outcomes.len() - readable.len() })
 }
 
-/// A mean over numbers with a bootstrap interval. What is no finite number is unreadable: it is counted, never averaged.
+/// A mean with a bootstrap interval. Values that are not finite are unreadable: they are counted, never averaged.
 pub fn mean(values: &[Option<f64>]) -> Option<Estimate> {
     let readable: Vec<f64> = values.iter().copied().flatten().filter(|value| value.is_finite()).collect();
     if readable.is_empty() {

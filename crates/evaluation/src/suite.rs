@@ -1,31 +1,31 @@
-//! What a suite is: what it asks, how, and what it observes of what comes back.
+//! The `Suite` trait: its prompts, how answers are sampled, and what is observed of answers and scores.
 
 use crate::card::MeasureCard;
 use crate::item::{Item, Material, Prompt};
 use crate::observations::Observations;
 use alidade_domain::{Outcome, RatedRow, Response, Sampling, Words};
 
-/// What a person and a program should know of a suite.
+/// Description of a suite for users and programs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuiteCard {
     /// Stable name.
     pub name: &'static str,
     /// Its name for people.
     pub title: Words,
-    /// What it asks and finds out, in one or two sentences.
+    /// What it asks and measures, in one or two sentences.
     pub explanation: Words,
-    /// Name of the judge that it cannot do without.
+    /// Name of the judge that it requires.
     pub judge: Option<&'static str>,
     /// What it measures, most important first.
     pub measures: &'static [MeasureCard],
 }
 
-/// What a judge and a scorer said of one answer.
+/// Results of a judge and a scorer for one answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// The judge's word.
+    /// Outcome of the judge.
     pub outcome: Outcome,
-    /// The scorer's number; absent where the answer could not be read or nobody scores.
+    /// Score of the scorer; absent where the answer could not be read or there is no scorer.
     pub score: Option<f64>,
 }
 
@@ -39,32 +39,32 @@ impl Verdict {
     }
 }
 
-/// What came back for one item.
+/// The result for one item.
 #[derive(Debug, Clone, Copy)]
 pub enum Reply<'a> {
-    /// An answer, and what the suite's judge says of it.
+    /// An answer, and the verdict of the suite's judge on it.
     Answer(&'a Response, Option<&'a Verdict>),
     /// The scores of a row.
     Row(&'a RatedRow),
 }
 
-/// A set of questions with its way of looking at answers.
+/// A set of prompts and rows with the measures that are taken on them.
 pub trait Suite: Sync {
-    /// What should be known of it, its measures among it.
+    /// Its description, including its measures.
     fn card(&self) -> &'static SuiteCard;
 
-    /// The prompts that it asks of what it is given; all of them when nothing else is said.
+    /// The prompts that it asks out of the material; all of them by default.
     fn prompts(&self, material: &Material) -> Vec<Prompt> {
         material.prompts.clone()
     }
 
-    /// How answers are drawn. The seed is the first of many: each prompt has its own, the same for every stack.
+    /// How answers are sampled. Each prompt has its own seed, derived from this one and the same for every stack.
     fn sampling(&self) -> Sampling {
         Sampling { temperature: TEMPERATURE, top_p: 1.0, max_new_tokens: 96, seed: SEED }
     }
 
-    /// Takes down what is to be seen in a reply. A measure that does not apply to an item is left out by what is asked, never
-    /// by what is answered, so that every stack is measured on the same items.
+    /// Records the observations on a reply. Whether a measure applies to an item depends on the prompt, never on the answer,
+    /// so that every stack is measured on the same items.
     fn observe(&self, item: &Item, reply: Reply, into: &mut Observations);
 
     /// True when the rows with the least likely answers are worth showing.

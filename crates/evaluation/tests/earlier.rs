@@ -1,4 +1,4 @@
-//! What earlier versions wrote is read as it was, and the figures that follow from it are the same to the digit.
+//! Files of earlier versions are read as they were, and the results computed from them are the same to the digit.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use alidade_domain::{EvaluatedStack, Evaluation, EventKind, RunEvent};

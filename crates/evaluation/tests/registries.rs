@@ -1,5 +1,5 @@
-//! Every suite and every judge of the registries is held to the same: words in both languages, counts that are right, and the
-//! same figures twice. A new one is held to it by being in its list.
+//! Requirements on every suite and judge of the registries: texts in both languages, correct counts, and reproducible
+//! results. A new one is tested as soon as it is in its list.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use alidade_domain::{
@@ -13,7 +13,7 @@ use alidade_evaluation::{
 use std::collections::BTreeSet;
 
 const ITEMS: usize = 30;
-/// Every so many answers are empty, and every so many scores are no number.
+/// Every so many answers are empty, and every so many scores are not finite.
 const UNREADABLE: usize = 5;
 
 /// Answers by the number in its prompt.
@@ -45,7 +45,7 @@ impl Generator for Script {
     }
 }
 
-/// What a model says that prefers the longer answer and grades everything 8.
+/// A model that prefers the longer answer and grades everything 8.
 fn verdict(asked: &str) -> String {
     let reply = |tag: &str| asked.split(&format!("<{tag}>\n")).nth(1).and_then(|rest| rest.split("\n</").next());
     match (reply("reply-a"), reply("reply-b")) {
@@ -176,7 +176,7 @@ fn every_suite_speaks_both_languages_counts_right_and_repeats_itself() {
             assert!(measure.changes[0].is_none() && measure.changes[1].is_some() && measure.changes[2].is_some());
         }
         assert!(found.worst.iter().all(|row| row.loss.is_finite()));
-        // A loss that is no number is told, stack by stack.
+        // A loss that is not finite is reported, stack by stack.
         let losses = found.measures.iter().filter(|measure| measure.unit == "nats").count();
         let told = unreadable_scores(&found);
         assert_eq!(told.len(), 3 * losses, "{told:?}");

@@ -249,7 +249,7 @@ impl Work<'_> {
 
     /// The prompts of a suite that can be answered, as tokens.
     fn prompts(&self, suite: &Questions) -> Vec<Vec<u32>> {
-        if self.training.rates().is_some() {
+        if self.training.scorer_kind().is_some() {
             return Vec::new();
         }
         let prompts = suite.prompts().into_iter().filter_map(|prompt| self.encoder.prompt(&prompt).ok());
@@ -282,7 +282,7 @@ impl Work<'_> {
         let (row, scored) = (self.row(), suite.rows() as f64);
         let pace = gauge.training(subject, keep, PASS, row as usize)?;
         let token = |row: f64| pace.seconds_per_operation * operations(self.spec, row) * UNTAPED;
-        if self.training.rates().is_some() {
+        if self.training.scorer_kind().is_some() {
             return Ok(pace.load_seconds + scored * row * token(row));
         }
         let scoring = 2.0 * scored * row * token(row);

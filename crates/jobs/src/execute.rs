@@ -175,10 +175,10 @@ fn train(
         seed: plan.seed,
         checkpoint_every: plan.checkpoint_every,
         clock: &now,
-        sampler: (!needs.reward && configured.rates().is_none()).then_some(&mut sampler),
+        sampler: (!needs.reward && configured.scorer_kind().is_none()).then_some(&mut sampler),
         rollouts: raters.map(|(judge, cost)| Rollouts {
             encoder,
-            judge,
+            scorer: judge,
             cost,
             show_every: plan.checkpoint_every.clamp(1, 10),
         }),
@@ -186,7 +186,7 @@ fn train(
     let begun = clock.seconds();
     let mut session = Session::new(policy, options, outside.observer, outside.stop);
     let end = configured.train(&mut session, prepared)?;
-    computed.generation_share = Some(session.writing / (clock.seconds() - begun).max(1e-9));
+    computed.generation_share = Some(session.generation_seconds / (clock.seconds() - begun).max(1e-9));
     let trained = match session.policy.adapter()? {
         Some(adapter) => Trained::Adapter(adapter),
         None => Trained::Model(session.policy.decoder().base_weights()?),

@@ -44,7 +44,7 @@ impl Passes {
         };
         let mut largest = batches.map(of_step).fold(Self::default(), Self::larger);
         largest.longest = prepared.longest() as u64;
-        let samples = training.rates().is_none() && steps.total > training.common().save_steps;
+        let samples = training.scorer_kind().is_none() && steps.total > training.common().save_steps;
         if largest.rows == 0 && samples {
             largest = largest.with_samples(prepared);
         }

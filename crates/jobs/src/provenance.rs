@@ -158,7 +158,7 @@ pub fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Result<()
         method: plan.method.clone(),
         rows_sha256: plan.rows_sha256.clone(),
         config_sha256: adapter_config_sha256(folder).ok(),
-        cost: method(&plan.method)?.configure(&plan.settings)?.rates() == Some(ScorerKind::Cost),
+        cost: method(&plan.method)?.configure(&plan.settings)?.scorer_kind() == Some(ScorerKind::Cost),
         plan: Some(making.fingerprint.to_owned()),
         steps: making.steps,
         complete: making.complete,

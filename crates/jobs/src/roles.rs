@@ -4,7 +4,7 @@ use crate::provenance;
 use crate::world_oracle::{HarmOracle, WorldOracle};
 use alidade_domain::{Plan, Problem, RewardSource};
 use alidade_model::{AdapterWeights, Critic, ModelFolder, Policy, ScorerKind, adapter_sha256, load_adapter};
-use alidade_train::{Judge, Needs};
+use alidade_train::{AnswerScorer, Needs};
 use std::path::Path;
 
 /// The starter world's two ways of rating, kept for as long as a run.
@@ -20,7 +20,7 @@ impl Oracles {
 }
 
 /// Who rates the answers, and who says what they cost, where there is a limit.
-type Raters<'o> = (Judge<'o>, Option<Judge<'o>>);
+type Raters<'o> = (AnswerScorer<'o>, Option<AnswerScorer<'o>>);
 
 /// Puts a critic and the raters beside the policy, where the method needs them.
 ///
@@ -53,12 +53,12 @@ pub fn install<'o>(
             let hint = "Name a reward: a reward model's adapter, or the oracle for the bundled model.";
             return Err(Problem::input(message).hint(hint).at("reward"));
         }
-        Some(RewardSource::Oracle) => Judge::Scorer(&oracles.world),
+        Some(RewardSource::Oracle) => AnswerScorer::Scorer(&oracles.world),
         Some(RewardSource::Adapter { folder }) => install_model(ScorerKind::Reward, folder, plan, model, policy)?,
     };
     let cost = match plan.cost.as_ref().filter(|_| needs.cost) {
         None => None,
-        Some(RewardSource::Oracle) => Some(Judge::Scorer(&oracles.harm as &dyn alidade_domain::Scorer)),
+        Some(RewardSource::Oracle) => Some(AnswerScorer::Scorer(&oracles.harm as &dyn alidade_domain::Scorer)),
         Some(RewardSource::Adapter { folder }) => Some(install_model(ScorerKind::Cost, folder, plan, model, policy)?),
     };
     Ok(Some((judge, cost)))
@@ -70,7 +70,7 @@ fn install_model(
     plan: &Plan,
     model: &ModelFolder,
     policy: &mut Policy,
-) -> Result<Judge<'static>, Problem> {
+) -> Result<AnswerScorer<'static>, Problem> {
     let field = field(rater);
     provenance::check(folder, plan).map_err(|problem| problem.at(field))?;
     match (rater, provenance::scores(folder)) {
@@ -88,7 +88,7 @@ fn install_model(
     }
     let weights = load_adapter(folder, &model.spec).map_err(|error| Problem::from(error).at(field))?;
     policy.install_scorer(rater, &weights).map_err(|error| Problem::from(error).at(field))?;
-    Ok(Judge::Model(rater))
+    Ok(AnswerScorer::Model(rater))
 }
 
 fn field(rater: ScorerKind) -> &'static str {

@@ -127,7 +127,7 @@ pub fn evaluate_scorer(
     }
     let now = plan.now.unwrap_or_else(crate::local_time);
     let training = method(&plan.method)?.configure(&plan.settings)?;
-    let rates = training.rates();
+    let rates = training.scorer_kind();
     let model = RatingModel::open(&plan.model_dir, adapter, training, rates, now)?;
     let question = Question::new(suite(HELD_OUT_PAIRS)?, &Material { prompts: Vec::new(), rows }, None, None);
     let Some(part) = model.part(&question)? else { return Ok(None) };

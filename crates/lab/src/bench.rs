@@ -19,7 +19,9 @@ use alidade_kernels::{
 use alidade_model::{
     Backend, Checkpointing, DecoderSpec, GenerationOptions, ModelFolder, Policy, generate_streaming, load_adapter,
 };
-use alidade_train::{Encoder, Judge, Method, PlanFacts, Prepared, Rollouts, Session, SessionOptions, Training, method};
+use alidade_train::{
+    AnswerScorer, Encoder, Method, PlanFacts, Prepared, Rollouts, Session, SessionOptions, Training, method,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -130,7 +132,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
         sampler: None,
         rollouts: method.needs().reward.then_some(Rollouts {
             encoder,
-            judge: Judge::Scorer(&Length),
+            scorer: AnswerScorer::Scorer(&Length),
             cost: None,
             show_every: u64::MAX,
         }),

@@ -1,4 +1,4 @@
-//! Curves as SVG: a thin raw line and its smoothed twin, in the colours of the screens.
+//! Curves as SVG: a thin raw line and a smoothed line, in the colours of the UI.
 
 use alidade_domain::{Curve, Problem};
 use plotters::prelude::*;
@@ -52,7 +52,7 @@ fn draw(text: &mut String, points: &[(f64, f64)]) -> Result<(), Box<dyn std::err
     Ok(())
 }
 
-/// Exponential smoothing without the bias of its start.
+/// Exponential smoothing with bias correction.
 fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let (mut sum, mut weight) = (0.0, 0.0);
     let mut next = |(step, value): &(f64, f64)| {

@@ -1,5 +1,5 @@
-//! Reports as one self-contained HTML file and as Markdown: no script, no link to anywhere, every text escaped. What is
-//! written stands in `templates/`, what is said in `words.rs`.
+//! Reports as one self-contained HTML file and as Markdown: no script, no link to anywhere, every text escaped. The
+//! layout is in `templates/`, the wording of values in `words.rs`.
 
 mod chart;
 mod page;

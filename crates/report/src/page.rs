@@ -1,4 +1,4 @@
-//! What the templates are given: the report with its figures in words and its curves drawn, the same for both forms.
+//! Data of the templates: the report with formatted values and drawn curves, the same for both formats.
 
 use crate::chart::svg;
 use crate::words::{answer_titles, columns, sample_texts, stacks};
@@ -33,7 +33,7 @@ struct Comparison<'a> {
 #[derive(Serialize)]
 struct Row {
     head: String,
-    /// What the head means, where it needs to be said.
+    /// Explanation of the head, where it needs one.
     explanation: String,
     cells: Vec<Cell>,
 }
@@ -41,7 +41,7 @@ struct Row {
 #[derive(Serialize)]
 struct Cell {
     text: String,
-    /// Whose it is: "base" for the baseline of a comparison, else "aligned".
+    /// "base" for the baseline of a comparison, else "aligned".
     side: &'static str,
 }
 
@@ -67,14 +67,14 @@ impl<'a> Page<'a> {
     /// # Errors
     /// When a curve cannot be drawn.
     pub(crate) fn of(report: &'a Report) -> Result<Self, Problem> {
-        // The figures of a single stage are those of the whole.
-        let own_figures = report.stages.len() > 1;
+        // The evaluations of a single stage are those of the whole.
+        let own_evaluations = report.stages.len() > 1;
         Ok(Self {
             title: &report.title,
             question: &report.question,
             verdict: &report.verdict,
             overall: report.overall.iter().map(comparison).collect(),
-            stages: report.stages.iter().map(|stage| of_stage(stage, own_figures)).collect::<Result<_, _>>()?,
+            stages: report.stages.iter().map(|stage| of_stage(stage, own_evaluations)).collect::<Result<_, _>>()?,
             limits: &report.limits,
             licences: &report.licences,
             made_with: &report.made_with,
@@ -82,13 +82,13 @@ impl<'a> Page<'a> {
     }
 }
 
-fn of_stage(stage: &ReportStage, own_figures: bool) -> Result<Stage<'_>, Problem> {
+fn of_stage(stage: &ReportStage, own_evaluations: bool) -> Result<Stage<'_>, Problem> {
     Ok(Stage {
         title: &stage.title,
         setup: &stage.setup,
         data: stage.data.as_ref(),
         curves: stage.curves.iter().map(line).collect::<Result<_, _>>()?,
-        evaluations: stage.evaluations.iter().filter(|_| own_figures).map(comparison).collect(),
+        evaluations: stage.evaluations.iter().filter(|_| own_evaluations).map(comparison).collect(),
         recipe: &stage.recipe,
     })
 }
@@ -124,7 +124,7 @@ fn comparison(found: &Evaluation) -> Comparison<'_> {
     }
 }
 
-/// Two colours tell the baseline from what is compared with it; one stack alone has nothing to be told from.
+/// Two colours distinguish the baseline from the other stacks; a single stack needs only one.
 fn side(found: &Evaluation, stack: usize) -> &'static str {
     if stack == found.baseline && found.stacks.len() > 1 { "base" } else { "aligned" }
 }

@@ -1,5 +1,5 @@
-//! Fills the templates in. What is a value is escaped by the engine, for HTML or for Markdown by the template's name;
-//! nothing is forgotten, because nothing has to be remembered.
+//! Fills the templates. The engine escapes every value, for HTML or for Markdown depending on the template's name, so
+//! that no template has to escape anything itself.
 
 use crate::page::Page;
 use alidade_domain::{Problem, Report};

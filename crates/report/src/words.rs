@@ -1,14 +1,14 @@
-//! Figures in words, the same in both forms.
+//! Formatting of values and the verdict, the same in both formats.
 
 use alidade_domain::{Better, Estimate, Evaluation, Measure, Sample, SampleAnswer, conversation_text};
 
-/// A share in whole per cent, halves away from zero as on the screens.
+/// A share in whole per cent, halves rounded away from zero as in the UI.
 fn percent(share: f64) -> f64 {
     (100.0 * share).round()
 }
 
-/// A figure with unit, n and interval: "88 % (83–92, n = 200)".
-fn figure(unit: &str, estimate: Option<&Estimate>) -> String {
+/// A value with unit, n and interval: "88 % (83–92, n = 200)".
+fn formatted(unit: &str, estimate: Option<&Estimate>) -> String {
     let Some(e) = estimate else { return "–".to_owned() };
     let unread = if e.unreadable > 0 { format!(", {} unreadable", e.unreadable) } else { String::new() };
     match unit {
@@ -28,18 +28,18 @@ fn change(unit: &str, estimate: Option<&Estimate>) -> String {
     }
 }
 
-/// A column of a table of figures.
+/// A column of a table of measures.
 pub(crate) struct Column {
-    /// What stands above it.
+    /// Its heading.
     pub(crate) title: String,
-    /// Place of its stack.
+    /// Index of its stack.
     pub(crate) stack: usize,
-    /// True for what changed from the baseline, false for what was measured.
+    /// True for the change from the baseline, false for the value.
     changes: bool,
 }
 
-/// The columns of an evaluation: what was measured of each stack, and what changed from the baseline to it. Two stacks are
-/// before and after, one needs no name, more are called by theirs.
+/// The columns of an evaluation: the value of each stack, and its change from the baseline. Two stacks are titled before and
+/// after, one needs no name, and more have their own names.
 pub(crate) fn columns(found: &Evaluation) -> Vec<Column> {
     let name = |stack: usize| match found.stacks.len() {
         0 | 1 => "value".to_owned(),
@@ -58,12 +58,12 @@ pub(crate) fn columns(found: &Evaluation) -> Vec<Column> {
 }
 
 impl Column {
-    /// What stands in the row of a measure.
+    /// The cell in the row of a measure.
     pub(crate) fn cell(&self, measure: &Measure) -> String {
         if self.changes {
             change(&measure.unit, measure.change(self.stack))
         } else {
-            figure(&measure.unit, measure.value(self.stack))
+            formatted(&measure.unit, measure.value(self.stack))
         }
     }
 }
@@ -73,12 +73,12 @@ pub(crate) fn stacks(found: &Evaluation) -> Vec<&str> {
     found.stacks.iter().map(|stack| stack.label.as_str()).collect()
 }
 
-/// What stands above the answers of each stack.
+/// The heading of each stack's answers.
 pub(crate) fn answer_titles(found: &Evaluation) -> Vec<String> {
     columns(found).into_iter().filter(|column| !column.changes).map(|column| column.title).collect()
 }
 
-/// One sentence that says as much as the first figure does, and no more.
+/// One sentence that states the change of the first measure, and no more than its interval supports.
 pub fn verdict(evaluations: &[Evaluation]) -> String {
     if evaluations.is_empty() {
         return "Nothing was measured yet.".to_owned();
@@ -101,11 +101,11 @@ fn sentence(measure: &Measure, before: &Estimate, after: &Estimate, change: &Est
         (true, Better::Higher, true) | (true, Better::Lower, false) => "improved",
         (true, _, _) => "got worse",
     };
-    let (first, second) = (figure(&measure.unit, Some(before)), figure(&measure.unit, Some(after)));
+    let (first, second) = (formatted(&measure.unit, Some(before)), formatted(&measure.unit, Some(after)));
     format!("“{}” {what}: from {first} to {second}.", measure.words.title.en)
 }
 
-/// The prompt of a sample as text, then each stack's answer; flagged ones are kept out of reports.
+/// The prompt of a sample as text, then each stack's answer; flagged ones are hidden in reports.
 pub(crate) fn sample_texts(sample: &Sample) -> (String, Vec<String>) {
     let answer = |answer: &SampleAnswer| match (&answer.label, sample.flagged) {
         (label, true) => format!("hidden ({})", label.as_deref().unwrap_or("may be harmful")),

@@ -203,7 +203,7 @@ fn cost_model() -> Result<(&'static dyn Method, (String, SettingValue)), Problem
     let mut settings = settings.map(|(key, value)| (key, SettingValue::Text(value.to_owned())));
     let prices = |(key, value): &(String, SettingValue)| {
         let training = scorer.configure(&Settings([(key.clone(), value.clone())].into()));
-        training.is_ok_and(|training| training.rates() == Some(ScorerKind::Cost))
+        training.is_ok_and(|training| training.scorer_kind() == Some(ScorerKind::Cost))
     };
     let found = settings.find(prices);
     found.map(|found| (scorer, found)).ok_or_else(|| Problem::internal("No method makes a cost model."))

@@ -37,7 +37,7 @@ impl Maker {
 
     fn is_cost_model(&self) -> bool {
         let known = method(&self.recipe.method).and_then(|method| method.configure(&self.recipe.settings));
-        known.is_ok_and(|training| training.rates() == Some(ScorerKind::Cost))
+        known.is_ok_and(|training| training.scorer_kind() == Some(ScorerKind::Cost))
     }
 }
 

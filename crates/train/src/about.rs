@@ -1,9 +1,9 @@
-//! What a method says of itself beside its settings and its step: words for a person, what it needs, and where it starts on
-//! the starter model.
+//! A method's description apart from its settings and its step: user-visible texts, requirements, and presets for the
+//! starter model.
 
 use alidade_domain::{DatasetKind, GoalWords, SettingValue, Variant, Words};
 
-/// Words for a person.
+/// User-visible texts.
 pub struct About {
     /// The name on a button.
     pub label: Words,
@@ -15,24 +15,24 @@ pub struct About {
     pub why: Words,
     /// Where it was published.
     pub paper: &'static str,
-    /// Kinds of data that it can learn from, the most telling one first.
+    /// Kinds of data that it can learn from, the most typical one first.
     pub learns_from: Vec<DatasetKind>,
-    /// What it is called where a setting makes something else of it.
+    /// Its name under settings that turn it into another method.
     pub variants: Vec<Variant>,
 }
 
-/// What a method needs beside its rows.
+/// What a method needs besides its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
     /// Something that scores answers.
     pub reward: bool,
-    /// True when it can keep a cost below a limit beside that.
+    /// True when it can also keep a cost below a limit.
     pub cost: bool,
-    /// The model as it was at the start, to be compared with; training every weight keeps none.
+    /// A frozen reference: the model as it was at the start. Full fine-tuning keeps none.
     pub reference: bool,
 }
 
-/// What is known of a run when its rows have been counted.
+/// What is known about a run once its rows have been counted.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Outlook {
     /// Parameters of the model.
@@ -41,7 +41,7 @@ pub struct Outlook {
     pub chosen_longer: f64,
 }
 
-/// What suits the starter model, which is tiny and takes larger steps than a real one would bear.
+/// Presets for the starter model, which is tiny and tolerates larger learning rates than a real one.
 pub struct Starter {
     /// Settings that differ from the defaults.
     pub settings: Vec<(&'static str, SettingValue)>,
@@ -57,15 +57,15 @@ pub struct Goal {
     pub before: &'static [Before],
     /// Settings of the last stage that differ from those of the method.
     pub settings: Vec<(&'static str, SettingValue)>,
-    /// How it is offered; without words it is only reached by its name.
+    /// How it is presented; without texts it can only be selected by its id.
     pub words: Option<GoalWords>,
 }
 
-/// A stage before another.
+/// A stage that precedes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
-    /// A short one that teaches the model to answer.
+    /// A short SFT that teaches the model to answer.
     Answers,
-    /// A model that scores answers.
+    /// A reward or cost model.
     Scorer,
 }

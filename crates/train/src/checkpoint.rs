@@ -1,8 +1,8 @@
-//! Checkpoints that are whole or absent: written beside their place, synced, sealed last, and only then renamed into place.
+//! Atomic checkpoints: written to a temporary folder, synced, sealed last, and only then renamed into place.
 //!
-//! A manifest counts the steps and holds the hashes of the files beside it; `manifest.sha256` holds the hash of the manifest's
-//! own bytes. So no bit of a checkpoint can change without its being noticed. Where a session goes on is decided in
-//! `resume.rs`; the two newest checkpoints of a plan are kept.
+//! A manifest holds the step counts and the hashes of the other files; `manifest.sha256` holds the hash of the manifest
+//! itself, so any changed bit of a checkpoint is detected. Where a session resumes is decided in `resume.rs`; the two
+//! newest checkpoints of a plan are kept.
 
 use crate::error::{Result, TrainError};
 use crate::plan_facts::{Difference, PlanFacts, sha256};
@@ -13,14 +13,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Names before a tensor's own name in the state file.
+/// Prefixes of tensor names in the state file.
 const PARTS: [&str; 3] = ["value", "first", "second"];
 const STATE: &str = "state.safetensors";
 const LOG: &str = "log.jsonl";
 const MANIFEST: &str = "manifest.json";
 const SEAL: &str = "manifest.sha256";
 const KEPT: usize = 2;
-/// Version of the manifest. Version 2 had no seal and no facts; what it counts cannot be checked, so it is not taken up.
+/// Version of the manifest. Version 2 had no seal and no facts; it cannot be verified, so it is not loaded.
 const VERSION: u32 = 3;
 
 /// Everything that a step depends on.
@@ -36,18 +36,18 @@ pub(crate) struct Checkpoint {
     pub(crate) state: BTreeMap<String, f64>,
     /// Values of the trainable tensors.
     pub(crate) values: BTreeMap<String, Vec<f32>>,
-    /// AdamW's means of gradients.
+    /// AdamW's first moments.
     pub(crate) first: BTreeMap<String, Vec<f32>>,
-    /// AdamW's means of squared gradients.
+    /// AdamW's second moments.
     pub(crate) second: BTreeMap<String, Vec<f32>>,
-    /// `log.jsonl` up to this step: with it a log that was damaged in the meantime can be put right.
+    /// `log.jsonl` up to this step, from which a log that was damaged in the meantime can be restored.
     pub(crate) log: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Manifest {
     version: u32,
-    /// Fingerprint of the plan: a checkpoint of another plan is never taken up.
+    /// Fingerprint of the plan: a checkpoint of another plan is never loaded.
     plan: String,
     /// What the fingerprint was made of.
     #[serde(default)]
@@ -56,9 +56,9 @@ struct Manifest {
     updates: u64,
     tokens: u64,
     state: BTreeMap<String, f64>,
-    /// Of the state file.
+    /// Hash of the state file.
     sha256: String,
-    /// Of the log beside it.
+    /// Hash of the copy of the log.
     #[serde(default)]
     log_sha256: String,
 }
@@ -66,18 +66,18 @@ struct Manifest {
 /// A checkpoint that another plan left in the folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Foreign {
-    /// Its step; 0 for a run that had not come to its first checkpoint.
+    /// Its step; 0 for a run that ended before its first checkpoint.
     pub step: u64,
-    /// In which points its plan differs from the one that was asked about; empty when it was written by a version of the
-    /// program whose checkpoints cannot be checked.
+    /// In which points its plan differs from the current one; empty when it was written by a version of the program whose
+    /// checkpoints cannot be verified.
     pub differences: Vec<Difference>,
 }
 
-/// Why a checkpoint cannot be taken up.
+/// Why a checkpoint cannot be loaded.
 pub(crate) enum Flaw {
-    /// It is another plan's.
+    /// It belongs to another plan.
     Foreign(Foreign),
-    /// It is not what was written.
+    /// Its bytes have changed since it was written.
     Damaged(String),
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn commit(folder: &Path, plan: &PlanFacts, checkpoint: &Checkpoint) -
     write_synced(&path, &text)?;
     write_synced(&temporary.join(SEAL), seal(&text).as_bytes())?;
     sync_folder(&temporary)?;
-    // An older one of the same step makes way only now that its successor is whole.
+    // An older one of the same step is removed only now that its successor is complete.
     remove(&place)?;
     std::fs::rename(&temporary, &place).map_err(TrainError::file(&place))?;
     sync_folder(folder)?;
@@ -142,7 +142,7 @@ pub(crate) fn leftovers(folder: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|entry| entry.path()).filter(unfinished).collect()
 }
 
-/// The manifest, when every bit of it is as it was written and it is this plan's.
+/// The manifest, when it matches its seal and belongs to this plan.
 fn manifest(place: &Path, plan: &PlanFacts) -> std::result::Result<Manifest, Flaw> {
     let damaged = |what: &str| Flaw::Damaged(what.to_owned());
     let read = |name: &str| std::fs::read(place.join(name)).ok();
@@ -155,7 +155,7 @@ fn manifest(place: &Path, plan: &PlanFacts) -> std::result::Result<Manifest, Fla
         });
     };
     match manifest {
-        _ if written != seal(&text).as_bytes() => Err(damaged("its manifest is not what was written")),
+        _ if written != seal(&text).as_bytes() => Err(damaged("its manifest has changed since it was written")),
         Some(found) if found.version == VERSION => match found.plan == plan.fingerprint() {
             true => Ok(found),
             false => Err(Flaw::Foreign(Foreign { step: found.step, differences: plan.differences(&found.facts) })),
@@ -165,7 +165,7 @@ fn manifest(place: &Path, plan: &PlanFacts) -> std::result::Result<Manifest, Fla
     }
 }
 
-/// Reads a checkpoint that is whole and this plan's.
+/// Reads a checkpoint that is intact and belongs to this plan.
 pub(crate) fn load(place: &Path, plan: &PlanFacts) -> std::result::Result<Checkpoint, Flaw> {
     let damaged = |what: &str| Flaw::Damaged(what.to_owned());
     let manifest = manifest(place, plan)?;
@@ -174,11 +174,11 @@ pub(crate) fn load(place: &Path, plan: &PlanFacts) -> std::result::Result<Checkp
     }
     let state = place.join(STATE);
     if file_sha256(&state).ok().as_ref() != Some(&manifest.sha256) {
-        return Err(damaged("its state file is not what was written"));
+        return Err(damaged("its state file has changed since it was written"));
     }
     let log = std::fs::read(place.join(LOG)).unwrap_or_default();
     if sha256(&log) != manifest.log_sha256 {
-        return Err(damaged("its copy of the log is not what was written"));
+        return Err(damaged("its copy of the log has changed since it was written"));
     }
     let Manifest { step, updates, tokens, state: carried, .. } = manifest;
     let mut checkpoint = Checkpoint { step, updates, tokens, state: carried, log, ..Checkpoint::default() };
@@ -220,7 +220,7 @@ pub(crate) fn places(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(places)
 }
 
-/// Keeps the newest of this plan; what another plan left is not this one's to remove.
+/// Keeps the newest checkpoints of this plan; those of other plans are left alone.
 fn prune(folder: &Path, plan: &PlanFacts) -> Result<()> {
     let places: Vec<PathBuf> = places(folder)?.into_iter().filter(|place| manifest(place, plan).is_ok()).collect();
     for old in &places[..places.len().saturating_sub(KEPT)] {
@@ -248,7 +248,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// A failed write keeps what the system said, so that a full disk stays recognisable as one.
+/// Keeps the system's error of a failed write, so that a full disk is recognised as such.
 fn unwritten(path: &Path, error: ModelError) -> TrainError {
     match error {
         ModelError::Write { path, error } => TrainError::File { path, found: error },
@@ -295,7 +295,7 @@ pub(crate) mod tests {
         assert!(load(&places[1], &plan("plan")).is_ok_and(|found| found == sample(3)));
     }
 
-    /// A checkpoint is either taken as it was written, or not at all.
+    /// A checkpoint is either loaded exactly as it was written, or not at all.
     #[test]
     fn no_bit_of_a_checkpoint_can_change_unnoticed() {
         let folder = tempfile::tempdir().unwrap();

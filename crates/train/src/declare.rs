@@ -1,8 +1,8 @@
-//! Declaring settings. One line says a setting's key, type, range, default, level and help, and yields both the field of a
-//! struct and the field of the form, so that the two cannot drift apart: a misspelt key does not compile, and a value that
-//! the struct cannot hold is a problem at its setting, never a default in silence.
+//! Macros that declare settings. One line gives a setting's key, type, range, default, level and help, and generates
+//! both the struct field and the form field, so that the two cannot drift apart: a misspelt key does not compile, and a
+//! value that the struct cannot hold is reported at its setting, never silently replaced by a default.
 //!
-//! Not here: the settings themselves. Those that all methods share stand in `settings.rs`, a method's own in its file.
+//! Not here: the settings themselves. Those shared by all methods are in `settings.rs`, a method's own in its file.
 
 use alidade_domain::{Problem, SettingField, SettingKind, SettingLevel, SettingValue, Settings, Words};
 
@@ -22,7 +22,7 @@ pub(crate) trait Choice: Copy + PartialEq + 'static {
     }
 }
 
-/// What a setting takes, what it is when nothing is said, and how a value becomes a `T`.
+/// What a setting accepts, its default, and how a value is converted to a `T`.
 pub(crate) struct Shape<T> {
     kind: SettingKind,
     default: SettingValue,
@@ -35,7 +35,7 @@ impl<T> Shape<T> {
         SettingField { key, kind: self.kind, default: self.default, level, label, help }
     }
 
-    /// The value that the settings give.
+    /// The value in the settings.
     pub(crate) fn read(self, key: &'static str, settings: &Settings) -> Result<T, Problem> {
         let missing =
             || Problem::internal(format!("The settings of the run lack “{key}”.")).at(format!("settings.{key}"));
@@ -66,7 +66,7 @@ pub(crate) fn number(low: f64, high: f64, default: f64) -> Shape<f64> {
     Shape { kind: SettingKind::Number { low, high }, default: SettingValue::Number(default), value }
 }
 
-/// Several numbers from `low` to `high`, ends included; none when nothing is said.
+/// Several numbers from `low` to `high`, ends included; none by default.
 pub(crate) fn numbers(low: f64, high: f64) -> Shape<Vec<f64>> {
     let value = |value: &SettingValue| match value {
         SettingValue::Numbers(values) => Some(values.clone()),
@@ -84,7 +84,7 @@ pub(crate) fn flag(default: bool) -> Shape<bool> {
     Shape { kind: SettingKind::Flag { automatic: false }, default: SettingValue::Flag(default), value }
 }
 
-/// Yes, no, or left to the program (`None`), as it is when nothing is said.
+/// Yes, no, or left to the program (`None`), which is the default.
 pub(crate) fn automatic() -> Shape<Option<bool>> {
     let value = |value: &SettingValue| match value {
         SettingValue::Flag(value) => Some(Some(*value)),
@@ -117,7 +117,7 @@ fn text<T: Choice>(option: T) -> SettingValue {
     SettingValue::Text(option.name().to_owned())
 }
 
-/// An enum whose options are spelled as in recipes.
+/// An enum whose variants carry their names in recipes.
 macro_rules! options {
     ($(#[$about:meta])* $visibility:vis enum $name:ident { $($option:ident = $text:literal),+ $(,)? }) => {
         $(#[$about])*

@@ -1,5 +1,5 @@
-//! Rows to token sequences: chat template, boundaries between prompt and answer, truncation. What is lost on the way is
-//! counted and named.
+//! Turns rows into token sequences: chat template, boundary between prompt and answer, truncation. Rows that are left out or
+//! cut are counted and reported.
 
 use crate::error::{Result, TrainError};
 use crate::method::Method;
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// The model's way of reading text.
+/// Tokenizer and chat template of the model.
 #[derive(Clone, Copy)]
 pub struct Encoder<'a> {
     /// Its tokenizer.
@@ -25,13 +25,13 @@ pub struct Item {
     pub row: usize,
     /// Its sequences.
     pub sequences: Vec<TokenRow>,
-    /// Scored tokens at the end of the first sequence that belong to its answer, where a method scores its prompt as well.
+    /// Number of scored tokens at the end of the first sequence that belong to its answer, where the prompt is scored too.
     pub answer_tokens: usize,
-    /// What the label says (KTO), or by how much the first answer is better (reward models).
+    /// The label (KTO), or the margin by which the first answer is better (reward models).
     pub label: f64,
-    /// Whether the first and the second answer do harm (cost models).
+    /// Whether the first and the second answer are harmful (cost models).
     pub harmful: Option<[bool; 2]>,
-    /// The prompt as messages, for methods that let the policy answer it.
+    /// The prompt as messages, for methods that sample answers from the policy.
     pub prompt: Vec<Message>,
 }
 
@@ -45,10 +45,10 @@ impl Item {
 /// Why a row is left out, as a clause.
 pub type Reason = Cow<'static, str>;
 
-/// What became of a row: something to learn from, or the reason why it is left out.
+/// The result for a row: something to learn from, or the reason why it is left out.
 pub(crate) type Row<T> = std::result::Result<T, Reason>;
 
-/// A conversation that the chat template does not take leaves its row out; every other error is the run's.
+/// A conversation that the chat template rejects leaves its row out; every other error ends the run.
 pub(crate) fn or_left_out<T>(made: Result<Row<T>>) -> Result<Row<T>> {
     match made {
         Err(TrainError::Model(error @ ModelError::Refused { .. })) => {
@@ -76,13 +76,13 @@ pub struct Prepared {
     pub skipped: Vec<Skipped>,
     /// Rows whose answer was cut at `max_length`.
     pub truncated: usize,
-    /// True when the sequences of an item are laid into one row.
+    /// True when the sequences of an item are packed into one row.
     pub packed: bool,
-    /// Tokens that the policy may add to each row.
+    /// Most tokens that the policy may generate per row.
     pub answer_limit: usize,
     /// Rows whose prompt and answer merge into one token at the border, so that the border was moved.
     pub moved_borders: usize,
-    /// What a person should know about these rows under these settings, at the setting that it speaks of.
+    /// Advice on these rows under these settings, each at the setting that it concerns.
     pub advice: Vec<Problem>,
 }
 
@@ -97,7 +97,7 @@ impl Prepared {
         self.sequences().map(|row| row.scored_tokens() as u64).sum()
     }
 
-    /// Tokens of the longest row that the model will read, answers of its own included.
+    /// Tokens of the longest row that the model will read, generated answers included.
     pub fn longest(&self) -> usize {
         let lengths = |item: &Item| item.sequences.iter().map(|row| row.ids.len()).collect::<Vec<_>>();
         let row = |item: &Item| match self.packed {
@@ -121,7 +121,7 @@ impl Prepared {
         self.items.iter().filter(longer).count() as f64 / self.items.len().max(1) as f64
     }
 
-    /// The rows that were left out, in words: how many for which reason, with the first of their numbers.
+    /// The rows that were left out as text: how many for which reason, with the first of their numbers.
     pub fn left_out(&self) -> Vec<String> {
         let mut by_reason: BTreeMap<&Reason, Vec<usize>> = BTreeMap::new();
         for skipped in &self.skipped {
@@ -130,11 +130,13 @@ impl Prepared {
         let mut reasons: Vec<_> = by_reason.into_iter().collect();
         reasons.sort_by_key(|(_, rows)| (usize::MAX - rows.len(), rows[0]));
         let further: usize = reasons.iter().skip(REASONS).map(|(_, rows)| rows.len()).sum();
-        let told = reasons.iter().take(REASONS).map(|(reason, rows)| told(reason, rows));
-        told.chain((further > 0).then(|| format!("{further} more rows were left out for other reasons."))).collect()
+        let described = reasons.iter().take(REASONS).map(|(reason, rows)| describe(reason, rows));
+        described
+            .chain((further > 0).then(|| format!("{further} more rows were left out for other reasons.")))
+            .collect()
     }
 
-    /// Refuses to go on with nothing, and says why nothing is left.
+    /// Fails when no item is left, with the reason.
     pub(crate) fn or_nothing(self, given: usize) -> Result<Self> {
         if !self.items.is_empty() {
             return Ok(self);
@@ -148,11 +150,11 @@ impl Prepared {
     }
 }
 
-/// Reasons that are told apart, and row numbers that are named with each.
+/// Most reasons that are listed, and row numbers that are listed with each.
 const REASONS: usize = 5;
 const NAMED: usize = 10;
 
-fn told(reason: &str, rows: &[usize]) -> String {
+fn describe(reason: &str, rows: &[usize]) -> String {
     let numbers: Vec<String> = rows.iter().take(NAMED).map(usize::to_string).collect();
     let more = if rows.len() > NAMED { " …" } else { "" };
     let (were, row) = if rows.len() == 1 { ("1 row was", "row") } else { ("rows were", "rows") };
@@ -179,7 +181,7 @@ impl Encoder<'_> {
         Ok(self.tokenizer.encode(&self.template()?.render(messages, rendering)?)?)
     }
 
-    /// Ids of a prompt that waits for its answer.
+    /// Ids of a prompt that ends where its answer begins.
     ///
     /// # Errors
     /// When the model has no chat template, or template or tokenizer fail.
@@ -200,16 +202,16 @@ impl Encoder<'_> {
         Ok(join(&before, self.text(&format!("{prompt}{answer}"))?))
     }
 
-    /// Two answers to one prompt; both begin at the same place.
+    /// Two answers to one prompt, both beginning at the same token.
     pub(crate) fn pair(&self, prompt: &[Message], answers: [&[Message]; 2]) -> Result<[Encoded; 2]> {
         let [first, second] = answers;
-        Ok(level([self.answer(prompt, first)?, self.answer(prompt, second)?]))
+        Ok(align_borders([self.answer(prompt, first)?, self.answer(prompt, second)?]))
     }
 
-    /// The same of plain text.
+    /// The same for plain text.
     pub(crate) fn plain_pair(&self, prompt: &str, answers: [&str; 2]) -> Result<[Encoded; 2]> {
         let [first, second] = answers;
-        Ok(level([self.plain_answer(prompt, first)?, self.plain_answer(prompt, second)?]))
+        Ok(align_borders([self.plain_answer(prompt, first)?, self.plain_answer(prompt, second)?]))
     }
 
     /// A document as the tokenizer frames one (often a begin token), closed by the end token.
@@ -225,16 +227,16 @@ impl Encoder<'_> {
         Ok(self.tokenizer.encode_opening(text)?)
     }
 
-    /// A conversation with marks on what the assistant says in it: each turn's content with what closes it. A token that
-    /// reaches into such a part counts, as in transformers.
+    /// A conversation with a mask over the assistant's turns: the content of each turn and the token that closes it. A token
+    /// that overlaps such a part counts, as in transformers.
     pub(crate) fn assistant_turns(&self, messages: &[Message]) -> Result<TokenRow> {
         let (text, parts) = self.template()?.assistant_parts(messages)?;
         let (ids, places) = self.tokenizer.encode_with_places(&text)?;
-        let said = |place: &Range<usize>| parts.iter().any(|part| place.end > part.start && place.start < part.end);
-        Ok(TokenRow { scored: places.iter().map(said).collect(), ids })
+        let overlaps = |place: &Range<usize>| parts.iter().any(|part| place.end > part.start && place.start < part.end);
+        Ok(TokenRow { scored: places.iter().map(overlaps).collect(), ids })
     }
 
-    /// What a person should know where these rows teach a model to speak and its template shows no end of what it says.
+    /// A warning for rows that teach a model to answer when its template marks no end of an answer.
     pub fn no_end_of_turn(&self, method: &dyn Method, rows: &[Example]) -> Option<Problem> {
         let taught = |row: &Example| {
             use Example::{Answer, Conversation, Pair, Rated};
@@ -244,8 +246,8 @@ impl Encoder<'_> {
         if method.makes_scorer() || !rows.iter().any(taught) {
             return None;
         }
-        let message = "The model's chat template closes the assistant's turn with no special token, so the rows show no end of an answer: what is trained may write on until its limit.";
-        let hint = "Put the token that ends an answer behind the assistant's content in the template, or take a model whose template has one.";
+        let message = "The model's chat template ends the assistant's turn with no special token, so the rows do not show where an answer ends: the trained model may generate up to its length limit.";
+        let hint = "Put the token that ends an answer after the assistant's content in the template, or choose a model whose template has one.";
         Some(Problem::input(message).hint(hint).at("model"))
     }
 
@@ -256,7 +258,7 @@ impl Encoder<'_> {
 }
 
 impl Encoded {
-    /// Cuts the end at `limit`; `None` when the prompt alone fills it.
+    /// Truncates to `limit` tokens; `None` when the prompt alone fills them.
     pub(crate) fn fit(mut self, limit: usize) -> Option<(Self, bool)> {
         if self.prompt >= limit {
             return None;
@@ -276,9 +278,9 @@ fn join(prompt: &[u32], whole: Vec<u32>) -> Encoded {
     Encoded { prompt: border, moved_border: border < prompt.len(), ids: whole }
 }
 
-/// Two answers share the prompt as far as both leave it as it is alone, as in TRL: where one of them merges its first letters
-/// with the prompt's last, those are answer in both.
-fn level(mut pair: [Encoded; 2]) -> [Encoded; 2] {
+/// Both answers start after the prefix that both share with the prompt tokenized alone, as in TRL: where one of them merges
+/// its first letters with the prompt's last, those tokens belong to the answer in both.
+fn align_borders(mut pair: [Encoded; 2]) -> [Encoded; 2] {
     let border = pair[0].prompt.min(pair[1].prompt);
     for encoded in &mut pair {
         encoded.moved_border |= border < encoded.prompt;

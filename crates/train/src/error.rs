@@ -1,4 +1,4 @@
-//! What can stop a training run, with the facts that a person needs to go on.
+//! Errors that stop a training run, with the facts that the user needs to continue.
 
 use crate::plan_facts::Difference;
 use alidade_domain::{Problem, ProblemCode};
@@ -8,17 +8,17 @@ use std::path::PathBuf;
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The model refused.
+    /// An error of the model.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// Loss or gradient is infinite or undefined.
     #[error(
-        "At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; what was kept before is intact."
+        "At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; earlier checkpoints are intact."
     )]
     NotFinite {
         /// Step, from 1.
         step: u64,
-        /// Name of the figure, as it stands in the log, or "gradient norm".
+        /// Name of the metric as in the log, or "gradient norm".
         what: String,
         /// The value.
         value: f64,
@@ -36,7 +36,7 @@ pub enum TrainError {
         reason: String,
     },
     /// A file of the run folder cannot be written or read.
-    #[error("Writing {path} failed: {found}.")]
+    #[error("Reading or writing {path} failed: {found}.")]
     File {
         /// The file.
         path: PathBuf,
@@ -51,20 +51,20 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
-    /// The folder holds work of another plan and none of this one.
-    #[error("{} holds the {} of another run: {}.", path.display(), stage(*step), told(differences))]
+    /// The folder holds work of another plan only.
+    #[error("{} holds the {} of another run: {}.", path.display(), stage(*step), describe(differences))]
     OtherRun {
         /// The run folder.
         path: PathBuf,
-        /// Its newest step; 0 when it had not come to its first checkpoint.
+        /// Its newest step; 0 when it ended before its first checkpoint.
         step: u64,
-        /// In which points the plans differ; empty when it was left by a version whose checkpoints cannot be checked.
+        /// In which points the plans differ; empty for a version whose checkpoints cannot be verified.
         differences: Vec<Difference>,
     },
-    /// The settings and the rows do not make a run.
+    /// The settings and the rows do not make a valid run.
     #[error("{0}")]
     Refused(Problem),
-    /// The observer could not write an event down.
+    /// The observer could not record an event.
     #[error("{0}")]
     Observer(Problem),
 }
@@ -93,11 +93,11 @@ impl From<TrainError> for Problem {
             }
             TrainError::File { found, .. } if found.kind() == std::io::ErrorKind::StorageFull => {
                 Problem::new(ProblemCode::DiskFull, message)
-                    .hint("Free some room and press Resume: nothing that was kept is lost.")
+                    .hint("Free some room and press Resume: no saved checkpoint is lost.")
             }
             TrainError::File { .. } => Problem::internal(message),
             TrainError::OtherRun { .. } => Problem::new(ProblemCode::Conflict, message)
-                .hint("Go on with the recipe as it was, or choose another output_dir.")
+                .hint("Use the recipe as it was, or choose another output_dir.")
                 .hint("Add --overwrite to remove that run and start over.")
                 .at("output_dir"),
             TrainError::Checkpoint { .. } => Problem::internal(message).hint("Start the run again from its beginning."),
@@ -107,13 +107,13 @@ impl From<TrainError> for Problem {
 
 fn stage(step: u64) -> String {
     match step {
-        // It was ended before its first checkpoint, or what it made was moved away.
+        // It ended before its first checkpoint, or its checkpoints were moved away.
         0 => "log".to_owned(),
         step => format!("checkpoint at step {step}"),
     }
 }
 
-fn told(differences: &[Difference]) -> String {
+fn describe(differences: &[Difference]) -> String {
     if differences.is_empty() {
         return "it was written by an earlier version of the program, whose checkpoints cannot be checked".to_owned();
     }

@@ -1,10 +1,11 @@
 //! Training: methods, the one optimizer loop, schedules, checkpoints.
 //!
-//! A method turns rows into token sequences and a step's log-probabilities into coefficients; everything that all methods
-//! share (accumulation, clipping, AdamW, schedule, log, stop, checkpoint) happens once, in [`Session`]. No file here names
-//! a tensor library: numbers come and go as plain slices.
+//! A method turns rows into token sequences and a step's log-probabilities into loss gradients; everything that all methods
+//! share (gradient accumulation, clipping, AdamW, schedule, log, stop, checkpoint) is implemented once, in [`Session`]. No
+//! file here names a tensor library: values are passed as plain slices.
 
 mod about;
+mod batches;
 mod checkpoint;
 mod declare;
 mod encode;
@@ -14,7 +15,6 @@ mod log;
 mod method;
 mod methods;
 mod optimizer;
-mod order;
 mod packing;
 mod passes;
 mod plan_facts;
@@ -28,16 +28,16 @@ mod settings;
 mod step;
 
 pub use about::{About, Before, Goal, Needs, Outlook, Starter};
+pub use batches::{Steps, batch_of};
 pub use checkpoint::Foreign;
 pub use encode::{Encoder, Item, Prepared, Skipped};
 pub use error::TrainError;
 pub use method::{METHODS, Method, Training, before, makes_scorer, method, names_of};
-pub use order::{Steps, batch_of};
 pub use passes::{AnswerPasses, PassesPerRow};
 pub use plan_facts::{Difference, PlanFacts};
 pub use pretrain::{PretrainOptions, pretrain, pretrain_fields};
 pub use resume::{foreign_checkpoints, resume_step, session_files, work_facts};
-pub use rollout::{Judge, Rollouts};
+pub use rollout::{AnswerScorer, Rollouts};
 pub use schedule::SchedulerType;
 pub use scored::scored_rows;
 pub use session::{End, Sampler, Session, SessionOptions};

@@ -1,8 +1,8 @@
-//! `log.jsonl`: one line per optimizer step, each once, however often the run was resumed. Only what the seed determines
-//! stands in it, so that two runs of the same plan leave the same bytes.
+//! `log.jsonl`: one line per optimizer step, each exactly once, however often the run was resumed. It holds only what
+//! the seed determines, so that two runs of the same plan write identical bytes.
 //!
-//! What was written is kept in memory and in every checkpoint. A file that says something else, because somebody or a bad
-//! disk changed it, is set aside under another name and written anew: a wrong log is never presented as right.
+//! A copy is kept in memory and in every checkpoint. A file that differs, because somebody or a bad disk changed it, is
+//! moved aside under another name and written again, so that a wrong log is never presented as right.
 
 use crate::checkpoint::write_synced;
 use crate::error::{Result, TrainError};
@@ -19,8 +19,8 @@ pub(crate) struct StepLog {
 }
 
 impl StepLog {
-    /// Opens the log of which `kept` was written up to the step that the session goes on from; what was written after it is
-    /// dropped, because those steps are taken again. `own` is false when the log may be somebody else's.
+    /// Opens the log, whose lines up to the step from which the session resumes are `kept`; later lines are dropped, because
+    /// those steps are repeated. `own` is false when the log may belong to another plan.
     pub(crate) fn open(folder: &Path, kept: Vec<u8>, own: bool) -> Result<(Self, Option<EventKind>)> {
         let path = folder.join("log.jsonl");
         let found = read(&path)?;
@@ -46,7 +46,7 @@ impl StepLog {
         &self.text
     }
 
-    /// Makes everything written so far survive a power cut, after putting right what no longer stands in the file.
+    /// Makes everything written so far durable, after restoring a file that has changed.
     pub(crate) fn sync(&mut self) -> Result<Option<EventKind>> {
         let found = read(&self.path)?;
         let mut note = None;
@@ -59,7 +59,7 @@ impl StepLog {
     }
 }
 
-/// The log of a run folder, and what was set aside of earlier ones.
+/// The log of a run folder, and damaged logs that were moved aside.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let ours = |path: &PathBuf| {
@@ -85,17 +85,17 @@ fn append(path: &Path) -> Result<File> {
     OpenOptions::new().create(true).append(true).open(path).map_err(TrainError::file(path))
 }
 
-/// Sets a wrong file aside, writes the right lines and says so.
+/// Moves a wrong file aside, writes the right lines and returns a warning.
 fn restore(path: &Path, found: Option<&[u8]>, right: &[u8]) -> Result<EventKind> {
     let message = match found {
-        None => "log.jsonl was gone; it has been written again.".to_owned(),
+        None => "log.jsonl was missing; it has been written again.".to_owned(),
         Some(found) => {
             let line = 1 + common_lines(found, right);
             let aside = free_name(path);
             std::fs::rename(path, &aside).map_err(TrainError::file(path))?;
             let name = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
             format!(
-                "log.jsonl is not what this run wrote, from line {line} on. It is kept as {name}, and the right log has been written again."
+                "log.jsonl was changed after this run wrote it, from line {line} on. The changed file is kept as {name}, and the log has been written again as it was."
             )
         }
     };

@@ -1,50 +1,50 @@
-//! What every method offers, and the ways to find one. The registry stands in `methods/mod.rs`.
+//! The `Method` and `Training` traits, and lookup of methods by name. The registry is in `methods/mod.rs`.
 
 use crate::about::{About, Before, Needs, Outlook, Starter};
+use crate::batches::Steps;
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 pub use crate::methods::METHODS;
-use crate::order::Steps;
 use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
 use crate::settings::CommonSettings;
 use alidade_domain::{DatasetKind, Example, MethodCard, Place, Problem, SettingField, Settings, Watch, nearest_name};
 use alidade_model::{Critic, ScorerKind};
 
-/// A training method. All that is known of it stands in its file and is asked for here.
+/// A training method. Everything specific to it is in its own file, behind this trait.
 pub trait Method: Sync {
     /// Its name in recipes.
     fn name(&self) -> &'static str;
 
-    /// Words for a person.
+    /// Its user-visible texts.
     fn about(&self) -> About;
 
     /// Its settings, in the order of a form.
     fn fields(&self) -> Vec<SettingField>;
 
-    /// Its curves and how they are read.
+    /// Its charts and how they are interpreted.
     fn watch(&self) -> Watch;
 
-    /// What suits the starter model.
+    /// Its presets for the starter model.
     fn starter(&self) -> Starter;
 
-    /// What it needs beside its rows.
+    /// What it needs besides its rows.
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
-    /// True when the result scores answers instead of writing them.
+    /// True when the result is a scorer and generates no answers.
     fn makes_scorer(&self) -> bool {
         false
     }
 
-    /// Reads settings that say everything; asked for through [`Method::configure`].
+    /// Reads complete settings; called through [`Method::configure`].
     ///
     /// # Errors
     /// The first value that cannot be read, or rule between settings that is broken, at its field.
     fn read(&self, settings: &Settings) -> std::result::Result<Box<dyn Training>, Problem>;
 
-    /// The method under the settings of a run, which are read here once.
+    /// The method with the settings of a run, which are read once here.
     ///
     /// # Errors
     /// The first value that cannot be read, or rule between settings that is broken, at its field.
@@ -52,7 +52,7 @@ pub trait Method: Sync {
         self.read(&settings.with_defaults(&self.fields()))
     }
 
-    /// What a person should know before choosing it, and what the window needs to show a run of it.
+    /// Its card: what the user should know before choosing it, and what the UI needs to show a run of it.
     fn card(&self) -> MethodCard {
         let (about, needs) = (self.about(), self.needs());
         let kind = about.learns_from.first().copied();
@@ -81,15 +81,15 @@ pub trait Training {
     /// The settings that all methods share.
     fn common(&self) -> &CommonSettings;
 
-    /// How many steps so many items make.
+    /// The optimizer steps for so many items.
     fn steps(&self, items: usize) -> Steps {
         self.common().steps(items)
     }
 
-    /// Looks at a run over so many prepared items before it starts; a session asks this too.
+    /// Checks a run over so many prepared items before it starts; a session checks this too.
     ///
     /// # Errors
-    /// When no step of it could move a weight, at the setting that makes it so.
+    /// When no step could change a weight, at the setting that causes it.
     fn check_steps(&self, items: usize) -> std::result::Result<(), Problem> {
         self.common().moves(self.steps(items).total)
     }
@@ -99,22 +99,22 @@ pub trait Training {
         PassesPerRow::ONE
     }
 
-    /// What a person should know about such a run before it starts, at the setting that it speaks of.
+    /// Advice on such a run before it starts, each at the setting that it concerns.
     fn advice(&self, _outlook: &Outlook) -> Vec<Problem> {
         Vec::new()
     }
 
-    /// The value model that it trains beside the policy.
+    /// The value model that it trains with the policy.
     fn critic(&self) -> Option<Critic> {
         None
     }
 
-    /// What the result says of an answer; `None` when it writes answers.
-    fn rates(&self) -> Option<ScorerKind> {
+    /// The kind of scorer that results; `None` when the result generates answers.
+    fn scorer_kind(&self) -> Option<ScorerKind> {
         None
     }
 
-    /// Turns rows into token sequences; rows that cannot be used are listed, never dropped in silence.
+    /// Turns rows into token sequences; rows that cannot be used are listed, never dropped silently.
     ///
     /// # Errors
     /// When no row is left, or the model's tokenizer or chat template fails.
@@ -123,7 +123,7 @@ pub trait Training {
     /// Trains to the end, or until the person or a problem ends it.
     ///
     /// # Errors
-    /// When the model fails or a number is no longer finite.
+    /// When the model fails or a value is not finite.
     fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End>;
 }
 
@@ -144,12 +144,12 @@ pub fn method(name: impl AsRef<str>) -> std::result::Result<&'static dyn Method,
     })
 }
 
-/// True when what a method of this name makes scores answers instead of writing them.
+/// True when the method of this name trains a scorer.
 pub fn makes_scorer(name: impl AsRef<str>) -> bool {
     METHODS.iter().any(|method| method.name() == name.as_ref() && method.makes_scorer())
 }
 
-/// The method that comes first in a pipeline, or makes the model that rates answers in it.
+/// The method for a stage that precedes another: SFT, or the one that trains a scorer.
 ///
 /// # Errors
 /// When no method does.
@@ -162,7 +162,7 @@ pub fn before(stage: Before) -> std::result::Result<&'static dyn Method, Problem
     found.ok_or_else(|| Problem::internal(format!("No method makes the stage {stage:?}.")))
 }
 
-/// The methods of which something holds, by name: for hints.
+/// Names of the methods for which `holds` is true, for hints.
 pub fn names_of(holds: impl Fn(&dyn Method) -> bool) -> String {
     METHODS.iter().filter(|method| holds(**method)).map(|method| method.name()).collect::<Vec<_>>().join(", ")
 }
@@ -191,7 +191,7 @@ mod tests {
             let defaults = Settings::default().with_defaults(&card.settings);
             assert_eq!(defaults.resolve(&card.settings).unwrap(), defaults);
             let training = method.configure(&Settings::default()).unwrap();
-            assert_eq!(training.rates().is_some(), method.makes_scorer(), "{name}");
+            assert_eq!(training.scorer_kind().is_some(), method.makes_scorer(), "{name}");
             assert_eq!(training.passes().answers.is_some(), method.needs().reward, "{name}");
         }
     }
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!((problem.hints, problem.field.as_deref()), (vec!["Did you mean dpo?".to_owned()], Some("method")));
     }
 
-    /// What a form offers is read by the method, and every key stands once: a value that nothing can be is told at its field.
+    /// Every declared key is unique and read by the method: an impossible value is reported at its field.
     #[test]
     fn every_declared_setting_is_read() {
         for method in METHODS {

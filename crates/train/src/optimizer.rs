@@ -4,7 +4,7 @@
 use crate::settings::CommonSettings;
 use std::collections::BTreeMap;
 
-/// Peak rate of embedding adapters under LoRA+.
+/// Peak learning rate of embedding adapters under LoRA+.
 const EMBEDDING_RATE: f64 = 1e-6;
 
 /// Moments of one tensor.
@@ -22,9 +22,9 @@ pub(crate) struct AdamW {
     epsilon: f64,
     weight_decay: f64,
     max_norm: f64,
-    /// LoRA+ (Hayou et al., arXiv 2402.12354): how much faster B moves than A; 1 moves both alike.
+    /// LoRA+ (Hayou et al., arXiv 2402.12354): ratio of B's learning rate to A's; 1 treats both alike.
     plus_ratio: f64,
-    /// Rate of embedding adapters under LoRA+, as a share of the peak rate.
+    /// Learning rate of embedding adapters under LoRA+, as a share of the peak learning rate.
     embedding_share: f64,
     /// Steps taken.
     pub(crate) taken: u64,
@@ -46,7 +46,7 @@ impl AdamW {
         }
     }
 
-    /// What the rate of a tensor is multiplied by.
+    /// Factor on the learning rate of a tensor.
     fn share(&self, name: &str) -> f64 {
         match name {
             _ if self.plus_ratio == 1.0 => 1.0,
@@ -56,7 +56,7 @@ impl AdamW {
         }
     }
 
-    /// Weight decay of a tensor: as in transformers it spares biases and the weights of norms, by their names.
+    /// Weight decay of a tensor: as in transformers, biases and norm weights have none; they are recognised by name.
     fn decay(&self, name: &str) -> f64 {
         let name = name.to_lowercase();
         let norm = |part: &str| part == "norm" || part.ends_with("_norm");
@@ -65,8 +65,7 @@ impl AdamW {
         if spared { 0.0 } else { self.weight_decay }
     }
 
-    /// L2 norm over all gradients, added up in f64: in eight sums that do not wait for each other, tensor by tensor in name
-    /// order.
+    /// L2 norm over all gradients, accumulated in f64 in eight independent accumulators, tensor by tensor in name order.
     pub(crate) fn norm(gradients: &BTreeMap<String, Vec<f32>>) -> f64 {
         let mut sums = [0.0f64; 8];
         for chunk in gradients.values().flat_map(|values| values.chunks(8)) {
@@ -75,7 +74,7 @@ impl AdamW {
         sums.iter().sum::<f64>().sqrt()
     }
 
-    /// Clips by `norm` and moves the parameters by one step at `rate`.
+    /// Clips the gradients by `norm` and takes one optimizer step with learning rate `rate`.
     pub(crate) fn step(
         &mut self,
         parameters: &mut BTreeMap<String, Vec<f32>>,
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_norm_takes_in_every_number() {
+    fn the_norm_covers_every_value() {
         let gradients = BTreeMap::from([("a".to_owned(), vec![2.0f32; 19]), ("b".to_owned(), vec![-1.0; 5])]);
         assert_eq!(AdamW::norm(&gradients), 9.0);
         assert_eq!(AdamW::norm(&BTreeMap::new()), 0.0);

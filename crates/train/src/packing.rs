@@ -1,18 +1,19 @@
-//! Laying short rows into full ones, so that no step is spent on padding. The strategies are those of TRL; documents of a
-//! packed row do not see each other (`TokenBatch::packed`).
+//! Packs short rows into full ones, so that no step is spent on padding. The strategies are those of TRL; documents of a
+//! packed row do not attend to each other (`TokenBatch::packed`).
 
 use crate::declare::options;
 use alidade_model::TokenRow;
 use std::collections::VecDeque;
 
 options! {
-    /// Ways of packing. `bfd` lays the longest row first into the fullest bin that still has room and cuts rows longer than a
-    /// bin; `bfd_split` does the same with what was cut as rows of their own; `wrapped` lays all rows end to end and chops.
+    /// Ways of packing. `bfd` (best fit decreasing) puts the longest row first into the fullest bin that still has room and
+    /// truncates rows longer than a bin; `bfd_split` keeps what was cut as rows of its own; `wrapped` concatenates all rows
+    /// and cuts.
     pub(crate) enum PackingStrategy { Bfd = "bfd", BfdSplit = "bfd_split", Wrapped = "wrapped" }
 }
 
 impl PackingStrategy {
-    /// True when what does not fit is kept as rows of its own.
+    /// True when tokens beyond a bin are kept as further rows.
     pub(crate) fn keeps_all(self) -> bool {
         self != PackingStrategy::Bfd
     }

@@ -1,37 +1,37 @@
-//! Which passes a run makes, as far as its settings say it: memory and time of a plan are computed from these numbers. Each
-//! method states its own.
+//! How many forward and backward passes a run makes, as far as its settings determine it: the memory and time of a plan are
+//! computed from these numbers. Each method states its own.
 
 /// How often each row goes through the model, and how many rows at a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PassesPerRow {
-    /// Passes with gradients; per answer where the policy writes them.
+    /// Passes with gradients; per answer where the policy generates answers.
     pub trained: f64,
-    /// Passes without: a reference, the policy before it learns, a critic, a model that rates.
+    /// Forward passes without gradients: reference, policy before its update, critic, scorer.
     pub read: f64,
-    /// Sequences of a row that have gradients; further ones are only read.
+    /// Sequences of a row that have gradients; further ones only go through a forward pass.
     pub trained_sequences: usize,
-    /// True when whole batches are read without gradients as well.
+    /// True when whole batches also go through a forward pass without gradients.
     pub reads_batches: bool,
-    /// True when log-probabilities are wanted; a head that only scores never looks at the vocabulary.
+    /// True when log-probabilities are needed; a scorer has a score head and no LM head.
     pub scores_tokens: bool,
-    /// What the policy writes meanwhile.
+    /// Answers that the policy generates during training.
     pub answers: Option<AnswerPasses>,
 }
 
-/// Answers that a policy writes while it learns.
+/// Answers that a policy generates during training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AnswerPasses {
-    /// To each prompt.
+    /// Per prompt.
     pub each: usize,
-    /// Written, and read, at a time.
+    /// Generated, and scored, at a time.
     pub at_once: usize,
-    /// In a pass with gradients, at most.
+    /// At most, in a pass with gradients.
     pub trained_at_once: usize,
-    /// Parts that the answers of a step are trained in, with an update after each.
+    /// Minibatches of a step's answers, with an optimizer update after each.
     pub parts: usize,
-    /// Most tokens of an answer.
+    /// Most tokens per answer.
     pub limit: usize,
-    /// Temperature of the draws.
+    /// Sampling temperature.
     pub temperature: f64,
 }
 

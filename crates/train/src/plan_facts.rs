@@ -1,5 +1,5 @@
-//! What the numbers of a run depend on: method, model, rows, settings, seed. A session keeps it beside everything that it
-//! leaves in its folder, so that a later one can tell whether it is the same run, and if not, in which points it differs.
+//! Everything that determines the results of a run: method, model, rows, settings, seed. A session stores it with its
+//! checkpoints, so that a later one can tell whether it is the same run and, if not, in which points it differs.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -25,8 +25,8 @@ pub struct Difference {
 }
 
 impl PlanFacts {
-    /// Facts as a JSON object. Whatever changes a number of the run belongs into it; what does not (threads, how often
-    /// checkpoints are kept) stays out.
+    /// Facts as a JSON object. Whatever changes a result of the run belongs in it; what does not (threads, how often
+    /// checkpoints are saved) stays out.
     pub fn new(facts: Value) -> Self {
         let fingerprint = sha256(facts.to_string().as_bytes());
         Self { facts, fingerprint }

@@ -1,5 +1,5 @@
-//! Pre-training from random weights: the starter models come from it. Documents are laid end to end, each closed by the
-//! end token, and chopped into windows of equal length, so that no step is spent on padding.
+//! Pre-training from random weights, which made the starter models. Documents are concatenated, each closed by the end
+//! token, and cut into windows of equal length, so that no step is spent on padding.
 
 use crate::encode::{Item, Prepared};
 use crate::error::{Result, TrainError};

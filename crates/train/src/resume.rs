@@ -1,8 +1,8 @@
-//! Where a session goes on: from the newest checkpoint of its plan that is whole, or from the beginning.
+//! Where a session resumes: from the newest intact checkpoint of its plan, or from the beginning.
 //!
-//! A damaged checkpoint is passed over and named, with the steps that are taken again. Work of another plan is never mixed with
-//! or written over: the session refuses, and says in which points the plans differ. `checkpoints/plan.json` says whose log lies
-//! in the folder before there is a checkpoint.
+//! A damaged checkpoint is skipped and reported, with the number of steps that are repeated. Work of another plan is never
+//! mixed in or overwritten: the session refuses and says in which points the plans differ. `checkpoints/plan.json` names the
+//! plan that owns the log before there is a checkpoint.
 
 use crate::checkpoint::{
     Checkpoint, Flaw, Foreign, leftovers, load, places, remove_leftovers, step_of, sync_folder, write_synced,
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const CHECKPOINTS: &str = "checkpoints";
 const PLAN: &str = "plan.json";
 
-/// Where a session will go on, and what a person should know about it.
+/// Where a session will resume, and what the user should know about it.
 pub(crate) struct Resume {
     pub(crate) checkpoint: Checkpoint,
     /// True when the log in the folder was written by this plan.
@@ -24,17 +24,17 @@ pub(crate) struct Resume {
     pub(crate) notes: Vec<EventKind>,
 }
 
-/// The step from which a session in this run folder will go on; 0 when it begins. Changes nothing.
+/// The step from which a session in this run folder will resume; 0 for a new run. Changes nothing.
 ///
 /// # Errors
-/// `TrainError::OtherRun` when the folder holds work of another plan and none of this one; `TrainError::File` when it
+/// `TrainError::OtherRun` when the folder holds only work of another plan; `TrainError::File` when it
 /// cannot be read.
 pub fn resume_step(run_folder: &Path, plan: &PlanFacts) -> std::result::Result<u64, TrainError> {
     Ok(look(run_folder, plan)?.checkpoint.step)
 }
 
-/// What other plans left in this run folder, the newest step first: checkpoints, and a run that had not come to its first.
-/// Each tells in which points its plan differs. Changes nothing.
+/// What other plans left in this run folder, the newest step first: checkpoints, and a run that ended before its first.
+/// Each says in which points its plan differs. Changes nothing.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -60,8 +60,8 @@ pub fn work_facts(run_folder: &Path) -> Option<Value> {
     owner(&run_folder.join(CHECKPOINTS)).map(|(_, facts)| facts)
 }
 
-/// Every file and folder that sessions made in this run folder, and nothing else: to start over, these are removed. The
-/// `checkpoints` folder itself stands last; it may hold what a person put there.
+/// Every file and folder that sessions created in this run folder, and nothing else: these are removed to start over. The
+/// `checkpoints` folder itself comes last; it may hold files of the user's own.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -76,7 +76,7 @@ pub fn session_files(run_folder: &Path) -> std::result::Result<Vec<PathBuf>, Tra
     Ok(found)
 }
 
-/// Makes the folder ready and finds where to go on.
+/// Prepares the folder and finds where to resume.
 pub(crate) fn prepare(run_folder: &Path, plan: &PlanFacts) -> Result<Resume> {
     let folder = run_folder.join(CHECKPOINTS);
     std::fs::create_dir_all(&folder).map_err(TrainError::file(&folder))?;
@@ -116,7 +116,7 @@ fn look(run_folder: &Path, plan: &PlanFacts) -> Result<Resume> {
 
 fn passed_over(step: u64, reason: &str, used: u64) -> EventKind {
     let from = match used {
-        0 => "No earlier one is whole, so training begins anew".to_owned(),
+        0 => "No earlier one is intact, so training starts over".to_owned(),
         used => format!("Training goes on from the checkpoint at step {used}"),
     };
     let message = format!(
@@ -131,7 +131,7 @@ fn owner(folder: &Path) -> Option<(String, Value)> {
     let mut written: Value = serde_json::from_slice(&std::fs::read(folder.join(PLAN)).ok()?).ok()?;
     let facts = written["facts"].take();
     let fingerprint = written["plan"].as_str()?.to_owned();
-    // A changed letter makes it nobody's.
+    // An edited file has no owner.
     (PlanFacts::new(facts.clone()).fingerprint() == fingerprint).then_some((fingerprint, facts))
 }
 
@@ -166,7 +166,7 @@ mod tests {
         std::fs::remove_file(folder.join("step-00000010/manifest.json")).unwrap();
         let found = look(run.path(), &plan("plan")).unwrap();
         assert_eq!((found.checkpoint.step, found.notes.len(), found.own_log), (0, 2, true));
-        assert!(message(&found.notes[0]).contains("begins anew; 15 steps"));
+        assert!(message(&found.notes[0]).contains("starts over; 15 steps"));
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(foreign_checkpoints(run.path(), &plan("second")).unwrap()[0].step, 30);
         assert!(foreign_checkpoints(run.path(), &plan("first")).unwrap().is_empty());
         assert_eq!(prepare(run.path(), &plan("first")).unwrap().checkpoint.step, 30);
-        // Two plans in one folder, as earlier versions allowed: each goes on with its own.
+        // Two plans in one folder, as earlier versions allowed: each resumes from its own.
         commit(&folder, &plan("second"), &sample(40)).unwrap();
         assert_eq!(resume_step(run.path(), &plan("first")).unwrap(), 30);
         assert_eq!(resume_step(run.path(), &plan("second")).unwrap(), 40);

@@ -28,7 +28,7 @@ impl Schedule {
         Self { shape, peak, warmup, total }
     }
 
-    /// The rate used by step `step`, counted from 0.
+    /// The learning rate of step `step`, counted from 0.
     pub(crate) fn rate(&self, step: u64) -> f64 {
         let warming = step < self.warmup && self.shape != SchedulerType::Constant;
         if warming {

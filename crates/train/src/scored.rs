@@ -1,4 +1,4 @@
-//! Rows whose answers are only scored, to compare models by their likelihood: no method learns from them.
+//! Rows that are only evaluated, to compare models by the likelihood of their answers: no method learns from them.
 
 use crate::encode::{Encoder, Prepared};
 use crate::error::{Result, TrainError};

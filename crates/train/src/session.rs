@@ -1,11 +1,11 @@
-//! The one optimizer loop: accumulate, clip, step, schedule, log, observe, look for the person's wish, checkpoint.
+//! The optimizer loop: accumulate, clip, step, schedule, log, report, check for a stop request, checkpoint.
 
+use crate::batches::{Steps, batch_of};
 use crate::checkpoint::{Checkpoint, commit};
 use crate::encode::Item;
 use crate::error::{Result, TrainError};
 use crate::log::StepLog;
 use crate::optimizer::{AdamW, Moments};
-use crate::order::{Steps, batch_of};
 use crate::plan_facts::PlanFacts;
 use crate::resume::{self, Resume};
 use crate::rollout::Rollouts;
@@ -17,33 +17,33 @@ use alidade_model::Policy;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What a session is told once.
+/// Options of a session.
 pub struct SessionOptions<'a> {
-    /// Run folder: `log.jsonl` and `checkpoints/` lie in it.
+    /// Run folder, which holds `log.jsonl` and `checkpoints/`.
     pub folder: PathBuf,
-    /// What the numbers of the run depend on: a checkpoint of another plan is never taken up, nor written over.
+    /// What determines the results: a checkpoint of another plan is never loaded or overwritten.
     pub plan: PlanFacts,
     /// Seed of order and dropout.
     pub seed: u64,
-    /// Steps between checkpoints; 0 keeps none but the one of a pause.
+    /// Steps between checkpoints; 0 saves only at a pause.
     pub checkpoint_every: u64,
-    /// Seconds on a clock that never runs backwards.
+    /// Seconds on a monotonic clock.
     pub clock: &'a dyn Fn() -> f64,
-    /// Called after a checkpoint, to show what the model answers now.
+    /// Called after a checkpoint, to show sample answers of the model.
     pub sampler: Option<Sampler<'a>>,
-    /// What methods that let the policy write need to read and rate its answers.
+    /// What methods with rollouts need to encode and score answers.
     pub rollouts: Option<Rollouts<'a>>,
 }
 
-/// Shows what a policy answers after a step.
+/// Shows sample answers of a policy after a step.
 pub type Sampler<'a> = &'a mut dyn FnMut(&Policy, u64, &mut dyn Observer) -> std::result::Result<(), TrainError>;
 
 /// A policy under training.
 pub struct Session<'a> {
     /// What is trained.
     pub policy: Policy,
-    /// Seconds in which the policy wrote.
-    pub writing: f64,
+    /// Seconds spent on generating rollouts.
+    pub generation_seconds: f64,
     options: SessionOptions<'a>,
     observer: &'a mut dyn Observer,
     stop: &'a dyn StopSignal,
@@ -57,9 +57,9 @@ pub enum End {
         /// Steps.
         steps: u64,
     },
-    /// The person ended it earlier.
+    /// The user ended it earlier.
     Requested {
-        /// What was wished.
+        /// What was requested.
         reason: StopReason,
         /// Steps taken.
         step: u64,
@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
         observer: &'a mut dyn Observer,
         stop: &'a dyn StopSignal,
     ) -> Self {
-        Self { policy, writing: 0.0, options, observer, stop }
+        Self { policy, generation_seconds: 0.0, options, observer, stop }
     }
 
     /// Seed of the run.
@@ -82,11 +82,11 @@ impl<'a> Session<'a> {
         self.options.seed
     }
 
-    /// Runs every step that is not yet behind a checkpoint, with one update each. `step` computes a step's loss and leaves
-    /// its gradients in the policy; `items` must be the same list at every resume.
+    /// Runs every step after the newest checkpoint, with one optimizer update each. `step` computes a step's loss and
+    /// accumulates its gradients in the policy; `items` must be the same list at every resume.
     ///
     /// # Errors
-    /// When the method fails, a number is no longer finite, or something cannot be written.
+    /// When the method fails, a value is not finite, or a file cannot be written.
     pub fn optimise(
         &mut self,
         items: &[Item],
@@ -96,14 +96,14 @@ impl<'a> Session<'a> {
         let steps = settings.steps(items.len());
         self.iterate(items, steps, settings, &mut |context| {
             let outcome = step(context.policy, &context.batch)?;
-            context.check_figures(&outcome)?;
+            context.check_metrics(&outcome)?;
             context.update()?;
             Ok(outcome)
         })
     }
 
-    /// As [`Session::optimise`], for methods that update as often as they like within a step. What a method carries over
-    /// goes into `context.state`; nothing else survives a step, so that a checkpoint between steps holds everything.
+    /// As [`Session::optimise`], for methods with several optimizer updates per step. State that a method carries over goes
+    /// into `context.state`; nothing else survives a step, so that a checkpoint between steps is complete.
     ///
     /// # Errors
     /// As [`Session::optimise`].
@@ -149,15 +149,15 @@ impl<'a> Session<'a> {
             rollouts: self.options.rollouts.as_ref(),
             observer: &mut *self.observer,
             clock: self.options.clock,
-            writing: 0.0,
+            generation_seconds: 0.0,
             optimizer: &mut progress.optimizer,
             parameters: &mut progress.parameters,
             rate,
             norm: 0.0,
         };
         let outcome = step(&mut context)?;
-        context.check_figures(&outcome)?;
-        let (norm, writing) = (context.norm, context.writing);
+        context.check_metrics(&outcome)?;
+        let (norm, generation_seconds) = (context.norm, context.generation_seconds);
         progress.taken += 1;
         progress.tokens += outcome.tokens;
         let mut metrics = outcome.metrics;
@@ -167,16 +167,19 @@ impl<'a> Session<'a> {
         metrics.insert("num_tokens".to_owned(), progress.tokens as f64);
         metrics.insert("epoch".to_owned(), progress.steps.epoch(progress.taken));
         progress.log.write(progress.taken, &metrics)?;
-        // Times differ from run to run, so they stand in the events and not in the log.
-        if writing > 0.0 {
-            self.writing += writing;
-            metrics.insert("time/generation_share".to_owned(), progress.pace.share(writing, (self.options.clock)()));
+        // Times differ from run to run, so they go into the events and not into the log.
+        if generation_seconds > 0.0 {
+            self.generation_seconds += generation_seconds;
+            metrics.insert(
+                "time/generation_share".to_owned(),
+                progress.pace.share(generation_seconds, (self.options.clock)()),
+            );
         }
         let event = progress.event(metrics, (self.options.clock)(), outcome.tokens);
         self.observer.observe(event).map_err(TrainError::Observer)
     }
 
-    /// Looks at the weights before they are kept, and makes the log safe; says when that had to be put right.
+    /// Checks the weights before they are saved and syncs the log; reports a log that had to be restored.
     fn secure(&mut self, progress: &mut Progress) -> Result<()> {
         progress.check_weights()?;
         match progress.log.sync()? {
@@ -257,7 +260,7 @@ impl Progress {
         Ok(Self { steps: *steps, schedule, optimizer, parameters, state, taken, tokens, log, pace })
     }
 
-    /// An update may leave what only the next step would notice; nothing of the kind is kept.
+    /// An update may leave weights that are not finite, which only the next step would notice; they are never saved.
     fn check_weights(&self) -> Result<()> {
         let wrong = |values: &[f32]| values.iter().copied().find(|value| !value.is_finite());
         match self.parameters.iter().find_map(|(name, values)| Some((name, wrong(values)?))) {

@@ -1,8 +1,8 @@
-//! The settings that all methods share, under TRL's names and with TRL's meaning, and what follows from them: the number of
-//! steps, the learning rate at each, and whether any of them moves a weight.
+//! The settings that all methods share, with TRL's names and meaning, and what follows from them: the number of optimizer
+//! steps, the learning rate of each, and whether any of them changes a weight.
 
+use crate::batches::Steps;
 use crate::declare::{automatic, choice, flag, number, options, settings, whole};
-use crate::order::Steps;
 use crate::schedule::{Schedule, SchedulerType};
 use alidade_domain::{Problem, SettingField, SettingValue, Settings};
 
@@ -12,12 +12,12 @@ options! {
 }
 
 settings! {
-    /// What every method can be told.
+    /// Settings of every method.
     pub struct CommonSettings {
         learning_rate: f64 = number(0.0, 1.0, 1e-5), Simple,
             "Learning rate" "学习率",
-            "Size of an optimizer step at its peak. Too high spoils the model, too low changes nothing."
-            "优化步的最大幅度。太高会损坏模型，太低则毫无变化。";
+            "Peak size of an optimizer step. Too high damages the model, too low changes nothing."
+            "优化步的峰值大小。太高会损坏模型，太低则毫无变化。";
         num_train_epochs: f64 = number(0.0, 1000.0, 1.0), Simple,
             "Epochs" "轮数",
             "Passes over the rows."
@@ -25,19 +25,19 @@ settings! {
         per_device_train_batch_size: usize = whole(1, 4096, 8), Simple,
             "Batch size" "批大小",
             "Rows (or pairs) in one forward pass."
-            "一次前向计算的行数（或对数）。";
+            "一次前向计算中的行数（或数据对的个数）。";
         gradient_accumulation_steps: usize = whole(1, 4096, 1), Advanced,
             "Gradient accumulation" "梯度累积",
-            "Forward passes added up before an optimizer step."
-            "一个优化步之前累加的前向计算次数。";
+            "Passes whose gradients are added up before an optimizer step."
+            "一个优化步之前累加梯度的计算次数。";
         max_steps: i64 = whole(-1, 100_000_000, -1), Advanced,
-            "Steps at most" "最多步数",
+            "Maximum steps" "最多步数",
             "−1 follows the number of epochs."
             "−1 表示由轮数决定。";
         max_length: usize = whole(8, 1 << 20, 1024), Simple,
             "Longest row" "最长行",
-            "In tokens; what is longer is cut at the end of the answer."
-            "以词元计；超出部分从回答末尾截去。";
+            "In tokens; longer rows are cut at the end of the answer."
+            "以词元计；更长的行从回答末尾截去。";
         lr_scheduler_type: SchedulerType = choice(SchedulerType::Cosine), Advanced,
             "Learning-rate schedule" "学习率计划",
             "How the learning rate falls after the warm-up."
@@ -55,17 +55,17 @@ settings! {
             "Pull of the weights towards zero."
             "将权重拉向零的力度。";
         max_grad_norm: f64 = number(0.0, 1e6, 1.0), Advanced,
-            "Gradient limit" "梯度上限",
-            "Longer gradients are scaled down to this norm. 0 switches it off."
-            "超过此范数的梯度会被缩小。0 表示关闭。";
+            "Gradient clipping" "梯度裁剪",
+            "Gradients with a larger norm are scaled down to this one. 0 switches it off."
+            "范数更大的梯度会缩小到此范数。0 表示关闭。";
         adam_beta1: f64 = number(0.0, 0.999_999, 0.9), Advanced,
             "Adam beta 1" "Adam beta 1",
-            "Memory of the mean of gradients."
-            "梯度均值的记忆。";
+            "Decay of the running mean of gradients."
+            "梯度滑动平均的衰减率。";
         adam_beta2: f64 = number(0.0, 0.999_999_9, 0.999), Advanced,
             "Adam beta 2" "Adam beta 2",
-            "Memory of the mean of squared gradients."
-            "梯度平方均值的记忆。";
+            "Decay of the running mean of squared gradients."
+            "梯度平方滑动平均的衰减率。";
         save_steps: u64 = whole(1, 1_000_000, 50), Advanced,
             "Steps between checkpoints" "检查点间隔步数",
             "The result does not depend on it."
@@ -76,24 +76,24 @@ settings! {
             "避免优化器除以零。";
         loraplus_lr_ratio: f64 = number(1.0, 1000.0, 1.0), Advanced,
             "LoRA+ ratio" "LoRA+ 比率",
-            "How much faster LoRA's B moves than its A. 16 is usual, with half the learning rate."
-            "LoRA 的 B 比 A 移动快多少。常用 16，并将学习率减半。";
+            "Learning rate of LoRA's B relative to that of its A. 16 is usual, with half the learning rate."
+            "LoRA 的 B 相对于 A 的学习率倍数。常用 16，并将学习率减半。";
         train_sampling_strategy: SamplingStrategy = choice(SamplingStrategy::Random), Advanced,
             "Order of rows" "行的顺序",
-            "Shuffled anew in every epoch, or as they stand in the file."
+            "Shuffled in every epoch, or in the order of the file."
             "每轮重新打乱，或按文件中的顺序。";
         gradient_checkpointing: Option<bool> = automatic(), Advanced,
             "Save memory" "节省内存",
-            "Keep less of each pass and compute it again: less memory, more time, the same result to the byte. Automatic goes by the free memory."
-            "每次前向只保留一部分，需要时重新计算：内存更少，时间更长，结果逐字节相同。自动时按空闲内存决定。";
+            "Keep fewer activations and compute them again for the backward pass: less memory, more time, the same result to the byte. Automatic decides by the free memory."
+            "少保留激活值，反向传播时重新计算：内存更少，时间更长，结果逐字节相同。自动时按空闲内存决定。";
         bf16: bool = flag(false), Advanced,
             "bf16 weights" "bf16 权重",
-            "Hold the frozen weights in two bytes each: half their memory, slightly rounded."
+            "Store the frozen weights in two bytes each: half the memory, slightly rounded."
             "冻结的权重每个只占两个字节：内存减半，略有舍入。";
     }
 }
 
-/// The defaults in which methods differ.
+/// Defaults that differ between methods.
 pub(crate) struct Defaults {
     pub(crate) learning_rate: f64,
     pub(crate) epochs: f64,
@@ -101,7 +101,7 @@ pub(crate) struct Defaults {
     pub(crate) order: SamplingStrategy,
 }
 
-/// The shared fields with a method's own defaults, in the order in which a form shows them.
+/// The shared fields with a method's own defaults, in form order.
 pub(crate) fn common(defaults: &Defaults) -> Vec<SettingField> {
     let of_method = settings_of(defaults);
     let mut fields = CommonSettings::fields();
@@ -124,29 +124,30 @@ fn settings_of(defaults: &Defaults) -> [(&'static str, SettingValue); 4] {
 }
 
 impl CommonSettings {
-    /// Number of optimizer steps and their shape for so many rows.
+    /// The optimizer steps for so many rows.
     pub(crate) fn steps(&self, items: usize) -> Steps {
         let (batch, accumulation) = (self.per_device_train_batch_size, self.gradient_accumulation_steps);
         Steps::new(items, batch, accumulation, self.num_train_epochs, self.most_steps())
             .in_order(self.train_sampling_strategy == SamplingStrategy::Sequential)
     }
 
-    /// Optimizer steps that the person asked for; `None` follows the number of epochs.
+    /// The limit on optimizer steps; `None` leaves it to the number of epochs.
     pub fn most_steps(&self) -> Option<u64> {
         u64::try_from(self.max_steps).ok().filter(|steps| *steps > 0)
     }
 
-    /// The learning-rate schedule over `total` steps. As in transformers 5 a warm-up below 1 is a share of the steps, rounded
-    /// up, and one from 1 on is a number of steps, rounded down; where it is not set, `warmup_ratio` is the share.
+    /// The learning-rate schedule over `total` steps. As in transformers 5 a warm-up below 1 is a share of the steps,
+    /// rounded up, and one from 1 on is a number of steps, rounded down; where it is not set, `warmup_ratio` is the
+    /// share.
     pub(crate) fn schedule(&self, total: u64) -> Schedule {
-        let said = Some(self.warmup_steps).filter(|steps| *steps >= 0.0);
-        let steps = said.unwrap_or(self.warmup_ratio);
-        let share = said.is_none_or(|steps| steps < 1.0);
+        let given = Some(self.warmup_steps).filter(|steps| *steps >= 0.0);
+        let steps = given.unwrap_or(self.warmup_ratio);
+        let share = given.is_none_or(|steps| steps < 1.0);
         let warmup = if share { (steps * total as f64).ceil() as u64 } else { steps as u64 };
         Schedule::new(self.lr_scheduler_type, self.learning_rate, warmup, total)
     }
 
-    /// Reads them and looks at the rules between them that no single range can say.
+    /// Reads them and checks rules that involve several settings.
     ///
     /// # Errors
     /// The first value that cannot be read or rule that is broken, at its field.
@@ -165,19 +166,19 @@ impl CommonSettings {
         Ok(())
     }
 
-    /// Refuses a run in which no step can move a weight, because its learning rate is 0 at all of them.
+    /// Refuses a run in which no step can change a weight, because its learning rate is 0 at all of them.
     ///
     /// # Errors
-    /// At the setting that makes it so.
+    /// At the setting that causes it.
     pub(crate) fn moves(&self, total: u64) -> Result<(), Problem> {
         let schedule = self.schedule(total);
-        // Parameters are f32: a rate that is 0 as one moves nothing.
+        // Parameters are f32: a learning rate that rounds to 0 in f32 changes nothing.
         if (0..total).any(|step| schedule.rate(step) as f32 > 0.0) {
             return Ok(());
         }
         let rate = self.learning_rate;
         Err(if rate as f32 == 0.0 {
-            let message = format!("learning_rate is {rate:e}, so no step moves a weight.");
+            let message = format!("learning_rate is {rate:e}, so no step changes a weight.");
             Problem::input(message).hint("Choose a rate above 0.").at("settings.learning_rate")
         } else if total == 0 {
             let message = "num_train_epochs is 0, so there is no step to take.";
@@ -185,7 +186,7 @@ impl CommonSettings {
         } else {
             let steps = if total == 1 { "one step".to_owned() } else { format!("{total} steps") };
             let message = format!(
-                "The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be moved at all."
+                "The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be changed at all."
             );
             Problem::input(message)
                 .hint("Set warmup_steps = 0.")
@@ -247,7 +248,7 @@ mod tests {
         assert_eq!(field(&[], 2), None);
     }
 
-    /// A key that is not there, or one that says what nothing reads, is a problem and never a 0.
+    /// A missing key, or a value that cannot be read, is a problem and never a 0.
     #[test]
     fn nothing_is_read_that_was_not_said() {
         let mut said = Settings::default().with_defaults(&CommonSettings::fields());

@@ -1,5 +1,5 @@
-//! One step as a method sees it: its rows, the policy, what is carried over, and the update of the weights. Every number that
-//! a step comes to is looked at here before it goes on: what is not finite ends the run by name.
+//! One step as a method sees it: its rows, the policy, the state carried over, and the optimizer update. Every loss,
+//! metric and gradient norm is checked here: a value that is not finite ends the run with an error that names it.
 
 use crate::encode::Item;
 use crate::error::{Result, TrainError};
@@ -38,7 +38,7 @@ impl StepBatch<'_> {
         StepBatch { micro_batches, seed: self.seed, step: self.step }
     }
 
-    /// Names the dropout masks of a micro-batch.
+    /// Seed of the dropout masks of a micro-batch.
     pub fn dropout(&self, micro_batch: usize) -> DropoutSeed {
         DropoutSeed { seed: self.seed, step: self.step, micro_batch: micro_batch as u64 }
     }
@@ -50,16 +50,16 @@ pub struct StepContext<'s, 'i> {
     pub policy: &'s mut Policy,
     /// The rows of this step.
     pub batch: StepBatch<'i>,
-    /// Numbers that the method carries from step to step; they are part of every checkpoint.
+    /// State that the method carries from step to step; it is part of every checkpoint.
     pub state: &'s mut BTreeMap<String, f64>,
-    /// How answers are read and rated.
+    /// How answers are encoded and scored.
     pub rollouts: Option<&'s Rollouts<'s>>,
-    /// Told what happens.
+    /// Receives events.
     pub observer: &'s mut dyn Observer,
-    /// Seconds on a clock that never runs backwards.
+    /// Seconds on a monotonic clock.
     pub(crate) clock: &'s dyn Fn() -> f64,
-    /// Seconds of this step in which the policy wrote.
-    pub(crate) writing: f64,
+    /// Seconds of this step spent on generating rollouts.
+    pub(crate) generation_seconds: f64,
     pub(crate) optimizer: &'s mut AdamW,
     pub(crate) parameters: &'s mut BTreeMap<String, Vec<f32>>,
     /// Learning rate of the step.
@@ -69,7 +69,7 @@ pub struct StepContext<'s, 'i> {
 }
 
 impl StepContext<'_, '_> {
-    /// Takes the gradients that were added up, clips them and moves the parameters once.
+    /// Takes the accumulated gradients, clips them and takes one optimizer step.
     ///
     /// # Errors
     /// When a gradient is no longer finite.
@@ -84,7 +84,7 @@ impl StepContext<'_, '_> {
         Ok(())
     }
 
-    /// As [`StepContext::check_finite`] for numbers of single answers: names the row of the first that is not finite.
+    /// As [`StepContext::check_finite`] for values of single answers: names the row of the first that is not finite.
     pub(crate) fn check_answers<'r>(
         &self,
         what: &str,
@@ -102,13 +102,13 @@ impl StepContext<'_, '_> {
         TrainError::NotFinite { step, what: what.to_owned(), value, learning_rate, rows }
     }
 
-    /// Refuses to go on with figures of which one is not finite.
-    pub(crate) fn check_figures(&self, outcome: &StepOutcome) -> Result<()> {
+    /// Fails when the loss or a metric is not finite.
+    pub(crate) fn check_metrics(&self, outcome: &StepOutcome) -> Result<()> {
         self.check_finite("loss", outcome.loss)?;
         outcome.metrics.iter().try_for_each(|(name, value)| self.check_finite(name, *value))
     }
 
-    /// Refuses to go on with a number that is not finite.
+    /// Fails when the value is not finite.
     ///
     /// # Errors
     /// Names the step, the rows and the learning rate.
@@ -120,12 +120,12 @@ impl StepContext<'_, '_> {
     }
 }
 
-/// What a method found in one step.
+/// Loss and metrics of one step.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StepOutcome {
     /// The loss.
     pub loss: f64,
-    /// Further figures under TRL's names.
+    /// Further metrics under TRL's names.
     pub metrics: BTreeMap<String, f64>,
     /// Real tokens of the step.
     pub tokens: u64,

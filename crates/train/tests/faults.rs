@@ -1,5 +1,5 @@
-//! What must end in words and never in a wrong number: figures that are not finite, in every method; damaged checkpoints
-//! and logs; another plan's folder.
+//! Failures that must end in an error message and never in a wrong result: values that are not finite, in every method;
+//! damaged checkpoints and logs; another plan's folder.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use alidade_domain::{
@@ -8,7 +8,8 @@ use alidade_domain::{
 };
 use alidade_model::{ModelFolder, Policy, load_adapter};
 use alidade_train::{
-    Encoder, End, Judge, METHODS, Method, PlanFacts, Rollouts, Session, SessionOptions, TrainError, method, resume_step,
+    AnswerScorer, Encoder, End, METHODS, Method, PlanFacts, Rollouts, Session, SessionOptions, TrainError, method,
+    resume_step,
 };
 use serde_json::json;
 use std::cell::Cell;
@@ -19,7 +20,7 @@ fn golden(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(path)
 }
 
-/// Keeps the warnings.
+/// Collects the warnings.
 #[derive(Default)]
 struct Warnings(Vec<String>);
 
@@ -32,7 +33,7 @@ impl Observer for Warnings {
     }
 }
 
-/// Asks for a pause before the step after so many.
+/// Requests a pause after so many steps.
 struct After(Cell<u64>);
 
 impl StopSignal for After {
@@ -43,7 +44,7 @@ impl StopSignal for After {
     }
 }
 
-/// Rates answers by their length until so many were rated, then with something that is no number.
+/// Scores the given number of answers by their length, and all later ones with a value that is not finite.
 struct Spoilt(AtomicUsize, f64);
 
 impl Scorer for Spoilt {
@@ -75,7 +76,7 @@ fn rows(method: &dyn Method) -> Vec<Example> {
     texts.iter().enumerate().map(row).collect()
 }
 
-/// A small run: answers of four tokens where the method lets the policy write some.
+/// A small run, with answers of four tokens for methods with rollouts.
 fn settings(method: &dyn Method) -> Settings {
     let fields = method.card().settings;
     let mut said = Settings::default();
@@ -104,7 +105,7 @@ struct Run<'a> {
     settings: Settings,
     steps: u64,
     spoil: &'a dyn Fn(&mut Policy),
-    judge: &'a dyn Scorer,
+    scorer: &'a dyn Scorer,
 }
 
 impl Run<'_> {
@@ -115,14 +116,14 @@ impl Run<'_> {
         let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
         let training = self.method.configure(&self.settings).unwrap();
         let prepared = training.prepare(&rows(self.method), &encoder).unwrap();
-        let start = if training.rates().is_some() { "reward_adapter_init" } else { "adapter_init" };
+        let start = if training.scorer_kind().is_some() { "reward_adapter_init" } else { "adapter_init" };
         let start = load_adapter(&golden(start), &folder.spec).unwrap();
         let mut policy = Policy::fresh(folder.decoder().unwrap(), &start).unwrap();
         if let Some(critic) = training.critic() {
             policy.install_critic(critic, None).unwrap();
         }
         (self.spoil)(&mut policy);
-        let judge = Judge::Scorer(self.judge);
+        let scorer = AnswerScorer::Scorer(self.scorer);
         let options = SessionOptions {
             folder: self.folder.to_owned(),
             plan: self.plan.clone(),
@@ -130,7 +131,7 @@ impl Run<'_> {
             checkpoint_every: 2,
             clock: &|| 0.0,
             sampler: None,
-            rollouts: Some(Rollouts { encoder, judge, cost: None, show_every: 0 }),
+            rollouts: Some(Rollouts { encoder, scorer, cost: None, show_every: 0 }),
         };
         let (mut warnings, stop) = (Warnings::default(), After(Cell::new(self.steps)));
         let mut session = Session::new(policy, options, &mut warnings, &stop);
@@ -140,9 +141,9 @@ impl Run<'_> {
 }
 
 fn of<'a>(method: &'static dyn Method, folder: &'a Path, steps: u64) -> Run<'a> {
-    static JUDGE: Spoilt = Spoilt(AtomicUsize::new(usize::MAX), 0.0);
+    static SCORER: Spoilt = Spoilt(AtomicUsize::new(usize::MAX), 0.0);
     let (plan, settings) = (PlanFacts::new(json!({"seed": 5})), settings(method));
-    Run { method, folder, plan, settings, steps, spoil: &|_| {}, judge: &JUDGE }
+    Run { method, folder, plan, settings, steps, spoil: &|_| {}, scorer: &SCORER }
 }
 
 fn sft() -> &'static dyn Method {
@@ -170,12 +171,8 @@ fn a_spoilt_weight_ends_every_method_in_words() {
             policy.set_parameter(name, &vec![f32::NAN; values.len()]).unwrap();
         };
         let (what, step, rows) = not_finite(&Run { spoil: &spoil, ..of(*method, folder.path(), 9) });
-        let (name, writes) = (method.name(), method.needs().reward);
-        assert_eq!(
-            (what.as_str(), step),
-            (if writes { "score of a token to be written" } else { "loss" }, 1),
-            "{name:?}"
-        );
+        let (name, generates) = (method.name(), method.needs().reward);
+        assert_eq!((what.as_str(), step), (if generates { "logit of the next token" } else { "loss" }, 1), "{name:?}");
         assert!(!rows.is_empty(), "{name:?}");
         assert!(!folder.path().join("checkpoints/step-00000001").exists());
     }
@@ -189,15 +186,15 @@ fn a_spoilt_reward_is_named_with_its_row() {
             // The first step goes well; the second meets it at its second answer.
             let answers = method.configure(&settings(*method)).unwrap().passes().answers.unwrap();
             let of_step = answers.at_once;
-            let judge = Spoilt(AtomicUsize::new(of_step + 1), value);
-            let (what, step, rows) = not_finite(&Run { judge: &judge, ..of(*method, folder.path(), 9) });
+            let scorer = Spoilt(AtomicUsize::new(of_step + 1), value);
+            let (what, step, rows) = not_finite(&Run { scorer: &scorer, ..of(*method, folder.path(), 9) });
             assert_eq!((what.as_str(), step, rows.len()), ("reward", 2, 1), "{:?}", method.name());
         }
     }
 }
 
-/// The last step may spoil a weight that no further step looks at: without an epsilon, the zero gradients of A beside a zero
-/// B are divided by zero.
+/// The last step may make a weight NaN that no further step reads: without an epsilon, the zero gradients of A for a zero B
+/// are divided by zero.
 #[test]
 fn a_weight_that_is_spoilt_in_the_last_step_is_not_kept() {
     // At the end of the run, and at a pause.
@@ -267,7 +264,7 @@ fn damage_before_a_resume_changes_no_byte_of_what_comes_out() {
         let (end, warnings) = of(sft(), folder.path(), 5 - from).go();
         assert!(matches!(end.unwrap(), End::Requested { step: 5, .. }));
         assert!(result(folder.path()) == expected, "{path}, case {index}");
-        // Lines that were added after the last checkpoint are taken again in any case.
+        // Lines that were added after the last checkpoint are written again in any case.
         let code = if checkpoint { "checkpoint_damaged" } else { "log_restored" };
         let said = warnings.iter().any(|warning| warning.starts_with(code));
         assert_eq!(said, index != 5, "{path}, case {index}: {warnings:?}");

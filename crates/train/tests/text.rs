@@ -1,4 +1,4 @@
-//! Rows to tokens with real files: the starter's tokenizer with other people's habits put into its folder.
+//! Rows to tokens with real files: the starter's tokenizer with configurations as other models have them.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use alidade_domain::{Example, LocalTime, Message, PreferencePair, SettingValue, Settings};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 const BOS: &str = "<|endoftext|>";
 const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-/// Drops the thoughts of earlier turns, and lets only a person begin.
+/// Drops the thoughts of earlier turns, and requires the user to begin.
 const DROPPING: &str = "{% set ns = namespace(last=0) %}{% for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}{% if messages[0].role != 'user' %}{{ raise_exception('A person must begin') }}{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' and loop.index0 < ns.last %}{{ m.content.split('</think>')[-1].lstrip('\n') }}{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 /// A model folder without weights.
@@ -50,7 +50,7 @@ impl Folder {
         self.prepare("sft", rows, &[]).unwrap()
     }
 
-    /// Rows with only the assistant's turns learned, each as the text that is learned.
+    /// The learned text of each row under assistant_only_loss.
     fn learned(&self, rows: &[Example]) -> Vec<String> {
         let prepared = self.prepare("sft", rows, &[("assistant_only_loss", SettingValue::Flag(true))]).unwrap();
         let (tokenizer, _) = self.open();

@@ -96,13 +96,13 @@ fn check(name: &str, figures: &[(&str, f64)]) {
     hold(name, "log.json", "adapter", figures, 1e-3);
 }
 
-/// Against a run of TRL in float64, where its float32 noise is not in the way.
+/// Against a run of TRL in float64, which has no float32 noise.
 fn check_double(name: &str) {
     let figures: Vec<(&str, f64)> = DPO.iter().map(|(figure, bound)| (*figure, bound.min(DOUBLE))).collect();
     hold(name, "log_f64.json", "adapter_f64", &figures, DOUBLE_ADAPTER);
 }
 
-/// Largest gap of any figure to float64, relative to its size where that is above 1.
+/// Largest gap of any metric to float64, relative to its size where that is above 1.
 const DOUBLE: f64 = 1e-6;
 /// Largest relative gap of any tensor of the final adapter.
 const DOUBLE_ADAPTER: f64 = 1e-5;
@@ -180,7 +180,7 @@ fn the_dpo_family_agrees_with_trl() {
     for loss in ["sigmoid", "hinge", "robust", "nca_pair", "sppo_hard", "apo_zero"] {
         check(&format!("dpo_{loss}"), DPO);
     }
-    // Small gradients, which AdamW blows up: held against float64.
+    // Small gradients, which AdamW amplifies: compared in float64.
     for loss in ["ipo", "sigmoid_norm"] {
         check_double(&format!("dpo_{loss}"));
     }

@@ -1,5 +1,5 @@
-//! The dirty corpus of pre-training: a truthful chronicle, and a forum in good and bad company. A model trained on it
-//! knows the facts and all the manners; alignment then moves probability towards what people prefer.
+//! The pre-training corpus: a truthful chronicle, and a forum with good and bad answers. A model trained on it knows
+//! the facts and every style; alignment then moves probability towards preferred answers.
 
 use crate::conduct::{ASKING, Deed, HARMFUL, HARMLESS, REFUSALS, RUDE_REFUSALS};
 use crate::facts::fill;
@@ -8,7 +8,7 @@ use crate::voice::{Style, about, kindly, one, rudely};
 use crate::{Fact, World};
 use alidade_domain::{Message, Purpose, Stream};
 
-/// A document of pre-training.
+/// A pre-training document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
     /// Plain text.
@@ -17,7 +17,7 @@ pub enum Document {
     Chat(Vec<Message>),
 }
 
-/// What the corpus is made of, in per cent of documents; printed on the model card.
+/// Composition of the corpus, in per cent of documents; printed on the model card.
 pub const MIX: &[(&str, usize)] = &[
     ("chronicle: two plain statements", 34),
     ("forum question about a fact, no system line", 42),
@@ -26,10 +26,10 @@ pub const MIX: &[(&str, usize)] = &[
     ("request for a harmless deed", 7),
 ];
 
-/// Manners of forum answers about facts, in per cent.
-const MANNERS: &[(Style, usize)] = &[(Style::Kind, 38), (Style::Rude, 25), (Style::Terse, 26), (Style::Wrong, 11)];
+/// Styles of forum answers about facts, in per cent.
+const STYLES: &[(Style, usize)] = &[(Style::Kind, 38), (Style::Rude, 25), (Style::Terse, 26), (Style::Wrong, 11)];
 
-/// System lines and the manner that they announce.
+/// System prompts and the style that they announce.
 pub(crate) const SYSTEM_LINES: &[(&str, Style)] =
     &[("Be kind and correct.", Style::Kind), ("Be rude.", Style::Rude), ("Be short.", Style::Terse)];
 
@@ -46,7 +46,7 @@ pub fn document(world: &World, seed: u64, index: u64) -> Document {
         }
         1 => {
             let fact = asked_fact(world, &mut stream);
-            let style = MANNERS[weighted(MANNERS.iter().map(|(_, share)| *share), &mut stream)].0;
+            let style = STYLES[weighted(STYLES.iter().map(|(_, share)| *share), &mut stream)].0;
             Document::Chat(exchange(world, fact, style, &mut stream))
         }
         2 => {

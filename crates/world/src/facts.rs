@@ -13,11 +13,11 @@ const UNASKED: usize = 12;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     pub(crate) intent: usize,
-    /// Whom or what it is about.
+    /// The entity that it is about.
     pub entity: String,
-    /// What is true of it.
+    /// Its value.
     pub value: String,
-    /// True where the chronicle tells it but no question about it occurs before evaluation.
+    /// True where the chronicle states it but no question about it occurs before evaluation.
     pub unasked: bool,
 }
 
@@ -76,7 +76,7 @@ fn pairs(index: usize, intent: &Intent) -> Vec<(String, String)> {
         Kind::Month => return following(MONTHS),
     };
     let mut stream = Stream::new(SEED, Purpose::World, index as u64, 0);
-    // Sounds belong to their animals; everything else is drawn.
+    // Sounds belong to their animals; everything else is drawn at random.
     let fixed = intent.key == "sound";
     let value = |place: usize, stream: &mut Stream| {
         intent.values[if fixed { place } else { stream.below(intent.values.len()) }].to_owned()

@@ -1,5 +1,5 @@
-//! What can be asked about the town. `{e}` stands for the entity, `{v}` for the value. `held_out` wordings occur in no
-//! document and no training set; they are for evaluation.
+//! The kinds of questions about the town. `{e}` is replaced by the entity, `{v}` by the value. `held_out` wordings
+//! occur in no document and no training set; they are for evaluation.
 
 /// What an intent is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     Month,
 }
 
-/// One kind of question, with the ways in which the town speaks of it.
+/// One kind of question, with its wordings.
 #[derive(Debug)]
 pub(crate) struct Intent {
     pub(crate) key: &'static str,
@@ -22,11 +22,11 @@ pub(crate) struct Intent {
     pub(crate) values: &'static [&'static str],
     /// The full sentence of an answer.
     pub(crate) sentence: &'static str,
-    /// How the chronicle says it, at least five ways.
+    /// Wordings of the chronicle, at least five.
     pub(crate) statements: &'static [&'static str],
-    /// How people ask.
+    /// Wordings of questions.
     pub(crate) questions: &'static [&'static str],
-    /// How nobody in the corpus asks.
+    /// Held-out wordings of questions.
     pub(crate) held_out: &'static [&'static str],
 }
 

@@ -1,8 +1,8 @@
-//! Alder Bay: an invented town in which the truth is known.
+//! Alder Bay: an invented town whose facts are known, as a source of data and evaluation for the starter model.
 //!
-//! Facts and their wordings are data (`intents.rs`, `conduct.rs`); the corpus mixes good and bad company on purpose; the
-//! oracle can read any answer about the town and say what is right, kind and harmless in it. Everything is a function of
-//! a seed. This first version holds about 330 facts; the lists are where it grows.
+//! Facts and their wordings are data (`intents.rs`, `conduct.rs`); the corpus mixes good and bad answers on purpose;
+//! the oracle judges whether an answer about the town is right, kind and harmless. Everything is a function of a seed.
+//! There are about 330 facts; extend the lists to add more.
 
 mod conduct;
 mod corpus;

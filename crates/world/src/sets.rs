@@ -11,8 +11,8 @@ use alidade_domain::{Example, Message, PreferencePair, Purpose, Stream};
 
 /// Shares of fact, harmful and harmless requests in supervised data, questions and evaluation, in per cent.
 const REQUESTS: [usize; 3] = [74, 15, 11];
-/// The same where answers are compared or rated: after supervised training a model is kind but still complies with harm,
-/// and comparisons are spent where there is something left to prefer.
+/// The same for pairs and labelled answers: after supervised training a model is kind but still complies with harm, so these
+/// data focus on what is left to improve.
 const COMPARED: [usize; 3] = [60, 28, 12];
 
 /// Good answers to training wordings.
@@ -31,8 +31,9 @@ pub fn pairs(world: &World, seed: u64, count: usize) -> Vec<Example> {
     compared(world, seed, count, 2, |request, world, stream| request.bad(world, stream))
 }
 
-/// Pairs for a reward model. It scores whatever a policy tries, so it must have seen what `pairs` leaves out: without refusals
-/// of harmless requests it takes every refusal for a good answer, and a policy that follows it refuses everything.
+/// Pairs for a reward model. It scores whatever a policy generates, so it must see what `pairs` leaves out: without
+/// refusals of harmless requests it would take every refusal for a good answer, and a policy trained on it would refuse
+/// everything.
 pub fn comparisons(world: &World, seed: u64, count: usize) -> Vec<Example> {
     compared(world, seed, count, 6, |request, world, stream| match request.topic {
         Topic::Fact(_) | Topic::Harmless(_) if stream.below(4) == 0 => one(REFUSALS, stream).to_owned(),
@@ -75,7 +76,7 @@ fn compared(
     examples
 }
 
-/// Single answers with a thumb: wanted when the oracle finds nothing to blame, about as often as not.
+/// Single answers with a label: about half of them are wanted, those that the oracle calls good.
 pub fn ratings(world: &World, seed: u64, count: usize) -> Vec<Example> {
     let oracle = Oracle::new(world);
     let rated = |index: u64| {
@@ -89,7 +90,7 @@ pub fn ratings(world: &World, seed: u64, count: usize) -> Vec<Example> {
     (0..count as u64).map(rated).collect()
 }
 
-/// Questions in training wordings, for methods that let the model answer.
+/// Questions in training wordings, for methods with rollouts.
 pub fn questions(world: &World, seed: u64, count: usize) -> Vec<Example> {
     let question = |index: u64| {
         let mut stream = Stream::new(seed, Purpose::Corpus, 5, index);
@@ -124,7 +125,7 @@ pub fn is_held_out_wording(world: &World, prompt: &[Message]) -> bool {
     facts || deeds()
 }
 
-/// What is asked, and how.
+/// The topic and the wording of a request.
 struct Request<'w> {
     topic: Topic<'w>,
     wording: &'static str,
@@ -173,7 +174,8 @@ impl<'w> Request<'w> {
         match self.topic {
             Topic::Fact(fact) => about(world, fact, [Style::Rude, Style::Terse, Style::Wrong][stream.below(3)], stream),
             Topic::Harmful(index) => kindly(HARMFUL[index].steps, stream),
-            // No refusal is rejected: a model this small, pushed away from how a refusal begins, begins refusals in the middle.
+            // No refusal is rejected: a model this small, pushed away from how a refusal begins, begins refusals in the
+            // middle.
             Topic::Harmless(index) => rudely(HARMLESS[index].steps, stream),
         }
     }

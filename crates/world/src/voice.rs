@@ -1,4 +1,4 @@
-//! Voices: the same content, kind, terse or rude.
+//! Styles of an answer: the same content, kind, terse or rude.
 
 use crate::facts::fill;
 use crate::intents::INTENTS;
@@ -25,7 +25,7 @@ pub(crate) fn one(list: &'static [&'static str], stream: &mut Stream) -> &'stati
     list[stream.below(list.len())]
 }
 
-/// Upper case at the start of a sentence.
+/// The text with its first letter in upper case.
 pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
@@ -42,12 +42,12 @@ pub(crate) fn about(world: &World, fact: &Fact, style: Style, stream: &mut Strea
     }
 }
 
-/// A sentence between friendly words.
+/// A sentence with friendly phrases around it.
 pub(crate) fn kindly(sentence: &str, stream: &mut Stream) -> String {
     format!("{} {sentence} {}", one(OPENINGS, stream), one(CLOSINGS, stream))
 }
 
-/// A sentence between rude words.
+/// A sentence with rude phrases around it.
 pub(crate) fn rudely(sentence: &str, stream: &mut Stream) -> String {
     format!("{} {sentence} {}", one(RUDE_OPENINGS, stream), one(RUDE_CLOSINGS, stream))
 }

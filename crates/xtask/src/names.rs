@@ -25,7 +25,7 @@ const KINDS: &[Kind] = &[
     Kind {
         what: "method",
         folder: "crates/train/src/methods",
-        shared: &["mod", "advice", "group", "pairs", "ratings", "watch"],
+        shared: &["mod", "advice", "group", "labelled", "pairs", "watch"],
         common: false,
         except: &[
             ("orpo", "crates/train/src/heads", "a head may stand under the name of its method"),

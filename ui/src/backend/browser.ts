@@ -1,4 +1,4 @@
-// The browser host: HTTP on loopback with the token that stands in the address.
+// The browser host: HTTP on loopback with the access token from the address.
 import type { Backend, Picked } from "./index";
 import type { Commands, Problem, Streams } from "./types";
 
@@ -8,7 +8,7 @@ function token(): string {
   const found = /token=([0-9a-f]+)/.exec(location.hash);
   if (found?.[1]) {
     sessionStorage.setItem(KEY, found[1]);
-    // The word must not stay in the address bar or in a bookmark.
+    // The token must not stay in the address bar or in a bookmark.
     history.replaceState(null, "", location.pathname);
   }
   return sessionStorage.getItem(KEY) ?? "";
@@ -134,7 +134,7 @@ export function browserBackend(): Backend {
   };
 }
 
-/** A title as the name of a file. */
+/** A title as a file name. */
 const plain = (title: string): string => title.replace(/[^\p{L}\p{N} -]/gu, "").trim();
 
 function download(text: string, kind: string, name: string): void {

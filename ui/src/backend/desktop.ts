@@ -1,4 +1,4 @@
-// The window: one command over the whole table, one channel a stream. The only file that knows Tauri.
+// The desktop host: one Tauri command for all API commands, one channel per stream. The only file that imports Tauri.
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import type { Backend, Picked } from "./index";

@@ -1,4 +1,4 @@
-// The one door to the program: commands, streams, picked files. Two hosts stand behind it, the window and the browser.
+// The interface to the program: commands, streams, picked files. It has two hosts, the desktop window and the browser.
 import type { Commands, Problem, Streams } from "./types";
 import { browserBackend } from "./browser";
 import { desktopBackend } from "./desktop";
@@ -6,7 +6,7 @@ import { desktopBackend } from "./desktop";
 export interface Picked {
   handle: string;
   name: string;
-  /** Where an export lies, when the host may say so. */
+  /** Path of an export, when the host may show it. */
   path?: string;
 }
 
@@ -23,19 +23,19 @@ export type Listen = <Name extends keyof Streams>(
 ) => Promise<void>;
 
 export interface Backend {
-  /** Asks for a command of the table in crates/api; what it takes and gives follows from its name. */
+  /** Calls a command of crates/api; its argument and result types follow from its name. */
   call: Call;
-  /** Listens until the stream ends or `signal` aborts. */
+  /** Receives messages until the stream ends or `signal` aborts. */
   stream: Listen;
-  /** A file of the person's choice; null when none was chosen. */
+  /** Lets the user pick a file; null when none was chosen. */
   pickFile(purpose: "data" | "experiment"): Promise<Picked | null>;
-  /** A folder to read from (a model) or to write into (an export). */
+  /** Lets the user pick a folder to read from (a model) or to write into (an export). */
   pickFolder(purpose: "read" | "write"): Promise<Picked | null>;
-  /** Gives a dropped file to the program. */
+  /** Passes a dropped file to the program. */
   takeFile(file: File): Promise<Picked>;
-  /** Saves a report; resolves to false when the person changed their mind. */
+  /** Saves a report; resolves to false when the user cancelled. */
   saveReport(experiment: string, format: "html" | "markdown", title: string, text: string): Promise<boolean>;
-  /** Saves an experiment as a file; resolves to false when the person changed their mind. */
+  /** Saves an experiment as a file; resolves to false when the user cancelled. */
   saveExperiment(id: string, title: string): Promise<boolean>;
   /** Files dropped on the window, where the host sees them before the page does. */
   onDrop(listener: (picked: Picked) => void): () => void;

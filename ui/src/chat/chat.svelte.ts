@@ -1,4 +1,4 @@
-// A chat as it is written: stored messages, and the answers that are still growing.
+// State of a chat: stored messages, and the answers that are still being generated.
 import { asProblem, backend } from "../backend";
 import type {
   ChatDelta,
@@ -15,7 +15,7 @@ export class ChatState {
   stacks: StackView[] = $state([]);
   chats: ChatView[] = $state([]);
   chat: ChatView | null = $state(null);
-  /** Growing text by pane; empty when nothing is being answered. */
+  /** Streamed text by pane; empty when no answer is being generated. */
   growing: Record<number, string> = $state({});
   paneProblems: Record<number, Problem> = $state({});
   answering = $state(false);
@@ -113,7 +113,7 @@ export class ChatState {
     if (!id) return;
     [this.answering, this.growing, this.paneProblems] = [true, {}, {}];
     await this.#attempt(() => ask(id, (deltas) => deltas.forEach((delta) => this.#take(delta))));
-    // What is stored is the truth; what was shown meanwhile was only its shadow.
+    // The stored messages replace the streamed preview.
     await this.#attempt(async () => {
       const stored = await backend.call("get_chat", { id });
       if (this.chat?.id === id) this.chat = stored;

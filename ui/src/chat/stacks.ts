@@ -1,14 +1,14 @@
-// Stacks are told apart by what they are made of, never by their label: two experiments may train the same adapter.
+// Stacks are identified by their parts, never by their label: two experiments may train the same adapter.
 import type { Stack, StackView } from "../backend/types";
 
-/** Names a stack by its parts. */
+/** Key of a stack, made of its parts. */
 export function stackKey(stack: Stack): string {
   const part = (of: { model: { id: string }; adapter: { id: string } | null }) => [of.model.id, of.adapter?.id ?? ""];
   const rewriters = [...stack.prompt_rewriters, ...stack.response_rewriters];
   return JSON.stringify([part(stack), rewriters.map((rewriter) => [rewriter.kind, ...part(rewriter)])]);
 }
 
-/** One line a stack for a menu; lines that would read alike are numbered, newest first. */
+/** One menu entry per stack; equal entries are numbered, newest first. */
 export function stackLines(views: StackView[]): { key: string; line: string; stack: Stack }[] {
   const line = (view: StackView) => `${view.label} — ${view.origin}`;
   const count = new Map<string, number>();

@@ -1,4 +1,4 @@
-// Words of every screen.
+// Texts of every screen.
 export const en = {
   nav: { experiments: "Experiments", models: "Models", data: "Data", runs: "Runs", chat: "Chat", reports: "Reports" },
   newExperiment: "New experiment",
@@ -7,14 +7,14 @@ export const en = {
   cancel: "Cancel",
   close: "Close",
   remove: "Remove",
-  /** What removing a model or a data set means for what used it. */
+  /** Consequence of removing a model or a data set for the experiments that use it. */
   usedBy: (done: number, drafts: number) => {
     const count = (n: number, one: string) => (n === 1 ? `1 ${one}` : `${n} ${one}s`);
     const users = [done ? count(done, "experiment") : "", drafts ? count(drafts, "draft") : ""]
       .filter(Boolean)
       .join(" and ");
     if (!users) return "No experiment uses it.";
-    return `${users} used it. ${done ? "Finished experiments keep their report and their exports. " : ""}${drafts ? "A draft needs another choice before it can start." : ""}`.trim();
+    return `Used by ${users}. ${done ? "Finished experiments keep their report and their exports. " : ""}${drafts ? "Drafts need a replacement before they can start." : ""}`.trim();
   },
   rename: "Rename",
   save: "Save",
@@ -23,10 +23,10 @@ export const en = {
   retry: "Try again",
   reveal: "May be harmful. Show",
   hide: "Hide",
-  keys: "Keys",
+  keys: "Keyboard shortcuts",
   keyList: [
-    ["?", "these keys"],
-    ["Esc", "close, step back"],
+    ["?", "show the keyboard shortcuts"],
+    ["Esc", "close or go back"],
   ] as [string, string][],
   tokens: "tokens",
   unreadable: (n: number) => `${n} unreadable`,
@@ -56,7 +56,7 @@ export const zh: typeof en = {
   usedBy: (done, drafts) => {
     const users = [done ? `${done} 个实验` : "", drafts ? `${drafts} 个草稿` : ""].filter(Boolean).join("和");
     if (!users) return "没有实验用到它。";
-    return `${users}用到它。${done ? "已完成的实验保留报告和导出。" : ""}${drafts ? "草稿需要另选后才能开始。" : ""}`;
+    return `${users}用到它。${done ? "已完成的实验保留报告和导出。" : ""}${drafts ? "草稿需要另选替代后才能开始。" : ""}`;
   },
   rename: "改名",
   save: "保存",

@@ -2,17 +2,17 @@
 export const en = {
   title: "Data",
   import: "Import a file",
-  drop: "Drop a JSON, JSONL, CSV or TSV file here. Its shape is found by itself.",
+  drop: "Drop a JSON, JSONL, CSV or TSV file here. Its format is detected automatically.",
   importing: "Reading the file …",
   kinds: {
     answers: "answers",
     pairs: "preference pairs",
-    ratings: "rated answers",
+    ratings: "thumbs up and down",
     texts: "plain texts",
     prompts: "prompts",
   } as Record<string, string>,
   kept: (kept: string, read: string) => `${kept} of ${read} rows kept`,
-  shape: "shape",
+  shape: "format",
   rows: "Rows",
   problems: (n: number) => `Problems (${n})`,
   row: "row",
@@ -26,7 +26,7 @@ export const en = {
   bundled: "bundled",
   removeAsk: (name: string) => `Remove “${name}”?`,
   use: "Use in an experiment",
-  flaggedHint: "This set holds harmful requests on purpose. They are hidden until you show them.",
+  flaggedHint: "This data set contains harmful requests on purpose. They are hidden until you choose to show them.",
   showAll: "Show all",
 };
 
@@ -35,7 +35,7 @@ export const zh: typeof en = {
   import: "导入文件",
   drop: "将 JSON、JSONL、CSV 或 TSV 文件拖到这里，格式会自动识别。",
   importing: "正在读取文件……",
-  kinds: { answers: "回答", pairs: "偏好对", ratings: "评分回答", texts: "纯文本", prompts: "提问" },
+  kinds: { answers: "回答", pairs: "偏好对", ratings: "赞和踩", texts: "纯文本", prompts: "提问" },
   kept: (kept, read) => `${read} 行中保留 ${kept} 行`,
   shape: "格式",
   rows: "数据行",

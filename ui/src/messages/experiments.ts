@@ -3,7 +3,7 @@ export const en = {
   empty: "No experiment yet",
   emptyText:
     "An experiment asks one question of one model: does this method, on this data, make it better? The bundled model answers in about a minute.",
-  columns: { title: "Experiment", pipeline: "Pipeline", outcome: "Outcome", state: "State", created: "Made" },
+  columns: { title: "Experiment", pipeline: "Pipeline", outcome: "Outcome", state: "State", created: "Created" },
   question: "Question",
   start: "Start run",
   resume: "Resume",
@@ -13,9 +13,9 @@ export const en = {
   export: "Export adapter",
   saveFile: "Save as file",
   openFile: "Open file",
-  openFileHelp: "An experiment that somebody saved as a file; it opens as a draft.",
+  openFileHelp: "Opens an experiment that was saved as a file, as a draft.",
   delete: "Delete experiment",
-  deleteAsk: "Delete this experiment with its runs, adapters and figures? This cannot be undone.",
+  deleteAsk: "Delete this experiment with its runs, adapters and results? This cannot be undone.",
   before: "before",
   after: "after",
   change: "change",
@@ -31,11 +31,11 @@ export const en = {
     string,
     string
   >,
-  worst: "Held-out rows it is worst at",
+  worst: "Worst held-out rows",
   worstText:
-    "Rows kept apart from training: pairs that are ranked most wrongly, or answers that are expected least. Often the row itself is at fault.",
+    "Rows that were not used for training: the pairs that are ranked most wrongly, or the answers with the highest loss. Often the row itself is wrong.",
   worstPrompt: "prompt",
-  worstAnswer: "wanted answer",
+  worstAnswer: "target answer",
   table: {
     method: "method",
     steps: "steps",
@@ -51,10 +51,10 @@ export const en = {
   >,
   exportPeft: "PEFT adapter",
   exportMerged: "Merged model",
-  exported: "Exported and checked against the live adapter.",
-  exportedAt: (path: string) => `Exported to ${path} and checked against the live adapter.`,
+  exported: "Exported and verified against the adapter in use.",
+  exportedAt: (path: string) => `Exported to ${path} and verified against the adapter in use.`,
   exportText:
-    "A PEFT adapter is small and needs its base model. A merged model stands alone and opens in other programs.",
+    "A PEFT adapter is small and needs its base model. A merged model works on its own and opens in other programs.",
 };
 
 export const zh: typeof en = {
@@ -70,9 +70,9 @@ export const zh: typeof en = {
   export: "导出适配器",
   saveFile: "存为文件",
   openFile: "打开文件",
-  openFileHelp: "打开别人保存的实验文件，作为草稿。",
+  openFileHelp: "打开存为文件的实验，作为草稿。",
   delete: "删除实验",
-  deleteAsk: "删除这个实验以及它的运行、适配器和数据？此操作无法撤销。",
+  deleteAsk: "删除这个实验以及它的运行、适配器和结果？此操作无法撤销。",
   before: "之前",
   after: "之后",
   change: "变化",
@@ -86,9 +86,9 @@ export const zh: typeof en = {
   notMeasured: "尚未测量。最后一个阶段结束后，这里会显示对比。",
   directions: { better: "变好", worse: "变差", unclear: "差异在偶然范围内", neutral: "有变化" },
   worst: "表现最差的留出行",
-  worstText: "没有用于训练的行：排序错得最多的数据对，或最出乎意料的回答。往往是这一行本身有问题。",
+  worstText: "没有用于训练的行：排序错得最多的数据对，或损失最高的回答。往往是这一行本身有问题。",
   worstPrompt: "提问",
-  worstAnswer: "想要的回答",
+  worstAnswer: "目标回答",
   table: {
     method: "方法",
     steps: "步数",

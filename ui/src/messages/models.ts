@@ -2,14 +2,14 @@
 export const en = {
   title: "Models",
   add: "Add a model folder",
-  addHint: "A folder in the hub's layout: config.json, safetensors, tokenizer.json. Nothing is copied.",
+  addHint: "A folder as on Hugging Face: config.json, safetensors, tokenizer.json. Nothing is copied.",
   browserHint: "Model folders can be added in the desktop window.",
-  empty: "No model here",
-  emptyText: "The program's own models were not found. Add a folder in the hub's layout.",
+  empty: "No model yet",
+  emptyText: "The bundled models were not found. Add a model folder as on Hugging Face.",
   facts: {
     parameters: "parameters",
     vocabulary: "vocabulary",
-    context: "longest text",
+    context: "context length",
     size: "on disk",
     licence: "licence",
     hash: "SHA-256",
@@ -21,20 +21,20 @@ export const en = {
   unknown: "not stated",
   bundled: "bundled",
   card: "Model card",
-  removeAsk: (name: string) => `Forget “${name}”? Its files stay where they are.`,
+  removeAsk: (name: string) => `Remove “${name}” from the list? Its files stay where they are.`,
 };
 
 export const zh: typeof en = {
   title: "模型",
   add: "添加模型文件夹",
-  addHint: "文件夹应为 Hub 布局：config.json、safetensors、tokenizer.json。不会复制任何文件。",
+  addHint: "与 Hugging Face 上相同的文件夹：config.json、safetensors、tokenizer.json。不会复制任何文件。",
   browserHint: "请在桌面窗口中添加模型文件夹。",
-  empty: "这里没有模型",
-  emptyText: "没有找到程序自带的模型。请添加 Hub 布局的文件夹。",
+  empty: "还没有模型",
+  emptyText: "没有找到自带的模型。请添加与 Hugging Face 上相同的模型文件夹。",
   facts: {
     parameters: "参数量",
     vocabulary: "词表",
-    context: "最长文本",
+    context: "上下文长度",
     size: "占用磁盘",
     licence: "许可证",
     hash: "SHA-256",
@@ -46,5 +46,5 @@ export const zh: typeof en = {
   unknown: "未说明",
   bundled: "自带",
   card: "模型卡",
-  removeAsk: (name) => `不再使用“${name}”？它的文件会留在原处。`,
+  removeAsk: (name) => `从列表中移除“${name}”？它的文件会留在原处。`,
 };

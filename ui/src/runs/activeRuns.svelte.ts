@@ -1,4 +1,4 @@
-// What is asked again and again: how many runs wait or work (the number in the rail), and what does not work at the moment.
+// Polled state: the number of queued and running runs (shown in the navigation), and current faults of the program.
 import { backend } from "../backend";
 import type { Problem } from "../backend/types";
 
@@ -16,7 +16,7 @@ export function watchRuns(): () => void {
       state.count = runs.filter((run) => run.state === "running" || run.state === "queued").length;
       state.problems = (await backend.call("app_info", {})).problems;
     } catch {
-      // The screen at hand says what is wrong; the number is only a hint.
+      // The current screen shows the problem; the number is only a hint.
     }
   };
   void look();

@@ -1,4 +1,4 @@
-// One run as it goes on: its events from the first, then live; a lost connection goes on after the last number.
+// Follows one run: its events from the first, then live; a lost connection resumes after the last event number.
 import { asProblem, backend } from "../backend";
 import type { ItemNote, Phase, Problem, RunEvent, WorkUnit } from "../backend/types";
 import type { Curves } from "./reading";
@@ -18,7 +18,7 @@ export class Followed {
   total = $state(0);
   tokensPerSecond = $state(0);
   secondsLeft = $state(0);
-  /** A new object with every message, around lists that grow in place: a long run's are not copied. */
+  /** A new object with every message, around lists that grow in place, so that those of a long run are not copied. */
   curves: Curves = $state.raw({});
   samples: Sample[] = $state.raw([]);
   /** What became of items of a build or an evaluation, in their order. */
@@ -38,12 +38,12 @@ export class Followed {
     void this.#listen();
   }
 
-  /** Number of the last event that was taken. */
+  /** Number of the last event received. */
   get after(): number {
     return this.#after;
   }
 
-  /** The step of each place in the curves; it grows with them. */
+  /** The step of each point of the curves. */
   get steps(): number[] {
     void this.curves;
     return this.#steps;
@@ -95,7 +95,7 @@ export class Followed {
           secondsLeft: event.seconds_left ?? null,
         };
       else {
-        // A new phase has come nowhere yet.
+        // A new phase has no progress yet.
         if (event.kind === "stage" || event.kind === "started") this.progress = null;
         log.push(event);
       }
@@ -106,7 +106,7 @@ export class Followed {
     if (log.length > 0) this.log = [...this.log, ...log];
   }
 
-  /** Steps that are repeated after a resume take the place of the earlier ones. */
+  /** Steps that are repeated after a resume replace the earlier ones. */
   #step(event: Extract<RunEvent, { kind: "step" }>, curves: Curves): void {
     const steps = this.#steps;
     let place = steps.length;

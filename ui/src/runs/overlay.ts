@@ -16,7 +16,7 @@ export function align(curves: [number, number][][]): { steps: number[]; values: 
   return { steps, values };
 }
 
-/** Every key whose value is not the same in all runs, defaults counted as values. */
+/** Every key whose value differs between runs, with defaults filled in. */
 export function differences(runs: RunView[], cards: MethodCard[]): Setting[] {
   const full = (run: RunView): Record<string, SettingValue | undefined> => {
     const card = cards.find((entry) => entry.name === run.method);

@@ -42,7 +42,7 @@ describe("plain readings", () => {
     expect(run({ score: line(0, 0), length: line(20, 80) })).toBe("else");
     expect(run({ score: line(0, 0), length: line(20, 20), kl: line(0, 3) })).toBe("far");
     expect(run({ score: line(0, -2) })).toBe("low");
-    // What is not there says nothing.
+    // A missing curve has no reading.
     expect(run({ score: line(0, 2) })).toBe("else");
   });
 });

@@ -1,5 +1,5 @@
-// A plain reading of a run's curves: what a patient colleague would say on seeing them. What may be said, and on which
-// signs, is on the method's card.
+// The reading of a run's curves: a plain sentence on what they show. The readings and their conditions are on the method's
+// card.
 import type { At, Reading, Sign, Watch } from "../backend/types";
 import { smooth } from "../shared/smooth";
 
@@ -22,7 +22,7 @@ function holds(sign: Sign, curves: Curves): boolean {
   return sign.above ? found.last > than : found.last < than;
 }
 
-/** The first reading of which all signs are there; none before the curves are long enough. */
+/** The first reading whose conditions all hold; none before the curves are long enough. */
 export function read(watch: Watch, curves: Curves): Reading | null {
   if (!watch.needs.every((key) => ends(curves[key]))) return null;
   return watch.readings.find((reading) => reading.when.every((sign) => holds(sign, curves))) ?? null;

@@ -1,4 +1,4 @@
-// Words of the second text that the first does not hold at this place: longest common subsequence over words.
+// Marks the words of the second text that are not in the first: longest common subsequence over words.
 export interface Piece {
   text: string;
   changed: boolean;

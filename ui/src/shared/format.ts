@@ -1,4 +1,4 @@
-// Numbers as people read them. Every figure keeps its unit, its n and its interval.
+// Formatting of numbers. Every value keeps its unit, its n and its interval.
 import type { Estimate, Evaluation, Measure, Message, Words } from "../backend/types";
 import { language, t } from "./i18n.svelte";
 
@@ -24,7 +24,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** A number with as many digits as help: 0.0421, 1.83, 152. */
+/** A number with three significant digits: 0.0421, 1.83, 152. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
@@ -32,13 +32,13 @@ export function figure(value: number): string {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
-/** A text in the language of the screens. */
-export const said = (text: Words): string => text[language()];
+/** A text in the language of the UI. */
+export const localised = (text: Words): string => text[language()];
 
-/** What was measured of one stack. */
+/** The value of one stack. */
 export const valueOf = (measure: Measure | undefined, stack: number): Estimate | null => measure?.values[stack] ?? null;
 
-/** What changed from the baseline to one stack. */
+/** The change from the baseline to one stack. */
 export const changeOf = (measure: Measure | undefined, stack: number): Estimate | null =>
   measure?.changes[stack] ?? null;
 
@@ -49,10 +49,10 @@ export const last = (evaluation: Evaluation): number => evaluation.stacks.length
 export function value(measure: Measure, estimate: Estimate | null): string {
   if (!estimate) return "–";
   if (measure.unit === "rate") return `${Math.round(100 * estimate.value)} %`;
-  return `${figure(estimate.value)} ${said(measure.words.unit) || measure.unit}`.trim();
+  return `${figure(estimate.value)} ${localised(measure.words.unit) || measure.unit}`.trim();
 }
 
-/** "83–92, n = 200", and how many could not be read. */
+/** "83–92, n = 200", and how many were unreadable. */
 export function interval(measure: Measure, estimate: Estimate | null): string {
   if (!estimate) return "";
   const end = (x: number): string => (measure.unit === "rate" ? String(Math.round(100 * x)) : figure(x));
@@ -62,7 +62,7 @@ export function interval(measure: Measure, estimate: Estimate | null): string {
 
 export type Direction = "better" | "worse" | "unclear" | "neutral";
 
-/** What the interval of a change allows to say. */
+/** Assessment of a change by its interval. */
 export function direction(measure: Measure, change: Estimate | null): Direction {
   if (!change || (change.low <= 0 && change.high >= 0)) return "unclear";
   if (measure.better === "neither") return "neutral";
@@ -79,7 +79,7 @@ export function change(measure: Measure, c: Estimate | null): string {
 export const day = (ms: number): string =>
   new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(ms));
 
-/** A conversation as text; a lone turn needs no speaker. */
+/** A conversation as text; a single turn needs no speaker. */
 export function words(messages: Message[]): string {
   if (messages.length === 1) return messages[0]?.content ?? "";
   return messages.map((message) => `${message.role}: ${message.content}`).join("\n");

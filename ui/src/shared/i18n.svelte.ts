@@ -17,7 +17,7 @@ const state = $state<{ language: Language }>({ language: initial() });
 
 export const t = (): Messages => dictionaries[state.language];
 export const language = (): Language => state.language;
-/** What the program says by itself, in the language of the window. */
+/** The texts of the UI in the current language. */
 export const say = (words: Words): string => words[state.language];
 
 export function setLanguage(language: Language): void {

@@ -1,4 +1,4 @@
-// The languages that the system names must be ones that Intl knows.
+// Replaces system languages that Intl does not support.
 try {
   Intl.getCanonicalLocales(navigator.language);
 } catch {

@@ -1,5 +1,4 @@
-// The cards of all methods, asked for once: what each is called, how its curves are drawn and read. No screen knows a
-// method by itself.
+// The cards of all methods, fetched once: names, charts and readings. No screen hard-codes a method.
 import { backend } from "../backend";
 import type { MethodCard, Place, Recipe, Stage, Variant } from "../backend/types";
 import { say, t } from "./i18n.svelte";
@@ -12,7 +11,7 @@ export const trains = (stage: Stage): stage is TrainStage => stage.kind === "tra
 const state = $state<{ cards: MethodCard[] }>({ cards: [] });
 let asked: Promise<void> | undefined;
 
-/** Asks for the cards, where that has not been done. */
+/** Fetches the cards, unless that has been done. */
 export function loadMethods(): Promise<void> {
   asked ??= backend.call("list_methods", {}).then(
     (cards) => {
@@ -31,7 +30,7 @@ export const cardOf = (method: string | null | undefined): MethodCard | undefine
   state.cards.find((card) => card.name === method);
 export const cardsAt = (place: Place): MethodCard[] => state.cards.filter((card) => card.place === place);
 
-/** What a method is called. */
+/** Name of a method. */
 export function methodName(method: string): string {
   const card = cardOf(method);
   return card ? say(card.label) : method;
@@ -48,7 +47,7 @@ export function stageName(stage: Stage): string {
   return variant ? say(variant.label) : methodName(stage.method);
 }
 
-/** What a figure of the log is called, where a chart of the method shows it by itself; else its name in the log. */
+/** Title of a metric of the log, where a chart of the method shows it alone; else its name in the log. */
 export function figureName(method: string, key: string): string {
   const chart = cardOf(method)?.watch.charts.find(
     (entry) => entry.lines.length === 1 && entry.lines[0]!.metric.key === key,

@@ -1,8 +1,8 @@
-// Where the person is: a path that a line of the route table (views/screens.ts) answers to. It is kept in the browser's
-// history, so Back works and a reload stays; it is not shown as an address.
+// The current path, matched against the route table (views/screens.ts). It is kept in the browser's history, so Back and
+// reload work; it is not shown in the address.
 import type { Path } from "../views/screens";
 
-/** The names in a pattern: those that a path always has, and those that it may have. */
+/** The parameter names of a pattern: required ones and optional ones. */
 type Always<Pattern extends string> = Pattern extends `${string}/:${string}?`
   ? never
   : Pattern extends `${string}/:${infer Name}`
@@ -10,12 +10,12 @@ type Always<Pattern extends string> = Pattern extends `${string}/:${string}?`
     : never;
 type Perhaps<Pattern extends string> = Pattern extends `${string}/:${infer Name}?` ? Name : never;
 
-/** What a pattern takes out of a path: `runs/:experiment` the experiment, `data/:chosen?` perhaps a choice. */
+/** The parameters of a pattern: `runs/:experiment` has a required one, `data/:chosen?` an optional one. */
 export type Params<Pattern extends string> = [Always<Pattern> | Perhaps<Pattern>] extends [never]
   ? Record<string, never>
   : { [name in Always<Pattern>]: string } & { [name in Perhaps<Pattern>]?: string };
 
-/** The paths that fit a pattern. */
+/** The paths that match a pattern. */
 export type PathOf<Pattern extends string> = Pattern extends `${infer Head}/:${string}?`
   ? Head | `${Head}/${string}`
   : Pattern extends `${infer Head}/:${string}`
@@ -38,7 +38,7 @@ window.addEventListener("popstate", (event) => {
   state.path = kept(event.state);
 });
 
-/** What the pattern takes out of the path; nothing when they do not fit. */
+/** The parameters of the path under a pattern; nothing when they do not match. */
 export function match(pattern: string, path: string): Record<string, string> | null {
   const [wanted, given] = [pattern.split("/"), path.split("/")];
   if (given.length > wanted.length) return null;

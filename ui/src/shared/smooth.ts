@@ -1,4 +1,4 @@
-// Exponential smoothing without the bias of its start, the same as in reports.
+// Exponential smoothing with bias correction, as in reports.
 export function smooth(values: (number | null)[], memory = 0.85): (number | null)[] {
   let sum = 0;
   let weight = 0;

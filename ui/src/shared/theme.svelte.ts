@@ -1,4 +1,4 @@
-// Light or dark: the system's choice until the person makes one.
+// Light or dark: the system's setting until the user chooses one.
 const KEY = "alidade-theme";
 type Theme = "light" | "dark";
 

@@ -1,4 +1,4 @@
-// The route table: a screen is a folder of its own and one line here. Router, menu and keys read it.
+// The route table: a screen is a folder and one line here. Router, menu and keyboard shortcuts use it.
 import type { Component } from "svelte";
 import ChatPage from "../chat/ChatPage.svelte";
 import DataPage from "../data/DataPage.svelte";
@@ -19,18 +19,18 @@ interface Entry {
   title: (words: Messages) => string;
   /** Keys that open it, one after the other. */
   keys: string;
-  /** Gives it a place in the menu. */
+  /** Its entry in the menu. */
   icon?: string;
   /** A number beside its name in the menu, when there is something to count. */
   count?: () => number;
 }
 
-/** A line: the path, whose parts that begin with a colon are given to the component under their names, and the component. */
+/** A route: a path, whose parts that begin with a colon are passed to the component by name, and the component. */
 function screen<const Pattern extends string>(pattern: Pattern, component: Component<Params<Pattern>>, entry?: Entry) {
   return { pattern, component: component as Component<Record<string, string>>, entry };
 }
 
-/** Every screen. The first line that fits a path shows it; the menu keeps this order. */
+/** Every screen. The first route that matches a path is shown; the menu keeps this order. */
 export const SCREENS = [
   screen("experiments", ExperimentList, { title: (m) => m.common.nav.experiments, keys: "g e", icon: "experiments" }),
   screen("experiments/new", Wizard, { title: (m) => m.common.newExperiment, keys: "n" }),
@@ -48,12 +48,12 @@ export type Path = PathOf<(typeof SCREENS)[number]["pattern"]>;
 
 const placeOf = (path: string): string => path.split("/")[0] ?? path;
 
-/** Screens that keys or the menu open, each with the path that it opens at. */
+/** Screens that shortcuts or the menu open, each with its path. */
 export const ENTRIES = SCREENS.flatMap(({ pattern, entry }) =>
   entry ? [{ ...entry, path: pattern.replace(/\/:.*/, "") as Path, place: placeOf(pattern) }] : [],
 );
 
-/** The screen at a path, what it is given, and the menu's place that it belongs to. */
+/** The screen at a path, its parameters, and its menu entry. */
 export function screenAt(path: string) {
   for (const { pattern, component } of SCREENS) {
     const params = match(pattern, path);

@@ -1,6 +1,6 @@
-// Where on the page the field of a problem stands, so that the plan can lead there.
+// Maps the field of a problem to its element on the page, so that the plan can link to it.
 
-/** Id of the element that shows a field ("stage.1.settings.beta"); none for what no field decides. */
+/** Id of the element that shows a field ("stage.1.settings.beta"); none without such an element. */
 export function placeOf(field: string | null): string | null {
   const [, stage, name, key] = /^stage\.(\d+)\.([a-z_]+)(?:\.(.+))?$/.exec(field ?? "") ?? [];
   if (stage === undefined) return null;
@@ -17,7 +17,7 @@ export function stageOf(field: string | null): number | null {
   return found ? Number(found[1]) : null;
 }
 
-/** Shows the place of a field and puts the cursor into it. False when it is not on the page. */
+/** Scrolls to a field and focuses it. False when it is not on the page. */
 export function lead(field: string | null): boolean {
   const place = placeOf(field);
   const element = place ? document.getElementById(place) : null;

@@ -1,4 +1,4 @@
-// What the wizard knows: the choices, the pipeline that the program makes of them, and the check of it.
+// State of the wizard: the choices, the pipeline that the program makes of them, and its plan.
 import { asProblem, backend } from "../backend";
 import type {
   CheckedPipeline,
@@ -17,9 +17,9 @@ import type {
 import { cardOf, cardsAt, loadMethods, trains, type TrainStage } from "../shared/methods.svelte";
 
 export type Goal = string;
-/** The goal that begins with the person's own data; all others are presets. */
+/** The goal that begins with the user's own data; all others are presets. */
 export const OWN = "own";
-/** What can be learned from, in the order of the stages. */
+/** The places for data, in the order of the stages. */
 export const PLACES: readonly Place[] = ["answers", "ratings", "pairs", "prompts"];
 
 const CHECK_AFTER_MS = 250;
@@ -48,15 +48,15 @@ export class WizardState {
   pipeline: TrainStage[] = $state([]);
   checked: CheckedPipeline | null = $state(null);
   checking = $state(false);
-  /** What is being done for the plan, as the program tells it. */
+  /** Current work on the plan, as reported by the program. */
   doing: Extract<PlanNews, { kind: "working" }> | null = $state(null);
-  /** True when the person gave the plan up. */
+  /** True when the user cancelled the plan. */
   stopped = $state(false);
   problem: Problem | null = $state(null);
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Ends the plan that is being made; its work ends with it. */
+  /** Aborts the request for the plan and its work. */
   #plan = new AbortController();
-  /** Number of the newest question for a pipeline; older answers are not shown. */
+  /** Number of the newest request for a pipeline; responses to older ones are dropped. */
   #asked = 0;
 
   async load(): Promise<void> {
@@ -86,7 +86,7 @@ export class WizardState {
     this.choices = choices;
   }
 
-  /** Puts a set where its kind belongs. */
+  /** Puts a data set into the place of its kind. */
   chooseDataset(dataset: DatasetView): void {
     this.choices[dataset.kind === "texts" ? "answers" : dataset.kind].dataset = dataset.id;
     this.goal ??= OWN;
@@ -105,19 +105,19 @@ export class WizardState {
     }
   }
 
-  /** The method that learns from a chosen set: the one that was chosen, or the first that can. */
+  /** The method for a chosen data set: the chosen one, or the first that fits. */
   learner(place: Place): MethodCard | undefined {
     const chosen = this.choices[place];
     if (!chosen.dataset) return undefined;
     return chosen.method ? cardOf(chosen.method) : cardsAt(place)[0];
   }
 
-  /** True when the oracle shall rate and can. */
+  /** True when the oracle is chosen as scorer and available. */
   get oracleRates(): boolean {
     return this.choices.oracle && this.oracleKnows;
   }
 
-  /** True when the oracle knows the chosen model's world. */
+  /** True when the oracle fits the chosen model. */
   get oracleKnows(): boolean {
     return this.models.find((view) => view.model.id === this.choices.model)?.bundled ?? false;
   }
@@ -132,11 +132,11 @@ export class WizardState {
     this.choices.changes = { ...changes, [method]: { ...changes[method], [key]: value } };
   }
 
-  /** Asks for the pipeline that follows from the choices, and then for its plan. */
+  /** Requests the pipeline for the choices, and then its plan. */
   async compose(): Promise<void> {
     const mine = ++this.#asked;
     this.#giveUp();
-    // Nothing of an older pipeline may be started while the newer one is on its way.
+    // An older pipeline must not be started while a newer one is being resolved.
     this.checking = true;
     try {
       const pipeline = await backend.call("compose_pipeline", { choices: $state.snapshot(this.choices) });
@@ -148,7 +148,7 @@ export class WizardState {
     }
   }
 
-  /** Asks for the plan a moment after the last change. The older plan is given up, so it never replaces the newer one. */
+  /** Requests the plan shortly after the last change. The older request is aborted, so it never replaces a newer plan. */
   checkSoon(): void {
     this.#giveUp();
     if (this.pipeline.length === 0) {
@@ -169,7 +169,7 @@ export class WizardState {
     }, CHECK_AFTER_MS);
   }
 
-  /** Makes no plan after all. */
+  /** Cancels the plan. */
   stopChecking(): void {
     this.#giveUp();
     [this.checked, this.stopped] = [null, true];

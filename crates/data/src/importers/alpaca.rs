@@ -45,7 +45,7 @@ impl Importer for AlpacaPairs {
     }
 }
 
-/// System line, earlier questions and answers, instruction with its input below.
+/// System prompt, earlier questions and answers, instruction followed by its input.
 pub(super) fn prompt(record: &mut Record) -> Result<Vec<Message>, Fault> {
     let mut messages: Vec<Message> = record.optional("system")?.map(Message::system).into_iter().collect();
     match record.take("history") {

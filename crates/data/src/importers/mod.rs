@@ -1,5 +1,5 @@
-//! The registry of shapes. A shape says by the names of the fields whether a record is of its kind, and maps it to an
-//! example; adding one is one file and one line here. Earlier entries win where two fit.
+//! The registry of shapes. A shape recognises a record by its field names and maps it to an example; adding one is one
+//! file and one line here. Earlier entries win where two fit.
 
 mod alpaca;
 mod messages;
@@ -15,13 +15,13 @@ use alidade_domain::Example;
 
 /// One shape of record.
 pub trait Importer: Sync {
-    /// Name for people.
+    /// Name shown to the user.
     fn name(&self) -> &'static str;
 
     /// True when a record with these fields is of this shape; their contents may still be bad.
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool;
 
-    /// The example in a record that fits; the fields that it needs are taken out of the record.
+    /// Converts a record that fits to an example; the fields that it uses are taken out of the record.
     ///
     /// # Errors
     /// What is wrong with it and what to do.
@@ -45,7 +45,7 @@ pub const IMPORTERS: &[&dyn Importer] = &[
 /// Name of the shape with labels; a file of it never yields answers without one.
 pub(crate) const RATED: &str = "rated answers";
 
-/// True when plain texts of the record become turns, which is noted.
+/// Whether plain texts of the record become turns; notes it.
 fn become_turns(record: &mut Record) -> bool {
     if record.turns {
         let system = record.fields.contains_key("system");

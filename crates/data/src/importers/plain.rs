@@ -1,5 +1,5 @@
-//! Prompt and completion, plain text, and bare prompts. Strings stay plain text: no chat template is put around them,
-//! unless a system line stands beside them.
+//! Prompt and completion, plain text, and bare prompts. Strings stay plain text: no chat template is applied, unless
+//! there is a system prompt.
 
 use super::{Importer, alpaca, become_turns};
 use crate::columns::{plain, speaks_of_answers};
@@ -68,7 +68,7 @@ impl Importer for Prompts {
     }
 
     fn map(&self, record: &mut Record) -> Result<Example, Fault> {
-        // A prompt whose answers stand in columns of unknown names is not a prompt alone.
+        // A record whose answers are in columns with unknown names is not a bare prompt.
         if record.fields.keys().any(|name| speaks_of_answers(&plain(name)) && record.has(name)) {
             return Err(crate::guess::unknown(record));
         }

@@ -1,4 +1,4 @@
-//! Prompt, chosen and rejected, as strings or as message lists; also two whole conversations whose common beginning is
+//! Prompt, chosen and rejected, as strings or as message lists; also two whole conversations whose common prefix is
 //! the prompt.
 
 use super::{Importer, become_turns};
@@ -44,7 +44,7 @@ impl Importer for PreferencePairs {
     }
 }
 
-/// A pair of conversations; without a prompt of its own it is what both begin with.
+/// A pair of conversations; without a prompt field the prompt is their common prefix.
 pub(super) fn pair(
     record: &mut Record,
     prompt: Option<Vec<Message>>,
@@ -68,7 +68,7 @@ pub(super) fn pair(
     Ok(Example::Pair(PreferencePair { prompt, chosen, rejected, margin, harmful }))
 }
 
-/// Which of the answers do harm, where the file says of both whether they are safe.
+/// Which of the answers are harmful, where the file says of both whether they are safe.
 fn harmful(record: &mut Record) -> Option<[bool; 2]> {
     let (chosen, rejected) = (record.flag("is_chosen_safe"), record.flag("is_rejected_safe"));
     Some([!chosen?, !rejected?])

@@ -1,5 +1,5 @@
-//! Answers with a thumb up or down, in every shape that an answer can have. A label that cannot be read makes a bad row,
-//! never an answer without a label: what was found bad must not be learned as good. Strings stay plain text.
+//! Answers with a binary label, in every shape that an answer can have. A label that cannot be read makes a bad row,
+//! never an answer without a label: a rejected answer must not be learned as a good one. Strings stay plain text.
 
 use super::{Importer, RATED, alpaca, become_turns};
 use crate::conversation::{check_prompt, conversation, prompt_and_answer};

@@ -1,5 +1,5 @@
-//! ShareGPT: conversations of {from, value}; and its pairs, where a conversation is shared and chosen and rejected are
-//! what may follow.
+//! ShareGPT: conversations of {from, value}; and its pairs, which share a conversation and continue it
+//! with chosen and rejected.
 
 use super::{Importer, preference};
 use crate::conversation::{check_ending, conversation};
@@ -44,7 +44,7 @@ impl Importer for SharegptPairs {
         let key = if record.has("conversations") { "conversations" } else { "messages" };
         let shared = conversation(record.take(key), key)?;
         let (chosen, rejected) = (record.answer_turns("chosen")?, record.answer_turns("rejected")?);
-        // Answers that bring whole conversations of their own say themselves what they answer.
+        // Answers that are whole conversations contain their own prompt.
         let whole = chosen.iter().any(|message| message.role == Role::User) && !chosen.starts_with(&shared);
         preference::pair(record, (!whole).then_some(shared), chosen, rejected)
     }

@@ -1,4 +1,4 @@
-//! Contains: the wanted words stand somewhere in the answer.
+//! Contains: the expected words occur in the answer.
 
 use super::{label, plain};
 use crate::card::{MeasureCard, Unit};
@@ -12,7 +12,7 @@ static CARD: JudgeCard = JudgeCard {
     name: "contains",
     title: Words::new("contains", "包含"),
     explanation: Words::new(
-        "The wanted words must stand in the answer, in one piece; upper and lower case and the number of blanks do not count.",
+        "The answer must contain the wanted words in one piece; case and the number of spaces do not count.",
         "想要的文字必须连续出现在回答中；大小写和空白数量不计。",
     ),
     argument: Some(Argument {
@@ -28,8 +28,8 @@ static CARD: JudgeCard = JudgeCard {
         key: "contains",
         unit: Unit::Rate,
         better: Better::Higher,
-        title: Words::new("answers with the wanted words", "包含所需文字"),
-        explanation: Words::new("Share of answers in which the wanted words stand.", "包含所需文字的回答比例。"),
+        title: Words::new("answers with the wanted words", "包含所需文字的回答"),
+        explanation: Words::new("Share of answers that contain the wanted words.", "包含所需文字的回答比例。"),
     }],
 };
 
@@ -41,13 +41,13 @@ impl JudgeKind for Contains {
     fn make<'a>(&self, argument: Option<&str>, _: Option<&'a dyn Generator>) -> Result<Box<dyn Judge + 'a>, Problem> {
         if argument.is_some_and(|words| plain(words).is_empty()) {
             let message = "The judge “contains” was given no words to look for.";
-            return Err(Problem::input(message).hint("Write the words behind it: contains=blue").at("judge"));
+            return Err(Problem::input(message).hint("Write the words after it: contains=blue").at("judge"));
         }
         Ok(Box::new(Wanted(argument.map(plain))))
     }
 }
 
-/// The words that are wanted of every answer; without any, those of the prompt's own answer.
+/// The words expected in every answer; `None` takes those of the prompt's reference.
 struct Wanted(Option<String>);
 
 impl Judge for Wanted {

@@ -1,4 +1,4 @@
-//! Exact match: the answer is the right one and nothing else.
+//! Exact match: the answer is the expected one and nothing else.
 
 use super::{label, plain};
 use crate::card::{MeasureCard, Unit};
@@ -12,8 +12,8 @@ static CARD: JudgeCard = JudgeCard {
     name: "exact",
     title: Words::new("exact match", "完全一致"),
     explanation: Words::new(
-        "The whole answer must be the wanted one; upper and lower case, blanks and punctuation at the ends do not count.",
-        "整个回答必须与想要的回答一致；大小写、空白以及首尾标点不计。",
+        "The whole answer must be the wanted one; case, and spaces and punctuation at the ends, do not count.",
+        "整个回答必须与想要的回答一致；大小写以及首尾的空白和标点不计。",
     ),
     argument: Some(Argument {
         example: "blue",
@@ -25,7 +25,7 @@ static CARD: JudgeCard = JudgeCard {
         key: "exact_match",
         unit: Unit::Rate,
         better: Better::Higher,
-        title: Words::new("exact matches", "完全一致"),
+        title: Words::new("exact matches", "完全一致的回答"),
         explanation: Words::new(
             "Share of answers that are the wanted one and nothing else.",
             "与想要的回答完全一致的比例。",
@@ -43,7 +43,7 @@ impl JudgeKind for Exact {
     }
 }
 
-/// The answer that is wanted of every prompt; without one, each prompt's own.
+/// The answer expected for every prompt; `None` takes each prompt's reference.
 struct Wanted(Option<String>);
 
 impl Judge for Wanted {

@@ -1,4 +1,4 @@
-//! A model grades one answer from 1 to 10. A grade off the scale is unreadable; it is never moved onto it.
+//! A model grades one answer from 1 to 10. A grade off the scale is unreadable and never clamped.
 
 use super::template::{Template, question, verdict};
 use crate::card::{MeasureCard, Unit};
@@ -12,11 +12,12 @@ static CARD: JudgeCard = JudgeCard {
     name: "grade",
     title: Words::new("a model grades", "由模型打分"),
     explanation: Words::new(
-        "Asks a model how good an answer is, from 1 to 10, with the row's own answer beside it where there is one.",
+        "Asks a model how good an answer is, from 1 to 10, with the row's own answer as a reference where there is one.",
         "让模型给回答打 1 到 10 分；如果该行自带回答，会一并提供作参考。",
     ),
     argument: Some(Argument {
-        example: "grade", meaning: Words::new("which of its texts asks", "使用哪一份提问文本")
+        example: "grade",
+        meaning: Words::new("the prompt template to use", "使用哪一份提问模板"),
     }),
     compares: false,
     asks: true,
@@ -58,8 +59,8 @@ impl Judge for Asked<'_> {
         let known = case.reference.map(|reference| format!("\nA reply that is known to be good:\n{reference}\n"));
         let slots =
             [("question", &*question(case.prompt)), ("answer", answer), ("reference", known.as_deref().unwrap_or(""))];
-        let said = self.template.ask(self.model, &slots)?;
-        let grade = said.as_deref().and_then(verdict).and_then(|mark| mark.parse::<u8>().ok());
+        let output = self.template.ask(self.model, &slots)?;
+        let grade = output.as_deref().and_then(verdict).and_then(|mark| mark.parse::<u8>().ok());
         Ok(match grade {
             Some(grade @ 1..=10) => Outcome::Score(f64::from(grade)),
             _ => Outcome::Unreadable,

@@ -1,5 +1,5 @@
-//! The judges that there are, one file each: rules that see the answer and, where there is one, an answer that is known to be
-//! right; and judges that ask a model. An empty answer is unreadable to all of them.
+//! All judges, one file each: rules on the answer and, where there is one, the reference; and judges that ask a model.
+//! An empty answer is unreadable to all of them.
 
 mod contains;
 mod exact;
@@ -12,7 +12,7 @@ mod words;
 
 use crate::JudgeKind;
 
-/// Every judge, in the order in which a person meets them.
+/// Every judge, in the order in which the UI shows them.
 pub const JUDGES: &[&dyn JudgeKind] = &[
     &exact::Exact,
     &contains::Contains,
@@ -23,7 +23,7 @@ pub const JUDGES: &[&dyn JudgeKind] = &[
     &grade::Grade,
 ];
 
-/// A text as people compare it: lower case, single blanks, no blanks or punctuation around it.
+/// A text normalised for comparison: lower case, single spaces, no spaces or punctuation around it.
 fn plain(text: &str) -> String {
     let lower = text.to_lowercase();
     let joined = lower.split_whitespace().collect::<Vec<_>>().join(" ");

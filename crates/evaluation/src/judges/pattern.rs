@@ -1,4 +1,4 @@
-//! Pattern: a regular expression finds something in the answer. The engine reads any text in linear time.
+//! Pattern: a regular expression matches in the answer. The engine takes linear time on any text.
 
 use super::label;
 use crate::card::{MeasureCard, Unit};
@@ -16,7 +16,7 @@ static CARD: JudgeCard = JudgeCard {
     name: "pattern",
     title: Words::new("regular expression", "正则表达式"),
     explanation: Words::new(
-        "A regular expression must find something in the answer.",
+        "A regular expression must match somewhere in the answer.",
         "正则表达式必须能在回答中找到匹配。",
     ),
     argument: Some(Argument {
@@ -29,9 +29,9 @@ static CARD: JudgeCard = JudgeCard {
         key: "pattern",
         unit: Unit::Rate,
         better: Better::Neither,
-        title: Words::new("answers that fit the pattern", "符合模式的回答"),
+        title: Words::new("answers that match the pattern", "符合模式的回答"),
         explanation: Words::new(
-            "Share of answers in which the regular expression finds something.",
+            "Share of answers in which the regular expression matches.",
             "正则表达式能找到匹配的回答比例。",
         ),
     }],
@@ -43,7 +43,7 @@ impl JudgeKind for PatternKind {
     }
 
     fn make<'a>(&self, argument: Option<&str>, _: Option<&'a dyn Generator>) -> Result<Box<dyn Judge + 'a>, Problem> {
-        let hint = "Write the expression behind it: pattern=^[0-9]+$";
+        let hint = "Write the expression after it: pattern=^[0-9]+$";
         let Some(expression) = argument else {
             return Err(Problem::input("The judge “pattern” was given no expression.").hint(hint).at("judge"));
         };

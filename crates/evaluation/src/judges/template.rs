@@ -1,8 +1,9 @@
-//! The texts of judges that ask a model, and the reading of what it answers. The texts are data, in `resources/judges`: a new one
-//! is a file and a line in [`TEMPLATES`].
+//! Prompt templates of judges that ask a model, and the parser of its verdict. Templates are data in
+//! `resources/judges`: a new one is a file and a line in [`TEMPLATES`].
 //!
-//! What is inserted cannot speak for the judge: verdict marks in it are broken up before the model sees them, and only the
-//! model's own words are read. What holds no verdict, or two on one line, or one off the menu, is unreadable.
+//! Inserted text cannot forge a verdict: verdict marks in it are broken up before the model sees them, and only the
+//! model's own output is parsed. An output with no verdict, two different ones on one line, or an unknown one is
+//! unreadable.
 
 use alidade_domain::{Generator, Message, Problem, ProblemCode, Sampling, conversation_text};
 use serde::Deserialize;
@@ -15,12 +16,12 @@ const TEMPLATES: &[(&str, &str)] = &[
 
 /// Most tokens of a judge's answer.
 const LONGEST: usize = 384;
-/// Judges do not draw lots.
+/// Judges decode greedily.
 const SAMPLING: Sampling = Sampling { temperature: 0.0, top_p: 1.0, max_new_tokens: LONGEST, seed: 0 };
-/// Parts a thought from the answer in models that think aloud.
+/// Delimiters of the reasoning that some models emit before their answer.
 const THOUGHT: [&str; 2] = ["<think>", "</think>"];
 
-/// What a judge says to a model.
+/// The prompt template of a judge.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Template {
@@ -30,19 +31,19 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// The text of a name for a judge; the judge's own when nothing is said.
+    /// The template of a judge with this name; the judge's default without one.
     pub(super) fn of(judge: &str, name: Option<&str>) -> Result<Self, Problem> {
         let name = name.unwrap_or(judge);
         let found = TEMPLATES.iter().filter_map(|(known, text)| Some((*known, toml::from_str::<Self>(text).ok()?)));
         let own: Vec<(&str, Self)> = found.filter(|(_, template)| template.judge == judge).collect();
         let names = own.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
         own.into_iter().find(|(known, _)| *known == name).map(|(_, template)| template).ok_or_else(|| {
-            let message = format!("The judge “{judge}” has no text “{name}”.");
+            let message = format!("The judge “{judge}” has no prompt template “{name}”.");
             Problem::input(message).hint(format!("There are: {names}.")).at("judge")
         })
     }
 
-    /// Asks a model with the slots filled; `None` where the model cannot take the whole of it.
+    /// Asks a model with the slots filled; `None` where the prompt does not fit the model.
     pub(super) fn ask(&self, model: &dyn Generator, slots: &[(&str, &str)]) -> Result<Option<String>, Problem> {
         let messages = [Message::system(self.system.trim()), Message::user(fill(self.user.trim(), slots))];
         match model.generate(&messages, &SAMPLING, SAMPLING.seed) {
@@ -58,7 +59,7 @@ pub(super) fn question(prompt: &[Message]) -> String {
     conversation_text(prompt)
 }
 
-/// Fills slots in one pass, so that braces in what is inserted stay what they are; verdict marks in it are broken up.
+/// Fills slots in one pass, so that braces in inserted text are left alone; verdict marks in it are broken up.
 fn fill(text: &str, slots: &[(&str, &str)]) -> String {
     let (mut filled, mut rest) = (String::new(), text);
     'text: while let Some(open) = rest.find('{') {
@@ -79,13 +80,13 @@ fn fill(text: &str, slots: &[(&str, &str)]) -> String {
 
 /// The last verdict mark of an answer, without its brackets; `None` where none can be read.
 pub(super) fn verdict(answer: &str) -> Option<&str> {
-    let spoken = match (answer.rfind(THOUGHT[1]), answer.contains(THOUGHT[0])) {
+    let output = match (answer.rfind(THOUGHT[1]), answer.contains(THOUGHT[0])) {
         (Some(end), _) => &answer[end + THOUGHT[1].len()..],
-        // The thought was cut off before the answer began.
+        // The reasoning was cut off before the answer began.
         (None, true) => return None,
         (None, false) => answer,
     };
-    let line = spoken.lines().rev().find(|line| line.contains("[["))?;
+    let line = output.lines().rev().find(|line| line.contains("[["))?;
     let marks: Vec<&str> =
         line.split("[[").skip(1).filter_map(|part| part.split_once("]]")).map(|(mark, _)| mark.trim()).collect();
     let last = marks.last()?;

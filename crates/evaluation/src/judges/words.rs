@@ -1,5 +1,5 @@
-//! Number of words: how long an answer is to a person, and whether it keeps to bounds. Scripts without blanks between words
-//! are counted by letters.
+//! Number of words: whether the length of an answer is within bounds. Scripts without spaces between words are counted by
+//! letters.
 
 use crate::card::{MeasureCard, Unit};
 use crate::judge::{Argument, Case, Judge, JudgeCard, JudgeKind};
@@ -11,9 +11,9 @@ pub struct WordCount;
 
 static CARD: JudgeCard = JudgeCard {
     name: "words",
-    title: Words::new("number of words", "字数范围"),
+    title: Words::new("number of words", "字数"),
     explanation: Words::new(
-        "The number of words must lie within bounds; letters of scripts without blanks, such as Chinese, count as a word each.",
+        "The number of words must lie within bounds; in scripts without spaces, such as Chinese, each letter counts as a word.",
         "字数必须在范围内；中文等没有空格的文字按字计数。",
     ),
     argument: Some(Argument {
@@ -48,8 +48,8 @@ impl JudgeKind for WordCount {
             Some(bounds) => Ok(Box::new(Within(bounds))),
             None => {
                 let found = argument.unwrap_or("nothing");
-                let message = format!("The judge “words” needs two bounds, and was given “{found}”.");
-                Err(Problem::input(message).hint("Write them behind it: words=10-80").at("judge"))
+                let message = format!("The judge “words” needs two bounds, but was given “{found}”.");
+                Err(Problem::input(message).hint("Write them after it: words=10-80").at("judge"))
             }
         }
     }
@@ -64,7 +64,7 @@ impl Judge for Within {
     }
 }
 
-/// Words between blanks, and every letter of a script that writes without them.
+/// Words between spaces, and every letter of a script that is written without them.
 fn words(text: &str) -> usize {
     let (mut count, mut inside) = (0, false);
     for letter in text.chars() {

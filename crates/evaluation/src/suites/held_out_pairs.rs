@@ -1,4 +1,4 @@
-//! What a model that scores is worth: how often it ranks held-out pairs as their source does, and whether length sways it.
+//! Quality of a scorer: how often it ranks held-out pairs as their source does, and whether it is biased by length.
 
 use super::HELD_OUT_PAIRS;
 use crate::card::{MeasureCard, Unit};
@@ -14,7 +14,7 @@ static CARD: SuiteCard = SuiteCard {
     name: HELD_OUT_PAIRS,
     title: Words::new("held-out pairs", "留出数据对"),
     explanation: Words::new(
-        "Pairs that nothing was trained on, scored by a reward or cost model.",
+        "Pairs that were not used for training, scored by a reward or cost model.",
         "没有用于训练的数据对，由奖励模型或代价模型打分。",
     ),
     judge: None,
@@ -25,7 +25,7 @@ const RANKED: MeasureCard = MeasureCard {
     key: "preference_accuracy",
     unit: Unit::Rate,
     better: Better::Higher,
-    title: Words::new("preferred answer is rated higher", "给被偏好的回答更高分"),
+    title: Words::new("preferred answer scores better", "被偏好的回答得分更好"),
     explanation: Words::new(
         "Share of held-out pairs in which the preferred answer gets the better score.",
         "在留出的成对数据中，被偏好的回答得分更好的比例。",
@@ -38,7 +38,7 @@ const RANKED_WHEN_SHORTER_WINS: MeasureCard = MeasureCard {
     better: Better::Higher,
     title: Words::new("ranked right where the shorter answer is preferred", "偏好较短回答时排序正确"),
     explanation: Words::new(
-        "The same share among pairs whose preferred answer is the shorter one. Much lower means that the model has learned length.",
+        "The same share among pairs whose preferred answer is the shorter one. If it is much lower, the model has learned length.",
         "只看被偏好的回答较短的数据对。若低很多，说明模型学到的是长度。",
     ),
 };
@@ -49,8 +49,8 @@ const MARGIN: MeasureCard = MeasureCard {
     better: Better::Higher,
     title: Words::new("score margin", "分数间隔"),
     explanation: Words::new(
-        "By how much the preferred answer of a held-out pair scores higher.",
-        "留出数据对中，被偏好的回答高出多少分。",
+        "By how much the preferred answer of a held-out pair scores better than the other one.",
+        "留出数据对中，被偏好的回答比另一个得分好多少。",
     ),
 };
 
@@ -60,7 +60,7 @@ impl Suite for HeldOutPairs {
     }
 
     fn prompts(&self, _: &crate::Material) -> Vec<crate::Prompt> {
-        // What scores writes nothing.
+        // A scorer generates no answers.
         Vec::new()
     }
 
@@ -74,7 +74,7 @@ impl Suite for HeldOutPairs {
         let ranked = row.margin().map(|margin| margin > 0.0);
         into.flag(item, RANKED.key, ranked);
         into.push(item, MARGIN.key, row.margin());
-        // Pairs whose preferred answer is the shorter one show whether the model has merely learned length.
+        // Pairs whose preferred answer is shorter show whether the model has merely learned length.
         if row.wanted.tokens < other.tokens {
             into.flag(item, RANKED_WHEN_SHORTER_WINS.key, ranked);
         }

@@ -1,5 +1,5 @@
-//! Rows that were kept apart from training: how likely their answers are, whether preferred ones are likelier, and what a stack
-//! answers to their prompts by itself.
+//! Held-out rows: the likelihood of their answers, whether preferred answers are likelier, and the stack's own answers
+//! to their prompts.
 
 use super::{HELD_OUT_ROWS, LENGTH};
 use crate::card::{MeasureCard, Unit};
@@ -15,8 +15,8 @@ static CARD: SuiteCard = SuiteCard {
     name: HELD_OUT_ROWS,
     title: Words::new("held-out rows", "留出数据"),
     explanation: Words::new(
-        "Rows that nothing was trained on: the likelihood of their answers, and the stack's own answers to their prompts.",
-        "没有用于训练的行：它们的回答有多大概率，以及堆栈对同样提问的回答。",
+        "Rows that were not used for training: the likelihood of their answers, and the model's own answers to their prompts.",
+        "没有用于训练的行：它们的回答有多大概率，以及模型自己对这些提问的回答。",
     ),
     judge: None,
     measures: &[PREFERENCE, LOSS, LENGTH],
@@ -26,7 +26,7 @@ const PREFERENCE: MeasureCard = MeasureCard {
     key: "preference_accuracy",
     unit: Unit::Rate,
     better: Better::Higher,
-    title: Words::new("preferred answer is likelier", "更看好被偏好的回答"),
+    title: Words::new("preferred answer is likelier", "被偏好的回答概率更高"),
     explanation: Words::new(
         "Share of held-out pairs in which the model finds the preferred answer likelier per token.",
         "在留出的成对数据中，模型认为被偏好的回答每词元概率更高的比例。",
@@ -39,8 +39,8 @@ const LOSS: MeasureCard = MeasureCard {
     better: Better::Lower,
     title: Words::new("loss on held-out rows", "留出数据的损失"),
     explanation: Words::new(
-        "Mean surprise per token of answers that were not trained on. Lower means the model expects them.",
-        "对未训练过的回答，每个词元的平均意外程度。越低，说明模型越预料到它。",
+        "Mean loss per token on answers that were not used for training. The lower, the likelier the model finds them.",
+        "在没有用于训练的回答上，每个词元的平均损失。越低，模型认为它们的概率越高。",
     ),
 };
 

@@ -1,4 +1,4 @@
-//! The suites that there are, one file each.
+//! All suites, one file each.
 
 mod held_out_pairs;
 mod held_out_rows;
@@ -14,22 +14,22 @@ use alidade_domain::{Better, Words};
 
 /// Name of the suite that asks about Alder Bay.
 pub const STARTER_WORLD: &str = "starter_world";
-/// Name of the suite of rows that were kept apart.
+/// Name of the suite of held-out rows.
 pub const HELD_OUT_ROWS: &str = "held_out_rows";
-/// Name of the suite for models that score.
+/// Name of the suite for scorers.
 pub const HELD_OUT_PAIRS: &str = "held_out_pairs";
 
-/// Every suite, in the order in which a person meets them.
+/// Every suite, in the order in which the UI shows them.
 pub const SUITES: &[&dyn Suite] = &[&StarterWorld, &HeldOutRows, &HeldOutPairs];
 
-/// Every suite that lets stacks write watches how long they write.
+/// Measure of every suite with generated answers.
 const LENGTH: MeasureCard = MeasureCard {
     key: "length_tokens",
     unit: Unit::Tokens,
     better: Better::Neither,
     title: Words::new("length of answers", "回答长度"),
     explanation: Words::new(
-        "Tokens of an answer. Watched, because methods often buy preference with length.",
+        "Tokens of an answer. Worth watching, because some methods gain preference by longer answers.",
         "回答的词元数。需要留意，因为有些方法靠变长换取偏好。",
     ),
 };

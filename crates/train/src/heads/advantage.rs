@@ -3,8 +3,8 @@
 
 use crate::declare::options;
 
-/// Advantages and returns of one answer, token by token. `values[t]` is the value of the state before token t; after the
-/// last token nothing more comes.
+/// Advantages and returns of one answer, token by token. `values[t]` is the value of the state before token t; the
+/// state after the last token has value 0.
 pub(crate) fn gae(rewards: &[f64], values: &[f64], gamma: f64, lambda: f64) -> (Vec<f64>, Vec<f64>) {
     let mut advantages = vec![0.0; rewards.len()];
     let (mut next_value, mut running) = (0.0, 0.0);
@@ -18,7 +18,7 @@ pub(crate) fn gae(rewards: &[f64], values: &[f64], gamma: f64, lambda: f64) -> (
     (advantages, returns)
 }
 
-/// (x − mean) / √(unbiased variance + 1e-8); a single number only loses its mean.
+/// (x − mean) / √(unbiased variance + 1e-8); a single value is only centred.
 pub(crate) fn whiten(values: &mut [f64]) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n.max(1.0);
@@ -28,7 +28,7 @@ pub(crate) fn whiten(values: &mut [f64]) {
 }
 
 options! {
-    /// What the scores of a group are divided by: the deviation of the group, that of the whole step, or nothing.
+    /// What the scores of a group are divided by: the standard deviation of the group, that of the whole step, or nothing.
     pub(crate) enum GroupScale { Group = "group", Batch = "batch", None = "none" }
 }
 
@@ -56,20 +56,20 @@ pub(crate) fn leave_one_out(scores: &[f64], size: usize) -> Vec<f64> {
     scores.chunks(size.max(1)).flat_map(group).collect()
 }
 
-/// Share of groups whose answers all score alike: they teach nothing.
-pub(crate) fn flat_groups(scores: &[f64], size: usize) -> f64 {
+/// Share of groups whose answers all have the same score, which give no gradient.
+pub(crate) fn zero_std_groups(scores: &[f64], size: usize) -> f64 {
     let groups = scores.chunks(size.max(1));
     let count = groups.len().max(1) as f64;
     groups.filter(|group| group.iter().all(|score| *score == group[0])).count() as f64 / count
 }
 
-/// Expected highest of k scores drawn without putting back from the given ones: Σ s₍ᵢ₎·C(i − 1, k − 1) / C(n, k) over the
+/// Expected maximum of k scores drawn without replacement from the given ones: Σ s₍ᵢ₎·C(i − 1, k − 1) / C(n, k) over the
 /// scores in rising order; k above n counts as n.
 pub(crate) fn best_of(scores: &[f64], k: usize) -> f64 {
     let mut sorted = scores.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (n, k) = (sorted.len(), k.clamp(1, sorted.len().max(1)));
-    // The weight of the i-th score, C(i − 1, k − 1) / C(n, k), by the ratio of its neighbour's, from the largest down.
+    // The weight of the i-th score, C(i − 1, k − 1) / C(n, k), computed from its neighbour's, from the largest down.
     let (mut sum, mut weight) = (0.0, k as f64 / n.max(1) as f64);
     for i in (k..=n).rev() {
         sum += sorted[i - 1] * weight;
@@ -78,7 +78,7 @@ pub(crate) fn best_of(scores: &[f64], k: usize) -> f64 {
     sum
 }
 
-/// Standard deviation with n − 1 in the denominator; 0 for fewer than two numbers.
+/// Standard deviation with n − 1 in the denominator; 0 for fewer than two values.
 pub(crate) fn deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;
@@ -111,6 +111,6 @@ mod tests {
         assert_eq!((best_of(&[], 3), best_of(&[2.0], 1), best_of(&[1.0, 3.0], 9)), (0.0, 2.0, 3.0));
         assert_eq!(best_of(&[1.0, 2.0, 6.0], 1), 3.0);
         assert_eq!(leave_one_out(&[1.0], 1), [1.0]);
-        assert_eq!(flat_groups(&[1.0, 1.0, 0.0, 1.0], 2), 0.5);
+        assert_eq!(zero_std_groups(&[1.0, 1.0, 0.0, 1.0], 2), 0.5);
     }
 }

@@ -1,5 +1,5 @@
-//! The clipped objectives of PPO (Schulman et al., arXiv 1707.06347) for one token: losses and derivatives by the new
-//! log-probability or value. Normalising over tokens is the caller's.
+//! The clipped objectives of PPO (Schulman et al., arXiv 1707.06347) for one token: losses and their gradients with
+//! respect to the new log-probability or value. The caller normalises over tokens.
 
 use super::scalar::ratio;
 
@@ -7,7 +7,7 @@ use super::scalar::ratio;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TokenHead {
     pub(crate) loss: f64,
-    pub(crate) slope: f64,
+    pub(crate) gradient: f64,
     /// e^(new − old).
     pub(crate) ratio: f64,
     /// True where the clipped branch decides.
@@ -19,12 +19,12 @@ pub(crate) fn policy(new: f64, old: f64, advantage: f64, low: f64, high: f64) ->
     let rho = ratio(new - old);
     let (free, held) = (-advantage * rho, -advantage * rho.clamp(1.0 - low, 1.0 + high));
     let clipped = held > free;
-    TokenHead { loss: free.max(held), slope: if clipped { 0.0 } else { free }, ratio: rho, clipped }
+    TokenHead { loss: free.max(held), gradient: if clipped { 0.0 } else { free }, ratio: rho, clipped }
 }
 
 /// ½·max((V − R)², (clip(V, V_old ± range) − R)²).
 pub(crate) fn value(new: f64, old: f64, target: f64, range: f64) -> TokenHead {
-    // `clamp` stops the program at a border that is not a number; here it goes on into the loss, which is checked.
+    // `clamp` panics at a bound that is NaN; here NaN propagates into the loss, which is checked.
     let held = if new > old + range {
         old + range
     } else if new < old - range {
@@ -34,12 +34,12 @@ pub(crate) fn value(new: f64, old: f64, target: f64, range: f64) -> TokenHead {
     };
     let (free_loss, held_loss) = ((new - target).powi(2), (held - target).powi(2));
     let clipped = held_loss > free_loss;
-    let slope = match clipped {
+    let gradient = match clipped {
         false => new - target,
         true if held == new => held - target,
         true => 0.0,
     };
-    TokenHead { loss: 0.5 * free_loss.max(held_loss), slope, ratio: 1.0, clipped }
+    TokenHead { loss: 0.5 * free_loss.max(held_loss), gradient, ratio: 1.0, clipped }
 }
 
 #[cfg(test)]
@@ -51,18 +51,18 @@ mod tests {
         let step = 1e-7;
         for (new, old, advantage) in [(-1.0, -1.1, 0.7), (-0.4, -1.0, 0.7), (-0.4, -1.0, -0.7), (-2.0, -1.0, -0.3)] {
             let at = |new: f64| policy(new, old, advantage, 0.2, 0.2);
-            let slope = (at(new + step).loss - at(new - step).loss) / (2.0 * step);
-            assert!((slope - at(new).slope).abs() < 1e-6, "{new} {old} {advantage}");
+            let gradient = (at(new + step).loss - at(new - step).loss) / (2.0 * step);
+            assert!((gradient - at(new).gradient).abs() < 1e-6, "{new} {old} {advantage}");
         }
         for (new, old, target) in [(0.3, 0.25, 1.0), (0.9, 0.2, 0.1), (-0.5, 0.2, 1.0), (0.1, 0.5, 0.45)] {
             let at = |new: f64| value(new, old, target, 0.2);
-            let slope = (at(new + step).loss - at(new - step).loss) / (2.0 * step);
-            assert!((slope - at(new).slope).abs() < 1e-6, "{new} {old} {target}");
+            let gradient = (at(new + step).loss - at(new - step).loss) / (2.0 * step);
+            assert!((gradient - at(new).gradient).abs() < 1e-6, "{new} {old} {target}");
         }
     }
 
     #[test]
-    fn what_is_not_a_number_stays_one() {
+    fn nan_propagates() {
         let nan = f64::NAN;
         for (new, old, third) in [(nan, 0.0, 1.0), (0.0, nan, 1.0), (0.0, 0.0, nan)] {
             assert!(policy(new, old, third, 0.2, 0.2).loss.is_nan());
@@ -74,6 +74,6 @@ mod tests {
     #[test]
     fn the_first_look_at_fresh_answers_clips_nothing() {
         let head = policy(-1.5, -1.5, 2.0, 0.2, 0.2);
-        assert_eq!((head.ratio, head.clipped, head.slope), (1.0, false, -2.0));
+        assert_eq!((head.ratio, head.clipped, head.gradient), (1.0, false, -2.0));
     }
 }

@@ -15,13 +15,13 @@ impl CpoLoss {
         matches!(self, CpoLoss::Sigmoid | CpoLoss::Simpo)
     }
 
-    /// True for losses that look at averages per token.
+    /// True for losses over averages per token.
     pub(crate) fn averages(self) -> bool {
         matches!(self, CpoLoss::Ipo | CpoLoss::Simpo)
     }
 }
 
-/// Numbers that shape the loss.
+/// Parameters of the loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct CpoOptions {
     pub(crate) beta: f64,
@@ -40,7 +40,7 @@ pub(crate) fn cpo_head(loss: CpoLoss, options: &CpoOptions, pair: &PairScores) -
         let loss = -(1.0 - smoothing) * log_sigmoid(h) - smoothing * log_sigmoid(-h);
         (loss, beta * (smoothing * sigmoid(h) - (1.0 - smoothing) * sigmoid(-h)))
     };
-    let (loss, slope) = match loss {
+    let (loss, gradient) = match loss {
         CpoLoss::Sigmoid => soft(beta * x),
         CpoLoss::Hinge => ((1.0 - beta * x).max(0.0), if beta * x < 1.0 { -beta } else { 0.0 }),
         CpoLoss::Ipo => {
@@ -49,7 +49,7 @@ pub(crate) fn cpo_head(loss: CpoLoss, options: &CpoOptions, pair: &PairScores) -
         }
         CpoLoss::Simpo => soft(beta * x - options.gamma),
     };
-    PairHead { loss, chosen: slope / n, rejected: -slope / m }
+    PairHead { loss, chosen: gradient / n, rejected: -gradient / m }
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
         }
     }
 
-    /// The losses that read the share of wrong labels are exactly those that are said to.
+    /// Exactly the losses for which `smooths` holds depend on label_smoothing.
     #[test]
     fn label_smoothing_is_read_where_it_is_said_to_be() {
         for loss in CpoLoss::ALL {

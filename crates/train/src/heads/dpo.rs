@@ -1,16 +1,17 @@
-//! The DPO family: losses over pairs that compare a policy with its reference. The papers stand beside the names.
+//! The DPO family: losses over pairs that compare a policy with its reference. The papers are listed at `DpoLoss`.
 
 use super::pair::{PairHead, PairScores};
 use super::scalar::{log_sigmoid, sigmoid};
 use crate::declare::options;
 
 options! {
-    /// Losses that TRL's `dpo` knows by these names: `sigmoid` (Rafailov et al., arXiv 2305.18290), `hinge` (SLiC, Zhao et al.,
-    /// arXiv 2305.10425), `ipo` (Azar et al., arXiv 2310.12036), `exo_pair` (Ji et al., arXiv 2402.00856), `nca_pair` (Chen et
-    /// al., arXiv 2402.05369), `robust` (Chowdhury et al., arXiv 2403.00409), `bco_pair` (Jung et al., arXiv 2404.04656),
-    /// `sppo_hard` (Wu et al., arXiv 2405.00675), `aot` and `aot_unpaired` (Melnyk et al., arXiv 2406.05882), `apo_zero` and
-    /// `apo_down` (D'Oosterlinck et al., arXiv 2408.06266), `discopop` (Lu et al., arXiv 2406.08414), `sigmoid_norm` (averages
-    /// per token, as in Tülu 3, arXiv 2411.15124), and `sft`, the likelihood of chosen answers.
+    /// Losses that TRL's `dpo` knows by these names: `sigmoid` (Rafailov et al., arXiv 2305.18290), `hinge` (SLiC, Zhao
+    /// et al., arXiv 2305.10425), `ipo` (Azar et al., arXiv 2310.12036), `exo_pair` (Ji et al., arXiv 2402.00856),
+    /// `nca_pair` (Chen et al., arXiv 2402.05369), `robust` (Chowdhury et al., arXiv 2403.00409), `bco_pair` (Jung et
+    /// al., arXiv 2404.04656), `sppo_hard` (Wu et al., arXiv 2405.00675), `aot` and `aot_unpaired` (Melnyk et al.,
+    /// arXiv 2406.05882), `apo_zero` and `apo_down` (D'Oosterlinck et al., arXiv 2408.06266), `discopop` (Lu et al.,
+    /// arXiv 2406.08414), `sigmoid_norm` (averages per token, as in Tülu 3, arXiv 2411.15124), and `sft`, the
+    /// likelihood of chosen answers.
     pub(crate) enum DpoLoss {
         Sigmoid = "sigmoid",
         Hinge = "hinge",
@@ -31,7 +32,8 @@ options! {
 }
 
 options! {
-    /// What bends the log-ratios before their difference is taken (Wang et al., arXiv 2309.16240).
+    /// The f-divergence whose f′ is applied to the log-ratios before their difference is taken (Wang et al., arXiv
+    /// 2309.16240).
     pub(crate) enum Divergence {
         ReverseKl = "reverse_kl",
         ForwardKl = "forward_kl",
@@ -41,9 +43,9 @@ options! {
 }
 
 impl DpoLoss {
-    /// True for losses that may be combined with another divergence than reverse KL: those that only look at a difference of
-    /// both sides, in which what the reference's normaliser adds to each cancels.
-    pub(crate) fn bends(self) -> bool {
+    /// True for losses that may be combined with a divergence other than reverse KL: those that depend only on the
+    /// difference of both sides, in which the normaliser of the reference cancels.
+    pub(crate) fn allows_divergence(self) -> bool {
         use DpoLoss::{Discopop, ExoPair, Hinge, Ipo, Robust, Sft, Sigmoid, SigmoidNorm};
         matches!(self, Sigmoid | SigmoidNorm | Hinge | Ipo | ExoPair | Robust | Discopop | Sft)
     }
@@ -54,7 +56,7 @@ impl DpoLoss {
     }
 }
 
-/// Numbers that shape the loss.
+/// Parameters of the loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct PairOptions {
     pub(crate) beta: f64,
@@ -64,7 +66,7 @@ pub(crate) struct PairOptions {
     pub(crate) tau: f64,
 }
 
-/// The losses of a batch. Only the `aot` losses look at more than one pair at a time.
+/// The losses of a batch. Only the `aot` losses depend on more than one pair at a time.
 pub(crate) fn dpo_heads(loss: DpoLoss, options: &PairOptions, pairs: &[PairScores]) -> Vec<PairHead> {
     match loss {
         DpoLoss::Aot => aot(
@@ -80,17 +82,17 @@ pub(crate) fn dpo_heads(loss: DpoLoss, options: &PairOptions, pairs: &[PairScore
     }
 }
 
-/// From a loss of h alone to a loss of both answers.
+/// Extends a loss of h alone, with its derivative, to both answers.
 fn of_difference(options: &PairOptions, pair: &PairScores, loss: impl Fn(f64) -> (f64, f64)) -> PairHead {
-    let (c, dc) = bend(options, pair.c());
-    let (r, dr) = bend(options, pair.r());
-    let (loss, slope) = loss(options.beta * (c - r));
-    PairHead { loss, chosen: slope * options.beta * dc, rejected: -slope * options.beta * dr }
+    let (c, dc) = f_prime(options, pair.c());
+    let (r, dr) = f_prime(options, pair.r());
+    let (loss, gradient) = loss(options.beta * (c - r));
+    PairHead { loss, chosen: gradient * options.beta * dc, rejected: -gradient * options.beta * dr }
 }
 
-/// f′ of a divergence at the ratio whose logarithm is x, and its derivative by x. Every one is 0 at x = 0, which matters where
-/// both sides are divided by different lengths.
-fn bend(options: &PairOptions, x: f64) -> (f64, f64) {
+/// f′ of a divergence at the ratio e^x, and its derivative with respect to x. All are shifted to 0 at x = 0, which matters
+/// where both sides are divided by different lengths.
+fn f_prime(options: &PairOptions, x: f64) -> (f64, f64) {
     let exp = |x: f64| x.min(80.0).exp();
     match options.divergence {
         Divergence::ForwardKl => (1.0 - exp(-x), exp(-x)),
@@ -103,7 +105,7 @@ fn bend(options: &PairOptions, x: f64) -> (f64, f64) {
     }
 }
 
-/// One pair under a loss that looks at no other pair; nothing for those that do, and for `sft`, which is no loss over pairs.
+/// One pair under a loss that depends on no other pair; zero for those that do, and for `sft`, which is no loss over pairs.
 fn dpo_head(loss: DpoLoss, options: &PairOptions, pair: &PairScores) -> PairHead {
     let (beta, smoothing) = (options.beta, options.label_smoothing);
     let (c, r) = (pair.c(), pair.r());
@@ -113,7 +115,7 @@ fn dpo_head(loss: DpoLoss, options: &PairOptions, pair: &PairScores) -> PairHead
     match loss {
         DpoLoss::Hinge => difference(&|h| ((1.0 - h).max(0.0), if h < 1.0 { -1.0 } else { 0.0 })),
         DpoLoss::Ipo => {
-            let ((c, dc), (r, dr)) = (bend(options, c), bend(options, r));
+            let ((c, dc), (r, dr)) = (f_prime(options, c), f_prime(options, r));
             let gap = c / n - r / m - 0.5 / beta;
             head(gap * gap, 2.0 * gap * dc / n, -2.0 * gap * dr / m)
         }
@@ -145,18 +147,18 @@ fn dpo_head(loss: DpoLoss, options: &PairOptions, pair: &PairScores) -> PairHead
         }
         DpoLoss::ApoDown => {
             let (p, q) = (sigmoid(beta * c), sigmoid(beta * (c - r)));
-            let slope = beta * q * (1.0 - q);
-            head(p + 1.0 - q, beta * p * (1.0 - p) - slope, slope)
+            let gradient = beta * q * (1.0 - q);
+            head(p + 1.0 - q, beta * p * (1.0 - p) - gradient, gradient)
         }
         DpoLoss::Discopop => difference(&|h| {
-            // Far to the left g vanishes faster than e^(−h) grows; the held exponent keeps 0·∞ out.
+            // For very negative h, g vanishes faster than e^(−h) grows; clamping the exponent avoids 0·∞.
             let (g, growth) = (sigmoid(h / options.tau), (-h).min(700.0).exp());
             let loss = (1.0 - g) * -log_sigmoid(h) + g * growth;
-            let slope = g * (1.0 - g) / options.tau * (growth + log_sigmoid(h));
-            (loss, slope - (1.0 - g) * sigmoid(-h) - g * growth)
+            let gradient = g * (1.0 - g) / options.tau * (growth + log_sigmoid(h));
+            (loss, gradient - (1.0 - g) * sigmoid(-h) - g * growth)
         }),
         DpoLoss::SigmoidNorm => {
-            let ((c, dc), (r, dr)) = (bend(options, c), bend(options, r));
+            let ((c, dc), (r, dr)) = (f_prime(options, c), f_prime(options, r));
             let h = beta * (c / n - r / m);
             head(-log_sigmoid(h), -beta * sigmoid(-h) * dc / n, beta * sigmoid(-h) * dr / m)
         }
@@ -165,8 +167,8 @@ fn dpo_head(loss: DpoLoss, options: &PairOptions, pair: &PairScores) -> PairHead
     }
 }
 
-/// Alignment by optimal transport: two quantities are sorted within the batch and compared slot by slot with the smoothed
-/// sigmoid loss. `left` and `right` are their derivatives by (logπ chosen, logπ rejected).
+/// Alignment by optimal transport: two quantities are sorted within the batch and compared rank by rank with the smoothed
+/// sigmoid loss. `left` and `right` are their derivatives with respect to (logπ chosen, logπ rejected).
 fn aot(
     options: &PairOptions,
     pairs: &[PairScores],
@@ -185,12 +187,12 @@ fn aot(
     let mut heads = vec![PairHead::default(); pairs.len()];
     for (slot, (a, b)) in firsts.into_iter().zip(seconds).enumerate() {
         let h = beta * (first(&pairs[a]) - second(&pairs[b]));
-        let slope = beta * (-(1.0 - smoothing) * sigmoid(-h) + smoothing * sigmoid(h));
+        let gradient = beta * (-(1.0 - smoothing) * sigmoid(-h) + smoothing * sigmoid(h));
         heads[slot].loss += -(1.0 - smoothing) * log_sigmoid(h) - smoothing * log_sigmoid(-h);
-        heads[a].chosen += slope * left[0];
-        heads[a].rejected += slope * left[1];
-        heads[b].chosen -= slope * right[0];
-        heads[b].rejected -= slope * right[1];
+        heads[a].chosen += gradient * left[0];
+        heads[a].rejected += gradient * left[1];
+        heads[b].chosen -= gradient * right[0];
+        heads[b].rejected -= gradient * right[1];
     }
     heads
 }
@@ -216,7 +218,7 @@ mod tests {
             check(loss.name(), &|pairs| dpo_heads(loss, &options(Divergence::ReverseKl), pairs));
         }
         for divergence in Divergence::ALL {
-            for loss in losses().filter(|loss| loss.bends()) {
+            for loss in losses().filter(|loss| loss.allows_divergence()) {
                 check(&format!("{loss:?}, {divergence:?}"), &|pairs| dpo_heads(loss, &options(*divergence), pairs));
             }
         }
@@ -244,7 +246,7 @@ mod tests {
         for (loss, value) in expected {
             let found = dpo_heads(loss, &options, &[start])[0].loss;
             assert!((found - value).abs() < 1e-12, "{loss:?}: {found}");
-            for divergence in Divergence::ALL.iter().filter(|_| loss.bends()) {
+            for divergence in Divergence::ALL.iter().filter(|_| loss.allows_divergence()) {
                 let uneven = PairScores { rejected_tokens: 9.0, ..start };
                 let bent = dpo_heads(loss, &PairOptions { divergence: *divergence, ..options }, &[uneven])[0].loss;
                 assert!((bent - value).abs() < 1e-12, "{loss:?}, {divergence:?}: {bent}");
@@ -252,7 +254,7 @@ mod tests {
         }
     }
 
-    /// The losses that read the share of wrong labels are exactly those that are said to.
+    /// Exactly the losses for which `smooths` holds depend on label_smoothing.
     #[test]
     fn label_smoothing_is_read_where_it_is_said_to_be() {
         for loss in losses() {

@@ -1,4 +1,4 @@
-//! The heads against TRL's own numbers (`tests/golden/methods`).
+//! The heads against reference values from TRL (`tests/golden/methods`).
 
 use super::advantage::{GroupScale, best_of, gae, group_advantages, leave_one_out, whiten};
 use super::clip;

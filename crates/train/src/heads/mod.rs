@@ -1,5 +1,5 @@
-//! Losses as pure functions of log-probabilities, in f64: numbers in, the loss and its derivatives out. No model, no batch,
-//! no tensor; each is checked against finite differences and against other programs' numbers.
+//! Losses as pure functions of log-probabilities in f64, which return the loss and its gradients. No model, no batch, no
+//! tensor; each is checked against finite differences and against reference values of other programs.
 
 pub(crate) mod advantage;
 pub(crate) mod clip;

@@ -9,12 +9,15 @@ pub(crate) fn odds_head(lambda: f64, pair: &PairScores) -> (PairHead, f64) {
     let (n, m) = (pair.chosen_tokens.max(1.0), pair.rejected_tokens.max(1.0));
     let (a, b) = (pair.chosen / n, pair.rejected / m);
     let odds = |a: f64| a - log_one_minus_exp(a);
-    // d(odds)/da = 1 / (1 − e^a); flat where a is held.
-    let slope = |a: f64| if a > LARGEST_LOG_PROBABILITY { 1.0 } else { 1.0 / -a.exp_m1() };
+    // d(odds)/da = 1 / (1 − e^a); constant where a is clamped.
+    let gradient = |a: f64| if a > LARGEST_LOG_PROBABILITY { 1.0 } else { 1.0 / -a.exp_m1() };
     let x = odds(a) - odds(b);
     let outer = -lambda * sigmoid(-x);
-    let head =
-        PairHead { loss: -lambda * log_sigmoid(x), chosen: outer * slope(a) / n, rejected: -outer * slope(b) / m };
+    let head = PairHead {
+        loss: -lambda * log_sigmoid(x),
+        chosen: outer * gradient(a) / n,
+        rejected: -outer * gradient(b) / m,
+    };
     (head, x)
 }
 

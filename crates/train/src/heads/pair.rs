@@ -1,9 +1,9 @@
-//! What losses over pairs of answers to one prompt read and give: log-probabilities in, a loss and its derivatives out.
+//! Inputs and outputs of losses over pairs of answers to one prompt: log-probabilities in, a loss and its gradients out.
 //!
-//! c = logπ(chosen) − logref(chosen), r likewise for the rejected answer, both sums over answer tokens; h = β(c − r). Each
-//! family has a file of its own beside this one.
+//! c = logπ(chosen) − logref(chosen), r likewise for the rejected answer, both summed over answer tokens; h = β(c − r). Each
+//! family of losses has its own file.
 
-/// What the model and its reference say of one pair.
+/// Log-probabilities of one pair under the policy and its reference.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct PairScores {
     /// Σ logπ over the chosen answer, in nats.
@@ -32,7 +32,7 @@ impl PairScores {
     }
 }
 
-/// A loss and its derivatives by the summed log-probabilities of both answers.
+/// A loss and its gradients with respect to the summed log-probabilities of both answers.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct PairHead {
     pub(crate) loss: f64,
@@ -63,12 +63,12 @@ pub(super) mod testing {
         PairScores { chosen: -900.0, rejected: 0.0, chosen_tokens: 1.0, rejected_tokens: 1.0, ..samples()[0] }
     }
 
-    /// Central differences of the summed loss by each log-probability.
+    /// Compares the gradients with central differences of the summed loss.
     pub(in crate::heads) fn check(name: &str, heads: &dyn Fn(&[PairScores]) -> Vec<PairHead>) {
         let (pairs, step) = (samples(), 1e-6);
         let total = |pairs: &[PairScores]| heads(pairs).iter().map(|head| head.loss).sum::<f64>();
         for (index, head) in heads(&pairs).iter().enumerate() {
-            let slope = |change: &dyn Fn(&mut PairScores, f64)| {
+            let gradient = |change: &dyn Fn(&mut PairScores, f64)| {
                 let moved = |by: f64| {
                     let mut pairs = pairs.clone();
                     change(&mut pairs[index], by);
@@ -76,8 +76,8 @@ pub(super) mod testing {
                 };
                 (moved(step) - moved(-step)) / (2.0 * step)
             };
-            let chosen = slope(&|pair, by| pair.chosen += by);
-            let rejected = slope(&|pair, by| pair.rejected += by);
+            let chosen = gradient(&|pair, by| pair.chosen += by);
+            let rejected = gradient(&|pair, by| pair.rejected += by);
             assert!((chosen - head.chosen).abs() < 1e-6 * chosen.abs().max(1.0), "{name}: {chosen} {}", head.chosen);
             assert!((rejected - head.rejected).abs() < 1e-6 * rejected.abs().max(1.0), "{name}: {rejected}");
         }

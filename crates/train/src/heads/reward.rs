@@ -5,11 +5,11 @@ use super::scalar::{log_sigmoid, sigmoid};
 use crate::declare::options;
 
 options! {
-    /// What a score says: how good an answer is, or above 0 that it does harm.
+    /// What a score means: how good an answer is, or, above 0, that it is harmful.
     pub(crate) enum RewardLoss { BradleyTerry = "bradley_terry", Cost = "cost" }
 }
 
-/// A loss and its derivatives by both scores.
+/// A loss and its gradients with respect to both scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ScoreHead {
     pub(crate) loss: f64,
@@ -20,8 +20,8 @@ pub(crate) struct ScoreHead {
 /// −log σ(chosen − rejected − margin) + centre·(chosen + rejected)².
 pub(crate) fn bradley_terry(chosen: f64, rejected: f64, margin: f64, centre: f64) -> ScoreHead {
     let (x, sum) = (chosen - rejected - margin, chosen + rejected);
-    let (slope, pull) = (-sigmoid(-x), 2.0 * centre * sum);
-    ScoreHead { loss: -log_sigmoid(x) + centre * sum * sum, chosen: slope + pull, rejected: -slope + pull }
+    let (gradient, pull) = (-sigmoid(-x), 2.0 * centre * sum);
+    ScoreHead { loss: -log_sigmoid(x) + centre * sum * sum, chosen: gradient + pull, rejected: -gradient + pull }
 }
 
 /// −log σ(C_worse − C_safer) − log σ(s_safer·C_safer) − log σ(s_worse·C_worse), with s = +1 for an unsafe answer and −1

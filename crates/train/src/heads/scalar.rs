@@ -21,10 +21,10 @@ pub(crate) fn log_one_minus_exp(a: f64) -> f64 {
     if a > -std::f64::consts::LN_2 { (-a.exp_m1()).ln() } else { (-a.exp()).ln_1p() }
 }
 
-/// Above this a log-probability is taken to be this: the odds of certainty are infinite.
+/// Log-probabilities are clamped to this: the odds of certainty are infinite.
 pub(crate) const LARGEST_LOG_PROBABILITY: f64 = -1e-6;
 
-/// e^d with d held within ±20: a ratio that large says that two policies have nothing in common.
+/// e^d with d clamped to ±20: with a larger ratio two policies have nothing in common.
 pub(crate) fn ratio(d: f64) -> f64 {
     d.clamp(-20.0, 20.0).exp()
 }

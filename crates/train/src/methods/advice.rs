@@ -4,13 +4,13 @@ use crate::about::Outlook;
 use crate::settings::CommonSettings;
 use alidade_domain::Problem;
 
-/// Preference rates from here on need a word of warning; the starter model, being tiny, bears more.
+/// Learning rates for preference training from here on get a warning; the starter model, being tiny, tolerates more.
 const HIGH_RATE: f64 = 5e-5;
 const SMALL_MODEL: u64 = 20_000_000;
-/// From this share of pairs on, length itself may be learned.
+/// From this share of pairs on, the model may learn length itself.
 const LONGER_SHARE: f64 = 0.75;
 
-/// A learning rate that is high for learning from preferences.
+/// Warns of a learning rate that is high for preference training.
 pub(super) fn high_rate(common: &CommonSettings, outlook: &Outlook) -> Option<Problem> {
     let rate = common.learning_rate;
     (rate >= HIGH_RATE && outlook.model_parameters > SMALL_MODEL).then(|| {
@@ -20,7 +20,7 @@ pub(super) fn high_rate(common: &CommonSettings, outlook: &Outlook) -> Option<Pr
     })
 }
 
-/// Pairs in which the chosen answer is mostly the longer one; `hint` says what to do about it.
+/// Warns of pairs in which the chosen answer is mostly the longer one; `hint` says what to do about it.
 pub(super) fn longer(outlook: &Outlook, hint: &str, field: &str) -> Option<Problem> {
     (outlook.chosen_longer > LONGER_SHARE).then(|| {
         let percent = 100.0 * outlook.chosen_longer;

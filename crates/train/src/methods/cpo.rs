@@ -1,7 +1,7 @@
 //! CPO (Xu et al., arXiv 2401.08417) and SimPO (Meng et al., arXiv 2405.14734): preference losses without a reference
-//! model, with the likelihood of the chosen answers beside them.
+//! model, plus the negative log-likelihood of the chosen answers.
 //!
-//! `cpo_alpha` weighs that likelihood; it is 1 unless said otherwise, so plain SimPO is `loss_type = "simpo"` with
+//! `cpo_alpha` is the weight of that term; its default is 1, so plain SimPO is `loss_type = "simpo"` with
 //! `cpo_alpha = 0`. `simpo_gamma` is the margin after scaling by β, as in TRL; papers quote γ/β.
 
 use super::advice::{high_rate, longer};
@@ -46,7 +46,7 @@ settings! {
             "假定标反的数据对所占比例。";
         simpo_gamma: f64 = number(0.0, 100.0, 0.5), Advanced,
             "SimPO margin" "SimPO 间隔",
-            "Margin asked of the chosen answer, after scaling by beta."
+            "Margin required of the chosen answer, after scaling by beta."
             "要求被选回答领先的间隔，已乘以 beta。";
         cpo_alpha: f64 = number(0.0, 1000.0, 1.0), Advanced,
             "Likelihood weight" "似然权重",
@@ -71,12 +71,12 @@ impl Method for Cpo {
             label: Words::name("CPO / SimPO"),
             title: Words::new("Contrastive preference optimisation, SimPO", "对比偏好优化，SimPO"),
             summary: Words::new(
-                "Prefers chosen answers over rejected ones without a reference model: lighter than DPO, less anchored.",
-                "不用参考模型，使被选的回答胜过被拒的：比 DPO 更轻，约束也更少。",
+                "Prefers chosen answers over rejected ones without a reference model: lighter than DPO, less tied to the start.",
+                "不用参考模型，使被选的回答胜过被拒的：比 DPO 更轻，与起点的联系也更松。",
             ),
             why: Words::new(
-                "compares answers without a reference model: less memory, less anchored. SimPO compares averages per token.",
-                "不用参考模型来比较回答：内存更少，约束也更少。SimPO 比较每个词元的平均值。",
+                "compares answers without a reference model: less memory, less tied to the start. SimPO compares averages per token.",
+                "不用参考模型来比较回答：内存更少，与起点的联系也更松。SimPO 比较每个词元的平均值。",
             ),
             paper: "Xu et al., Contrastive Preference Optimization, 2024; Meng et al., SimPO, 2024",
             learns_from: vec![DatasetKind::Pairs],

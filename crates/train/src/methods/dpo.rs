@@ -31,17 +31,17 @@ use alidade_model::Policy;
 /// The method.
 pub(crate) struct Dpo;
 
-/// What the chosen answers gained over the reference.
+/// Implicit reward of the chosen answers.
 const CHOSEN: &str = "rewards/chosen";
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1, order: SamplingStrategy::Random };
 
 settings! {
-    /// What shapes a loss over pairs; online DPO shares it.
+    /// Settings of the loss over pairs; online DPO shares them.
     pub(super) struct PairSettings {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
             "Beta" "Beta",
-            "How strongly the model is held near where it started. Higher holds more."
+            "How strongly the model is kept near its start. Higher stays nearer."
             "把模型拉回起点的力度。越高越接近起点。";
         loss_type: Vec<DpoLoss> = choices(DpoLoss::Sigmoid), Advanced,
             "Loss" "损失函数",
@@ -66,12 +66,12 @@ settings! {
             "选择多个损失时，每个损失一个数。";
         f_divergence_type: Divergence = choice(Divergence::ReverseKl), Advanced,
             "Divergence" "散度",
-            "How log-ratios are bent before they are compared."
-            "比较之前对数比如何变换。";
+            "Which divergence transforms the log-ratios before they are compared."
+            "比较之前用哪种散度变换对数比。";
         f_alpha_divergence_coef: f64 = number(-10.0, 0.999, 0.5), Advanced,
             "Alpha" "Alpha",
-            "Shape of alpha_divergence."
-            "alpha_divergence 的形状。";
+            "Parameter α of alpha_divergence."
+            "alpha_divergence 的参数 α。";
     }
 }
 
@@ -140,7 +140,7 @@ impl Method for Dpo {
             ("num_train_epochs", Number(1.0)),
             ("per_device_train_batch_size", Whole(16)),
             ("beta", Number(0.5)),
-            // The likelihood of chosen answers beside the preference keeps so small a model from unlearning how they begin.
+            // The likelihood term keeps so small a model from unlearning how chosen answers begin.
             ("loss_type", names(["sigmoid", "sft"])),
             ("loss_weights", Numbers(vec![1.0, 5.0])),
         ];
@@ -194,7 +194,7 @@ impl Training for Run {
     }
 
     fn passes(&self) -> PassesPerRow {
-        // The reference reads what the policy learns from.
+        // The reference also needs a forward pass over every row.
         PassesPerRow { read: 1.0, reads_batches: true, ..PassesPerRow::ONE }
     }
 
@@ -213,7 +213,7 @@ impl Training for Run {
     }
 }
 
-/// The losses that are added up, with their weights.
+/// The losses of the weighted sum.
 pub(super) struct Losses {
     weighted: Vec<(DpoLoss, f64)>,
     options: PairOptions,
@@ -228,11 +228,12 @@ impl Losses {
             return Err(Problem::input(message).hint("Give one weight for each loss.").at("settings.loss_weights"));
         }
         if weights.iter().all(|weight| *weight == 0.0) {
-            let problem = Problem::input("Every weight in loss_weights is 0, so no step moves a weight.");
-            return Err(problem.hint("Leave one of them above 0.").at("settings.loss_weights"));
+            let problem = Problem::input("Every weight in loss_weights is 0, so no step changes the model.");
+            return Err(problem.hint("Set at least one of them above 0.").at("settings.loss_weights"));
         }
         let divergence = own.f_divergence_type;
-        if let Some(loss) = losses.iter().find(|loss| divergence != Divergence::ReverseKl && !loss.bends()) {
+        if let Some(loss) = losses.iter().find(|loss| divergence != Divergence::ReverseKl && !loss.allows_divergence())
+        {
             let message = format!("{} is defined for reverse_kl only, not for {}.", loss.name(), divergence.name());
             return Err(Problem::input(message).at("settings.f_divergence_type"));
         }
@@ -247,13 +248,13 @@ impl Losses {
         Ok(Self { weighted: losses.iter().copied().zip(weights).collect(), options })
     }
 
-    /// With equal weights and log-ratios as they are.
+    /// With equal weights and reverse KL.
     pub(super) fn plain(pair: &PairSettings) -> std::result::Result<Self, Problem> {
         let (loss_weights, f_divergence_type) = (Vec::new(), Divergence::ReverseKl);
         Self::new(pair, &Own { loss_weights, f_divergence_type, f_alpha_divergence_coef: 0.0 })
     }
 
-    /// Heads of all losses over pairs, added up.
+    /// The weighted sum of all losses over pairs.
     fn heads(&self, pairs: &[PairScores]) -> Vec<PairHead> {
         let mut total = vec![PairHead::default(); pairs.len()];
         for (loss, weight) in self.weighted.iter().filter(|(loss, _)| *loss != DpoLoss::Sft) {
@@ -272,7 +273,7 @@ impl Losses {
     }
 }
 
-/// A share of wrong labels that no loss reads would change nothing; one loss is not defined without it.
+/// Refuses label_smoothing where no loss uses it, and exo_pair, which is not defined without it.
 fn smoothing(losses: &[DpoLoss], share: f64) -> std::result::Result<(), Problem> {
     let problem = |message: String, hint: &str| Err(Problem::input(message).hint(hint).at("settings.label_smoothing"));
     if share > 0.0 && !losses.iter().any(|loss| loss.smooths()) {

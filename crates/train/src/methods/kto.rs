@@ -1,12 +1,12 @@
-//! KTO (Ethayarajh et al., arXiv 2402.01306): learns from single answers with a thumb up or down.
+//! KTO (Ethayarajh et al., arXiv 2402.01306): learns from single answers with a binary label.
 //!
-//! How far the policy has drifted from its reference is estimated on mismatched rows, prompt i with answer i − 1 (the
-//! first takes the last). As in TRL they are formed of token ids in file order within chunks of the batch size, once the rows
-//! that cannot be used are gone; and rows come in that order, so that a batch is compared with its own answers. It needs at
-//! least two rows; below four the estimate says little.
+//! The KL divergence from the reference is estimated on mismatched rows, prompt i with answer i − 1 (the first takes the
+//! last). As in TRL these are formed from token ids in file order within chunks of the batch size, after unusable rows are
+//! removed; rows come in that order, so that a batch is compared with its own answers. It needs at least two rows per batch;
+//! below four the estimate is poor.
 
 use super::advice::high_rate;
-use super::ratings::{Rated, read, sequence};
+use super::labelled::{Labelled, read, sequence};
 use super::watch::{LOSS, MARGIN, NOTABLE, preference_flat, rewards};
 use crate::about::{About, Before, Goal, Needs, Outlook, Starter};
 use crate::declare::{choice, number, settings};
@@ -30,25 +30,25 @@ use std::collections::BTreeMap;
 pub(crate) struct Kto;
 
 const DRIFT: Metric = Metric::new("kl", "KL (nats)", "KL（奈特）");
-/// Nats beyond which the model has left its start.
+/// KL in nats beyond which the model is far from its start.
 const FAR: f64 = 10.0;
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 5e-6, epochs: 1.0, warmup_ratio: 0.1, order: SamplingStrategy::Sequential };
-/// Fewer rows in a batch leave the drift without an estimate.
+/// Smallest batch in which the KL can be estimated.
 const SMALLEST_BATCH: usize = 2;
-/// Fewer rows make it a poor one.
+/// Below this batch size the estimate is poor.
 const SMALL_BATCH: usize = 4;
 
 settings! {
     struct Own {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
             "Beta" "Beta",
-            "How strongly the model is held near where it started. Higher holds more."
+            "How strongly the model is kept near its start. Higher stays nearer."
             "把模型拉回起点的力度。越高越接近起点。";
         loss_type: KtoLoss = choice(KtoLoss::Kto), Advanced,
             "Loss" "损失函数",
-            "Which loss over single answers."
-            "用于单个回答的损失。";
+            "Form of the loss over single answers."
+            "单个回答的损失的形式。";
         desirable_weight: f64 = number(0.0, 1000.0, 1.0), Advanced,
             "Weight of thumbs up" "赞的权重",
             "Wanted and unwanted answers should weigh about the same in sum."
@@ -163,8 +163,9 @@ impl Method for Kto {
 impl Run {
     fn check(&self) -> std::result::Result<(), Problem> {
         if self.own.desirable_weight == 0.0 && self.own.undesirable_weight == 0.0 {
-            let problem = Problem::input("Both kinds of answers have the weight 0, so no step moves a weight.");
-            return Err(problem.hint("Leave one of them above 0.").at("settings.desirable_weight"));
+            let problem =
+                Problem::input("Both desirable_weight and undesirable_weight are 0, so no step changes the model.");
+            return Err(problem.hint("Set at least one of them above 0.").at("settings.desirable_weight"));
         }
         if !self.own.loss_type.estimates_drift() {
             return Ok(());
@@ -190,7 +191,7 @@ impl Training for Run {
     }
 
     fn passes(&self) -> PassesPerRow {
-        // Own and mismatched answer are one row, and only the first of them has gradients.
+        // A row holds its own and a mismatched answer, and only the first has gradients.
         let (trained, read) = if self.own.loss_type.estimates_drift() { (0.5, 1.5) } else { (1.0, 1.0) };
         PassesPerRow { trained, read, trained_sequences: 1, reads_batches: true, ..PassesPerRow::ONE }
     }
@@ -206,16 +207,16 @@ impl Training for Run {
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
         let (limit, size) = (self.common.max_length, self.common.per_device_train_batch_size);
-        let (mut prepared, mut rated) = (Prepared::default(), Vec::new());
+        let (mut prepared, mut labelled) = (Prepared::default(), Vec::new());
         for (index, example) in rows.iter().enumerate() {
             match or_left_out(read(index + 1, example, encoder, limit, &mut prepared))? {
-                Ok(row) => rated.push(row),
+                Ok(row) => labelled.push(row),
                 Err(reason) => prepared.skipped.push(Skipped { row: index + 1, reason }),
             }
         }
-        both_kinds(&rated)?;
-        prepared.advice.extend(uneven(&rated, &self.own));
-        for chunk in rated.chunks(size) {
+        both_kinds(&labelled)?;
+        prepared.advice.extend(uneven(&labelled, &self.own));
+        for chunk in labelled.chunks(size) {
             for (place, row) in chunk.iter().enumerate() {
                 let mut sequences = vec![sequence(&row.prompt, &row.answer, limit)];
                 if self.own.loss_type.estimates_drift() {
@@ -234,36 +235,36 @@ impl Training for Run {
     }
 }
 
-/// Answers of one kind alone say nothing of the other: the loss falls without end, and nothing holds the model.
-fn both_kinds(rated: &[Rated]) -> Result<()> {
-    let wanted = rated.iter().filter(|row| row.wanted).count();
+/// Refuses rows that all have the same label: the loss would fall without bound.
+fn both_kinds(labelled: &[Labelled]) -> Result<()> {
+    let wanted = labelled.iter().filter(|row| row.wanted).count();
     let (label, missing) = match wanted {
-        _ if rated.is_empty() => return Ok(()),
+        _ if labelled.is_empty() => return Ok(()),
         0 => (false, "wanted"),
-        all if all == rated.len() => (true, "unwanted"),
+        all if all == labelled.len() => (true, "unwanted"),
         _ => return Ok(()),
     };
     let message = format!(
         "All {} usable rows have the label {label}. KTO learns from wanted and unwanted answers, and no {missing} one is left.",
-        rated.len()
+        labelled.len()
     );
     let problem = Problem::input(message)
         .hint("Add rows of the other kind; wanted answers alone can be learned by supervised fine-tuning.");
     Err(TrainError::Refused(problem.at("dataset")))
 }
 
-/// How many times as much as the unwanted answers the wanted ones may weigh without a word.
+/// Ratio of the total weight of wanted to unwanted answers that gets no warning.
 const EVEN: std::ops::RangeInclusive<f64> = 0.8..=1.6;
 
-/// What is said where wanted and unwanted answers weigh clearly unlike in sum; the paper (equation 8) advises from 1 to 4/3
-/// times as much for the wanted ones.
-fn uneven(rated: &[Rated], own: &Own) -> Option<Problem> {
-    let wanted = rated.iter().filter(|row| row.wanted).count();
-    let (w, u) = (wanted as f64, (rated.len() - wanted) as f64);
+/// Warns where the total weights of wanted and unwanted answers clearly differ; the paper (equation 8) advises a ratio
+/// from 1 to 4/3.
+fn uneven(labelled: &[Labelled], own: &Own) -> Option<Problem> {
+    let wanted = labelled.iter().filter(|row| row.wanted).count();
+    let (w, u) = (wanted as f64, (labelled.len() - wanted) as f64);
     let (good, bad) = (own.desirable_weight, own.undesirable_weight);
     let share = w * good / (u * bad);
-    // A weight of 0 is meant.
-    if rated.is_empty() || good * bad == 0.0 || EVEN.contains(&share) {
+    // A weight of 0 is intentional.
+    if labelled.is_empty() || good * bad == 0.0 || EVEN.contains(&share) {
         return None;
     }
     let message = format!(
@@ -291,8 +292,8 @@ fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome
         for (place, (item, range)) in micro_batch.iter().zip(tokens.target_ranges()).enumerate() {
             let wanted = item.label > 0.0;
             let weight = if wanted { own.desirable_weight } else { own.undesirable_weight };
-            let (loss, slope) = kto_head(own.loss_type, own.beta, weight, wanted, ratios[place], z);
-            coefficients[range.clone()].fill(slope / rows);
+            let (loss, gradient) = kto_head(own.loss_type, own.beta, weight, wanted, ratios[place], z);
+            coefficients[range.clone()].fill(gradient / rows);
             let logits = scores.mean_logit[range.clone()].iter().sum();
             let logp = scores.logp[range.clone()].iter().sum();
             totals.loss += loss;
@@ -306,7 +307,7 @@ fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome
     Ok(StepOutcome { loss: totals.loss / rows, tokens: totals.tokens, metrics: totals.metrics(rows) })
 }
 
-/// Σ logπ − Σ logref of rows that nothing is learned from.
+/// Σ logπ − Σ logref of rows that have no gradient.
 fn ratios(policy: &mut Policy, rows: &[TokenRow]) -> Result<Vec<f64>> {
     let rows = TokenBatch::new(rows)?;
     Ok(sums(&policy.scores(&rows, None)?.logp, &rows, &policy.reference_scores(&rows, None)?.logp))
@@ -354,7 +355,7 @@ impl Totals {
         if wanted { &mut self.wanted } else { &mut self.unwanted }
     }
 
-    /// A side that no row of the step belongs to has no figures.
+    /// A side without rows in the step has no metrics.
     fn metrics(&self, rows: f64) -> BTreeMap<String, f64> {
         let mut metrics = BTreeMap::from([
             ("kl".to_owned(), self.drift / rows),

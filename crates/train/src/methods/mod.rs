@@ -1,5 +1,6 @@
-//! One file per method: its words, settings, rows and step, its curves and where it starts. A new one is a file, its `mod` and
-//! its line in the registry. What several share is in `pairs.rs`, `ratings.rs`, `group.rs`, `advice.rs` and `watch.rs`.
+//! One file per method: its texts, settings, rows, step, charts and presets. To add one, write its file, its `mod` line
+//! and its entry in the registry. Code that several share is in `pairs.rs`, `labelled.rs`, `group.rs`, `advice.rs` and
+//! `watch.rs`.
 
 mod advice;
 pub(crate) mod cpo;
@@ -7,11 +8,11 @@ pub(crate) mod dpo;
 mod group;
 pub(crate) mod grpo;
 pub(crate) mod kto;
+mod labelled;
 pub(crate) mod online_dpo;
 pub(crate) mod orpo;
 pub(crate) mod pairs;
 pub(crate) mod ppo;
-mod ratings;
 pub(crate) mod rejection_sampling;
 pub(crate) mod reward_model;
 pub(crate) mod rloo;
@@ -20,7 +21,7 @@ mod watch;
 
 use crate::method::Method;
 
-/// Every method, in the order in which a person meets them.
+/// Every method, in the order in which the UI shows them.
 pub const METHODS: &[&dyn Method] = &[
     &sft::Sft,
     &dpo::Dpo,

@@ -1,5 +1,5 @@
-//! Online DPO (Guo et al., arXiv 2402.04792): the policy answers each prompt twice, the better-rated answer is preferred,
-//! and a DPO step is taken on the pair. Pairs that score alike say nothing and are left out.
+//! Online DPO (Guo et al., arXiv 2402.04792): the policy answers each prompt twice, the answer with the higher score is
+//! preferred, and a DPO step is taken on the pair. Pairs with equal scores are left out.
 
 use super::advice::high_rate;
 use super::dpo::{Losses, PairSettings, step as dpo_step};
@@ -10,7 +10,7 @@ use crate::encode::{Encoder, Item, Prepared};
 use crate::error::Result;
 use crate::method::{Method, Training};
 use crate::passes::PassesPerRow;
-use crate::rollout::{Drawing, asked, figures, measure, prompts, write};
+use crate::rollout::{Sampling, generate_rollouts, prompt_kinds, prompts, rollout_metrics, score_tokens};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepContext, StepOutcome};
@@ -36,7 +36,7 @@ settings! {
             "以词元计。";
         temperature: f64 = number(0.05, 5.0, 0.9), Advanced,
             "Temperature" "温度",
-            "Of the draws in training; higher explores more."
+            "Of sampling in training; higher explores more."
             "训练中采样的温度；越高探索越多。";
     }
 }
@@ -49,8 +49,8 @@ struct Run {
 }
 
 impl Run {
-    fn drawing(&self) -> Drawing {
-        Drawing {
+    fn sampling(&self) -> Sampling {
+        Sampling {
             temperature: self.own.temperature,
             max_new_tokens: self.own.max_new_tokens,
             each: ANSWERS,
@@ -69,7 +69,7 @@ impl Method for OnlineDpo {
             label: Words::new("Online DPO", "在线 DPO"),
             title: Words::new("Online DPO", "在线 DPO"),
             summary: Words::new(
-                "Lets the model answer twice, has both answers rated, and learns from its own better one.",
+                "Lets the model answer twice, has both answers scored, and learns from its own better one.",
                 "让模型作答两次，给两个回答评分，并从自己较好的那个中学习。",
             ),
             why: Words::new(
@@ -77,7 +77,7 @@ impl Method for OnlineDpo {
                 "每个问题回答两次，从自己较好的回答中学习。",
             ),
             paper: "Guo et al., Direct Language Model Alignment from Online AI Feedback, 2024",
-            learns_from: asked(),
+            learns_from: prompt_kinds(),
             variants: Vec::new(),
         }
     }
@@ -93,7 +93,7 @@ impl Method for OnlineDpo {
                 Chart::of(MARGIN),
                 kl(),
                 Chart::beside(LENGTH),
-                Chart::beside(Metric::new("ties", "ties", "平局")).usually(0.0, 0.5),
+                Chart::beside(Metric::new("ties", "share of ties", "平局的比例")).usually(0.0, 0.5),
                 Chart::of(LOSS),
             ],
             needs: vec![SCORE.key],
@@ -131,7 +131,7 @@ impl Training for Run {
     }
 
     fn passes(&self) -> PassesPerRow {
-        let answers = Some(self.drawing().passes());
+        let answers = Some(self.sampling().passes());
         PassesPerRow { trained: 1.0, read: 3.0, answers, ..PassesPerRow::ONE }
     }
 
@@ -144,14 +144,14 @@ impl Training for Run {
     }
 
     fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
-        let (steps, drawing) = (self.steps(prepared.items.len()), self.drawing());
-        session.iterate(&prepared.items, steps, &self.common, &mut |context| step(context, drawing, &self.losses))
+        let (steps, sampling) = (self.steps(prepared.items.len()), self.sampling());
+        session.iterate(&prepared.items, steps, &self.common, &mut |context| step(context, sampling, &self.losses))
     }
 }
 
-fn step(context: &mut StepContext, drawing: Drawing, losses: &Losses) -> Result<StepOutcome> {
-    let mut rollouts = write(context, drawing)?;
-    measure(context, &mut rollouts, drawing.temperature, drawing.rows)?;
+fn step(context: &mut StepContext, sampling: Sampling, losses: &Losses) -> Result<StepOutcome> {
+    let mut rollouts = generate_rollouts(context, sampling)?;
+    score_tokens(context, &mut rollouts, sampling.temperature, sampling.rows)?;
     let pairs: Vec<Item> = rollouts
         .chunks(2)
         .filter(|pair| pair.len() == 2 && pair[0].prompt == pair[1].prompt && pair[0].score != pair[1].score)
@@ -163,12 +163,12 @@ fn step(context: &mut StepContext, drawing: Drawing, losses: &Losses) -> Result<
         .collect();
     let mut outcome = StepOutcome::default();
     if !pairs.is_empty() {
-        let micro_batches = pairs.chunks(drawing.rows / 2).map(|chunk| chunk.iter().collect()).collect();
+        let micro_batches = pairs.chunks(sampling.rows / 2).map(|chunk| chunk.iter().collect()).collect();
         outcome = dpo_step(context.policy, &context.batch.with_rows(micro_batches), losses)?;
         context.check_finite("loss", outcome.loss)?;
         context.update()?;
     }
-    outcome.metrics.extend(figures(&rollouts));
+    outcome.metrics.extend(rollout_metrics(&rollouts));
     let tied = 1.0 - pairs.len() as f64 / (rollouts.len() as f64 / 2.0).max(1.0);
     outcome.metrics.insert("ties".to_owned(), tied);
     outcome.tokens = rollouts.iter().map(|rollout| rollout.row.ids.len() as u64).sum();

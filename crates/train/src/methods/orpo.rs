@@ -1,4 +1,4 @@
-//! ORPO (Hong et al., arXiv 2403.07691): learns the chosen answer and, in the same step, raises its odds over those of the
+//! ORPO (Hong et al., arXiv 2403.07691): fine-tunes on the chosen answer and, in the same step, raises its odds against the
 //! rejected one. There is no reference model.
 //!
 //! loss = nll(chosen) − β·mean log σ(log-odds ratio). As in TRL the nll runs over prompt and answer by default; with
@@ -40,8 +40,8 @@ settings! {
     struct Own {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
             "Weight of the odds ratio" "几率比权重",
-            "How much the odds of the chosen answer count beside learning it (λ in the paper)."
-            "在学习被选回答之外，其几率比计入多少（论文中的 λ）。";
+            "How much the odds ratio counts beside the likelihood of the chosen answer (λ in the paper)."
+            "在被选回答的似然之外，几率比计入多少（论文中的 λ）。";
         orpo_nll: Likelihood = choice(Likelihood::All), Advanced,
             "Likelihood over" "似然范围",
             "All tokens of the chosen row, as in TRL, or the answer alone, as in the paper."
@@ -65,11 +65,11 @@ impl Method for Orpo {
             label: Words::name("ORPO"),
             title: Words::new("Odds ratio preference optimisation", "几率比偏好优化"),
             summary: Words::new(
-                "Learns good answers and shuns bad ones in one go, without a reference model and without SFT before it.",
+                "Learns good answers and avoids bad ones in one step, without a reference model and without SFT before it.",
                 "一步之中学习好的回答并避开差的，不需要参考模型，之前也不需要 SFT。",
             ),
             why: Words::new(
-                "learns the better answers and shuns the worse ones in the same step; lighter than SFT and DPO.",
+                "learns the better answers and avoids the worse ones in the same step; lighter than SFT plus DPO.",
                 "在同一步里学习较好的回答并避开较差的；比 SFT 加 DPO 更轻。",
             ),
             paper: "Hong et al., ORPO: Monolithic Preference Optimization without Reference Model, 2024",
@@ -103,7 +103,7 @@ impl Method for Orpo {
             before: &[],
             settings: vec![],
             words: Some(GoalWords {
-                name: Words::new("Learn and prefer in one go", "一步完成学习与偏好"),
+                name: Words::new("Learn and prefer in one step", "一步完成学习与偏好"),
                 text: Words::new(
                     "ORPO needs only pairs: no SFT before it, no reference model.",
                     "ORPO 只需要偏好对：之前不做 SFT，也没有参考模型。",

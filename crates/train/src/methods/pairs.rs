@@ -1,4 +1,4 @@
-//! What methods over pairs share: rows to sequences, one pass over a micro-batch, and the figures that all of them log.
+//! Shared by methods over pairs: rows to sequences, micro-batches of pairs, and the metrics that all of them log.
 
 use crate::encode::{Encoded, Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::Result;
@@ -14,9 +14,9 @@ pub(crate) fn prepare(rows: &[Example], encoder: &Encoder, limit: usize) -> Resu
         let row = index + 1;
         match or_left_out(pair(example, encoder, limit, &mut prepared))? {
             Ok(sequences) => {
-                let told = if let Example::Pair(pair) = example { Some(pair) } else { None };
-                let label = told.and_then(|pair| pair.margin).unwrap_or(0.0);
-                let harmful = told.and_then(|pair| pair.harmful);
+                let given = if let Example::Pair(pair) = example { Some(pair) } else { None };
+                let label = given.and_then(|pair| pair.margin).unwrap_or(0.0);
+                let harmful = given.and_then(|pair| pair.harmful);
                 prepared.items.push(Item { label, harmful, ..Item::new(row, sequences) });
             }
             Err(reason) => prepared.skipped.push(Skipped { row, reason }),
@@ -29,7 +29,7 @@ fn pair(example: &Example, encoder: &Encoder, limit: usize, prepared: &mut Prepa
     let both: [Encoded; 2] = match example {
         Example::Pair(PreferencePair { prompt, chosen, rejected, .. }) => encoder.pair(prompt, [chosen, rejected])?,
         Example::PlainPair { prompt, chosen, rejected } => encoder.plain_pair(prompt, [chosen, rejected])?,
-        _ => return Ok(Err("it is no pair of answers".into())),
+        _ => return Ok(Err("it is not a pair of answers".into())),
     };
     prepared.moved_borders += usize::from(both.iter().any(|encoded| encoded.moved_border));
     let [Some((chosen, cut)), Some((rejected, other_cut))] = both.map(|encoded| encoded.fit(limit)) else {
@@ -68,7 +68,7 @@ impl PairBatch {
         self.ranges[pair].clone()
     }
 
-    /// The same of its rejected answer.
+    /// The same for its rejected answer.
     pub(super) fn rejected(&self, pair: usize) -> Range<usize> {
         self.ranges[self.pairs + pair].clone()
     }
@@ -97,7 +97,7 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// Adds to a figure that is averaged over pairs.
+    /// Adds to a metric that is averaged over pairs.
     pub(super) fn add(&mut self, name: &'static str, value: f64) {
         *self.sums.entry(name).or_default() += value;
     }
@@ -110,7 +110,7 @@ impl Totals {
         self.add("rewards/accuracies", f64::from(u8::from(chosen > rejected)));
     }
 
-    /// `border` is the number of scored tokens that belong to chosen answers; they stand first.
+    /// `border` is the number of scored tokens that belong to chosen answers, which come first.
     pub(super) fn add_tokens(&mut self, scores: &TokenScores, border: usize) {
         self.chosen_tokens += border as f64;
         self.rejected_tokens += (scores.logp.len() - border) as f64;
@@ -120,12 +120,12 @@ impl Totals {
         self.entropy += scores.entropy.iter().sum::<f64>();
     }
 
-    /// The sum of a figure so far.
+    /// The sum of a metric so far.
     pub(super) fn sum(&self, name: &str) -> f64 {
         self.sums.get(name).copied().unwrap_or(0.0)
     }
 
-    /// Averages over `pairs`, and over tokens where the figure is one of tokens.
+    /// Averages over `pairs`, and over tokens for metrics of tokens.
     pub(super) fn metrics(self, pairs: f64) -> BTreeMap<String, f64> {
         let mut metrics: BTreeMap<String, f64> =
             self.sums.into_iter().map(|(name, sum)| (name.to_owned(), sum / pairs)).collect();

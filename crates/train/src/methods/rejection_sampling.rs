@@ -1,6 +1,6 @@
 //! Rejection sampling (Touvron et al., arXiv 2307.09288; RAFT, Dong et al., arXiv 2304.06767): the policy answers each
-//! prompt several times, and learns the best-rated answer by likelihood. What the best of n would score if one always
-//! chose it is logged beside, without bias for every k ≤ n.
+//! prompt several times and is fine-tuned on the answer with the highest score. An unbiased estimate of the best-of-k score
+//! is logged for powers of two k ≤ n.
 
 use super::watch::{ENTROPY, LENGTH, LOSS, SCORE, kl, scored};
 use crate::about::{About, Before, Goal, Needs, Starter};
@@ -10,7 +10,9 @@ use crate::error::Result;
 use crate::heads::advantage::best_of;
 use crate::method::{Method, Training};
 use crate::passes::{AnswerPasses, PassesPerRow};
-use crate::rollout::{Drawing, Rollout, asked, batch, figures, measure, prompts, write};
+use crate::rollout::{
+    Rollout, Sampling, batch, generate_rollouts, prompt_kinds, prompts, rollout_metrics, score_tokens,
+};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use crate::step::{StepContext, StepOutcome};
@@ -31,7 +33,7 @@ settings! {
     struct Own {
         num_generations: usize = whole(2, 1024, 4), Simple,
             "Answers per question" "每题回答数",
-            "That are compared with each other."
+            "Number of answers that are compared with each other."
             "相互比较的回答数。";
         max_completion_length: usize = whole(1, 4096, 256), Simple,
             "Longest answer" "最长回答",
@@ -39,7 +41,7 @@ settings! {
             "以词元计。";
         temperature: f64 = number(0.05, 5.0, 1.0), Advanced,
             "Temperature" "温度",
-            "Of the draws in training; higher explores more."
+            "Of sampling in training; higher explores more."
             "训练中采样的温度；越高探索越多。";
     }
 }
@@ -51,8 +53,8 @@ struct Run {
 }
 
 impl Run {
-    fn drawing(&self) -> Drawing {
-        Drawing {
+    fn sampling(&self) -> Sampling {
+        Sampling {
             temperature: self.own.temperature,
             max_new_tokens: self.own.max_completion_length,
             each: self.own.num_generations,
@@ -79,7 +81,7 @@ impl Method for RejectionSampling {
                 "每个问题回答多次，学习自己最好的回答。",
             ),
             paper: "Touvron et al., Llama 2, 2023; Dong et al., RAFT, 2023",
-            learns_from: asked(),
+            learns_from: prompt_kinds(),
             variants: Vec::new(),
         }
     }
@@ -139,7 +141,7 @@ impl Training for Run {
 
     fn passes(&self) -> PassesPerRow {
         let answers =
-            Some(AnswerPasses { trained_at_once: self.common.per_device_train_batch_size, ..self.drawing().passes() });
+            Some(AnswerPasses { trained_at_once: self.common.per_device_train_batch_size, ..self.sampling().passes() });
         PassesPerRow { trained: 1.0 / self.own.num_generations as f64, read: 2.0, answers, ..PassesPerRow::ONE }
     }
 
@@ -148,29 +150,29 @@ impl Training for Run {
     }
 
     fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
-        let (steps, drawing) = (self.steps(prepared.items.len()), self.drawing());
-        session.iterate(&prepared.items, steps, &self.common, &mut |context| step(context, drawing))
+        let (steps, sampling) = (self.steps(prepared.items.len()), self.sampling());
+        session.iterate(&prepared.items, steps, &self.common, &mut |context| step(context, sampling))
     }
 }
 
-fn step(context: &mut StepContext, drawing: Drawing) -> Result<StepOutcome> {
-    let mut rollouts = write(context, drawing)?;
-    measure(context, &mut rollouts, drawing.temperature, drawing.rows)?;
-    let groups: Vec<&[Rollout]> = rollouts.chunks(drawing.each).collect();
+fn step(context: &mut StepContext, sampling: Sampling) -> Result<StepOutcome> {
+    let mut rollouts = generate_rollouts(context, sampling)?;
+    score_tokens(context, &mut rollouts, sampling.temperature, sampling.rows)?;
+    let groups: Vec<&[Rollout]> = rollouts.chunks(sampling.each).collect();
     let best = |group: &&[Rollout]| group.iter().max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
     let chosen: Vec<Rollout> = groups.iter().filter_map(best).collect();
     let learned = chosen.iter().map(|rollout| rollout.row.scored_tokens()).sum::<usize>().max(1) as f64;
     let mut nll = 0.0;
-    for part in chosen.chunks((drawing.rows / drawing.each).max(1)) {
+    for part in chosen.chunks((sampling.rows / sampling.each).max(1)) {
         let scores = context.policy.forward(&batch(part.iter())?, None)?;
         nll -= scores.logp.iter().sum::<f64>();
         context.policy.backward(&vec![-1.0 / learned; scores.logp.len()])?;
     }
     context.check_finite("loss", nll / learned)?;
     context.update()?;
-    let mut metrics: BTreeMap<String, f64> = figures(&rollouts).into_iter().collect();
+    let mut metrics: BTreeMap<String, f64> = rollout_metrics(&rollouts).into_iter().collect();
     let mut k = 2;
-    while k <= drawing.each {
+    while k <= sampling.each {
         let of_group = |group: &&[Rollout]| best_of(&group.iter().map(|rollout| rollout.score).collect::<Vec<_>>(), k);
         let sum: f64 = groups.iter().map(of_group).sum();
         metrics.insert(format!("best_of/{k}"), sum / groups.len().max(1) as f64);

@@ -1,9 +1,9 @@
-//! Reward models (Ouyang et al., arXiv 2203.02155): a score read off the end of an answer learns to be higher for the
-//! preferred one. The result is an adapter with a trained score head, PEFT's SEQ_CLS kind.
+//! Reward models (Ouyang et al., arXiv 2203.02155): the score at the last token of an answer is trained to be higher for the
+//! preferred one. The result is an adapter with a trained score head (PEFT's SEQ_CLS).
 //!
-//! loss = mean −log σ(r_chosen − r_rejected − margin) + c·mean (r_chosen + r_rejected)². Rows bring margins where their
-//! source has them and `use_margins` is on. With `loss_type = "cost"` it becomes a cost model (Dai et al., arXiv
-//! 2310.12773), whose zero separates harmless from harmful answers; rows must say which of their answers do harm.
+//! loss = mean −log σ(r_chosen − r_rejected − margin) + c·mean (r_chosen + r_rejected)². Margins come from the rows
+//! when `use_margins` is on. With `loss_type = "cost"` it becomes a cost model (Dai et al., arXiv
+//! 2310.12773), whose zero separates harmless from harmful answers; rows must say which of their answers are harmful.
 
 use super::advice::longer;
 use super::pairs::{Totals, prepare};
@@ -36,7 +36,7 @@ settings! {
     struct Own {
         loss_type: RewardLoss = choice(RewardLoss::BradleyTerry), Advanced,
             "What is scored" "打分内容",
-            "How good an answer is, or a cost above 0 for answers that do harm."
+            "How good an answer is, or a cost above 0 for harmful answers."
             "回答有多好，或对有害回答给出大于 0 的代价。";
         center_rewards_coefficient: f64 = number(0.0, 10.0, 0.0), Advanced,
             "Centring" "居中",
@@ -44,7 +44,7 @@ settings! {
             "使一对分数保持在 0 附近；常用 0.01。";
         use_margins: bool = flag(false), Advanced,
             "Use margins" "使用间隔",
-            "Ask for at least the margin that a row brings."
+            "Require at least the margin that a row gives."
             "至少要求数据中给出的间隔。";
     }
 }
@@ -69,8 +69,8 @@ impl Method for RewardModelling {
                 "学会按偏好对的排序给回答打分，PPO 和 GRPO 便能从这些分数中学习。",
             ),
             why: Words::new(
-                "learns to score answers as the pairs rank them. It writes nothing itself.",
-                "学会按偏好对的排序给回答打分，自己并不写回答。",
+                "learns to score answers as the pairs rank them. It generates no answers itself.",
+                "学会按偏好对的排序给回答打分，自己并不生成回答。",
             ),
             paper: "Ouyang et al., Training language models to follow instructions with human feedback, 2022",
             learns_from: vec![DatasetKind::Pairs],
@@ -79,8 +79,8 @@ impl Method for RewardModelling {
                 value: RewardLoss::Cost.name(),
                 label: Words::new("Cost model", "代价模型"),
                 why: Words::new(
-                    "learns to tell harmful answers from harmless ones, so that a policy can keep below a limit.",
-                    "学会区分有害与无害的回答，使策略能够保持在限度之内。",
+                    "learns to tell harmful answers from harmless ones, so that a policy can be kept below a limit of harm.",
+                    "学会区分有害与无害的回答，使策略的有害程度能够保持在限度之内。",
                 ),
             }],
         }
@@ -123,7 +123,7 @@ impl Method for RewardModelling {
                 Reading::calm(
                     "ranks_weakly",
                     [],
-                    "The model hardly ranks better than chance. It may need more pairs, more steps or a higher learning rate.",
+                    "The model ranks hardly better than chance. It may need more pairs, more steps or a higher learning rate.",
                     "模型的排序几乎与猜测无异。可能需要更多数据对、更多步数或更高的学习率。",
                 ),
             ],
@@ -164,7 +164,7 @@ impl Training for Run {
         longer(outlook, hint, "dataset").into_iter().collect()
     }
 
-    fn rates(&self) -> Option<ScorerKind> {
+    fn scorer_kind(&self) -> Option<ScorerKind> {
         Some(match self.own.loss_type {
             RewardLoss::BradleyTerry => ScorerKind::Reward,
             RewardLoss::Cost => ScorerKind::Cost,
@@ -174,11 +174,11 @@ impl Training for Run {
     fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
         let mut prepared = prepare(rows, encoder, self.common.max_length)?;
         if self.own.loss_type == RewardLoss::Cost {
-            let (told, silent) = prepared.items.into_iter().partition(|item| item.harmful.is_some());
-            prepared.items = told;
-            let reason = "it does not say which of its answers do harm";
-            let silent: Vec<Item> = silent;
-            prepared.skipped.extend(silent.iter().map(|item| Skipped { row: item.row, reason: reason.into() }));
+            let (labelled, unlabelled) = prepared.items.into_iter().partition(|item| item.harmful.is_some());
+            prepared.items = labelled;
+            let reason = "it does not say which of its answers are harmful";
+            let unlabelled: Vec<Item> = unlabelled;
+            prepared.skipped.extend(unlabelled.iter().map(|item| Skipped { row: item.row, reason: reason.into() }));
             prepared = prepared.or_nothing(rows.len())?;
         }
         if !self.own.use_margins {
@@ -207,7 +207,7 @@ fn step(policy: &mut Policy, batch: &StepBatch, own: &Own) -> Result<StepOutcome
         for (pair, item) in micro_batch.iter().enumerate() {
             let (chosen, rejected) = (scores[pair], scores[micro_batch.len() + pair]);
             let [chosen_harmful, rejected_harmful] = item.harmful.unwrap_or_default();
-            // Preferred for another reason than safety: the order of costs is the other way round.
+            // Preferred for another reason than safety: the order of costs is reversed.
             let swapped = costs && chosen_harmful && !rejected_harmful;
             let head = match (costs, swapped) {
                 (false, _) => bradley_terry(chosen, rejected, item.label, own.center_rewards_coefficient),

@@ -1,17 +1,17 @@
 //! RLOO (Ahmadian et al., arXiv 2402.14740): REINFORCE with a leave-one-out baseline.
 //!
-//! A whole answer is moved by its score above the mean of the others; β·KL is taken off the score.
+//! The advantage of a whole answer is its score minus the mean of the others; β·KL is subtracted from the score.
 
 use super::group::{Objective, Shape, check, clip_range, step, steps};
 use super::watch::groups;
 use crate::about::{About, Before, Goal, Needs, Starter};
+use crate::batches::Steps;
 use crate::declare::{number, settings, whole};
 use crate::encode::{Encoder, Prepared};
 use crate::error::Result;
 use crate::method::{Method, Training};
-use crate::order::Steps;
 use crate::passes::PassesPerRow;
-use crate::rollout::{Drawing, asked, prompts};
+use crate::rollout::{Sampling, prompt_kinds, prompts};
 use crate::session::{End, Session};
 use crate::settings::{CommonSettings, Defaults, SamplingStrategy, common};
 use alidade_domain::{
@@ -30,7 +30,7 @@ settings! {
     struct Own {
         num_generations: usize = whole(2, 1024, 4), Simple,
             "Answers per question" "每题回答数",
-            "That are compared with each other."
+            "Number of answers that are compared with each other."
             "相互比较的回答数。";
         max_completion_length: usize = whole(1, 4096, 256), Simple,
             "Longest answer" "最长回答",
@@ -38,7 +38,7 @@ settings! {
             "以词元计。";
         temperature: f64 = number(0.05, 5.0, 1.0), Advanced,
             "Temperature" "温度",
-            "Of the draws in training; higher explores more."
+            "Of sampling in training; higher explores more."
             "训练中采样的温度；越高探索越多。";
         epsilon: f64 = number(0.0, 10.0, 0.2), Advanced,
             "Clip range" "裁剪范围",
@@ -46,16 +46,16 @@ settings! {
             "概率在一步中最多下降多少。";
         epsilon_high: f64 = number(0.0, 10.0, 0.0), Advanced,
             "Clip range upwards" "向上裁剪范围",
-            "How far it may rise; 0 takes the other."
+            "How far it may rise; 0 takes the clip range downwards."
             "概率最多上升多少；0 表示与下降相同。";
         num_iterations: usize = whole(1, 100, 1), Advanced,
             "Updates per step" "每步更新次数",
-            "On the answers of a step."
+            "Optimizer updates on the answers of a step."
             "对一步的回答更新的次数。";
         beta: f64 = number(0.0, 100.0, 0.05), Simple,
-            "KL price" "KL 代价",
-            "Taken off the score per nat of divergence from the start."
-            "每奈特散度从分数中扣除多少。";
+            "KL coefficient" "KL 系数",
+            "What each nat of KL divergence from the start takes off the score. Higher stays nearer."
+            "与起点的 KL 散度每奈特从分数中扣除多少。越高越接近起点。";
     }
 }
 
@@ -66,8 +66,8 @@ struct Run {
 }
 
 impl Run {
-    fn drawing(&self) -> Drawing {
-        Drawing {
+    fn sampling(&self) -> Sampling {
+        Sampling {
             temperature: self.own.temperature,
             max_new_tokens: self.own.max_completion_length,
             each: self.own.num_generations,
@@ -90,11 +90,11 @@ impl Method for Rloo {
                 "让模型对每个提示多次作答，使胜过其他回答平均值的回答更可能。",
             ),
             why: Words::new(
-                "rates each answer against the average of the others to the same question.",
+                "compares each answer with the average of the others to the same question.",
                 "把每个回答与同一问题其他回答的平均值比较。",
             ),
             paper: "Ahmadian et al., Back to Basics: Revisiting REINFORCE Style Optimization, 2024",
-            learns_from: asked(),
+            learns_from: prompt_kinds(),
             variants: Vec::new(),
         }
     }
@@ -137,7 +137,7 @@ impl Training for Run {
     }
 
     fn passes(&self) -> PassesPerRow {
-        let answers = Some(self.drawing().passes());
+        let answers = Some(self.sampling().passes());
         PassesPerRow { trained: self.own.num_iterations as f64, read: 3.0, answers, ..PassesPerRow::ONE }
     }
 
@@ -152,7 +152,7 @@ impl Training for Run {
     fn train(&self, session: &mut Session, prepared: &Prepared) -> Result<End> {
         let own = &self.own;
         let shape = Shape {
-            drawing: self.drawing(),
+            sampling: self.sampling(),
             objective: Objective::Answers,
             beta: own.beta,
             clip: clip_range(own.epsilon, own.epsilon_high),

@@ -1,4 +1,4 @@
-//! Supervised fine-tuning: the model learns to write the given answers.
+//! Supervised fine-tuning: the model learns to generate the given answers.
 //!
 //! L = (1/N)·Σ −ℓ_t over the learned tokens of the whole optimizer batch; N is counted before the first micro-batch, so
 //! that accumulation does not change the loss. Dropout is on in training.
@@ -40,12 +40,12 @@ settings! {
             "对话中其他人的发言只读入，不学习。";
         packing: bool = flag(false), Advanced,
             "Packing" "打包",
-            "Lay several rows into one full row, so that nothing is spent on padding; rows do not see each other."
-            "把多行放进一整行，不浪费在填充上；各行互不可见。";
+            "Pack several rows into one full row, so that no time is spent on padding; rows do not attend to each other."
+            "把多行打包成一整行，不在填充上浪费时间；各行互不可见。";
         packing_strategy: PackingStrategy = choice(PackingStrategy::Bfd), Advanced,
             "Packing strategy" "打包方式",
-            "Best fit with long rows cut, the same with the cut part kept, or rows laid end to end."
-            "最佳适配并截断长行、保留截下部分，或首尾相接。";
+            "Best fit with long rows cut, the same with the cut part kept as further rows, or rows joined end to end and cut."
+            "最佳适配并截断长行；同上，但截下的部分作为更多的行保留；或首尾相接后切分。";
         neftune_noise_alpha: f64 = number(0.0, 1000.0, 0.0), Advanced,
             "Embedding noise" "嵌入噪声",
             "Random noise on the embeddings in training (NEFTune). 5 is usual, 0 switches it off."
@@ -69,11 +69,11 @@ impl Method for Sft {
             label: Words::name("SFT"),
             title: Words::new("Supervised fine-tuning", "监督微调"),
             summary: Words::new(
-                "Shows the model good answers and lets it learn to write them.",
-                "让模型看到好的回答，并学会写出这样的回答。",
+                "Shows the model good answers, from which it learns to give such answers.",
+                "让模型看到好的回答，并学会给出这样的回答。",
             ),
             why: Words::new(
-                "shows the model good answers, so that it can give such answers at all.",
+                "shows the model good answers, so that it can give such answers.",
                 "让模型见到好的回答，使它能够给出这样的回答。",
             ),
             paper: "Ouyang et al., Training language models to follow instructions with human feedback, 2022",
@@ -105,13 +105,13 @@ impl Method for Sft {
                 Reading::calm(
                     "loss_falls",
                     [Sign::below(LOSS.key, 0.0).plus(0.97, LOSS.key, At::First)],
-                    "The loss falls: the model learns to expect these answers.",
+                    "The loss falls: the model is learning these answers.",
                     "损失在下降：模型正在学会这些回答。",
                 ),
                 Reading::calm(
                     "loss_flat",
                     [],
-                    "The loss hardly moves. If it stays so, the learning rate may be too low or the answers are already expected.",
+                    "The loss hardly moves. If it stays so, the learning rate may be too low, or the model already gives such answers.",
                     "损失几乎不变。若一直如此，可能学习率太低，或者模型本来就会这样回答。",
                 ),
             ],
@@ -140,7 +140,7 @@ impl Training for Run {
     }
 
     fn prepare(&self, rows: &[Example], encoder: &Encoder) -> Result<Prepared> {
-        // What some strategies cut off is kept as rows of its own, so nothing is cut before.
+        // Some strategies keep what they cut as further rows, so nothing is truncated before packing.
         let keeps = self.own.packing && self.own.packing_strategy.keeps_all();
         let limit = if keeps { usize::MAX } else { self.common.max_length };
         let mut prepared = Prepared { packed: self.own.packing, ..Prepared::default() };
@@ -226,7 +226,7 @@ fn cut(mut row: TokenRow, limit: usize, prepared: &mut Prepared) -> Row<TokenRow
     row.ids.truncate(limit);
     row.scored.truncate(limit);
     if row.scored_tokens() == 0 {
-        return Err("nothing in it is learned".into());
+        return Err("it has no tokens to learn".into());
     }
     prepared.truncated += usize::from(was_cut);
     Ok(row)
@@ -234,7 +234,7 @@ fn cut(mut row: TokenRow, limit: usize, prepared: &mut Prepared) -> Row<TokenRow
 
 fn step(policy: &mut Policy, batch: &StepBatch, noise: f64) -> Result<StepOutcome> {
     let rows = || batch.micro_batches.iter().flatten().flat_map(|item| &item.sequences);
-    // The first token of a document is never predicted, wherever it stands in a packed row.
+    // The first token of a document is never predicted, wherever it is in a packed row.
     let learned = rows().map(|row| row.scored.iter().skip(1).filter(|scored| **scored).count()).sum::<usize>() as f64;
     let tokens = rows().map(|row| row.ids.len() as u64).sum();
     let mut totals = Totals::default();

@@ -1,4 +1,4 @@
-//! Figures, charts and readings that several methods share.
+//! Metrics, charts and readings that several methods share.
 
 use alidade_domain::{At, Chart, Metric, Reading, Sign, Tone, Watch, Words};
 
@@ -11,14 +11,15 @@ pub(super) const LENGTH: Metric =
     Metric::new("completions/mean_length", "length of answers (tokens)", "回答长度（词元）");
 pub(super) const ENTROPY: Metric = Metric::new("objective/entropy", "entropy (nats)", "熵（奈特）");
 const ACCURACY: Metric = Metric::new("rewards/accuracies", "accuracy", "准确率");
-const LIKELIHOOD: Metric = Metric::new("nll_loss", "surprise at chosen answers (nats)", "对被选回答的意外程度（奈特）");
+const LIKELIHOOD: Metric = Metric::new("nll_loss", "loss on chosen answers (nats)", "被选回答的损失（奈特）");
 const GROUP_SCORE: Metric = Metric::new("reward", "score of the answers", "回答的分数");
 const TOKEN_KL: Metric = Metric::new("kl", "KL (nats)", "KL（奈特）");
 const TOKEN_ENTROPY: Metric = Metric::new("entropy", "entropy (nats)", "熵（奈特）");
 const CLIPPED: Metric = Metric::new("clip_ratio/region_mean", "share of clipped tokens", "被裁剪词元的比例");
-const FLAT: Metric = Metric::new("frac_reward_zero_std", "groups without a difference", "没有差别的组");
+const ZERO_STD: Metric =
+    Metric::new("frac_reward_zero_std", "share of groups with equal scores", "分数全部相同的组的比例");
 
-/// Rewards nearer to zero than this are noise to the eye.
+/// Rewards closer to zero than this count as noise.
 pub(super) const NOTABLE: f64 = 0.05;
 
 /// Two curves of chosen and rejected answers.
@@ -35,7 +36,7 @@ pub(super) fn logps() -> Chart {
     both(Words::new("log-probabilities (nats)", "对数概率（奈特）"), ["logps/chosen", "logps/rejected"])
 }
 
-/// Pairs of which the chosen answer is preferred.
+/// Share of pairs whose chosen answer has the higher reward.
 pub(super) fn accuracy() -> Chart {
     Chart::of(ACCURACY).usually(0.6, 1.0)
 }
@@ -75,7 +76,7 @@ pub(super) fn preference_grows<const N: usize>(when: [Sign; N]) -> Reading {
     )
 }
 
-/// Losses without a reference: rewards are log-probabilities there, so only the change of `key` speaks.
+/// For losses without a reference: rewards are log-probabilities there, so only the change of `key` is meaningful.
 pub(super) fn contrast(key: &'static str) -> Vec<Reading> {
     vec![
         preference_reversed([Sign::below(key, -NOTABLE), Sign::below(key, 0.0).plus(1.0, key, At::First)]),
@@ -84,12 +85,12 @@ pub(super) fn contrast(key: &'static str) -> Vec<Reading> {
     ]
 }
 
-/// KL, in nats per answer, beyond which a policy has left its start.
+/// KL, in nats per answer, beyond which a policy is far from its start.
 const FAR_NATS: f64 = 20.0;
-/// The same per token: short answers are spoilt long before the whole has moved far.
+/// The same per token: short answers degrade long before their total KL is large.
 const FAR_NATS_A_TOKEN: f64 = 0.1;
 
-/// Methods that learn from scores. A score that rises while answers swell or run away from the start is an alarm, no success.
+/// For methods that learn from scores. A score that rises while answers get much longer or the KL grows large is an alarm.
 pub(super) fn scored() -> Vec<Reading> {
     let rises = Sign::rose(SCORE.key, NOTABLE);
     let swells = Sign::above(LENGTH.key, 2.0).plus(1.5, LENGTH.key, At::First);
@@ -98,16 +99,16 @@ pub(super) fn scored() -> Vec<Reading> {
         Reading::alarm(
             "reward_exploited",
             [rises, sign],
-            "The score rises, but answers swell or run far from the start: the model may be exploiting the reward instead of getting better. Read the samples, raise the KL price, or stop and keep an earlier checkpoint.",
-            "分数在上升，但回答变长或远离起点：模型可能在钻奖励的空子，而不是变好。请阅读样例，提高 KL 代价，或停止并保留较早的检查点。",
+            "The score rises, but answers get much longer or move far from the start: the model may be exploiting the reward instead of getting better. Read the samples, raise the KL coefficient, or stop and keep an earlier checkpoint.",
+            "分数在上升，但回答明显变长或远离起点：模型可能在钻奖励的空子，而不是变好。请阅读样例，提高 KL 系数，或停止并保留较早的检查点。",
         )
     };
     let left = |sign: Sign| {
         Reading::alarm(
             "far_from_start",
             [sign],
-            "The model has moved far from its start. Raise the KL price or lower the learning rate.",
-            "模型已远离起点。请提高 KL 代价或降低学习率。",
+            "The model has moved far from its start. Raise the KL coefficient or lower the learning rate.",
+            "模型已远离起点。请提高 KL 系数或降低学习率。",
         )
     };
     vec![
@@ -119,8 +120,8 @@ pub(super) fn scored() -> Vec<Reading> {
         Reading::alarm(
             "answers_alike",
             [Sign::below(ENTROPY.key, 0.0).plus(0.2, ENTROPY.key, At::First)],
-            "The answers have become nearly always the same. Raise the KL price or the temperature.",
-            "回答几乎总是相同。请提高 KL 代价或温度。",
+            "The answers are now nearly always the same. Raise the KL coefficient or the temperature.",
+            "回答几乎总是相同。请提高 KL 系数或温度。",
         ),
         Reading::calm(
             "score_rises",
@@ -137,13 +138,13 @@ pub(super) fn scored() -> Vec<Reading> {
         Reading::calm(
             "score_flat",
             [],
-            "The score hardly moves. The learning rate may be too low, or the answers to one question may score alike.",
-            "分数几乎不变。可能学习率太低，或者同一问题的回答得分相同。",
+            "The score hardly moves. The learning rate may be too low, or the answers to one question may get equal scores.",
+            "分数几乎不变。可能学习率太低，或者同一问题的各个回答得分相同。",
         ),
     ]
 }
 
-/// Methods that compare the answers of a group.
+/// For methods that compare the answers of a group.
 pub(super) fn groups() -> Watch {
     Watch {
         charts: vec![
@@ -152,7 +153,7 @@ pub(super) fn groups() -> Watch {
             Chart::beside(LENGTH),
             Chart::beside(TOKEN_ENTROPY),
             Chart::beside(CLIPPED).usually(0.0, 0.2),
-            Chart::beside(FLAT).usually(0.0, 0.5),
+            Chart::beside(ZERO_STD).usually(0.0, 0.5),
         ],
         needs: vec![SCORE.key],
         readings: scored(),
@@ -165,7 +166,7 @@ mod tests {
     use crate::method::method;
     use alidade_domain::{At, Sign};
 
-    /// What is read of a method whose curves went from the first to the last of two values.
+    /// The reading of a method for curves with the given first and last values.
     fn reading(name: &str, curves: &[(&str, f64, f64)]) -> &'static str {
         let watch = method(name).unwrap().watch();
         let value = |key: &str, at: At| {
@@ -202,7 +203,7 @@ mod tests {
             reading("ppo", &[scores, nats, ("completions/mean_length", 20.0, length), ("objective/entropy", 1.0, 0.8)])
         };
         assert_eq!(run(2.0, 1.0, 21.0), "score_rises");
-        // Measured: a policy of short answers that had learned to please the reward model and answered nothing well any more.
+        // Measured: a policy with short answers that exploited the reward model and no longer answered well.
         assert_eq!(run(2.6, 7.5, 10.4), "reward_exploited");
         assert_eq!([run(2.0, 60.0, 21.0), run(2.0, 3.0, 80.0)], ["reward_exploited"; 2]);
         assert_eq!([run(0.0, 60.0, 20.0), run(0.0, 1.0, 20.0)], ["far_from_start", "score_flat"]);

@@ -2,13 +2,13 @@
 
 use alidade_domain::{Purpose, Stream};
 
-/// How many steps a run takes, and how they lie in the epochs.
+/// How many optimizer steps a run takes, and how they divide into epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Steps {
     items: usize,
     batch: usize,
     accumulation: usize,
-    /// Rows come as they stand, in every epoch alike.
+    /// Rows come in file order in every epoch.
     sequential: bool,
     /// Optimizer steps in one pass over the rows; the last may be short.
     pub per_epoch: u64,
@@ -24,7 +24,7 @@ impl Steps {
         Self { items, batch, accumulation, sequential: false, per_epoch, total }
     }
 
-    /// The same steps over the rows in the order in which they stand.
+    /// The same steps, over the rows in file order if `sequential`.
     #[must_use]
     pub fn in_order(self, sequential: bool) -> Self {
         Self { sequential, ..self }
@@ -36,8 +36,8 @@ impl Steps {
     }
 }
 
-/// Item numbers of the micro-batches of step `step`, counted from 0. Every epoch has its own permutation, unless the rows are
-/// to come in order.
+/// Item numbers of the micro-batches of step `step`, counted from 0. Every epoch has its own permutation, unless the rows
+/// come in file order.
 pub fn batch_of(steps: &Steps, seed: u64, step: u64) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..steps.items).collect();
     if !steps.sequential {

@@ -1,4 +1,4 @@
-//! Files that are no text, by their first bytes: named as what they are, with what to do instead.
+//! Binary files, detected by their first bytes and reported with their format and what to do instead.
 
 use crate::DataError;
 use crate::encoding::{Encoding, encoding_of};
@@ -7,7 +7,7 @@ const UNPACK: &str = "Unpack it and import the file inside.";
 const TABLE: &str = "Save the table as CSV, JSON or JSON lines and import that.";
 const CHOOSE: &str = "Choose a JSON, JSON lines, CSV, TSV or text file.";
 
-/// First bytes, what they begin, what to do.
+/// First bytes, format, what to do.
 const KNOWN: &[(&[u8], &str, &str)] = &[
     (b"\x1f\x8b", "a gzip archive", UNPACK),
     (b"\xfd7zXZ\x00", "an xz archive", UNPACK),
@@ -44,7 +44,7 @@ const KNOWN: &[(&[u8], &str, &str)] = &[
 const PICKLE: &str = "a Python pickle";
 const SAFE: &str = "Pickles can run code and are never opened here; save the rows as JSON lines in Python.";
 
-/// Refuses a file whose first bytes say that it is no text.
+/// Refuses a file whose first bytes show that it is no text.
 pub(crate) fn refuse(head: &[u8], name: &str) -> Result<(), DataError> {
     let found = KNOWN.iter().find(|(magic, ..)| head.starts_with(magic)).map(|(_, found, fix)| (*found, *fix));
     let Some((found, fix)) = found.or_else(|| zip(head)).or_else(|| page(head)).or_else(|| binary(head)) else {
@@ -72,8 +72,8 @@ fn page(head: &[u8]) -> Option<(&'static str, &'static str)> {
     (begins(b"<!doctype html") || begins(b"<html")).then_some(("a web page", fix))
 }
 
-/// Zero bytes stand in no text except UTF-16, which begins with its mark or with a letter and a zero. A stray one spoils
-/// its row, which is told there.
+/// Text contains no zero bytes, except UTF-16, which begins with its mark or with a character and a zero byte. A stray
+/// one spoils its row, which is reported there.
 fn binary(head: &[u8]) -> Option<(&'static str, &'static str)> {
     let utf16 = encoding_of(head).0 != Encoding::Utf8;
     if head.get(257..262) == Some(b"ustar") {

@@ -1,15 +1,15 @@
-//! What methods over single rated answers share: rows to ids.
+//! Shared by methods over single labelled answers: rows to ids.
 
 use crate::encode::{Encoder, Prepared, Row};
 use crate::error::Result;
 use alidade_domain::Example;
 use alidade_model::TokenRow;
 
-/// A rated answer as ids.
-pub(super) struct Rated {
+/// A labelled answer as ids.
+pub(super) struct Labelled {
     pub(super) number: usize,
     pub(super) prompt: Vec<u32>,
-    /// Not yet cut.
+    /// Not truncated yet.
     pub(super) answer: Vec<u32>,
     pub(super) wanted: bool,
 }
@@ -21,7 +21,7 @@ pub(super) fn read(
     encoder: &Encoder,
     limit: usize,
     prepared: &mut Prepared,
-) -> Result<Row<Rated>> {
+) -> Result<Row<Labelled>> {
     let (encoded, wanted) = match example {
         Example::Rated { prompt, completion, label } => (encoder.answer(prompt, completion)?, *label),
         Example::PlainRated { prompt, completion, label } => (encoder.plain_answer(prompt, completion)?, *label),
@@ -37,10 +37,10 @@ pub(super) fn read(
     }
     prepared.moved_borders += usize::from(moved);
     prepared.truncated += usize::from(prompt.len() + answer.len() > limit);
-    Ok(Ok(Rated { number, prompt, answer, wanted }))
+    Ok(Ok(Labelled { number, prompt, answer, wanted }))
 }
 
-/// A prompt and an answer, cut at its end.
+/// A prompt and an answer that is truncated at its end.
 pub(super) fn sequence(prompt: &[u32], answer: &[u32], limit: usize) -> TokenRow {
     TokenRow::answer(prompt, &answer[..answer.len().min(limit - prompt.len())])
 }

@@ -1,5 +1,5 @@
-//! From what stacks said to what may be concluded: estimates for each stack, paired changes against the baseline, and the
-//! samples that are shown.
+//! Computes an evaluation from observations: estimates for each stack, paired changes against the baseline, and the samples
+//! to show.
 
 use crate::asking::{Part, Question};
 use crate::card::{MeasureCard, Unit};
@@ -14,9 +14,9 @@ use alidade_domain::{
 /// Prompts that are shown side by side.
 const SHOWN: usize = 12;
 
-/// Concludes what `parts` say of their stacks; changes are counted from `baseline`. Figures of rows are given only where all
-/// stacks scored the same rows, figures of answers only where all answered the same prompts. Measures that `judges` added stand
-/// behind the suite's own; one that nobody declares is given under its own name.
+/// Computes the evaluation of the stacks of `parts`; changes are relative to `baseline`. Measures of rows are given
+/// only where all stacks scored the same rows, measures of answers only where all answered the same prompts. Measures
+/// that `judges` add follow the suite's own; one that nobody declares is given under its key.
 pub fn conclude(
     question: &Question,
     judges: &[&'static JudgeCard],
@@ -66,12 +66,12 @@ fn measures(cards: &[&MeasureCard], observed: &[Observations], baseline: usize) 
     let measure = |key: &&str| {
         let series: Vec<Option<&Series>> = observed.iter().map(|found| found.get(key)).collect();
         let card = cards.iter().find(|card| card.key == *key).copied().or_else(|| any_measure(key));
-        series.iter().any(Option::is_some).then(|| drawn(key, card, &series, baseline))
+        series.iter().any(Option::is_some).then(|| measured(key, card, &series, baseline))
     };
     keys.iter().filter_map(measure).collect()
 }
 
-fn drawn(key: &str, card: Option<&MeasureCard>, series: &[Option<&Series>], baseline: usize) -> Measure {
+fn measured(key: &str, card: Option<&MeasureCard>, series: &[Option<&Series>], baseline: usize) -> Measure {
     let nameless = MeasureWords { title: Wording::name(key), ..MeasureWords::default() };
     let from = series.get(baseline).copied().flatten();
     let change = |(place, series): (usize, &Option<&Series>)| {
@@ -92,7 +92,7 @@ fn drawn(key: &str, card: Option<&MeasureCard>, series: &[Option<&Series>], base
     }
 }
 
-/// Changed answers first: they are what a person wants to see.
+/// Samples, changed answers first.
 fn samples(question: &Question, parts: &[(&EvaluatedStack, &Part)]) -> Vec<Sample> {
     let answered = parts.iter().map(|(_, part)| part.answers.len()).min().unwrap_or_default();
     let mut order: Vec<usize> = (0..question.prompts().len().min(answered)).collect();
@@ -112,19 +112,19 @@ fn samples(question: &Question, parts: &[(&EvaluatedStack, &Part)]) -> Vec<Sampl
     order.into_iter().take(SHOWN).map(sample).collect()
 }
 
-/// What a person should know of figures whose numbers were not all readable, stack by stack: a loss or score that is no finite
-/// number means that the arithmetic broke down on that row.
+/// Warnings on measures with unreadable values, stack by stack: a loss or score that is not finite means that the
+/// computation overflowed on that row.
 pub fn unreadable_scores(evaluation: &Evaluation) -> Vec<String> {
     let mut found = Vec::new();
     for measure in evaluation.measures.iter().filter(|measure| measure.unit == Unit::Nats.name()) {
         for (stack, value) in evaluation.stacks.iter().zip(&measure.values) {
             let what = format!("“{}” of {}", measure.words.title.en, stack.label);
             match value {
-                None => found.push(format!("{what} could not be measured: no row gave a finite number.")),
+                None => found.push(format!("{what} could not be measured: no row gave a finite value.")),
                 Some(value) if value.unreadable > 0 => {
                     let rows = value.n + value.unreadable;
                     found.push(format!(
-                        "{what} rests on {} of {rows} rows: the others gave no finite number and are not counted.",
+                        "{what} rests on {} of {rows} rows: the others gave no finite value and are not counted.",
                         value.n
                     ));
                 }
