@@ -47,9 +47,9 @@ pub fn inspect_file(path: &Path) -> Result<Imported, Problem> {
 /// # Errors
 /// As [`inspect_file`].
 pub fn import_checked(path: &Path) -> Result<Dataset, Problem> {
-    let rows = Passing::new();
-    let found = import_apart(&own_program()?, path, Some(&rows.0), &AtomicBool::new(false))?;
-    Ok(found.with(read_rows(&rows.0)?))
+    let passing = Passing::new()?;
+    let found = import_apart(&own_program()?, path, Some(&passing.rows()), &AtomicBool::new(false))?;
+    Ok(found.with(read_rows(&passing.rows())?))
 }
 
 /// Reads a data file in a child, which writes its rows into a new file.
@@ -163,25 +163,58 @@ fn fresh(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// A file that rows pass through on their way to this process.
+/// A folder of this process alone, for the file that rows pass through on their way to it.
+#[derive(Debug)]
 struct Passing(PathBuf);
 
 impl Passing {
-    fn new() -> Self {
+    /// Takes a name that is free: a process that was killed may have left one under this process's number.
+    fn new() -> Result<Self, Problem> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("alidade-rows-{}-{count}.jsonl", std::process::id())))
+        loop {
+            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("alidade-rows-{}-{count}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => {
+                    restrict(&path, false);
+                    return Ok(Self(path));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(file_problem("Making", &path, &error)),
+            }
+        }
+    }
+
+    fn rows(&self) -> PathBuf {
+        self.0.join(ROWS)
     }
 }
 
 impl Drop for Passing {
     fn drop(&mut self) {
         // A leftover costs only room, and the system clears its folder.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 fn own_program() -> Result<PathBuf, Problem> {
     std::env::current_exe()
         .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leftover_of_a_killed_process_with_this_number_is_passed_over() {
+        let first = Passing::new().unwrap();
+        let number: u64 = first.0.to_string_lossy().rsplit('-').next().unwrap().parse().unwrap();
+        let name = |count: u64| std::env::temp_dir().join(format!("alidade-rows-{}-{count}", std::process::id()));
+        let leftovers: Vec<PathBuf> = (number + 1..number + 40).map(name).collect();
+        let made: Vec<&PathBuf> = leftovers.iter().filter(|path| std::fs::create_dir(path).is_ok()).collect();
+        let next = Passing::new().unwrap();
+        assert!(!made.contains(&&next.0) && next.0 != first.0, "{next:?}");
+        made.into_iter().for_each(|path| std::fs::remove_dir(path).unwrap());
+    }
 }
