@@ -1,8 +1,8 @@
 //! Exports that prove themselves: what was written is read again and must be what was meant, and what was meant must say the
 //! same as the live adapter, or it is not called exported.
 
-use crate::durable::write_folder;
-use crate::{compute, provenance};
+use crate::files::durable::write_folder;
+use crate::{machine::compute, train::provenance};
 use alidade_domain::{ExportForm, Problem, ProblemCode, Purpose, Stream};
 use alidade_model::{AdapterWeights, Decoder, FloatFormat, Merged, ModelFolder, load_adapter, save_adapter};
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! A run's own process: it reads its plan, holds a lock while it lives, and tells everything to the event log.
 
 use crate::EventLog;
-use crate::control::ControlFile;
-use crate::execute::Outside;
+use crate::files::control::ControlFile;
+use crate::files::run_lock::{RunLock, is_held};
 use crate::kinds::job;
-use crate::run_lock::{RunLock, is_held};
+use crate::train::execute::Outside;
 use alidade_domain::{EventKind, Observer, Problem, StagePlan};
 use std::path::Path;
 

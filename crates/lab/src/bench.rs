@@ -8,11 +8,11 @@ use alidade_domain::{
     EventKind, Example, Message, Observer, Place, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
 };
 use alidade_jobs::Clock;
-use alidade_jobs::estimate::{Measuring, training};
 use alidade_jobs::machine::peak_memory_bytes;
-use alidade_jobs::pace::{Gauge, Subject};
-use alidade_jobs::passes::Passes;
-use alidade_jobs::{compute, machine, memory};
+use alidade_jobs::train::estimate::{Measuring, training};
+use alidade_jobs::train::pace::{Gauge, Subject};
+use alidade_jobs::train::passes::Passes;
+use alidade_jobs::{machine, machine::compute, train::memory};
 use alidade_kernels::{
     Arena, InstructionSet, Mat, MatMut, Panels, Rows, ThreadPool, Threads, matmul, pairs_forward, rows_times,
 };

@@ -2,7 +2,7 @@
 
 use alidade_domain::{Precision, Problem};
 use alidade_jobs::machine::{peak_memory_bytes, resident_bytes};
-use alidade_jobs::{Clock, compute};
+use alidade_jobs::{Clock, machine::compute};
 use alidade_model::{Backend, ModelFolder};
 use serde_json::{Value, json};
 use std::path::PathBuf;

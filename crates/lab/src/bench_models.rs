@@ -2,7 +2,7 @@
 //! words are single tokens. They are what the other stack's script makes, without it.
 
 use alidade_domain::{LoraSpec, Precision, Problem, Purpose, Stream};
-use alidade_jobs::compute;
+use alidade_jobs::machine::compute;
 use alidade_model::{AdapterWeights, FloatFormat, RandomModel, save_adapter};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -11,9 +11,9 @@ use serde_json::json;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use alidade_jobs::durable::{create_folder, write_durably};
-use alidade_jobs::run_lock::RunLock;
-use alidade_jobs::{Clock, compute};
+use alidade_jobs::files::durable::{create_folder, write_durably};
+use alidade_jobs::files::run_lock::RunLock;
+use alidade_jobs::{Clock, machine::compute};
 
 const END: &str = "<|endoftext|>";
 const TURN: &str = "<|im_start|>";

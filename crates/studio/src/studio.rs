@@ -1,11 +1,11 @@
 //! The facade over everything that a person can do, shared by all hosts; its methods stand one file per noun.
 
-use crate::answering::Slot;
-use crate::configuration::Configuration;
-use crate::row_index::RowIndex;
-use crate::verify::Stamp;
+use crate::chats::answering::Slot;
+use crate::datasets::row_index::RowIndex;
+use crate::home::configuration::Configuration;
+use crate::home::verify::Stamp;
+use crate::home::wake::Bell;
 use crate::views::{AppInfo, ModelView};
-use crate::wake::Bell;
 use crate::{create_folder, datasets, home, models};
 use alidade_domain::{Problem, ProblemCode};
 use alidade_store::Store;

@@ -3,7 +3,7 @@
 use crate::table::Listener;
 use alidade_domain::{PlanNews, Problem, Stage};
 use alidade_studio::Studio;
-use alidade_studio::compose::Choices;
+use alidade_studio::experiments::compose::Choices;
 use serde::Deserialize;
 use ts_rs::TS;
 

@@ -1,6 +1,6 @@
 //! What a stage asks of the planner: its recipe, with everything that it names found.
 
-use crate::estimate::{ModelFacts, StageAsk};
+use crate::train::estimate::{ModelFacts, StageAsk};
 use alidade_domain::{BuildRecipe, EvaluateRecipe, ExportRecipe, FetchRecipe, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -6,12 +6,12 @@ use super::telling::{Telling, show};
 use super::{Ask, Job, foreign, record};
 use crate::Speaker;
 use crate::asking::StackSpeaker;
-use crate::durable::write_durably;
-use crate::estimate::{Tell, split_rows};
-use crate::execute::{Outside, read_rows};
-use crate::item_log::{ItemLog, item_key, item_seed};
-use crate::pace::Gauge;
-use crate::scorer::scorer_of;
+use crate::asking::scorer::scorer_of;
+use crate::files::durable::write_durably;
+use crate::files::item_log::{ItemLog, item_key, item_seed};
+use crate::train::estimate::{Tell, split_rows};
+use crate::train::execute::{Outside, read_rows};
+use crate::train::pace::Gauge;
 use alidade_data::{Builder, Made, Workshop, builder, rows_to_jsonl};
 use alidade_domain::{
     Artifact, BuildPlan, EventKind, Example, ItemNote, Phase, Planning, Precision, Problem, ScorerSource, Stage,
@@ -169,7 +169,7 @@ impl<'p> Work<'p> {
         let folder = adapter.map(|adapter| adapter.folder.as_path());
         let speaker = Speaker::of_stacks(&plan.model_dir, &[folder], Precision::Single, now)?;
         let scorer = plan.scorer.as_ref().map(|source| scorer_of(source, &plan.model_dir, now)).transpose()?;
-        let scored = crate::roles::sha256(plan.scorer.as_ref(), "scorer")?;
+        let scored = crate::train::roles::sha256(plan.scorer.as_ref(), "scorer")?;
         let identity = item_key(&(
             &plan.builder,
             &plan.settings,

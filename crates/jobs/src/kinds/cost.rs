@@ -1,9 +1,9 @@
 //! What generating and scoring cost a job that does not train: seconds measured on this machine, memory counted.
 
-use crate::estimate::{ModelFacts, Tell};
-use crate::memory::{AtOnce, CODE_BYTES, FRESH_BYTES};
-use crate::pace::{Asked, Gauge, Subject, Writing, operations};
-use crate::{compute, machine};
+use crate::train::estimate::{ModelFacts, Tell};
+use crate::train::memory::{AtOnce, CODE_BYTES, FRESH_BYTES};
+use crate::train::pace::{Asked, Gauge, Subject, Writing, operations};
+use crate::{machine, machine::compute};
 use alidade_domain::{Message, Planning, Precision, Problem, ProblemCode, Sampling, StageEstimate};
 use alidade_model::{ChatTemplate, Checkpointing, ModelFolder, TextTokenizer};
 use alidade_train::Encoder;

@@ -4,14 +4,14 @@
 use super::cost::{Measured, estimate_of, tell_or_end};
 use super::telling::{Telling, show};
 use super::{Ask, Job, foreign, record};
+use crate::asking::evaluate::{Comparison, asked, fitting_suite, judge, judges_of};
+use crate::asking::scorer::evaluate_scorers;
 use crate::asking::{Come, ask_stacks, concluded, evaluated};
-use crate::durable::write_durably;
-use crate::estimate::Tell;
-use crate::evaluate::{Comparison, asked, fitting_suite, judge, judges_of};
-use crate::execute::{Outside, read_rows};
-use crate::item_log::{ItemLog, item_key};
-use crate::pace::Gauge;
-use crate::scorer::evaluate_scorers;
+use crate::files::durable::write_durably;
+use crate::files::item_log::{ItemLog, item_key};
+use crate::train::estimate::Tell;
+use crate::train::execute::{Outside, read_rows};
+use crate::train::pace::Gauge;
 use crate::{Clock, Speaker, StackSpeaker};
 use alidade_domain::{
     Artifact, EvaluatePlan, EvaluatedStack, Evaluation, EventKind, ItemNote, Phase, Planning, Precision, Problem,

@@ -3,12 +3,12 @@
 
 use super::cost::{Measured, estimate_of, tell_or_end};
 use super::{Ask, Job, foreign, record};
-use crate::durable::remove_folder;
-use crate::estimate::Tell;
-use crate::execute::Outside;
 use crate::export::export;
+use crate::files::durable::remove_folder;
 use crate::machine::folder_bytes;
-use crate::pace::Gauge;
+use crate::train::estimate::Tell;
+use crate::train::execute::Outside;
+use crate::train::pace::Gauge;
 use alidade_domain::{
     Artifact, EventKind, ExportForm, Phase, Planning, Problem, Sampling, Stage, StageEstimate, StagePlan, StopReason,
     why,

@@ -4,11 +4,11 @@
 use super::cost::{estimate_of, tell_or_end};
 use super::telling::Telling;
 use super::{Ask, Job, foreign, record};
-use crate::durable::{create_folder, file_problem, sync_folder};
-use crate::estimate::Tell;
-use crate::execute::Outside;
+use crate::files::durable::{create_folder, file_problem, sync_folder};
 use crate::machine::folder_bytes;
-use crate::pace::Gauge;
+use crate::train::estimate::Tell;
+use crate::train::execute::Outside;
+use crate::train::pace::Gauge;
 use alidade_domain::{
     Artifact, EventKind, FetchPlan, Phase, Planning, Problem, ProblemCode, Stage, StageEstimate, StagePlan, StopReason,
     WorkUnit, why,

@@ -14,9 +14,9 @@ mod train;
 pub use ask::{Ask, BuildAsk, EvaluateAsk, ExportAsk, FetchAsk};
 pub use build::BUILT;
 
-use crate::estimate::Tell;
-use crate::execute::Outside;
-use crate::pace::Gauge;
+use crate::train::estimate::Tell;
+use crate::train::execute::Outside;
+use crate::train::pace::Gauge;
 use alidade_domain::{Problem, Stage, StageEstimate, StagePlan};
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! `run.json` of a run that does not train: the resolved plan, versions and hashes; enough to run it again. And the first words
 //! of such a run.
 
-use crate::durable::write_durably;
-use crate::execute::Outside;
+use crate::files::durable::write_durably;
+use crate::train::execute::Outside;
 use alidade_domain::{Artifact, EventKind, Phase, Problem, StagePlan};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! How a job without optimizer steps tells how far it has come and hears the person's wish.
 
 use crate::Clock;
-use crate::execute::Outside;
+use crate::train::execute::Outside;
 use alidade_domain::{EventKind, ItemNote, Phase, Problem, StopReason, WorkUnit};
 
 /// Seconds between two words on how far it has come.

@@ -1,10 +1,10 @@
 //! A stage that trains. The work itself stands in `execute.rs`, what it costs in `estimate.rs`.
 
 use super::{Ask, Job, foreign};
-use crate::estimate::{Tell, estimate};
-use crate::execute::{Outside, execute};
-use crate::pace::Gauge;
-use crate::warnings::prefix_problem;
+use crate::train::estimate::{Tell, estimate};
+use crate::train::execute::{Outside, execute};
+use crate::train::pace::Gauge;
+use crate::train::warnings::prefix_problem;
 use alidade_domain::{Problem, Stage, StageEstimate, StagePlan};
 use alidade_train::method;
 use std::path::Path;

@@ -1,7 +1,9 @@
 //! What a child can be started for: one line a task. A task takes its request, may tell things on the way, and gives an answer.
 
 use super::Link;
-use crate::{export, importing, plans, speaking, tokens, vetting};
+use crate::{
+    chats::speaking, datasets::importing, datasets::tokens, experiments::plans, models::vetting, reports::export,
+};
 use alidade_domain::Problem;
 use serde_json::Value;
 

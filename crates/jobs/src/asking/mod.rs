@@ -1,0 +1,303 @@
+//! One base model with several adapters on it, each a stack behind the ports `Generator` and `Scorer`. Answers are written many
+//! at a time and rows scored likewise, in batches that take a share of memory. Each row is computed as if alone and has its own
+//! seed, so no answer knows its batch. What is asked, and what is concluded, stands in `evaluation`.
+
+pub(crate) mod answer;
+pub mod evaluate;
+pub(crate) mod logged;
+pub mod questions;
+pub(crate) mod scorer;
+pub mod world_oracle;
+
+use crate::Speaker;
+use crate::asking::logged::Logged;
+use crate::files::item_log::ItemLog;
+use crate::train::memory::{self, MOST_ROWS as MOST};
+use alidade_domain::{
+    EvaluatedStack, Evaluation, Example, Generator, Listener, Message, Problem, RatedAnswer, RatedRow, Response,
+    Sampling, Scorer, Stack,
+};
+use alidade_evaluation::{JudgeCard, Part, Question, Snapshot, Subject, conclude};
+use alidade_model::{TokenBatch, TokenRow};
+use alidade_train::{Item, TrainError, scored_rows};
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// A stack of a [`Speaker`] that several share.
+pub struct StackSpeaker<'a> {
+    /// The loaded base that all stacks share.
+    pub speaker: &'a RefCell<Speaker>,
+    /// Its place among the stacks of the speaker.
+    pub place: usize,
+}
+
+impl Generator for StackSpeaker<'_> {
+    fn generate(&self, messages: &[Message], sampling: &Sampling, seed: u64) -> Result<Response, Problem> {
+        let answers = self.generate_many(&[messages], sampling, &[seed], &mut |_, _| true)?;
+        answers.into_iter().next().ok_or_else(|| Problem::internal("The model gave no answer to a prompt."))
+    }
+
+    fn generate_many(
+        &self,
+        prompts: &[&[Message]],
+        sampling: &Sampling,
+        seeds: &[u64],
+        watch: Listener,
+    ) -> Result<Vec<Response>, Problem> {
+        let mut speaker = self.speaker.borrow_mut();
+        speaker.turn(self.place);
+        let prompts = prompts.iter().map(|prompt| speaker.prompt(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let longest = sampling.max_new_tokens;
+        let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
+        let budget = speaker.at_once();
+        let all = (prompts.len() * longest).max(1) as f64;
+        let mut responses = Vec::with_capacity(prompts.len());
+        for batch in answer_batches(&lengths, longest, speaker.context(), &budget) {
+            let (begin, rows) = (batch.start, batch.len());
+            // Rows are heard of in order, round after round; one that is not heard of any more has ended.
+            let (mut round, mut heard, mut last, mut living, mut heed) = (0, 0, usize::MAX, rows, true);
+            let mut listener = |row: usize, _: u32| {
+                if row <= last {
+                    living = if round == 0 { rows } else { heard };
+                    (round, heard) = (round + 1, 0);
+                    let ended = rows - living;
+                    let work = begin * longest + ended * longest + living * round;
+                    heed = heed && watch(begin + ended, work as f64 / all);
+                }
+                (last, heard) = (row, heard + 1);
+                heed
+            };
+            let answers = speaker.write(&prompts[batch.clone()], &seeds[batch], sampling, &mut listener)?;
+            for text in answers {
+                let tokens = speaker.tokens(&text)?;
+                responses.push(Response { text, tokens });
+            }
+            if !heed || !watch(begin + rows, ((begin + rows) * longest) as f64 / all) {
+                return Err(Problem::ended());
+            }
+        }
+        Ok(responses)
+    }
+}
+
+/// Scores are mean log-probabilities per token, in nats.
+impl Scorer for StackSpeaker<'_> {
+    fn score(&self, prompt: &[Message], answer: &str) -> Result<Option<f64>, Problem> {
+        let row = Example::Answer { prompt: prompt.to_vec(), completion: vec![Message::assistant(answer)] };
+        let rated = self.score_rows(&[row], &mut |_, _| true)?;
+        Ok(rated.first().and_then(|row| row.wanted.score).filter(|score| score.is_finite()))
+    }
+
+    fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<RatedRow>, Problem> {
+        let mut speaker = self.speaker.borrow_mut();
+        speaker.turn(self.place);
+        let items = items(&speaker, rows)?;
+        let lengths: Vec<usize> = items.iter().map(tokens_of).collect();
+        let all = lengths.iter().sum::<usize>().max(1) as f64;
+        let budget = speaker.at_once();
+        let (mut rated, mut work) = (Vec::with_capacity(items.len()), 0);
+        for batch in batches(lengths.len(), MOST, |range| budget.reads(lengths[range].iter().sum())) {
+            let end = batch.end;
+            work += lengths[batch.clone()].iter().sum::<usize>();
+            let items = &items[batch];
+            let sequences: Vec<TokenRow> = items.iter().flat_map(|item| item.sequences.clone()).collect();
+            let means = speaker.mean_logp(&TokenBatch::new(&sequences)?)?;
+            let mut answers = means.into_iter().zip(&sequences);
+            for item in items {
+                let mut next = || {
+                    let (mean, sequence) = answers.next()?;
+                    Some(RatedAnswer { score: Some(mean), tokens: sequence.ids.len() })
+                };
+                let Some(wanted) = next() else { continue };
+                let other = if item.sequences.len() > 1 { next() } else { None };
+                rated.push(RatedRow { row: item.row - 1, wanted, other });
+            }
+            if !watch(end, work as f64 / all) {
+                return Err(Problem::ended());
+            }
+        }
+        Ok(rated)
+    }
+}
+
+/// Rows as a model reads them: pairs where there are any, else single answers.
+fn items(speaker: &Speaker, rows: &[Example]) -> Result<Vec<Item>, Problem> {
+    let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
+    match scored_rows(rows, &speaker.encoder(), speaker.context(), pairs) {
+        // Rows that leave nothing to score are no figure, and no fault of the run.
+        Err(TrainError::NoRows { .. }) => Ok(Vec::new()),
+        prepared => Ok(prepared?.items),
+    }
+}
+
+/// Tokens of all sequences of a row.
+pub fn tokens_of(item: &Item) -> usize {
+    item.sequences.iter().map(|row| row.ids.len()).sum()
+}
+
+/// Prompts in order, as many at a time as memory bears. One that leaves less room than an answer may take goes alone, so that
+/// it shortens no other's.
+fn answer_batches(lengths: &[usize], longest: usize, context: usize, budget: &memory::AtOnce) -> Vec<Range<usize>> {
+    batches(lengths.len(), MOST, |range| {
+        let short = range.len() > 1 && lengths[range.clone()].iter().any(|length| length + longest > context);
+        let read = lengths[range.clone()].iter().sum();
+        !short && budget.writes(read, range.len() * longest)
+    })
+}
+
+/// Neighbours that fit together, greedily; one that fits nowhere goes alone.
+pub fn batches(count: usize, most: usize, fits: impl Fn(Range<usize>) -> bool) -> Vec<Range<usize>> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    while start < count {
+        let mut end = start + 1;
+        while end < count && end - start < most && fits(start..end + 1) {
+            end += 1;
+        }
+        found.push(start..end);
+        start = end;
+    }
+    found
+}
+
+/// A stack as figures name it.
+pub fn evaluated(stack: &Stack) -> EvaluatedStack {
+    EvaluatedStack { label: stack.label(), key: stack.key() }
+}
+
+/// How far asking has come, over all stacks and suites.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Come {
+    /// Answers that are written or scored.
+    pub done: usize,
+    /// Answers in all.
+    pub total: usize,
+    /// Share of the work that is done, by tokens.
+    pub share: f64,
+}
+
+/// Asks every stack of a speaker everything, stack after stack. `earlier` answers of the first stack to the same prompts are
+/// taken over. With a log, and what identifies template and day, answers are logged and those of an earlier attempt taken from it.
+///
+/// # Errors
+/// When a stack cannot answer at all, or the watch ended it (a conflict).
+pub fn ask_stacks(
+    questions: &[Question],
+    speaker: &RefCell<Speaker>,
+    stacks: &[EvaluatedStack],
+    mut earlier: Option<Snapshot>,
+    log: Option<(&RefCell<ItemLog>, &str)>,
+    watch: &mut dyn FnMut(Come) -> bool,
+) -> Result<Vec<Snapshot>, Problem> {
+    let taken = |question: &Question, place: usize| {
+        let earlier = earlier.as_ref().filter(|_| place == 0);
+        earlier.is_some_and(|earlier| earlier.parts.iter().any(|part| question.is_answered_by(part)))
+    };
+    let works: Vec<(usize, f64)> = (0..stacks.len())
+        .flat_map(|place| questions.iter().map(move |question| (place, question)))
+        .map(|(place, question)| question.work(!taken(question, place)))
+        .collect();
+    let (total, all) = works.iter().fold((0, 0.0), |(count, work), one| (count + one.0, work + one.1));
+    let (mut count, mut work, mut works) = (0, 0.0, works.into_iter());
+    let mut snapshots = Vec::with_capacity(stacks.len());
+    for (place, stack) in stacks.iter().enumerate() {
+        let voice = StackSpeaker { speaker, place };
+        let logged =
+            log.map(|(log, identity)| Logged { inner: &voice, log, identity: format!("{identity} {}", stack.key) });
+        let generator: &dyn Generator = logged.as_ref().map_or(&voice, |logged| logged);
+        let subject = Subject { generator: Some(generator), scorer: Some(&voice) };
+        let earlier = earlier.take();
+        let mut parts: Vec<Part> = Vec::with_capacity(questions.len());
+        for question in questions {
+            let known = earlier.as_ref().and_then(|earlier| earlier.part(question.suite.card().name)).cloned();
+            let mut hear =
+                |done: usize, more: f64| watch(Come { done: count + done, total, share: (work + more) / all.max(1.0) });
+            parts.push(question.ask(&subject, known, &mut hear)?);
+            let one = works.next().unwrap_or_default();
+            (count, work) = (count + one.0, work + one.1);
+        }
+        snapshots.push(Snapshot { stack: stack.clone(), parts });
+    }
+    Ok(snapshots)
+}
+
+/// What the snapshots say of one suite, against the first of them.
+pub fn concluded(
+    question: &Question,
+    judges: &[&'static JudgeCard],
+    snapshots: &[Snapshot],
+    seconds: f64,
+) -> Evaluation {
+    let name = question.suite.card().name;
+    let parts: Vec<(&EvaluatedStack, &Part)> =
+        snapshots.iter().filter_map(|snapshot| Some((&snapshot.stack, snapshot.part(name)?))).collect();
+    conclude(question, judges, &parts, 0, seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asking::questions::Questions;
+    use alidade_domain::{Precision, ProblemCode};
+    use std::path::PathBuf;
+
+    fn starter(precision: Precision) -> RefCell<Speaker> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../resources/starter/starter");
+        RefCell::new(Speaker::open(&folder, None, precision).unwrap())
+    }
+
+    #[test]
+    fn an_answer_knows_nothing_of_its_batch_in_either_precision() {
+        let prompts = Questions::of_world(40).prompts();
+        let prompts: Vec<&[Message]> = prompts.iter().map(Vec::as_slice).collect();
+        let seeds: Vec<u64> = (0..40).map(|seed| 977 * seed).collect();
+        let sampling = Sampling { temperature: 0.7, top_p: 1.0, max_new_tokens: 24, seed: 0 };
+        for precision in [Precision::Single, Precision::Half] {
+            let speaker = starter(precision);
+            let stack = StackSpeaker { speaker: &speaker, place: 0 };
+            let together = stack.generate_many(&prompts, &sampling, &seeds, &mut |_, _| true).unwrap();
+            for index in [0, 1, 7, 31, 32, 39] {
+                let alone = stack.generate(prompts[index], &sampling, seeds[index]).unwrap();
+                assert_eq!(alone, together[index], "{precision:?} {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn how_far_it_has_come_only_grows_and_a_wish_ends_it() {
+        let rows = Questions::of_world(6).prompts().into_iter();
+        let answer = |prompt| Example::Answer { prompt, completion: vec![Message::assistant("It is so.")] };
+        let asked = Questions::own(Questions::of_world(5).prompts(), rows.map(answer).collect());
+        let questions: Vec<Question> = asked.by_suite().unwrap();
+        let speaker = starter(Precision::Single);
+        let stack = StackSpeaker { speaker: &speaker, place: 0 };
+        let subject = Subject { generator: Some(&stack), scorer: Some(&stack) };
+        let (total, all) = questions[0].work(true);
+        let mut come = vec![(0, 0.0)];
+        let mut watch = |done: usize, work: f64| {
+            let before = *come.last().unwrap();
+            assert!(done >= before.0 && work >= before.1 && done <= total, "{before:?} {done} {work}");
+            come.push((done, work));
+            true
+        };
+        let part = questions[0].ask(&subject, None, &mut watch).unwrap();
+        assert_eq!((part.answers.len(), part.of_rows.get("held_out_loss").unwrap().values().len()), (5, 6));
+        assert_eq!(*come.last().unwrap(), (total, all));
+        assert!(come.len() > 10, "{come:?}");
+        let mut left = 3;
+        let mut soon = |_: usize, _: f64| {
+            left -= 1;
+            left > 0
+        };
+        assert_eq!(questions[0].ask(&subject, None, &mut soon).unwrap_err().code, ProblemCode::Conflict);
+        assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn batches_fit_and_prompts_without_room_go_alone() {
+        assert_eq!(batches(5, 2, |_| true), [0..2, 2..4, 4..5]);
+        assert_eq!(batches(3, 9, |range| range.len() < 2), [0..1, 1..2, 2..3]);
+        let speaker = starter(Precision::Single);
+        let budget = speaker.borrow().at_once();
+        assert_eq!(answer_batches(&[5, 5, 95, 5], 10, 100, &budget), [0..2, 2..3, 3..4]);
+    }
+}

@@ -1,0 +1,147 @@
+//! What the stacks of an evaluation are asked, suite by suite: read from the files of a run, from a person's rows, or from Alder
+//! Bay. How they are asked stands in `asking`.
+
+use crate::Speaker;
+use crate::asking::world_oracle::{self, OF_HOST, WorldOracle};
+use alidade_domain::{Example, Message, Problem, Sampling, Scorer};
+use alidade_evaluation::{
+    HARMFUL, HeldOutRows, Material, NamedJudge, Prompt, Question, STARTER_WORLD, StarterWorld, Suite, judge_kind, suite,
+};
+use std::path::Path;
+
+/// When nobody asks for answers.
+const SILENT: Sampling = Sampling { temperature: 0.0, top_p: 1.0, max_new_tokens: 0, seed: 0 };
+
+/// What is asked: suites with what they ask of.
+#[derive(Default)]
+pub struct Questions {
+    parts: Vec<(&'static dyn Suite, Material)>,
+}
+
+impl Questions {
+    /// Reads the prompts and rows of a plan.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn of_files(prompts: Option<&Path>, rows: Option<&Path>, oracle: bool) -> Result<Self, Problem> {
+        let read = |path: Option<&Path>| path.map_or_else(|| Ok(Vec::new()), crate::train::execute::read_rows);
+        let prompts = read(prompts)?.iter().filter_map(Example::prompt).collect();
+        Ok(if oracle { Self::of_town(prompts, read(rows)?) } else { Self::own(prompts, read(rows)?) })
+    }
+
+    /// Questions about Alder Bay, half of them in wordings of no corpus.
+    pub fn of_world(prompts: usize) -> Self {
+        Self::of_town(world_oracle::questions(prompts), Vec::new())
+    }
+
+    /// Questions about Alder Bay for its oracle, and rows that were kept apart.
+    pub fn of_town(prompts: Vec<Vec<Message>>, rows: Vec<Example>) -> Self {
+        let town = Material { prompts: prompts.into_iter().map(world_oracle::known).collect(), rows: Vec::new() };
+        Self::of([(&StarterWorld, town), (&HeldOutRows, Material { prompts: Vec::new(), rows })])
+    }
+
+    /// Prompts and rows that were kept apart.
+    pub fn own(prompts: Vec<Vec<Message>>, rows: Vec<Example>) -> Self {
+        let prompts = prompts.into_iter().map(|messages| Prompt { messages, ..Prompt::default() }).collect();
+        Self::of([(&HeldOutRows, Material { prompts, rows })])
+    }
+
+    /// Rows of the person's own, each prompt asked once, with its answer as the one that is known to be right.
+    pub fn of_rows(suite: &'static dyn Suite, rows: Vec<Example>) -> Self {
+        let mut prompts: Vec<Prompt> = Vec::new();
+        for row in &rows {
+            let Some(messages) = row.prompt() else { continue };
+            if !prompts.iter().any(|known| known.messages == messages) {
+                prompts.push(Prompt { messages, tags: Vec::new(), reference: row.reference() });
+            }
+        }
+        Self::of([(suite, Material { prompts, rows })])
+    }
+
+    fn of<const N: usize>(parts: [(&'static dyn Suite, Material); N]) -> Self {
+        Self { parts: parts.into_iter().filter(|(_, material)| !material.is_empty()).collect() }
+    }
+
+    /// True when there is nothing to ask.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// All prompts, suite after suite.
+    pub fn prompts(&self) -> Vec<Vec<Message>> {
+        self.parts.iter().flat_map(|(_, material)| material.conversations()).collect()
+    }
+
+    /// Rows in all.
+    pub fn rows(&self) -> usize {
+        self.parts.iter().map(|(_, material)| material.rows.len()).sum()
+    }
+
+    /// How answers are drawn: as the suite draws them that asks for any.
+    pub fn sampling(&self) -> Sampling {
+        let asks = self.parts.iter().find(|(_, material)| !material.prompts.is_empty());
+        asks.or(self.parts.first()).map_or(SILENT, |(suite, _)| suite.sampling())
+    }
+
+    /// Prompts that may be shown without a warning.
+    pub fn harmless_prompts(&self) -> Vec<Vec<Message>> {
+        let prompts = self.parts.iter().flat_map(|(_, material)| &material.prompts);
+        prompts.filter(|prompt| !prompt.tags.contains(&HARMFUL)).map(|prompt| prompt.messages.clone()).collect()
+    }
+
+    /// Without the prompts that fill the model's context: nobody can answer those.
+    pub fn answerable(mut self, speaker: &Speaker) -> Result<Self, Problem> {
+        for (_, material) in &mut self.parts {
+            let mut fitting = Vec::with_capacity(material.prompts.len());
+            for prompt in std::mem::take(&mut material.prompts) {
+                if speaker.prompt(&prompt.messages)?.len() < speaker.context() {
+                    fitting.push(prompt);
+                }
+            }
+            material.prompts = fitting;
+        }
+        Ok(self)
+    }
+
+    /// The suites with what they ask and those who help them to judge.
+    ///
+    /// # Errors
+    /// When a suite asks for a judge that nobody brings.
+    pub fn by_suite(&self) -> Result<Vec<Question<'static>>, Problem> {
+        self.parts.iter().map(|(suite, material)| question(*suite, material)).collect()
+    }
+
+    /// What a suite asked, for concluding from what was answered to it earlier.
+    pub fn of_suite(&self, name: &str) -> Result<Question<'static>, Problem> {
+        match self.parts.iter().find(|(own, _)| own.card().name == name) {
+            Some((own, material)) => question(*own, material),
+            None => question(suite(name)?, &Material::default()),
+        }
+    }
+}
+
+fn question(suite: &'static dyn Suite, material: &Material) -> Result<Question<'static>, Problem> {
+    let named = |name: &str| {
+        let kind = judge_kind(name, OF_HOST)?;
+        Ok::<_, Problem>(NamedJudge { card: kind.card(), judge: kind.make(None, None)? })
+    };
+    let judge = suite.card().judge.map(named).transpose()?;
+    let scorer = (suite.card().name == STARTER_WORLD).then_some(&WorldOracle as &dyn Scorer);
+    Ok(Question::new(suite, material, judge, scorer))
+}
+
+/// Prompts of an evaluation without the oracle, at most.
+const OWN_PROMPTS: usize = 40;
+
+/// The prompts of an experiment's evaluation, the same for all of its stages.
+pub fn own_prompts(held_out: &[Vec<Example>]) -> Vec<Example> {
+    let mut prompts: Vec<Example> = Vec::new();
+    for example in held_out.iter().flatten() {
+        let Some(prompt) = example.prompt() else { continue };
+        let prompt = Example::Prompt { prompt };
+        if prompts.len() < OWN_PROMPTS && !prompts.contains(&prompt) {
+            prompts.push(prompt);
+        }
+    }
+    prompts
+}

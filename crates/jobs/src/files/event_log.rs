@@ -1,0 +1,269 @@
+//! `events.jsonl` of a run: the worker appends, the app reads. A torn last line, left by a kill or a full disk, is cut off;
+//! a reader waits for the end of the line, and says so when what it has read before is no longer there.
+
+use crate::files::durable::file_problem;
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The file in a run folder.
+pub const EVENTS: &str = "events.jsonl";
+/// Bytes that are read at once: a worker may have told for days while nobody listened.
+const PART: u64 = 1 << 20;
+
+/// The writer.
+pub struct EventLog {
+    run: String,
+    sequence: u64,
+    path: PathBuf,
+    file: File,
+    /// Bytes of whole lines.
+    length: u64,
+}
+
+impl EventLog {
+    /// Opens the log of a run and goes on after its last whole event.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is not a log.
+    pub fn open(folder: &Path, run: &str) -> Result<Self, Problem> {
+        let path = folder.join(EVENTS);
+        let open = || -> Result<(File, u64, u64), Error> {
+            let fresh = !path.exists();
+            let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
+            let (whole, lines) = whole_lines(&mut file)?;
+            file.set_len(whole)?;
+            if fresh {
+                crate::sync_folder(folder)?;
+            }
+            Ok((file, whole, lines))
+        };
+        let (file, length, sequence) = open().map_err(|error| write_problem(&path, &error))?;
+        Ok(Self { run: run.to_owned(), sequence, path, file, length })
+    }
+
+    /// Makes everything written so far survive a power cut.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn sync(&self) -> Result<(), Problem> {
+        self.file.sync_all().map_err(|error| write_problem(&self.path, &error))
+    }
+
+    /// Writes one line or none of it: half a line would spoil the next.
+    fn append(&mut self, line: &[u8]) -> Result<(), Problem> {
+        if let Err(error) = self.file.write_all(line) {
+            // If even this fails, the next opening cuts the half line off.
+            let _ = self.file.set_len(self.length);
+            return Err(write_problem(&self.path, &error));
+        }
+        self.length += line.len() as u64;
+        self.sequence += 1;
+        Ok(())
+    }
+
+    /// True when somebody took the file away: what is written from then on reaches nobody.
+    fn is_gone(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let place = |data: std::fs::Metadata| (data.dev(), data.ino());
+            let ours = self.file.metadata().map(place).ok();
+            ours.is_some() && ours != std::fs::metadata(&self.path).map(place).ok()
+        }
+        // Elsewhere an open file cannot be removed.
+        #[cfg(not(unix))]
+        false
+    }
+}
+
+impl Observer for EventLog {
+    fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
+        if self.is_gone() {
+            let message = "The run's folder or its events were removed while it was at work.";
+            let hint = "Resume the run: it goes on from what is left, and begins anew where nothing is.";
+            return Err(Problem::new(ProblemCode::WorkerLost, message).hint(hint));
+        }
+        let durable = !matches!(kind, EventKind::Step { .. } | EventKind::Progress { .. });
+        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_millis() as u64);
+        let event = RunEvent { run: self.run.clone(), sequence: self.sequence + 1, at_ms, kind };
+        let mut line = serde_json::to_vec(&event).map_err(|error| Problem::internal(error.to_string()))?;
+        line.push(b'\n');
+        self.append(&line)?;
+        if durable { self.sync() } else { Ok(()) }
+    }
+}
+
+/// Bytes of the whole lines in a file, and how many lines these are, without holding the file.
+fn whole_lines(file: &mut File) -> Result<(u64, u64), Error> {
+    let (mut read, mut whole, mut lines, mut part) = (0, 0, 0, vec![0; 1 << 16]);
+    loop {
+        let length = file.read(&mut part)?;
+        if length == 0 {
+            return Ok((whole, lines));
+        }
+        let ends = part[..length].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        for (place, _) in ends {
+            (whole, lines) = (read + place as u64 + 1, lines + 1);
+        }
+        read += length as u64;
+    }
+}
+
+/// Whole events from byte `offset` on, and the offset behind the last of them. A log that was never begun has none.
+///
+/// # Errors
+/// When the log cannot be read, a line in it is no event, or what was read before is gone.
+pub fn read_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u64), Problem> {
+    let mut found = Vec::new();
+    let end = each_event(folder, offset, &mut |event| found.push(event))?;
+    Ok((found, end))
+}
+
+/// Visits the same events without holding them; returns the offset behind the last.
+///
+/// # Errors
+/// As [`read_events`].
+pub fn each_event(folder: &Path, offset: u64, visit: &mut dyn FnMut(RunEvent)) -> Result<u64, Problem> {
+    let mut offset = offset;
+    loop {
+        let (events, end) = read_some_events(folder, offset)?;
+        if end == offset {
+            return Ok(offset);
+        }
+        events.into_iter().for_each(&mut *visit);
+        offset = end;
+    }
+}
+
+/// As [`read_events`], but no more than a part of a long log; whoever wants the rest asks from the new offset. Where the
+/// offset stays, there is no more.
+///
+/// # Errors
+/// As [`read_events`].
+pub fn read_some_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u64), Problem> {
+    let path = folder.join(EVENTS);
+    // The end of the line before is read again, to see that it is still there.
+    let again = u64::from(offset > 0);
+    let read = || -> Result<Vec<u8>, Error> {
+        let mut file = BufReader::new(File::open(&path)?);
+        file.seek(SeekFrom::Start(offset - again))?;
+        let mut text = Vec::new();
+        file.by_ref().take(PART).read_to_end(&mut text)?;
+        if text.last() != Some(&b'\n') {
+            file.read_until(b'\n', &mut text)?;
+        }
+        Ok(text)
+    };
+    let text = match read() {
+        Err(error) if error.kind() == ErrorKind::NotFound && offset == 0 => return Ok((Vec::new(), 0)),
+        other => other.map_err(|error| file_problem("Reading", &path, &error))?,
+    };
+    if again == 1 && text.first() != Some(&b'\n') {
+        return Err(Problem::internal("Events of the run that were read before are no longer in its file."));
+    }
+    let text = &text[again as usize..];
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+    let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let event = |line: &[u8]| {
+        serde_json::from_slice(line)
+            .map_err(|error| Problem::internal(format!("An event of the run is damaged: {error}.")))
+    };
+    Ok((lines.map(event).collect::<Result<_, _>>()?, offset + whole as u64))
+}
+
+/// Makes what a worker has appended survive a power cut, so that nothing is told that the disk does not hold.
+///
+/// # Errors
+/// When the system refuses.
+pub fn sync_events(folder: &Path) -> Result<(), Problem> {
+    let path = folder.join(EVENTS);
+    let sync = || File::options().append(true).open(&path)?.sync_data();
+    sync().map_err(|error| file_problem("Writing", &path, &error))
+}
+
+fn write_problem(path: &Path, error: &Error) -> Problem {
+    match error.kind() {
+        ErrorKind::StorageFull => {
+            let message = "There is no room left on the disk: writing the events of the run failed.";
+            Problem::new(ProblemCode::DiskFull, message)
+                .hint("Free some room and start the run again: nothing that was kept is lost.")
+        }
+        _ => file_problem("Writing", path, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_line_is_cut_and_numbers_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = EventLog::open(folder.path(), "r").unwrap();
+        log.observe(EventKind::Queued).unwrap();
+        log.observe(EventKind::Paused { step: 4 }).unwrap();
+        let path = folder.path().join(EVENTS);
+        let mut torn = std::fs::read(&path).unwrap();
+        torn.extend_from_slice(b"{\"run\":\"r\",\"seq");
+        std::fs::write(&path, torn).unwrap();
+        let (events, offset) = read_events(folder.path(), 0).unwrap();
+        assert_eq!(events.len(), 2);
+        EventLog::open(folder.path(), "r").unwrap().observe(EventKind::Discarded).unwrap();
+        let (more, _) = read_events(folder.path(), offset).unwrap();
+        assert_eq!((more.len(), more[0].sequence), (1, 3));
+    }
+
+    #[test]
+    fn a_long_log_is_read_in_parts_that_lose_and_repeat_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = |sequence: u64| {
+            let message = "x".repeat(if sequence == 2_000 { 3 << 20 } else { 2_000 });
+            let kind = EventKind::Warning { code: "long".to_owned(), message };
+            RunEvent { run: "r".to_owned(), sequence, at_ms: 0, kind }
+        };
+        let all: Vec<RunEvent> = (1..=3_000).map(long).collect();
+        let lines: String = all.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
+        std::fs::write(folder.path().join(EVENTS), &lines).unwrap();
+        let (first, offset) = read_some_events(folder.path(), 0).unwrap();
+        assert!(first.len() < 600 && offset < 2 << 20, "{} events, {offset} bytes", first.len());
+        let (events, end) = read_events(folder.path(), 0).unwrap();
+        assert!(events == all && end == lines.len() as u64);
+        assert_eq!(EventLog::open(folder.path(), "r").unwrap().sequence, 3_000);
+    }
+
+    #[test]
+    fn a_reader_says_when_what_it_has_read_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = EventLog::open(folder.path(), "r").unwrap();
+        log.observe(EventKind::Queued).unwrap();
+        log.observe(EventKind::Discarded).unwrap();
+        let (_, offset) = read_events(folder.path(), 0).unwrap();
+        let path = folder.path().join(EVENTS);
+        let whole = std::fs::read(&path).unwrap();
+        for damaged in [&whole[..whole.len() - 1], &whole[..20], &[], &vec![0; whole.len()][..]] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(read_events(folder.path(), offset).is_err());
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(read_events(folder.path(), offset).is_err());
+        assert_eq!(read_events(folder.path(), 0).unwrap(), (Vec::new(), 0));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_writer_notices_that_its_file_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        let mut log = EventLog::open(&run, "r").unwrap();
+        log.observe(EventKind::Queued).unwrap();
+        std::fs::remove_dir_all(&run).unwrap();
+        assert_eq!(log.observe(EventKind::Discarded).unwrap_err().code, ProblemCode::WorkerLost);
+        std::fs::create_dir(&run).unwrap();
+        EventLog::open(&run, "r").unwrap().observe(EventKind::Queued).unwrap();
+        assert!(log.observe(EventKind::Discarded).is_err(), "another file is not ours");
+    }
+}

@@ -1,0 +1,79 @@
+//! Memory and disk of this machine, as far as this process may use them.
+
+pub(crate) mod cgroup;
+pub mod compute;
+pub mod today;
+
+use std::path::Path;
+use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+/// What a program of this size usually maps of its own files.
+const USUAL_PROGRAM: u64 = 16 << 20;
+
+/// Memory of the machine in bytes, or what the groups of this process allow.
+pub fn total_memory_bytes() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    cgroup::allowed().map_or(system.total_memory(), |allowed| allowed.limit.min(system.total_memory()))
+}
+
+/// Ends a process if it is the worker of a folder: a number may belong to another program by now. True when it was ended.
+pub fn end_process(pid: u32, folder: &std::path::Path) -> bool {
+    let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(pid));
+    let wanted = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, wanted);
+    let Some(process) = system.process(pid) else { return false };
+    process.cmd().iter().any(|word| std::path::Path::new(word) == folder) && process.kill()
+}
+
+/// Memory that a new run can have, in bytes.
+pub fn free_memory_bytes() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    cgroup::allowed().map_or(system.available_memory(), |allowed| allowed.free.min(system.available_memory()))
+}
+
+/// Most memory that this process has held so far, in bytes; where the system does not tell, what it holds now.
+pub fn peak_memory_bytes() -> u64 {
+    of_status("VmHWM:").unwrap_or_else(resident_bytes)
+}
+
+/// Memory that this process holds now, in bytes.
+pub fn resident_bytes() -> u64 {
+    of_status("VmRSS:").unwrap_or_else(|| {
+        let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(std::process::id()));
+        system.refresh_processes(sysinfo::ProcessesToUpdate::Some(&[pid]), true);
+        system.process(pid).map_or(0, sysinfo::Process::memory)
+    })
+}
+
+/// What of it are pages of the program's own files; a guess where the system does not tell.
+pub fn program_bytes() -> u64 {
+    of_status("RssFile:").unwrap_or(USUAL_PROGRAM)
+}
+
+fn of_status(key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
+}
+
+/// How often the system has ended a program because memory ran out; 0 where it does not tell.
+pub fn memory_kills() -> u64 {
+    let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Bytes of the ordinary files in a folder.
+pub fn folder_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = files.filter_map(|file| std::fs::metadata(file.path()).ok().filter(std::fs::Metadata::is_file));
+    sizes.map(|data| data.len()).sum()
+}
+
+/// Room on the disk that holds a folder, in bytes; 0 when it cannot be found out.
+pub fn free_disk_bytes(folder: &Path) -> u64 {
+    let disks = Disks::new_with_refreshed_list();
+    let holding = disks.list().iter().filter(|disk| folder.starts_with(disk.mount_point()));
+    holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).map_or(0, |disk| disk.available_space())
+}

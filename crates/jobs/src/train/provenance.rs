@@ -1,0 +1,195 @@
+//! Where a result comes from: a small file of our own beside PEFT's two or beside a model's, so that an adapter that merely
+//! happens to fit the shapes of another model is refused instead of giving nonsense, and so that weights that were changed
+//! since are noticed. Folders without it, from other programs, are judged by their shapes alone.
+
+use crate::files::durable::write_durably;
+use alidade_domain::{MethodName, Plan, Problem};
+use alidade_model::{SMALL_TEXT, ScorerKind, adapter_config_sha256, adapter_sha256, file_sha256, read_bounded};
+use alidade_train::method;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+const FILE: &str = "alidade.json";
+
+/// What an adapter was made of.
+#[derive(Debug, Serialize, Deserialize)]
+struct Provenance {
+    /// SHA-256 of the base model.
+    base_sha256: String,
+    /// SHA-256 of the tokenizer, where the model has one.
+    tokenizer_sha256: Option<String>,
+    method: MethodName,
+    rows_sha256: String,
+    /// SHA-256 of the weights, by which a later change is noticed; adapters of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights_sha256: Option<String>,
+    /// SHA-256 of adapter_config.json, where the result is an adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    config_sha256: Option<String>,
+    /// True when it scores harm instead of goodness.
+    #[serde(default)]
+    cost: bool,
+    /// Fingerprint of the plan that made it.
+    #[serde(default)]
+    plan: Option<String>,
+    /// Steps that it was trained for.
+    #[serde(default)]
+    steps: u64,
+    /// True when those were all steps of the plan.
+    #[serde(default)]
+    complete: bool,
+    /// Every file that was written beside this one, and this one.
+    #[serde(default)]
+    files: Option<Vec<String>>,
+}
+
+/// How a result came about.
+pub struct Making<'a> {
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// Fingerprint of the plan.
+    pub fingerprint: &'a str,
+    /// Steps taken.
+    pub steps: u64,
+    /// True when those were all.
+    pub complete: bool,
+}
+
+/// Refuses an adapter that was trained with another tokenizer than that of the model's folder.
+///
+/// # Errors
+/// Names both hashes.
+pub fn same_tokenizer(folder: &Path, model: &Path) -> Result<(), Problem> {
+    let theirs = read(folder).and_then(|made| made.tokenizer_sha256);
+    let (Some(theirs), Some(ours)) = (theirs, tokenizer_sha256(model)) else { return Ok(()) };
+    if theirs == ours {
+        return Ok(());
+    }
+    let message = format!(
+        "The adapter was trained with another tokenizer ({}) than the model's ({}): its tokens mean something else.",
+        short(&theirs),
+        short(&ours)
+    );
+    Err(Problem::input(message).hint("Use an adapter that was trained on this model."))
+}
+
+/// True when the folder says of itself that the program made it.
+pub fn is_marked(folder: &Path) -> bool {
+    read(folder).is_some()
+}
+
+/// The files that were written into a result's folder, where it lists them.
+pub fn files(folder: &Path) -> Option<Vec<String>> {
+    read(folder)?.files
+}
+
+/// Steps and weights (SHA-256) of a result that the plan of this fingerprint has brought to its end, when it is unchanged.
+/// `weights` hashes the weights of the folder.
+pub fn completed(folder: &Path, fingerprint: &str, weights: impl Fn(&Path) -> Option<String>) -> Option<(u64, String)> {
+    let made = read(folder)?;
+    let found = weights(folder)?;
+    let own = made.complete && made.plan.as_deref() == Some(fingerprint);
+    (own && made.weights_sha256.as_ref() == Some(&found)).then_some((made.steps, found))
+}
+
+/// Refuses an adapter whose weights or configuration are not those that were recorded when it was made, in the folder itself
+/// or (weights) in the `run.json` beside it.
+///
+/// # Errors
+/// Names both hashes.
+pub fn unchanged(folder: &Path) -> Result<(), Problem> {
+    let beside = || {
+        let record = std::fs::read(folder.parent()?.join("run.json")).ok()?;
+        let record: serde_json::Value = serde_json::from_slice(&record).ok()?;
+        (folder.file_name()? == "adapter").then(|| record["hashes"]["adapter"].as_str().map(str::to_owned))?
+    };
+    let made = read(folder);
+    let weights = made.as_ref().and_then(|made| made.weights_sha256.clone()).or_else(beside);
+    let configuration = made.and_then(|made| made.config_sha256);
+    // A folder that lacks one of the two is told by whoever loads it.
+    same_file(folder, "weights", adapter_sha256(folder).ok(), weights)?;
+    same_file(folder, "configuration", adapter_config_sha256(folder).ok(), configuration)
+}
+
+fn same_file(folder: &Path, what: &str, found: Option<String>, recorded: Option<String>) -> Result<(), Problem> {
+    let (Some(found), Some(recorded)) = (found, recorded) else { return Ok(()) };
+    if found == recorded {
+        return Ok(());
+    }
+    let message = format!(
+        "The {what} of the adapter in {} changed after training: the SHA-256 is {}… and was {}….",
+        folder.display(),
+        short(&found),
+        short(&recorded)
+    );
+    let hint =
+        format!("Use an undamaged copy, or train it again. If you changed it on purpose, remove {FILE} beside it.");
+    Err(Problem::input(message).hint(hint))
+}
+
+/// What an adapter says of itself; a damaged file counts as absent, as one from elsewhere has none.
+fn read(folder: &Path) -> Option<Provenance> {
+    serde_json::from_slice(&read_bounded(&folder.join(FILE), SMALL_TEXT).ok()?).ok()
+}
+
+/// What the adapter scores, by its own word; `None` when it says nothing, as one from elsewhere does.
+pub fn scores(folder: &Path) -> Option<ScorerKind> {
+    let made = read(folder)?;
+    Some(if made.cost { ScorerKind::Cost } else { ScorerKind::Reward })
+}
+
+fn tokenizer_sha256(model: &Path) -> Option<String> {
+    file_sha256(&model.join("tokenizer.json")).ok()
+}
+
+/// Writes what the result in `folder` was made of; everything else in it must be there already.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Result<(), Problem> {
+    let plan = making.plan;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    files.push(FILE.to_owned());
+    files.sort();
+    let provenance = Provenance {
+        base_sha256: plan.model.sha256.clone(),
+        tokenizer_sha256: tokenizer_sha256(&plan.model_dir),
+        method: plan.method.clone(),
+        rows_sha256: plan.rows_sha256.clone(),
+        config_sha256: adapter_config_sha256(folder).ok(),
+        cost: method(&plan.method)?.configure(&plan.settings)?.scorer_kind() == Some(ScorerKind::Cost),
+        plan: Some(making.fingerprint.to_owned()),
+        steps: making.steps,
+        complete: making.complete,
+        weights_sha256: Some(weights_sha256.to_owned()),
+        files: Some(files),
+    };
+    let text = serde_json::to_string_pretty(&provenance).map_err(|error| Problem::internal(error.to_string()))?;
+    write_durably(&folder.join(FILE), (text + "\n").as_bytes())
+}
+
+/// Refuses an adapter that says of itself that it belongs to another base or tokenizer than the plan's, or that was changed.
+///
+/// # Errors
+/// Names what differs, and weights that were changed. A damaged file counts as absent: shapes are checked in any case.
+pub fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
+    unchanged(folder)?;
+    same_tokenizer(folder, &plan.model_dir)?;
+    let Some(made) = read(folder) else { return Ok(()) };
+    if made.base_sha256 != plan.model.sha256 {
+        let message = format!(
+            "The adapter was trained on another base model ({}) than {} ({}).",
+            short(&made.base_sha256),
+            plan.model.name,
+            short(&plan.model.sha256)
+        );
+        return Err(Problem::input(message).hint("Use the base that it was trained on, or train it anew."));
+    }
+    Ok(())
+}
+
+/// The first digits of a hash, for messages.
+pub fn short(hash: &str) -> &str {
+    hash.get(..8).unwrap_or(hash)
+}

@@ -1,0 +1,252 @@
+//! Answers of a chat: one process for each loaded stack, one thread for each pane, and what was shown kept as it grows, so that
+//! a program that is killed has lost nothing that the person has read.
+
+use crate::chats::speaking::{Checked, Opening};
+use crate::chats::voice::Voice;
+use crate::studio::{Studio, lock};
+use crate::views::{AnswerEnd, ChatDelta, ChatMessage, ChatView};
+use alidade_domain::{Message, Precision, Problem, ProblemCode, Stack};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Stacks that stay loaded.
+const LOADED: usize = 4;
+/// Seconds without a question after which a stack is let go.
+const IDLE_SECONDS: u64 = 15 * 60;
+/// What was shown is kept when so much time has passed or so many pieces have come.
+const KEEP_EVERY: Duration = Duration::from_millis(500);
+const KEEP_PIECES: usize = 64;
+
+/// A place for a loaded stack; empty until it is loaded, and again when its process has died.
+pub(crate) type Slot = Arc<Mutex<Option<Voice>>>;
+
+/// A chat that is being answered; it stops being so when this is dropped, however that comes about.
+pub(crate) struct Answering<'a> {
+    studio: &'a Studio,
+    id: String,
+    stop: Arc<AtomicBool>,
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        lock(&self.studio.answering).remove(&self.id);
+    }
+}
+
+/// From a pane's thread.
+enum Piece {
+    /// An answer as it begins, without a word.
+    Begun(ChatMessage),
+    Text(usize, String),
+    Done(ChatMessage),
+    Failed(usize, Problem),
+}
+
+impl Studio {
+    /// Marks a chat as being answered.
+    ///
+    /// # Errors
+    /// When it is being answered already.
+    pub(crate) fn begin_answering(&self, id: &str) -> Result<Answering<'_>, Problem> {
+        let mut answering = lock(&self.answering);
+        if answering.contains_key(id) {
+            return Err(
+                Problem::new(ProblemCode::Conflict, "This chat is being answered.").hint("Stop the answer first.")
+            );
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        answering.insert(id.to_owned(), stop.clone());
+        Ok(Answering { studio: self, id: id.to_owned(), stop })
+    }
+
+    /// One thread a pane; their words come through one channel in the order in which they are written.
+    ///
+    /// # Errors
+    /// When the answers cannot be kept.
+    pub(crate) fn answer_panes(
+        &self,
+        chat: &ChatView,
+        turn: usize,
+        more_seed: u64,
+        answering: &Answering,
+        listener: &mut dyn FnMut(ChatDelta) -> bool,
+    ) -> Result<(), Problem> {
+        let (sender, receiver) = channel();
+        std::thread::scope(|scope| {
+            for pane in 0..chat.stacks.len() {
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    let answer = || self.answer_pane(chat, turn, pane, more_seed, &answering.stop, &sender);
+                    let answer = catch_unwind(AssertUnwindSafe(answer))
+                        .unwrap_or_else(|_| Err(Problem::internal("Answering broke off by a fault of the program.")));
+                    let end = answer.map_or_else(|problem| Piece::Failed(pane, problem), Piece::Done);
+                    // The receiver outlives the scope's threads.
+                    let _ = sender.send(end);
+                });
+            }
+            drop(sender);
+            self.collect(chat, &receiver, listener)
+        })
+    }
+
+    /// Hands words on, and keeps what was shown: now and then, and at the end.
+    fn collect(
+        &self,
+        chat: &ChatView,
+        pieces: &Receiver<Piece>,
+        listener: &mut dyn FnMut(ChatDelta) -> bool,
+    ) -> Result<(), Problem> {
+        let mut answers: Vec<ChatMessage> = Vec::new();
+        let (mut kept, mut fresh) = (Instant::now(), 0);
+        loop {
+            let wait = KEEP_EVERY.saturating_sub(kept.elapsed());
+            let piece = match pieces.recv_timeout(if fresh > 0 { wait } else { KEEP_EVERY }) {
+                Ok(piece) => Some(piece),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            fresh += usize::from(matches!(piece, Some(Piece::Text(..))));
+            if let Some(delta) = piece.and_then(|piece| take(&mut answers, piece)) {
+                // Without a listener the answers are finished and kept all the same.
+                listener(delta);
+            }
+            if fresh >= KEEP_PIECES || (fresh > 0 && kept.elapsed() >= KEEP_EVERY) {
+                // A fault here (a full disk) is met again at the end; the answers go on meanwhile.
+                let _ = self.keep_answers(chat, &answers);
+                (kept, fresh) = (Instant::now(), 0);
+            }
+        }
+        self.keep_answers(chat, &answers)
+    }
+
+    fn answer_pane(
+        &self,
+        chat: &ChatView,
+        turn: usize,
+        pane: usize,
+        more_seed: u64,
+        stop: &AtomicBool,
+        sender: &Sender<Piece>,
+    ) -> Result<ChatMessage, Problem> {
+        let stack = &chat.stacks[pane];
+        let (opening, slot) = self.slot(stack, chat.precision)?;
+        let mut sampling = chat.sampling;
+        sampling.seed = sampling.seed.wrapping_add(turn as u64).wrapping_add(more_seed);
+        let mut slot = lock(&slot);
+        if !slot.as_mut().is_some_and(Voice::lives) {
+            // What has died or gone is let go before another is loaded.
+            slot.take();
+        }
+        let voice = match slot.as_mut() {
+            Some(voice) => voice,
+            None => slot.insert(Voice::open(&self.configuration.program, &opening, stop)?),
+        };
+        let mut message = ChatMessage {
+            turn,
+            pane: Some(pane),
+            message: Message::assistant(String::new()),
+            badge: Some(badge(stack, voice.precision())),
+            end: Some(AnswerEnd::Interrupted),
+            seed: Some(sampling.seed),
+        };
+        // The receiver outlives this thread.
+        let _ = sender.send(Piece::Begun(message.clone()));
+        let heard = Cell::new(false);
+        let ask = |voice: &mut Voice| {
+            voice.answer(history(chat, turn, pane), sampling, stop, &mut |text| {
+                heard.set(true);
+                let _ = sender.send(Piece::Text(pane, text.to_owned()));
+            })
+        };
+        let mut answer = ask(voice);
+        // A process that was dying when it was asked has said nothing: another is asked, once.
+        if answer.as_ref().is_err_and(|problem| problem.code == ProblemCode::WorkerLost) && !heard.get() {
+            slot.take();
+            answer = ask(slot.insert(Voice::open(&self.configuration.program, &opening, stop)?));
+        }
+        let (text, end) = answer?;
+        (message.message, message.end) = (Message::assistant(text), Some(end));
+        Ok(message)
+    }
+
+    /// The place of a stack, and how it is loaded. What was removed answers no more, loaded or not.
+    fn slot(&self, stack: &Stack, precision: Precision) -> Result<(Opening, Slot), Problem> {
+        let model = self.model(&stack.model.id).map_err(|problem| problem.at("model"))?;
+        let adapter = match &stack.adapter {
+            Some(adapter) => {
+                let record = self.store.adapter(&adapter.id).map_err(|error| Problem::from(error).at("adapter"))?;
+                let (name, sha256) = (adapter.name.clone(), adapter.sha256.clone());
+                Some(Checked { folder: PathBuf::from(record.folder), name, sha256 })
+            }
+            None => None,
+        };
+        let base = Checked {
+            folder: PathBuf::from(&model.folder),
+            name: stack.model.name.clone(),
+            sha256: stack.model.sha256.clone(),
+        };
+        let opening = Opening { model: base, adapter, precision, idle_seconds: IDLE_SECONDS };
+        let key = format!("{} {} {}", stack.ids().join(" "), stack.key(), precision.name());
+        let mut speakers = lock(&self.speakers);
+        let found = speakers.iter().position(|(known, _)| *known == key);
+        let entry = found.map_or_else(|| (key, Slot::default()), |index| speakers.remove(index));
+        let slot = entry.1.clone();
+        speakers.push(entry);
+        if speakers.len() > LOADED {
+            speakers.remove(0);
+        }
+        Ok((opening, slot))
+    }
+
+    /// Lets go of everything loaded that a model or an adapter is part of.
+    pub(crate) fn unload(&self, id: &str) {
+        lock(&self.speakers).retain(|(key, _)| !key.split(' ').any(|part| part == id));
+    }
+}
+
+/// Takes a piece up and says what the listener hears of it.
+fn take(answers: &mut Vec<ChatMessage>, piece: Piece) -> Option<ChatDelta> {
+    match piece {
+        Piece::Begun(message) => {
+            answers.push(message);
+            answers.sort_by_key(|message| message.pane);
+            None
+        }
+        Piece::Text(pane, text) => {
+            let growing = answers.iter_mut().find(|message| message.pane == Some(pane));
+            growing.into_iter().for_each(|message| message.message.content.push_str(&text));
+            Some(ChatDelta::Text { pane, text })
+        }
+        Piece::Done(message) => {
+            let growing = answers.iter_mut().find(|growing| growing.pane == message.pane);
+            growing.into_iter().for_each(|growing| growing.clone_from(&message));
+            Some(ChatDelta::Done { message })
+        }
+        Piece::Failed(pane, problem) => {
+            // What was shown stays, marked as broken off; without a word there is nothing to keep.
+            answers.retain(|message| message.pane != Some(pane) || !message.message.content.is_empty());
+            Some(ChatDelta::Problem { pane, problem })
+        }
+    }
+}
+
+/// What answered; rounded weights are said to be rounded.
+fn badge(stack: &Stack, held: Precision) -> String {
+    match held {
+        Precision::Single => stack.label(),
+        rounded => format!("{} · {}", stack.label(), rounded.name()),
+    }
+}
+
+/// What a pane has heard and said before, and the question of this turn.
+fn history(chat: &ChatView, turn: usize, pane: usize) -> Vec<Message> {
+    let system = Some(chat.system_prompt.trim()).filter(|text| !text.is_empty()).map(Message::system);
+    let heard =
+        chat.messages.iter().filter(|message| message.turn <= turn && message.pane.is_none_or(|own| own == pane));
+    system.into_iter().chain(heard.map(|message| message.message.clone())).collect()
+}

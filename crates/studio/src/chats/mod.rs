@@ -1,0 +1,253 @@
+//! Conversations with one or more stacks side by side: same words, same sampling, same seed in every pane.
+
+pub(crate) mod answering;
+pub(crate) mod speaking;
+pub(crate) mod voice;
+
+use crate::chats::answering::Answering;
+use crate::studio::{Studio, lock, now_ms};
+use crate::views::{AnswerEnd, ChatDelta, ChatMessage, ChatView, StackView};
+use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling, Stack};
+use alidade_store::Shelf;
+use std::sync::atomic::Ordering;
+
+const TITLE: usize = 60;
+const LONGEST_MESSAGE: usize = 100_000;
+
+impl Studio {
+    /// Everything that can be talked to: bare models, then what runs have made.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn list_stacks(&self) -> Result<Vec<StackView>, Problem> {
+        let view =
+            |stack: Stack, origin: String, experiment| StackView { label: stack.label(), stack, origin, experiment };
+        let bases =
+            self.list_models()?.into_iter().map(|model| view(Stack::base(model.model), "base model".to_owned(), None));
+        let mut stacks: Vec<StackView> = bases.collect();
+        for record in self.store.adapters()?.into_iter().rev() {
+            let Some(run) = record.run.as_ref().and_then(|run| self.store.run(run).ok()) else { continue };
+            // A reward model rates answers; it has none to give.
+            if crate::experiments::pipeline::makes_scorer(&run.work) {
+                continue;
+            }
+            let Ok(experiment) = self.store.experiment(&run.experiment) else { continue };
+            let title = experiment.title;
+            stacks.push(view(Stack::with_adapter(record.model, record.adapter), title, Some(run.experiment)));
+        }
+        Ok(stacks)
+    }
+
+    /// All chats without their messages, newest first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn list_chats(&self) -> Result<Vec<ChatView>, Problem> {
+        let chats = self.store.all::<ChatView>(Shelf::Chats)?;
+        Ok(chats.into_iter().map(|chat| ChatView { messages: Vec::new(), ..chat }).collect())
+    }
+
+    /// One chat. An answer that is still growing is not part of it yet; one that the program's end broke off is.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn get_chat(&self, id: &str) -> Result<ChatView, Problem> {
+        let growing = lock(&self.answering).contains_key(id);
+        let mut chat = self.chat_record(id)?;
+        if growing {
+            let turn = chat.messages.last().map_or(0, |message| message.turn);
+            chat.messages.retain(|message| message.turn < turn || message.end != Some(AnswerEnd::Interrupted));
+        }
+        Ok(chat)
+    }
+
+    /// A new chat.
+    ///
+    /// # Errors
+    /// When no stack is given.
+    pub fn create_chat(&self, stacks: Vec<Stack>) -> Result<ChatView, Problem> {
+        let chat = ChatView {
+            id: self.fresh_id("c"),
+            title: String::new(),
+            stacks: checked(stacks)?,
+            system_prompt: String::new(),
+            sampling: Sampling { temperature: 0.7, top_p: 1.0, max_new_tokens: 128, seed: 42 },
+            precision: Precision::Single,
+            messages: Vec::new(),
+            created_ms: now_ms(),
+        };
+        self.keep(&chat)?;
+        Ok(chat)
+    }
+
+    /// Changes name, stacks, system line and sampling; messages stay.
+    ///
+    /// # Errors
+    /// When a value is out of range.
+    pub fn update_chat(&self, id: &str, change: ChatChange) -> Result<ChatView, Problem> {
+        let sampling = change.sampling;
+        let fits = (0.0..=5.0).contains(&sampling.temperature) && sampling.top_p > 0.0 && sampling.top_p <= 1.0;
+        if !fits || !(1..=4096).contains(&sampling.max_new_tokens) {
+            return Err(Problem::input("The temperature must be from 0 to 5, top-p above 0 and at most 1, and the length from 1 to 4096 tokens.").at("sampling"));
+        }
+        let stacks = checked(change.stacks)?;
+        let _one_at_a_time = lock(&self.chat_writes);
+        let mut chat = self.chat_record(id)?;
+        (chat.title, chat.system_prompt, chat.sampling) = (change.title, change.system_prompt, sampling);
+        chat.precision = change.precision;
+        chat.stacks = stacks;
+        self.keep(&chat)?;
+        Ok(chat)
+    }
+
+    /// Removes a chat.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn delete_chat(&self, id: &str) -> Result<(), Problem> {
+        self.stop_answer(id);
+        let _one_at_a_time = lock(&self.chat_writes);
+        Ok(self.store.remove(Shelf::Chats, id)?)
+    }
+
+    /// Stops the answers of a chat after the token at hand; what was written is kept.
+    pub fn stop_answer(&self, id: &str) {
+        if let Some(flag) = lock(&self.answering).get(id) {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds a message and lets every pane answer it.
+    ///
+    /// # Errors
+    /// When the message is empty or the chat is busy.
+    pub fn send_message(
+        &self,
+        id: &str,
+        text: &str,
+        listener: &mut dyn FnMut(ChatDelta) -> bool,
+    ) -> Result<(), Problem> {
+        let answering = self.begin_answering(id)?;
+        let mut chat = self.chat_record(id)?;
+        let turn = chat.messages.last().map_or(0, |message| message.turn + 1);
+        add_question(&mut chat, turn, text)?;
+        self.answer_turn(chat, turn, 0, &answering, listener)
+    }
+
+    /// Answers a turn anew with the next seed; what followed it is dropped.
+    ///
+    /// # Errors
+    /// When there is no such turn or the chat is busy.
+    pub fn regenerate(
+        &self,
+        id: &str,
+        turn: usize,
+        listener: &mut dyn FnMut(ChatDelta) -> bool,
+    ) -> Result<(), Problem> {
+        let answering = self.begin_answering(id)?;
+        let mut chat = self.chat_record(id)?;
+        if !chat.messages.iter().any(|message| message.turn == turn && message.pane.is_none()) {
+            return Err(Problem::new(ProblemCode::NotFound, format!("The chat has no turn {turn}.")));
+        }
+        let used = chat.messages.iter().filter(|message| message.turn == turn).filter_map(|message| message.seed).max();
+        let next = used
+            .map_or(0, |used| used.wrapping_sub(chat.sampling.seed.wrapping_add(turn as u64)).wrapping_add(1 << 20));
+        chat.messages.retain(|message| message.turn < turn || (message.turn == turn && message.pane.is_none()));
+        self.answer_turn(chat, turn, next, &answering, listener)
+    }
+
+    /// Replaces the person's words in a turn, drops what followed and answers.
+    ///
+    /// # Errors
+    /// When the text is empty or the chat is busy.
+    pub fn edit_message(
+        &self,
+        id: &str,
+        turn: usize,
+        text: &str,
+        listener: &mut dyn FnMut(ChatDelta) -> bool,
+    ) -> Result<(), Problem> {
+        let answering = self.begin_answering(id)?;
+        let mut chat = self.chat_record(id)?;
+        chat.messages.retain(|message| message.turn < turn);
+        add_question(&mut chat, turn, text)?;
+        self.answer_turn(chat, turn, 0, &answering, listener)
+    }
+
+    /// Keeps the question, then the answers as they come.
+    fn answer_turn(
+        &self,
+        chat: ChatView,
+        turn: usize,
+        more_seed: u64,
+        answering: &Answering,
+        listener: &mut dyn FnMut(ChatDelta) -> bool,
+    ) -> Result<(), Problem> {
+        self.keep(&chat)?;
+        self.answer_panes(&chat, turn, more_seed, answering, listener)
+    }
+
+    /// Stores what was said so far. What the person changed meanwhile (name, sampling) is kept, and a chat that was deleted
+    /// stays so; only the messages are ours.
+    pub(crate) fn keep_answers(&self, chat: &ChatView, answers: &[ChatMessage]) -> Result<(), Problem> {
+        let _one_at_a_time = lock(&self.chat_writes);
+        match self.chat_record(&chat.id) {
+            Ok(current) => {
+                let messages = chat.messages.iter().chain(answers).cloned().collect();
+                self.keep(&ChatView { messages, ..current })
+            }
+            Err(problem) if problem.code == ProblemCode::NotFound => Ok(()),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// A chat as it is stored.
+    fn chat_record(&self, id: &str) -> Result<ChatView, Problem> {
+        Ok(self.store.one(Shelf::Chats, id)?)
+    }
+
+    fn keep(&self, chat: &ChatView) -> Result<(), Problem> {
+        Ok(self.store.put(Shelf::Chats, &chat.id, chat, chat.created_ms)?)
+    }
+}
+
+/// What a person may change of a chat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatChange {
+    /// Name for people.
+    pub title: String,
+    /// One stack a pane.
+    pub stacks: Vec<Stack>,
+    /// System line, empty for none.
+    pub system_prompt: String,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// How the weights are held.
+    pub precision: Precision,
+}
+
+fn checked(stacks: Vec<Stack>) -> Result<Vec<Stack>, Problem> {
+    if (1..=4).contains(&stacks.len()) {
+        return Ok(stacks);
+    }
+    Err(Problem::input("A chat shows one to four models side by side.").hint("Choose at least one model.").at("stacks"))
+}
+
+fn add_question(chat: &mut ChatView, turn: usize, text: &str) -> Result<(), Problem> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > LONGEST_MESSAGE {
+        return Err(Problem::input("A message has 1 to 100,000 characters.").at("text"));
+    }
+    if chat.title.is_empty() {
+        chat.title = text.chars().take(TITLE).collect();
+    }
+    chat.messages.push(ChatMessage {
+        turn,
+        pane: None,
+        message: Message::user(text),
+        badge: None,
+        end: None,
+        seed: None,
+    });
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The program's side of a process that speaks: loads a stack, passes questions on and words back, and ends a process that
+//! does not react. Not here: which stacks stay loaded (`answering`), and what the process does (`speaking`).
+
+use crate::chats::speaking::{Opening, Said, TASK, Told};
+use crate::confined::{Heard, Limits, Session, request_of};
+use crate::models::vetting::limits_for;
+use crate::views::AnswerEnd;
+use alidade_domain::{Message, Precision, Problem, Sampling};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a wait looks at the clock and at the person's wish.
+const TICK: Duration = Duration::from_millis(20);
+/// How long a process may take to stop by itself.
+const REACT: Duration = Duration::from_secs(2);
+/// Room for a cache and an adapter.
+const CACHE_BYTES: u64 = 2 << 30;
+/// Seconds in which a question is read: rendered and split into tokens.
+const READ_SECONDS: u64 = 60;
+/// Bytes of weights that are loaded in a second, from a slow disk.
+const BYTES_PER_SECOND: u64 = 20_000_000;
+
+/// A loaded stack in a process of its own.
+pub(crate) struct Voice {
+    session: Session,
+    limits: Limits,
+    precision: Precision,
+}
+
+impl Voice {
+    /// Loads a stack.
+    ///
+    /// # Errors
+    /// When it cannot be used, or the person stops it.
+    pub(crate) fn open(program: &Path, opening: &Opening, stop: &AtomicBool) -> Result<Self, Problem> {
+        let mut limits = limits_for(&opening.model.folder, true);
+        limits.memory_bytes += CACHE_BYTES;
+        limits.seconds += std::fs::metadata(opening.model.folder.join("model.safetensors"))
+            .map_or(0, |weights| weights.len() / BYTES_PER_SECOND);
+        let what = format!("Loading the model “{}”", opening.model.name);
+        let session = Session::start(program, TASK, [&what, "model"], limits, json(opening)?)?;
+        let mut voice = Self { session, limits, precision: opening.precision };
+        match voice.wait(limits.seconds, stop)? {
+            Told::Ready(precision) => Ok(Self { precision, ..voice }),
+            _ => Err(out_of_turn()),
+        }
+    }
+
+    /// How the weights are held.
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// True while it can be asked.
+    pub(crate) fn lives(&mut self) -> bool {
+        // What it says before it is asked anything is that it goes; one that has gone says nothing.
+        matches!(self.session.hear(Duration::ZERO), Ok(Heard::Silence)) && self.session.lives()
+    }
+
+    /// Asks; `listener` gets the words as they come. Returns the whole answer and how it ended. A process that does not stop
+    /// within two seconds is ended, and what was heard is the answer.
+    ///
+    /// # Errors
+    /// When the question cannot be answered, or the process dies; nobody can be asked here any more then.
+    pub(crate) fn answer(
+        &mut self,
+        messages: Vec<Message>,
+        sampling: Sampling,
+        stop: &AtomicBool,
+        listener: &mut dyn FnMut(&str),
+    ) -> Result<(String, AnswerEnd), Problem> {
+        if stop.load(Ordering::Relaxed) {
+            return Ok((String::new(), AnswerEnd::Stopped));
+        }
+        self.session.say(&json(&Said::Answer { messages, sampling })?)?;
+        let asked = Instant::now();
+        let (mut heard, mut begun, mut stopping) = (String::new(), false, None::<Instant>);
+        loop {
+            if stopping.is_none() && stop.load(Ordering::Relaxed) {
+                self.session.say(&json(&Said::Stop)?)?;
+                stopping = Some(Instant::now());
+            }
+            if stopping.is_some_and(|since| since.elapsed() > REACT) {
+                self.session.end();
+                return Ok((heard, AnswerEnd::Stopped));
+            }
+            if !begun && asked.elapsed() > Duration::from_secs(READ_SECONDS) {
+                self.session.end();
+                return Err(self.session.too_slow(Limits { seconds: READ_SECONDS, ..self.limits }));
+            }
+            match self.hear()? {
+                None => {}
+                Some(Told::Begun) => begun = true,
+                Some(Told::Text(piece)) => {
+                    listener(&piece);
+                    heard.push_str(&piece);
+                }
+                Some(Told::Ended(text, end)) => return Ok((text, stopping.map_or(end, |_| AnswerEnd::Stopped))),
+                Some(Told::Refused(problem)) => return Err(problem),
+                Some(Told::Ready(_)) => return Err(out_of_turn()),
+            }
+        }
+    }
+
+    /// The next word of a stack that is being loaded. When none comes within some seconds, or the person does not want it any
+    /// more, the process is ended.
+    fn wait(&mut self, seconds: u64, stop: &AtomicBool) -> Result<Told, Problem> {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                self.session.end();
+                return Err(self.session.stopped());
+            }
+            if let Some(told) = self.hear()? {
+                return Ok(told);
+            }
+            if Instant::now() >= until {
+                self.session.end();
+                return Err(self.session.too_slow(Limits { seconds, ..self.limits }));
+            }
+        }
+    }
+
+    fn hear(&mut self) -> Result<Option<Told>, Problem> {
+        match self.session.hear(TICK)? {
+            Heard::Told(value) => request_of(value).map(Some),
+            Heard::Silence => Ok(None),
+            Heard::Done(_) | Heard::Idle => Err(out_of_turn()),
+        }
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, Problem> {
+    serde_json::to_value(value).map_err(|error| Problem::internal(error.to_string()))
+}
+
+fn out_of_turn() -> Problem {
+    Problem::internal("The process that answers spoke out of turn.").hint("Ask again.")
+}

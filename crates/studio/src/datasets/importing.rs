@@ -1,0 +1,220 @@
+//! Reading a data file of a stranger, in a process of its own with little memory: it writes the rows where it is told to, and
+//! gives back what it found. Not here: what rows mean (`data`), and where a set is kept (`datasets`).
+
+use crate::confined::{self, Job, Limits, Link, request_of};
+use crate::datasets::ROWS;
+use crate::datasets::data_file::import_rows;
+use crate::home::restrict;
+use crate::studio::{Studio, lock, now_ms};
+use crate::views::DatasetView;
+use alidade_data::write_row;
+use alidade_domain::{Dataset, Imported, Problem};
+use alidade_jobs::files::durable::{file_problem, write_folder, write_private};
+use alidade_jobs::train::execute::read_rows;
+use alidade_model::file_sha256;
+use alidade_store::Shelf;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Name of the task.
+pub(crate) const TASK: &str = "import";
+/// Seconds for any file, and bytes of a large one that are read in a second at least.
+const SECONDS: u64 = 60;
+const BYTES_PER_SECOND: u64 = 1_600_000;
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    path: PathBuf,
+    /// A file to make for the rows; none to count them only.
+    rows: Option<PathBuf>,
+}
+
+/// Reads a data file from the terminal: what it holds, without its rows.
+///
+/// # Errors
+/// When it cannot be read, holds no usable row, or was made to stop programs.
+pub fn inspect_file(path: &Path) -> Result<Imported, Problem> {
+    import_apart(&own_program()?, path, None, &AtomicBool::new(false))
+}
+
+/// Reads a data file from the terminal, rows and all.
+///
+/// # Errors
+/// As [`inspect_file`].
+pub fn import_checked(path: &Path) -> Result<Dataset, Problem> {
+    let passing = Passing::new()?;
+    let found = import_apart(&own_program()?, path, Some(&passing.rows()), &AtomicBool::new(false))?;
+    Ok(found.with(read_rows(&passing.rows())?))
+}
+
+/// Reads a data file in a child, which writes its rows into a new file.
+///
+/// # Errors
+/// As [`inspect_file`]; when the rows cannot be written; when the person stops it. What was written is then not to be kept.
+pub(crate) fn import_apart(
+    program: &Path,
+    path: &Path,
+    rows: Option<&Path>,
+    stop: &AtomicBool,
+) -> Result<Imported, Problem> {
+    let bytes = std::fs::metadata(path).map_or(0, |data| data.len());
+    let limits = Limits { seconds: SECONDS + bytes / BYTES_PER_SECOND, ..Limits::SMALL };
+    let name = path.file_name().map_or_else(|| "the file".into(), |name| name.to_string_lossy());
+    let what = format!("Reading {name}");
+    let job = Job { program, task: TASK, what: &what, field: "dataset", limits, stop };
+    confined::run(&job, &Request { path: path.to_owned(), rows: rows.map(Path::to_owned) }, &mut |_| ())
+}
+
+impl Studio {
+    /// Imports a file into the folder of a new set. The folder is there whole or not at all, and before the row that speaks of it.
+    pub(crate) fn import_as(
+        &self,
+        id: String,
+        name: String,
+        path: &Path,
+        handle: &str,
+    ) -> Result<DatasetView, Problem> {
+        let importing = Importing::begin(self, handle);
+        let folder = self.dataset_folder(&id);
+        let mut kept = None;
+        write_folder(&folder, |temporary| {
+            let rows = temporary.join(ROWS);
+            let found = import_apart(&self.configuration.program, path, Some(&rows), &importing.stop)?;
+            let issues = serde_json::to_vec(&found.issues).map_err(|error| Problem::internal(error.to_string()))?;
+            write_private(&temporary.join("issues.json"), &issues)?;
+            kept = Some((found, file_sha256(&rows)?));
+            Ok(())
+        })?;
+        restrict(&folder, false);
+        let (found, sha256) = kept.ok_or_else(|| Problem::internal("The import gave nothing."))?;
+        let view = DatasetView {
+            id,
+            name,
+            kind: found.kind,
+            summary: found.summary,
+            remarks: found.remarks,
+            sha256,
+            bundled: false,
+            flagged: false,
+            licence: None,
+            imported_ms: now_ms(),
+            removed: false,
+            problem: None,
+        };
+        self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
+        Ok(view)
+    }
+
+    /// Stops the import of a file; nothing of it is kept.
+    pub fn stop_import(&self, handle: &str) {
+        if let Some(stop) = lock(&self.importing).get(handle) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A file that is being imported; it stops being so when this is dropped.
+struct Importing<'a> {
+    studio: &'a Studio,
+    handle: String,
+    stop: Arc<AtomicBool>,
+}
+
+impl<'a> Importing<'a> {
+    fn begin(studio: &'a Studio, handle: &str) -> Self {
+        let stop = lock(&studio.importing).entry(handle.to_owned()).or_default().clone();
+        Self { studio, handle: handle.to_owned(), stop }
+    }
+}
+
+impl Drop for Importing<'_> {
+    fn drop(&mut self) {
+        lock(&self.studio.importing).remove(&self.handle);
+    }
+}
+
+/// The task in the child.
+pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
+    let Request { path, rows } = request_of(request)?;
+    let found = match rows {
+        None => import_rows(&path, &mut |_| Ok(()))?,
+        Some(rows) => {
+            let failed = |error: std::io::Error| file_problem("Writing", &rows, &error);
+            let mut out = BufWriter::new(fresh(&rows).map_err(failed)?);
+            let found = import_rows(&path, &mut |row| write_row(&row, &mut out))?;
+            out.flush().and_then(|()| out.get_ref().sync_all()).map_err(failed)?;
+            found
+        }
+    };
+    serde_json::to_value(found).map_err(|error| Problem::internal(error.to_string()))
+}
+
+/// A new file that nobody else reads.
+fn fresh(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A folder of this process alone, for the file that rows pass through on their way to it.
+#[derive(Debug)]
+struct Passing(PathBuf);
+
+impl Passing {
+    /// Takes a name that is free: a process that was killed may have left one under this process's number.
+    fn new() -> Result<Self, Problem> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("alidade-rows-{}-{count}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => {
+                    restrict(&path, false);
+                    return Ok(Self(path));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(file_problem("Making", &path, &error)),
+            }
+        }
+    }
+
+    fn rows(&self) -> PathBuf {
+        self.0.join(ROWS)
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // A leftover costs only room, and the system clears its folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn own_program() -> Result<PathBuf, Problem> {
+    std::env::current_exe()
+        .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leftover_of_a_killed_process_with_this_number_is_passed_over() {
+        let first = Passing::new().unwrap();
+        let number: u64 = first.0.to_string_lossy().rsplit('-').next().unwrap().parse().unwrap();
+        let name = |count: u64| std::env::temp_dir().join(format!("alidade-rows-{}-{count}", std::process::id()));
+        let leftovers: Vec<PathBuf> = (number + 1..number + 40).map(name).collect();
+        let made: Vec<&PathBuf> = leftovers.iter().filter(|path| std::fs::create_dir(path).is_ok()).collect();
+        let next = Passing::new().unwrap();
+        assert!(!made.contains(&&next.0) && next.0 != first.0, "{next:?}");
+        made.into_iter().for_each(|path| std::fs::remove_dir(path).unwrap());
+    }
+}

@@ -1,0 +1,202 @@
+//! Data sets: imported once into the program's own form, with every row that was left out and why.
+
+pub(crate) mod data_file;
+pub(crate) mod importing;
+pub(crate) mod row_index;
+pub(crate) mod tokens;
+
+use crate::home::removal::removed;
+use crate::home::restrict;
+use crate::home::verify::damaged_rows;
+use crate::studio::Studio;
+use crate::views::{DatasetPage, DatasetView};
+use alidade_data::{rows_from_jsonl, rows_to_jsonl};
+use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
+use alidade_jobs::files::durable::{create_folder, file_problem, remove_folder, write_private};
+use alidade_store::{Shelf, sha256};
+use alidade_world::{World, comparisons, pairs, questions, ratings, supervised};
+use std::path::PathBuf;
+
+/// Rows of the bundled sets.
+const ANSWERS: usize = 550;
+const PAIRS: usize = 1_100;
+const RATINGS: usize = 1_600;
+const PROMPTS: usize = 2_000;
+const SEED: u64 = 1;
+/// The rows of a set in its folder.
+pub(crate) const ROWS: &str = "rows.jsonl";
+/// The largest file that is read.
+const LARGEST_BYTES: u64 = 2 << 30;
+
+impl Studio {
+    /// All data sets, newest first, the bundled ones last.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn list_datasets(&self) -> Result<Vec<DatasetView>, Problem> {
+        let sets: Vec<DatasetView> = self.store.all(Shelf::Datasets)?;
+        let view = |set: DatasetView| {
+            let problem = self.rows_problem(&set, &self.dataset_folder(&set.id).join(ROWS));
+            DatasetView { problem, ..set }
+        };
+        Ok(sets.into_iter().filter(|set| !set.removed).map(view).collect())
+    }
+
+    /// One data set whose rows are there.
+    ///
+    /// # Errors
+    /// When there is none of this id, or it was removed.
+    pub fn dataset(&self, id: &str) -> Result<DatasetView, Problem> {
+        let set = self.dataset_record(id)?;
+        if set.removed {
+            return Err(removed("data set", &set.name, "Choose another data set, or import the file again."));
+        }
+        Ok(set)
+    }
+
+    /// Reads a file that the person picked or dropped.
+    ///
+    /// # Errors
+    /// When it cannot be read or holds no usable row.
+    pub fn import_dataset(&self, handle: &str, name: Option<String>) -> Result<DatasetView, Problem> {
+        let path = self.path_of(handle)?;
+        let bytes = std::fs::metadata(&path).map_or(0, |data| data.len());
+        if bytes > LARGEST_BYTES {
+            let message = format!("The file has {:.1} GB; files up to 2 GB are read.", bytes as f64 / 1e9);
+            return Err(Problem::input(message).hint("Split it, or keep only the rows that you need.").at("dataset"));
+        }
+        let stem = path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(stem);
+        let kept = self.import_as(self.fresh_id("d"), name, &path, handle)?;
+        self.take_back(handle);
+        self.want_backup();
+        Ok(kept)
+    }
+
+    /// A page of rows, and of the rows that were left out.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn dataset_rows(&self, id: &str, offset: usize, limit: usize) -> Result<DatasetPage, Problem> {
+        let limit = limit.min(500);
+        let (total_rows, rows) = self.some_rows(&self.dataset(id)?, offset, limit)?;
+        // How many rows were left out, and why, stands in the summary too; a list that is gone hides no row.
+        let text = std::fs::read(self.dataset_folder(id).join("issues.json")).unwrap_or_default();
+        let issues: Vec<RowIssue> = serde_json::from_slice(&text).unwrap_or_default();
+        let total_issues = issues.len();
+        Ok(DatasetPage {
+            total_rows,
+            rows,
+            total_issues,
+            issues: issues.into_iter().skip(offset).take(limit).collect(),
+        })
+    }
+
+    /// Removes an imported set. Experiments that used it keep its facts (name, size, hash, licence) for their reports.
+    ///
+    /// # Errors
+    /// When it is bundled.
+    pub fn remove_dataset(&self, id: &str) -> Result<(), Problem> {
+        let mut set = self.dataset(id)?;
+        if set.bundled {
+            return Err(Problem::new(
+                ProblemCode::Conflict,
+                "This data set belongs to the program and cannot be removed.",
+            ));
+        }
+        set.removed = true;
+        self.store.put(Shelf::Datasets, id, &set, set.imported_ms)?;
+        self.forget_unused()?;
+        // A removed set's folder is never read again; what cannot be removed now is only disk space.
+        let _ = remove_folder(&self.dataset_folder(id));
+        Ok(())
+    }
+
+    /// All rows of a set, as they were imported.
+    ///
+    /// # Errors
+    /// When its file is no longer what it was.
+    pub(crate) fn rows_of(&self, id: &str) -> Result<Vec<Example>, Problem> {
+        let set = self.dataset_record(id)?;
+        let path = self.rows_path(id);
+        match std::fs::read(&path) {
+            Ok(bytes) if sha256(&bytes) == set.sha256 => Ok(rows_from_jsonl(&String::from_utf8_lossy(&bytes))?),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_problem("Reading", &path, &error)),
+            _ => Err(damaged_rows(&set)),
+        }
+    }
+
+    /// Where the rows of a set are.
+    pub(crate) fn rows_path(&self, id: &str) -> PathBuf {
+        self.dataset_folder(id).join(ROWS)
+    }
+
+    pub(crate) fn dataset_folder(&self, id: &str) -> PathBuf {
+        self.configuration.home.join("datasets").join(id)
+    }
+
+    fn keep_bundled(&self, id: String, name: String, dataset: Dataset) -> Result<DatasetView, Problem> {
+        let folder = self.dataset_folder(&id);
+        create_folder(&folder)?;
+        restrict(&folder, false);
+        let rows = rows_to_jsonl(&dataset.rows)?;
+        write_private(&folder.join(ROWS), rows.as_bytes())?;
+        let issues = serde_json::to_string(&dataset.issues).map_err(|error| Problem::internal(error.to_string()))?;
+        write_private(&folder.join("issues.json"), issues.as_bytes())?;
+        let view = DatasetView {
+            id,
+            name,
+            kind: dataset.kind,
+            summary: dataset.summary,
+            remarks: dataset.remarks,
+            sha256: sha256(rows.as_bytes()),
+            bundled: true,
+            flagged: true,
+            licence: Some("Apache-2.0".to_owned()),
+            imported_ms: 0,
+            removed: false,
+            problem: None,
+        };
+        self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
+        Ok(view)
+    }
+}
+
+/// Puts the sets about Alder Bay in place where they are not there or not whole.
+pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
+    let world = World::alder_bay();
+    let sets = [
+        (ANSWERS_ID, "Alder Bay: kind answers", DatasetKind::Answers, supervised(&world, SEED, ANSWERS)),
+        (PAIRS_ID, "Alder Bay: preference pairs", DatasetKind::Pairs, pairs(&world, SEED, PAIRS)),
+        (
+            COMPARISONS_ID,
+            "Alder Bay: comparisons for a reward model",
+            DatasetKind::Pairs,
+            comparisons(&world, SEED, PAIRS),
+        ),
+        (RATINGS_ID, "Alder Bay: thumbs up and down", DatasetKind::Ratings, ratings(&world, SEED, RATINGS)),
+        (PROMPTS_ID, "Alder Bay: questions", DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
+    ];
+    for (id, name, kind, rows) in sets {
+        let path = studio.dataset_folder(id).join(ROWS);
+        if studio.dataset(id).is_ok_and(|set| studio.rows_problem(&set, &path).is_none()) {
+            continue;
+        }
+        let summary =
+            ImportSummary { format: "alidade".to_owned(), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
+        let dataset = Dataset { kind, summary, rows, issues: Vec::new(), remarks: Vec::new() };
+        studio.keep_bundled(id.to_owned(), name.to_owned(), dataset)?;
+    }
+    Ok(())
+}
+
+/// Bundled answers.
+pub(crate) const ANSWERS_ID: &str = "alder-bay-answers";
+/// Bundled pairs.
+pub(crate) const PAIRS_ID: &str = "alder-bay-pairs";
+/// Bundled pairs for a reward model.
+pub(crate) const COMPARISONS_ID: &str = "alder-bay-comparisons";
+/// Bundled answers with a thumb.
+pub(crate) const RATINGS_ID: &str = "alder-bay-thumbs";
+/// Bundled questions.
+pub(crate) const PROMPTS_ID: &str = "alder-bay-questions";

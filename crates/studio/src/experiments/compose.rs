@@ -1,0 +1,297 @@
+//! From what a person chose to a pipeline: the method follows from the data, each stage goes on with the adapter of the one
+//! before it, and who rates answers is the scorer that was trained last. The window shows what comes out and composes nothing.
+
+use crate::Studio;
+use crate::experiments::presets::{STARTER, tuned};
+use alidade_domain::{
+    AdapterSource, DatasetSource, LoraSpec, ModelSource, Place, Problem, Recipe, ScorerSource, SettingValue, Settings,
+    Stage,
+};
+use alidade_model::ScorerKind;
+use alidade_train::{Before, METHODS, Method, before, method};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use ts_rs::TS;
+
+/// What was chosen for one kind of data.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
+pub struct Chosen {
+    /// Id of the data set; empty for none.
+    pub dataset: String,
+    /// The method that learns from it; empty for the first that does.
+    pub method: String,
+}
+
+/// What keeps the harm below a limit that a policy may learn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The oracle of the starter world.
+    Oracle,
+    /// A cost model, trained from the pairs.
+    Model,
+}
+
+/// How bold the steps are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// Half the learning rate.
+    Careful,
+    /// The learning rate as it is.
+    #[default]
+    Standard,
+    /// Twice the learning rate.
+    Strong,
+}
+
+impl Strength {
+    fn factor(self) -> f64 {
+        match self {
+            Strength::Careful => 0.5,
+            Strength::Standard => 1.0,
+            Strength::Strong => 2.0,
+        }
+    }
+}
+
+/// Everything that a person chose.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
+#[serde(default)]
+pub struct Choices {
+    /// The ready-made pipeline that the choices began with, if one.
+    pub goal: Option<String>,
+    /// Id of the model.
+    pub model: String,
+    /// What is to be learned from answers.
+    pub answers: Chosen,
+    /// From thumbs up and down.
+    pub ratings: Chosen,
+    /// From pairs.
+    pub pairs: Chosen,
+    /// From the model's own answers to prompts.
+    pub prompts: Chosen,
+    /// True when the oracle shall rate answers, where it knows the model's world.
+    pub oracle: bool,
+    /// What limits harm.
+    pub limit: Limit,
+    /// How bold the steps are.
+    pub strength: Strength,
+    /// Settings that the person set, by method.
+    pub changes: BTreeMap<String, Settings>,
+}
+
+impl Studio {
+    /// The pipeline that follows from what was chosen. What is still missing is told when it is planned.
+    ///
+    /// # Errors
+    /// When a method is named that does not exist.
+    pub fn compose_pipeline(&self, choices: &Choices) -> Result<Vec<Stage>, Problem> {
+        let knows = self.model(&choices.model).is_ok_and(|model| model.bundled);
+        let presets = self.list_presets();
+        let ready = presets.iter().find(|preset| Some(&preset.id) == choices.goal.as_ref());
+        let ready: Vec<&Recipe> = ready.iter().flat_map(|preset| &preset.stages).filter_map(Stage::recipe).collect();
+        Ok(compose(choices, knows, &ready)?.into_iter().map(Stage::Train).collect())
+    }
+}
+
+/// Stages that lean on each other.
+#[derive(Default)]
+pub(crate) struct Chain {
+    pub(crate) recipes: Vec<Recipe>,
+    /// The stage whose adapter the next one goes on with.
+    policy: Option<AdapterSource>,
+    /// The stage that rates answers.
+    scorer: Option<ScorerSource>,
+}
+
+impl Chain {
+    /// Adds a stage: a policy goes on with the one before it, and is rated by the scorer before it.
+    pub(crate) fn add(&mut self, method: &dyn Method, mut recipe: Recipe) {
+        let here = AdapterSource::Stage(self.recipes.len() + 1);
+        if method.makes_scorer() {
+            self.scorer = Some(ScorerSource::Model(here));
+        } else {
+            recipe.adapter = self.policy.replace(here);
+        }
+        if recipe.adapter.is_some() {
+            recipe.lora = None;
+        }
+        if method.needs().reward && recipe.reward.is_none() {
+            recipe.reward.clone_from(&self.scorer);
+        }
+        self.recipes.push(recipe);
+    }
+}
+
+/// A stage by itself, with a fresh adapter.
+pub(crate) fn recipe(method: &dyn Method, model: &str, dataset: &str, settings: Settings) -> Recipe {
+    Recipe {
+        method: method.name().into(),
+        model: ModelSource::Stored(model.to_owned()),
+        dataset: DatasetSource::Stored(dataset.to_owned()),
+        output_dir: None,
+        seed: 42,
+        adapter: None,
+        reward: None,
+        cost: None,
+        lora: (model == STARTER).then(|| LoraSpec { lora_dropout: 0.0, ..LoraSpec::default() }),
+        prefix: None,
+        tuning: None,
+        settings,
+    }
+}
+
+/// `knows` says whether the oracle knows the model's world, `ready` what the goal's own pipeline says.
+fn compose(choices: &Choices, knows: bool, ready: &[&Recipe]) -> Result<Vec<Recipe>, Problem> {
+    let stage = |method: &dyn Method, dataset: &str| {
+        let mut stage = recipe(method, &choices.model, dataset, Settings::default());
+        let own = ready.iter().find(|recipe| recipe.method.as_str() == method.name());
+        // The bundled model is tiny and bears larger steps; what suits it in a preset suits it with other data too.
+        stage.settings = match own {
+            Some(own) => own.settings.clone(),
+            None if choices.model == STARTER => tuned(method, &[]),
+            None => Settings::default(),
+        };
+        bolder(&mut stage.settings, method, choices.strength);
+        stage.settings.0.extend(choices.changes.get(method.name()).cloned().unwrap_or_default().0);
+        stage
+    };
+    let mut chain = Chain::default();
+    for (place, chosen) in
+        [(Place::Answers, &choices.answers), (Place::Ratings, &choices.ratings), (Place::Pairs, &choices.pairs)]
+    {
+        if let Some(method) = learner(place, chosen)? {
+            chain.add(method, stage(method, &chosen.dataset));
+        }
+    }
+    let Some(last) = learner(Place::Prompts, &choices.prompts)? else { return Ok(chain.recipes) };
+    let mut cost = (choices.limit == Limit::Oracle && knows).then_some(ScorerSource::Oracle);
+    if choices.limit == Limit::Model && last.needs().cost && !choices.pairs.dataset.is_empty() {
+        let (scorer, change) = cost_model()?;
+        let mut stage = stage(scorer, &choices.pairs.dataset);
+        stage.settings.0.insert(change.0, change.1);
+        // It rates nothing but harm, so the chain does not take it for who rates answers.
+        chain.recipes.push(stage);
+        cost = Some(ScorerSource::Model(AdapterSource::Stage(chain.recipes.len())));
+    }
+    let mut stage = stage(last, &choices.prompts.dataset);
+    stage.reward = (choices.oracle && knows && last.needs().reward).then_some(ScorerSource::Oracle);
+    stage.cost = cost.filter(|_| last.needs().cost);
+    chain.add(last, stage);
+    Ok(chain.recipes)
+}
+
+/// The method that learns from a chosen set; none when no set is chosen.
+fn learner(place: Place, chosen: &Chosen) -> Result<Option<&'static dyn Method>, Problem> {
+    if chosen.dataset.is_empty() {
+        return Ok(None);
+    }
+    match chosen.method.as_str() {
+        "" => Ok(METHODS.iter().find(|method| method.card().place == place).copied()),
+        name => method(name).map(Some),
+    }
+}
+
+/// The method that makes a cost model, and the setting that it takes.
+fn cost_model() -> Result<(&'static dyn Method, (String, SettingValue)), Problem> {
+    let scorer = before(Before::Scorer)?;
+    let settings = scorer.about().variants.into_iter().map(|variant| (variant.key.to_owned(), variant.value));
+    let mut settings = settings.map(|(key, value)| (key, SettingValue::Text(value.to_owned())));
+    let prices = |(key, value): &(String, SettingValue)| {
+        let training = scorer.configure(&Settings([(key.clone(), value.clone())].into()));
+        training.is_ok_and(|training| training.scorer_kind() == Some(ScorerKind::Cost))
+    };
+    let found = settings.find(prices);
+    found.map(|found| (scorer, found)).ok_or_else(|| Problem::internal("No method makes a cost model."))
+}
+
+fn bolder(settings: &mut Settings, method: &dyn Method, strength: Strength) {
+    let key = "learning_rate";
+    let said = settings.with_defaults(&method.fields());
+    if let (Some(SettingValue::Number(rate)), true) = (said.0.get(key), strength != Strength::Standard) {
+        settings.0.insert(key.to_owned(), SettingValue::Number(rate * strength.factor()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(dataset: &str, method: &str) -> Chosen {
+        Chosen { dataset: dataset.to_owned(), method: method.to_owned() }
+    }
+
+    fn choices() -> Choices {
+        Choices { model: "m".to_owned(), ..Choices::default() }
+    }
+
+    fn stages(choices: &Choices, knows: bool) -> Vec<(String, [Option<String>; 3])> {
+        let recipes = compose(choices, knows, &[]).unwrap().into_iter();
+        let text = |stage: Recipe| {
+            let adapter = stage.adapter.map(|source| source.to_string());
+            let raters = [stage.reward, stage.cost].map(|source| source.map(|source| source.to_string()));
+            let [reward, cost] = raters;
+            (stage.method.as_str().to_owned(), [adapter, reward, cost])
+        };
+        recipes.map(text).collect()
+    }
+
+    fn stage(method: &str, leans: [Option<&str>; 3]) -> (String, [Option<String>; 3]) {
+        (method.to_owned(), leans.map(|name| name.map(str::to_owned)))
+    }
+
+    #[test]
+    fn the_data_choose_the_method() {
+        let mut choices = Choices { pairs: chosen("p", ""), ..choices() };
+        assert_eq!(stages(&choices, false), [stage("dpo", [None; 3])]);
+        choices.answers = chosen("a", "");
+        assert_eq!(stages(&choices, false), [stage("sft", [None; 3]), stage("dpo", [Some("stage:1"), None, None])]);
+        let recipes = compose(&choices, false, &[]).unwrap();
+        assert_eq!(
+            (recipes[1].dataset.to_string(), recipes[1].model.to_string()),
+            ("dataset:p".to_owned(), "model:m".to_owned())
+        );
+        choices.pairs.method = "dop".to_owned();
+        assert_eq!(compose(&choices, false, &[]).unwrap_err().hints, ["Did you mean dpo?"]);
+    }
+
+    #[test]
+    fn strong_doubles_the_rate_and_a_typed_value_wins() {
+        let rate =
+            |choices: &Choices| compose(choices, false, &[]).unwrap()[0].settings.0.get("learning_rate").cloned();
+        let mut choices = Choices { pairs: chosen("p", ""), strength: Strength::Strong, ..choices() };
+        assert_eq!(rate(&choices), Some(SettingValue::Number(1e-5)));
+        let typed = SettingValue::Number(3e-6);
+        let change = Settings([("learning_rate".to_owned(), typed.clone())].into());
+        choices.changes.insert("dpo".to_owned(), change);
+        assert_eq!(rate(&choices), Some(typed));
+    }
+
+    #[test]
+    fn reward_models_policies_and_judges_are_chained() {
+        let mut choices = Choices {
+            answers: chosen("a", ""),
+            pairs: chosen("p", "reward_model"),
+            prompts: chosen("a", "ppo"),
+            ..choices()
+        };
+        let (first, scorer) = (stage("sft", [None; 3]), stage("reward_model", [None; 3]));
+        let last = |reward, cost| stage("ppo", [Some("stage:1"), reward, cost]);
+        assert_eq!(stages(&choices, true), [first.clone(), scorer.clone(), last(Some("stage:2"), None)]);
+        choices.oracle = true;
+        choices.limit = Limit::Oracle;
+        assert_eq!(stages(&choices, true)[2], last(Some("oracle"), Some("oracle")));
+        assert_eq!(stages(&choices, false)[2], last(Some("stage:2"), None));
+        choices.limit = Limit::Model;
+        assert_eq!(stages(&choices, true)[2..], [scorer.clone(), last(Some("oracle"), Some("stage:3"))]);
+        let cost = &compose(&choices, true, &[]).unwrap()[2].settings;
+        assert_eq!(cost.0["loss_type"], SettingValue::Text("cost".to_owned()));
+        // Without pairs nobody is left to rate: the reward stays open, and the plan says so at its place.
+        choices.pairs = Chosen::default();
+        assert_eq!(stages(&choices, false), [first, last(None, None)]);
+    }
+}

@@ -1,0 +1,217 @@
+//! Experiments: made, started, shown with what became of them.
+
+pub mod compose;
+pub(crate) mod links;
+pub(crate) mod pipeline;
+pub(crate) mod planning;
+pub(crate) mod plans;
+pub(crate) mod presets;
+pub(crate) mod sharing;
+pub(crate) mod stage_plans;
+pub(crate) mod stages;
+
+use crate::studio::{Studio, now_ms};
+use crate::views::{ExperimentState, ExperimentSummary};
+use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage};
+use alidade_evaluation::worded;
+use alidade_jobs::asking::questions::Questions;
+use alidade_jobs::concluded;
+use alidade_jobs::files::durable::remove_folder;
+use alidade_jobs::train::comparing::{AFTER, BEFORE};
+use alidade_store::RunRecord;
+
+/// Longest title and question that are kept.
+const LONGEST_TEXT: usize = 2_000;
+
+impl Studio {
+    /// All experiments, newest first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn list_experiments(&self) -> Result<Vec<ExperimentSummary>, Problem> {
+        // One whose runs cannot be read costs only itself.
+        Ok(self.store.experiments()?.into_iter().filter_map(|experiment| self.summary(experiment).ok()).collect())
+    }
+
+    /// One experiment.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn get_experiment(&self, id: &str) -> Result<ExperimentSummary, Problem> {
+        self.summary(self.store.experiment(id)?)
+    }
+
+    /// Keeps a new experiment as a draft.
+    ///
+    /// # Errors
+    /// When it has no title.
+    pub fn create_experiment(
+        &self,
+        title: &str,
+        question: &str,
+        stages: Vec<Stage>,
+    ) -> Result<ExperimentSummary, Problem> {
+        let (title, question) = texts(title, question)?;
+        let experiment = Experiment { id: self.fresh_id("e"), title, question, stages, created_ms: now_ms() };
+        self.store.put_experiment(&experiment)?;
+        self.want_backup();
+        self.summary(experiment)
+    }
+
+    /// Changes title and question.
+    ///
+    /// # Errors
+    /// When there is none of this id, or no title.
+    pub fn rename_experiment(&self, id: &str, title: &str, question: &str) -> Result<ExperimentSummary, Problem> {
+        let mut experiment = self.store.experiment(id)?;
+        (experiment.title, experiment.question) = texts(title, question)?;
+        self.store.put_experiment(&experiment)?;
+        self.summary(experiment)
+    }
+
+    /// Removes an experiment with its runs, their folders and adapters.
+    ///
+    /// # Errors
+    /// When one of its runs is at work.
+    pub fn delete_experiment(&self, id: &str) -> Result<(), Problem> {
+        let runs = self.store.runs_of(id)?;
+        if runs.iter().any(|run| run.state == RunState::Running) {
+            return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is at work.")
+                .hint("Discard the run first."));
+        }
+        self.forget_models_of(&runs)?;
+        self.store.delete_experiment(id)?;
+        for run in runs {
+            self.note(&run.id, None);
+            // The database no longer knows the folder; what cannot be removed now is only disk space.
+            let _ = remove_folder(&self.run_folder(&run.id));
+        }
+        self.forget_unused()
+    }
+
+    /// Queues every stage that has no result yet.
+    ///
+    /// # Errors
+    /// When the pipeline is not ready; the first fault is named with its field.
+    pub fn start_experiment(&self, id: &str) -> Result<ExperimentSummary, Problem> {
+        let experiment = self.store.experiment(id)?;
+        let checked = self.check_pipeline(&experiment.stages)?;
+        if let Some(problem) = checked.problems.into_iter().next() {
+            return Err(problem);
+        }
+        let runs = self.store.runs_of(id)?;
+        for (stage, work) in experiment.stages.iter().enumerate() {
+            match runs.iter().rev().find(|run| run.stage == stage && run.state != RunState::Discarded) {
+                Some(run) if run.state.can_resume() => drop(self.tell(run, EventKind::Queued)?),
+                Some(_) => {}
+                None => {
+                    let mut run = RunRecord::new(self.fresh_id("r"), id.to_owned(), stage, work.clone(), now_ms());
+                    run.estimate = checked.stages.iter().find(|estimate| estimate.stage == stage).cloned();
+                    run.total_steps = run.estimate.as_ref().map_or(0, |estimate| estimate.optimizer_steps);
+                    self.store.put_run(&run)?;
+                }
+            }
+        }
+        self.wake.call();
+        self.get_experiment(id)
+    }
+
+    fn summary(&self, experiment: Experiment) -> Result<ExperimentSummary, Problem> {
+        let runs = self.store.runs_of(&experiment.id)?;
+        let latest = latest(&runs);
+        let state = state(&latest, experiment.stages.len());
+        let views = latest.iter().map(|run| self.run_view(run)).collect::<Result<Vec<_>, _>>()?;
+        let overall = self.overall(&experiment, &latest);
+        Ok(ExperimentSummary { experiment, state, runs: views, overall })
+    }
+
+    /// The first stack against the last, from the answers that the stages kept.
+    pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Vec<Evaluation> {
+        // A reward model answers nothing; alone it is shown by its own figures.
+        let found = |run: &&&RunRecord| !run.evaluations.is_empty();
+        let trains =
+            |run: &RunRecord| run.work.recipe().is_some() && !crate::experiments::pipeline::makes_scorer(&run.work);
+        let evaluated = |run: &&&RunRecord| found(run) && trains(run);
+        let (Some(first), Some(last)) = (runs.iter().find(evaluated), runs.iter().rev().find(evaluated)) else {
+            return runs.iter().rev().find(found).map_or_else(Vec::new, |run| self.evaluations_of(run));
+        };
+        if first.id == last.id {
+            return self.evaluations_of(last);
+        }
+        // What cannot be compared any more is not shown; the stages keep their own figures.
+        self.first_against_last(experiment, [first, last], runs).unwrap_or_default()
+    }
+
+    fn first_against_last(
+        &self,
+        experiment: &Experiment,
+        [first, last]: [&RunRecord; 2],
+        runs: &[&RunRecord],
+    ) -> Result<Vec<Evaluation>, Problem> {
+        let snapshots = [self.snapshot_of(&first.id, BEFORE)?, self.snapshot_of(&last.id, AFTER)?];
+        let Some(recipe) = first.work.recipe() else { return Ok(Vec::new()) };
+        let model = self.model_facts(recipe)?;
+        let prompts = self.run_folder(&last.id).join("prompts.jsonl");
+        let asked = Questions::of_files(Some(&prompts), None, self.judged_by_oracle(experiment, &model))?;
+        let mut seconds = runs.iter().flat_map(|run| &run.evaluations).map(|found| found.seconds).sum();
+        let mut overall = Vec::new();
+        for part in &snapshots[1].parts {
+            let question = asked.of_suite(&part.suite)?;
+            let evaluation = concluded(&question, &[], &snapshots, seconds);
+            if !evaluation.measures.is_empty() {
+                overall.push(evaluation);
+                seconds = 0.0;
+            }
+        }
+        Ok(overall)
+    }
+
+    /// What the suites found of a run, in today's words.
+    pub(crate) fn evaluations_of(&self, run: &RunRecord) -> Vec<Evaluation> {
+        let mut evaluations = run.evaluations.clone();
+        evaluations.iter_mut().for_each(worded);
+        evaluations
+    }
+}
+
+/// The latest attempt of each stage, discarded ones only where there is no other.
+pub(crate) fn latest(runs: &[RunRecord]) -> Vec<&RunRecord> {
+    let mut found: Vec<&RunRecord> = Vec::new();
+    for run in runs {
+        match found.iter_mut().find(|known| known.stage == run.stage) {
+            Some(known) if run.state != RunState::Discarded || known.state == RunState::Discarded => *known = run,
+            Some(_) => {}
+            None => found.push(run),
+        }
+    }
+    found
+}
+
+fn state(runs: &[&RunRecord], stages: usize) -> ExperimentState {
+    let any = |state: RunState| runs.iter().any(|run| run.state == state);
+    let done = |run: &&&RunRecord| matches!(run.state, RunState::Finished | RunState::Stopped);
+    let told = [
+        (RunState::Failed, ExperimentState::Failed),
+        (RunState::Interrupted, ExperimentState::Interrupted),
+        (RunState::Paused, ExperimentState::Paused),
+        (RunState::Running, ExperimentState::Running),
+        (RunState::Queued, ExperimentState::Running),
+    ];
+    if let Some((_, state)) = told.into_iter().find(|(run, _)| any(*run)) {
+        return state;
+    }
+    match (runs.iter().filter(done).count() == stages && stages > 0, any(RunState::Stopped)) {
+        (true, true) => ExperimentState::Stopped,
+        (true, false) => ExperimentState::Finished,
+        _ => ExperimentState::Draft,
+    }
+}
+
+fn texts(title: &str, question: &str) -> Result<(String, String), Problem> {
+    let title = title.trim();
+    if title.is_empty() {
+        return Err(Problem::input("The experiment needs a title.").at("title"));
+    }
+    let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
+    Ok((cut(title), cut(question.trim())))
+}

@@ -1,0 +1,114 @@
+//! "Can this pipeline run?" — answered before anything starts, every fault at its field. What a stage costs is found out in
+//! `estimate.rs`, and asked for in `plans.rs`.
+
+use crate::experiments::stages::Rows;
+use crate::studio::Studio;
+use crate::views::{DatasetView, ModelView};
+use alidade_domain::{Example, Problem, Recipe, Stage, Tuning};
+use alidade_jobs::train::estimate;
+use alidade_jobs::train::estimate::ModelFacts;
+use alidade_jobs::train::estimate::StageAsk;
+use alidade_jobs::train::warnings;
+use alidade_train::{Method, method};
+use std::path::PathBuf;
+
+impl Studio {
+    /// Faults of a stage that its recipe and the lists of models and data show; else what is to be counted and measured.
+    pub(crate) fn check_stage(
+        &self,
+        index: usize,
+        recipe: &Recipe,
+        pipeline: &[Stage],
+    ) -> Result<Option<StageAsk>, Vec<Problem>> {
+        let known = method(&recipe.method).map_err(|problem| vec![problem])?;
+        let settings = recipe.settings.resolve(&known.fields());
+        let model = self.model_of(recipe).map_err(|problem| problem.at("model"));
+        let dataset = self
+            .rows_named(&recipe.dataset, index, pipeline)
+            .and_then(|rows| fits(known, rows))
+            .map_err(|problem| problem.at("dataset"));
+        let start = self.start_problem(index, recipe, pipeline);
+        let full = (recipe.tuning == Some(Tuning::Full)).then(|| {
+            let message = "Training every weight makes a new model; experiments train adapters.";
+            Problem::input(message).hint("Use alidade train in a terminal, or train an adapter.").at("tuning")
+        });
+        let oracle = model.as_ref().is_ok_and(|model| model.bundled);
+        let reward = self.reward_problem(index, (recipe, known), pipeline, oracle);
+        let limit = self.cost_problem(index, (recipe, known), pipeline, oracle);
+        let mut problems: Vec<Problem> =
+            start.into_iter().chain(reward).chain(limit).chain(full).chain(warnings::prefix_problem(recipe)).collect();
+        let (settings, model, dataset) = match (settings, model, dataset) {
+            (Ok(settings), Ok(model), Ok(dataset)) if problems.is_empty() => (settings, model, dataset),
+            (settings, model, dataset) => {
+                problems.extend(settings.err().unwrap_or_default());
+                problems.extend(model.err());
+                problems.extend(dataset.err());
+                return Err(problems);
+            }
+        };
+        known.configure(&settings).map_err(|problem| vec![problem])?;
+        // What is counted is the adapter that comes out, so its shape stands beside what it goes on with.
+        let (lora, prefix) = self.shape_of(recipe, pipeline).map_err(|problem| vec![problem])?;
+        // Rows that an earlier stage makes can be counted when they are there.
+        let Rows::There(dataset) = dataset else { return Ok(None) };
+        Ok(Some(StageAsk {
+            stage: index,
+            recipe: Recipe { lora, prefix, ..recipe.clone() },
+            settings,
+            rows: self.rows_path(&dataset.id),
+            rows_sha256: dataset.sha256.clone(),
+            split: split_seed(pipeline),
+            oracle: self.has_oracle(&model, &dataset),
+            model: facts_of(&model),
+        }))
+    }
+
+    /// Training rows and held-out rows of a set.
+    pub(crate) fn split_rows(&self, dataset: &DatasetView, seed: u64) -> Result<(Vec<Example>, Vec<Example>), Problem> {
+        Ok(estimate::split_rows(self.rows_of(&dataset.id)?, seed))
+    }
+
+    /// True when Alder Bay's oracle can judge what comes out.
+    pub(crate) fn has_oracle(&self, model: &ModelView, dataset: &DatasetView) -> bool {
+        model.bundled && dataset.bundled
+    }
+
+    pub(crate) fn model_of(&self, recipe: &Recipe) -> Result<ModelView, Problem> {
+        self.model_named(&recipe.model)
+    }
+}
+
+/// One split for all stages: what one keeps apart for evaluation, no other trains on.
+pub(crate) fn split_seed(pipeline: &[Stage]) -> u64 {
+    pipeline.iter().find_map(Stage::recipe).map_or(0, |recipe| recipe.seed)
+}
+
+/// True when what a stage makes scores answers instead of writing them.
+pub(crate) fn makes_scorer(stage: &Stage) -> bool {
+    stage.method().is_some_and(alidade_train::makes_scorer)
+}
+
+/// What a plan needs to know of a model.
+pub(crate) fn facts_of(model: &ModelView) -> ModelFacts {
+    ModelFacts {
+        model: model.model.clone(),
+        folder: PathBuf::from(&model.folder),
+        parameters: model.parameters,
+        context_tokens: model.context_tokens,
+        bundled: model.bundled,
+    }
+}
+
+fn fits(method: &dyn Method, rows: Rows) -> Result<Rows, Problem> {
+    let about = method.about();
+    let (kind, name) = match &rows {
+        Rows::There(set) => (set.kind, format!("“{}”", set.name)),
+        Rows::Made { stage, kind } => (*kind, format!("what stage {stage} builds")),
+    };
+    if about.learns_from.contains(&kind) {
+        return Ok(rows);
+    }
+    let message = format!("{} cannot learn from {name}: its rows are {kind:?}.", about.title.en).to_lowercase();
+    let message = message[..1].to_uppercase() + &message[1..];
+    Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
+}

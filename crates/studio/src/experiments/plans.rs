@@ -1,0 +1,303 @@
+//! Plans of a whole pipeline, as they are made: what is being done is told while a step is measured, and nobody waits for a
+//! plan that is no longer wanted. What was measured is kept on the disk for a week.
+
+use crate::confined::{Heard, Limits, Link, Session, request_of};
+use crate::studio::{Studio, lock, now_ms};
+use crate::{Clock, models::vetting};
+use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Stage, StageEstimate};
+use alidade_jobs::files::durable::write_private;
+use alidade_jobs::kinds::{Ask, job};
+use alidade_jobs::train::estimate::unwanted;
+use alidade_jobs::train::pace::{Gauge, Paces};
+use alidade_jobs::train::warnings::warnings;
+use alidade_jobs::{machine, train::memory};
+use alidade_train::method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::TryLockError;
+use std::time::Duration;
+
+/// Name of the task in the child.
+pub(crate) const TASK: &str = "plan_stages";
+/// How often those who wait are told that it goes on.
+const TICK: Duration = Duration::from_millis(200);
+/// A machine that was busy when it was measured must not be thought slow for ever.
+const LASTING_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Memory for each byte of rows: as text, as examples, as tokens.
+const PER_ROW_BYTE: u64 = 16;
+
+type Found = Result<StageEstimate, Problem>;
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    stages: Vec<Ask>,
+    paces: Paces,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    stages: Vec<Found>,
+    paces: Paces,
+}
+
+/// Listens to a plan as it is made; false when it is no longer wanted.
+pub type Hear<'a> = &'a mut dyn FnMut(PlanNews) -> bool;
+
+impl Studio {
+    /// Checks every stage and estimates what it costs. Nothing is changed.
+    ///
+    /// # Errors
+    /// When the database refuses; faults of the pipeline are part of the answer.
+    pub fn check_pipeline(&self, stages: &[Stage]) -> Result<CheckedPipeline, Problem> {
+        self.plan_pipeline(stages, &mut |_| true)
+    }
+
+    /// As [`Studio::check_pipeline`], told as it goes on; ends early when nobody listens any more.
+    ///
+    /// # Errors
+    /// As [`Studio::check_pipeline`], and when the plan was given up.
+    pub fn plan_pipeline(&self, stages: &[Stage], hear: Hear) -> Result<CheckedPipeline, Problem> {
+        let mut checked = CheckedPipeline {
+            ready: false,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            stages: Vec::new(),
+            free_memory_bytes: machine::free_memory_bytes(),
+            free_disk_bytes: machine::free_disk_bytes(&self.configuration.home),
+        };
+        if stages.is_empty() {
+            checked.problems.push(Problem::input("The pipeline has no stage.").hint("Choose a goal.").at("pipeline"));
+        }
+        let mut asks = Vec::new();
+        for (index, stage) in stages.iter().enumerate() {
+            match self.ask_of(index, stages) {
+                Ok(Some(ask)) => asks.push(ask),
+                Ok(None) => checked.warnings.push(unknown_yet(stage).at_stage(index)),
+                Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| problem.at_stage(index))),
+            }
+        }
+        for (ask, found) in asks.iter().zip(self.estimates(&asks, hear)?) {
+            match found {
+                Some(Ok(estimate)) => {
+                    let notes = match ask {
+                        Ask::Train(ask) => {
+                            let training = method(&ask.recipe.method)?.configure(&ask.settings)?;
+                            warnings(training.as_ref(), &estimate)
+                        }
+                        _ => estimate.advice.clone(),
+                    };
+                    checked.warnings.extend(notes.into_iter().map(|note| note.at_stage(ask.stage())));
+                    checked.stages.push(estimate);
+                }
+                Some(Err(problem)) => checked.problems.push(problem.at_stage(ask.stage())),
+                None => {}
+            }
+        }
+        let needed = checked.stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or(0);
+        checked.problems.extend(memory::refuse(needed, checked.free_memory_bytes));
+        checked.problems.extend(no_room(&checked));
+        // Faults of one stage stand together, whichever way they were found.
+        checked.problems.sort_by_key(stage_of);
+        checked.ready = checked.problems.is_empty();
+        Ok(checked)
+    }
+
+    /// What each stage costs; only what is not known yet is measured. A stage has no answer when a fault of an earlier one ended
+    /// the measuring.
+    fn estimates(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Option<Found>>, Problem> {
+        let known = |ask: &Ask| lock(&self.estimates).get(&key(ask)).cloned();
+        let unknown: Vec<Ask> = asks.iter().filter(|ask| known(ask).is_none()).cloned().collect();
+        let mut faults: BTreeMap<usize, Problem> = BTreeMap::new();
+        let found = if unknown.is_empty() { Ok(Vec::new()) } else { self.measure(&unknown, hear) };
+        match found {
+            // A file of a stage ended the child.
+            Err(problem) if stage_of(&problem) < usize::MAX => {
+                drop(faults.insert(stage_of(&problem), without_stage(problem)));
+            }
+            found => {
+                for (ask, found) in unknown.iter().zip(found?) {
+                    match found {
+                        Ok(estimate) => drop(lock(&self.estimates).insert(key(ask), estimate)),
+                        Err(problem) => drop(faults.insert(ask.stage(), problem)),
+                    }
+                }
+            }
+        }
+        let place = |ask: &Ask, estimate: StageEstimate| StageEstimate { stage: ask.stage(), ..estimate };
+        let found = |ask: &Ask| match faults.get(&ask.stage()) {
+            Some(problem) => Some(Err(problem.clone())),
+            None => known(ask).map(|estimate| Ok(place(ask, estimate))),
+        };
+        Ok(asks.iter().map(found).collect())
+    }
+
+    /// Counts and measures. Bundled models are ours; those of strangers are read and run in a child, which ends with its plan.
+    fn measure(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Found>, Problem> {
+        let clock = Clock::start();
+        let mut say = |doing, stage| hear(PlanNews::Working { doing, stage, seconds: clock.seconds() });
+        let alone = loop {
+            match self.measuring.try_lock() {
+                Ok(alone) => break alone,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) if say(Planning::Waiting, asks[0].stage()) => std::thread::sleep(TICK),
+                Err(TryLockError::WouldBlock) => return Err(unwanted()),
+            }
+        };
+        let request = Request { stages: asks.to_vec(), paces: self.paces() };
+        let answer = match asks.iter().all(|ask| ask.model().is_none_or(|model| model.bundled)) {
+            true => plan_stages(request, &mut |_, stage, doing| Ok(say(doing, stage)))?,
+            false => self.in_child(&request, &mut say)?,
+        };
+        self.keep_paces(answer.paces)?;
+        drop(alone);
+        Ok(answer.stages)
+    }
+
+    fn in_child(&self, request: &Request, say: &mut dyn FnMut(Planning, usize) -> bool) -> Result<Answer, Problem> {
+        let limits = limits(&request.stages);
+        let value = serde_json::to_value(request).map_err(|error| Problem::internal(error.to_string()))?;
+        let what = ["Planning the run", "pipeline"];
+        let mut child = Session::start(&self.configuration.program, TASK, what, limits, value)?;
+        let (clock, mut now) = (Clock::start(), (Planning::Preparing, request.stages[0].stage()));
+        loop {
+            match child.hear(TICK)? {
+                Heard::Told(told) => now = request_of(told)?,
+                Heard::Done(answer) => return request_of(answer),
+                Heard::Idle | Heard::Silence => {}
+            }
+            if !say(now.0, now.1) {
+                return Err(unwanted());
+            }
+            if clock.seconds() > limits.seconds as f64 {
+                return Err(child.too_slow(limits));
+            }
+        }
+    }
+
+    fn paces_path(&self) -> PathBuf {
+        self.configuration.home.join("paces.json")
+    }
+
+    /// What was measured in the last days. A file that cannot be read is as good as none: it is measured again.
+    fn paces(&self) -> Paces {
+        let text = std::fs::read(self.paces_path()).unwrap_or_default();
+        let kept: BTreeMap<String, (u64, [f64; 2])> = serde_json::from_slice(&text).unwrap_or_default();
+        let fresh = kept.into_iter().filter(|(_, (at, _))| now_ms().saturating_sub(*at) < LASTING_MS);
+        fresh.map(|(key, (_, figures))| (key, figures)).collect()
+    }
+
+    fn keep_paces(&self, paces: Paces) -> Result<(), Problem> {
+        let text = std::fs::read(self.paces_path()).unwrap_or_default();
+        let mut kept: BTreeMap<String, (u64, [f64; 2])> = serde_json::from_slice(&text).unwrap_or_default();
+        kept.retain(|key, _| paces.contains_key(key));
+        for (key, figures) in paces {
+            kept.entry(key).or_insert((now_ms(), figures));
+        }
+        let text = serde_json::to_string(&kept).map_err(|error| Problem::internal(error.to_string()))?;
+        write_private(&self.paces_path(), text.as_bytes())
+    }
+}
+
+/// The task in the child.
+pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
+    let answer = plan_stages(request_of(request)?, &mut |ask, stage, doing| {
+        let (name, field) = (ask.model().map_or("", |model| &model.model.name), format!("stage.{stage}.model"));
+        let what = match doing {
+            Planning::Measuring => format!("Measuring a step of the model “{name}”"),
+            _ => format!("Reading the rows with the tokenizer and the chat template of “{name}”"),
+        };
+        link.at(what, &field)?;
+        link.tell(&(doing, stage))?;
+        Ok(true)
+    })?;
+    serde_json::to_value(answer).map_err(|error| Problem::internal(error.to_string()))
+}
+
+fn plan_stages(
+    request: Request,
+    tell: &mut dyn FnMut(&Ask, usize, Planning) -> Result<bool, Problem>,
+) -> Result<Answer, Problem> {
+    let mut gauge = Gauge::knowing(request.paces);
+    let mut stages = Vec::with_capacity(request.stages.len());
+    for ask in &request.stages {
+        let (mut deaf, mut hung_up) = (None, false);
+        let found = job(ask.kind())?.estimate(ask, &mut gauge, &mut |doing| match tell(ask, ask.stage(), doing) {
+            Ok(heard) => {
+                hung_up = !heard;
+                heard
+            }
+            Err(problem) => {
+                deaf = Some(problem);
+                false
+            }
+        });
+        if let Some(problem) = deaf {
+            return Err(problem);
+        }
+        if hung_up {
+            return Err(unwanted());
+        }
+        stages.push(found);
+    }
+    Ok(Answer { stages, paces: gauge.into_paces() })
+}
+
+/// What is said of a stage that reads what an earlier one makes.
+fn unknown_yet(stage: &Stage) -> Problem {
+    let kind = stage.kind();
+    Problem::input(format!(
+        "An earlier stage makes the rows of this one ({kind}): its cost is known once they are there."
+    ))
+    .at("dataset")
+}
+
+/// What a child may take for these stages: their models one after another, and the rows of the largest set.
+fn limits(stages: &[Ask]) -> Limits {
+    let mut limits = Limits { memory_bytes: 0, seconds: 0 };
+    for ask in stages {
+        let Some(model) = ask.model() else { continue };
+        let rows = ask.rows().and_then(|rows| std::fs::metadata(rows).ok()).map_or(0, |data| data.len());
+        let own = vetting::limits_for(&model.folder, true).plus(rows, PER_ROW_BYTE);
+        limits.memory_bytes = limits.memory_bytes.max(own.memory_bytes);
+        limits.seconds += own.seconds;
+    }
+    limits
+}
+
+/// Everything that an estimate depends on but the machine.
+fn key(ask: &Ask) -> String {
+    match ask {
+        Ask::Train(ask) => {
+            serde_json::json!([ask.model.model.sha256, ask.rows_sha256, ask.recipe, ask.settings, ask.split])
+                .to_string()
+        }
+        other => serde_json::json!(other).to_string(),
+    }
+}
+
+/// The stage that a problem stands at; those of the whole pipeline come last.
+fn stage_of(problem: &Problem) -> usize {
+    let stage =
+        problem.field.as_deref().and_then(|field| field.strip_prefix("stage.")?.split('.').next()?.parse().ok());
+    stage.unwrap_or(usize::MAX)
+}
+
+/// The same problem, at its field within its stage.
+fn without_stage(mut problem: Problem) -> Problem {
+    let within = problem.field.as_deref().and_then(|field| field.strip_prefix("stage.")?.split_once('.'));
+    problem.field = within.map(|(_, field)| field.to_owned());
+    problem
+}
+
+fn no_room(checked: &CheckedPipeline) -> Option<Problem> {
+    let needed: u64 = checked.stages.iter().map(|stage| stage.disk_bytes).sum();
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    (checked.free_disk_bytes > 0 && needed > checked.free_disk_bytes).then(|| {
+        let (needed, free) = (gigabytes(needed), gigabytes(checked.free_disk_bytes));
+        Problem::input(format!("The run needs about {needed:.1} GB of disk; {free:.1} GB are free."))
+            .hint("Free some room, or move the data folder.")
+            .at("disk")
+    })
+}

@@ -1,0 +1,66 @@
+//! Ready-made pipelines by goal. A method says in its own file what suits the starter model and which goals it is the last
+//! stage of; here the stages are laid one after another.
+
+use crate::Studio;
+use crate::datasets::{ANSWERS_ID, COMPARISONS_ID, PAIRS_ID, PROMPTS_ID, RATINGS_ID};
+use crate::experiments::compose::{Chain, recipe};
+use crate::views::Preset;
+use alidade_domain::{MethodCard, Place, Problem, ScorerSource, SettingValue, Settings, Stage};
+use alidade_train::{Before, Goal, METHODS, Method, before};
+
+/// Epochs of a stage that teaches the model to answer before another method, ten steps: it learns how to answer, and the other
+/// has something left to win. After a whole SFT the starter model has nothing to gain from preferences or rewards.
+const SHORT_EPOCHS: f64 = 0.32;
+
+/// The cards of all methods.
+pub fn methods() -> Vec<MethodCard> {
+    METHODS.iter().map(|method| method.card()).collect()
+}
+
+impl Studio {
+    /// The presets whose model exists here.
+    pub fn list_presets(&self) -> Vec<Preset> {
+        let Some(starter) = self.bundled.iter().find(|model| model.model.id == STARTER) else { return Vec::new() };
+        let goals =
+            METHODS.iter().flat_map(|method| method.starter().goals.into_iter().map(move |goal| (*method, goal)));
+        goals.filter_map(|(method, goal)| preset(method, &goal, &starter.model.id).ok()).collect()
+    }
+}
+
+/// The model that the ready-made pipelines are made for.
+pub(crate) const STARTER: &str = "starter";
+
+fn preset(last: &dyn Method, goal: &Goal, model: &str) -> Result<Preset, Problem> {
+    let mut chain = Chain::default();
+    for stage in goal.before {
+        let method = before(*stage)?;
+        let short = [("num_train_epochs", SettingValue::Number(SHORT_EPOCHS))];
+        let change = if *stage == Before::Answers { &short[..] } else { &[] };
+        chain.add(method, recipe(method, model, bundled_set(method), tuned(method, change)));
+    }
+    chain.add(last, recipe(last, model, bundled_set(last), tuned(last, &goal.settings)));
+    let mut recipes = chain.recipes;
+    if let Some(stage) = recipes.last_mut().filter(|stage| last.needs().reward && stage.reward.is_none()) {
+        stage.reward = Some(ScorerSource::Oracle);
+    }
+    let stages = recipes.into_iter().map(Stage::Train).collect();
+    Ok(Preset { id: goal.id.to_owned(), model: Some(model.to_owned()), stages, words: goal.words.clone() })
+}
+
+/// What suits the starter model, with some changes.
+pub(crate) fn tuned(method: &dyn Method, changes: &[(&'static str, SettingValue)]) -> Settings {
+    let shared = [("max_length", SettingValue::Whole(128)), ("save_steps", SettingValue::Whole(20))];
+    let own = method.starter().settings.into_iter().chain(shared).chain(changes.iter().cloned());
+    Settings(own.map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+/// The bundled set that a method learns from. A model that only scores takes comparisons that reject refusals too.
+fn bundled_set(method: &dyn Method) -> &'static str {
+    match method.card().place {
+        Place::Answers => ANSWERS_ID,
+        Place::Ratings => RATINGS_ID,
+        Place::Pairs if method.makes_scorer() => COMPARISONS_ID,
+        Place::Pairs => PAIRS_ID,
+        Place::Prompts => PROMPTS_ID,
+    }
+}

@@ -1,0 +1,182 @@
+//! From a queued run that does not train to the plan that its worker reads: every name becomes a folder or a file with its hash.
+//! Runs that train stand in `planning.rs`.
+
+use crate::experiments::stages::adapter_of;
+use crate::runs::inputs::Inputs;
+use crate::studio::Studio;
+use crate::views::DatasetView;
+use alidade_data::builder;
+use alidade_domain::{
+    AdapterRef, AdapterSource, BuildPlan, BuildRecipe, DatasetSource, EvaluatePlan, EvaluateRecipe, EvaluatedAdapter,
+    Example, Experiment, ExportPlan, ExportRecipe, FetchPlan, FetchRecipe, Problem, RunState, Stage, StagePlan,
+};
+use alidade_jobs::asking::evaluate::fitting_suite;
+use alidade_jobs::machine::today::asks_for_date;
+use alidade_store::{RunRecord, sha256};
+use std::path::{Path, PathBuf};
+
+impl Studio {
+    /// The plan of a run, whatever it does, whose files are `inputs`, in `folder`.
+    ///
+    /// # Errors
+    /// When something that it names is gone, at its field.
+    pub(crate) fn stage_plan(
+        &self,
+        run: &RunRecord,
+        experiment: &Experiment,
+        folder: &Path,
+        inputs: &Inputs,
+    ) -> Result<StagePlan, Problem> {
+        Ok(match &run.work {
+            Stage::Train(recipe) => StagePlan::Train(Box::new(self.plan(run, recipe, experiment, folder, inputs)?)),
+            Stage::Build(recipe) => StagePlan::Build(self.build_plan(run, recipe, folder, inputs)?),
+            Stage::Evaluate(recipe) => StagePlan::Evaluate(self.evaluate_plan(run, recipe, folder, inputs)?),
+            Stage::Export(recipe) => StagePlan::Export(self.export_plan(run, recipe)?),
+            Stage::Fetch(recipe) => StagePlan::Fetch(fetch_plan(run, recipe)),
+        })
+    }
+
+    /// The rows that a run without training works on.
+    ///
+    /// # Errors
+    /// When they are gone or changed, at `dataset`.
+    pub(crate) fn stage_rows(&self, run: &RunRecord, experiment: &Experiment) -> Result<Vec<Example>, Problem> {
+        let at = |problem: Problem| problem.at("dataset");
+        match &run.work {
+            Stage::Build(recipe) => {
+                let set = self.dataset_for(&recipe.dataset, &run.experiment).map_err(at)?;
+                // What is kept apart for the experiment's evaluation is not worked on.
+                let (mut rows, _) =
+                    self.split_rows(&set, crate::experiments::pipeline::split_seed(&experiment.stages))?;
+                rows.truncate(recipe.limit.unwrap_or(usize::MAX));
+                Ok(rows)
+            }
+            Stage::Evaluate(EvaluateRecipe { dataset: Some(dataset), limit, .. }) => {
+                let set = self.dataset_for(dataset, &run.experiment).map_err(at)?;
+                Ok(self.rows_of(&set.id)?.into_iter().take(*limit).collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// A data set that a stage of an experiment names, whose rows are there.
+    ///
+    /// # Errors
+    /// When it is not there, or the stage that makes it is not done.
+    pub(crate) fn dataset_for(&self, source: &DatasetSource, experiment: &str) -> Result<DatasetView, Problem> {
+        match source {
+            DatasetSource::Stored(id) => self.dataset(id),
+            DatasetSource::Stage(stage) => self.dataset(&self.done_run(experiment, *stage)?.id),
+            DatasetSource::Path(path) => {
+                Err(Problem::input(format!("“{path}” is no data set that the program knows.")))
+            }
+        }
+    }
+
+    /// What is known of the data set that a run names, whether its rows are still there or not.
+    ///
+    /// # Errors
+    /// When nothing is known of it.
+    pub(crate) fn dataset_of_run(&self, source: &DatasetSource, run: &RunRecord) -> Result<DatasetView, Problem> {
+        match source {
+            DatasetSource::Stage(stage) => self.dataset_record(&self.done_run(&run.experiment, *stage)?.id),
+            source => self.dataset_record(source.stored().unwrap_or_default()),
+        }
+    }
+
+    /// The run of a stage that is done.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn done_run(&self, experiment: &str, stage: usize) -> Result<RunRecord, Problem> {
+        let done =
+            |run: &RunRecord| run.stage + 1 == stage && matches!(run.state, RunState::Finished | RunState::Stopped);
+        let runs = self.store.runs_of(experiment)?;
+        runs.into_iter()
+            .rev()
+            .find(done)
+            .ok_or_else(|| Problem::input(format!("Stage {stage} has made nothing yet.")).hint("Run that stage first."))
+    }
+
+    /// An adapter that a run names, by name, content and folder.
+    fn adapter_for(&self, run: &RunRecord, source: &AdapterSource) -> Result<EvaluatedAdapter, Problem> {
+        let id = match source {
+            AdapterSource::Stored(id) => id.clone(),
+            AdapterSource::Stage(stage) => self.done_run(&run.experiment, *stage)?.id,
+            AdapterSource::Path(path) => {
+                return Err(Problem::input(format!("There is nothing for this stage under “{path}”.")));
+            }
+        };
+        let record = self.store.adapter(&id)?;
+        let AdapterRef { id, name, sha256 } = record.adapter;
+        Ok(EvaluatedAdapter { adapter: AdapterRef { id, name, sha256 }, folder: PathBuf::from(record.folder) })
+    }
+
+    fn build_plan(
+        &self,
+        run: &RunRecord,
+        recipe: &BuildRecipe,
+        folder: &Path,
+        [(rows, text), ..]: &Inputs,
+    ) -> Result<BuildPlan, Problem> {
+        let model = self.model_named(&recipe.model).map_err(|problem| problem.at("model"))?;
+        let adapter = recipe.adapter.as_ref().map(|source| self.adapter_for(run, source)).transpose();
+        let settings = recipe.settings.resolve(&builder(&recipe.builder)?.fields());
+        let settings = settings.map_err(|mut problems| problems.swap_remove(0))?;
+        Ok(BuildPlan {
+            run: run.id.clone(),
+            builder: recipe.builder.clone(),
+            now: asks_for_date(Path::new(&model.folder)).then(crate::local_time),
+            model_dir: PathBuf::from(&model.folder),
+            model: model.model,
+            adapter: adapter.map_err(|problem| problem.at("adapter"))?,
+            scorer: self.rater_of(run, recipe.scorer.as_ref(), "scorer")?,
+            rows: folder.join(rows),
+            rows_sha256: sha256(text.as_bytes()),
+            settings,
+            seed: recipe.seed,
+        })
+    }
+
+    fn evaluate_plan(
+        &self,
+        run: &RunRecord,
+        recipe: &EvaluateRecipe,
+        folder: &Path,
+        [(rows, text), ..]: &Inputs,
+    ) -> Result<EvaluatePlan, Problem> {
+        let model = self.model_named(&recipe.model).map_err(|problem| problem.at("model"))?;
+        let sources = recipe.stacks.iter().filter_map(adapter_of);
+        let adapters = sources.map(|source| self.adapter_for(run, &source)).collect::<Result<Vec<_>, _>>();
+        let reads = recipe.dataset.is_some();
+        Ok(EvaluatePlan {
+            run: run.id.clone(),
+            now: asks_for_date(Path::new(&model.folder)).then(crate::local_time),
+            model_dir: PathBuf::from(&model.folder),
+            model: model.model,
+            adapters: adapters.map_err(|problem| problem.at("stacks"))?,
+            suite: fitting_suite(recipe.suite.as_deref(), reads).to_owned(),
+            judges: recipe.judges.clone(),
+            rows: reads.then(|| folder.join(rows)),
+            rows_sha256: reads.then(|| sha256(text.as_bytes())),
+            limit: recipe.limit,
+        })
+    }
+
+    fn export_plan(&self, run: &RunRecord, recipe: &ExportRecipe) -> Result<ExportPlan, Problem> {
+        let model = self.model_named(&recipe.model).map_err(|problem| problem.at("model"))?;
+        Ok(ExportPlan {
+            run: run.id.clone(),
+            model_dir: PathBuf::from(&model.folder),
+            model: model.model,
+            adapter: self.adapter_for(run, &recipe.adapter).map_err(|problem| problem.at("adapter"))?,
+            form: recipe.form,
+        })
+    }
+}
+
+fn fetch_plan(run: &RunRecord, recipe: &FetchRecipe) -> FetchPlan {
+    let source = PathBuf::from(&recipe.source);
+    let stem = source.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
+    FetchPlan { run: run.id.clone(), name: recipe.name.clone().unwrap_or(stem), source, sha256: recipe.sha256.clone() }
+}

@@ -1,0 +1,252 @@
+//! What a stage that does not train names, found: an adapter of the store or of an earlier stage, a data set, a scorer. Faults are
+//! told at their fields; what the stage costs is asked of its job. Stages that train stand in `pipeline.rs`.
+
+use crate::experiments::links::fault_of_scorer;
+use crate::experiments::pipeline::{facts_of, split_seed};
+use crate::studio::Studio;
+use crate::views::{DatasetView, ModelView};
+use alidade_data::builder;
+use alidade_domain::{
+    AdapterSource, BuildRecipe, DatasetKind, DatasetSource, EvaluateRecipe, ExportRecipe, ModelSource, Problem,
+    ScorerSource, StackSource, Stage,
+};
+use alidade_evaluation::HELD_OUT_PAIRS;
+use alidade_jobs::kinds::{Ask, BuildAsk, EvaluateAsk, ExportAsk, FetchAsk, job};
+use alidade_jobs::machine::folder_bytes;
+use alidade_train::makes_scorer;
+use std::path::Path;
+
+/// Where the rows of a stage come from.
+pub(crate) enum Rows {
+    /// A data set that is there.
+    There(Box<DatasetView>),
+    /// An earlier stage makes them.
+    Made {
+        /// Its number, from 1.
+        stage: usize,
+        /// What they can teach.
+        kind: DatasetKind,
+    },
+}
+
+/// What is said at every field where a model, an adapter or rows stand that an experiment cannot name.
+type Checked<T> = Result<T, Problem>;
+
+impl Studio {
+    /// Faults of a stage that it shows by itself, and that the lists of models, adapters and data show; else what is to be counted
+    /// and measured. Nothing is to be measured where an earlier stage makes what this one reads.
+    pub(crate) fn ask_of(&self, index: usize, stages: &[Stage]) -> Result<Option<Ask>, Vec<Problem>> {
+        let stage = &stages[index];
+        if let Stage::Train(recipe) = stage {
+            return Ok(self.check_stage(index, recipe, stages)?.map(|ask| Ask::Train(Box::new(ask))));
+        }
+        let job = job(stage.kind()).map_err(|problem| vec![problem])?;
+        let mut problems = job.check(stage);
+        let ask = match stage {
+            Stage::Build(recipe) => self.ask_build(index, recipe, stages, &mut problems),
+            Stage::Evaluate(recipe) => self.ask_evaluate(index, recipe, stages, &mut problems),
+            Stage::Export(recipe) => self.ask_export(index, recipe, stages, &mut problems),
+            Stage::Fetch(recipe) => Some(Ask::Fetch(FetchAsk { stage: index, recipe: recipe.clone() })),
+            Stage::Train(_) => None,
+        };
+        if problems.is_empty() { Ok(ask) } else { Err(problems) }
+    }
+
+    fn ask_build(
+        &self,
+        index: usize,
+        recipe: &BuildRecipe,
+        stages: &[Stage],
+        problems: &mut Vec<Problem>,
+    ) -> Option<Ask> {
+        let model = keep(self.model_named(&recipe.model), "model", problems);
+        let rows = keep(self.rows_named(&recipe.dataset, index, stages), "dataset", problems);
+        if let Some(adapter) = &recipe.adapter {
+            let writes = self.policy_named(adapter, &recipe.model, index, stages);
+            keep(writes, "adapter", problems);
+        }
+        let (model, rows) = (model?, rows?);
+        let bundled = match &rows {
+            Rows::There(set) => self.has_oracle(&model, set),
+            Rows::Made { .. } => model.bundled,
+        };
+        let scorer = match &recipe.scorer {
+            Some(ScorerSource::Oracle) if !bundled => {
+                Err(Problem::input("The oracle knows the bundled model's world only.")
+                    .hint("Name a reward model, or use the bundled model with the bundled data."))
+            }
+            Some(ScorerSource::Model(source)) => {
+                let fault = |maker| fault_of_scorer(&maker, &recipe.model, false).map_or(Ok(()), Err);
+                self.maker(source, index, stages).and_then(fault)
+            }
+            _ => Ok(()),
+        };
+        keep(scorer, "scorer", problems);
+        let settings = recipe.settings.resolve(&builder(&recipe.builder).ok()?.fields()).ok()?;
+        let (path, rows_sha256) = self.asked_rows(&rows);
+        Some(Ask::Build(BuildAsk {
+            stage: index,
+            recipe: recipe.clone(),
+            settings,
+            model: facts_of(&model),
+            rows: path,
+            rows_sha256,
+            split: split_seed(stages),
+        }))
+    }
+
+    fn ask_evaluate(
+        &self,
+        index: usize,
+        recipe: &EvaluateRecipe,
+        stages: &[Stage],
+        problems: &mut Vec<Problem>,
+    ) -> Option<Ask> {
+        let model = keep(self.model_named(&recipe.model), "model", problems);
+        let rows = recipe.dataset.as_ref().map(|dataset| self.rows_named(dataset, index, stages));
+        let rows = rows.and_then(|rows| keep(rows, "dataset", problems));
+        let scoring = recipe.suite.as_deref() == Some(HELD_OUT_PAIRS);
+        for (place, stack) in recipe.stacks.iter().enumerate() {
+            keep(self.stack_named(stack, recipe, (index, scoring), stages), &format!("stacks.{place}"), problems);
+        }
+        let (path, rows_sha256) = rows.as_ref().map_or((None, String::new()), |rows| self.asked_rows(rows));
+        let model = facts_of(&model?);
+        Some(Ask::Evaluate(EvaluateAsk { stage: index, recipe: recipe.clone(), model, rows: path, rows_sha256 }))
+    }
+
+    fn ask_export(
+        &self,
+        index: usize,
+        recipe: &ExportRecipe,
+        stages: &[Stage],
+        problems: &mut Vec<Problem>,
+    ) -> Option<Ask> {
+        let model = keep(self.model_named(&recipe.model), "model", problems);
+        let maker = self.maker(&recipe.adapter, index, stages).and_then(|maker| match maker.stands_on(&recipe.model) {
+            true => Ok(()),
+            false => Err(maker.other_base()),
+        });
+        keep(maker, "adapter", problems);
+        let folder = recipe.adapter.stored().and_then(|id| self.store.adapter(id).ok());
+        let adapter_bytes = folder.map_or(0, |record| folder_bytes(Path::new(&record.folder)));
+        let model = facts_of(&model?);
+        Some(Ask::Export(ExportAsk { stage: index, recipe: recipe.clone(), model, adapter_bytes }))
+    }
+
+    /// A base model of the list.
+    ///
+    /// # Errors
+    /// When none is named, or it is not there.
+    pub(crate) fn model_named(&self, source: &ModelSource) -> Checked<ModelView> {
+        match source {
+            ModelSource::Stored(id) if !id.is_empty() => self.model(id),
+            ModelSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
+                "An experiment uses models that the program knows; “{path}” is a place on the disk."
+            ))
+            .hint("Add the folder as a model, and name it as in model:ID.")),
+            ModelSource::Stored(_) | ModelSource::Path(_) => {
+                Err(Problem::input("No model is chosen.").hint("Choose a model."))
+            }
+            ModelSource::Stage(number) => Err(Problem::input(format!(
+                "What stage {number} makes is not in the list of models before it has run, so nothing can be planned on it."
+            ))
+            .hint("Name the base as the model and the stage as the adapter; or run that stage first and choose its model.")),
+        }
+    }
+
+    /// The rows that a stage names.
+    ///
+    /// # Errors
+    /// When none are named, they are not there, or an earlier stage makes no rows.
+    pub(crate) fn rows_named(&self, source: &DatasetSource, index: usize, stages: &[Stage]) -> Checked<Rows> {
+        match source {
+            DatasetSource::Stored(id) if !id.is_empty() => Ok(Rows::There(Box::new(self.dataset(id)?))),
+            DatasetSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
+                "An experiment uses data sets that the program knows; “{path}” is a place on the disk."
+            ))
+            .hint("Import the file, and name it as in dataset:ID.")),
+            DatasetSource::Stored(_) | DatasetSource::Path(_) => {
+                Err(Problem::input("No data set is chosen.").hint("Choose one, or drop a file."))
+            }
+            DatasetSource::Stage(number) => match stages[..index.min(stages.len())].get(number - 1) {
+                Some(Stage::Build(recipe)) => {
+                    Ok(Rows::Made { stage: *number, kind: builder(&recipe.builder)?.card().makes })
+                }
+                Some(_) => Err(Problem::input(format!("Stage {number} makes no data set."))
+                    .hint("Choose a data set, or a stage that builds one.")),
+                None => Err(Problem::input(format!("There is no stage {number} before this one."))
+                    .hint("Name an earlier stage that builds a data set.")),
+            },
+        }
+    }
+
+    /// An adapter that writes answers on this base.
+    fn policy_named(&self, source: &AdapterSource, model: &ModelSource, index: usize, stages: &[Stage]) -> Checked<()> {
+        let maker = self.maker(source, index, stages)?;
+        if makes_scorer(maker.method()) {
+            return Err(Problem::input(format!("{} is a reward model, which cannot write answers.", maker.name()))
+                .hint("Choose a stage or adapter that is a policy."));
+        }
+        if maker.stands_on(model) { Ok(()) } else { Err(maker.other_base()) }
+    }
+
+    fn stack_named(
+        &self,
+        stack: &StackSource,
+        recipe: &EvaluateRecipe,
+        (index, scoring): (usize, bool),
+        stages: &[Stage],
+    ) -> Checked<()> {
+        let Some(source) = adapter_of(stack) else {
+            return Err(match stack {
+                StackSource::Model(_) => Problem::input("The bare model is asked in any case, as the baseline.")
+                    .hint("Name adapters and stages here."),
+                _ => Problem::input(format!("There is nothing to ask under “{stack}”."))
+                    .hint("Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID."),
+            });
+        };
+        if !scoring {
+            return self.policy_named(&source, &recipe.model, index, stages);
+        }
+        let maker = self.maker(&source, index, stages)?;
+        if !makes_scorer(maker.method()) {
+            return Err(Problem::input(format!("{} writes answers; the suite asks models that score.", maker.name()))
+                .hint("Choose a stage or adapter that is a reward model."));
+        }
+        if maker.stands_on(&recipe.model) { Ok(()) } else { Err(maker.other_base()) }
+    }
+
+    fn asked_rows(&self, rows: &Rows) -> (Option<std::path::PathBuf>, String) {
+        match rows {
+            Rows::There(set) => (Some(self.rows_path(&set.id)), set.sha256.clone()),
+            Rows::Made { .. } => (None, String::new()),
+        }
+    }
+}
+
+/// The adapter that a stack stands for, where it is one that an experiment can name.
+pub(crate) fn adapter_of(stack: &StackSource) -> Option<AdapterSource> {
+    match stack {
+        StackSource::Adapter(id) => Some(AdapterSource::Stored(id.clone())),
+        StackSource::Stage(number) => Some(AdapterSource::Stage(*number)),
+        StackSource::Model(_) | StackSource::Path(_) => None,
+    }
+}
+
+/// Keeps what was found, or the fault at its field.
+fn keep<T>(found: Checked<T>, field: &str, problems: &mut Vec<Problem>) -> Option<T> {
+    found.map_err(|problem| problems.push(problem.at(field))).ok()
+}
+
+/// The data set that rows come from in the end: builders work on rows that others were built from.
+pub(crate) fn origin<'a>(source: &'a DatasetSource, stages: &'a [Stage]) -> Option<&'a str> {
+    match source {
+        DatasetSource::Stored(id) => Some(id),
+        DatasetSource::Path(_) => None,
+        // Each step leads to an earlier stage, so it ends.
+        DatasetSource::Stage(number) => match stages.get(number - 1)? {
+            Stage::Build(recipe) => origin(&recipe.dataset, &stages[..number - 1]),
+            _ => None,
+        },
+    }
+}

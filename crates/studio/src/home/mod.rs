@@ -1,0 +1,174 @@
+//! The data folder: nobody else's to read, and never taken for a fresh one when its database is lost. Its files are found
+//! out of place only at a start, and brought in order then.
+
+pub(crate) mod backups;
+pub(crate) mod configuration;
+pub(crate) mod faults;
+pub(crate) mod removal;
+pub(crate) mod verify;
+pub(crate) mod wake;
+
+use crate::studio::Studio;
+use alidade_domain::{Problem, ProblemCode};
+use alidade_jobs::files::durable::{create_folder, remove_unfinished};
+use alidade_jobs::worker::is_alive;
+use std::path::{Path, PathBuf};
+
+/// Everything of ours in the data folder.
+const OURS: &[&str] = &[
+    "runs",
+    "datasets",
+    "uploads",
+    "exports",
+    "backups",
+    "alidade.db",
+    "alidade.db-wal",
+    "alidade.db-shm",
+    "queue.lock",
+];
+
+/// The database in a data folder.
+pub(crate) fn database(home: &Path) -> PathBuf {
+    home.join("alidade.db")
+}
+
+/// Makes the data folder and what every start needs in it.
+///
+/// # Errors
+/// When it cannot be made, or has lost its database.
+pub(crate) fn prepare(home: &Path) -> Result<(), Problem> {
+    create_folder(home)?;
+    refuse_lost_database(home)?;
+    for name in ["runs", "datasets"] {
+        create_folder(&home.join(name))?;
+    }
+    Ok(())
+}
+
+/// A folder with runs or data sets has had a database: beginning an empty one beside them would hide them all.
+fn refuse_lost_database(home: &Path) -> Result<(), Problem> {
+    let path = database(home);
+    if path.metadata().is_ok_and(|data| data.len() > 0) {
+        return Ok(());
+    }
+    let entries = |name: &str| std::fs::read_dir(home.join(name)).into_iter().flatten().flatten().count();
+    let (runs, sets, backups) = (entries("runs"), entries("datasets"), entries("backups"));
+    if runs + sets + backups == 0 {
+        return Ok(());
+    }
+    let what = if path.exists() { "is empty" } else { "is missing" };
+    let message = format!(
+        "The database alidade.db in {} {what}, though {runs} runs and {sets} data sets lie beside it. Nothing was changed.",
+        home.display()
+    );
+    let problem = Problem::new(ProblemCode::Conflict, message);
+    let problem = if backups == 0 {
+        problem.hint("Put the file back from a copy of your own.")
+    } else {
+        problem.hint("Run `alidade restore`: it puts the newest sound backup in its place.")
+    };
+    Err(problem.hint(
+        "To begin anew, move the folders runs, datasets and backups away, or set ALIDADE_HOME to another folder.",
+    ))
+}
+
+/// Takes everybody else's rights from the data folder and from what is ours in it.
+pub(crate) fn tighten(home: &Path) {
+    restrict(home, false);
+    OURS.iter().for_each(|name| restrict(&home.join(name), true));
+}
+
+/// As [`tighten`], for one folder and everything below it. What cannot be changed is not ours; the data folder itself
+/// keeps others out.
+#[cfg(unix)]
+pub(crate) fn restrict(path: &Path, deep: bool) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(data) = std::fs::symlink_metadata(path) else { return };
+    if data.is_symlink() {
+        return;
+    }
+    let mode = data.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & !0o077));
+    }
+    if deep && data.is_dir() {
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            restrict(&entry.path(), true);
+        }
+    }
+}
+
+/// Elsewhere a person's folders are closed to others by themselves.
+#[cfg(not(unix))]
+pub(crate) fn restrict(_: &Path, _: bool) {}
+
+impl Studio {
+    /// Removes what a death left half done; only for the one program that tends the queue, at its start.
+    pub(crate) fn clear_leftovers(&self) {
+        let home = &self.configuration.home;
+        for entry in std::fs::read_dir(home.join("uploads")).into_iter().flatten().flatten() {
+            // Whoever uploaded before this program began is gone; somebody may already upload to it.
+            if made_ms(&entry.file_name().to_string_lossy()).is_none_or(|made| made < self.opened_ms) {
+                // What cannot be removed is tried again at the next start.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+        remove_unfinished(home, false);
+        for name in ["runs", "datasets"] {
+            remove_unfinished(&home.join(name), false);
+            for entry in std::fs::read_dir(home.join(name)).into_iter().flatten().flatten() {
+                // A worker that outlived the program may be writing.
+                if !is_alive(&entry.path()) {
+                    remove_unfinished(&entry.path(), false);
+                }
+            }
+        }
+    }
+}
+
+/// When a folder was made, by the identifier that is its name.
+fn made_ms(name: &str) -> Option<u64> {
+    u64::from_str_radix(name.split_once('-')?.0, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_that_has_lost_its_database_is_refused_and_a_fresh_one_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        prepare(home.path()).unwrap();
+        std::fs::write(database(home.path()), "").unwrap();
+        prepare(home.path()).unwrap();
+        std::fs::create_dir(home.path().join("runs/r1")).unwrap();
+        let said = prepare(home.path()).unwrap_err();
+        assert!(said.message.contains("is empty, though 1 runs"), "{said}");
+        std::fs::remove_file(database(home.path())).unwrap();
+        assert!(prepare(home.path()).unwrap_err().message.contains("is missing"));
+        std::fs::create_dir(home.path().join("backups")).unwrap();
+        std::fs::write(home.path().join("backups/2026-01-01.db"), "x").unwrap();
+        assert!(prepare(home.path()).unwrap_err().hints[0].contains("alidade restore"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_lose_their_rights_and_links_are_not_followed() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let (home, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let open = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let file = home.path().join("runs/r/log.jsonl");
+        create_folder(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "").unwrap();
+        symlink(theirs.path(), home.path().join("runs/link")).unwrap();
+        for (path, mode) in
+            [(home.path(), 0o755), (&file, 0o644), (file.parent().unwrap(), 0o755), (theirs.path(), 0o755)]
+        {
+            open(path, mode);
+        }
+        tighten(home.path());
+        assert_eq!((mode(home.path()), mode(&file), mode(file.parent().unwrap())), (0o700, 0o600, 0o700));
+        assert_eq!(mode(theirs.path()), 0o755);
+    }
+}

@@ -1,0 +1,78 @@
+//! Base models: the bundled ones and folders that the person added. A folder is looked into before it is taken.
+
+pub(crate) mod vetting;
+
+use crate::home::removal::removed;
+use crate::models::vetting::{Depth, look_into};
+use crate::studio::{Studio, now_ms};
+use crate::views::ModelView;
+use alidade_domain::{Problem, ProblemCode};
+use alidade_store::Shelf;
+use std::path::Path;
+
+impl Studio {
+    /// All models, bundled ones first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn list_models(&self) -> Result<Vec<ModelView>, Problem> {
+        let mut models = self.bundled.clone();
+        models.extend(self.store.all::<ModelView>(Shelf::Models)?.into_iter().filter(|model| !model.removed));
+        Ok(models)
+    }
+
+    /// One model that can be used.
+    ///
+    /// # Errors
+    /// When there is none of this id, or it was forgotten.
+    pub fn model(&self, id: &str) -> Result<ModelView, Problem> {
+        let view = self.model_record(id)?;
+        if view.removed {
+            return Err(removed("model", &view.model.name, "Add its folder again, or choose another model."));
+        }
+        Ok(view)
+    }
+
+    /// Adds a model folder where it lies; nothing is copied. It is loaded once, in a process of its own, so that a broken one is
+    /// refused here.
+    ///
+    /// # Errors
+    /// When it is no model that can be used; says what was found.
+    pub fn add_model(&self, handle: &str) -> Result<ModelView, Problem> {
+        let folder = self.path_of(handle)?;
+        let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
+        let mut view = view.ok_or_else(|| Problem::internal("Looking into the model gave nothing."))?;
+        if let Some(known) = self.list_models()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
+            return Ok(known);
+        }
+        view.model.id = self.fresh_id("m");
+        self.store.put(Shelf::Models, &view.model.id, &view, now_ms())?;
+        Ok(view)
+    }
+
+    /// Forgets a model; its files stay where they are. Experiments that used it keep its facts for reports and exports.
+    ///
+    /// # Errors
+    /// When it is bundled.
+    pub fn remove_model(&self, id: &str) -> Result<(), Problem> {
+        if self.bundled.iter().any(|model| model.model.id == id) {
+            return Err(Problem::new(
+                ProblemCode::Conflict,
+                "This model belongs to the program and cannot be removed.",
+            ));
+        }
+        let mut view = self.model(id)?;
+        view.removed = true;
+        self.unload(id);
+        self.store.put(Shelf::Models, id, &view, now_ms())?;
+        self.forget_unused()
+    }
+}
+
+/// The models that the program carries.
+pub(crate) fn bundled(resources: &Path) -> Vec<ModelView> {
+    let Ok(entries) = std::fs::read_dir(resources.join("starter")) else { return Vec::new() };
+    let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    folders.sort();
+    folders.iter().filter_map(|folder| look_into(folder, true).ok()).collect()
+}

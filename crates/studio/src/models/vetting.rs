@@ -1,0 +1,231 @@
+//! Looking into folders of strangers, in a process of its own: configuration, tokenizer, chat template and, where it is wanted,
+//! all weights of a model, and the adapter that is to go with it. What would end the program when it is used ends that process,
+//! and is told in words.
+
+use crate::confined::{self, Job, Limits, Link, request_of};
+use crate::studio::Studio;
+use crate::views::ModelView;
+use alidade_domain::{Message, ModelRef, Problem};
+use alidade_jobs::machine::compute;
+use alidade_model::{
+    ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, load_adapter, model_sha256, read_text,
+    template_source,
+};
+use alidade_store::RunRecord;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Name of the task.
+pub(crate) const TASK: &str = "inspect_model";
+/// Memory for each byte of a tokenizer's files, and of weights that are loaded as f32 and laid out anew.
+const PER_TEXT_BYTE: u64 = 24;
+const PER_WEIGHT_BYTE: u64 = 6;
+
+/// Tokens of a vocabulary that are tried.
+const TOKENS: usize = 8192;
+
+/// How far to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// config.json alone: for work on token ids.
+    Configuration,
+    /// Also tokenizer and chat template: for work on text.
+    Text,
+    /// Also the weights, and the hash over them: for a model that is taken into the list.
+    Everything,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    folder: PathBuf,
+    /// Read as an adapter of this model.
+    adapter: Option<PathBuf>,
+    depth: Depth,
+    /// What is to be put through the tokenizer, beside texts that find slow patterns.
+    texts: Vec<String>,
+}
+
+/// Looks into a folder from the terminal before its files are read in this process, and tries what is to be said to it.
+///
+/// # Errors
+/// When its files are broken, or made to stop programs.
+pub fn vet_model(folder: &Path, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
+    vet_stack(folder, None, depth, texts)
+}
+
+/// The same for a model with an adapter.
+///
+/// # Errors
+/// As [`vet_model`]; what is wrong with the adapter stands at `adapter`.
+pub fn vet_stack(folder: &Path, adapter: Option<&Path>, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
+    let program = std::env::current_exe()
+        .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
+    inspect_stack(&program, (folder, adapter), depth, texts).map(drop)
+}
+
+/// Looks into a folder; gives its picture where everything is looked at.
+///
+/// # Errors
+/// When its files are broken, or made to stop programs.
+pub(crate) fn inspect(
+    program: &Path,
+    folder: &Path,
+    depth: Depth,
+    texts: &[&str],
+) -> Result<Option<ModelView>, Problem> {
+    inspect_stack(program, (folder, None), depth, texts)
+}
+
+fn inspect_stack(
+    program: &Path,
+    (folder, adapter): (&Path, Option<&Path>),
+    depth: Depth,
+    texts: &[&str],
+) -> Result<Option<ModelView>, Problem> {
+    let weights = adapter.map_or(0, alidade_jobs::machine::folder_bytes);
+    let limits = limits_for(folder, depth == Depth::Everything).plus(weights, PER_WEIGHT_BYTE);
+    let what = format!("Reading the model folder {}", folder.display());
+    let stop = AtomicBool::new(false);
+    let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
+    let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+    let request = Request { folder: folder.to_owned(), adapter: adapter.map(Path::to_owned), depth, texts };
+    confined::run(&job, &request, &mut |_| ())
+}
+
+impl Studio {
+    /// Looks into the model of a run before its worker opens it: a folder that has turned bad ends the run in words at once, where
+    /// the worker might never come to its first step and keep every other run waiting.
+    ///
+    /// # Errors
+    /// When its files are broken, or made to stop programs.
+    pub(crate) fn vet_run(&self, run: &RunRecord) -> Result<(), Problem> {
+        let Some(source) = run.work.model() else { return Ok(()) };
+        let model = self.model_record(source.stored().unwrap_or_default())?;
+        if model.bundled {
+            return Ok(());
+        }
+        inspect(&self.configuration.program, Path::new(&model.folder), Depth::Text, &[]).map(drop)
+    }
+}
+
+/// What reading a folder's texts may cost, and its weights if they are loaded.
+pub(crate) fn limits_for(folder: &Path, weights: bool) -> Limits {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = files.filter_map(|file| {
+        let data = std::fs::metadata(file.path()).ok().filter(std::fs::Metadata::is_file)?;
+        Some((file.path().extension().is_some_and(|ending| ending == "safetensors"), data.len()))
+    });
+    let (heavy, texts): (Vec<_>, Vec<_>) = sizes.partition(|(weights, _)| *weights);
+    let sum = |files: Vec<(bool, u64)>| files.into_iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let limits = Limits::SMALL.plus(sum(texts).min(SMALL_TEXT * 8), PER_TEXT_BYTE);
+    if weights { limits.plus(sum(heavy), PER_WEIGHT_BYTE) } else { limits }
+}
+
+/// The task in the child.
+pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
+    let Request { folder, adapter, depth, texts } = request_of(request)?;
+    let name = name_of(&folder);
+    let of_model = |error| Problem::from(error).at("model");
+    link.at(format!("Reading config.json of the model “{name}”"), "model")?;
+    let model = ModelFolder::open(&folder).map_err(of_model)?;
+    model.spec.tensors();
+    if let Some(adapter) = adapter {
+        link.at(format!("Reading the adapter “{}”", name_of(&adapter)), "adapter")?;
+        load_adapter(&adapter, &model.spec).map_err(|error| Problem::from(error).at("adapter"))?;
+    }
+    let mut at = |what: &str| link.at(format!("{what} of the model “{name}”"), "model");
+    if depth == Depth::Configuration {
+        return Ok(Value::Null);
+    }
+    at("Reading tokenizer.json")?;
+    let tokenizer = model.tokenizer().map_err(of_model)?;
+    at("Splitting and joining text with tokenizer.json")?;
+    read_and_write(&tokenizer, &texts);
+    at("Reading the chat template")?;
+    let template = model.chat_template(&tokenizer, crate::local_time()).map_err(of_model)?;
+    at("Writing a conversation with the chat template")?;
+    template.iter().for_each(write_conversations);
+    if depth == Depth::Text {
+        return Ok(Value::Null);
+    }
+    at("Loading the weights")?;
+    model.decoder_on(compute::backend()?).map_err(of_model)?;
+    at("Reading the files")?;
+    let view = look_into(&folder, false).map_err(|problem| problem.at("model"))?;
+    serde_json::to_value(view).map_err(|error| Problem::internal(error.to_string()))
+}
+
+/// Puts texts through a tokenizer that find slow patterns and broken parts; what it refuses here it refuses again when it is
+/// used, in words.
+fn read_and_write(tokenizer: &TextTokenizer, more: &[String]) {
+    let run = "a".repeat(48) + "!";
+    let texts = ["What is it?", "  two\n\n\tlines 1234 ", "héllo 你好 🙂", "", &run, &" ".repeat(64), &"1".repeat(48)];
+    for text in texts.into_iter().chain(more.iter().map(String::as_str)) {
+        let Ok(ids) = tokenizer.encode(text) else { continue };
+        let _ = tokenizer.decode(&ids);
+    }
+    // What a model may write: every token by itself, or every so many of a large vocabulary, and some of them in a row.
+    let ids: Vec<u32> = (0..tokenizer.size() as u32).step_by(1 + tokenizer.size() / TOKENS).collect();
+    ids.iter().for_each(|id| drop(tokenizer.piece(*id)));
+    ids.chunks(16).for_each(|ids| drop(tokenizer.decode(ids)));
+}
+
+/// Renders what people and data sets say; a template may refuse some of it.
+fn write_conversations(template: &ChatTemplate) {
+    let question = || Message::user("What is it?");
+    let conversations = [
+        vec![question()],
+        vec![Message::system("Be kind."), question()],
+        vec![question(), Message::assistant("A bay."), question()],
+        vec![question(), Message::assistant("A bay.")],
+    ];
+    for messages in &conversations {
+        for rendering in [Rendering::ForAnswer, Rendering::Whole] {
+            let _ = template.render(messages, rendering);
+        }
+    }
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The picture of a folder.
+///
+/// # Errors
+/// When it is no model.
+pub(crate) fn look_into(folder: &Path, bundled: bool) -> Result<ModelView, Problem> {
+    let model = ModelFolder::open(folder)?;
+    let name = name_of(folder);
+    let card = read_text(&folder.join("README.md"), SMALL_TEXT).ok();
+    let (licence, card) = split_card(card);
+    let bytes = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.metadata().ok());
+    let template = template_source(folder).is_ok_and(|source| source.is_some());
+    Ok(ModelView {
+        model: ModelRef { id: name.clone(), name, sha256: model_sha256(folder)? },
+        family: model.spec.family.to_owned(),
+        parameters: model.spec.parameters(),
+        vocabulary: model.spec.vocabulary,
+        context_tokens: model.spec.context,
+        bytes: bytes.map(|data| data.len()).sum(),
+        bundled,
+        licence,
+        chat_template: template,
+        folder: folder.display().to_string(),
+        card,
+        removed: false,
+    })
+}
+
+/// Licence and text of a model card: the front matter is for programs, the rest for people.
+fn split_card(card: Option<String>) -> (Option<String>, Option<String>) {
+    let Some(card) = card else { return (None, None) };
+    let Some((front, text)) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")) else {
+        return (None, Some(card));
+    };
+    let licence = front.lines().find_map(|line| line.strip_prefix("license:")).map(|name| name.trim().to_owned());
+    (licence, Some(text.to_owned()))
+}

@@ -1,0 +1,51 @@
+//! Exports in a child process: the weights of the base are a stranger's, and their memory goes with the child.
+
+use crate::confined::{self, Job, Limits, Link, request_of};
+use crate::models::vetting::limits_for;
+use alidade_domain::ExportForm;
+use alidade_domain::Problem;
+use alidade_jobs::export::export;
+use alidade_jobs::machine::folder_bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Name of the task.
+pub(crate) const TASK: &str = "export";
+/// Memory for each byte of weights: the base, the merged copy, and both loaded again to be compared.
+const PER_WEIGHT_BYTE: u64 = 24;
+/// Seconds beyond what reading takes: writing and comparing.
+const SECONDS: u64 = 600;
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    model: PathBuf,
+    adapter: PathBuf,
+    form: ExportForm,
+    output: PathBuf,
+}
+
+/// As [`export`], in a child process: the weights of the base are a stranger's, and their memory goes with the child.
+///
+/// # Errors
+/// As [`export`].
+pub(crate) fn export_apart(
+    program: &Path,
+    [model, adapter]: [&Path; 2],
+    form: ExportForm,
+    output: &Path,
+) -> Result<f32, Problem> {
+    let limits = limits_for(model, true).plus(folder_bytes(model), PER_WEIGHT_BYTE);
+    let limits = Limits { seconds: limits.seconds + SECONDS, ..limits };
+    let stop = AtomicBool::new(false);
+    let job = Job { program, task: TASK, what: "Writing the export", field: "model", limits, stop: &stop };
+    let [model, adapter] = [model, adapter].map(Path::to_owned);
+    confined::run(&job, &Request { model, adapter, form, output: output.to_owned() }, &mut |_| ())
+}
+
+/// The task in the child.
+pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
+    let Request { model, adapter, form, output } = request_of(request)?;
+    export(&model, &adapter, form, &output).map(|exported| Value::from(exported.gap))
+}

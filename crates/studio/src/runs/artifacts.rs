@@ -1,0 +1,140 @@
+//! What runs without training leave: a built data set joins the list of data sets, a model the list of models. Adapters and small
+//! files stand in `results.rs`.
+
+use crate::datasets::ROWS;
+use crate::experiments::stages::origin;
+use crate::home::restrict;
+use crate::models::vetting::{self, Depth};
+use crate::studio::{Studio, now_ms};
+use crate::views::DatasetView;
+use alidade_data::builder;
+use alidade_domain::{Artifact, DatasetSource, ImportSummary, Problem, ReasonCount, Stage};
+use alidade_jobs::files::durable::{file_problem, remove_folder, write_folder, write_private};
+use alidade_jobs::kinds::BUILT;
+use alidade_store::{RunRecord, Shelf, sha256};
+use std::path::Path;
+
+impl Studio {
+    /// Keeps what a settled run has told; `anew` where the worker has just told of it, else only what is not kept yet.
+    ///
+    /// # Errors
+    /// When something cannot be read or written; it is tried again later.
+    pub(crate) fn keep_artifacts(&self, run: &RunRecord, anew: bool) -> Result<(), Problem> {
+        self.keep_made(run, &run.artifacts, anew)
+    }
+
+    pub(crate) fn keep_made(&self, run: &RunRecord, artifacts: &[Artifact], anew: bool) -> Result<(), Problem> {
+        for artifact in artifacts {
+            match artifact {
+                Artifact::Dataset { file, sha256, rows, left_out } => {
+                    if anew || self.dataset_record(&run.id).is_err() {
+                        self.keep_dataset(run, (file, sha256), (*rows, *left_out))?;
+                    }
+                }
+                Artifact::Model { folder, name, sha256 } => {
+                    // The same weights are listed once.
+                    let known = self.list_models()?.iter().any(|known| known.model.sha256 == *sha256);
+                    if !known && self.model_record(&run.id).is_err() {
+                        self.keep_model(run, folder, name.as_deref())?;
+                    }
+                }
+                Artifact::Adapter { .. }
+                | Artifact::Evaluation { .. }
+                | Artifact::Report { .. }
+                | Artifact::File { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A built data set, copied out of the run's folder, so that it outlives its experiment.
+    fn keep_dataset(
+        &self,
+        run: &RunRecord,
+        (file, hash): (&str, &str),
+        (rows, left_out): (usize, usize),
+    ) -> Result<(), Problem> {
+        let Stage::Build(recipe) = &run.work else { return Ok(()) };
+        let experiment = self.store.experiment(&run.experiment)?;
+        let path = self.run_folder(&run.id).join(if file.is_empty() { BUILT } else { file });
+        let bytes = std::fs::read(&path).map_err(|error| file_problem("Reading", &path, &error))?;
+        if sha256(&bytes) != hash {
+            return Err(Problem::internal("The built rows are no longer what the run wrote.")
+                .hint("Run the stage again.")
+                .at("dataset"));
+        }
+        let folder = self.dataset_folder(&run.id);
+        remove_folder(&folder).map_err(|error| file_problem("Replacing", &folder, &error))?;
+        write_folder(&folder, |temporary| {
+            write_private(&temporary.join("issues.json"), b"[]")?;
+            write_private(&temporary.join(ROWS), &bytes)
+        })?;
+        restrict(&folder, false);
+        let card = builder(&recipe.builder)?.card();
+        let source = origin(&recipe.dataset, &experiment.stages).and_then(|id| self.dataset_record(id).ok());
+        let from = source.as_ref().map_or_else(String::new, |set| format!(" from “{}”", set.name));
+        let dropped = match left_out {
+            0 => Vec::new(),
+            rows => vec![ReasonCount { reason: "nothing could be made".to_owned(), rows }],
+        };
+        let view = DatasetView {
+            id: run.id.clone(),
+            name: format!("{}: {}", experiment.title, card.title.en.to_lowercase()),
+            kind: card.makes,
+            summary: ImportSummary { format: card.name.to_owned(), read: rows + left_out, kept: rows, dropped },
+            remarks: vec![format!(
+                "Built{from} by “{}” in stage {} of “{}”.",
+                card.name,
+                run.stage + 1,
+                experiment.title
+            )],
+            sha256: hash.to_owned(),
+            bundled: false,
+            // What a model writes may be as harmful as what it was asked.
+            flagged: source.as_ref().is_some_and(|set| set.flagged),
+            licence: source.and_then(|set| set.licence),
+            imported_ms: now_ms(),
+            removed: false,
+            problem: None,
+        };
+        Ok(self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?)
+    }
+
+    /// A model that lies in the run's folder, looked into as every other before it is listed.
+    fn keep_model(&self, run: &RunRecord, folder: &str, name: Option<&str>) -> Result<(), Problem> {
+        let folder = self.run_folder(&run.id).join(folder);
+        let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
+        let mut view = view.ok_or_else(|| Problem::internal("Looking into the model gave nothing."))?;
+        view.model.id.clone_from(&run.id);
+        if let Some(name) = name {
+            view.model.name = name.to_owned();
+        }
+        Ok(self.store.put(Shelf::Models, &run.id, &view, now_ms())?)
+    }
+
+    /// Models that lie in the folders of runs that go are no longer listed; experiments that used them keep their facts.
+    pub(crate) fn forget_models_of(&self, runs: &[RunRecord]) -> Result<(), Problem> {
+        for run in runs {
+            let below = |folder: &str| Path::new(folder).starts_with(self.run_folder(&run.id));
+            if self.model(&run.id).is_ok_and(|model| below(&model.folder)) {
+                self.remove_model(&run.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True when what a run works on may hold harmful text.
+    pub(crate) fn is_flagged(&self, run: &RunRecord) -> bool {
+        // The questions about the town ask for harm as well.
+        let Some(source) = run.work.dataset() else { return matches!(run.work, Stage::Evaluate(_)) };
+        let set = match source {
+            DatasetSource::Stored(id) => self.dataset_record(id),
+            source => {
+                let stages = self.store.experiment(&run.experiment).map(|experiment| experiment.stages);
+                let stages = stages.unwrap_or_default();
+                self.dataset_record(origin(source, &stages).unwrap_or_default())
+            }
+        };
+        set.is_ok_and(|set| set.flagged)
+    }
+}

@@ -1,0 +1,163 @@
+//! What a worker reads, put in place and held against what was recorded: plan, rows, prompts, base model, the adapters and
+//! answers of earlier stages. The plan in the database is the one that counts; a file that differs is put back and that is
+//! said, and what cannot be put back is refused at its field.
+
+use crate::home::restrict;
+use crate::studio::Studio;
+use alidade_data::{rows_from_jsonl, rows_to_jsonl};
+use alidade_domain::{Experiment, Problem, ProblemCode, StagePlan};
+use alidade_jobs::files::durable::{create_folder, write_private};
+use alidade_jobs::files::event_log::EVENTS;
+use alidade_jobs::train::comparing::AFTER;
+use alidade_jobs::worker::PLAN;
+use alidade_store::{RunRecord, sha256};
+use std::path::Path;
+
+/// Rows to learn from.
+pub(crate) const ROWS: &str = "rows.jsonl";
+/// Rows kept apart.
+pub(crate) const HELD_OUT: &str = "held_out.jsonl";
+/// What the evaluation asks.
+pub(crate) const PROMPTS: &str = "prompts.jsonl";
+
+/// The files of a run as JSON lines, by name.
+pub(crate) type Inputs = [(&'static str, String); 3];
+
+impl Studio {
+    /// Puts everything in place that the worker reads; a resumed run keeps the plan that it began with. Returns what had
+    /// to be put back, in words.
+    ///
+    /// # Errors
+    /// When something is missing or no longer what it was, at its field.
+    pub(crate) fn prepare_run(&self, run: &RunRecord) -> Result<Vec<String>, Problem> {
+        let folder = self.run_folder(&run.id);
+        create_folder(&folder)?;
+        restrict(&folder, false);
+        let path = folder.join(PLAN);
+        let found = std::fs::read(&path).unwrap_or_default();
+        let Some(text) = self.known_plan(run, &found)? else {
+            self.first_plan(run, &folder)?;
+            return Ok(Vec::new());
+        };
+        let failed = |error| Problem::internal(format!("The stored plan of the run cannot be read: {error}."));
+        let plan: StagePlan = serde_json::from_str(&text).map_err(failed)?;
+        let mut told = self.check_inputs(run, &plan, &folder)?;
+        self.check_sources(&plan)?;
+        if found != text.as_bytes() {
+            write_private(&path, text.as_bytes())?;
+            let what = if found.is_empty() { "was missing" } else { "had been changed" };
+            told.push(format!("The run's plan.json {what}; it was written anew as it was when the run began."));
+        }
+        Ok(told)
+    }
+
+    fn first_plan(&self, run: &RunRecord, folder: &Path) -> Result<(), Problem> {
+        let experiment = self.store.experiment(&run.experiment)?;
+        let inputs = self.inputs(run, &experiment)?;
+        for (name, text) in &inputs {
+            write_private(&folder.join(name), text.as_bytes())?;
+            self.store.put_file(&run.id, name, text.as_bytes(), false)?;
+        }
+        let plan = self.stage_plan(run, &experiment, folder, &inputs)?;
+        self.check_sources(&plan)?;
+        let text = serde_json::to_string_pretty(&plan).map_err(|error| Problem::internal(error.to_string()))?;
+        self.store.put_plan(&run.id, &text)?;
+        write_private(&folder.join(PLAN), text.as_bytes())
+    }
+
+    /// The plan in the database; one from before plans were kept there is taken over from its file.
+    fn known_plan(&self, run: &RunRecord, found: &[u8]) -> Result<Option<String>, Problem> {
+        if let Some(text) = self.store.plan(&run.id)? {
+            return Ok(Some(text));
+        }
+        let Ok(text) = std::str::from_utf8(found) else { return Ok(None) };
+        if serde_json::from_str::<StagePlan>(text).is_err() {
+            return Ok(None);
+        }
+        self.store.put_plan(&run.id, text)?;
+        Ok(Some(text.to_owned()))
+    }
+
+    fn inputs(&self, run: &RunRecord, experiment: &Experiment) -> Result<Inputs, Problem> {
+        let (rows, held_out, prompts) = self.rows_for(run, experiment)?;
+        Ok([(ROWS, rows_to_jsonl(&rows)?), (HELD_OUT, rows_to_jsonl(&held_out)?), (PROMPTS, rows_to_jsonl(&prompts)?)])
+    }
+
+    /// Rows and prompts as recorded; what differs is made anew from the data set, if that still gives the same.
+    fn check_inputs(&self, run: &RunRecord, plan: &StagePlan, folder: &Path) -> Result<Vec<String>, Problem> {
+        let mut wrong = Vec::new();
+        for name in [ROWS, HELD_OUT, PROMPTS] {
+            let recorded = match self.store.file(&run.id, name)? {
+                _ if name == ROWS && plan.rows_sha256().is_some() => plan.rows_sha256().map(str::to_owned),
+                record => record.map(|record| record.sha256),
+            };
+            let found = std::fs::read(folder.join(name)).ok();
+            let right = match (&found, &recorded) {
+                (Some(bytes), Some(recorded)) => sha256(bytes) == *recorded,
+                // Not recorded by an earlier version: it must at least be readable.
+                (Some(bytes), None) => {
+                    let needed = plan.training().is_some_and(|plan| match name {
+                        HELD_OUT => plan.held_out.is_some(),
+                        _ => plan.prompts.is_some(),
+                    });
+                    std::str::from_utf8(bytes).is_ok_and(|text| rows_from_jsonl(text).is_ok())
+                        && (!needed || !bytes.is_empty())
+                }
+                (None, _) => false,
+            };
+            if !right {
+                wrong.push((name, recorded));
+            }
+        }
+        if wrong.is_empty() {
+            return Ok(Vec::new());
+        }
+        let experiment = self.store.experiment(&run.experiment)?;
+        let inputs = self.inputs(run, &experiment).map_err(|problem| changed(wrong[0].0).hint(problem.message))?;
+        let mut told = Vec::new();
+        for (name, recorded) in wrong {
+            let Some((_, text)) = inputs.iter().find(|(known, _)| *known == name) else { continue };
+            if recorded.is_some_and(|recorded| recorded != sha256(text.as_bytes())) {
+                return Err(changed(name));
+            }
+            write_private(&folder.join(name), text.as_bytes())?;
+            told.push(format!("The run's {name} was missing or had been changed; it was made anew from the data set."));
+        }
+        Ok(told)
+    }
+
+    /// Base model, adapters and answers that the plan leans on are the ones that it was made with.
+    fn check_sources(&self, plan: &StagePlan) -> Result<(), Problem> {
+        if let Some((model, folder)) = plan.model() {
+            self.verify_model(model, folder)?;
+        }
+        for (field, folder) in plan.adapters() {
+            if let Some(run) = run_of(folder)
+                && let Ok(record) = self.store.adapter(&run)
+            {
+                self.verify_adapter(folder, &record.adapter.sha256, field)?;
+            }
+        }
+        match plan.training().and_then(|plan| plan.earlier_answers.as_deref()).and_then(run_of) {
+            Some(run) => self.result_file(&run, AFTER).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// True when the folder of a run at work was taken away, whatever was put there since.
+pub(crate) fn has_lost_files(folder: &Path) -> bool {
+    !folder.join(PLAN).exists() && !folder.join(EVENTS).exists()
+}
+
+/// The run whose folder holds `path`.
+fn run_of(path: &Path) -> Option<String> {
+    Some(path.parent()?.file_name()?.to_string_lossy().into_owned())
+}
+
+fn changed(name: &str) -> Problem {
+    let message = format!("The run's {name} is no longer what it was when the run began, and cannot be made anew.");
+    Problem::new(ProblemCode::Conflict, message)
+        .hint("Put the file back as it was, or discard this run and start the experiment again.")
+        .at("dataset")
+}

@@ -1,0 +1,146 @@
+//! Brings the event file of a run without a worker back to what the database knows. The database is never ahead of the
+//! disk (events are synced before they are taken in), but a file may be cut, damaged or removed; then what the database has
+//! is written anew, and what the file told beyond that is kept as far as it can be read.
+
+use crate::EventLog;
+use crate::studio::{Studio, lock, now_ms};
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
+use alidade_jobs::files::durable::{create_folder, file_problem, write_private};
+use alidade_jobs::files::event_log::EVENTS;
+use alidade_jobs::worker::is_alive;
+use alidade_store::RunRecord;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Where a damaged file is kept.
+const ASIDE: &str = "events.damaged.jsonl";
+
+impl Studio {
+    /// Brings file and database of a run together. What had to be mended is told as an event of the run.
+    ///
+    /// # Errors
+    /// When a worker is at it, or something cannot be read or written.
+    pub(crate) fn mend_events(&self, id: &str) -> Result<RunRecord, Problem> {
+        let _held = lock(&self.telling);
+        self.mend_while_held(id)
+    }
+
+    /// As [`Self::mend_events`], by one who holds `telling`: nobody else in this program then writes events.
+    pub(crate) fn mend_while_held(&self, id: &str) -> Result<RunRecord, Problem> {
+        let (mut run, folder) = (self.store.run(id)?, self.run_folder(id));
+        if is_alive(&folder) {
+            return Err(Problem::new(ProblemCode::Conflict, "A worker is at this run.").hint("Pause it first."));
+        }
+        let found = read(&folder)?;
+        let known = self.known_events(&run)?;
+        let text = found.as_deref().unwrap_or_default();
+        if run.offset as usize != known.len() && text.starts_with(&known) {
+            run = self.store.put_offset(id, known.len() as u64)?;
+        }
+        let whole = text.len() >= run.offset as usize && agree(&text[..run.offset as usize], &known);
+        let (begin, known) = if whole { (run.offset as usize, &text[..run.offset as usize]) } else { (0, &known[..]) };
+        let (tail, spoiled) = following(&text[begin..], &run, whole);
+        if whole && !spoiled {
+            return Ok(run);
+        }
+        let kept = [known, &tail].concat();
+        create_folder(&folder)?;
+        if !text.is_empty() {
+            write_private(&folder.join(ASIDE), text)?;
+        }
+        write_private(&folder.join(EVENTS), &kept)?;
+        let run = self.store.put_offset(id, known.len() as u64)?;
+        let message = words(found.is_some(), run.last_sequence);
+        EventLog::open(&folder, id)?.observe(EventKind::Warning { code: "events_mended".to_owned(), message })?;
+        Ok(run)
+    }
+
+    /// The lines that the database has; a row that cannot be read is replaced by a word about it.
+    fn known_events(&self, run: &RunRecord) -> Result<Vec<u8>, Problem> {
+        let (mut text, mut next) = (Vec::new(), 1);
+        let mut add = |line: &str| {
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+        };
+        let lost = |sequence| {
+            let kind = EventKind::Warning {
+                code: "event_lost".to_owned(),
+                message: "An event could not be read any more.".to_owned(),
+            };
+            serde_json::to_string(&RunEvent { run: run.id.clone(), sequence, at_ms: now_ms(), kind })
+                .unwrap_or_default()
+        };
+        self.store.each_event(&run.id, &mut |sequence, body| {
+            // Another program may have gone on since the record was read.
+            if sequence > run.last_sequence {
+                return;
+            }
+            for missing in next..sequence {
+                add(&lost(missing));
+            }
+            match serde_json::from_str::<RunEvent>(body) {
+                Ok(event) if event.sequence == sequence && !body.contains('\n') => add(body),
+                _ => add(&lost(sequence)),
+            }
+            next = sequence + 1;
+        })?;
+        for missing in next..=run.last_sequence {
+            add(&lost(missing));
+        }
+        Ok(text)
+    }
+}
+
+fn read(folder: &Path) -> Result<Option<Vec<u8>>, Problem> {
+    let path = folder.join(EVENTS);
+    match std::fs::read(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(file_problem("Reading", &path, &error)),
+    }
+}
+
+/// Whether both hold the same events; another version may have written them in other words.
+fn agree(file: &[u8], known: &[u8]) -> bool {
+    let event = |line: &[u8]| line.ends_with(b"\n").then(|| serde_json::from_slice::<RunEvent>(line).ok()).flatten();
+    let lines = |text: &[u8]| text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    file == known || {
+        let (file, known) = (lines(file), lines(known));
+        file.len() == known.len()
+            && file.iter().zip(&known).all(|(a, b)| a == b || event(a).is_some_and(|a| Some(a) == event(b)))
+    }
+}
+
+/// The lines of `text` that go on after what the run's record has, up to the first that does not, and whether there is one
+/// that a death in the middle of writing does not explain. In a damaged file (`ordered` false) earlier lines are passed over.
+fn following(text: &[u8], run: &RunRecord, ordered: bool) -> (Vec<u8>, bool) {
+    let (mut kept, mut next, mut spoiled) = (Vec::new(), run.last_sequence + 1, false);
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        match serde_json::from_slice::<RunEvent>(line) {
+            Ok(event) if event.sequence == next && event.run == run.id => {
+                kept.extend_from_slice(line);
+                next += 1;
+            }
+            _ if !ordered && kept.is_empty() => {}
+            _ => {
+                spoiled = true;
+                break;
+            }
+        }
+    }
+    (kept, spoiled)
+}
+
+fn words(found: bool, last: u64) -> String {
+    if found {
+        format!(
+            "The file of this run's events was damaged or cut. Up to event {last} it was written anew from the database; what \
+             could be read beyond that is kept, and the damaged file lies beside it as {ASIDE}."
+        )
+    } else {
+        format!("The file of this run's events was removed. Up to event {last} it was written anew from the database.")
+    }
+}

@@ -1,0 +1,239 @@
+//! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
+
+use crate::terminal::places::Given;
+use crate::{experiments::links, import_checked};
+use alidade_data::rows_to_jsonl;
+use alidade_domain::{
+    AdapterSource, Dataset, DatasetSource, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe, RewardSource,
+    ScorerSource, Tuning, why,
+};
+use alidade_jobs::machine::today::asks_for_date;
+use alidade_jobs::train::warnings;
+use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
+use alidade_train::{Method, method, names_of, work_facts};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// A recipe whose model and data exist.
+#[derive(Debug)]
+pub struct ResolvedRecipe {
+    /// What a worker needs.
+    pub plan: Plan,
+    /// Where results go.
+    pub output: PathBuf,
+    /// The rows, one JSON example a line, as they are to stand in the output folder.
+    pub rows: String,
+    /// Everything that the run is given.
+    pub given: Vec<Given>,
+    /// What a person should know about the data.
+    pub remarks: Vec<String>,
+}
+
+/// Reads a recipe.
+///
+/// # Errors
+/// When it cannot be read or says something that no recipe says.
+pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
+    let recipe = Recipe::from_toml(&read_file("the recipe", path)?)?;
+    method(&recipe.method)?;
+    Ok(recipe)
+}
+
+/// A small text of the person's own.
+pub(crate) fn read_file(what: &str, path: &Path) -> Result<String, Problem> {
+    read_text(path, SMALL_TEXT).map_err(|error| {
+        let path = path.display();
+        Problem::input(match error.kind() {
+            std::io::ErrorKind::NotFound => format!("There is no file {path}."),
+            _ => format!("Reading {what} {path} failed: {}.", why(&error)),
+        })
+    })
+}
+
+/// Resolves the recipe of a file from the terminal; its paths are relative to that file. Writes nothing.
+///
+/// # Errors
+/// When a setting, the model, the adapter or the data set is not usable.
+pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<ResolvedRecipe, Problem> {
+    let base = file.parent().unwrap_or(Path::new("."));
+    let known = method(&recipe.method)?;
+    let settings = recipe.settings.resolve(&known.fields()).map_err(first)?;
+    let output = recipe.output_dir.as_ref().map(|path| base.join(path));
+    let output = output.ok_or_else(|| Problem::input("The recipe has no “output_dir”.").at("output_dir"))?;
+    let model_dir = model_dir(recipe, base)?;
+    let dataset_file = dataset_file(recipe, base)?;
+    ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
+    let training = known.configure(&settings)?;
+    if let Some(problem) = warnings::prefix_problem(recipe) {
+        return Err(problem);
+    }
+    let reward = reward_of((recipe, known), base)?;
+    let cost = cost_of((recipe, known), base)?;
+    let full = is_full(recipe, known)?;
+    let adapter_dir = recipe.adapter.as_ref().map(|adapter| adapter_dir(adapter, base, "adapter")).transpose()?;
+    let dataset = import_checked(&dataset_file)?;
+    let rows = rows_to_jsonl(&dataset.rows)?;
+    let given = given(file, &model_dir, &dataset_file, adapter_dir.as_ref(), [&reward, &cost]);
+    let name = model_dir.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
+    let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
+    // A run that goes on tomorrow reads what it read today.
+    let now = asks_for_date(&model_dir).then(|| day_of_work(&output).unwrap_or_else(crate::local_time));
+    let plan = Plan {
+        run: "terminal".to_owned(),
+        method: recipe.method.clone(),
+        model: ModelRef { id: name.clone(), name, sha256 },
+        model_dir,
+        lora: warnings::lora_of(recipe),
+        prefix: recipe.prefix.clone(),
+        full,
+        reward,
+        cost,
+        adapter_dir,
+        rows_sha256: format!("{:x}", Sha256::digest(&rows)),
+        rows: output.join("rows.jsonl"),
+        held_out: None,
+        oracle: false,
+        prompts: None,
+        earlier_answers: None,
+        adapter_name: recipe.method.as_str().to_owned(),
+        checkpoint_every: training.common().save_steps,
+        settings,
+        seed: recipe.seed,
+        threads,
+        answer_tokens: None,
+        now,
+    };
+    Ok(ResolvedRecipe { plan, output, rows, given, remarks: remarks(&dataset) })
+}
+
+/// True when every weight is to be trained.
+fn is_full(recipe: &Recipe, method: &dyn Method) -> Result<bool, Problem> {
+    let full = recipe.tuning == Some(Tuning::Full);
+    let full_weights = |method: &dyn Method| !method.needs().reference && !method.makes_scorer();
+    if full && !full_weights(method) {
+        let message = format!(
+            "{} needs an adapter: it compares with the untouched model, or makes one that only scores.",
+            recipe.method.as_str()
+        );
+        return Err(Problem::input(message)
+            .hint(format!("Remove tuning, or use one of: {}.", names_of(full_weights)))
+            .at("tuning"));
+    }
+    Ok(full)
+}
+
+fn given(
+    recipe: &Path,
+    model: &Path,
+    dataset: &Path,
+    adapter: Option<&PathBuf>,
+    raters: [&Option<RewardSource>; 2],
+) -> Vec<Given> {
+    let mut given = vec![
+        Given { what: "the recipe", path: recipe.to_owned() },
+        Given { what: "the model", path: model.to_owned() },
+        Given { what: "the data set", path: dataset.to_owned() },
+    ];
+    given.extend(adapter.map(|path| Given { what: "the adapter that training starts from", path: path.clone() }));
+    for (what, rater) in ["the reward model", "the cost model"].into_iter().zip(raters) {
+        if let Some(RewardSource::Adapter { folder }) = rater {
+            given.push(Given { what, path: folder.clone() });
+        }
+    }
+    given
+}
+
+/// What was found while the data set was read.
+fn remarks(dataset: &Dataset) -> Vec<String> {
+    let mut remarks = dataset.remarks.clone();
+    if let Some(first) = dataset.issues.first() {
+        let summary = &dataset.summary;
+        remarks.push(format!(
+            "{} of {} rows of the data set cannot be used; row {}: {}. alidade import lists them.",
+            summary.read.saturating_sub(summary.kept),
+            summary.read,
+            first.row,
+            first.reason
+        ));
+    }
+    remarks
+}
+
+/// The day that unfinished work in a folder was told.
+fn day_of_work(output: &Path) -> Option<LocalTime> {
+    serde_json::from_value(work_facts(output)?.get("now")?.clone()).ok()
+}
+
+/// What a recipe of the terminal names as its reward.
+fn reward_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Option<RewardSource>, Problem> {
+    match (&recipe.reward, method.needs().reward) {
+        (None, false) => Ok(None),
+        (Some(_), false) => {
+            let message =
+                format!("{} does not learn from scores; “reward” means nothing to it.", recipe.method.as_str());
+            Err(Problem::input(message).hint("Remove the line.").at("reward"))
+        }
+        (None, true) => {
+            let message = format!("{} learns from scores, and the recipe names no “reward”.", recipe.method.as_str());
+            let hint = "Name the adapter folder of a reward model, or \"oracle\" for the starter world.";
+            Err(Problem::input(message).hint(hint).at("reward"))
+        }
+        (Some(named), true) => source(named, base, "reward").map(Some),
+    }
+}
+
+/// What a recipe of the terminal names as its cost.
+fn cost_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Option<RewardSource>, Problem> {
+    match &recipe.cost {
+        None => Ok(None),
+        Some(_) if !method.needs().cost => Err(links::no_limit(method)),
+        Some(named) => source(named, base, "cost").map(Some),
+    }
+}
+
+fn source(named: &ScorerSource, base: &Path, field: &str) -> Result<RewardSource, Problem> {
+    match named {
+        ScorerSource::Oracle => Ok(RewardSource::Oracle),
+        ScorerSource::Judge(name) => Err(links::no_judge(name, "reward model").at(field)),
+        ScorerSource::Model(adapter) => {
+            adapter_dir(adapter, base, field).map(|folder| RewardSource::Adapter { folder })
+        }
+    }
+}
+
+/// The folder of a recipe's model.
+///
+/// # Errors
+/// When the recipe names it as only an experiment can.
+pub fn model_dir(recipe: &Recipe, base: &Path) -> Result<PathBuf, Problem> {
+    match &recipe.model {
+        ModelSource::Path(path) => Ok(base.join(path)),
+        ModelSource::Stored(_) | ModelSource::Stage(_) => Err(elsewhere(&recipe.model, "the model's folder", "model")),
+    }
+}
+
+fn dataset_file(recipe: &Recipe, base: &Path) -> Result<PathBuf, Problem> {
+    match &recipe.dataset {
+        DatasetSource::Path(path) => Ok(base.join(path)),
+        DatasetSource::Stored(_) | DatasetSource::Stage(_) => Err(elsewhere(&recipe.dataset, "the file", "dataset")),
+    }
+}
+
+fn adapter_dir(adapter: &AdapterSource, base: &Path, field: &str) -> Result<PathBuf, Problem> {
+    match adapter {
+        AdapterSource::Path(path) => Ok(base.join(path)),
+        AdapterSource::Stored(_) | AdapterSource::Stage(_) => Err(elsewhere(adapter, "the adapter's folder", field)),
+    }
+}
+
+/// A recipe of one run knows files alone; what the program keeps, and what other stages make, an experiment names.
+fn elsewhere(named: &impl std::fmt::Display, instead: &str, field: &str) -> Problem {
+    Problem::input(format!("“{named}” means something within an experiment; a recipe of its own names {instead}."))
+        .hint(format!("Name {instead}, or make it a stage of an experiment file and use alidade run."))
+        .at(field)
+}
+
+/// The first of several problems; the others are found when it is mended.
+fn first(problems: Vec<Problem>) -> Problem {
+    problems.into_iter().next().unwrap_or_else(|| Problem::internal("The settings were refused without a reason."))
+}

@@ -1,0 +1,255 @@
+//! The folder that a recipe names as its `output_dir`: whose it is, whether a run may write there, and where it goes on.
+//!
+//! `plan.json`, written first, says that the folder is a run's. One program at a time works there. What somebody else has put
+//! under the names of a run is never emptied, written over or removed, links are never written through, and what an earlier
+//! run of other settings has kept stays until the person asks for its removal.
+
+use crate::terminal::made::{self, Made, set_aside};
+use crate::terminal::places::{apart, clearable};
+use crate::terminal::resolve::ResolvedRecipe;
+use alidade_domain::{EventKind, Plan, Problem, ProblemCode, RunEvent, why};
+use alidade_jobs::files::durable::{create_folder, remove_unfinished, write_durably};
+use alidade_jobs::files::event_log::each_event;
+use alidade_jobs::files::run_lock::RunLock;
+use alidade_jobs::train::execute::plan_facts;
+use alidade_jobs::train::outcome;
+use alidade_jobs::worker::PLAN;
+use alidade_model::file_sha256;
+use alidade_train::{Difference, PlanFacts, TrainError, resume_step};
+use std::path::{Path, PathBuf};
+
+/// A folder in which this program, and no other, may carry a recipe out.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    start: Start,
+    _lock: RunLock,
+}
+
+/// Where a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the first step.
+    Anew,
+    /// Behind the checkpoint of this step.
+    GoOn {
+        /// Steps that are kept.
+        step: u64,
+    },
+    /// Everything is trained; what comes after it was cut off.
+    Finish,
+}
+
+impl RunFolder {
+    /// Takes the folder for a resolved recipe. With `overwrite`, what earlier runs made there is removed; `say` is told what
+    /// is removed or set aside before it is.
+    ///
+    /// # Errors
+    /// When another program is at work there, when it holds something of somebody else's or of another run, or inputs of
+    /// this run that stand in its way; at `output_dir`.
+    pub fn take(resolved: &ResolvedRecipe, overwrite: bool, say: &mut dyn FnMut(&str)) -> Result<Self, Problem> {
+        let (path, plan) = (&resolved.output, &resolved.plan);
+        let at = |problem: Problem| if problem.field.is_none() { problem.at("output_dir") } else { problem };
+        apart(path, &made::names(plan.full), &resolved.given)?;
+        if overwrite {
+            clearable(path, &resolved.given)?;
+        }
+        // Nothing is left behind in a folder of somebody else's, not even a lock; a run at work is told before its plan is.
+        unlinked(path, plan.full)?;
+        if !alidade_jobs::files::run_lock::is_held(path) {
+            Self::stranger(path, plan.full)?;
+        }
+        create_folder(path).map_err(at)?;
+        let lock = RunLock::take(path).map_err(at)?;
+        unlinked(path, plan.full)?;
+        Self::stranger(path, plan.full)?;
+        let facts = plan_facts(plan)?;
+        let made = Made::find(path);
+        if made.as_ref().and_then(|made| made.plan.as_ref()).is_some_and(|old| old.run != plan.run) {
+            let message = format!("{} is the folder of a run of the window.", path.display());
+            return Err(Problem::new(ProblemCode::Conflict, message)
+                .hint("Choose another output_dir.")
+                .at("output_dir"));
+        }
+        let start = match &made {
+            None => Start::Anew,
+            Some(made) if overwrite => {
+                made.remove(plan.full, say)?;
+                Start::Anew
+            }
+            Some(made) => standing(made, path, plan, &facts)?,
+        };
+        let folder = Self { path: path.clone(), start, _lock: lock };
+        let earlier_rows = made.and_then(|made| made.plan).map(|plan| plan.rows_sha256);
+        folder.put(resolved, earlier_rows.as_deref(), say).map_err(at)?;
+        Ok(folder)
+    }
+
+    /// Where the run begins.
+    pub fn start(&self) -> Start {
+        self.start
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Refuses a folder without a mark of ours that holds files under the names that a run writes to.
+    fn stranger(path: &Path, full: bool) -> Result<(), Problem> {
+        let found = made::names(full).into_iter().find(|name| path.join(name).exists());
+        match found.filter(|_| Made::find(path).is_none()) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!(
+                    "{} was not made by this program, and the run would write over it.",
+                    path.join(name).display()
+                );
+                Err(Problem::new(ProblemCode::Conflict, message)
+                    .hint("Choose another output_dir, or move it elsewhere.")
+                    .at("output_dir"))
+            }
+        }
+    }
+
+    /// The mark first, then the rows; files of an earlier start that are no longer what it wrote are set aside.
+    fn put(
+        &self,
+        resolved: &ResolvedRecipe,
+        earlier_rows: Option<&str>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(), Problem> {
+        remove_unfinished(&self.path, false);
+        let text = serde_json::to_string_pretty(&resolved.plan).map_err(|e| Problem::internal(e.to_string()))?;
+        write_durably(&self.path.join(PLAN), text.as_bytes())?;
+        let rows = &resolved.plan.rows;
+        let found = if rows.exists() { Some(file_sha256(rows)?) } else { None };
+        if found.as_deref() != Some(&resolved.plan.rows_sha256) {
+            if found.is_some() && found.as_deref() != earlier_rows {
+                let aside = set_aside(rows)?;
+                say(&format!("rows.jsonl is not what the run wrote; it was kept as {aside} and is written anew."));
+            }
+            write_durably(rows, resolved.rows.as_bytes())?;
+        }
+        mend_events(&self.path, &resolved.plan.run, say)
+    }
+}
+
+/// What an earlier run left, and whether this one may go on with it.
+fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<Start, Problem> {
+    if let Some(result) = made.result(plan.full) {
+        if let Some(outcome) = outcome::completed(path, plan, facts.fingerprint())
+            && !(outcome::is_recorded(path, &outcome.sha256) && is_finished(path))
+        {
+            return Ok(Start::Finish);
+        }
+        return Err(already(made, path, plan, result));
+    }
+    match resume_step(path, facts) {
+        Ok(0) => Ok(Start::Anew),
+        Ok(step) => Ok(Start::GoOn { step }),
+        // A start that never came to a step has nothing to lose.
+        Err(TrainError::OtherRun { step: 0, .. }) if !has_steps(path) => {
+            let owner = path.join("checkpoints").join(PLAN);
+            std::fs::remove_file(&owner)
+                .map_err(|error| Problem::internal(format!("Removing {} failed: {}.", owner.display(), why(&error))))?;
+            Ok(Start::Anew)
+        }
+        Err(TrainError::OtherRun { step, differences, .. }) => Err(other_run(path, step, &differences)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn already(made: &Made, path: &Path, plan: &Plan, result: &str) -> Problem {
+    let article = if result == "adapter" { "an" } else { "a" };
+    let mut message = format!("{} already holds {article} {result}.", path.display());
+    let old = made.plan.as_ref().and_then(|old| plan_facts(old).ok());
+    if let (Some(old), Ok(new)) = (old, plan_facts(plan)) {
+        let changes = told(&new.differences(old.facts()));
+        if !changes.is_empty() {
+            message = format!("{} already holds {article} {result} of other settings: {changes}.", path.display());
+        }
+    }
+    Problem::new(ProblemCode::Conflict, message).hint("Add --overwrite, or choose another output_dir.").at("output_dir")
+}
+
+fn other_run(path: &Path, step: u64, differences: &[Difference]) -> Problem {
+    let changes = told(differences);
+    let kept = if step == 0 { "a run".to_owned() } else { format!("a run, kept up to step {step},") };
+    let message = if changes.is_empty() {
+        format!("{} holds {kept} of an earlier version of this program, which cannot be taken up.", path.display())
+    } else {
+        format!("{} holds {kept} with other settings: {changes}.", path.display())
+    };
+    let back = match step {
+        0 => "Set them back to go on with it.".to_owned(),
+        step => format!("Set them back to go on from step {step}."),
+    };
+    let problem = Problem::new(ProblemCode::Conflict, message);
+    let problem = if changes.is_empty() { problem } else { problem.hint(back) };
+    problem
+        .hint("Add --overwrite to remove what that run kept and start over, or choose another output_dir.")
+        .at("output_dir")
+}
+
+/// "max_steps 40 → 60", by the names that stand in recipes.
+fn told(differences: &[Difference]) -> String {
+    let short = |value: &Option<String>| match value {
+        None => "not set".to_owned(),
+        Some(value) if value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            format!("{}…", &value[..8])
+        }
+        Some(value) => value.clone(),
+    };
+    let name = |field: &str| field.strip_prefix("settings.").unwrap_or(field).to_owned();
+    let each = differences.iter().map(|d| format!("{} {} → {}", name(&d.field), short(&d.earlier), short(&d.now)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn has_steps(path: &Path) -> bool {
+    std::fs::metadata(path.join("log.jsonl")).is_ok_and(|log| log.len() > 0) || path.join("run.json").exists()
+}
+
+/// True when the last word of the events is that everything is done.
+fn is_finished(path: &Path) -> bool {
+    let mut done = false;
+    let mut look =
+        |event: RunEvent| done = matches!(event.kind, EventKind::Finished { .. } | EventKind::Stopped { .. });
+    each_event(path, 0, &mut look).is_ok() && done
+}
+
+/// Refuses to write through a link.
+fn unlinked(path: &Path, full: bool) -> Result<(), Problem> {
+    match made::names(full).into_iter().find(|name| path.join(name).is_symlink()) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("{} is a link; a run writes through no link.", path.join(name).display());
+            Err(Problem::new(ProblemCode::Conflict, message)
+                .hint("Remove the link, or choose another output_dir.")
+                .at("output_dir"))
+        }
+    }
+}
+
+/// Keeps the whole events before the first damaged one; the damaged file is set aside.
+fn mend_events(path: &Path, run: &str, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
+    let events = path.join("events.jsonl");
+    let Ok(bytes) = std::fs::read(&events) else { return Ok(()) };
+    let mut good = 0;
+    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let event = serde_json::from_slice::<alidade_domain::RunEvent>(line);
+        // A line without an end was cut by a kill, which the log mends by itself.
+        let whole = line.ends_with(b"\n");
+        if whole && event.is_ok_and(|event| event.run == run && event.sequence == index as u64 + 1) {
+            good += line.len();
+        } else if whole {
+            let aside = set_aside(&events)?;
+            say(&format!(
+                "events.jsonl is damaged in line {}; it was kept as {aside}, and the lines before are taken over.",
+                index + 1
+            ));
+            return write_durably(&events, &bytes[..good]);
+        }
+    }
+    Ok(())
+}
