@@ -4,6 +4,7 @@ import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { memoryGroup, processNaming } from "./memory.mjs";
+import { otherStages } from "./stages.mjs";
 import { call, check, openPage, root, startBrowser, startProgram, until } from "./program.mjs";
 
 const wait = { timeout: 180_000 };
@@ -460,7 +461,19 @@ async function keyboard(browser) {
   await program.close();
 }
 
-const journeys = { mainJob, ownData, twins, rewardToPpo, thumbs, sharedFile, powerCut, memoryOut, strangers, keyboard };
+const journeys = {
+  mainJob,
+  ownData,
+  twins,
+  rewardToPpo,
+  thumbs,
+  sharedFile,
+  otherStages,
+  powerCut,
+  memoryOut,
+  strangers,
+  keyboard,
+};
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
 let failed = 0;

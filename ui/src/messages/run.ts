@@ -29,6 +29,8 @@ export const en = {
     file: (path: string, size: string) => `${path} (${size})`,
   },
   items: "Row by row",
+  showItems: "May be harmful. Show all",
+  asking: "asking the stacks",
   itemsBuilt:
     "What became of each row, newest first: the answer that counts, with its score. The first hundred are shown, then one in fifty.",
   itemsAsked: "What the last stack answered, newest first. The first hundred are shown, then one in fifty.",
@@ -133,6 +135,8 @@ export const zh: typeof en = {
     file: (path, size) => `${path}（${size}）`,
   },
   items: "逐行结果",
+  showItems: "可能有害。全部显示",
+  asking: "向各模型组合提问",
   itemsBuilt: "每一行的结果，最新的在前：选中的回答及其分数。前一百行全部显示，之后每五十行显示一行。",
   itemsAsked: "最后一个模型组合的回答，最新的在前。前一百个全部显示，之后每五十个显示一个。",
   noItems: "模型加载后会出现最初的几行。",
