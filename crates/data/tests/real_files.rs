@@ -33,6 +33,31 @@ fn demo_files_of_the_neighbours_are_kept_whole() {
     }
 }
 
+/// The same shapes in rows of our own, so that no file of others is needed to notice that one is no longer read.
+#[test]
+fn the_shapes_of_the_demo_files_are_read_from_rows_of_our_own() {
+    let turns = |answer: &str| {
+        format!(
+            r#"[{{"role": "user", "content": "Where is the mill?"}}, {{"role": "assistant", "content": "{answer}"}}]"#
+        )
+    };
+    let pair = r#"{"conversations": [{"from": "human", "value": "Where is the mill?"}],
+        "chosen": {"from": "gpt", "value": "By the river."}, "rejected": {"from": "gpt", "value": "Who knows."}}"#;
+    let alpaca = r#"{"instruction": "Name the river.", "input": "It runs by the mill.", "output": "The Aln."}"#;
+    let identity = r#"{"instruction": "Who are you?", "input": "", "output": "I am {{name}}, made by {{author}}."}"#;
+    let rated = [("By the river.", true), ("Who knows.", false)]
+        .map(|(answer, label)| format!(r#"{{"messages": {}, "label": {label}}}"#, turns(answer)));
+    for (name, rows, kind) in [
+        ("alpaca.json", vec![alpaca.to_owned(); 3], DatasetKind::Answers),
+        ("dpo.json", vec![pair.to_owned(); 3], DatasetKind::Pairs),
+        ("kto.json", rated.to_vec(), DatasetKind::Ratings),
+        ("identity.json", vec![identity.to_owned(); 3], DatasetKind::Answers),
+    ] {
+        let dataset = alidade_data::import(format!("[{}]", rows.join(", ")).as_bytes(), name).unwrap();
+        assert_eq!((dataset.summary.kept, dataset.kind), (rows.len(), kind), "{name}: {:?}", dataset.issues.first());
+    }
+}
+
 #[test]
 fn rows_of_the_golden_runs_import() {
     for (run, kind) in [
