@@ -1,21 +1,10 @@
 //! Real demo files of similar projects, where they are present, and always the rows of the golden runs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a test may fail loudly and tell its figures"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly and tell its figures")]
 
 use alidade_domain::DatasetKind;
-use std::path::PathBuf;
 
 fn beside(path: &str) -> Option<Vec<u8>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
-    let bytes = std::fs::read(&path).ok();
-    if bytes.is_none() {
-        println!("skipped: {} is not here", path.display());
-    }
-    bytes
+    std::fs::read(alidade_testkit::beside_project("data")?.join(path)).ok()
 }
 
 #[test]
@@ -65,8 +54,7 @@ fn rows_of_the_golden_runs_import() {
         ("sft_completion_only", DatasetKind::Answers),
         ("sft_all_tokens", DatasetKind::Answers),
     ] {
-        let path =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(run).join("data.jsonl");
+        let path = alidade_testkit::golden("trl").join(run).join("data.jsonl");
         let dataset = alidade_data::import(&std::fs::read(path).unwrap(), "data.jsonl").unwrap();
         assert_eq!((dataset.summary.kept, dataset.kind, dataset.issues.len()), (8, kind, 0), "{run}");
     }

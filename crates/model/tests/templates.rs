@@ -6,23 +6,20 @@ use alidade_domain::{LocalTime, Message};
 use alidade_model::{ChatTemplate, Rendering};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Our own templates; `make.py` beside them rendered them with transformers.
 #[test]
 fn own_templates_come_out_to_the_byte() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/templates");
+    let folder = alidade_testkit::golden("templates");
     let (renderings, masks, refused) = compare(&folder).unwrap();
     assert_eq!((renderings, masks, refused), (60, 8, 4));
 }
 
 #[test]
 fn templates_of_other_models_come_out_to_the_byte() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/methods/chat-templates");
-    let Some((renderings, masks, _)) = compare(&folder) else {
-        println!("skipped: {} is not here", folder.display());
-        return;
-    };
+    let Some(folder) = alidade_testkit::beside_project("golden/methods/chat-templates") else { return };
+    let (renderings, masks, _) = compare(&folder).unwrap();
     println!("{renderings} renderings and {masks} masks are equal");
     assert!(renderings >= 40);
 }

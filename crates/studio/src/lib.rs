@@ -13,6 +13,8 @@ mod reports;
 mod runs;
 mod studio;
 mod terminal;
+#[cfg(test)]
+mod testing;
 pub mod views;
 
 pub use alidade_domain::ExportForm;

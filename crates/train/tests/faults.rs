@@ -3,45 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use alidade_domain::{
-    DatasetKind, EventKind, Example, LocalTime, Message, Observer, PreferencePair, Problem, ProblemCode, Scorer,
-    SettingValue, Settings, StopReason, StopSignal,
+    DatasetKind, Example, LocalTime, Message, PreferencePair, Problem, ProblemCode, Scorer, SettingValue, Settings,
 };
 use alidade_model::{ModelFolder, Policy, load_adapter};
+use alidade_testkit::{After, Heard};
 use alidade_train::{
     AnswerScorer, Encoder, End, METHODS, Method, PlanFacts, Rollouts, Session, SessionOptions, TrainError, method,
     resume_step,
 };
 use serde_json::json;
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn golden(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(path)
-}
-
-/// Collects the warnings.
-#[derive(Default)]
-struct Warnings(Vec<String>);
-
-impl Observer for Warnings {
-    fn observe(&mut self, event: EventKind) -> Result<(), Problem> {
-        if let EventKind::Warning { code, message } = event {
-            self.0.push(format!("{code}: {message}"));
-        }
-        Ok(())
-    }
-}
-
-/// Requests a pause after so many steps.
-struct After(Cell<u64>);
-
-impl StopSignal for After {
-    fn requested(&self) -> Option<StopReason> {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
-        (left == 0).then_some(StopReason::Pause)
-    }
+    alidade_testkit::golden("trl").join(path)
 }
 
 /// Scores the given number of answers by their length, and all later ones with a value that is not finite.
@@ -133,10 +108,10 @@ impl Run<'_> {
             sampler: None,
             rollouts: Some(Rollouts { encoder, scorer, cost: None, show_every: 0 }),
         };
-        let (mut warnings, stop) = (Warnings::default(), After(Cell::new(self.steps)));
+        let (mut warnings, stop) = (Heard::default(), After::asked(self.steps));
         let mut session = Session::new(policy, options, &mut warnings, &stop);
         let end = training.train(&mut session, &prepared);
-        (end, warnings.0)
+        (end, warnings.warnings())
     }
 }
 
@@ -309,7 +284,7 @@ fn a_session_without_a_moving_step_is_refused() {
         sampler: None,
         rollouts: None,
     };
-    let (mut warnings, stop) = (Warnings::default(), After(Cell::new(9)));
+    let (mut warnings, stop) = (Heard::default(), After::asked(9));
     let configured = sft().configure(&settings).unwrap();
     let mut session = Session::new(policy, options, &mut warnings, &stop);
     let error = session.optimise(&[], configured.common(), &mut |_, _| panic!("no step is to be taken")).unwrap_err();

@@ -7,10 +7,10 @@
 )]
 
 use alidade_domain::{
-    EventKind, Example, LocalTime, Message, Observer, PreferencePair, Problem, SettingValue, Settings, StopReason,
-    StopSignal,
+    EventKind, Example, LocalTime, Message, Observer, PreferencePair, Problem, SettingValue, Settings,
 };
 use alidade_model::{AdapterWeights, ModelFolder, Policy, load_adapter};
+use alidade_testkit::Never;
 use alidade_train::{Encoder, PlanFacts, Session, SessionOptions, method};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,15 +23,8 @@ impl Observer for Silent {
     }
 }
 
-struct Never;
-impl StopSignal for Never {
-    fn requested(&self) -> Option<StopReason> {
-        None
-    }
-}
-
 fn golden(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trl").join(path)
+    alidade_testkit::golden("trl").join(path)
 }
 
 fn messages(value: &Value) -> Vec<Message> {

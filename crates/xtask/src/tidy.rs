@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/studio", &["domain", "data", "world", "evaluation", "report", "store", "model", "train", "jobs"]),
     ("crates/api", &["domain", "studio"]),
     ("crates/cli", &["domain", "studio", "api", "lab"]),
+    ("crates/testkit", &["domain"]),
     ("crates/xtask", &[]),
     (".", &["domain", "studio", "api"]),
 ];
@@ -30,7 +31,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("rusqlite", &["crates/store"]),
     ("tauri::", &["src-tauri"]),
     ("process::Command", &["crates/studio", "crates/xtask"]),
-    ("println!", &["crates/cli", "crates/xtask", "src-tauri"]),
+    ("println!", &["crates/cli", "crates/xtask", "crates/testkit", "src-tauri"]),
     ("SystemTime", &["crates/jobs", "crates/studio", "crates/xtask", "crates/cli"]),
     ("Instant", &["crates/jobs", "crates/studio", "crates/api", "crates/xtask", "crates/cli", "src-tauri"]),
     ("env::var", &["crates/jobs", "crates/studio", "crates/xtask", "crates/cli"]),

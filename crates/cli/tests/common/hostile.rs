@@ -4,15 +4,7 @@
 use super::golden;
 use std::path::{Path, PathBuf};
 
-/// A copy of a small model in a fresh folder.
-pub fn model(folder: &Path, name: &str) -> PathBuf {
-    let path = folder.join(name);
-    std::fs::create_dir_all(&path).unwrap();
-    for entry in std::fs::read_dir(golden("trl/model")).unwrap().flatten() {
-        std::fs::copy(entry.path(), path.join(entry.file_name())).unwrap();
-    }
-    path
-}
+pub use alidade_testkit::small_model as model;
 
 /// A copy with another chat template.
 pub fn with_template(folder: &Path, name: &str, template: &str) -> PathBuf {

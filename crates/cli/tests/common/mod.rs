@@ -11,10 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A golden fixture.
-pub fn golden(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(path)
-}
+pub use alidade_testkit::golden;
 
 /// The program, not yet started.
 pub fn alidade(arguments: &[&str]) -> Command {

@@ -160,28 +160,9 @@ fn reply(text: &str) -> Vec<Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alidade_domain::{Response, row_seed};
+    use alidade_domain::row_seed;
+    use alidade_testkit::{Dice, LargestNumber};
     use std::collections::BTreeSet;
-
-    /// Answers with a number that follows from the seed alone.
-    struct Dice;
-
-    impl Generator for Dice {
-        fn generate(&self, messages: &[Message], sampling: &Sampling, seed: u64) -> Result<Response, Problem> {
-            let last = messages.last().map_or("", |message| message.content.as_str());
-            let drawn = if sampling.temperature == 0.0 { 0 } else { seed % 100 };
-            Ok(Response { text: format!("{last} {drawn}"), tokens: 2 })
-        }
-    }
-
-    /// The larger number is the better answer; one that holds an x cannot be read.
-    struct Larger;
-
-    impl Scorer for Larger {
-        fn score(&self, _: &[Message], answer: &str) -> Result<Option<f64>, Problem> {
-            Ok(answer.rsplit(' ').next().and_then(|number| number.parse().ok()).filter(|_| !answer.contains('x')))
-        }
-    }
 
     fn asked(text: &str) -> Example {
         Example::Prompt { prompt: vec![Message::user(text)] }
@@ -196,7 +177,7 @@ mod tests {
             let settings = Settings::default().resolve(&builder.fields()).unwrap();
             let (answers, sampling) = builder.draws(&settings);
             assert!(answers > 0 && sampling.max_new_tokens == 128 && sampling.top_p == 1.0, "{}", card.name);
-            let workshop = Workshop { generator: &Dice, scorer: card.needs_scorer.then_some(&Larger) };
+            let workshop = Workshop { generator: &Dice, scorer: card.needs_scorer.then_some(&LargestNumber) };
             let make = |seed| builder.build(&asked("n"), &workshop, &settings, row_seed(seed, 3)).unwrap();
             let Made::Rows { rows, answer, .. } = make(7) else { panic!("{} made nothing", card.name) };
             assert!(!answer.is_empty() && make(7) == make(7), "{}", card.name);
@@ -221,12 +202,12 @@ mod tests {
         let mut settings = Settings::default();
         settings.0.insert("answers".to_owned(), SettingValue::Whole(6));
         let settings = settings.resolve(&best_of.fields()).unwrap();
-        let workshop = Workshop { generator: &Dice, scorer: Some(&Larger) };
+        let workshop = Workshop { generator: &Dice, scorer: Some(&LargestNumber) };
         let Made::Rows { rows, score, .. } = best_of.build(&asked("n"), &workshop, &settings, 11).unwrap() else {
             panic!()
         };
         let [Example::Pair(pair)] = rows.as_slice() else { panic!("{rows:?}") };
-        let value = |turns: &[Message]| Larger.score(&[], &turns[0].content).unwrap().unwrap();
+        let value = |turns: &[Message]| LargestNumber.score(&[], &turns[0].content).unwrap().unwrap();
         let drawn: Vec<f64> = (0..6).map(|place| (row_seed(11, place) % 100) as f64).collect();
         let (low, high) = drawn.iter().fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
         assert_eq!((value(&pair.rejected), value(&pair.chosen)), (low, high));
@@ -241,7 +222,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.0.insert("temperature".to_owned(), SettingValue::Number(0.0));
         let settings = settings.resolve(&best_of.fields()).unwrap();
-        let workshop = Workshop { generator: &Dice, scorer: Some(&Larger) };
+        let workshop = Workshop { generator: &Dice, scorer: Some(&LargestNumber) };
         let made = best_of.build(&asked("n"), &workshop, &settings, 11).unwrap();
         assert_eq!(made, Made::Nothing { reason: "all answers score alike" });
     }

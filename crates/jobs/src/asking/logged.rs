@@ -73,17 +73,7 @@ impl Generator for Logged<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Answers with what it is asked, and fails after so many answers.
-    struct Failing(RefCell<usize>);
-
-    impl Generator for Failing {
-        fn generate(&self, messages: &[Message], _: &Sampling, seed: u64) -> Result<Response, Problem> {
-            let mut left = self.0.borrow_mut();
-            *left = left.checked_sub(1).ok_or_else(Problem::ended)?;
-            Ok(Response { text: format!("{} {seed}", messages[0].content), tokens: 2 })
-        }
-    }
+    use alidade_testkit::Fails;
 
     #[test]
     fn a_run_that_was_cut_asks_only_what_is_missing_and_says_the_same() {
@@ -93,10 +83,10 @@ mod tests {
         let seeds: Vec<u64> = (0..40).collect();
         let run = |folder: &std::path::Path, most: usize, identity: &str| {
             let log = RefCell::new(ItemLog::open(folder).unwrap());
-            let inner = Failing(RefCell::new(most));
+            let inner = Fails::after(most);
             let logged = Logged { inner: &inner, log: &log, identity: identity.to_owned() };
             let answers = logged.generate_many(&prompts, &sampling, &seeds, &mut |_, _| true);
-            (answers, *inner.0.borrow())
+            (answers, inner.left())
         };
         let whole = tempfile::tempdir().unwrap();
         let (expected, left) = run(whole.path(), 40, "m");

@@ -238,10 +238,9 @@ mod tests {
     use super::*;
     use crate::asking::questions::Questions;
     use alidade_domain::{Precision, ProblemCode};
-    use std::path::PathBuf;
 
     fn starter(precision: Precision) -> RefCell<Speaker> {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../resources/starter/starter");
+        let folder = alidade_testkit::resources("starter/starter");
         RefCell::new(Speaker::open(&folder, None, precision).unwrap())
     }
 

@@ -4,7 +4,6 @@
 use alidade_kernels::{InstructionSet, Level};
 use alidade_model::{Backend, DecoderSpec, TensorData, runs_on_slices};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Those of these levels that the processor has; the others are told.
 pub fn there(levels: &[Level]) -> Vec<InstructionSet> {
@@ -22,9 +21,8 @@ pub fn backends(spec: &DecoderSpec) -> Vec<Backend> {
 
 pub type Tensors = BTreeMap<String, (Vec<usize>, TensorData)>;
 
-pub fn golden(part: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(part)
-}
+#[allow(unused_imports, reason = "each test file uses its own part")]
+pub use alidade_testkit::golden;
 
 pub fn floats<'a>(tensors: &'a Tensors, name: &str) -> &'a [f32] {
     match &tensors[name].1 {

@@ -226,3 +226,72 @@ pub(crate) fn no_limit(method: &dyn Method) -> Problem {
         .hint(format!("Remove the cost, or use {limiting}."))
         .at("cost")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{House, import, recipe};
+    use alidade_domain::{SettingValue, Tuning};
+
+    fn with(method: &str, dataset: &str, change: impl FnOnce(&mut Recipe)) -> Stage {
+        let mut made = recipe(dataset);
+        made.method = MethodName::from(method);
+        change(&mut made);
+        Stage::Train(made)
+    }
+
+    /// Fields of the faults of the last stage.
+    fn faults(studio: &Studio, stages: &[Stage]) -> Vec<String> {
+        let index = stages.len() - 1;
+        let found = studio.ask_of(index, stages).err().unwrap_or_default();
+        found.into_iter().map(|problem| problem.field.unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn what_a_stage_leans_on_is_an_earlier_stage_of_the_right_kind_on_the_same_base() {
+        let house = House::new();
+        let studio = house.open();
+        let set = import(&studio).id;
+        let answers = || with("sft", &set, |_| ());
+        let from = |source: &str| {
+            let source = AdapterSource::from(source);
+            with("sft", &set, |recipe| recipe.adapter = Some(source))
+        };
+        assert_eq!(faults(&studio, &[answers()]), Vec::<String>::new());
+        assert_eq!(faults(&studio, &[answers(), from("stage:1")]), Vec::<String>::new());
+        for wrong in ["stage:2", "stage:7", "adapter:nobody", "somewhere"] {
+            assert_eq!(faults(&studio, &[answers(), from(wrong)]), ["adapter"], "{wrong}");
+        }
+        // A reward model writes no answers, and its pairs are not there either.
+        let scorer = with("reward_model", &set, |_| ());
+        assert!(faults(&studio, &[scorer.clone(), from("stage:1")]).contains(&"adapter".to_owned()));
+        let shaped = with("sft", &set, |recipe| {
+            recipe.adapter = Some(AdapterSource::Stage(1));
+            recipe.lora = Some(LoraSpec::default());
+        });
+        assert_eq!(faults(&studio, &[answers(), shaped]), ["lora"]);
+        let full = with("sft", &set, |recipe| recipe.tuning = Some(Tuning::Full));
+        assert_eq!(faults(&studio, &[full]), ["tuning"]);
+    }
+
+    #[test]
+    fn scores_come_from_where_the_method_wants_them_and_from_nowhere_else() {
+        let house = House::new();
+        let studio = house.open();
+        let set = import(&studio).id;
+        let rewarded = |method: &str, source: Option<&str>| {
+            with(method, &set, |recipe| recipe.reward = source.map(ScorerSource::from))
+        };
+        let scorer = || with("reward_model", &set, |_| ());
+        let costs = with("reward_model", &set, |recipe| {
+            recipe.settings.0.insert("loss_type".to_owned(), SettingValue::Text("cost".to_owned()));
+        });
+        let reward = |stages: &[Stage]| faults(&studio, stages).contains(&"reward".to_owned());
+        assert!(reward(&[rewarded("ppo", None)]));
+        assert!(reward(&[rewarded("sft", Some("oracle"))]));
+        assert!(reward(&[rewarded("ppo", Some("judge:refusal"))]));
+        assert!(reward(&[with("sft", &set, |_| ()), rewarded("ppo", Some("stage:1"))]));
+        assert!(!reward(&[scorer(), rewarded("ppo", Some("stage:1"))]));
+        assert!(reward(&[costs, rewarded("ppo", Some("stage:1"))]));
+    }
+}

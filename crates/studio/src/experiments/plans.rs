@@ -301,3 +301,52 @@ fn no_room(checked: &CheckedPipeline) -> Option<Problem> {
             .at("disk")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{House, import, recipe};
+
+    #[test]
+    fn a_plan_counts_every_stage_measures_once_and_ends_when_nobody_listens() {
+        let house = House::new();
+        let studio = house.open();
+        let set = import(&studio);
+        let stages = [Stage::Train(recipe(&set.id))];
+        let told = |stages: &[Stage]| {
+            let mut doing = Vec::new();
+            let checked = studio.plan_pipeline(stages, &mut |news| {
+                if let PlanNews::Working { doing: now, .. } = news {
+                    doing.push(now);
+                }
+                true
+            });
+            (checked.unwrap(), doing)
+        };
+        let given_up = studio.plan_pipeline(&stages, &mut |_| false).unwrap_err();
+        assert!(given_up.message.contains("given up"), "{given_up:?}");
+        let (checked, doing) = told(&stages);
+        assert!(checked.ready && doing.contains(&Planning::Measuring), "{checked:?}");
+        let estimate = &checked.stages[0];
+        // Four of forty rows are kept apart.
+        assert_eq!((estimate.rows, estimate.held_out_rows, estimate.optimizer_steps), (36, 4, 3));
+        assert!(estimate.seconds > 0.0 && estimate.memory_bytes > 0 && estimate.trainable_parameters > 0);
+        assert_eq!(checked.warnings[0].field.as_deref(), Some("stage.0.settings.max_steps"));
+        let (again, doing) = told(&stages);
+        assert_eq!((again.stages, doing), (checked.stages, Vec::new()));
+    }
+
+    #[test]
+    fn faults_stand_at_their_stage_and_keep_no_other_stage_from_being_counted() {
+        let house = House::new();
+        let studio = house.open();
+        let set = import(&studio);
+        let stages = [Stage::Train(recipe("gone")), Stage::Train(recipe(&set.id))];
+        let checked = studio.check_pipeline(&stages).unwrap();
+        assert!(!checked.ready);
+        let fields: Vec<_> = checked.problems.iter().filter_map(|problem| problem.field.as_deref()).collect();
+        assert_eq!(fields, ["stage.0.dataset"]);
+        assert_eq!(checked.stages.iter().map(|stage| stage.stage).collect::<Vec<_>>(), [1]);
+        assert_eq!(studio.check_pipeline(&[]).unwrap().problems[0].field.as_deref(), Some("pipeline"));
+    }
+}

@@ -308,3 +308,64 @@ impl Studio {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{House, import, queued, recipe};
+    use alidade_domain::{AdapterSource, Experiment, Stage};
+
+    /// The run that a fresh queue begins; its worker ends at once without a word.
+    fn begun(studio: &Studio) -> Option<String> {
+        let mut tending = Tending::default();
+        studio.round(&mut tending).unwrap();
+        tending.working.as_ref().map(|working| working.run.clone())
+    }
+
+    #[test]
+    fn the_oldest_run_that_waits_is_begun_and_one_at_a_time() {
+        let house = House::new();
+        let studio = house.open();
+        let set = import(&studio);
+        queued(&studio, "younger", &set.id, 20);
+        queued(&studio, "older", &set.id, 10);
+        let mut tending = Tending::default();
+        assert!(studio.round(&mut tending).unwrap());
+        assert_eq!(tending.working.as_ref().map(|working| working.run.as_str()), Some("older"));
+        // As long as that worker lives, nothing else is begun.
+        tending.working = None;
+        let _held = crate::RunLock::take(&house.run_folder("older")).unwrap();
+        studio.round(&mut tending).unwrap();
+        assert!(tending.working.is_none());
+    }
+
+    #[test]
+    fn a_stage_waits_for_the_stages_before_it_and_goes_with_one_that_is_thrown_away() {
+        let house = House::new();
+        let studio = house.open();
+        let set = import(&studio);
+        let mut second = recipe(&set.id);
+        second.adapter = Some(AdapterSource::Stage(1));
+        let stages = vec![Stage::Train(recipe(&set.id)), Stage::Train(second)];
+        let experiment = Experiment {
+            id: "e".to_owned(),
+            title: "t".to_owned(),
+            question: String::new(),
+            stages: stages.clone(),
+            created_ms: 1,
+        };
+        studio.store.put_experiment(&experiment).unwrap();
+        for (stage, work) in stages.into_iter().enumerate() {
+            let run = RunRecord::new(format!("r{stage}"), "e".to_owned(), stage, work, 1);
+            studio.store.put_run(&run).unwrap();
+        }
+        assert_eq!(begun(&studio).as_deref(), Some("r0"));
+        let first = studio.store.run("r0").unwrap();
+        studio.tell(&first, EventKind::Paused { step: 1 }).unwrap();
+        assert_eq!(begun(&studio), None);
+        let first = studio.store.run("r0").unwrap();
+        studio.tell(&first, EventKind::Discarded).unwrap();
+        assert_eq!(begun(&studio), None);
+        assert_eq!(studio.store.run("r1").unwrap().state, RunState::Discarded);
+    }
+}

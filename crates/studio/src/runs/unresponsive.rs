@@ -79,7 +79,8 @@ fn usual_step(run: &RunRecord) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::after_a_cut::{House, at_work, import, queued};
+    use crate::runs::after_a_cut::at_work;
+    use crate::testing::{House, import, queued};
     use alidade_domain::{RunState, StopReason};
     use std::process::Command;
 
