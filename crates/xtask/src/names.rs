@@ -44,6 +44,7 @@ const KINDS: &[Kind] = &[
             ("dpo", "crates/lab/src/bench_models.rs", BENCH),
             ("sft", "crates/cli/src/commands/bench.rs", BENCH),
             ("sft", "crates/studio/src/testing.rs", "a test"),
+            ("sft", "crates/studio/src/runs/after_a_cut.rs", "a test"),
         ],
     },
     Kind {
