@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 struct Kind {
     what: &'static str,
     folder: &'static str,
-    /// Files of the folder that are shared, and define nothing.
+    /// Files of the folder that are shared, and define nothing; beside the registry they name no entry.
     shared: &'static [&'static str],
     /// True where the names are common words, so that only a literal or a path counts.
     common: bool,
@@ -43,6 +43,7 @@ const KINDS: &[Kind] = &[
             ("sft", "crates/lab/src/bench_models.rs", BENCH),
             ("dpo", "crates/lab/src/bench_models.rs", BENCH),
             ("sft", "crates/cli/src/commands/bench.rs", BENCH),
+            ("grpo", "crates/train/src/methods/group.rs", "the name of a way of averaging losses in TRL"),
             ("sft", "crates/studio/src/testing.rs", "a test"),
             ("sft", "crates/studio/src/runs/after_a_cut.rs", "a test"),
         ],
@@ -108,7 +109,11 @@ fn names(kind: &Kind) -> Vec<String> {
 fn allowed(kind: &Kind, path: &Path) -> bool {
     let tests = path.components().any(|part| part.as_os_str() == "tests") || path.starts_with("crates/xtask");
     let generated = path == Path::new("ui/src/backend/types.ts");
-    tests || generated || path.to_string_lossy().ends_with(".test.ts") || path.starts_with(kind.folder)
+    // The registry names its entries; what they share names none.
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let helper = stem != "mod" && kind.shared.contains(&stem.as_str());
+    let own = path.starts_with(kind.folder) && !helper;
+    tests || generated || path.to_string_lossy().ends_with(".test.ts") || own
 }
 
 /// The code of a file: without its tests and the lines that are comments alone.

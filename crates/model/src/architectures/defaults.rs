@@ -20,6 +20,7 @@ pub(crate) struct Defaults {
     pub(super) tied: bool,
 }
 
+/// Those of Llama, from which most families start.
 pub(super) const LLAMA: Defaults = Defaults {
     vocabulary: 32_000,
     hidden: 4_096,
@@ -33,34 +34,3 @@ pub(super) const LLAMA: Defaults = Defaults {
     theta: 10_000.0,
     tied: false,
 };
-pub(super) const MISTRAL: Defaults = Defaults { intermediate: 14_336, kv_heads: Some(8), context: 131_072, ..LLAMA };
-pub(super) const QWEN2: Defaults =
-    Defaults { vocabulary: 151_936, intermediate: 22_016, kv_heads: Some(32), context: 32_768, ..LLAMA };
-pub(super) const QWEN3: Defaults = Defaults { head_dim: Some(128), ..QWEN2 };
-pub(super) const GEMMA2: Defaults = Defaults {
-    vocabulary: 256_000,
-    hidden: 2_304,
-    intermediate: 9_216,
-    layers: 26,
-    heads: 8,
-    kv_heads: Some(4),
-    head_dim: Some(256),
-    context: 8_192,
-    tied: true,
-    ..LLAMA
-};
-pub(super) const GEMMA3: Defaults = Defaults { vocabulary: 262_208, context: 131_072, theta: 1_000_000.0, ..GEMMA2 };
-pub(super) const PHI3: Defaults =
-    Defaults { vocabulary: 32_064, hidden: 3_072, intermediate: 8_192, context: 4_096, epsilon: 1e-5, ..LLAMA };
-pub(super) const SMOLLM3: Defaults = Defaults {
-    vocabulary: 128_256,
-    hidden: 2_048,
-    layers: 36,
-    heads: 16,
-    kv_heads: Some(4),
-    context: 32_768,
-    theta: 2_000_000.0,
-    tied: true,
-    ..LLAMA
-};
-pub(super) const OLMO2: Defaults = Defaults { vocabulary: 50_304, epsilon: 1e-5, ..LLAMA };

@@ -2,13 +2,34 @@
 //! and a window on every other layer.
 
 use super::config::set_windows;
-use super::{Architecture, Config, defaults};
+use super::defaults::{Defaults, LLAMA};
+use super::{Architecture, Config};
 use crate::error::Result;
 use crate::{Activation, BlockNorms, DecoderSpec};
 use serde_json::Value;
 
-pub(super) const GEMMA2: Architecture =
-    Architecture { name: "gemma2", model_type: "gemma2", defaults: &defaults::GEMMA2, read };
+pub(super) const GEMMA2: Architecture = Architecture {
+    name: "gemma2",
+    model_type: "gemma2",
+    defaults: &DEFAULTS,
+    carries: &["attn_logit_softcapping", "final_logit_softcapping", "query_pre_attn_scalar", "attention_bias"],
+    multimodal: None,
+    read,
+};
+
+/// Defaults of absent keys.
+pub(super) const DEFAULTS: Defaults = Defaults {
+    vocabulary: 256_000,
+    hidden: 2_304,
+    intermediate: 9_216,
+    layers: 26,
+    heads: 8,
+    kv_heads: Some(4),
+    head_dim: Some(256),
+    context: 8_192,
+    tied: true,
+    ..LLAMA
+};
 
 /// Width of windows where the file names none.
 const WINDOW: usize = 4_096;

@@ -2,15 +2,25 @@
 //! one, each kind with its own rotary embedding.
 
 use super::config::set_windows;
-use super::gemma2::{gemma, window};
+use super::defaults::Defaults;
+use super::gemma2::{self, gemma, window};
 use super::rope::said;
-use super::{Architecture, Config, defaults};
+use super::{Architecture, Config};
 use crate::error::Result;
 use crate::{DecoderSpec, QueryKeyNorm};
 use serde_json::Value;
 
-pub(super) const GEMMA3: Architecture =
-    Architecture { name: "gemma3", model_type: "gemma3_text", defaults: &defaults::GEMMA3, read };
+pub(super) const GEMMA3: Architecture = Architecture {
+    name: "gemma3",
+    model_type: "gemma3_text",
+    defaults: &DEFAULTS,
+    carries: &["final_logit_softcapping", "query_pre_attn_scalar", "attention_bias", "use_qk_norm", "qk_norm"],
+    multimodal: Some(("gemma3", "Gemma 3")),
+    read,
+};
+
+/// Defaults of absent keys.
+const DEFAULTS: Defaults = Defaults { vocabulary: 262_208, context: 131_072, theta: 1_000_000.0, ..gemma2::DEFAULTS };
 
 /// One in this many layers has full attention, where the file gives no number.
 const PATTERN: usize = 6;

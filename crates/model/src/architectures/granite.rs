@@ -4,8 +4,21 @@ use super::{Architecture, Config, defaults};
 use crate::DecoderSpec;
 use crate::error::Result;
 
-pub(super) const GRANITE: Architecture =
-    Architecture { name: "granite", model_type: "granite", defaults: &defaults::LLAMA, read };
+pub(super) const GRANITE: Architecture = Architecture {
+    name: "granite",
+    model_type: "granite",
+    defaults: &defaults::LLAMA,
+    carries: &[
+        "embedding_multiplier",
+        "residual_multiplier",
+        "attention_multiplier",
+        "logits_scaling",
+        "attention_bias",
+        "mlp_bias",
+    ],
+    multimodal: None,
+    read,
+};
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;

@@ -2,7 +2,7 @@
 //! that the family does not support. Each is refused by name; ignoring one would silently give other answers than the
 //! original model.
 
-use super::Config;
+use super::{ARCHITECTURES, Architecture, Config};
 use crate::ModelError;
 use crate::error::Result;
 use serde_json::Value;
@@ -10,26 +10,27 @@ use serde_json::Value;
 /// Keys of vision and audio models.
 const SENSES: [&str; 3] = ["vision_config", "audio_config", "speech_config"];
 
-/// The configuration of the text model, and notes for the user on the choice. Gemma 3 with pictures is read as text.
+/// The configuration of the text model, and notes for the user on the choice: of some multimodal models the text part alone is
+/// read.
 pub(super) fn text_part(config: &Value) -> Result<(&Value, Option<String>)> {
     let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or("");
     let inner = config.get("text_config").filter(|inner| inner.is_object());
-    if model_type == "gemma3" {
+    let families = ARCHITECTURES.iter().filter_map(|family| family.multimodal);
+    if let Some((_, title)) = families.clone().find(|(name, _)| *name == model_type) {
         let Some(inner) = inner else {
-            return Err(Config::bad(
-                "text_config",
-                "is missing; the multimodal Gemma 3 describes its text model there",
-            ));
+            let found = format!("is missing; the multimodal {title} describes its text model there");
+            return Err(Config::bad("text_config", found));
         };
-        let note = "This is the multimodal Gemma 3: its text model alone is read, and pictures are not.";
-        return Ok((inner, Some(note.to_owned())));
+        let note = format!("This is the multimodal {title}: its text model alone is read, and pictures are not.");
+        return Ok((inner, Some(note)));
     }
     let sees = SENSES.iter().find(|key| config.get(**key).is_some_and(|value| !value.is_null()));
     if inner.is_some() || sees.is_some() {
         let by = sees.copied().unwrap_or("text_config");
+        let known = families.map(|(_, title)| title).collect::<Vec<_>>().join(", ");
         let found = format!(
             "“{model_type}” is a multimodal model (config.json holds {by}); this version runs text-only models, and of \
-             the multimodal ones the text part of Gemma 3"
+             the multimodal ones the text part of {known}"
         );
         return Err(ModelError::Unsupported { found, hint: "Choose a text-only model of one of the known families." });
     }
@@ -86,48 +87,49 @@ impl Silent {
     }
 }
 
-/// Keys that change the forward pass, their neutral values, and the families that support them.
-const ARITHMETIC: &[(&str, Silent, &[&str])] = &[
-    ("attn_logit_softcapping", Silent::Off, &["gemma2"]),
-    ("final_logit_softcapping", Silent::Off, &["gemma2", "gemma3"]),
-    ("logit_softcapping", Silent::Off, &[]),
-    ("query_pre_attn_scalar", Silent::Off, &["gemma2", "gemma3"]),
-    ("use_bidirectional_attention", Silent::Off, &[]),
-    ("embedding_multiplier", Silent::One, &["granite"]),
-    ("residual_multiplier", Silent::One, &["granite"]),
-    ("attention_multiplier", Silent::One, &["granite"]),
-    ("logits_scaling", Silent::One, &["granite"]),
-    ("logit_scale", Silent::One, &[]),
-    ("scale_emb", Silent::One, &[]),
-    ("scale_depth", Silent::Off, &[]),
-    ("attention_bias", Silent::Off, &["llama", "qwen2", "qwen3", "gemma2", "gemma3", "smollm3", "olmo2", "granite"]),
-    ("mlp_bias", Silent::Off, &["llama", "smollm3", "granite"]),
-    ("qkv_bias", Silent::Off, &["qwen2"]),
-    ("use_qk_norm", Silent::Off, &["qwen3", "gemma3", "olmo2"]),
-    ("qk_norm", Silent::Off, &["qwen3", "gemma3", "olmo2"]),
-    ("qk_layernorm", Silent::Off, &[]),
-    ("clip_qkv", Silent::Off, &[]),
-    ("no_rope_layers", Silent::Off, &["smollm3"]),
-    ("partial_rotary_factor", Silent::One, &["phi3"]),
-    ("rotary_pct", Silent::One, &[]),
-    ("rope_interleaved", Silent::Off, &[]),
-    ("alibi", Silent::Off, &[]),
-    ("use_alibi", Silent::Off, &[]),
-    ("num_experts", Silent::One, &[]),
-    ("num_local_experts", Silent::One, &[]),
-    ("n_routed_experts", Silent::One, &[]),
-    ("use_parallel_residual", Silent::Off, &[]),
-    ("add_cross_attention", Silent::Off, &[]),
-    ("is_encoder_decoder", Silent::Off, &[]),
+/// Keys that change the forward pass, and their neutral values. Each family lists those that it carries out.
+const ARITHMETIC: &[(&str, Silent)] = &[
+    ("attn_logit_softcapping", Silent::Off),
+    ("final_logit_softcapping", Silent::Off),
+    ("logit_softcapping", Silent::Off),
+    ("query_pre_attn_scalar", Silent::Off),
+    ("use_bidirectional_attention", Silent::Off),
+    ("embedding_multiplier", Silent::One),
+    ("residual_multiplier", Silent::One),
+    ("attention_multiplier", Silent::One),
+    ("logits_scaling", Silent::One),
+    ("logit_scale", Silent::One),
+    ("scale_emb", Silent::One),
+    ("scale_depth", Silent::Off),
+    ("attention_bias", Silent::Off),
+    ("mlp_bias", Silent::Off),
+    ("qkv_bias", Silent::Off),
+    ("use_qk_norm", Silent::Off),
+    ("qk_norm", Silent::Off),
+    ("qk_layernorm", Silent::Off),
+    ("clip_qkv", Silent::Off),
+    ("no_rope_layers", Silent::Off),
+    ("partial_rotary_factor", Silent::One),
+    ("rotary_pct", Silent::One),
+    ("rope_interleaved", Silent::Off),
+    ("alibi", Silent::Off),
+    ("use_alibi", Silent::Off),
+    ("num_experts", Silent::One),
+    ("num_local_experts", Silent::One),
+    ("n_routed_experts", Silent::One),
+    ("use_parallel_residual", Silent::Off),
+    ("add_cross_attention", Silent::Off),
+    ("is_encoder_decoder", Silent::Off),
 ];
 
 /// Refuses keys that the family does not support.
-pub(super) fn refuse_foreign(config: &Config, family: &str) -> Result<()> {
-    for (key, silent, carried) in ARITHMETIC {
+pub(super) fn refuse_foreign(config: &Config, family: &Architecture) -> Result<()> {
+    for (key, silent) in ARITHMETIC {
         let Some(value) = config.get(key).filter(|value| !silent.about(value)) else { continue };
-        if !carried.contains(&family) {
+        if !family.carries.contains(key) {
+            let name = family.name;
             let found =
-                format!("is {value}, which changes the arithmetic; in the family “{family}” it is not carried out");
+                format!("is {value}, which changes the arithmetic; in the family “{name}” it is not carried out");
             return Err(Config::bad(key, found));
         }
     }

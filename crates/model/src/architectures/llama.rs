@@ -4,8 +4,14 @@ use super::{Architecture, Config, defaults};
 use crate::DecoderSpec;
 use crate::error::Result;
 
-pub(super) const LLAMA: Architecture =
-    Architecture { name: "llama", model_type: "llama", defaults: &defaults::LLAMA, read };
+pub(super) const LLAMA: Architecture = Architecture {
+    name: "llama",
+    model_type: "llama",
+    defaults: &defaults::LLAMA,
+    carries: &["attention_bias", "mlp_bias"],
+    multimodal: None,
+    read,
+};
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;

@@ -31,6 +31,10 @@ pub struct Architecture {
     pub(crate) model_type: &'static str,
     /// Defaults of absent keys.
     pub(crate) defaults: &'static Defaults,
+    /// Keys that change the forward pass and are carried out.
+    pub(crate) carries: &'static [&'static str],
+    /// `model_type` and title of a multimodal model whose text part is of this family.
+    pub(crate) multimodal: Option<(&'static str, &'static str)>,
     pub(crate) read: fn(&Config) -> Result<DecoderSpec>,
 }
 
@@ -67,7 +71,12 @@ impl<'a> TextConfig<'a> {
         kind::refuse_quantised(config)?;
         kind::refuse_quantised(value)?;
         let name = match value.get("model_type") {
-            None | Some(Value::Null) if note.is_some() => "gemma3_text",
+            // A multimodal configuration need not repeat what its text part is.
+            None | Some(Value::Null) if note.is_some() => {
+                let whole = config.get("model_type").and_then(Value::as_str);
+                let of_whole = |family: &&Architecture| family.multimodal.map(|(name, _)| name) == whole;
+                ARCHITECTURES.iter().find(of_whole).map_or("", |family| family.model_type)
+            }
             None | Some(Value::Null) => return Err(Config::bad("model_type", "is missing")),
             Some(Value::String(name)) => name,
             Some(other) => return Err(Config::bad("model_type", format!("is {other}; it must be a text"))),
@@ -99,11 +108,11 @@ impl<'a> TextConfig<'a> {
     /// When a key makes no sense or asks for something that the family does not support; the key is named.
     pub(crate) fn read(&self) -> Result<DecoderSpec> {
         let config = Config { value: self.value, defaults: self.architecture.defaults };
-        kind::refuse_foreign(&config, self.architecture.name)?;
+        kind::refuse_foreign(&config, self.architecture)?;
         let spec = (self.architecture.read)(&config)?;
         check(&spec)?;
         let whole = spec.ropes.iter().all(|rope| rope.rotated == spec.head_dim);
-        if !whole && self.architecture.name != "phi3" {
+        if !whole && !self.architecture.carries.contains(&"partial_rotary_factor") {
             let found =
                 format!("leaves a part of each head unturned, which the family “{}” does not have", spec.family);
             return Err(Config::bad("partial_rotary_factor", found));

@@ -1,11 +1,21 @@
 //! OLMo 2: norms after each half of a block instead of before it, and over all query and all key heads together.
 
-use super::{Architecture, Config, defaults};
+use super::defaults::{Defaults, LLAMA};
+use super::{Architecture, Config};
 use crate::error::Result;
 use crate::{BlockNorms, DecoderSpec, QueryKeyNorm};
 
-pub(super) const OLMO2: Architecture =
-    Architecture { name: "olmo2", model_type: "olmo2", defaults: &defaults::OLMO2, read };
+pub(super) const OLMO2: Architecture = Architecture {
+    name: "olmo2",
+    model_type: "olmo2",
+    defaults: &DEFAULTS,
+    carries: &["attention_bias", "use_qk_norm", "qk_norm"],
+    multimodal: None,
+    read,
+};
+
+/// Defaults of absent keys.
+const DEFAULTS: Defaults = Defaults { vocabulary: 50_304, epsilon: 1e-5, ..LLAMA };
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;

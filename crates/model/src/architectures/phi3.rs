@@ -2,12 +2,23 @@
 //! (“longrope”) are refused by the name of their rope type.
 
 use super::config::set_windows;
-use super::{Architecture, Config, defaults};
+use super::defaults::{Defaults, LLAMA};
+use super::{Architecture, Config};
 use crate::error::Result;
 use crate::{DecoderSpec, RopeScaling};
 
-pub(super) const PHI3: Architecture =
-    Architecture { name: "phi3", model_type: "phi3", defaults: &defaults::PHI3, read };
+pub(super) const PHI3: Architecture = Architecture {
+    name: "phi3",
+    model_type: "phi3",
+    defaults: &DEFAULTS,
+    carries: &["partial_rotary_factor"],
+    multimodal: None,
+    read,
+};
+
+/// Defaults of absent keys.
+const DEFAULTS: Defaults =
+    Defaults { vocabulary: 32_064, hidden: 3_072, intermediate: 8_192, context: 4_096, epsilon: 1e-5, ..LLAMA };
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;

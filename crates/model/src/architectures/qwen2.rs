@@ -1,12 +1,23 @@
 //! Qwen 2 and 2.5: biases on query, key and value only. Windows, where switched on, begin at `max_window_layers`.
 
 use super::config::set_windows;
-use super::{Architecture, Config, defaults};
+use super::defaults::{Defaults, LLAMA};
+use super::{Architecture, Config};
 use crate::DecoderSpec;
 use crate::error::Result;
 
-pub(super) const QWEN2: Architecture =
-    Architecture { name: "qwen2", model_type: "qwen2", defaults: &defaults::QWEN2, read };
+pub(super) const QWEN2: Architecture = Architecture {
+    name: "qwen2",
+    model_type: "qwen2",
+    defaults: &DEFAULTS,
+    carries: &["attention_bias", "qkv_bias"],
+    multimodal: None,
+    read,
+};
+
+/// Defaults of absent keys.
+pub(super) const DEFAULTS: Defaults =
+    Defaults { vocabulary: 151_936, intermediate: 22_016, kv_heads: Some(32), context: 32_768, ..LLAMA };
 
 /// Width of windows where they are switched on and the file names none.
 const WINDOW: usize = 4_096;

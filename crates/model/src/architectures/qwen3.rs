@@ -1,11 +1,21 @@
 //! Qwen 3: a norm on each query and key head instead of Qwen 2's biases.
 
-use super::{Architecture, Config, defaults, qwen2};
+use super::defaults::Defaults;
+use super::{Architecture, Config, qwen2};
 use crate::error::Result;
 use crate::{DecoderSpec, QueryKeyNorm};
 
-pub(super) const QWEN3: Architecture =
-    Architecture { name: "qwen3", model_type: "qwen3", defaults: &defaults::QWEN3, read };
+pub(super) const QWEN3: Architecture = Architecture {
+    name: "qwen3",
+    model_type: "qwen3",
+    defaults: &DEFAULTS,
+    carries: &["attention_bias", "use_qk_norm", "qk_norm"],
+    multimodal: None,
+    read,
+};
+
+/// Defaults of absent keys.
+const DEFAULTS: Defaults = Defaults { head_dim: Some(128), ..qwen2::DEFAULTS };
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;

@@ -2,13 +2,33 @@
 //! they are switched on, are on these.
 
 use super::config::set_windows;
-use super::{Architecture, Config, defaults};
+use super::defaults::{Defaults, LLAMA};
+use super::{Architecture, Config};
 use crate::DecoderSpec;
 use crate::error::Result;
 use serde_json::Value;
 
-pub(super) const SMOLLM3: Architecture =
-    Architecture { name: "smollm3", model_type: "smollm3", defaults: &defaults::SMOLLM3, read };
+pub(super) const SMOLLM3: Architecture = Architecture {
+    name: "smollm3",
+    model_type: "smollm3",
+    defaults: &DEFAULTS,
+    carries: &["attention_bias", "mlp_bias", "no_rope_layers"],
+    multimodal: None,
+    read,
+};
+
+/// Defaults of absent keys.
+const DEFAULTS: Defaults = Defaults {
+    vocabulary: 128_256,
+    hidden: 2_048,
+    layers: 36,
+    heads: 16,
+    kv_heads: Some(4),
+    context: 32_768,
+    theta: 2_000_000.0,
+    tied: true,
+    ..LLAMA
+};
 
 fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;
