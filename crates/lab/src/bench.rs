@@ -271,7 +271,7 @@ pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
     let numbers = (spec.layers * linears) as f64 + head;
     with_share(&mut figures, 2.0 * numbers * bench.batch as f64, peak_gigaflops(precision, set));
     // Where the others have four bits, the output matrix has eight.
-    let head_precision = if precision == Precision::Four { Precision::Eight } else { precision };
+    let head_precision = if precision == Precision::Q4_0 { Precision::Q8_0 } else { precision };
     let bytes = (numbers - head) * bytes_per_number(precision) + head * bytes_per_number(head_precision);
     let (read, peak) = (bytes / seconds.max(1e-9) / 1e9, memory_rate(set));
     let share = (read / peak * 1000.0).round() / 10.0;
@@ -285,10 +285,10 @@ pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
 /// Memory that a number of a weight takes: 32 quantised ones share a factor of four bytes.
 fn bytes_per_number(precision: Precision) -> f64 {
     match precision {
-        Precision::Single => 4.0,
-        Precision::Half => 2.0,
-        Precision::Eight => 1.125,
-        Precision::Four => 0.625,
+        Precision::F32 => 4.0,
+        Precision::Bf16 => 2.0,
+        Precision::Q8_0 => 1.125,
+        Precision::Q4_0 => 0.625,
     }
 }
 
@@ -299,12 +299,12 @@ fn bytes_per_number(precision: Precision) -> f64 {
 pub fn bench_limits() -> Result<Value, Problem> {
     let set = compute::instructions()?;
     let mut limits = json!({
-        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(Precision::Single, set),
+        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(Precision::F32, set),
         "gemm_f32_gigaflops_one_thread": gigaflops(single(set, Threads::One)), "memory_gigabytes_per_second": memory_rate(set),
         "instructions": set.name(),
     });
     if set.takes_pairs() {
-        put(&mut limits, json!({"gemm_bf16_gigaflops": peak_gigaflops(Precision::Half, set)}));
+        put(&mut limits, json!({"gemm_bf16_gigaflops": peak_gigaflops(Precision::Bf16, set)}));
     }
     Ok(limits)
 }
@@ -315,7 +315,7 @@ fn threads() -> usize {
 
 /// Of products with weights of this precision, on all threads.
 fn peak_gigaflops(precision: Precision, set: InstructionSet) -> f64 {
-    if precision != Precision::Half || !set.takes_pairs() {
+    if precision != Precision::Bf16 || !set.takes_pairs() {
         return gigaflops(single(set, Threads::Pool));
     }
     let mut weights = Panels::new(&mut Arena::default(), set, SIDE * SIDE, SIDE);

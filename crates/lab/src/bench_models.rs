@@ -36,8 +36,8 @@ pub fn make_bench_model(shape: &str, dtype: &str, folder: &Path) -> Result<(), P
         return Err(Problem::input(message).at("shape"));
     };
     let stored = match Precision::named(dtype)? {
-        Precision::Single => FloatFormat::F32,
-        Precision::Half => FloatFormat::Bf16,
+        Precision::F32 => FloatFormat::F32,
+        Precision::Bf16 => FloatFormat::Bf16,
         _ => return Err(Problem::input(format!("Models are made in f32 or bf16, not in {dtype}.")).at("dtype")),
     };
     let [vocabulary, hidden, intermediate, layers, heads, kv_heads] = *sizes;

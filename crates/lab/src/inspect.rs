@@ -21,7 +21,7 @@ pub fn write_logits(
     output: &Path,
     gradients: bool,
 ) -> Result<(), Problem> {
-    let (mut decoder, _) = open(model, adapter, Precision::Single)?;
+    let (mut decoder, _) = open(model, adapter, Precision::F32)?;
     let ids = token_rows(input, "input_ids")?;
     let name = adapter.map(|_| ADAPTER);
     let (rows, width) = (ids.len(), ids.first().map_or(0, Vec::len));

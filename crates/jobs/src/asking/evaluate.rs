@@ -63,7 +63,7 @@ pub fn evaluate(comparison: &Comparison) -> Result<Vec<Evaluation>, Problem> {
     }
     let paths: Vec<Option<&Path>> =
         [None].into_iter().chain(comparison.adapters.iter().map(|path| Some(path.as_path()))).collect();
-    let speaker = Speaker::of_stacks(&comparison.model, &paths, Precision::Single, crate::local_time())?;
+    let speaker = Speaker::of_stacks(&comparison.model, &paths, Precision::F32, crate::local_time())?;
     let asked = asked.answerable(&speaker)?;
     let questions = asked.by_suite()?;
     let speaker = RefCell::new(speaker);
@@ -99,7 +99,7 @@ pub(crate) fn asked(comparison: &Comparison) -> Result<Questions, Problem> {
 fn other_judge(comparison: &Comparison) -> Result<Option<RefCell<Speaker>>, Problem> {
     let same = |path: &Path| path.canonicalize().ok() == comparison.model.canonicalize().ok();
     let Some(path) = comparison.judge_model.as_deref().filter(|path| !same(path)) else { return Ok(None) };
-    Ok(Some(RefCell::new(Speaker::open(path, None, Precision::Single).map_err(|problem| problem.at("judge-model"))?)))
+    Ok(Some(RefCell::new(Speaker::open(path, None, Precision::F32).map_err(|problem| problem.at("judge-model"))?)))
 }
 
 pub(crate) fn judges_of<'a>(comparison: &Comparison, model: &'a dyn Generator) -> Result<Vec<NamedJudge<'a>>, Problem> {

@@ -251,7 +251,7 @@ mod tests {
         let prompts: Vec<&[Message]> = prompts.iter().map(Vec::as_slice).collect();
         let seeds: Vec<u64> = (0..40).map(|seed| 977 * seed).collect();
         let sampling = Sampling { temperature: 0.7, top_p: 1.0, max_new_tokens: 24, seed: 0 };
-        for precision in [Precision::Single, Precision::Half] {
+        for precision in [Precision::F32, Precision::Bf16] {
             let speaker = starter(precision);
             let stack = StackSpeaker { speaker: &speaker, place: 0 };
             let together = stack.generate_many(&prompts, &sampling, &seeds, &mut |_, _| true).unwrap();
@@ -268,7 +268,7 @@ mod tests {
         let answer = |prompt| Example::Answer { prompt, completion: vec![Message::assistant("It is so.")] };
         let asked = Questions::own(Questions::of_world(5).prompts(), rows.map(answer).collect());
         let questions: Vec<Question> = asked.by_suite().unwrap();
-        let speaker = starter(Precision::Single);
+        let speaker = starter(Precision::F32);
         let stack = StackSpeaker { speaker: &speaker, place: 0 };
         let subject = Subject { generator: Some(&stack), scorer: Some(&stack) };
         let (total, all) = questions[0].work(true);
@@ -296,7 +296,7 @@ mod tests {
     fn batches_fit_and_prompts_without_room_go_alone() {
         assert_eq!(batches(5, 2, |_| true), [0..2, 2..4, 4..5]);
         assert_eq!(batches(3, 9, |range| range.len() < 2), [0..1, 1..2, 2..3]);
-        let speaker = starter(Precision::Single);
+        let speaker = starter(Precision::F32);
         let budget = speaker.borrow().at_once();
         assert_eq!(answer_batches(&[5, 5, 95, 5], 10, 100, &budget), [0..2, 2..3, 3..4]);
     }

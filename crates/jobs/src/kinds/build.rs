@@ -167,7 +167,7 @@ impl<'p> Work<'p> {
         let now = plan.now.unwrap_or_else(crate::local_time);
         let adapter = plan.adapter.as_ref();
         let folder = adapter.map(|adapter| adapter.folder.as_path());
-        let speaker = Speaker::of_stacks(&plan.model_dir, &[folder], Precision::Single, now)?;
+        let speaker = Speaker::of_stacks(&plan.model_dir, &[folder], Precision::F32, now)?;
         let scorer = plan.scorer.as_ref().map(|source| scorer_of(source, &plan.model_dir, now)).transpose()?;
         let scored = crate::train::roles::sha256(plan.scorer.as_ref(), "scorer")?;
         let identity = item_key(&(

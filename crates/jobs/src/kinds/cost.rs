@@ -47,7 +47,7 @@ impl Measured {
     /// Peak memory with so many copies of the weights, and adapters of so many bytes.
     pub(super) fn memory(&self, copies: u64, adapters: u64) -> Result<u64, Problem> {
         let spec = &self.folder.spec;
-        let at_once = AtOnce::of(spec, Precision::Single, compute::instructions()?);
+        let at_once = AtOnce::of(spec, Precision::F32, compute::instructions()?);
         let program = machine::program_bytes() + FRESH_BYTES + CODE_BYTES + self.words;
         Ok(program + spec.parameters() * 4 * copies + at_once.bytes + adapters)
     }
@@ -61,7 +61,7 @@ impl Measured {
         gauge: &mut Gauge,
     ) -> Result<Pace, Problem> {
         let set = compute::instructions()?;
-        let subject = Subject { folder: &facts.folder, sha256: &facts.model.sha256, precision: Precision::Single, set };
+        let subject = Subject { folder: &facts.folder, sha256: &facts.model.sha256, precision: Precision::F32, set };
         let row = (prompts.iter().map(Vec::len).sum::<usize>() / prompts.len().max(1)).max(8);
         let passes = gauge.training(&subject, Checkpointing::Off, PASS, row)?;
         let per_token = passes.seconds_per_operation * operations(&self.folder.spec, row as f64) * WITHOUT_GRADIENTS;

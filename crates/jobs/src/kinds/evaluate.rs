@@ -183,7 +183,7 @@ fn ask(
     let now = plan.now.unwrap_or_else(crate::local_time);
     let paths: Vec<Option<&Path>> =
         [None].into_iter().chain(comparison.adapters.iter().map(|path| Some(path.as_path()))).collect();
-    let speaker = Speaker::of_stacks(&plan.model_dir, &paths, Precision::Single, now)?;
+    let speaker = Speaker::of_stacks(&plan.model_dir, &paths, Precision::F32, now)?;
     let asked = asked(comparison)?.answerable(&speaker)?;
     let questions = asked.by_suite()?;
     let speaker = RefCell::new(speaker);

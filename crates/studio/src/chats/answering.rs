@@ -238,7 +238,7 @@ fn take(answers: &mut Vec<ChatMessage>, piece: Piece) -> Option<ChatDelta> {
 /// What answered; rounded weights are said to be rounded.
 fn badge(stack: &Stack, held: Precision) -> String {
     match held {
-        Precision::Single => stack.label(),
+        Precision::F32 => stack.label(),
         rounded => format!("{} · {}", stack.label(), rounded.name()),
     }
 }

@@ -72,7 +72,7 @@ impl Studio {
             stacks: checked(stacks)?,
             system_prompt: String::new(),
             sampling: Sampling { temperature: 0.7, top_p: 1.0, max_new_tokens: 128, seed: 42 },
-            precision: Precision::Single,
+            precision: Precision::F32,
             messages: Vec::new(),
             created_ms: now_ms(),
         };
