@@ -94,7 +94,7 @@ async fn rpc(app: AppHandle, name: String, request: Value, channel: Channel<Valu
     };
     tauri::async_runtime::spawn_blocking(work)
         .await
-        .unwrap_or_else(|_| Err(Problem::internal("The command broke off.")))
+        .unwrap_or_else(|_| Err(Problem::internal("The command failed unexpectedly.")))
 }
 
 fn listen(desk: &Desk, name: &str, mut request: Value, channel: &Channel<Value>) -> Result<Value, Problem> {

@@ -40,7 +40,7 @@ async fn hear(asked: &AtomicBool, ready: &std::sync::mpsc::Sender<()>) {
     let _ = ready.send(());
     signals.next().await;
     asked.store(true, Ordering::Relaxed);
-    output::note("\nEnding after this step, which is kept; a second Ctrl-C ends at once.");
+    output::note("\nStopping after this step, which is kept; a second Ctrl-C stops at once.");
     signals.next().await;
     std::process::exit(AT_ONCE);
 }

@@ -40,7 +40,7 @@ pub fn event(value: &Value) {
         LISTENED_TO.store(false, Ordering::Relaxed);
         if error.kind() != ErrorKind::BrokenPipe {
             EVENTS_LOST.store(true, Ordering::Relaxed);
-            note(&format!("note: {} Training goes on.", lost(&error)));
+            note(&format!("note: {} Training continues.", lost(&error)));
         }
     }
 }

@@ -40,8 +40,8 @@ impl Progress {
         self.line(&format!("{text} · seed {}", plan.seed));
         match start {
             Start::Anew => {}
-            Start::GoOn { step } => self.line(&format!("Going on from step {step} of {steps}.")),
-            Start::Finish => self.line("All steps were taken before; only what comes after them is done now."),
+            Start::GoOn { step } => self.line(&format!("Resuming from step {step} of {steps}.")),
+            Start::Finish => self.line("All steps are already done; only the work after them is left."),
         }
         if let Some(bar) = &self.bar {
             bar.set_length(steps);

@@ -267,7 +267,7 @@ fn adapters_that_do_not_belong_are_refused_with_their_reason() {
     ok(&["train", text(&recipe(&other, "reward_model", "max_steps = 1\nwarmup_steps = 0"))]);
     let kept = other.join("out/adapter");
     let words = train("ppo", &format!("cost = {kept:?}"));
-    assert!(words.contains("error (cost)") && words.contains("would forbid good answers"), "{words}");
+    assert!(words.contains("error (cost)") && words.contains("would penalise good answers"), "{words}");
 }
 
 /// Every weight is trained, the tied embedding included; the result is a model that opens like its base.

@@ -7,11 +7,11 @@ use ts_rs::TS;
 /// How tokens are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
 pub struct Sampling {
-    /// 0 takes the likeliest token.
+    /// Sampling temperature; 0 takes the likeliest token.
     pub temperature: f64,
-    /// Keep the likeliest tokens up to this mass; 1 keeps all.
+    /// Sample from the likeliest tokens up to this probability mass; 1 keeps all.
     pub top_p: f64,
-    /// Most tokens to write.
+    /// Maximum number of new tokens.
     pub max_new_tokens: usize,
     /// Seed of the draw.
     pub seed: u64,

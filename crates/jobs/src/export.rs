@@ -46,7 +46,7 @@ fn absent(output: &Path) -> Result<(), Problem> {
     if output.symlink_metadata().is_err() {
         return Ok(());
     }
-    let message = format!("{} exists already.", output.display());
+    let message = format!("{} already exists.", output.display());
     Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"))
 }
 

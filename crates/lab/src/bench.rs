@@ -44,9 +44,9 @@ pub struct TrainBench {
     pub dtype: String,
     /// Keep block inputs alone.
     pub checkpointing: bool,
-    /// Steps that are counted; one more goes before them.
+    /// Timed steps; one warm-up step precedes them.
     pub steps: usize,
-    /// Candle instead of our kernels.
+    /// Use candle instead of our kernels.
     pub candle: bool,
 }
 
@@ -292,7 +292,7 @@ fn bytes_per_number(precision: Precision) -> f64 {
     }
 }
 
-/// What this machine can do at most: products of matrices, and reading memory.
+/// Peak speed of matmuls and memory on this machine: products of matrices, and reading memory.
 ///
 /// # Errors
 /// When instructions are asked for that are not there.

@@ -15,7 +15,7 @@ pub struct LoadBench {
     pub dtype: String,
     /// Times that are counted; the first reads the file from the disk and is left out.
     pub rounds: usize,
-    /// Candle instead of our kernels.
+    /// Use candle instead of our kernels.
     pub candle: bool,
 }
 

@@ -68,9 +68,9 @@ pub enum StoreError {
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
 /// What brings a damaged database back.
-const RESTORE: &str = "Close every window of Alidade and run `alidade restore`: it puts the newest sound backup in its place \
-                       and keeps the damaged file beside it.";
-const ROOM: &str = "Free some room and try again: nothing that was kept is lost.";
+const RESTORE: &str = "Close every window of Alidade and run `alidade restore`: it replaces the database with the newest intact \
+                       backup and keeps the damaged file beside it.";
+const ROOM: &str = "Free some disk space and try again; nothing that was saved is lost.";
 const WRITABLE: &str = "Make the data folder writable for you, or set ALIDADE_HOME to a folder that is.";
 
 impl From<StoreError> for Problem {

@@ -57,10 +57,10 @@ pub fn check() -> Outcome {
     one_window_command(&mut faults);
     crate::names::check(&sources(), &mut faults);
     if faults.is_empty() {
-        println!("tidy: the house is in order");
+        println!("tidy: every rule holds");
         return Ok(());
     }
-    Err(format!("the house rules are broken:\n  {}", faults.join("\n  ")))
+    Err(format!("these rules are broken:\n  {}", faults.join("\n  ")))
 }
 
 /// The window answers one command over the table; a second one would be a second, unchecked way in.

@@ -13,7 +13,7 @@ pub struct Arguments {
     /// The model folder.
     #[arg(long, required_unless_present = "list")]
     model: Option<PathBuf>,
-    /// A PEFT adapter folder that is compared with the bare model; may be given several times.
+    /// A PEFT adapter folder to compare with the bare model; repeatable.
     #[arg(long, required_unless_present = "list")]
     adapter: Vec<PathBuf>,
     /// Held-out rows in any shape that `import` reads.
@@ -22,19 +22,19 @@ pub struct Arguments {
     /// Ask about Alder Bay, judged by its oracle (for the starter models); the same as --suite starter_world.
     #[arg(long, conflicts_with = "suite")]
     world: bool,
-    /// What is asked; without it the suite that fits the data. --list names all.
+    /// The suite to run; by default the one that fits the data. --list shows all.
     #[arg(long)]
     suite: Option<String>,
-    /// Who reads the answers beside the suite, as NAME or NAME=ARGUMENT; may be given several times. --list names all.
+    /// A judge that labels the answers in addition to the suite, as NAME or NAME=ARGUMENT; repeatable. --list shows all.
     #[arg(long)]
     judge: Vec<String>,
-    /// The model folder that judges ask who ask a model; without it the bare model judges itself.
+    /// Model folder for judges that ask a model; by default the bare model judges itself.
     #[arg(long)]
     judge_model: Option<PathBuf>,
-    /// Name the suites and judges that there are.
+    /// List the suites and judges.
     #[arg(long)]
     list: bool,
-    /// Prompts or rows to use, at most.
+    /// Maximum number of prompts or rows.
     #[arg(long, default_value_t = 200)]
     limit: usize,
     /// Print JSON: a list of evaluations, one for each suite.

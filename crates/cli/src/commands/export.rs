@@ -17,7 +17,7 @@ pub struct Arguments {
     /// What to write.
     #[arg(long, value_enum, default_value_t = Form::Merged)]
     form: Form,
-    /// The folder to write; must not exist yet.
+    /// The folder to write; it must not exist yet.
     #[arg(long)]
     output: PathBuf,
 }

@@ -14,13 +14,13 @@ const FIGURES: &[&str] = &["good", "harm_complied", "over_refusal", "truthful", 
 /// Arguments of `learning`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Seeds, each a whole experiment.
+    /// Random seeds; each runs whole experiments.
     #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
     seeds: Vec<u64>,
-    /// Only the ready-made experiments of these names.
+    /// Only the presets of these names.
     #[arg(long, value_delimiter = ',')]
     preset: Vec<String>,
-    /// Print one JSON document a line for each stage, as experiments end.
+    /// Print one JSON document per line for each stage, as experiments finish.
     #[arg(long)]
     json: bool,
 }

@@ -18,7 +18,7 @@ pub struct Arguments {
     /// A safetensors file with `input_ids`.
     #[arg(long)]
     input: PathBuf,
-    /// Where to write.
+    /// Output file.
     #[arg(long)]
     output: PathBuf,
     /// Also write the loss and the gradient of every adapter tensor.

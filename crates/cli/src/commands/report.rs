@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Identifier or title of the experiment.
     experiment: String,
-    /// Where to write; the ending .html or .md decides the form. Without it Markdown is printed.
+    /// Output file; its extension, .html or .md, decides the format. Without it Markdown is printed.
     #[arg(long)]
     output: Option<PathBuf>,
     /// Print both forms as JSON.

@@ -26,10 +26,10 @@ const ROUND: Duration = Duration::from_millis(100);
 pub struct Arguments {
     /// The experiment, in TOML; its paths are relative to it.
     file: PathBuf,
-    /// Print what the stages would do and cost, and stop there.
+    /// Only print what the stages would do and cost.
     #[arg(long)]
     check: bool,
-    /// Print JSON: the plan with --check, else one event a line and the finished experiment last.
+    /// Print JSON: the plan with --check, else one event per line and the finished experiment last.
     #[arg(long)]
     json: bool,
 }
@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     tend_in_background(&studio);
     let taken = studio.take_up(file)?;
     for run in taken.runs.iter().filter(|run| run.state.can_resume()) {
-        output::note(&format!("Going on with stage {} from step {}.", run.stage + 1, run.step));
+        output::note(&format!("Continuing stage {} from step {}.", run.stage + 1, run.step));
     }
     studio.start_experiment(&taken.experiment.id)?;
     let ended = follow(&studio, &taken.experiment.id, &interruption, arguments.json)?;
@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         None => Ok(ExitCode::SUCCESS),
         Some(run) if run.state == RunState::Failed => Err(failure(run)),
         Some(_) => {
-            output::note("Stopped; run the same command to go on.");
+            output::note("Stopped; run the same command to continue.");
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
@@ -119,7 +119,7 @@ fn show_event(run: &RunView, event: &RunEvent, json: bool) -> Result<(), Problem
     let name = name(run);
     match &event.kind {
         EventKind::Started { from_step: 0, .. } => output::note(&format!("{name} begins.")),
-        EventKind::Started { from_step, .. } => output::note(&format!("{name} goes on from step {from_step}.")),
+        EventKind::Started { from_step, .. } => output::note(&format!("{name} resumes from step {from_step}.")),
         EventKind::Warning { message, .. } => output::note(&format!("{name}: note: {message}")),
         EventKind::Step { step, total, metrics, .. } if step % total.div_ceil(10).max(1) == 0 || step == total => {
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
@@ -162,7 +162,7 @@ fn show_evaluation(run: &RunView, suite: &str) {
 }
 
 fn failure(run: &RunView) -> Problem {
-    let unknown = || Problem::internal("The stage failed and left no word.");
+    let unknown = || Problem::internal("The stage failed without a message.");
     let problem = run.problem.clone().unwrap_or_else(unknown);
     Problem { message: format!("Stage {}: {}", name(run), problem.message), ..problem }
 }

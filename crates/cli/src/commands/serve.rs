@@ -8,7 +8,7 @@ use alidade_studio::{Configuration, Studio, tend_in_background};
 /// Arguments of `serve`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Port on 127.0.0.1; 0 takes a free one.
+    /// Port on 127.0.0.1; 0 picks a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
 }

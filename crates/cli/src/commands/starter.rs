@@ -8,10 +8,10 @@ use std::path::PathBuf;
 /// Arguments of `starter`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Where the model folder is written.
+    /// Model folder to write.
     #[arg(long)]
     output: PathBuf,
-    /// Where checkpoints and the log go; an interrupted run goes on from there.
+    /// Folder for checkpoints and the log; an interrupted run resumes from it.
     #[arg(long)]
     work: PathBuf,
     /// Seed of corpus and weights.
@@ -20,7 +20,7 @@ pub struct Arguments {
     /// Tokens of pre-training.
     #[arg(long, default_value_t = StarterOptions::default().tokens)]
     tokens: usize,
-    /// The small model instead.
+    /// Train the small model instead.
     #[arg(long)]
     weak: bool,
 }

@@ -19,10 +19,10 @@ const INTERRUPTED: u8 = 130;
 pub struct Arguments {
     /// The recipe, in TOML; its paths are relative to it.
     recipe: PathBuf,
-    /// Print one JSON event a line.
+    /// Print one JSON event per line.
     #[arg(long)]
     json: bool,
-    /// Remove what an earlier run left in the output folder, and start over.
+    /// Remove what an earlier run left in the output folder and start over.
     #[arg(long)]
     overwrite: bool,
 }
@@ -56,7 +56,7 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
     }
     result?;
     if let Some(step) = log.ended {
-        output::note(&format!("Stopped at step {step}; run the same command to go on."));
+        output::note(&format!("Stopped at step {step}; run the same command to resume."));
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if !arguments.json {
@@ -69,7 +69,9 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
 /// Hints speak of the window's buttons; here a command goes on.
 fn in_a_terminal(problem: Problem) -> Problem {
     let hints: &[&str] = match problem.code {
-        ProblemCode::DiskFull => &["Free some room and run the same command again: nothing that was kept is lost."],
+        ProblemCode::DiskFull => {
+            &["Free some disk space and run the same command again; nothing that was saved is lost."]
+        }
         ProblemCode::NotFinite => {
             &["Look at the named rows, or use a lower learning rate; --overwrite then starts over."]
         }

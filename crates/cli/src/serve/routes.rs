@@ -73,7 +73,9 @@ async fn with_token(
 async fn call(State(server): State<Server>, Path(name): Path<String>, Json(request): Json<Value>) -> Response {
     let work = move || alidade_api::call(&server.studio, &name, request);
     respond(
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::internal("The command broke off."))),
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|_| Err(Problem::internal("The command failed unexpectedly."))),
     )
 }
 
@@ -84,7 +86,7 @@ async fn stream(
     Json(request): Json<Value>,
 ) -> Response {
     let Ok(place) = server.streams.clone().try_acquire_owned() else {
-        let problem = Problem::new(ProblemCode::Conflict, "Too many things are followed at once.");
+        let problem = Problem::new(ProblemCode::Conflict, "Too many streams are open at once.");
         return respond(Err(problem.hint("Close other tabs of Alidade.")));
     };
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(WAITING);

@@ -38,12 +38,12 @@ pub(super) async fn keep(server: &Server, name: &str, headers: &HeaderMap, body:
 async fn write(path: &std::path::Path, body: Body) -> Result<(), Problem> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => no_room(&why(&error)),
-        _ => Problem::internal(format!("Keeping the upload failed: {}.", why(&error))),
+        _ => Problem::internal(format!("Saving the upload failed: {}.", why(&error))),
     };
     let mut file = tokio::fs::File::create_new(path).await.map_err(failed)?;
     let (mut pieces, mut bytes) = (body.into_data_stream(), 0u64);
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Problem::input("The upload broke off.").hint("Send the file again."))?;
+        let piece = piece.map_err(|_| Problem::input("The upload was interrupted.").hint("Send the file again."))?;
         bytes += piece.len() as u64;
         if bytes > LARGEST {
             return Err(too_large());
@@ -80,13 +80,13 @@ fn safe(name: &str) -> String {
 }
 
 fn too_large() -> Problem {
-    Problem::input(format!("The file is larger than {} MiB, the most that is taken from a browser.", LARGEST >> 20))
+    Problem::input(format!("The file is larger than {} MiB, the limit for uploads from a browser.", LARGEST >> 20))
         .hint("Split it, or use a smaller one.")
 }
 
 fn no_room(found: &str) -> Problem {
     Problem::new(ProblemCode::DiskFull, format!("There is no room for the upload: {found}."))
-        .hint("Free some room on the disk of the data folder and send it again.")
+        .hint("Free some space on the disk of the data folder and send it again.")
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub fn evaluate(comparison: &Comparison) -> Result<Vec<Evaluation>, Problem> {
     let stacks = stacks(comparison)?;
     if comparison.suite.as_deref() == Some(HELD_OUT_PAIRS) {
         if let Some(judge) = comparison.judges.first() {
-            let message = format!("The judge “{judge}” reads answers, and models that score give none.");
+            let message = format!("The judge “{judge}” reads answers, but models that score generate none.");
             return Err(Problem::input(message).hint("Leave --judge out.").at("judge"));
         }
         return evaluate_scorers(comparison, &asked, &stacks[1..], &clock);
@@ -90,7 +90,7 @@ pub(crate) fn asked(comparison: &Comparison) -> Result<Questions, Problem> {
         (STARTER_WORLD, Some(_)) => {
             needs(format!("The suite “{name}” brings its own questions and reads no data."), "Leave --data out.")
         }
-        (_, None) => needs(format!("The suite “{name}” asks about rows, and none were given."), "Add --data FILE."),
+        (_, None) => needs(format!("The suite “{name}” asks about rows, but none were given."), "Add --data FILE."),
         (_, Some(rows)) => Ok(Questions::of_rows(found, rows.iter().take(comparison.limit).cloned().collect())),
     }
 }

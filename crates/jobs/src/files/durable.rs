@@ -111,7 +111,7 @@ pub fn file_problem(doing: &str, path: &Path, error: &Error) -> Problem {
             let doing = doing.to_lowercase();
             let message = format!("There is no room left on the disk: {doing} {} failed.", path.display());
             Problem::new(ProblemCode::DiskFull, message)
-                .hint("Free some room and try again: nothing that was kept is lost.")
+                .hint("Free some disk space and try again; nothing that was saved is lost.")
         }
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Problem::input(message)
             .hint("Make the folder writable for you, or choose another; ALIDADE_HOME names the folder for everything."),

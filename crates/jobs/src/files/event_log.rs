@@ -82,8 +82,8 @@ impl EventLog {
 impl Observer for EventLog {
     fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
         if self.is_gone() {
-            let message = "The run's folder or its events were removed while it was at work.";
-            let hint = "Resume the run: it goes on from what is left, and begins anew where nothing is.";
+            let message = "The run's folder or its events were removed while it was running.";
+            let hint = "Resume the run: it continues from what is left, or starts over if nothing is.";
             return Err(Problem::new(ProblemCode::WorkerLost, message).hint(hint));
         }
         let durable = !matches!(kind, EventKind::Step { .. } | EventKind::Progress { .. });
@@ -162,7 +162,7 @@ pub fn read_some_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u6
         other => other.map_err(|error| file_problem("Reading", &path, &error))?,
     };
     if again == 1 && text.first() != Some(&b'\n') {
-        return Err(Problem::internal("Events of the run that were read before are no longer in its file."));
+        return Err(Problem::internal("Events of the run that were read earlier are no longer in its file."));
     }
     let text = &text[again as usize..];
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
@@ -189,7 +189,7 @@ fn write_problem(path: &Path, error: &Error) -> Problem {
         ErrorKind::StorageFull => {
             let message = "There is no room left on the disk: writing the events of the run failed.";
             Problem::new(ProblemCode::DiskFull, message)
-                .hint("Free some room and start the run again: nothing that was kept is lost.")
+                .hint("Free some disk space and start the run again; nothing that was saved is lost.")
         }
         _ => file_problem("Writing", path, error),
     }

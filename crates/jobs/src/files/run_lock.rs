@@ -26,7 +26,7 @@ impl RunLock {
         let failed =
             |error: std::io::Error| Problem::internal(format!("Opening {} failed: {}.", path.display(), why(&error)));
         if path.is_symlink() {
-            let message = format!("{} is a link; nothing is written through links.", path.display());
+            let message = format!("{} is a link; files are not written through links.", path.display());
             return Err(Problem::new(ProblemCode::Conflict, message).hint("Remove the link."));
         }
         let open = File::options().create(true).truncate(false).write(true).open(&path);
@@ -36,8 +36,8 @@ impl RunLock {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => {
-                    let message = format!("Another program is at work in {}.", folder.display());
-                    return Err(Problem::new(ProblemCode::Conflict, message).hint("Wait until it has ended."));
+                    let message = format!("Another program is working in {}.", folder.display());
+                    return Err(Problem::new(ProblemCode::Conflict, message).hint("Wait until it has finished."));
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }

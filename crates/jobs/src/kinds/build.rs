@@ -43,12 +43,14 @@ impl Job for Build {
         let mut problems = recipe.settings.resolve(&builder.fields()).err().unwrap_or_default();
         let scorer = match &recipe.scorer {
             None if builder.card().needs_scorer => Some(
-                Problem::input("This builder chooses among answers, and nothing is named that scores them.")
+                Problem::input("This builder chooses among answers, but no scorer is named.")
                     .hint("Name a reward model, or the oracle with the bundled model."),
             ),
             Some(ScorerSource::Judge(name)) => Some(
-                Problem::input(format!("A data set cannot be scored by the judge “{name}”; judges score evaluations."))
-                    .hint("Name a reward model, or the oracle with the bundled model."),
+                Problem::input(format!(
+                    "The judge “{name}” cannot score answers here; judges are only for evaluations."
+                ))
+                .hint("Name a reward model, or the oracle with the bundled model."),
             ),
             _ => None,
         };
@@ -75,8 +77,8 @@ impl Job for Build {
         rows.truncate(ask.recipe.limit.unwrap_or(usize::MAX));
         let prompts: Vec<_> = rows.iter().filter_map(Example::prompt).collect();
         if prompts.is_empty() {
-            return Err(Problem::input("No row of the data set asks anything, so there is nothing to answer.")
-                .hint("Choose prompts, answers or pairs.")
+            return Err(Problem::input("No row of the data set has a prompt, so there is nothing to answer.")
+                .hint("Choose a data set of prompts, answers or pairs.")
                 .at("dataset"));
         }
         (estimate.rows, estimate.held_out_rows) = (rows.len(), held_out.len());
@@ -101,7 +103,7 @@ impl Job for Build {
         record::started(log.len(), outside)?;
         let found = file_sha256(&own.rows)?;
         if found != own.rows_sha256 {
-            return Err(Problem::input("The rows of the run are not those that it began with.")
+            return Err(Problem::input("The rows of the run have changed since it began.")
                 .hint("Start a new run with the data set.")
                 .at("dataset"));
         }

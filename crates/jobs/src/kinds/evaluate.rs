@@ -48,20 +48,22 @@ impl Job for Evaluate {
                 "Leave the data set out.",
                 "dataset",
             ),
-            (true, false, false) => {
-                fault(format!("The suite “{name}” asks about rows, and none are named."), "Name a data set.", "dataset")
-            }
+            (true, false, false) => fault(
+                format!("The suite “{name}” asks about rows, but no data set is named."),
+                "Name a data set.",
+                "dataset",
+            ),
             _ => {}
         }
         if recipe.limit == 0 {
             fault("The limit is 0, so nothing would be asked.".to_owned(), "Raise it.", "limit");
         }
         if name == HELD_OUT_PAIRS && recipe.stacks.is_empty() {
-            let message = format!("The suite “{name}” asks models that score, and none is named.");
+            let message = format!("The suite “{name}” asks models that score, but none is named.");
             fault(message, "Name a reward model under stacks.", "stacks");
         }
         if name == HELD_OUT_PAIRS && !recipe.judges.is_empty() {
-            let message = "Judges read answers, and models that score give none.".to_owned();
+            let message = "Judges read answers, but models that score generate none.".to_owned();
             fault(message, "Leave the judges out.", "judges");
         }
         problems.extend(suite(name).err().map(|problem| problem.at("suite")));
@@ -143,7 +145,7 @@ impl Job for Evaluate {
 /// The plan as the terminal's evaluation reads it.
 fn comparison(plan: &EvaluatePlan) -> Result<Comparison, Problem> {
     let changed = || {
-        Problem::input("The rows of the run are not those that it began with.")
+        Problem::input("The rows of the run have changed since it began.")
             .hint("Start a new run with the data set.")
             .at("dataset")
     };

@@ -39,7 +39,7 @@ impl Job for Fetch {
         let source = Path::new(&recipe.source);
         if !source.join("config.json").is_file() {
             problems.push(
-                Problem::input(format!("“{}” is no model folder: it holds no config.json.", recipe.source))
+                Problem::input(format!("“{}” is not a model folder: it has no config.json.", recipe.source))
                     .hint("Name a folder with config.json, tokenizer.json and model.safetensors.")
                     .at("source"),
             );
@@ -88,13 +88,13 @@ fn differs(plan: &FetchPlan, found: &str) -> Problem {
     Problem::new(
         ProblemCode::Conflict,
         format!(
-            "The weights in {} are not those that were asked for: their SHA-256 is {}…, wanted was {}….",
+            "The weights in {} are not the expected ones: their SHA-256 is {}…, but {}… was asked for.",
             plan.source.display(),
             short(found),
             short(wanted)
         ),
     )
-    .hint("Bring the right folder, or remove the hash to take this one.")
+    .hint("Name the right folder, or remove the hash to accept this one.")
     .at("sha256")
 }
 
@@ -135,7 +135,8 @@ fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Opt
     for (name, _) in missing {
         let (from, to) = (plan.source.join(&name), place.join(&name));
         let part = to.with_extension(PART);
-        let failed = |error: std::io::Error| Problem::internal(format!("Copying {}: {}.", from.display(), why(&error)));
+        let failed =
+            |error: std::io::Error| Problem::internal(format!("Copying {} failed: {}.", from.display(), why(&error)));
         if let Some(folder) = to.parent() {
             create_folder(folder)?;
         }

@@ -51,13 +51,13 @@ pub const JOBS: &[&dyn Job] = &[&train::Train, &build::Build, &evaluate::Evaluat
 /// When there is none: a program that knows more kinds wrote it.
 pub fn job(kind: &str) -> Result<&'static dyn Job, Problem> {
     JOBS.iter().copied().find(|job| job.kind() == kind).ok_or_else(|| {
-        Problem::input(format!("This version knows no stage of the kind “{kind}”.")).hint("Update the program.")
+        Problem::input(format!("This version does not know stages of the kind “{kind}”.")).hint("Update the program.")
     })
 }
 
 /// A plan or a stage that came to the wrong job.
 fn foreign(job: &dyn Job, kind: &str) -> Problem {
-    Problem::internal(format!("A stage of the kind “{kind}” came to the job “{}”.", job.kind()))
+    Problem::internal(format!("A stage of the kind “{kind}” reached the job “{}”.", job.kind()))
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl Subject<'_> {
 pub struct Asked {
     /// Prompts as tokens.
     pub prompts: Vec<Vec<u32>>,
-    /// Most tokens of an answer.
+    /// Maximum number of tokens of an answer.
     pub limit: usize,
     /// Temperature of the draws.
     pub temperature: f64,

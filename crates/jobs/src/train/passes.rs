@@ -25,7 +25,7 @@ pub struct Passes {
     pub rows: u64,
     /// Their prompts.
     pub asked: u64,
-    /// Most tokens of an answer.
+    /// Maximum number of tokens of an answer.
     pub answer: u64,
 }
 

@@ -184,7 +184,7 @@ pub fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
             plan.model.name,
             short(&plan.model.sha256)
         );
-        return Err(Problem::input(message).hint("Use the base that it was trained on, or train it anew."));
+        return Err(Problem::input(message).hint("Use the base model that it was trained on, or train a new adapter."));
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ pub fn install<'o>(
     }
     let judge = match &plan.reward {
         None => {
-            let message = "This method learns from scores, and the plan names nothing that gives them.";
+            let message = "This method learns from scores, but the plan names no scorer.";
             let hint = "Name a reward: a reward model's adapter, or the oracle for the bundled model.";
             return Err(Problem::input(message).hint(hint).at("reward"));
         }
@@ -80,7 +80,7 @@ fn install_model(
             return Err(Problem::input(message).hint("Use a reward model.").at(field));
         }
         (ScorerKind::Cost, Some(ScorerKind::Reward)) => {
-            let message = "This is a reward model: taken for a cost, it would forbid good answers.";
+            let message = "This is a reward model: used as a cost, it would penalise good answers.";
             let hint = "Use a cost model: one that was trained to score harm.";
             return Err(Problem::input(message).hint(hint).at(field));
         }

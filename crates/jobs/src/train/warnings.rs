@@ -10,7 +10,9 @@ const FEW_STEPS: u64 = 10;
 pub fn prefix_problem(recipe: &Recipe) -> Option<Problem> {
     let both = recipe.prefix.is_some() && alidade_train::makes_scorer(&recipe.method);
     both.then(|| {
-        Problem::input("A reward model needs an adapter on the layers, not a prefix.").hint("Use [lora].").at("prefix")
+        Problem::input("A reward model needs an adapter on the layers; a prefix has no place for its score head.")
+            .hint("Use [lora].")
+            .at("prefix")
     })
 }
 

@@ -82,8 +82,9 @@ impl Studio {
                 let sender = sender.clone();
                 scope.spawn(move || {
                     let answer = || self.answer_pane(chat, turn, pane, more_seed, &answering.stop, &sender);
-                    let answer = catch_unwind(AssertUnwindSafe(answer))
-                        .unwrap_or_else(|_| Err(Problem::internal("Answering broke off by a fault of the program.")));
+                    let answer = catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+                        Err(Problem::internal("Answering failed because of a fault in the program."))
+                    });
                     let end = answer.map_or_else(|problem| Piece::Failed(pane, problem), Piece::Done);
                     // The receiver outlives the scope's threads.
                     let _ = sender.send(end);

@@ -91,7 +91,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
 impl Opening {
     fn check(&self) -> Result<(), Problem> {
         let changed = |what: &str, name: &str, field: &str| {
-            let message = format!("The {what} “{name}” is no longer the one of this chat.");
+            let message = format!("The {what} “{name}” has changed since this chat chose it.");
             Problem::new(ProblemCode::Conflict, message).hint("Choose the stack again.").at(field)
         };
         let at_model = |error| Problem::from(error).at("model");
@@ -113,7 +113,7 @@ fn answer(
     sampling: &Sampling,
     link: &mut Link,
 ) -> Result<(String, AnswerEnd), Problem> {
-    link.at(format!("Writing the conversation as the model “{name}” reads it"), "model")?;
+    link.at(format!("Rendering the conversation for the model “{name}”"), "model")?;
     let prompt = speaker.prompt(messages)?;
     link.at(format!("Answering with the model “{name}”"), "model")?;
     link.tell(&Told::Begun)?;

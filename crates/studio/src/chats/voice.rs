@@ -137,5 +137,5 @@ fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, Problem> {
 }
 
 fn out_of_turn() -> Problem {
-    Problem::internal("The process that answers spoke out of turn.").hint("Ask again.")
+    Problem::internal("The process that answers sent an unexpected message.").hint("Ask again.")
 }

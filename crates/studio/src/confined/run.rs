@@ -47,7 +47,9 @@ pub fn run<Q: Serialize, R: DeserializeOwned>(
         match child.hear(TICK)? {
             Heard::Told(value) => on_progress(value),
             Heard::Done(value) => return request_of(value),
-            Heard::Idle => return Err(Problem::internal(format!("The worker for “{}” left.", job.task))),
+            Heard::Idle => {
+                return Err(Problem::internal(format!("The worker for “{}” ended without an answer.", job.task)));
+            }
             Heard::Silence => {}
         }
         if Instant::now() >= until {

@@ -52,8 +52,8 @@ pub(super) struct Attempt {
 /// When it has another shape: parent and child are of different versions.
 pub(crate) fn request_of<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|error| {
-        Problem::internal(format!("A worker was not understood: {error}."))
-            .hint("Start the program again; it may have been replaced while it ran.")
+        Problem::internal(format!("A message of a worker could not be read: {error}."))
+            .hint("Restart the program; it may have been updated while it was running.")
     })
 }
 

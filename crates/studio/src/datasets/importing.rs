@@ -91,7 +91,7 @@ impl Studio {
             Ok(())
         })?;
         restrict(&folder, false);
-        let (found, sha256) = kept.ok_or_else(|| Problem::internal("The import gave nothing."))?;
+        let (found, sha256) = kept.ok_or_else(|| Problem::internal("The import returned no result."))?;
         let view = DatasetView {
             id,
             name,

@@ -101,7 +101,7 @@ impl Studio {
         if set.bundled {
             return Err(Problem::new(
                 ProblemCode::Conflict,
-                "This data set belongs to the program and cannot be removed.",
+                "This data set is part of the program and cannot be removed.",
             ));
         }
         set.removed = true;

@@ -26,7 +26,7 @@ impl Studio {
     /// When the run has not begun, or its model can no longer be read.
     pub fn run_tokens(&self, run: &str) -> Result<Vec<TokenRowView>, Problem> {
         let text = std::fs::read(self.run_folder(&self.store.run(run)?.id).join(PLAN)).map_err(|_| {
-            Problem::new(ProblemCode::NotFound, "This run has not begun, so its rows are not made yet.")
+            Problem::new(ProblemCode::NotFound, "This run has not begun, so its rows are not prepared yet.")
                 .hint("Wait until it starts.")
         })?;
         let plan: Plan = serde_json::from_slice(&text)

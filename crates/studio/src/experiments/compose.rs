@@ -206,7 +206,7 @@ fn cost_model() -> Result<(&'static dyn Method, (String, SettingValue)), Problem
         training.is_ok_and(|training| training.scorer_kind() == Some(ScorerKind::Cost))
     };
     let found = settings.find(prices);
-    found.map(|found| (scorer, found)).ok_or_else(|| Problem::internal("No method makes a cost model."))
+    found.map(|found| (scorer, found)).ok_or_else(|| Problem::internal("No method trains a cost model."))
 }
 
 fn bolder(settings: &mut Settings, method: &dyn Method, strength: Strength) {

@@ -32,7 +32,7 @@ impl Maker {
 
     /// What is said when it stands on another base.
     pub(crate) fn other_base(&self) -> Problem {
-        Problem::input(format!("{} stands on another model.", self.name)).hint("Use one model in all stages.")
+        Problem::input(format!("{} has another base model.", self.name)).hint("Use one model in all stages.")
     }
 
     fn is_cost_model(&self) -> bool {
@@ -50,10 +50,11 @@ impl Studio {
         match source {
             AdapterSource::Stage(number) if *number <= index => match &pipeline[number - 1] {
                 Stage::Train(recipe) => Ok(Maker { name: format!("Stage {number}"), recipe: recipe.clone() }),
-                other => {
-                    Err(Problem::input(format!("Stage {number} makes no adapter; its kind is “{}”.", other.kind()))
-                        .hint("Name a stage that trains."))
-                }
+                other => Err(Problem::input(format!(
+                    "Stage {number} makes no adapter; it is of the kind “{}”.",
+                    other.kind()
+                ))
+                .hint("Name a stage that trains.")),
             },
             AdapterSource::Stored(id) => {
                 let recipe = recipe_of(&self.run_of_adapter(id)?)?;
@@ -61,7 +62,7 @@ impl Studio {
                 Ok(Maker { name: format!("The adapter “{name}”"), recipe })
             }
             AdapterSource::Stage(_) | AdapterSource::Path(_) => {
-                Err(Problem::input(format!("There is nothing for this stage under “{source}”."))
+                Err(Problem::input(format!("“{source}” names nothing that this stage can use."))
                     .hint("Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID."))
             }
         }
@@ -106,7 +107,7 @@ impl Studio {
                 Some(AdapterSource::Path(_)) => break,
             };
         }
-        Err(Problem::input("The adapter that this stage starts from leads to none that was ever begun.").at("adapter"))
+        Err(Problem::input("The chain of adapters that this stage starts from has no first adapter.").at("adapter"))
     }
 
     /// Faults in what a stage starts from.
@@ -115,17 +116,17 @@ impl Studio {
         let problem = match self.maker(start, index, pipeline) {
             Err(problem) => Some(problem),
             Ok(maker) if makes_scorer(&maker.recipe.method) => Some(
-                Problem::input(format!("{} is a reward model, which cannot write answers.", maker.name))
+                Problem::input(format!("{} is a reward model, which cannot generate answers.", maker.name))
                     .hint("Start from a stage or adapter that is a policy."),
             ),
             Ok(maker) => (maker.recipe.model != recipe.model).then(|| {
-                Problem::input(format!("{} stands on another model.", maker.name)).hint("Use one model in all stages.")
+                Problem::input(format!("{} has another base model.", maker.name)).hint("Use one model in all stages.")
             }),
         };
         let twice = recipe
             .lora
             .is_some()
-            .then(|| Problem::input("A stage that goes on with an adapter takes its shape from it.").at("lora"));
+            .then(|| Problem::input("A stage that continues an adapter takes its shape from that adapter.").at("lora"));
         problem.map(|problem| problem.at("adapter")).or(twice)
     }
 
@@ -140,7 +141,7 @@ impl Studio {
         let needed = method.needs().reward;
         let problem = match &recipe.reward {
             None if !needed => return None,
-            None => Problem::input("This method learns from scores, and nothing is chosen that gives them.")
+            None => Problem::input("This method learns from scores, but no scorer is chosen.")
                 .hint("Put a reward model before it, or choose the oracle with the bundled model."),
             Some(_) if !needed => Problem::input("This method does not learn from scores."),
             Some(named) => self.rater_problem(named, index, recipe, pipeline, (oracle, false))?,
@@ -175,7 +176,7 @@ impl Studio {
         let wanted = if cost { "cost model" } else { "reward model" };
         let source = match named {
             ScorerSource::Oracle => {
-                let problem = Problem::input("The oracle knows the bundled model's world only.");
+                let problem = Problem::input("The oracle only knows the world of the bundled model.");
                 return (!oracle).then(|| problem.hint(format!("Put a {wanted} before this stage.")));
             }
             ScorerSource::Judge(name) => return Some(no_judge(name, wanted)),
@@ -193,16 +194,16 @@ impl Studio {
 pub(crate) fn fault_of_scorer(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem> {
     let (name, wanted) = (&maker.name, if cost { "cost model" } else { "reward model" });
     if !makes_scorer(&maker.recipe.method) {
-        let problem = Problem::input(format!("{name} is no {wanted}."));
+        let problem = Problem::input(format!("{name} is not a {wanted}."));
         Some(problem.hint(format!("Choose a stage or adapter that is a {wanted}.")))
     } else if maker.is_cost_model() && !cost {
         let message = format!("{name} is a cost model: a policy that learns from it would learn to do harm.");
         Some(Problem::input(message).hint("Train a reward model there."))
     } else if cost && !maker.is_cost_model() {
-        let message = format!("{name} is a reward model: taken for a cost, it would forbid good answers.");
+        let message = format!("{name} is a reward model: used as a cost, it would penalise good answers.");
         Some(Problem::input(message).hint("Set what is scored to “cost” there."))
     } else {
-        let other = Problem::input(format!("{name} stands on another base than this stage."));
+        let other = Problem::input(format!("{name} has another base model than this stage."));
         (maker.recipe.model != *model).then(|| other.hint("Use one model in all stages."))
     }
 }
@@ -215,14 +216,14 @@ pub(crate) fn recipe_of(run: &RunRecord) -> Result<Recipe, Problem> {
 
 /// What is said when training is to be scored by a judge.
 pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
-    Problem::input(format!("Training cannot be scored by the judge “{name}”; judges score evaluations."))
+    Problem::input(format!("The judge “{name}” cannot score answers in training; judges are only for evaluations."))
         .hint(format!("Name a {wanted}, or the oracle with the bundled model."))
 }
 
 /// What is said when a method that knows no limit on harm is given one.
 pub(crate) fn no_limit(method: &dyn Method) -> Problem {
     let limiting = names_of(|method| method.needs().cost);
-    Problem::input(format!("{} keeps no limit on harm; “cost” means nothing to it.", method.name()))
+    Problem::input(format!("{} does not support a limit on harm, so it cannot use “cost”.", method.name()))
         .hint(format!("Remove the cost, or use {limiting}."))
         .at("cost")
 }

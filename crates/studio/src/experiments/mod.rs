@@ -76,7 +76,7 @@ impl Studio {
     pub fn delete_experiment(&self, id: &str) -> Result<(), Problem> {
         let runs = self.store.runs_of(id)?;
         if runs.iter().any(|run| run.state == RunState::Running) {
-            return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is at work.")
+            return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is in progress.")
                 .hint("Discard the run first."));
         }
         self.forget_models_of(&runs)?;

@@ -138,7 +138,7 @@ impl Studio {
                 Ok(self.run_folder(&maker.id))
             }
             AdapterSource::Path(path) => {
-                Err(Problem::input(format!("There is nothing for this stage under “{path}”.")).at(field))
+                Err(Problem::input(format!("“{path}” names nothing that this stage can use.")).at(field))
             }
         }
     }

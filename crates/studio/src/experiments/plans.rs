@@ -297,7 +297,7 @@ fn no_room(checked: &CheckedPipeline) -> Option<Problem> {
     (checked.free_disk_bytes > 0 && needed > checked.free_disk_bytes).then(|| {
         let (needed, free) = (gigabytes(needed), gigabytes(checked.free_disk_bytes));
         Problem::input(format!("The run needs about {needed:.1} GB of disk; {free:.1} GB are free."))
-            .hint("Free some room, or move the data folder.")
+            .hint("Free some disk space, or move the data folder.")
             .at("disk")
     })
 }

@@ -182,7 +182,7 @@ fn beside(base: Option<&Path>, path: &str, noun: &str) -> Result<std::path::Path
         Some(base) if !path.is_empty() => Ok(base.join(path)),
         Some(_) => Err(Problem::input(format!("The stage names no {noun}."))),
         None => Err(Problem::input(format!(
-            "The file names its {noun} as a place on a disk (“{path}”), which is not followed here."
+            "The file names its {noun} by a path (“{path}”), and paths are not followed here."
         ))
         .hint(format!(
             "Use alidade run in a terminal, which adds the {noun}; or save the experiment again from the program."
@@ -217,9 +217,9 @@ fn chosen(
                 short(wanted)
             ),
         )
-        .hint(format!("Bring the same {noun} here, or remove its line under [sha256] to go on with this one.")),
+        .hint(format!("Add the same {noun} here, or remove its line under [sha256] to use this one.")),
         Err(problem) if problem.code == ProblemCode::NotFound => {
-            Problem::new(ProblemCode::NotFound, format!("The {noun} “{text}” of the file is not here (SHA-256 {}…).", short(wanted)))
+            Problem::new(ProblemCode::NotFound, format!("The {noun} “{text}” of the file was not found here (SHA-256 {}…).", short(wanted)))
                 .hint(format!("Add the {noun} first; it is then found by its hash."))
         }
         Err(problem) => problem,

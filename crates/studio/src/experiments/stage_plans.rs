@@ -67,9 +67,7 @@ impl Studio {
         match source {
             DatasetSource::Stored(id) => self.dataset(id),
             DatasetSource::Stage(stage) => self.dataset(&self.done_run(experiment, *stage)?.id),
-            DatasetSource::Path(path) => {
-                Err(Problem::input(format!("“{path}” is no data set that the program knows.")))
-            }
+            DatasetSource::Path(path) => Err(Problem::input(format!("“{path}” is not a data set of the program."))),
         }
     }
 
@@ -95,7 +93,7 @@ impl Studio {
         runs.into_iter()
             .rev()
             .find(done)
-            .ok_or_else(|| Problem::input(format!("Stage {stage} has made nothing yet.")).hint("Run that stage first."))
+            .ok_or_else(|| Problem::input(format!("Stage {stage} has no result yet.")).hint("Run that stage first."))
     }
 
     /// An adapter that a run names, by name, content and folder.
@@ -104,7 +102,7 @@ impl Studio {
             AdapterSource::Stored(id) => id.clone(),
             AdapterSource::Stage(stage) => self.done_run(&run.experiment, *stage)?.id,
             AdapterSource::Path(path) => {
-                return Err(Problem::input(format!("There is nothing for this stage under “{path}”.")));
+                return Err(Problem::input(format!("“{path}” names nothing that this stage can use.")));
             }
         };
         let record = self.store.adapter(&id)?;

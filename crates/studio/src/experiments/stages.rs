@@ -72,7 +72,7 @@ impl Studio {
         };
         let scorer = match &recipe.scorer {
             Some(ScorerSource::Oracle) if !bundled => {
-                Err(Problem::input("The oracle knows the bundled model's world only.")
+                Err(Problem::input("The oracle only knows the world of the bundled model.")
                     .hint("Name a reward model, or use the bundled model with the bundled data."))
             }
             Some(ScorerSource::Model(source)) => {
@@ -141,16 +141,16 @@ impl Studio {
         match source {
             ModelSource::Stored(id) if !id.is_empty() => self.model(id),
             ModelSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
-                "An experiment uses models that the program knows; “{path}” is a place on the disk."
+                "An experiment uses models of the program's list; “{path}” is a path."
             ))
             .hint("Add the folder as a model, and name it as in model:ID.")),
             ModelSource::Stored(_) | ModelSource::Path(_) => {
                 Err(Problem::input("No model is chosen.").hint("Choose a model."))
             }
             ModelSource::Stage(number) => Err(Problem::input(format!(
-                "What stage {number} makes is not in the list of models before it has run, so nothing can be planned on it."
+                "The model of stage {number} is not listed before that stage has run, so this stage cannot be planned."
             ))
-            .hint("Name the base as the model and the stage as the adapter; or run that stage first and choose its model.")),
+            .hint("Name the base as the model and the stage as the adapter; or run that stage first, then choose its model.")),
         }
     }
 
@@ -161,10 +161,10 @@ impl Studio {
     pub(crate) fn rows_named(&self, source: &DatasetSource, index: usize, stages: &[Stage]) -> Checked<Rows> {
         match source {
             DatasetSource::Stored(id) if !id.is_empty() => Ok(Rows::There(Box::new(self.dataset(id)?))),
-            DatasetSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
-                "An experiment uses data sets that the program knows; “{path}” is a place on the disk."
-            ))
-            .hint("Import the file, and name it as in dataset:ID.")),
+            DatasetSource::Path(path) if !path.is_empty() => {
+                Err(Problem::input(format!("An experiment uses data sets of the program's list; “{path}” is a path."))
+                    .hint("Import the file, and name it as in dataset:ID."))
+            }
             DatasetSource::Stored(_) | DatasetSource::Path(_) => {
                 Err(Problem::input("No data set is chosen.").hint("Choose one, or drop a file."))
             }
@@ -184,7 +184,7 @@ impl Studio {
     fn policy_named(&self, source: &AdapterSource, model: &ModelSource, index: usize, stages: &[Stage]) -> Checked<()> {
         let maker = self.maker(source, index, stages)?;
         if makes_scorer(maker.method()) {
-            return Err(Problem::input(format!("{} is a reward model, which cannot write answers.", maker.name()))
+            return Err(Problem::input(format!("{} is a reward model, which cannot generate answers.", maker.name()))
                 .hint("Choose a stage or adapter that is a policy."));
         }
         if maker.stands_on(model) { Ok(()) } else { Err(maker.other_base()) }
@@ -201,7 +201,7 @@ impl Studio {
             return Err(match stack {
                 StackSource::Model(_) => Problem::input("The bare model is asked in any case, as the baseline.")
                     .hint("Name adapters and stages here."),
-                _ => Problem::input(format!("There is nothing to ask under “{stack}”."))
+                _ => Problem::input(format!("“{stack}” names nothing that can be asked."))
                     .hint("Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID."),
             });
         };
@@ -210,8 +210,11 @@ impl Studio {
         }
         let maker = self.maker(&source, index, stages)?;
         if !makes_scorer(maker.method()) {
-            return Err(Problem::input(format!("{} writes answers; the suite asks models that score.", maker.name()))
-                .hint("Choose a stage or adapter that is a reward model."));
+            return Err(Problem::input(format!(
+                "{} generates answers; the suite asks models that score.",
+                maker.name()
+            ))
+            .hint("Choose a stage or adapter that is a reward model."));
         }
         if maker.stands_on(&recipe.model) { Ok(()) } else { Err(maker.other_base()) }
     }

@@ -88,7 +88,7 @@ pub fn restore_backup(home: &Path, name: Option<&str>) -> Result<Restored, Probl
     let lock = home.join("queue.lock");
     let lock = File::create(&lock).map_err(|error| file_problem("Opening", &lock, &error))?;
     if lock.try_lock().is_err() {
-        return Err(Problem::new(ProblemCode::Conflict, "Alidade is open and uses the database.")
+        return Err(Problem::new(ProblemCode::Conflict, "Alidade is running and uses the database.")
             .hint("Close its window or end `alidade serve`, then try again."));
     }
     let backups = list_backups(home);
@@ -98,8 +98,8 @@ pub fn restore_backup(home: &Path, name: Option<&str>) -> Result<Restored, Probl
     };
     let Some(backup) = found.filter(|backup| backup.sound) else {
         let message = match name {
-            Some(name) => format!("There is no sound backup “{name}” in {}.", home.join("backups").display()),
-            None => format!("There is no sound backup in {}.", home.join("backups").display()),
+            Some(name) => format!("There is no intact backup “{name}” in {}.", home.join("backups").display()),
+            None => format!("There is no intact backup in {}.", home.join("backups").display()),
         };
         return Err(Problem::new(ProblemCode::NotFound, message).hint("`alidade restore --list` shows what is there."));
     };

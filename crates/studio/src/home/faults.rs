@@ -34,7 +34,7 @@ impl Studio {
         for (what, count) in self.store.unreadable() {
             let message = format!("{count} of the stored {what} cannot be read and are left out of the lists.");
             found.push(Problem::internal(message).hint(
-                "They were left in the database as they are. Close Alidade and run `alidade restore --list` to see the backups.",
+                "They remain in the database. Close Alidade and run `alidade restore --list` to see the backups.",
             ));
         }
         found

@@ -58,17 +58,17 @@ fn refuse_lost_database(home: &Path) -> Result<(), Problem> {
     }
     let what = if path.exists() { "is empty" } else { "is missing" };
     let message = format!(
-        "The database alidade.db in {} {what}, though {runs} runs and {sets} data sets lie beside it. Nothing was changed.",
+        "The database alidade.db in {} {what}, although {runs} runs and {sets} data sets are beside it. Nothing was changed.",
         home.display()
     );
     let problem = Problem::new(ProblemCode::Conflict, message);
     let problem = if backups == 0 {
         problem.hint("Put the file back from a copy of your own.")
     } else {
-        problem.hint("Run `alidade restore`: it puts the newest sound backup in its place.")
+        problem.hint("Run `alidade restore`: it replaces the database with the newest intact backup.")
     };
     Err(problem.hint(
-        "To begin anew, move the folders runs, datasets and backups away, or set ALIDADE_HOME to another folder.",
+        "To start over, move the folders runs, datasets and backups away, or set ALIDADE_HOME to another folder.",
     ))
 }
 
@@ -143,7 +143,7 @@ mod tests {
         prepare(home.path()).unwrap();
         std::fs::create_dir(home.path().join("runs/r1")).unwrap();
         let said = prepare(home.path()).unwrap_err();
-        assert!(said.message.contains("is empty, though 1 runs"), "{said}");
+        assert!(said.message.contains("is empty, although 1 runs"), "{said}");
         std::fs::remove_file(database(home.path())).unwrap();
         assert!(prepare(home.path()).unwrap_err().message.contains("is missing"));
         std::fs::create_dir(home.path().join("backups")).unwrap();

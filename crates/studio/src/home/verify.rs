@@ -24,12 +24,12 @@ impl Studio {
         self.verify(folder, &model.sha256, || Ok(model_sha256(folder)?)).map_err(|problem| match problem {
             None => {
                 let message = format!(
-                    "The files of the model “{}” in {} are no longer the ones that were added.",
+                    "The files of the model “{}” in {} have changed since it was added.",
                     model.name,
                     folder.display()
                 );
                 Problem::new(ProblemCode::Conflict, message)
-                    .hint("Put the files back as they were, or add the folder again: it is another model now.")
+                    .hint("Restore the files, or add the folder again as another model.")
                     .at("model")
             }
             Some(problem) => problem.at("model"),
@@ -43,9 +43,9 @@ impl Studio {
     pub(crate) fn verify_adapter(&self, folder: &Path, sha256: &str, field: &str) -> Result<(), Problem> {
         self.verify(folder, sha256, || Ok(adapter_sha256(folder)?)).map_err(|problem| match problem {
             None => {
-                let message = format!("The adapter in {} is no longer the one that its run made.", folder.display());
+                let message = format!("The adapter in {} has changed since its run made it.", folder.display());
                 Problem::new(ProblemCode::Conflict, message)
-                    .hint("Put its files back as they were, or start the experiment anew.")
+                    .hint("Restore its files, or start the experiment again.")
                     .at(field)
             }
             Some(problem) => problem.at(field),
@@ -97,9 +97,9 @@ impl Studio {
 
 /// What is said of a data set whose rows are gone or changed.
 pub(crate) fn damaged_rows(set: &DatasetView) -> Problem {
-    let message = format!("The rows of “{}” on the disk are no longer the ones that were imported.", set.name);
+    let message = format!("The rows of “{}” on the disk have changed since they were imported.", set.name);
     let hint = if set.bundled {
-        "Start the program again: it puts its own data sets back."
+        "Restart the program: it restores its own data sets."
     } else {
         "Import the file again and remove this data set. Runs that have begun keep rows of their own."
     };

@@ -41,7 +41,7 @@ impl Studio {
     pub fn add_model(&self, handle: &str) -> Result<ModelView, Problem> {
         let folder = self.path_of(handle)?;
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
-        let mut view = view.ok_or_else(|| Problem::internal("Looking into the model gave nothing."))?;
+        let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
         if let Some(known) = self.list_models()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
             return Ok(known);
         }
@@ -58,7 +58,7 @@ impl Studio {
         if self.bundled.iter().any(|model| model.model.id == id) {
             return Err(Problem::new(
                 ProblemCode::Conflict,
-                "This model belongs to the program and cannot be removed.",
+                "This model is part of the program and cannot be removed.",
             ));
         }
         let mut view = self.model(id)?;

@@ -146,7 +146,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     read_and_write(&tokenizer, &texts);
     at("Reading the chat template")?;
     let template = model.chat_template(&tokenizer, crate::local_time()).map_err(of_model)?;
-    at("Writing a conversation with the chat template")?;
+    at("Rendering a conversation with the chat template")?;
     template.iter().for_each(write_conversations);
     if depth == Depth::Text {
         return Ok(Value::Null);

@@ -76,7 +76,7 @@ impl Studio {
         let short: String = record.adapter.sha256.chars().take(8).collect();
         let folder = self.path_of(handle)?.join(format!("{}-{name}-{short}", model.model.name));
         if folder.exists() {
-            return Err(Problem::input(format!("{} exists already.", folder.display()))
+            return Err(Problem::input(format!("{} already exists.", folder.display()))
                 .hint("Choose another folder.")
                 .at("handle"));
         }

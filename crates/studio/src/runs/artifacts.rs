@@ -59,7 +59,7 @@ impl Studio {
         let path = self.run_folder(&run.id).join(if file.is_empty() { BUILT } else { file });
         let bytes = std::fs::read(&path).map_err(|error| file_problem("Reading", &path, &error))?;
         if sha256(&bytes) != hash {
-            return Err(Problem::internal("The built rows are no longer what the run wrote.")
+            return Err(Problem::internal("The built rows have changed since the run wrote them.")
                 .hint("Run the stage again.")
                 .at("dataset"));
         }
@@ -104,7 +104,7 @@ impl Studio {
     fn keep_model(&self, run: &RunRecord, folder: &str, name: Option<&str>) -> Result<(), Problem> {
         let folder = self.run_folder(&run.id).join(folder);
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
-        let mut view = view.ok_or_else(|| Problem::internal("Looking into the model gave nothing."))?;
+        let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
         view.model.id.clone_from(&run.id);
         if let Some(name) = name {
             view.model.name = name.to_owned();

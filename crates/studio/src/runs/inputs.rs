@@ -46,7 +46,7 @@ impl Studio {
         if found != text.as_bytes() {
             write_private(&path, text.as_bytes())?;
             let what = if found.is_empty() { "was missing" } else { "had been changed" };
-            told.push(format!("The run's plan.json {what}; it was written anew as it was when the run began."));
+            told.push(format!("The run's plan.json {what}; it was restored as it was when the run began."));
         }
         Ok(told)
     }
@@ -121,7 +121,7 @@ impl Studio {
                 return Err(changed(name));
             }
             write_private(&folder.join(name), text.as_bytes())?;
-            told.push(format!("The run's {name} was missing or had been changed; it was made anew from the data set."));
+            told.push(format!("The run's {name} was missing or had been changed; it was recreated from the data set."));
         }
         Ok(told)
     }
@@ -156,8 +156,8 @@ fn run_of(path: &Path) -> Option<String> {
 }
 
 fn changed(name: &str) -> Problem {
-    let message = format!("The run's {name} is no longer what it was when the run began, and cannot be made anew.");
+    let message = format!("The run's {name} has changed since the run began and cannot be recreated.");
     Problem::new(ProblemCode::Conflict, message)
-        .hint("Put the file back as it was, or discard this run and start the experiment again.")
+        .hint("Restore the file, or discard this run and start the experiment again.")
         .at("dataset")
 }

@@ -29,7 +29,7 @@ impl Studio {
     pub(crate) fn mend_while_held(&self, id: &str) -> Result<RunRecord, Problem> {
         let (mut run, folder) = (self.store.run(id)?, self.run_folder(id));
         if is_alive(&folder) {
-            return Err(Problem::new(ProblemCode::Conflict, "A worker is at this run.").hint("Pause it first."));
+            return Err(Problem::new(ProblemCode::Conflict, "A worker is running this run.").hint("Pause it first."));
         }
         let found = read(&folder)?;
         let known = self.known_events(&run)?;
@@ -65,7 +65,7 @@ impl Studio {
         let lost = |sequence| {
             let kind = EventKind::Warning {
                 code: "event_lost".to_owned(),
-                message: "An event could not be read any more.".to_owned(),
+                message: "An event could no longer be read.".to_owned(),
             };
             serde_json::to_string(&RunEvent { run: run.id.clone(), sequence, at_ms: now_ms(), kind })
                 .unwrap_or_default()
@@ -137,10 +137,10 @@ fn following(text: &[u8], run: &RunRecord, ordered: bool) -> (Vec<u8>, bool) {
 fn words(found: bool, last: u64) -> String {
     if found {
         format!(
-            "The file of this run's events was damaged or cut. Up to event {last} it was written anew from the database; what \
+            "The file of this run's events was damaged or cut. Up to event {last} it was restored from the database; what \
              could be read beyond that is kept, and the damaged file lies beside it as {ASIDE}."
         )
     } else {
-        format!("The file of this run's events was removed. Up to event {last} it was written anew from the database.")
+        format!("The file of this run's events was removed. Up to event {last} it was restored from the database.")
     }
 }

@@ -90,7 +90,7 @@ impl Studio {
     pub fn resume_run(&self, id: &str) -> Result<RunView, Problem> {
         let run = self.store.run(id)?;
         if !run.state.can_resume() {
-            return Err(conflict(&run, "cannot go on"));
+            return Err(conflict(&run, "cannot be resumed"));
         }
         self.tell(&run, EventKind::Queued)?;
         self.wake.call();
@@ -108,7 +108,7 @@ impl Studio {
             (RunState::Queued, _) if is_alive(&folder) => control::write_wish(&folder, reason)?,
             (RunState::Queued, StopReason::Pause) => drop(self.tell(&run, EventKind::Paused { step: run.step })?),
             (_, StopReason::Discard) => self.discard_settled(&run)?,
-            _ => return Err(conflict(&run, "is not at work").hint("Resume it first.")),
+            _ => return Err(conflict(&run, "is not running").hint("Resume it first.")),
         }
         self.get_run(id)
     }

@@ -123,7 +123,7 @@ fn tend(weak: &Weak<Studio>) {
         if ours {
             // A fault of one round (a busy database, a full disk) is said, and met again in the next.
             let round = catch_unwind(AssertUnwindSafe(|| studio.round(&mut tending)))
-                .unwrap_or_else(|_| Err(Problem::internal("The queue broke off in the middle; it is tried again.")));
+                .unwrap_or_else(|_| Err(Problem::internal("The queue failed unexpectedly; it will try again.")));
             // After a fault nobody knows whether there is work.
             pause = round.as_ref().map_or(ROUND, |open| if *open { ROUND } else { IDLE });
             studio.note(QUEUE, round.err());

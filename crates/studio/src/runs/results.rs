@@ -116,5 +116,5 @@ impl Studio {
 
 fn lost(name: &str, found: &str) -> Problem {
     Problem::internal(format!("The run's {name} cannot be read: {found}."))
-        .hint("The figures and curves of the run are whole; run it again if you need the file.")
+        .hint("The figures and curves of the run are complete; run it again if you need the file.")
 }

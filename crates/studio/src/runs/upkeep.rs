@@ -55,7 +55,7 @@ impl Studio {
         }
         match ended {
             Some(ended) if ended.from_sequence == run.last_sequence => {
-                let message = format!("The run ended before it began. {}", last_words(&folder));
+                let message = format!("The worker ended before the run began. {}", last_words(&folder));
                 self.tell(&run, EventKind::Failed { problem: Problem::new(ProblemCode::WorkerLost, message) })
             }
             _ => Ok(run),
@@ -69,7 +69,7 @@ impl Studio {
         // A wish that the worker did not live to see still stands.
         let wish = wish_of(folder);
         if self.fault_of(&run.id).is_some_and(|fault| fault.code == ProblemCode::DiskFull) {
-            let message = "There was no room left on the disk. Free some room and resume.";
+            let message = "There was no room left on the disk. Free some disk space and resume.";
             warn("disk_full", message.to_owned())?;
         }
         if starved {
@@ -79,7 +79,7 @@ impl Studio {
         } else if let words = last_words(folder)
             && !words.is_empty()
         {
-            warn("last_words", format!("The run's process ended with these words: {words}"))?;
+            warn("last_words", format!("The run's process ended with this output: {words}"))?;
         }
         let run = self.store.run(&run.id)?;
         if run.state != RunState::Running {

@@ -43,8 +43,7 @@ pub(crate) fn apart(output: &Path, written: &[&str], given: &[Given]) -> Result<
             }
             let name = written.iter().find(|name| place.starts_with(folder.join(name)));
             if let Some(name) = name {
-                let message =
-                    format!("{} lies where the run writes its own {name}: {}.", capital(what), path.display());
+                let message = format!("{} is where the run writes its own {name}: {}.", capital(what), path.display());
                 return Err(refused(message));
             }
         }

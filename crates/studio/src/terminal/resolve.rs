@@ -112,7 +112,7 @@ fn is_full(recipe: &Recipe, method: &dyn Method) -> Result<bool, Problem> {
     let full_weights = |method: &dyn Method| !method.needs().reference && !method.makes_scorer();
     if full && !full_weights(method) {
         let message = format!(
-            "{} needs an adapter: it compares with the untouched model, or makes one that only scores.",
+            "{} needs an adapter: it compares with the base model, or trains a model that only scores.",
             recipe.method.as_str()
         );
         return Err(Problem::input(message)
@@ -169,12 +169,11 @@ fn reward_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Op
     match (&recipe.reward, method.needs().reward) {
         (None, false) => Ok(None),
         (Some(_), false) => {
-            let message =
-                format!("{} does not learn from scores; “reward” means nothing to it.", recipe.method.as_str());
+            let message = format!("{} does not learn from scores, so it cannot use “reward”.", recipe.method.as_str());
             Err(Problem::input(message).hint("Remove the line.").at("reward"))
         }
         (None, true) => {
-            let message = format!("{} learns from scores, and the recipe names no “reward”.", recipe.method.as_str());
+            let message = format!("{} learns from scores, but the recipe names no “reward”.", recipe.method.as_str());
             let hint = "Name the adapter folder of a reward model, or \"oracle\" for the starter world.";
             Err(Problem::input(message).hint(hint).at("reward"))
         }
@@ -228,7 +227,7 @@ fn adapter_dir(adapter: &AdapterSource, base: &Path, field: &str) -> Result<Path
 
 /// A recipe of one run knows files alone; what the program keeps, and what other stages make, an experiment names.
 fn elsewhere(named: &impl std::fmt::Display, instead: &str, field: &str) -> Problem {
-    Problem::input(format!("“{named}” means something within an experiment; a recipe of its own names {instead}."))
+    Problem::input(format!("“{named}” can only be used in an experiment file; a recipe names {instead}."))
         .hint(format!("Name {instead}, or make it a stage of an experiment file and use alidade run."))
         .at(field)
 }

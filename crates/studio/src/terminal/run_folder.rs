@@ -66,7 +66,7 @@ impl RunFolder {
         let facts = plan_facts(plan)?;
         let made = Made::find(path);
         if made.as_ref().and_then(|made| made.plan.as_ref()).is_some_and(|old| old.run != plan.run) {
-            let message = format!("{} is the folder of a run of the window.", path.display());
+            let message = format!("{} is the folder of a run of the app.", path.display());
             return Err(Problem::new(ProblemCode::Conflict, message)
                 .hint("Choose another output_dir.")
                 .at("output_dir"));
@@ -127,7 +127,7 @@ impl RunFolder {
         if found.as_deref() != Some(&resolved.plan.rows_sha256) {
             if found.is_some() && found.as_deref() != earlier_rows {
                 let aside = set_aside(rows)?;
-                say(&format!("rows.jsonl is not what the run wrote; it was kept as {aside} and is written anew."));
+                say(&format!("rows.jsonl is not what the run wrote; it was kept as {aside} and is written again."));
             }
             write_durably(rows, resolved.rows.as_bytes())?;
         }
@@ -177,13 +177,13 @@ fn other_run(path: &Path, step: u64, differences: &[Difference]) -> Problem {
     let changes = told(differences);
     let kept = if step == 0 { "a run".to_owned() } else { format!("a run, kept up to step {step},") };
     let message = if changes.is_empty() {
-        format!("{} holds {kept} of an earlier version of this program, which cannot be taken up.", path.display())
+        format!("{} holds {kept} of an earlier version of this program, which cannot be continued.", path.display())
     } else {
         format!("{} holds {kept} with other settings: {changes}.", path.display())
     };
     let back = match step {
-        0 => "Set them back to go on with it.".to_owned(),
-        step => format!("Set them back to go on from step {step}."),
+        0 => "Set them back to continue it.".to_owned(),
+        step => format!("Set them back to resume from step {step}."),
     };
     let problem = Problem::new(ProblemCode::Conflict, message);
     let problem = if changes.is_empty() { problem } else { problem.hint(back) };
@@ -223,7 +223,7 @@ fn unlinked(path: &Path, full: bool) -> Result<(), Problem> {
     match made::names(full).into_iter().find(|name| path.join(name).is_symlink()) {
         None => Ok(()),
         Some(name) => {
-            let message = format!("{} is a link; a run writes through no link.", path.join(name).display());
+            let message = format!("{} is a link; a run does not write through links.", path.join(name).display());
             Err(Problem::new(ProblemCode::Conflict, message)
                 .hint("Remove the link, or choose another output_dir.")
                 .at("output_dir"))
@@ -245,7 +245,7 @@ fn mend_events(path: &Path, run: &str, say: &mut dyn FnMut(&str)) -> Result<(), 
         } else if whole {
             let aside = set_aside(&events)?;
             say(&format!(
-                "events.jsonl is damaged in line {}; it was kept as {aside}, and the lines before are taken over.",
+                "events.jsonl is damaged in line {}; it was kept as {aside}, and the lines before it are kept.",
                 index + 1
             ));
             return write_durably(&events, &bytes[..good]);
