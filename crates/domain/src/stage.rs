@@ -23,7 +23,7 @@ pub enum Stage {
     Evaluate(EvaluateRecipe),
     /// Brings a model into the data folder.
     Fetch(FetchRecipe),
-    /// Writes an adapter for other programs.
+    /// Exports an adapter.
     Export(ExportRecipe),
 }
 
@@ -36,10 +36,10 @@ const OLDEST: &str = "train";
 pub type SourceMap<'a> = &'a mut dyn FnMut(&str, &str) -> Result<String, Problem>;
 
 impl Stage {
-    /// The kinds, as they stand in files.
+    /// The kinds, as in files.
     pub const KINDS: &'static [&'static str] = &[OLDEST, "build", "evaluate", "fetch", "export"];
 
-    /// The kind, as it stands in files.
+    /// The kind, as in files.
     pub fn kind(&self) -> &'static str {
         match self {
             Stage::Train(_) => OLDEST,

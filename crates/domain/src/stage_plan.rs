@@ -15,11 +15,11 @@ pub enum StagePlan {
     Train(Box<Plan>),
     /// Builds a data set.
     Build(BuildPlan),
-    /// Asks stacks.
+    /// Evaluates stacks.
     Evaluate(EvaluatePlan),
-    /// Brings a model.
+    /// Fetches a model.
     Fetch(FetchPlan),
-    /// Writes an adapter for other programs.
+    /// Exports an adapter.
     Export(ExportPlan),
 }
 
@@ -126,7 +126,7 @@ impl StagePlan {
         }
     }
 
-    /// The kind of stage, as it stands in files.
+    /// The kind of stage, as in files.
     pub fn kind(&self) -> &'static str {
         match self {
             StagePlan::Train(_) => "train",

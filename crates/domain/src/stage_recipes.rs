@@ -49,7 +49,7 @@ pub struct EvaluateRecipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub suite: Option<String>,
-    /// Judges that read the answers beside the suite: "refusal", "contains=blue".
+    /// Judges that label the answers in addition to the suite: "refusal", "contains=blue".
     #[serde(default)]
     pub judges: Vec<String>,
     /// Rows to ask about; absent for a suite that brings its own questions.

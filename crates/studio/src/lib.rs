@@ -18,7 +18,7 @@ pub mod views;
 pub use alidade_domain::ExportForm;
 pub use alidade_jobs::asking::evaluate::{Comparison, evaluate, judges, suites};
 pub use alidade_jobs::export::{Exported, export};
-pub use alidade_jobs::files::control::{ControlFile, write_wish};
+pub use alidade_jobs::files::control::{ControlFile, write_request};
 pub use alidade_jobs::files::run_lock::RunLock;
 pub use alidade_jobs::machine::compute::instructions;
 pub use alidade_jobs::train::comparing::read_snapshot;

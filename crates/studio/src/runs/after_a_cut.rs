@@ -191,7 +191,7 @@ fn every_state_of_the_events_comes_to_rest_and_the_next_run_starts() {
 }
 
 #[test]
-fn a_wish_outlives_its_worker() {
+fn a_request_outlives_its_worker() {
     let house = House::new();
     let studio = house.open();
     let set = import(&studio).id;
@@ -201,7 +201,7 @@ fn a_wish_outlives_its_worker() {
         let run = queued(&studio, name, &set, 1);
         at_work(&house, &studio, &run);
         std::fs::remove_dir_all(house.run_folder(name)).unwrap();
-        studio.wish(name, reason).unwrap();
+        studio.request(name, reason).unwrap();
         rounds(&studio, &mut Tending::default(), 2);
         assert_eq!(studio.store.run(name).unwrap().state, state);
     }

@@ -64,7 +64,7 @@ impl Studio {
     /// # Errors
     /// When it has ended already.
     pub fn pause_run(&self, id: &str) -> Result<RunView, Problem> {
-        self.wish(id, StopReason::Pause)
+        self.request(id, StopReason::Pause)
     }
 
     /// Ends a run now with a usable adapter.
@@ -72,7 +72,7 @@ impl Studio {
     /// # Errors
     /// When it is not at work.
     pub fn stop_run(&self, id: &str) -> Result<RunView, Problem> {
-        self.wish(id, StopReason::StopAndSave)
+        self.request(id, StopReason::StopAndSave)
     }
 
     /// Throws a run away, and the stages that wait for it.
@@ -80,7 +80,7 @@ impl Studio {
     /// # Errors
     /// When it has an adapter already.
     pub fn discard_run(&self, id: &str) -> Result<RunView, Problem> {
-        self.wish(id, StopReason::Discard)
+        self.request(id, StopReason::Discard)
     }
 
     /// Queues a paused, interrupted or failed run again; it goes on from its newest checkpoint.
@@ -97,15 +97,15 @@ impl Studio {
         self.get_run(id)
     }
 
-    pub(crate) fn wish(&self, id: &str, reason: StopReason) -> Result<RunView, Problem> {
+    pub(crate) fn request(&self, id: &str, reason: StopReason) -> Result<RunView, Problem> {
         let run = self.store.run(id)?;
         let folder = self.run_folder(id);
         match (run.state, reason) {
             (RunState::Finished | RunState::Stopped | RunState::Discarded, _) => {
                 return Err(conflict(&run, "has ended"));
             }
-            (RunState::Running, _) => control::write_wish(&folder, reason)?,
-            (RunState::Queued, _) if is_alive(&folder) => control::write_wish(&folder, reason)?,
+            (RunState::Running, _) => control::write_request(&folder, reason)?,
+            (RunState::Queued, _) if is_alive(&folder) => control::write_request(&folder, reason)?,
             (RunState::Queued, StopReason::Pause) => drop(self.tell(&run, EventKind::Paused { step: run.step })?),
             (_, StopReason::Discard) => self.discard_settled(&run)?,
             _ => return Err(conflict(&run, "is not running").hint("Resume it first.")),

@@ -60,7 +60,7 @@ impl Working {
 pub(crate) struct Tending {
     working: Option<Working>,
     /// Since when the workers of runs have been asked to end.
-    pub(crate) wished: BTreeMap<String, Instant>,
+    pub(crate) requested: BTreeMap<String, Instant>,
     /// How long they have to answer.
     pub(crate) patience: Duration,
     /// Runs that met a fault, and when they are tried again.
@@ -73,7 +73,7 @@ impl Default for Tending {
     fn default() -> Self {
         Self {
             working: None,
-            wished: BTreeMap::new(),
+            requested: BTreeMap::new(),
             patience: unresponsive::PATIENCE,
             aside: BTreeMap::new(),
             unkept: BTreeMap::new(),

@@ -4,7 +4,7 @@
 use crate::runs::queue::{Tending, Working};
 use crate::studio::{Studio, now_ms};
 use alidade_domain::{EventKind, Problem};
-use alidade_jobs::files::control::wish_of;
+use alidade_jobs::files::control::request_of;
 use alidade_jobs::machine::end_process;
 use alidade_store::RunRecord;
 use std::time::{Duration, Instant};
@@ -26,11 +26,11 @@ impl Studio {
         ours: Option<&mut Working>,
     ) -> Result<(), Problem> {
         let folder = self.run_folder(&run.id);
-        if wish_of(&folder).is_none() {
-            tending.wished.remove(&run.id);
+        if request_of(&folder).is_none() {
+            tending.requested.remove(&run.id);
             return Ok(());
         }
-        let since = *tending.wished.entry(run.id.clone()).or_insert_with(Instant::now);
+        let since = *tending.requested.entry(run.id.clone()).or_insert_with(Instant::now);
         let patience = tending.patience.max(usual_step(run) * STEPS);
         let silent = Duration::from_millis(now_ms().saturating_sub(run.last_ms));
         if since.elapsed() < patience || silent < patience {
@@ -43,7 +43,7 @@ impl Studio {
         if !ended {
             return Ok(());
         }
-        tending.wished.remove(&run.id);
+        tending.requested.remove(&run.id);
         let message = format!(
             "The run's process did not answer for {} seconds after it was asked to end, so it was ended. What its last checkpoint \
              holds is kept.",
@@ -88,7 +88,7 @@ mod tests {
         let run = queued(studio, "a", &import(studio).id, 1);
         at_work(house, studio, &run);
         if let Some(wish) = wish {
-            crate::write_wish(&house.run_folder("a"), wish).unwrap();
+            crate::write_request(&house.run_folder("a"), wish).unwrap();
         }
         let process = Command::new("sleep").arg("600").spawn().unwrap();
         (run, Tending::with_worker("a", process))

@@ -6,7 +6,7 @@ use crate::home::restrict;
 use crate::runs::queue::{Tending, Working};
 use crate::studio::{Studio, lock};
 use alidade_domain::{Artifact, EventKind, Observer, Problem, ProblemCode, RunEvent, RunState, StopReason};
-use alidade_jobs::files::control::wish_of;
+use alidade_jobs::files::control::request_of;
 use alidade_jobs::files::durable::create_folder;
 use alidade_jobs::files::event_log::{read_some_events, sync_events};
 use alidade_store::RunRecord;
@@ -67,7 +67,7 @@ impl Studio {
             self.tell(run, EventKind::Warning { code: code.to_owned(), message }).map(drop)
         };
         // A wish that the worker did not live to see still stands.
-        let wish = wish_of(folder);
+        let wish = request_of(folder);
         if self.fault_of(&run.id).is_some_and(|fault| fault.code == ProblemCode::DiskFull) {
             let message = "There was no room left on the disk. Free some disk space and resume.";
             warn("disk_full", message.to_owned())?;
