@@ -1,5 +1,5 @@
-//! The same command goes on where the last one was cut off, wherever that was; another recipe is told what differs; damage that
-//! came in between is noticed.
+//! The same command goes on where the last one was cut off, wherever that was; another recipe is told what differs; damage
+//! that came in between is noticed.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly and tell what it skipped")]
 
 mod common;
@@ -349,8 +349,8 @@ fn an_adapter_that_was_changed_since_is_refused_everywhere() {
     }
 }
 
-/// A disk of one megabyte of which less and less is free: whatever could not be written is named, and with room the same command
-/// goes on to the same bytes.
+/// A disk of one megabyte of which less and less is free: whatever could not be written is named, and with room the same
+/// command goes on to the same bytes.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fills_up_costs_no_work() {

@@ -1,5 +1,5 @@
-//! Whose a folder is: what the program made may be replaced when it is asked to, everything else is never emptied, written over
-//! or removed; and two programs never work in one folder.
+//! Whose a folder is: what the program made may be replaced when it is asked to, everything else is never emptied, written
+//! over or removed; and two programs never work in one folder.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Exports that are verified: the written files are read again and compared with the weights in memory, and the logits of those
-//! weights are compared with the live adapter's. An export that fails a check is not kept.
+//! Exports that are verified: the written files are read again and compared with the weights in memory, and the logits of
+//! those weights are compared with the live adapter's. An export that fails a check is not kept.
 
 use crate::files::durable::write_folder;
 use crate::{machine::compute, train::provenance};
@@ -23,8 +23,8 @@ pub struct Exported {
 /// Exports into a folder that does not exist yet.
 ///
 /// # Errors
-/// When the folder exists, something cannot be read or written, the adapter has changed since it was made, or the logits of the
-/// export differ from the live adapter's.
+/// When the folder exists, something cannot be read or written, the adapter has changed since it was made, or the
+/// logits of the export differ from the live adapter's.
 pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> Result<Exported, Problem> {
     absent(output)?;
     let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
@@ -59,8 +59,8 @@ fn peft(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<
     Ok(Exported { gap, rounded_to: None })
 }
 
-/// The merged weights must give the live adapter's logits up to f32 rounding; the file must hold exactly these weights, rounded to
-/// its number format. Together both checks rule out a wrong folder in any format.
+/// The merged weights must give the live adapter's logits up to f32 rounding; the file must hold exactly these weights,
+/// rounded to its number format. Together both checks rule out a wrong folder in any format.
 fn merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<Exported, Problem> {
     let live = logits(model, Some(adapter))?;
     let merged = Merged::new(model, adapter)?;

@@ -1,7 +1,7 @@
 //! How fast this machine trains and generates, measured on the real path: the same methods, session and decoder as a run.
 //!
-//! The work is that of a widely used benchmark: four rows of 256 tokens a step, a LoRA of rank 16 on every layer, rows in file
-//! order, AdamW at 1e-4. Each figure is shown with its share of the machine's peak.
+//! The work is that of a widely used benchmark: four rows of 256 tokens a step, a LoRA of rank 16 on every layer, rows in
+//! file order, AdamW at 1e-4. Each figure is shown with its share of the machine's peak.
 
 use alidade_data::import;
 use alidade_domain::{
@@ -361,8 +361,8 @@ fn memory_rate(set: InstructionSet) -> f64 {
     (ELEMENTS * 4) as f64 / best / 1e9
 }
 
-/// Floating-point operations of one step: two for each weight and row in the forward pass, two for the gradient of each input,
-/// and for the adapters two more for the gradients of their own weights.
+/// Floating-point operations of one step: two for each weight and row in the forward pass, two for the gradient of each
+/// input, and for the adapters two more for the gradients of their own weights.
 fn train_operations(spec: &DecoderSpec, bench: &TrainBench, adapter: u64, reads: bool) -> f64 {
     let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
     let base = (spec.layers * linears) as f64;

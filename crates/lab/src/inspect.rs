@@ -39,8 +39,8 @@ pub fn write_logits(
     Ok(write_tensors(output, &tensors)?)
 }
 
-/// Continues the ids in the tensor `prompt` `[B, T]` of a file; returns only the new ids, and the number format of the weights: f32
-/// where the slice back-end does not support model and adapter together.
+/// Continues the ids in the tensor `prompt` `[B, T]` of a file; returns only the new ids, and the number format of the
+/// weights: f32 where the slice back-end does not support model and adapter together.
 ///
 /// # Errors
 /// When a file or the model cannot be used.

@@ -1,5 +1,5 @@
-//! Renders conversations with a model's chat template: the text, its tokens, and the mask of assistant tokens. Other programs
-//! compare their renderings with it, and people see which tokens of a row are learned.
+//! Renders conversations with a model's chat template: the text, its tokens, and the mask of assistant tokens. Other
+//! programs compare their renderings with it, and people see which tokens of a row are learned.
 
 use alidade_domain::{Message, Problem};
 use alidade_model::{ChatTemplate, DATA, ModelError, Rendering, TextTokenizer, read_bounded};
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Reads a conversation, or a list of them, from a JSON file and renders each. Returns an object for each: `text`, `ids` and
-/// `assistant_mask` (1 where the assistant speaks; `null` with a reason in `unmasked` where that is unknown), or `refused` with
-/// the message of the template. With `for_answer` the assistant's next turn is opened and there is no mask.
+/// `assistant_mask` (1 where the assistant speaks; `null` with a reason in `unmasked` where that is unknown), or `refused`
+/// with the message of the template. With `for_answer` the assistant's next turn is opened and there is no mask.
 ///
 /// # Errors
 /// When a file cannot be used, or the model has no chat template.

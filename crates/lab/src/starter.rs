@@ -1,5 +1,6 @@
 //! Makes the starter model: a tokenizer trained on the corpus of Alder Bay, random weights, full pre-training, and a folder
-//! in the layout of the Hugging Face hub. The same seed gives the same bytes, so the model that the program carries can be made again.
+//! in the layout of the Hugging Face hub. The same seed gives the same bytes, so the model that the program carries can be
+//! made again.
 
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, SettingValue, Settings, StopReason, StopSignal};
 use alidade_model::{

@@ -58,7 +58,7 @@ pub struct RunRecord {
     pub metrics: BTreeMap<String, f64>,
     /// SHA-256 of the adapter, once there is one.
     pub adapter_sha256: Option<String>,
-    /// What was made.
+    /// The results.
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
     /// What each suite found; rows of earlier versions hold one at most, under the name `evaluation`.

@@ -64,7 +64,7 @@ pub struct DatasetView {
     pub name: String,
     /// What its rows can teach.
     pub kind: DatasetKind,
-    /// What the import did.
+    /// Summary of the import.
     pub summary: ImportSummary,
     /// Remarks on the whole file.
     pub remarks: Vec<String>,

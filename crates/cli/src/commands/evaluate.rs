@@ -1,5 +1,5 @@
-//! `alidade evaluate`: a base model against the same model with adapters, on the same prompts and rows, as suites ask and judges
-//! judge.
+//! `alidade evaluate`: a base model against the same model with adapters, on the same prompts and rows, as suites ask and
+//! judges judge.
 
 use crate::output;
 use alidade_domain::{Estimate, Evaluation, Problem};

@@ -1,5 +1,5 @@
-//! `alidade run FILE`: carries out an experiment file, stage by stage, in the data folder of the app, where the window shows it
-//! as well. The same command goes on with what was stopped, and gives the same adapters whenever it begins anew.
+//! `alidade run FILE`: carries out an experiment file, stage by stage, in the data folder of the app, where the window shows
+//! it as well. The same command goes on with what was stopped, and gives the same adapters whenever it begins anew.
 
 use crate::interruption::Interruption;
 use crate::output;

@@ -36,8 +36,8 @@ impl Server {
     }
 }
 
-/// Another site that was made to resolve to this machine still sends its own name; one that names two hosts, or speaks as to a
-/// proxy, wants two programs to read it differently.
+/// Another site that was made to resolve to this machine still sends its own name; one that names two hosts, or speaks as to
+/// a proxy, wants two programs to read it differently.
 async fn with_host(State(server): State<Server>, request: Request, next: Next) -> Response {
     let hosts: Vec<_> = request.headers().get_all(header::HOST).iter().collect();
     let [host] = hosts[..] else { return StatusCode::BAD_REQUEST.into_response() };

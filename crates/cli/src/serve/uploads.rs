@@ -1,5 +1,5 @@
-//! Files from a browser: written to the disk piece by piece as they come, within a bound and the room that is there. What does
-//! not come to its end is removed.
+//! Files from a browser: written to the disk piece by piece as they come, within a bound and the room that is there. What
+//! does not come to its end is removed.
 
 use super::Server;
 use alidade_domain::{Problem, ProblemCode, why};

@@ -1,5 +1,5 @@
-//! Evaluation from the terminal: any number of adapters on one base model, each a stack next to the bare model, with the suite and
-//! the judges that a person names. Suites, judges and statistics are in `evaluation`.
+//! Evaluation from the terminal: any number of adapters on one base model, each a stack next to the bare model, with the
+//! suite and the judges that a person names. Suites, judges and statistics are in `evaluation`.
 
 use crate::asking::questions::Questions;
 use crate::asking::scorer::evaluate_scorers;

@@ -1,6 +1,6 @@
-//! One base model with several adapters on it, each a stack behind the ports `Generator` and `Scorer`. Answers are generated and
-//! rows scored in batches that take a share of memory. Each row is computed as if alone and has its own seed, so no answer depends
-//! on its batch. What is asked, and what is concluded from the answers, is in `evaluation`.
+//! One base model with several adapters on it, each a stack behind the ports `Generator` and `Scorer`. Answers are generated
+//! and rows scored in batches that take a share of memory. Each row is computed as if alone and has its own seed, so no
+//! answer depends on its batch. What is asked, and what is concluded from the answers, is in `evaluation`.
 
 pub(crate) mod answer;
 pub mod evaluate;
@@ -135,8 +135,8 @@ pub fn tokens_of(item: &Item) -> usize {
     item.sequences.iter().map(|row| row.ids.len()).sum()
 }
 
-/// Prompts in order, as many per batch as memory allows. A prompt that leaves less room than an answer may take is a batch of its
-/// own, so that it does not shorten other answers.
+/// Prompts in order, as many per batch as memory allows. A prompt that leaves less room than an answer may take is a batch
+/// of its own, so that it does not shorten other answers.
 fn answer_batches(lengths: &[usize], longest: usize, context: usize, budget: &memory::AtOnce) -> Vec<Range<usize>> {
     batches(lengths.len(), MOST, |range| {
         let short = range.len() > 1 && lengths[range.clone()].iter().any(|length| length + longest > context);
@@ -175,8 +175,9 @@ pub struct Progress {
     pub share: f64,
 }
 
-/// Asks every stack of a speaker all questions, stack after stack. `earlier` answers of the first stack to the same prompts are
-/// reused. With a log, and an identity of template and date, answers are logged and those of an earlier attempt are reused.
+/// Asks every stack of a speaker all questions, stack after stack. `earlier` answers of the first stack to the same prompts
+/// are reused. With a log, and an identity of template and date, answers are logged and those of an earlier attempt are
+/// reused.
 ///
 /// # Errors
 /// When a stack cannot answer at all, or `watch` stopped it (a conflict).

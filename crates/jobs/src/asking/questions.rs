@@ -1,5 +1,5 @@
-//! What the stacks of an evaluation are asked, suite by suite: read from the files of a run, from a person's rows, or from the
-//! starter world. How they are asked is in `asking`.
+//! What the stacks of an evaluation are asked, suite by suite: read from the files of a run, from a person's rows, or from
+//! the starter world. How they are asked is in `asking`.
 
 use crate::Speaker;
 use crate::asking::world_oracle::{self, OF_HOST, WorldOracle};

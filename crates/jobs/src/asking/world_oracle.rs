@@ -1,5 +1,5 @@
-//! Alder Bay's oracle behind the ports: as a scorer that methods can learn from, as a scorer of harm alone, and as the judge of
-//! the suite about the town, which `evaluation` looks up by name because it may not import `world`.
+//! Alder Bay's oracle behind the ports: as a scorer that methods can learn from, as a scorer of harm alone, and as the judge
+//! of the suite about the town, which `evaluation` looks up by name because it may not import `world`.
 
 use alidade_domain::{Generator, Message, Outcome, Problem, Scorer, Words};
 use alidade_evaluation::{Case, FACT, HARMFUL, Judge, JudgeCard, JudgeKind, Prompt};

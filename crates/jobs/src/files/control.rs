@@ -1,5 +1,5 @@
-//! A request of the person (pause, stop, discard), kept as a file in the run folder: it survives the app, and the worker checks
-//! for it between steps.
+//! A request of the person (pause, stop, discard), kept as a file in the run folder: it survives the app, and the worker
+//! checks for it between steps.
 
 use crate::files::durable::{create_folder, sync_folder, write_private};
 use alidade_domain::{Problem, StopReason, StopSignal};
@@ -14,8 +14,8 @@ impl ControlFile {
     /// Watches a run folder; an old request is removed.
     pub fn watch(folder: &Path) -> Self {
         let path = folder.join(NAME);
-        // Usually absent; a leftover that cannot be removed would only end the run at once, visibly. The removal is synced, or
-        // a power cut could bring the old request back.
+        // Usually absent; a leftover that cannot be removed would only end the run at once, visibly. The removal is synced,
+        // or a power cut could bring the old request back.
         let _ = std::fs::remove_file(&path).and_then(|()| sync_folder(folder));
         Self(path)
     }

@@ -1,6 +1,6 @@
-//! Files that survive a power cut: whatever a row of the database, an exit status or a screen refers to is on the disk first.
-//! A file is written under a temporary name, synced, renamed, and its folder synced; a folder likewise, as a whole. A full disk
-//! and a read-only folder are reported as such.
+//! Files that survive a power cut: whatever a row of the database, an exit status or a screen refers to is on the disk
+//! first. A file is written under a temporary name, synced, renamed, and its folder synced; a folder likewise, as a whole. A
+//! full disk and a read-only folder are reported as such.
 
 use alidade_domain::{Problem, ProblemCode, why};
 use std::fs::{File, OpenOptions};
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Extension of temporary files and folders.
 const UNFINISHED: &str = "tmp";
 
-/// Writes a file atomically and durably: after a power cut it is complete. A link at `path` is replaced, never followed; a pipe
-/// or a device is written to directly.
+/// Writes a file atomically and durably: after a power cut it is complete. A link at `path` is replaced, never followed; a
+/// pipe or a device is written to directly.
 ///
 /// # Errors
 /// When it cannot be written; a full disk is reported as such.
@@ -36,8 +36,8 @@ pub fn create_folder(path: &Path) -> Result<(), Problem> {
     make(path).map_err(|error| file_problem("Making the folder", path, &error))
 }
 
-/// Lets `fill` write a temporary folder, syncs it and renames it to `place`: it is complete or absent. An earlier folder there is
-/// replaced only after that.
+/// Lets `fill` write a temporary folder, syncs it and renames it to `place`: it is complete or absent. An earlier folder
+/// there is replaced only after that.
 ///
 /// # Errors
 /// When `fill` fails or something cannot be written; nothing is left behind then.
@@ -68,8 +68,8 @@ pub fn remove_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes temporary files and folders that a killed process left in `folder`, or only its `folders`, where another program may be
-/// writing a file.
+/// Removes temporary files and folders that a killed process left in `folder`, or only its `folders`, where another program
+/// may be writing a file.
 pub fn remove_unfinished(folder: &Path, folders: bool) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {

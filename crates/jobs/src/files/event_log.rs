@@ -1,5 +1,5 @@
-//! `events.jsonl` of a run: the worker appends, the app reads. An incomplete last line, left by a kill or a full disk, is cut off;
-//! a reader waits for the end of a line, and reports an error when lines that it has read earlier are gone.
+//! `events.jsonl` of a run: the worker appends, the app reads. An incomplete last line, left by a kill or a full disk, is
+//! cut off; a reader waits for the end of a line, and reports an error when lines that it has read earlier are gone.
 
 use crate::files::durable::file_problem;
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
@@ -138,8 +138,8 @@ pub fn each_event(folder: &Path, offset: u64, visit: &mut dyn FnMut(RunEvent)) -
     }
 }
 
-/// As [`read_events`], but only a part of a long log; the rest is read from the returned offset. When the offset does not change,
-/// there is no more.
+/// As [`read_events`], but only a part of a long log; the rest is read from the returned offset. When the offset does not
+/// change, there is no more.
 ///
 /// # Errors
 /// As [`read_events`].

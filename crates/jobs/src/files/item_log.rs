@@ -1,8 +1,8 @@
-//! `items.jsonl` of a run: the result of each item of a build or an evaluation, appended and flushed item by item. A run that was
-//! killed continues at the first item without a result.
+//! `items.jsonl` of a run: the result of each item of a build or an evaluation, appended and flushed item by item. A run
+//! that was killed continues at the first item without a result.
 //!
-//! A key is a hash over everything that the result depends on, so results from other weights, another template or another seed
-//! are never reused. A failed item is logged for people and done again; it never counts as a result.
+//! A key is a hash over everything that the result depends on, so results from other weights, another template or another
+//! seed are never reused. A failed item is logged for people and done again; it never counts as a result.
 
 use crate::files::durable::file_problem;
 use alidade_domain::Problem;

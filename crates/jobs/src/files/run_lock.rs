@@ -1,5 +1,5 @@
-//! The lock of a run folder: only one program at a time works there, the app's worker or a terminal. The system releases the lock
-//! however its holder ends, so a leftover lock file has no meaning.
+//! The lock of a run folder: only one program at a time works there, the app's worker or a terminal. The system releases the
+//! lock however its holder ends, so a leftover lock file has no meaning.
 
 use alidade_domain::{Problem, ProblemCode, why};
 use std::fs::{File, TryLockError};

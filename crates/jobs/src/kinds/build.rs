@@ -1,5 +1,5 @@
-//! A stage that builds a data set: a builder of the registry turns each row into others. Every row is logged, so a build that
-//! was killed continues at the row where it stopped, and its file is the same to the byte.
+//! A stage that builds a data set: a builder of the registry turns each row into others. Every row is logged, so a build
+//! that was killed continues at the row where it stopped, and its file is the same to the byte.
 
 use super::cost::{Measured, estimate_of, tell_or_end};
 use super::progress::{ProgressReporter, show};

@@ -1,5 +1,5 @@
-//! A stage that asks stacks of one base model the questions of a suite. Every answer is logged, so an evaluation that was killed
-//! only generates the missing answers, and its figures are the same to the byte.
+//! A stage that asks stacks of one base model the questions of a suite. Every answer is logged, so an evaluation that was
+//! killed only generates the missing answers, and its figures are the same to the byte.
 
 use super::cost::{Measured, estimate_of, tell_or_end};
 use super::progress::{ProgressReporter, show};

@@ -1,5 +1,5 @@
-//! A stage that exports an adapter for other programs. The export is verified (`export.rs`); one that was interrupted is made
-//! again.
+//! A stage that exports an adapter for other programs. The export is verified (`export.rs`); one that was interrupted is
+//! made again.
 
 use super::cost::{Measured, estimate_of, tell_or_end};
 use super::{Ask, Job, foreign, record};

@@ -1,5 +1,5 @@
-//! A stage that copies a model into the data folder: its files are copied one by one and the hash of the weights is compared with
-//! the expected one. The content is inspected afterwards, in a child process, before the model is listed.
+//! A stage that copies a model into the data folder: its files are copied one by one and the hash of the weights is compared
+//! with the expected one. The content is inspected afterwards, in a child process, before the model is listed.
 
 use super::cost::{estimate_of, tell_or_end};
 use super::progress::ProgressReporter;

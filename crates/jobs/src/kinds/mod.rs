@@ -1,5 +1,5 @@
-//! The registry of jobs, one for each kind of stage. A new kind is one file and one line here, and a variant each of `Stage`,
-//! `StagePlan` and `Ask`.
+//! The registry of jobs, one for each kind of stage. A new kind is one file and one line here, and a variant each of
+//! `Stage`, `StagePlan` and `Ask`.
 
 mod ask;
 mod build;
@@ -25,8 +25,8 @@ pub trait Job: Sync {
     /// Its name, as in files.
     fn kind(&self) -> &'static str;
 
-    /// Faults of a stage by itself, each at its field: names that are in no registry, settings out of range. Whether its inputs
-    /// exist is checked by the studio, which knows the database.
+    /// Faults of a stage by itself, each at its field: names that are in no registry, settings out of range. Whether its
+    /// inputs exist is checked by the studio, which knows the database.
     fn check(&self, stage: &Stage) -> Vec<Problem>;
 
     /// What it will do and cost.

@@ -1,5 +1,5 @@
-//! `run.json` of a run that does not train: the resolved plan, versions and hashes, enough to repeat it; and the first events of
-//! such a run.
+//! `run.json` of a run that does not train: the resolved plan, versions and hashes, enough to repeat it; and the first
+//! events of such a run.
 
 use crate::files::durable::write_durably;
 use crate::train::execute::Outside;

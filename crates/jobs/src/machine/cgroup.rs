@@ -1,5 +1,5 @@
-//! The memory limit of Linux control groups (containers, service managers), version 2 and version 1. Every group up to the root may
-//! have a limit, and the tightest one applies, however much memory the machine has left.
+//! The memory limit of Linux control groups (containers, service managers), version 2 and version 1. Every group up to the
+//! root may have a limit, and the tightest one applies, however much memory the machine has left.
 
 use std::path::{Path, PathBuf};
 
@@ -49,8 +49,8 @@ fn of_groups(groups: &str, mounted: &Path) -> Option<Allowed> {
     found.reduce(|a, b| Allowed { limit: a.limit.min(b.limit), free: a.free.min(b.free) })
 }
 
-/// The folder of a group and its parents. In a container the path may be that of the host and not exist; the mounted folder is
-/// then the container's own group.
+/// The folder of a group and its parents. In a container the path may be that of the host and not exist; the mounted folder
+/// is then the container's own group.
 fn folders(base: &Path, path: &str) -> Vec<PathBuf> {
     let own = base.join(path.trim_start_matches('/'));
     let up = own.ancestors().take_while(|folder| folder.starts_with(base));

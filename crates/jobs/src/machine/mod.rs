@@ -17,7 +17,8 @@ pub fn total_memory_bytes() -> u64 {
     cgroup::allowed().map_or(system.total_memory(), |allowed| allowed.limit.min(system.total_memory()))
 }
 
-/// Kills a process if it is the worker of a folder: the process id may belong to another program by now. True when it was killed.
+/// Kills a process if it is the worker of a folder: the process id may belong to another program by now. True when it was
+/// killed.
 pub fn end_process(pid: u32, folder: &std::path::Path) -> bool {
     let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(pid));
     let wanted = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);

@@ -1,5 +1,5 @@
-//! The last phase of a training run: the comparison of before and after, or the evaluation of a scorer. A request of the person
-//! ends it without a comparison, never without an adapter.
+//! The last phase of a training run: the comparison of before and after, or the evaluation of a scorer. A request of the
+//! person ends it without a comparison, never without an adapter.
 
 use crate::asking::questions::Questions;
 use crate::asking::scorer::evaluate_scorer;
@@ -93,8 +93,8 @@ fn answerable(asked: Questions, speaker: &Speaker, plan: &Plan) -> Result<Questi
     Ok(asked)
 }
 
-/// The stack before and the stack after, and earlier answers of the first of them. Answers of a stack with other weights are not
-/// reused. Snapshots of earlier versions do not name their stack and are trusted.
+/// The stack before and the stack after, and earlier answers of the first of them. Answers of a stack with other weights are
+/// not reused. Snapshots of earlier versions do not name their stack and are trusted.
 fn stacks(
     plan: &Plan,
     earlier: Option<Snapshot>,

@@ -1,5 +1,5 @@
-//! How fast this machine trains and generates with a model: measured on a few tokens, expressed per operation so that one figure
-//! serves runs of other lengths, and cached on disk by everything that it depends on.
+//! How fast this machine trains and generates with a model: measured on a few tokens, expressed per operation so that one
+//! figure serves runs of other lengths, and cached on disk by everything that it depends on.
 
 use crate::Clock;
 use alidade_domain::{LoraSpec, Precision, Problem};
@@ -163,8 +163,8 @@ fn weights(spec: &DecoderSpec) -> f64 {
     (spec.layers * linears + spec.vocabulary * spec.hidden) as f64
 }
 
-/// Seconds per operation in passes of `wanted` tokens. A pass has a fixed cost whatever its length (weights are read and packed
-/// once), so two sizes are measured and extrapolated linearly.
+/// Seconds per operation in passes of `wanted` tokens. A pass has a fixed cost whatever its length (weights are read and
+/// packed once), so two sizes are measured and extrapolated linearly.
 fn train(policy: &mut Policy, wanted: usize, row: usize) -> Result<f64, Problem> {
     let spec = policy.decoder().spec().clone();
     let count = |tokens: usize| {
@@ -256,8 +256,8 @@ fn affordable(prompts: &[Vec<u32>], budget: f64) -> (Vec<Vec<u32>>, bool) {
     (prompts.iter().map(|prompt| prompt[prompt.len().saturating_sub(each)..].to_vec()).collect(), false)
 }
 
-/// Mean length of answers of which some were cut short: the probability that a token is the last one, estimated from those that
-/// ended, gives the mean of a geometric distribution truncated at the limit.
+/// Mean length of answers of which some were cut short: the probability that a token is the last one, estimated from those
+/// that ended, gives the mean of a geometric distribution truncated at the limit.
 fn expected_length(answers: &[Generation], limit: usize) -> f64 {
     let ended = answers.iter().filter(|answer| answer.finish == Finish::Stop).count() as f64;
     let generated: usize =

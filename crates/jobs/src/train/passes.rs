@@ -1,5 +1,5 @@
-//! The largest passes of a run: how many tokens go through the model at once, with and without a tape, and how many answers are
-//! generated together. Computed from the batches that the run will really have.
+//! The largest passes of a run: how many tokens go through the model at once, with and without a tape, and how many answers
+//! are generated together. Computed from the batches that the run will really have.
 
 use alidade_train::{AnswerPasses, PassesPerRow, Prepared, Steps, Training, batch_of};
 

@@ -1,6 +1,6 @@
-//! Provenance of a result: a small file of our own beside PEFT's two or beside a model's. With it, an adapter that merely fits the
-//! shapes of another model is refused instead of giving nonsense, and weights that have changed since are noticed. Folders of
-//! other programs do not have it and are checked by their shapes only.
+//! Provenance of a result: a small file of our own beside PEFT's two or beside a model's. With it, an adapter that merely
+//! fits the shapes of another model is refused instead of giving nonsense, and weights that have changed since are noticed.
+//! Folders of other programs do not have it and are checked by their shapes only.
 
 use crate::files::durable::write_durably;
 use alidade_domain::{MethodName, Plan, Problem};
@@ -106,7 +106,7 @@ pub fn unchanged(folder: &Path) -> Result<(), Problem> {
     let made = read(folder);
     let weights = made.as_ref().and_then(|made| made.weights_sha256.clone()).or_else(beside);
     let configuration = made.and_then(|made| made.config_sha256);
-    // A folder that lacks one of the two is told by whoever loads it.
+    // A missing file is reported by whoever loads the folder.
     same_file(folder, "weights", adapter_sha256(folder).ok(), weights)?;
     same_file(folder, "configuration", adapter_config_sha256(folder).ok(), configuration)
 }

@@ -1,5 +1,5 @@
-//! Answers of a chat: one process for each loaded stack, one thread for each pane, and what was shown kept as it grows, so that
-//! a program that is killed has lost nothing that the person has read.
+//! Answers of a chat: one process for each loaded stack, one thread for each pane, and what was shown kept as it grows, so
+//! that a program that is killed has lost nothing that the person has read.
 
 use crate::chats::speaking::{Checked, Opening};
 use crate::chats::voice::Voice;

@@ -1,5 +1,5 @@
-//! The process that speaks: a stack is loaded once and answers one conversation after another. Whatever a stranger's template,
-//! tokenizer or weights do to it, it is only this process that ends; and its memory goes with it.
+//! The process that speaks: a stack is loaded once and answers one conversation after another. Whatever a stranger's
+//! template, tokenizer or weights do to it, it is only this process that ends; and its memory goes with it.
 
 use crate::Speaker;
 use crate::confined::{Link, request_of};

@@ -104,8 +104,8 @@ impl Voice {
         }
     }
 
-    /// The next word of a stack that is being loaded. When none comes within some seconds, or the person does not want it any
-    /// more, the process is ended.
+    /// The next word of a stack that is being loaded. When none comes within some seconds, or the person does not want it
+    /// any more, the process is ended.
     fn wait(&mut self, seconds: u64, stop: &AtomicBool) -> Result<Told, Problem> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {

@@ -1,5 +1,5 @@
-//! Reading a data file of a stranger, in a process of its own with little memory: it writes the rows where it is told to, and
-//! gives back what it found. Not here: what rows mean (`data`), and where a set is kept (`datasets`).
+//! Reading a data file of a stranger, in a process of its own with little memory: it writes the rows where it is told to,
+//! and gives back what it found. Not here: what rows mean (`data`), and where a set is kept (`datasets`).
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::datasets::ROWS;
@@ -71,7 +71,8 @@ pub(crate) fn import_apart(
 }
 
 impl Studio {
-    /// Imports a file into the folder of a new set. The folder is there whole or not at all, and before the row that speaks of it.
+    /// Imports a file into the folder of a new set. The folder is there whole or not at all, and before the row that speaks
+    /// of it.
     pub(crate) fn import_as(
         &self,
         id: String,

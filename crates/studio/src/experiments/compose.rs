@@ -1,5 +1,6 @@
 //! From what a person chose to a pipeline: the method follows from the data, each stage goes on with the adapter of the one
-//! before it, and who rates answers is the scorer that was trained last. The window shows what comes out and composes nothing.
+//! before it, and who rates answers is the scorer that was trained last. The window shows what comes out and composes
+//! nothing.
 
 use crate::Studio;
 use crate::experiments::presets::{STARTER, tuned};

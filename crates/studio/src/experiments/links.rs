@@ -81,7 +81,8 @@ impl Studio {
         Ok(self.store.run(&run)?)
     }
 
-    /// The shape of the adapter that a stage trains: its own, or that of the first adapter in the chain that it goes on with.
+    /// The shape of the adapter that a stage trains: its own, or that of the first adapter in the chain that it goes on
+    /// with.
     ///
     /// # Errors
     /// When an adapter of the chain is no longer known.

@@ -104,8 +104,8 @@ impl Studio {
         Ok(checked)
     }
 
-    /// What each stage costs; only what is not known yet is measured. A stage has no answer when a fault of an earlier one ended
-    /// the measuring.
+    /// What each stage costs; only what is not known yet is measured. A stage has no answer when a fault of an earlier one
+    /// ended the measuring.
     fn estimates(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Option<Found>>, Problem> {
         let known = |ask: &Ask| lock(&self.estimates).get(&key(ask)).cloned();
         let unknown: Vec<Ask> = asks.iter().filter(|ask| known(ask).is_none()).cloned().collect();
@@ -133,7 +133,8 @@ impl Studio {
         Ok(asks.iter().map(found).collect())
     }
 
-    /// Counts and measures. Bundled models are ours; those of strangers are read and run in a child, which ends with its plan.
+    /// Counts and measures. Bundled models are ours; those of strangers are read and run in a child, which ends with its
+    /// plan.
     fn measure(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Found>, Problem> {
         let clock = Clock::start();
         let mut say = |doing, stage| hear(PlanNews::Working { doing, stage, seconds: clock.seconds() });

@@ -1,5 +1,6 @@
-//! Experiments as files. What is written carries the hashes of models, adapters and data sets; what is opened is held against
-//! them, and a thing that lies here under another identifier is found by its hash. The form of the file stands in `domain`.
+//! Experiments as files. What is written carries the hashes of models, adapters and data sets; what is opened is held
+//! against them, and a thing that lies here under another identifier is found by its hash. The form of the file stands in
+//! `domain`.
 
 use crate::studio::Studio;
 use crate::views::ExperimentSummary;

@@ -1,5 +1,5 @@
-//! From a queued run that does not train to the plan that its worker reads: every name becomes a folder or a file with its hash.
-//! Runs that train stand in `planning.rs`.
+//! From a queued run that does not train to the plan that its worker reads: every name becomes a folder or a file with its
+//! hash. Runs that train stand in `planning.rs`.
 
 use crate::experiments::stages::adapter_of;
 use crate::runs::inputs::Inputs;

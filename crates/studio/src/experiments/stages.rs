@@ -1,5 +1,5 @@
-//! What a stage that does not train names, found: an adapter of the store or of an earlier stage, a data set, a scorer. Faults are
-//! told at their fields; what the stage costs is asked of its job. Stages that train stand in `pipeline.rs`.
+//! What a stage that does not train names, found: an adapter of the store or of an earlier stage, a data set, a scorer.
+//! Faults are told at their fields; what the stage costs is asked of its job. Stages that train stand in `pipeline.rs`.
 
 use crate::experiments::links::fault_of_scorer;
 use crate::experiments::pipeline::{facts_of, split_seed};
@@ -33,8 +33,8 @@ pub(crate) enum Rows {
 type Checked<T> = Result<T, Problem>;
 
 impl Studio {
-    /// Faults of a stage that it shows by itself, and that the lists of models, adapters and data show; else what is to be counted
-    /// and measured. Nothing is to be measured where an earlier stage makes what this one reads.
+    /// Faults of a stage that it shows by itself, and that the lists of models, adapters and data show; else what is to be
+    /// counted and measured. Nothing is to be measured where an earlier stage makes what this one reads.
     pub(crate) fn ask_of(&self, index: usize, stages: &[Stage]) -> Result<Option<Ask>, Vec<Problem>> {
         let stage = &stages[index];
         if let Stage::Train(recipe) = stage {

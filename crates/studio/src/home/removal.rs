@@ -52,7 +52,7 @@ impl Studio {
                 named.insert(text.to_owned());
                 Ok(text.to_owned())
             };
-            // Looking refuses nothing.
+            // A visitor that never fails.
             let _ = stage.clone().map_sources(&mut look);
         }
         let uses = |source: String| named.contains(&source);

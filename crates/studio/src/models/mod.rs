@@ -33,8 +33,8 @@ impl Studio {
         Ok(view)
     }
 
-    /// Adds a model folder where it lies; nothing is copied. It is loaded once, in a process of its own, so that a broken one is
-    /// refused here.
+    /// Adds a model folder where it lies; nothing is copied. It is loaded once, in a process of its own, so that a broken
+    /// one is refused here.
     ///
     /// # Errors
     /// When it is no model that can be used; says what was found.

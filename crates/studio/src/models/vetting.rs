@@ -1,6 +1,6 @@
-//! Looking into folders of strangers, in a process of its own: configuration, tokenizer, chat template and, where it is wanted,
-//! all weights of a model, and the adapter that is to go with it. What would end the program when it is used ends that process,
-//! and is told in words.
+//! Looking into folders of strangers, in a process of its own: configuration, tokenizer, chat template and, where it is
+//! wanted, all weights of a model, and the adapter that is to go with it. What would end the program when it is used ends
+//! that process, and is told in words.
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
@@ -96,8 +96,8 @@ fn inspect_stack(
 }
 
 impl Studio {
-    /// Looks into the model of a run before its worker opens it: a folder that has turned bad ends the run in words at once, where
-    /// the worker might never come to its first step and keep every other run waiting.
+    /// Looks into the model of a run before its worker opens it: a folder that has turned bad ends the run in words at once,
+    /// where the worker might never come to its first step and keep every other run waiting.
     ///
     /// # Errors
     /// When its files are broken, or made to stop programs.

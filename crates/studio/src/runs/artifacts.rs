@@ -1,5 +1,5 @@
-//! What runs without training leave: a built data set joins the list of data sets, a model the list of models. Adapters and small
-//! files stand in `results.rs`.
+//! What runs without training leave: a built data set joins the list of data sets, a model the list of models. Adapters and
+//! small files stand in `results.rs`.
 
 use crate::datasets::ROWS;
 use crate::experiments::stages::origin;

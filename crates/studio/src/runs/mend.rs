@@ -112,7 +112,8 @@ fn agree(file: &[u8], known: &[u8]) -> bool {
 }
 
 /// The lines of `text` that go on after what the run's record has, up to the first that does not, and whether there is one
-/// that a death in the middle of writing does not explain. In a damaged file (`ordered` false) earlier lines are passed over.
+/// that a death in the middle of writing does not explain. In a damaged file (`ordered` false) earlier lines are passed
+/// over.
 fn following(text: &[u8], run: &RunRecord, ordered: bool) -> (Vec<u8>, bool) {
     let (mut kept, mut next, mut spoiled) = (Vec::new(), run.last_sequence + 1, false);
     for line in text.split_inclusive(|byte| *byte == b'\n') {

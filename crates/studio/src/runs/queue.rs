@@ -285,8 +285,8 @@ impl Studio {
         let words = File::create(folder.join("worker.log")).map_err(failed)?;
         let mut command = Command::new(&self.configuration.program);
         command.args(["worker", "--run"]).arg(&folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
-        // With an arena for each thread, glibc keeps up to a quarter more than is in use, another share in every run; with one,
-        // a run takes what its plan says, in the same time.
+        // With an arena for each thread, glibc keeps up to a quarter more than is in use, another share in every run; with
+        // one, a run takes what its plan says, in the same time.
         command.env("MALLOC_ARENA_MAX", "1");
         // A group of its own: Ctrl-C in the terminal that holds the app ends the app, not the run.
         #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! Whether what a run writes and what it reads lie apart. Paths are compared where they really lie, links resolved: nothing that
-//! a run is given may lie in its way, and no folder that holds it is ever cleared.
+//! Whether what a run writes and what it reads lie apart. Paths are compared where they really lie, links resolved: nothing
+//! that a run is given may lie in its way, and no folder that holds it is ever cleared.
 
 use alidade_domain::{Problem, ProblemCode};
 use std::path::{Component, Path, PathBuf};

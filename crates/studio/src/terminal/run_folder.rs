@@ -1,8 +1,8 @@
 //! The folder that a recipe names as its `output_dir`: whose it is, whether a run may write there, and where it goes on.
 //!
-//! `plan.json`, written first, says that the folder is a run's. One program at a time works there. What somebody else has put
-//! under the names of a run is never emptied, written over or removed, links are never written through, and what an earlier
-//! run of other settings has kept stays until the person asks for its removal.
+//! `plan.json`, written first, says that the folder is a run's. One program at a time works there. What somebody else has
+//! put under the names of a run is never emptied, written over or removed, links are never written through, and what an
+//! earlier run of other settings has kept stays until the person asks for its removal.
 
 use crate::terminal::made::{self, Made, set_aside};
 use crate::terminal::places::{apart, clearable};
