@@ -6,7 +6,7 @@ mod host;
 mod rescue;
 
 use alidade_domain::Problem;
-use alidade_studio::{Configuration, Studio, tend_in_background};
+use alidade_studio::{Configuration, Studio, run_queue_in_background};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,7 +51,7 @@ pub fn open_window() -> ExitCode {
             return fail(&problem);
         }
     };
-    tend_in_background(&studio);
+    run_queue_in_background(&studio);
     let built = tauri::Builder::default()
         .plugin(tauri_plugin_single_instance::init(|app, _, _| show(app)))
         .plugin(tauri_plugin_dialog::init())

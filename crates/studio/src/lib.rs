@@ -34,7 +34,7 @@ pub use experiments::presets::methods;
 pub use home::backups::{BackupView, Restored, list_backups, restore_backup};
 pub use home::configuration::Configuration;
 pub use models::vetting::{Depth, vet_model, vet_stack};
-pub use runs::queue::tend_in_background;
+pub use runs::queue::run_queue_in_background;
 pub use studio::Studio;
 pub use terminal::places::Given;
 pub use terminal::resolve::{ResolvedRecipe, model_dir, read_recipe, resolve_recipe};

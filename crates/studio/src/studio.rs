@@ -41,7 +41,7 @@ pub struct Studio {
     /// What does not work at the moment, by run or part of the program.
     pub(crate) faults: Mutex<BTreeMap<String, Problem>>,
     /// Held while this program adds events to a run's file.
-    pub(crate) telling: Mutex<()>,
+    pub(crate) event_writes: Mutex<()>,
     /// Where the rows of data sets begin, by the hash of their content.
     pub(crate) row_indexes: Mutex<BTreeMap<String, Arc<RowIndex>>>,
     /// Called when there may be something to start.
@@ -74,7 +74,7 @@ impl Studio {
             estimates: Mutex::default(),
             verified: Mutex::default(),
             faults: Mutex::default(),
-            telling: Mutex::default(),
+            event_writes: Mutex::default(),
             row_indexes: Mutex::default(),
             wake: Bell::default(),
             backup_wanted: AtomicBool::new(false),

@@ -230,11 +230,11 @@ pub struct ChatView {
     pub title: String,
     /// One stack a pane.
     pub stacks: Vec<Stack>,
-    /// System line, empty for none.
+    /// System message, empty for none.
     pub system_prompt: String,
-    /// How tokens are drawn; the same in every pane.
+    /// Sampling; the same in every pane.
     pub sampling: Sampling,
-    /// How the weights are held; the same in every pane.
+    /// Number format of the weights; the same in every pane.
     #[serde(default)]
     pub precision: Precision,
     /// Messages in order of turns.

@@ -43,7 +43,7 @@ const KINDS: &[Kind] = &[
             ("sft", "crates/lab/src/bench_models.rs", BENCH),
             ("dpo", "crates/lab/src/bench_models.rs", BENCH),
             ("sft", "crates/cli/src/commands/bench.rs", BENCH),
-            ("sft", "crates/studio/src/runs/after_a_cut.rs", "a test"),
+            ("sft", "crates/studio/src/runs/after_power_cut.rs", "a test"),
         ],
     },
     Kind {

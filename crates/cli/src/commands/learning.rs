@@ -4,7 +4,7 @@
 use crate::output;
 use alidade_domain::{Estimate, Evaluation, MethodName, Problem, RunState, Stage};
 use alidade_studio::views::{ExperimentSummary, Preset, RunView};
-use alidade_studio::{Configuration, Studio, tend_in_background};
+use alidade_studio::{Configuration, Studio, run_queue_in_background};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
-    tend_in_background(&studio);
+    run_queue_in_background(&studio);
     let wanted = |preset: &Preset| arguments.preset.is_empty() || arguments.preset.contains(&preset.id);
     let presets: Vec<Preset> = studio.list_presets().into_iter().filter(wanted).collect();
     if presets.is_empty() {

@@ -8,7 +8,7 @@ use alidade_domain::{
     StopSignal,
 };
 use alidade_studio::views::{ExperimentSummary, RunView};
-use alidade_studio::{Configuration, Studio, tend_in_background};
+use alidade_studio::{Configuration, Studio, run_queue_in_background};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         return show_plan(&studio.check_pipeline(&file.stages)?, arguments.json);
     }
     let interruption = Interruption::listen()?;
-    tend_in_background(&studio);
+    run_queue_in_background(&studio);
     let taken = studio.take_up(file)?;
     for run in taken.runs.iter().filter(|run| run.state.can_resume()) {
         output::note(&format!("Continuing stage {} from step {}.", run.stage + 1, run.step));
@@ -64,7 +64,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
 }
 
 /// Waits for the end of every stage and shows how far it has come.
-fn follow(studio: &Arc<Studio>, id: &str, wish: &Interruption, json: bool) -> Result<ExperimentSummary, Problem> {
+fn follow(
+    studio: &Arc<Studio>,
+    id: &str,
+    interruption: &Interruption,
+    json: bool,
+) -> Result<ExperimentSummary, Problem> {
     let (mut seen, mut asked) = (BTreeMap::new(), false);
     loop {
         // The state first: what is told after it is then not missed.
@@ -84,7 +89,7 @@ fn follow(studio: &Arc<Studio>, id: &str, wish: &Interruption, json: bool) -> Re
         if now.runs.iter().all(|run| run.state.is_settled()) || (stopped && !now.runs.iter().any(is_running)) {
             return Ok(now);
         }
-        if wish.requested().is_some() && !asked {
+        if interruption.requested().is_some() && !asked {
             asked = true;
             // Those that wait are paused first, or the queue would start the next one.
             for run in now.runs.iter().rev().filter(|run| !run.state.is_settled()) {

@@ -3,7 +3,7 @@
 use crate::output;
 use crate::serve::{Server, token};
 use alidade_domain::{Problem, why};
-use alidade_studio::{Configuration, Studio, tend_in_background};
+use alidade_studio::{Configuration, Studio, run_queue_in_background};
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
@@ -15,7 +15,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
-    tend_in_background(&studio);
+    run_queue_in_background(&studio);
     let failed = |error: std::io::Error| Problem::internal(format!("Starting the server failed: {}.", why(&error)));
     let runtime = tokio::runtime::Runtime::new().map_err(failed)?;
     runtime.block_on(async {

@@ -28,7 +28,7 @@ impl StopSignal for ControlFile {
 }
 
 /// The pending request for a run; it stays pending if its worker died before it checked.
-pub fn request_of(folder: &Path) -> Option<StopReason> {
+pub fn pending_request(folder: &Path) -> Option<StopReason> {
     read(&folder.join(NAME))
 }
 

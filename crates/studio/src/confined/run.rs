@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a wait looks at the clock and at the person's wish.
+/// How often a wait checks the clock and cancellation.
 const TICK: Duration = Duration::from_millis(50);
 
 /// What a child is started for.

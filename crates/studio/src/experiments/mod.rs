@@ -102,7 +102,7 @@ impl Studio {
         let runs = self.store.runs_of(id)?;
         for (stage, work) in experiment.stages.iter().enumerate() {
             match runs.iter().rev().find(|run| run.stage == stage && run.state != RunState::Discarded) {
-                Some(run) if run.state.can_resume() => drop(self.tell(run, EventKind::Queued)?),
+                Some(run) if run.state.can_resume() => drop(self.append_event(run, EventKind::Queued)?),
                 Some(_) => {}
                 None => {
                     let mut run = RunRecord::new(self.fresh_id("r"), id.to_owned(), stage, work.clone(), now_ms());

@@ -2,7 +2,7 @@
 //! The states are made by hand here; cuts are made by `tests/nightly/power_cuts.py`.
 
 use crate::runs::inputs::{HELD_OUT, PROMPTS, ROWS};
-use crate::runs::queue::Tending;
+use crate::runs::queue::QueueState;
 use crate::views::DatasetView;
 use crate::{Configuration, EventLog, Studio, create_folder, read_events};
 use alidade_data::rows_to_jsonl;
@@ -107,13 +107,13 @@ pub(crate) fn at_work(house: &House, studio: &Studio, run: &RunRecord) {
     let mut log = EventLog::open(&folder, &run.id).unwrap();
     log.observe(EventKind::Started { pid: 1, threads: 1, from_step: 0 }).unwrap();
     (1..=30).for_each(|number| log.observe(step(number)).unwrap());
-    studio.take_in(&studio.store.run(&run.id).unwrap()).unwrap();
+    studio.ingest_events(&studio.store.run(&run.id).unwrap()).unwrap();
     (31..=40).for_each(|number| log.observe(step(number)).unwrap());
 }
 
-fn rounds(studio: &Studio, tending: &mut Tending, times: usize) {
+fn rounds(studio: &Studio, queue: &mut QueueState, times: usize) {
     for _ in 0..times {
-        studio.round(tending).unwrap();
+        studio.round(queue).unwrap();
     }
 }
 
@@ -167,8 +167,8 @@ fn every_state_of_the_events_comes_to_rest_and_the_next_run_starts() {
         damage(&path, offset as usize);
 
         let studio = house.open();
-        let mut tending = Tending::default();
-        rounds(&studio, &mut tending, 3);
+        let mut queue = QueueState::default();
+        rounds(&studio, &mut queue, 3);
         let run = studio.store.run(&first).unwrap();
         assert_eq!(run.state, RunState::Interrupted, "{name}");
         assert!(run.step >= 30 && run.last_sequence > 31, "{name}: {} steps are left", run.step);
@@ -202,7 +202,7 @@ fn a_request_outlives_its_worker() {
         at_work(&house, &studio, &run);
         std::fs::remove_dir_all(house.run_folder(name)).unwrap();
         studio.request(name, reason).unwrap();
-        rounds(&studio, &mut Tending::default(), 2);
+        rounds(&studio, &mut QueueState::default(), 2);
         assert_eq!(studio.store.run(name).unwrap().state, state);
     }
     studio.delete_experiment("d").unwrap();
@@ -222,14 +222,14 @@ fn a_run_that_cannot_be_tended_keeps_nothing_else_waiting() {
     let path = house.run_folder("a").join(EVENTS);
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    let mut tending = Tending::default();
-    rounds(&studio, &mut tending, 3);
+    let mut queue = QueueState::default();
+    rounds(&studio, &mut queue, 3);
     assert!(house.run_folder("b").join("worker.log").exists(), "the next run did not start");
     let said = studio.get_run("a").unwrap().problem.expect("nothing was said");
     assert!(said.message.contains(EVENTS), "{said}");
     std::fs::remove_dir(&path).unwrap();
-    let mut tending = Tending::default();
-    rounds(&studio, &mut tending, 1);
+    let mut queue = QueueState::default();
+    rounds(&studio, &mut queue, 1);
     let run = studio.get_run("a").unwrap();
     assert_eq!((run.state, run.problem), (RunState::Interrupted, None));
 }
@@ -368,7 +368,7 @@ fn finished(house: &House, studio: &Studio, run: &RunRecord) {
     let adapter_sha256 = alidade_store::sha256(b"weights");
     log.observe(EventKind::Finished { steps: 3, artifacts: vec![Artifact::Adapter { sha256: adapter_sha256 }] })
         .unwrap();
-    rounds(studio, &mut Tending::default(), 1);
+    rounds(studio, &mut QueueState::default(), 1);
     assert_eq!(studio.store.run(&run.id).unwrap().state, RunState::Finished);
 }
 
@@ -380,7 +380,7 @@ fn whoever_reads_that_a_run_has_ended_finds_its_adapter() {
     at_work(&house, &studio, &run);
     let ended = EventKind::Finished { steps: 40, artifacts: vec![Artifact::Adapter { sha256: "made".to_owned() }] };
     EventLog::open(&house.run_folder("a"), "a").unwrap().observe(ended).unwrap();
-    let run = studio.take_in(&studio.store.run("a").unwrap()).unwrap();
+    let run = studio.ingest_events(&studio.store.run("a").unwrap()).unwrap();
     assert_eq!(run.state, RunState::Finished);
     assert_eq!(studio.store.adapter("a").unwrap().adapter.sha256, "made");
 }
@@ -398,16 +398,16 @@ fn results_of_finished_runs_are_put_back_and_their_reports_open() {
     change(&folder.join(AFTER), |bytes| bytes[12] ^= 1);
     std::fs::remove_file(folder.join("run.json")).unwrap();
     let studio = house.open();
-    studio.bring_in_order(&mut Tending::default(), true);
+    studio.recover(&mut QueueState::default(), true);
     assert_eq!(names.map(|name| std::fs::read(folder.join(name)).unwrap()), whole);
     assert_eq!(studio.get_run("a").unwrap().problem, None);
 
     // Where the database was asked for the answers before they were kept there, their loss is said at the run.
     std::fs::remove_file(folder.join("adapter/adapter_model.safetensors")).unwrap();
     let studio = house.open();
-    let mut tending = Tending::default();
-    studio.bring_in_order(&mut tending, true);
-    rounds(&studio, &mut tending, 1);
+    let mut queue = QueueState::default();
+    studio.recover(&mut queue, true);
+    rounds(&studio, &mut queue, 1);
     let said: Problem = studio.get_run("a").unwrap().problem.expect("nothing was said");
     assert!(said.message.contains("adapter_model.safetensors"), "{said}");
     assert!(studio.get_report("a").unwrap().markdown.contains("sft"));

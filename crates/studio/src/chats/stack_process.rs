@@ -1,5 +1,5 @@
-//! The program's side of a process that speaks: loads a stack, passes questions on and words back, and ends a process that
-//! does not react. Not here: which stacks stay loaded (`answering`), and what the process does (`speaking`).
+//! The parent's side of the child process of a chat: loads a stack, forwards questions and answers, and ends a process that does
+//! not react. Not here: which stacks stay loaded (`answering`), and what the process does (`speaking`).
 
 use crate::chats::speaking::{Opening, Said, TASK, Told};
 use crate::confined::{Heard, Limits, Session, request_of};
@@ -11,25 +11,25 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a wait looks at the clock and at the person's wish.
+/// How often a wait checks the clock and cancellation.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a process may take to stop by itself.
+/// How long a process may take to stop on request.
 const REACT: Duration = Duration::from_secs(2);
-/// Room for a cache and an adapter.
+/// Memory for a KV cache and an adapter.
 const CACHE_BYTES: u64 = 2 << 30;
-/// Seconds in which a question is read: rendered and split into tokens.
+/// Time limit for rendering and tokenizing a prompt.
 const READ_SECONDS: u64 = 60;
-/// Bytes of weights that are loaded in a second, from a slow disk.
+/// Bytes of weights that a slow disk loads per second.
 const BYTES_PER_SECOND: u64 = 20_000_000;
 
 /// A loaded stack in a process of its own.
-pub(crate) struct Voice {
+pub(crate) struct StackProcess {
     session: Session,
     limits: Limits,
     precision: Precision,
 }
 
-impl Voice {
+impl StackProcess {
     /// Loads a stack.
     ///
     /// # Errors
@@ -41,29 +41,29 @@ impl Voice {
             .map_or(0, |weights| weights.len() / BYTES_PER_SECOND);
         let what = format!("Loading the model “{}”", opening.model.name);
         let session = Session::start(program, TASK, [&what, "model"], limits, json(opening)?)?;
-        let mut voice = Self { session, limits, precision: opening.precision };
-        match voice.wait(limits.seconds, stop)? {
-            Told::Ready(precision) => Ok(Self { precision, ..voice }),
+        let mut process = Self { session, limits, precision: opening.precision };
+        match process.wait(limits.seconds, stop)? {
+            Told::Ready(precision) => Ok(Self { precision, ..process }),
             _ => Err(out_of_turn()),
         }
     }
 
-    /// How the weights are held.
+    /// Number format of the weights.
     pub(crate) fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// True while it can be asked.
+    /// True while it can answer.
     pub(crate) fn lives(&mut self) -> bool {
-        // What it says before it is asked anything is that it goes; one that has gone says nothing.
+        // An idle process only sends a message when it ends; one that has ended sends none.
         matches!(self.session.hear(Duration::ZERO), Ok(Heard::Silence)) && self.session.lives()
     }
 
-    /// Asks; `listener` gets the words as they come. Returns the whole answer and how it ended. A process that does not stop
-    /// within two seconds is ended, and what was heard is the answer.
+    /// Generates an answer; `listener` gets the text piece by piece. Returns the whole answer and how it ended. A process that does
+    /// not stop within two seconds is killed, and the text so far is the answer.
     ///
     /// # Errors
-    /// When the question cannot be answered, or the process dies; nobody can be asked here any more then.
+    /// When the question cannot be answered, or the process dies and cannot be used any more.
     pub(crate) fn answer(
         &mut self,
         messages: Vec<Message>,
@@ -104,8 +104,7 @@ impl Voice {
         }
     }
 
-    /// The next word of a stack that is being loaded. When none comes within some seconds, or the person does not want it
-    /// any more, the process is ended.
+    /// Waits for a stack to be loaded. After the time limit, or on cancellation, the process is killed.
     fn wait(&mut self, seconds: u64, stop: &AtomicBool) -> Result<Told, Problem> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
