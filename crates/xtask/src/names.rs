@@ -1,6 +1,6 @@
-//! The house rule that what is known of one thing stands in its own file: the name of a method, a model family or an importer
-//! is written in the folder of its kind and nowhere else; whoever needs it asks the registry. Tests, golden numbers and prose
-//! in comments may say it.
+//! The house rule that what is known of one thing stands in its own file: the name of a method, a model family or an
+//! importer is written in the folder of its kind and nowhere else; whoever needs it asks the registry. Tests, golden numbers
+//! and prose in comments may say it.
 //!
 //! What still says a name is listed here, each with its reason, so that it is seen and not forgotten.
 

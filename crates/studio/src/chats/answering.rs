@@ -1,5 +1,5 @@
-//! Answers of a chat: one process for each loaded stack, one thread for each pane. Shown text is saved as it grows, so that a kill
-//! of the program loses nothing that the person has read.
+//! Answers of a chat: one process for each loaded stack, one thread for each pane. Shown text is saved as it grows, so that
+//! a kill of the program loses nothing that the person has read.
 
 use crate::chats::speaking::{Checked, Opening};
 use crate::chats::stack_process::StackProcess;

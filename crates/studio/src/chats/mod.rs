@@ -187,8 +187,8 @@ impl Studio {
         self.answer_panes(&chat, turn, more_seed, answering, listener)
     }
 
-    /// Saves the messages so far. Changes of the person meanwhile (name, sampling) are kept, and a deleted chat stays deleted: only
-    /// the messages are written.
+    /// Saves the messages so far. Changes of the person meanwhile (name, sampling) are kept, and a deleted chat stays
+    /// deleted: only the messages are written.
     pub(crate) fn keep_answers(&self, chat: &ChatView, answers: &[ChatMessage]) -> Result<(), Problem> {
         let _one_at_a_time = lock(&self.chat_writes);
         match self.chat_record(&chat.id) {

@@ -1,5 +1,5 @@
-//! The child process of a chat: a stack is loaded once and answers one conversation after another. Whatever an untrusted template,
-//! tokenizer or weights do, only this process ends, and its memory is freed.
+//! The child process of a chat: a stack is loaded once and answers one conversation after another. Whatever an untrusted
+//! template, tokenizer or weights do, only this process ends, and its memory is freed.
 
 use crate::Speaker;
 use crate::confined::{Link, request_of};

@@ -1,5 +1,5 @@
-//! The parent's side of the child process of a chat: loads a stack, forwards questions and answers, and ends a process that does
-//! not react. Not here: which stacks stay loaded (`answering`), and what the process does (`speaking`).
+//! The parent's side of the child process of a chat: loads a stack, forwards questions and answers, and ends a process that
+//! does not react. Not here: which stacks stay loaded (`answering`), and what the process does (`speaking`).
 
 use crate::chats::speaking::{Opening, Said, TASK, Told};
 use crate::confined::{Heard, Limits, Session, request_of};
@@ -59,8 +59,8 @@ impl StackProcess {
         matches!(self.session.hear(Duration::ZERO), Ok(Heard::Silence)) && self.session.lives()
     }
 
-    /// Generates an answer; `listener` gets the text piece by piece. Returns the whole answer and how it ended. A process that does
-    /// not stop within two seconds is killed, and the text so far is the answer.
+    /// Generates an answer; `listener` gets the text piece by piece. Returns the whole answer and how it ended. A process
+    /// that does not stop within two seconds is killed, and the text so far is the answer.
     ///
     /// # Errors
     /// When the question cannot be answered, or the process dies and cannot be used any more.

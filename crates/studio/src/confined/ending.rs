@@ -1,11 +1,11 @@
-//! How a child ended, in plain words: by time, by memory, by depth, by a panic, or killed from outside.
+//! Describes how a child ended: time limit, memory limit, nesting depth, panic, or killed from outside.
 
 use super::Limits;
 use super::wire::Attempt;
 use alidade_domain::{Problem, ProblemCode};
 use std::process::ExitStatus;
 
-/// Characters of a child's last words that are shown.
+/// Characters of a child's last output that are shown.
 const LAST_WORDS: usize = 600;
 const TRUST: &str = "The file may be damaged or malicious. Use another copy, from a source that you trust.";
 
@@ -22,7 +22,7 @@ pub(super) fn panicked(attempt: &Attempt, message: &str) -> Problem {
     told(attempt, format!("failed: the library that reads it cannot handle this content ({})", short(message)))
 }
 
-/// A child that closed its line without a last message.
+/// The problem of a child that closed its connection without a final message.
 pub(super) fn died(attempt: &Attempt, limits: Limits, status: Option<ExitStatus>, words: &str) -> Problem {
     if words.contains("overflowed its stack") {
         return told(attempt, "was ended: something in it is nested too deeply".to_owned());

@@ -1,4 +1,4 @@
-//! One request to one child and one answer from it, within a time, or until the person stops it.
+//! One request to a child and one answer from it, within a time limit, or until the person cancels it.
 
 use super::{Heard, Limits, Session, request_of};
 use alidade_domain::Problem;
@@ -12,26 +12,26 @@ use std::time::{Duration, Instant};
 /// How often a wait checks the clock and cancellation.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What a child is started for.
+/// A task with its limits.
 pub struct Job<'a> {
-    /// The own executable.
+    /// The program's own executable.
     pub program: &'a Path,
     /// A name in the table of tasks.
     pub task: &'a str,
-    /// What is tried, in words that begin a sentence; the task itself may say it more exactly on the way.
+    /// What is attempted, as the beginning of a sentence; the task itself may report it more precisely.
     pub what: &'a str,
     /// Field of a problem.
     pub field: &'a str,
-    /// What the child may take.
+    /// Limits of the child.
     pub limits: Limits,
-    /// Ends it early when set.
+    /// Cancels it when set.
     pub stop: &'a AtomicBool,
 }
 
 /// Carries out a task in a child process.
 ///
 /// # Errors
-/// What the task met, or in plain words how the child died.
+/// The problem of the task, or how the child died.
 pub fn run<Q: Serialize, R: DeserializeOwned>(
     job: &Job,
     request: &Q,

@@ -1,6 +1,6 @@
-//! How stages lean on what others made: the adapter that one goes on with, the reward model that rates its answers, the cost
-//! model that limits them. Each may come from an earlier stage or from another experiment. Only faults are told here; the
-//! files are found when a run is planned.
+//! Checks what a training stage takes from others: the adapter that it continues, the reward model that scores its answers,
+//! the cost model that limits harm. Each may come from an earlier stage or from another experiment. Only faults are reported
+//! here; the files are found when a run is planned.
 
 use crate::studio::Studio;
 use alidade_domain::{
@@ -10,9 +10,9 @@ use alidade_model::ScorerKind;
 use alidade_store::RunRecord;
 use alidade_train::{Method, makes_scorer, method, names_of};
 
-/// What made an adapter that a stage names.
+/// The stage or run that made an adapter.
 pub(crate) struct Maker {
-    /// As a sentence begins: "Stage 1", "The adapter “sft”".
+    /// The beginning of a sentence: "Stage 1", "The adapter “sft”".
     name: String,
     recipe: Recipe,
 }
@@ -30,7 +30,7 @@ impl Maker {
         self.recipe.model == *model
     }
 
-    /// What is said when it stands on another base.
+    /// The problem of another base model.
     pub(crate) fn other_base(&self) -> Problem {
         Problem::input(format!("{} has another base model.", self.name)).hint("Use one model in all stages.")
     }
@@ -42,10 +42,10 @@ impl Maker {
 }
 
 impl Studio {
-    /// What made the adapter that stage `index` names.
+    /// The maker of the adapter that stage `index` names.
     ///
     /// # Errors
-    /// When it is no earlier stage and no adapter of the store.
+    /// When it is neither an earlier stage nor an adapter of the store.
     pub(crate) fn maker(&self, source: &AdapterSource, index: usize, pipeline: &[Stage]) -> Result<Maker, Problem> {
         match source {
             AdapterSource::Stage(number) if *number <= index => match &pipeline[number - 1] {
@@ -68,7 +68,7 @@ impl Studio {
         }
     }
 
-    /// The run that made an adapter of the store.
+    /// The recipe of the run that made an adapter of the store.
     ///
     /// # Errors
     /// When there is no such adapter, or nothing is known of its run.
@@ -81,8 +81,7 @@ impl Studio {
         Ok(self.store.run(&run)?)
     }
 
-    /// The shape of the adapter that a stage trains: its own, or that of the first adapter in the chain that it goes on
-    /// with.
+    /// The shape of the adapter that a stage trains: its own, or that of the first adapter in the chain that it continues.
     ///
     /// # Errors
     /// When an adapter of the chain is no longer known.
@@ -92,7 +91,7 @@ impl Studio {
         pipeline: &[Stage],
     ) -> Result<(Option<LoraSpec>, Option<PrefixSpec>), Problem> {
         let (mut recipe, mut pipeline) = (recipe.clone(), pipeline.to_vec());
-        // Stages lead backwards and runs are older than those that use them, so the chain ends; a damaged one must too.
+        // Each step leads to an earlier stage or an older run, so the chain ends; the bound is for damaged ones.
         for _ in 0..=pipeline.len() + self.store.runs()?.len() {
             recipe = match &recipe.adapter {
                 None => return Ok((recipe.lora, recipe.prefix)),
@@ -111,7 +110,7 @@ impl Studio {
         Err(Problem::input("The chain of adapters that this stage starts from has no first adapter.").at("adapter"))
     }
 
-    /// Faults in what a stage starts from.
+    /// Faults of the adapter that a stage starts from.
     pub(crate) fn start_problem(&self, index: usize, recipe: &Recipe, pipeline: &[Stage]) -> Option<Problem> {
         let start = recipe.adapter.as_ref()?;
         let problem = match self.maker(start, index, pipeline) {
@@ -131,7 +130,7 @@ impl Studio {
         problem.map(|problem| problem.at("adapter")).or(twice)
     }
 
-    /// Faults in where a stage gets its scores from.
+    /// Faults of the scorer of a stage.
     pub(crate) fn reward_problem(
         &self,
         index: usize,
@@ -150,7 +149,7 @@ impl Studio {
         Some(problem.at("reward"))
     }
 
-    /// Faults in what says how harmful the answers of a stage are.
+    /// Faults of the scorer of harm of a stage.
     pub(crate) fn cost_problem(
         &self,
         index: usize,
@@ -165,7 +164,8 @@ impl Studio {
         self.rater_problem(named, index, recipe, pipeline, (oracle, true)).map(|problem| problem.at("cost"))
     }
 
-    /// Faults in a rater that is `named`; `oracle` says whether there is one, `cost` whether a cost model is wanted.
+    /// Faults of a scorer that is `named`; `oracle`: whether the oracle is available; `cost`: whether a cost model is
+    /// needed.
     fn rater_problem(
         &self,
         named: &ScorerSource,
@@ -191,7 +191,7 @@ impl Studio {
     }
 }
 
-/// Faults in a model that is to give scores on top of `model`.
+/// Faults of a model as a scorer on the base `model`.
 pub(crate) fn fault_of_scorer(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem> {
     let (name, wanted) = (&maker.name, if cost { "cost model" } else { "reward model" });
     if !makes_scorer(&maker.recipe.method) {
@@ -215,13 +215,13 @@ pub(crate) fn recipe_of(run: &RunRecord) -> Result<Recipe, Problem> {
     run.work.recipe().cloned().ok_or_else(none)
 }
 
-/// What is said when training is to be scored by a judge.
+/// The problem of a judge as a scorer in training.
 pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
     Problem::input(format!("The judge “{name}” cannot score answers in training; judges are only for evaluations."))
         .hint(format!("Name a {wanted}, or the oracle with the bundled model."))
 }
 
-/// What is said when a method that knows no limit on harm is given one.
+/// The problem of a cost for a method without a limit on harm.
 pub(crate) fn no_limit(method: &dyn Method) -> Problem {
     let limiting = names_of(|method| method.needs().cost);
     Problem::input(format!("{} does not support a limit on harm, so it cannot use “cost”.", method.name()))

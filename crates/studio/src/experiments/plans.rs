@@ -1,5 +1,5 @@
-//! Plans of a whole pipeline, as they are made: what is being done is told while a step is measured, and nobody waits for a
-//! plan that is no longer wanted. What was measured is kept on the disk for a week.
+//! Plans a whole pipeline, with progress while a step is measured, and stops when nobody listens any more. Measurements are
+//! cached on disk for a week.
 
 use crate::confined::{Heard, Limits, Link, Session, request_of};
 use crate::studio::{Studio, lock, now_ms};
@@ -21,11 +21,11 @@ use std::time::Duration;
 
 /// Name of the task in the child.
 pub(crate) const TASK: &str = "plan_stages";
-/// How often those who wait are told that it goes on.
+/// Interval of progress messages.
 const TICK: Duration = Duration::from_millis(200);
-/// A machine that was busy when it was measured must not be thought slow for ever.
+/// Measurements expire, because the machine may have been busy.
 const LASTING_MS: u64 = 7 * 24 * 3600 * 1000;
-/// Memory for each byte of rows: as text, as examples, as tokens.
+/// Memory per byte of rows, which exist as text, as examples and as tokens.
 const PER_ROW_BYTE: u64 = 16;
 
 type Found = Result<StageEstimate, Problem>;
@@ -42,22 +42,22 @@ struct Answer {
     paces: Paces,
 }
 
-/// Listens to a plan as it is made; false when it is no longer wanted.
+/// Receives progress; returns false when the plan is no longer wanted.
 pub type Hear<'a> = &'a mut dyn FnMut(PlanNews) -> bool;
 
 impl Studio {
-    /// Checks every stage and estimates what it costs. Nothing is changed.
+    /// Checks every stage and estimates its cost. Changes nothing.
     ///
     /// # Errors
-    /// When the database refuses; faults of the pipeline are part of the answer.
+    /// When the database refuses; faults of the pipeline are part of the result.
     pub fn check_pipeline(&self, stages: &[Stage]) -> Result<CheckedPipeline, Problem> {
         self.plan_pipeline(stages, &mut |_| true)
     }
 
-    /// As [`Studio::check_pipeline`], told as it goes on; ends early when nobody listens any more.
+    /// As [`Studio::check_pipeline`], with progress; ends early when nobody listens any more.
     ///
     /// # Errors
-    /// As [`Studio::check_pipeline`], and when the plan was given up.
+    /// As [`Studio::check_pipeline`], and when the plan was cancelled.
     pub fn plan_pipeline(&self, stages: &[Stage], hear: Hear) -> Result<CheckedPipeline, Problem> {
         let mut checked = CheckedPipeline {
             ready: false,
@@ -98,21 +98,21 @@ impl Studio {
         let needed = checked.stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or(0);
         checked.problems.extend(memory::refuse(needed, checked.free_memory_bytes));
         checked.problems.extend(no_room(&checked));
-        // Faults of one stage stand together, whichever way they were found.
+        // Faults are sorted by stage.
         checked.problems.sort_by_key(stage_of);
         checked.ready = checked.problems.is_empty();
         Ok(checked)
     }
 
-    /// What each stage costs; only what is not known yet is measured. A stage has no answer when a fault of an earlier one
-    /// ended the measuring.
+    /// Estimates of all stages; only unknown figures are measured. A stage has none if a fault of an earlier one ended the
+    /// child.
     fn estimates(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Option<Found>>, Problem> {
         let known = |ask: &Ask| lock(&self.estimates).get(&key(ask)).cloned();
         let unknown: Vec<Ask> = asks.iter().filter(|ask| known(ask).is_none()).cloned().collect();
         let mut faults: BTreeMap<usize, Problem> = BTreeMap::new();
         let found = if unknown.is_empty() { Ok(Vec::new()) } else { self.measure(&unknown, hear) };
         match found {
-            // A file of a stage ended the child.
+            // The files of a stage killed the child.
             Err(problem) if stage_of(&problem) < usize::MAX => {
                 drop(faults.insert(stage_of(&problem), without_stage(problem)));
             }
@@ -133,8 +133,7 @@ impl Studio {
         Ok(asks.iter().map(found).collect())
     }
 
-    /// Counts and measures. Bundled models are ours; those of strangers are read and run in a child, which ends with its
-    /// plan.
+    /// Counts and measures. Bundled models are trusted; others are read and run in a child, which ends with its plan.
     fn measure(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Found>, Problem> {
         let clock = Clock::start();
         let mut say = |doing, stage| hear(PlanNews::Working { doing, stage, seconds: clock.seconds() });
@@ -181,7 +180,7 @@ impl Studio {
         self.configuration.home.join("paces.json")
     }
 
-    /// What was measured in the last days. A file that cannot be read is as good as none: it is measured again.
+    /// Cached measurements. An unreadable cache counts as empty.
     fn paces(&self) -> Paces {
         let text = std::fs::read(self.paces_path()).unwrap_or_default();
         let kept: BTreeMap<String, (u64, [f64; 2])> = serde_json::from_slice(&text).unwrap_or_default();
@@ -245,7 +244,7 @@ fn plan_stages(
     Ok(Answer { stages, paces: gauge.into_paces() })
 }
 
-/// What is said of a stage that reads what an earlier one makes.
+/// The note on a stage whose rows are made by an earlier one.
 fn unknown_yet(stage: &Stage) -> Problem {
     let kind = stage.kind();
     Problem::input(format!(
@@ -254,7 +253,7 @@ fn unknown_yet(stage: &Stage) -> Problem {
     .at("dataset")
 }
 
-/// What a child may take for these stages: their models one after another, and the rows of the largest set.
+/// Limits of the child for these stages: their models one after another, and the rows of the largest data set.
 fn limits(stages: &[Ask]) -> Limits {
     let mut limits = Limits { memory_bytes: 0, seconds: 0 };
     for ask in stages {
@@ -267,7 +266,7 @@ fn limits(stages: &[Ask]) -> Limits {
     limits
 }
 
-/// Everything that an estimate depends on but the machine.
+/// Everything that an estimate depends on except the machine.
 fn key(ask: &Ask) -> String {
     match ask {
         Ask::Train(ask) => {
@@ -278,14 +277,14 @@ fn key(ask: &Ask) -> String {
     }
 }
 
-/// The stage that a problem stands at; those of the whole pipeline come last.
+/// The stage of a problem, for sorting; problems of the whole pipeline come last.
 fn stage_of(problem: &Problem) -> usize {
     let stage =
         problem.field.as_deref().and_then(|field| field.strip_prefix("stage.")?.split('.').next()?.parse().ok());
     stage.unwrap_or(usize::MAX)
 }
 
-/// The same problem, at its field within its stage.
+/// The same problem, with its field prefixed by its stage.
 fn without_stage(mut problem: Problem) -> Problem {
     let within = problem.field.as_deref().and_then(|field| field.strip_prefix("stage.")?.split_once('.'));
     problem.field = within.map(|(_, field)| field.to_owned());

@@ -1,5 +1,5 @@
-//! Wakes the thread of the queue: on new work, and when the studio is dropped. While it sleeps the thread holds no reference to the
-//! studio.
+//! Wakes the thread of the queue: on new work, and when the studio is dropped. While it sleeps the thread holds no reference
+//! to the studio.
 
 use crate::studio::lock;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

@@ -1,6 +1,6 @@
-//! The queue: starts and watches one worker process at a time, and copies its events into the database. Workers outlive this program;
-//! events that they wrote meanwhile are copied at the next start. A fault of one run is shown at that run and does not affect
-//! others.
+//! The queue: starts and watches one worker process at a time, and copies its events into the database. Workers outlive this
+//! program; events that they wrote meanwhile are copied at the next start. A fault of one run is shown at that run and does
+//! not affect others.
 
 use crate::home::backups::Backups;
 use crate::home::faults::QUEUE;
@@ -285,8 +285,8 @@ impl Studio {
         let words = File::create(folder.join("worker.log")).map_err(failed)?;
         let mut command = Command::new(&self.configuration.program);
         command.args(["worker", "--run"]).arg(&folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
-        // With one arena per thread, glibc keeps up to a quarter more memory than is in use, and the share varies between runs; with
-        // a single one, a run takes what its plan says, at the same speed.
+        // With one arena per thread, glibc keeps up to a quarter more memory than is in use, and the share varies between
+        // runs; with a single one, a run takes what its plan says, at the same speed.
         command.env("MALLOC_ARENA_MAX", "1");
         // A process group of its own: Ctrl-C in the terminal of the app ends the app, not the run.
         #[cfg(unix)]

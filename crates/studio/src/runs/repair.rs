@@ -1,6 +1,6 @@
-//! Repairs the event file of a run without a worker from the database. The database is never ahead of the disk (events are synced
-//! before they are copied into it), but a file may be cut, damaged or removed; then the events in the database are written again,
-//! and further readable events of the file are kept.
+//! Repairs the event file of a run without a worker from the database. The database is never ahead of the disk (events are
+//! synced before they are copied into it), but a file may be cut, damaged or removed; then the events in the database are
+//! written again, and further readable events of the file are kept.
 
 use crate::EventLog;
 use crate::studio::{Studio, lock, now_ms};
@@ -25,7 +25,8 @@ impl Studio {
         self.repair_while_locked(id)
     }
 
-    /// As [`Self::repair_events`], for a caller that holds the lock `event_writes`, so that nobody else in this program writes events.
+    /// As [`Self::repair_events`], for a caller that holds the lock `event_writes`, so that nobody else in this program
+    /// writes events.
     pub(crate) fn repair_while_locked(&self, id: &str) -> Result<RunRecord, Problem> {
         let (mut run, folder) = (self.store.run(id)?, self.run_folder(id));
         if is_alive(&folder) {

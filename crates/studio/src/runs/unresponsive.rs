@@ -1,5 +1,5 @@
-//! Unresponsive workers: a worker that was asked to end, and neither ends nor takes another step, is killed; otherwise a run that
-//! hangs would block all others. Its last checkpoint stays.
+//! Unresponsive workers: a worker that was asked to end, and neither ends nor takes another step, is killed; otherwise a run
+//! that hangs would block all others. Its last checkpoint stays.
 
 use crate::runs::queue::{QueueState, Working};
 use crate::studio::{Studio, now_ms};
@@ -15,7 +15,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const STEPS: u32 = 3;
 
 impl Studio {
-    /// Kills the worker of a run that has not reacted to a request in time. `ours` is the process, if this program started it.
+    /// Kills the worker of a run that has not reacted to a request in time. `ours` is the process, if this program started
+    /// it.
     ///
     /// # Errors
     /// When the event about it cannot be written; the worker is killed in any case.

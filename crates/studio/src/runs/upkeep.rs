@@ -1,5 +1,5 @@
-//! Updates a run while it is open: copies its events into the database, records the death of its worker, and adds events on behalf
-//! of a run without a worker.
+//! Updates a run while it is open: copies its events into the database, records the death of its worker, and adds events on
+//! behalf of a run without a worker.
 
 use crate::EventLog;
 use crate::home::restrict;
@@ -17,8 +17,8 @@ use std::time::Instant;
 const LAST_WORDS: usize = 600;
 
 impl Studio {
-    /// Copies the events of the worker, and settles the run if the worker is gone. `ended` is our worker of this run, if it has just
-    /// ended.
+    /// Copies the events of the worker, and settles the run if the worker is gone. `ended` is our worker of this run, if it
+    /// has just ended.
     pub(crate) fn update_run(
         &self,
         queue: &mut QueueState,
@@ -103,8 +103,8 @@ impl Studio {
         Ok(if there { step } else { 0 })
     }
 
-    /// Copies new events of a run's worker into the database. They are synced in the run's folder first, so that the database never
-    /// knows more than the files.
+    /// Copies new events of a run's worker into the database. They are synced in the run's folder first, so that the
+    /// database never knows more than the files.
     pub(crate) fn ingest_events(&self, run: &RunRecord) -> Result<RunRecord, Problem> {
         let folder = self.run_folder(&run.id);
         let mut run = run.clone();
