@@ -39,14 +39,14 @@ pub struct RunRecord {
     pub stage: usize,
     /// When it was queued first.
     pub created_ms: u64,
-    /// What it carries out.
+    /// Its stage.
     #[serde(alias = "recipe")]
     pub work: Stage,
     /// What was expected of it.
     pub estimate: Option<StageEstimate>,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
-    /// What the worker is at.
+    /// The current phase of the worker.
     pub phase: Option<Phase>,
     /// Steps taken.
     pub step: u64,

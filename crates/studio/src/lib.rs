@@ -1,6 +1,6 @@
-//! Use cases: what a person can do, independent of the host that shows it.
+//! Use cases: what a person can do, independent of the host.
 //!
-//! The terminal, the window and the browser all call what stands here. Only this crate starts processes and reads the
+//! The terminal, the window and the browser all call this crate. Only this crate starts processes; it and `jobs` read the
 //! clock and the environment.
 
 mod chats;

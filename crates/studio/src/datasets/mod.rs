@@ -162,7 +162,7 @@ impl Studio {
     }
 }
 
-/// Puts the sets about Alder Bay in place where they are not there or not whole.
+/// Writes the data sets about Alder Bay if they are missing or incomplete.
 pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
     let world = World::alder_bay();
     let sets = [

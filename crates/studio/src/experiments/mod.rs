@@ -174,7 +174,7 @@ impl Studio {
     }
 }
 
-/// The latest attempt of each stage, discarded ones only where there is no other.
+/// The latest run of each stage; a discarded one only if there is no other.
 pub(crate) fn latest(runs: &[RunRecord]) -> Vec<&RunRecord> {
     let mut found: Vec<&RunRecord> = Vec::new();
     for run in runs {

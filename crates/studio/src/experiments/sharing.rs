@@ -176,7 +176,7 @@ impl Studio {
     }
 }
 
-/// A path of the file, where paths are followed.
+/// A path of the file, if paths are followed.
 fn beside(base: Option<&Path>, path: &str, noun: &str) -> Result<std::path::PathBuf, Problem> {
     match base {
         Some(base) if !path.is_empty() => Ok(base.join(path)),

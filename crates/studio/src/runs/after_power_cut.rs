@@ -1,5 +1,5 @@
-//! Data folders as a power cut, a bad disk or a person leaves them: each is opened, comes to rest, and the next run starts.
-//! The states are made by hand here; cuts are made by `tests/nightly/power_cuts.py`.
+//! Tests of data folders after a power cut, a bad disk or manual changes: each is opened and repaired, and the next run
+//! starts. The states are made by hand here; real cuts are in `tests/nightly/power_cuts.py`.
 
 use crate::runs::inputs::{HELD_OUT, PROMPTS, ROWS};
 use crate::runs::queue::QueueState;
@@ -100,7 +100,7 @@ fn step(step: u64) -> EventKind {
     EventKind::Step { step, total: 60, metrics, tokens_per_second: 1.0, seconds_left: 1.0 }
 }
 
-/// A run that was at work when the lights went out: its first 30 steps are in the database, ten more in its file alone.
+/// A run that was running at the power cut: its first 30 steps are in the database, ten more only in its file.
 pub(crate) fn at_work(house: &House, studio: &Studio, run: &RunRecord) {
     let folder = house.run_folder(&run.id);
     studio.prepare_run(run).unwrap();
@@ -125,7 +125,7 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 
 type Damage = (&'static str, fn(&Path, usize));
 
-/// What may have become of the events; the number is the place up to which they were taken in.
+/// Possible damage to the events; the number is the offset up to which they are in the database.
 const DAMAGES: &[Damage] = &[
     ("nothing", |_, _| {}),
     ("what was not taken in is cut", |path, offset| change(path, |text| text.truncate(offset))),
@@ -209,7 +209,7 @@ fn a_request_outlives_its_worker() {
     studio.delete_experiment("p").unwrap();
 }
 
-/// A fault of one run stays with it, is said there, and costs the others nothing.
+/// A fault of one run is shown at that run and does not affect others.
 #[test]
 fn a_run_that_cannot_be_tended_keeps_nothing_else_waiting() {
     let house = House::new();
@@ -260,7 +260,7 @@ fn plan_and_rows_are_put_back_or_refused_at_their_field() {
             assert_eq!(whole(name), before);
         }
     }
-    // Without the data set only a whole copy of the run's own is as good.
+    // Without the data set the run needs a complete copy of its own.
     change(&house.home().join("datasets").join(&set).join("rows.jsonl"), |bytes| bytes[40] ^= 1);
     assert!(studio.prepare_run(&run).unwrap().is_empty());
     change(&folder.join(ROWS), |bytes| bytes[30] ^= 1);
@@ -402,7 +402,7 @@ fn results_of_finished_runs_are_put_back_and_their_reports_open() {
     assert_eq!(names.map(|name| std::fs::read(folder.join(name)).unwrap()), whole);
     assert_eq!(studio.get_run("a").unwrap().problem, None);
 
-    // Where the database was asked for the answers before they were kept there, their loss is said at the run.
+    // If the answers are not in the database either, their loss is shown at the run.
     std::fs::remove_file(folder.join("adapter/adapter_model.safetensors")).unwrap();
     let studio = house.open();
     let mut queue = QueueState::default();

@@ -1,5 +1,5 @@
-//! What a run leaves for others: its adapter's record, and the small files that later stages and reports read.
-//! The database keeps those files too, so that one that is damaged or gone is put back.
+//! Stores the results of a training run: the record of its adapter, and the small files that later stages and reports read.
+//! The database keeps copies of those files, so that a damaged or missing one is restored.
 
 use crate::experiments::links::recipe_of;
 use crate::read_snapshot;
@@ -12,11 +12,11 @@ use alidade_store::{AdapterRecord, RunRecord, sha256};
 use std::path::Path;
 
 const RECORD: &str = "run.json";
-/// Larger ones are not kept twice.
+/// Larger files are not copied into the database.
 const LARGEST: usize = 32 << 20;
 
 impl Studio {
-    /// Keeps what a run has left; `anew` where the worker has just told of it, else only what is not kept yet.
+    /// Stores the results of a run; with `anew`, when the worker has just reported them, also those that are stored already.
     ///
     /// # Errors
     /// When something cannot be read or written; it is tried again later.
@@ -49,10 +49,10 @@ impl Studio {
         Ok(self.store.put_file(&run.id, name, &bytes, bytes.len() <= LARGEST)?)
     }
 
-    /// A file that a run left, as it was; one that is damaged or gone is put back where the database has it.
+    /// A result file of a run; a damaged or missing one is restored from the database.
     ///
     /// # Errors
-    /// When neither the disk nor the database has it.
+    /// When neither the disk nor the database has it intact.
     pub(crate) fn result_file(&self, run: &str, name: &str) -> Result<Vec<u8>, Problem> {
         let found = self.result_file_as_it_is(run, name);
         let Some(record) = self.store.file(run, name)? else { return found };
@@ -76,10 +76,10 @@ impl Studio {
         }
     }
 
-    /// What a stack answered in a run: `before.json` or `after.json`.
+    /// The answers of a stack in a run: `before.json` or `after.json`.
     ///
     /// # Errors
-    /// When it is not there any more.
+    /// When they are missing.
     pub(crate) fn snapshot_of(&self, run: &str, name: &str) -> Result<Snapshot, Problem> {
         self.result_file(run, name)?;
         read_snapshot(&self.run_folder(run).join(name))
@@ -95,12 +95,12 @@ impl Studio {
             model: self.model_facts(&recipe)?.model,
             folder: self.run_folder(&run.id).join("adapter").display().to_string(),
         };
-        // A run that was trained anew has another adapter under the same name: the old one must not answer any more.
+        // A run that was repeated has another adapter under the same name: the old one must be unloaded.
         self.unload(&run.id);
         Ok(self.store.put_adapter(&record)?)
     }
 
-    /// What can be said of a settled run whose files are not all there; `None` when they are.
+    /// The problem of a settled run with missing files; `None` if all are there.
     pub(crate) fn missing_results(&self, run: &RunRecord) -> Option<Problem> {
         if let Err(problem) = self.keep_results(run, false) {
             return Some(problem);

@@ -18,7 +18,7 @@ use alidade_model::file_sha256;
 use alidade_train::{Difference, PlanFacts, TrainError, resume_step};
 use std::path::{Path, PathBuf};
 
-/// A folder in which this program, and no other, may carry a recipe out.
+/// A locked folder in which this program may carry out a recipe.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -29,24 +29,24 @@ pub struct RunFolder {
 /// Where a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// With the first step.
+    /// At the first step.
     Anew,
-    /// Behind the checkpoint of this step.
+    /// After the checkpoint of this step.
     GoOn {
-        /// Steps that are kept.
+        /// Steps that are done.
         step: u64,
     },
-    /// Everything is trained; what comes after it was cut off.
+    /// After training: only the work after it is missing.
     Finish,
 }
 
 impl RunFolder {
-    /// Takes the folder for a resolved recipe. With `overwrite`, what earlier runs made there is removed; `say` is told what
-    /// is removed or set aside before it is.
+    /// Locks and prepares the folder for a resolved recipe. With `overwrite`, the results of earlier runs are removed; `say`
+    /// announces what is removed or renamed.
     ///
     /// # Errors
-    /// When another program is at work there, when it holds something of somebody else's or of another run, or inputs of
-    /// this run that stand in its way; at `output_dir`.
+    /// When another program is working there, or when it contains foreign files, results of another run, or inputs of this
+    /// run that would be overwritten; at `output_dir`.
     pub fn take(resolved: &ResolvedRecipe, overwrite: bool, say: &mut dyn FnMut(&str)) -> Result<Self, Problem> {
         let (path, plan) = (&resolved.output, &resolved.plan);
         let at = |problem: Problem| if problem.field.is_none() { problem.at("output_dir") } else { problem };
@@ -54,7 +54,8 @@ impl RunFolder {
         if overwrite {
             clearable(path, &resolved.given)?;
         }
-        // Nothing is left behind in a folder of somebody else's, not even a lock; a run at work is told before its plan is.
+        // Nothing is left behind in a foreign folder, not even a lock; a running run is reported before its plan is
+        // compared.
         unlinked(path, plan.full)?;
         if !alidade_jobs::files::run_lock::is_held(path) {
             Self::stranger(path, plan.full)?;
@@ -95,7 +96,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// Refuses a folder without a mark of ours that holds files under the names that a run writes to.
+    /// Refuses a folder without our mark that has files under the names that a run writes to.
     fn stranger(path: &Path, full: bool) -> Result<(), Problem> {
         let found = made::names(full).into_iter().find(|name| path.join(name).exists());
         match found.filter(|_| Made::find(path).is_none()) {
@@ -112,7 +113,7 @@ impl RunFolder {
         }
     }
 
-    /// The mark first, then the rows; files of an earlier start that are no longer what it wrote are set aside.
+    /// Writes the mark first, then the rows; changed files of an earlier start are renamed.
     fn put(
         &self,
         resolved: &ResolvedRecipe,
@@ -148,7 +149,7 @@ fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<
     match resume_step(path, facts) {
         Ok(0) => Ok(Start::Anew),
         Ok(step) => Ok(Start::GoOn { step }),
-        // A start that never came to a step has nothing to lose.
+        // A start without any step has nothing to lose.
         Err(TrainError::OtherRun { step: 0, .. }) if !has_steps(path) => {
             let owner = path.join("checkpoints").join(PLAN);
             std::fs::remove_file(&owner)
@@ -192,7 +193,7 @@ fn other_run(path: &Path, step: u64, differences: &[Difference]) -> Problem {
         .at("output_dir")
 }
 
-/// "max_steps 40 → 60", by the names that stand in recipes.
+/// "max_steps 40 → 60", with the names used in recipes.
 fn told(differences: &[Difference]) -> String {
     let short = |value: &Option<String>| match value {
         None => "not set".to_owned(),
@@ -210,7 +211,7 @@ fn has_steps(path: &Path) -> bool {
     std::fs::metadata(path.join("log.jsonl")).is_ok_and(|log| log.len() > 0) || path.join("run.json").exists()
 }
 
-/// True when the last word of the events is that everything is done.
+/// True if the last event says that everything is done.
 fn is_finished(path: &Path) -> bool {
     let mut done = false;
     let mut look =
@@ -231,14 +232,14 @@ fn unlinked(path: &Path, full: bool) -> Result<(), Problem> {
     }
 }
 
-/// Keeps the whole events before the first damaged one; the damaged file is set aside.
+/// Keeps the complete events before the first damaged one; the damaged file is renamed.
 fn mend_events(path: &Path, run: &str, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
     let events = path.join("events.jsonl");
     let Ok(bytes) = std::fs::read(&events) else { return Ok(()) };
     let mut good = 0;
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let event = serde_json::from_slice::<alidade_domain::RunEvent>(line);
-        // A line without an end was cut by a kill, which the log mends by itself.
+        // An incomplete last line was left by a kill; the log repairs it itself.
         let whole = line.ends_with(b"\n");
         if whole && event.is_ok_and(|event| event.run == run && event.sequence == index as u64 + 1) {
             good += line.len();
