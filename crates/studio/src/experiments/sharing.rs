@@ -190,7 +190,7 @@ fn beside(base: Option<&Path>, path: &str, noun: &str) -> Result<std::path::Path
     }
 }
 
-/// The identifier of what is meant: what was found, if it is what the file was made with, else whatever has the wanted hash.
+/// The identifier of an input: the one with the same name if its hash matches, else whatever has the expected hash.
 fn chosen(
     noun: &str,
     text: &str,
