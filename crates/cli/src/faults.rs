@@ -1,11 +1,11 @@
-//! A fault of our own ends in words and an exit code like any other failure, not in a trace for programmers.
+//! Turns panics into a message and an exit code, as for any other failure.
 
 use crate::output;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 
-/// Carries `run` out; a panic in it is told and becomes exit code 1. One in another thread is told as well.
+/// Calls `run`; a panic in it is reported and becomes exit code 1. A panic in another thread is reported as well.
 pub fn guarded(run: impl FnOnce() -> ExitCode) -> ExitCode {
     set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -13,7 +13,7 @@ mod serve;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Below the list of commands and options.
+/// Shown below the list of commands and options.
 const EXIT_CODES: &str = "Exit codes:\n  \
     0    done\n  \
     1    a failure of the program or of this machine (a full disk, too little memory)\n  \
@@ -69,11 +69,11 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::try_parse() {
-        // Its words are read by the program that started it.
+        // Its output is read by the program that started it.
         Ok(Arguments { command: Command::Worker(arguments) }) if arguments.is_task() => run(Command::Worker(arguments)),
         Ok(arguments) => faults::guarded(|| run(arguments.command)),
         Err(refusal) if refusal.use_stderr() => {
-            // Without styles: what was typed may hold what steers a terminal.
+            // Without styles: the arguments may contain control characters.
             output::note(refusal.render().to_string().trim_end());
             ExitCode::from(2)
         }

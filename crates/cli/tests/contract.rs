@@ -337,7 +337,7 @@ fn other_adapters_are_trained_from_a_recipe() {
     }
 }
 
-/// A reward model that fits the shapes but was trained with another tokenizer rates nonsense.
+/// A reward model that fits the shapes but was trained with another tokenizer gives meaningless scores.
 #[test]
 fn a_reward_model_of_another_tokenizer_is_refused() {
     let folder = tempfile::tempdir().unwrap();

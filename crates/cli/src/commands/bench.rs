@@ -1,4 +1,4 @@
-//! `alidade bench`: how fast this machine trains and writes, one JSON line each.
+//! `alidade bench`: how fast this machine trains and generates, one JSON line each.
 
 use crate::output;
 use alidade_domain::Problem;
@@ -85,7 +85,7 @@ enum What {
 
 fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
     let found = text.parse::<usize>().ok().filter(|count| *count >= LEAST);
-    found.ok_or_else(|| format!("a whole number from {LEAST} on is needed"))
+    found.ok_or_else(|| format!("a whole number from {LEAST} on is required"))
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {

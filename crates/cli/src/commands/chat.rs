@@ -1,4 +1,4 @@
-//! `alidade chat`: a conversation in the terminal; answers appear as they are written.
+//! `alidade chat`: a conversation in the terminal; answers appear while they are generated.
 
 use crate::output;
 use alidade_domain::{Message, Precision, Problem, Sampling, why};
@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         let read = input
             .lock()
             .read_line(&mut line)
-            .map_err(|error| Problem::input(format!("Reading what you wrote failed: {}.", why(&error))))?;
+            .map_err(|error| Problem::input(format!("Reading your input failed: {}.", why(&error))))?;
         if read == 0 {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! `alidade evaluate`: a base model against the same model with adapters, on the same prompts and rows, as suites ask and
-//! judges judge.
+//! `alidade evaluate`: compares a base model with the same model plus adapters, on the same prompts and rows, with suites
+//! and judges.
 
 use crate::output;
 use alidade_domain::{Estimate, Evaluation, Problem};
@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     let Some(model) = &arguments.model else { return Ok(()) };
     if arguments.data.is_none() && arguments.suite.is_none() && !arguments.world {
-        return Err(Problem::input("There is nothing to ask.")
+        return Err(Problem::input("There is nothing to evaluate on.")
             .hint("Add --data FILE for held-out rows, or --world for the starter world.")
             .at("data"));
     }
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         vet_model(judge, Depth::Text, &[]).map_err(|problem| problem.at("judge-model"))?;
     }
     for (number, adapter) in arguments.adapter.iter().enumerate() {
-        // What concerns the model is said once.
+        // Remarks on the model are only shown once.
         let notes = alidade_studio::folder_notes(model, Some(adapter));
         let known = if number == 0 { Vec::new() } else { alidade_studio::folder_notes(model, None) };
         notes.iter().filter(|note| !known.contains(note)).for_each(|note| output::note(&format!("note: {note}")));
@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What there is, from the registries.
+/// Lists the registries.
 fn list(as_json: bool) {
     if as_json {
         let names = |names: Vec<&str>| json!(names);

@@ -1,4 +1,4 @@
-//! `alidade inspect template`: what a model's chat template makes of conversations, for people and for other programs.
+//! `alidade inspect template`: renders conversations with a model's chat template, for people and for other programs.
 
 use crate::output;
 use alidade_domain::Problem;

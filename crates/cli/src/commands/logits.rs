@@ -1,4 +1,4 @@
-//! `alidade logits`: what other programs compare their numbers with.
+//! `alidade logits`: logits and gradients, for comparison with other programs.
 
 use crate::output;
 use alidade_domain::Problem;

@@ -1,4 +1,4 @@
-//! `alidade restore`: puts a backup in the place of a damaged or lost database; the old file stays beside it.
+//! `alidade restore`: replaces a damaged or lost database by a backup; the old file is kept beside it.
 
 use crate::output;
 use alidade_domain::Problem;

@@ -1,5 +1,5 @@
-//! `alidade run FILE`: carries out an experiment file, stage by stage, in the data folder of the app, where the window shows
-//! it as well. The same command goes on with what was stopped, and gives the same adapters whenever it begins anew.
+//! `alidade run FILE`: runs an experiment file, stage by stage, in the data folder of the app, where the window shows it as
+//! well. The same command resumes what was stopped, and gives the same results when it is repeated.
 
 use crate::interruption::Interruption;
 use crate::output;
@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// As a shell reports a program that Ctrl-C has ended.
+/// Exit code of a program that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
-/// How often the runs are looked at.
+/// Polling interval of the runs.
 const ROUND: Duration = Duration::from_millis(100);
 
 /// Arguments of `run`.
@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     }
 }
 
-/// Waits for the end of every stage and shows how far it has come.
+/// Waits for the end of every stage and shows progress.
 fn follow(
     studio: &Arc<Studio>,
     id: &str,
@@ -72,7 +72,7 @@ fn follow(
 ) -> Result<ExperimentSummary, Problem> {
     let (mut seen, mut asked) = (BTreeMap::new(), false);
     loop {
-        // The state first: what is told after it is then not missed.
+        // The state is read first, so that later events are not missed.
         let now = studio.get_experiment(id)?;
         for run in &now.runs {
             let after = seen.entry(run.id.clone()).or_insert(run.last_sequence.min(first_of_this_time(run)));
@@ -91,7 +91,7 @@ fn follow(
         }
         if interruption.requested().is_some() && !asked {
             asked = true;
-            // Those that wait are paused first, or the queue would start the next one.
+            // Queued runs are paused first, or the queue would start the next one.
             for run in now.runs.iter().rev().filter(|run| !run.state.is_settled()) {
                 match studio.pause_run(&run.id) {
                     Err(problem) if problem.code != ProblemCode::Conflict => return Err(problem),
@@ -107,7 +107,7 @@ fn is_running(run: &RunView) -> bool {
     run.state == RunState::Running
 }
 
-/// Events of earlier attempts are not told again.
+/// Skips events of earlier attempts.
 fn first_of_this_time(run: &RunView) -> u64 {
     if run.step == 0 && run.state == RunState::Queued { 0 } else { run.last_sequence }
 }
@@ -155,7 +155,7 @@ fn show_result(run: &RunView) {
     }
 }
 
-/// The figures of a suite, one line for each measure, stack after stack.
+/// The figures of a suite, one line per measure with all stacks.
 fn show_evaluation(run: &RunView, suite: &str) {
     for found in run.evaluations.iter().filter(|found| found.suite == suite) {
         for measure in &found.measures {
@@ -172,7 +172,7 @@ fn failure(run: &RunView) -> Problem {
     Problem { message: format!("Stage {}: {}", name(run), problem.message), ..problem }
 }
 
-/// What would be done. Faults end with exit 2, each at its field.
+/// Prints the plan. Faults lead to exit code 2, each at its field.
 fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Problem> {
     if json {
         output::json(&json!(checked));

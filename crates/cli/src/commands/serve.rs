@@ -26,7 +26,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         })?;
         let port = listener.local_addr().map_err(failed)?.port();
         let token = token()?;
-        // The address is for programs as well; a closed pipe must not end the server.
+        // The address is for programs too; a closed pipe must not end the server.
         output::announce(&format!("http://127.0.0.1:{port}/#token={token}"));
         output::note("Open this address in a browser on this machine. Ctrl-C ends the server; runs go on.");
         Server::new(studio, token, port).serve(listener, stopped()).await;

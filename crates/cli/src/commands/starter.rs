@@ -1,4 +1,4 @@
-//! `alidade starter`: pre-trains the models that the program carries.
+//! `alidade starter`: pre-trains the bundled models.
 
 use crate::output;
 use alidade_domain::{EventKind, Observer, Problem};
@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     make_starter(&arguments.output, &arguments.work, options, &mut Lines)
 }
 
-/// One line every fiftieth step.
+/// Prints a line every fiftieth step.
 struct Lines;
 
 impl Observer for Lines {

@@ -11,7 +11,7 @@ use alidade_studio::{
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// As a shell reports a program that Ctrl-C has ended.
+/// Exit code of a program that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 /// Arguments of `train`.
@@ -51,7 +51,7 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
     let result = execute_telling(plan, output, &mut log, &interruption, tell);
     progress.end();
     if let Err(problem) = &result {
-        // On a full disk this word is lost too; the problem itself is told in any case.
+        // On a full disk this event is lost too; the problem is printed in any case.
         let _ = log.observe(EventKind::Failed { problem: problem.clone() });
     }
     result?;
@@ -66,7 +66,7 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
     Ok(if output::events_lost() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Hints speak of the window's buttons; here a command goes on.
+/// Hints name buttons of the window; in the terminal the same command resumes.
 fn in_a_terminal(problem: Problem) -> Problem {
     let hints: &[&str] = match problem.code {
         ProblemCode::DiskFull => {

@@ -18,7 +18,7 @@ const HOURLY: Duration = Duration::from_secs(3_600);
 const PAUSE: Duration = Duration::from_secs(60);
 const DAY_MS: u64 = 86_400_000;
 
-/// When the last copy was made.
+/// When the last backup was made.
 #[derive(Default)]
 pub(crate) struct Backups {
     last: Option<Instant>,

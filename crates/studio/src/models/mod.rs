@@ -69,7 +69,7 @@ impl Studio {
     }
 }
 
-/// The models that the program carries.
+/// The bundled models.
 pub(crate) fn bundled(resources: &Path) -> Vec<ModelView> {
     let Ok(entries) = std::fs::read_dir(resources.join("starter")) else { return Vec::new() };
     let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();

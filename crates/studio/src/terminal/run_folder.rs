@@ -1,8 +1,8 @@
-//! The folder that a recipe names as its `output_dir`: whose it is, whether a run may write there, and where it goes on.
+//! The folder that a recipe names as its `output_dir`: who owns it, whether a run may write there, and where it resumes.
 //!
-//! `plan.json`, written first, says that the folder is a run's. One program at a time works there. What somebody else has
-//! put under the names of a run is never emptied, written over or removed, links are never written through, and what an
-//! earlier run of other settings has kept stays until the person asks for its removal.
+//! `plan.json`, written first, marks the folder as a run's. Only one program at a time works there. Foreign files under the
+//! names of a run are never emptied, overwritten or removed, links are never written through, and the results of an earlier
+//! run with other settings stay until the person asks for their removal.
 
 use crate::terminal::made::{self, Made, set_aside};
 use crate::terminal::places::{apart, clearable};
@@ -136,7 +136,7 @@ impl RunFolder {
     }
 }
 
-/// What an earlier run left, and whether this one may go on with it.
+/// The state that an earlier run left, and whether this one may resume it.
 fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<Start, Problem> {
     if let Some(result) = made.result(plan.full) {
         if let Some(outcome) = outcome::completed(path, plan, facts.fingerprint())
