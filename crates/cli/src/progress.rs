@@ -39,8 +39,8 @@ impl Progress {
         }
         self.line(&format!("{text} · seed {}", plan.seed));
         match start {
-            Start::Anew => {}
-            Start::GoOn { step } => self.line(&format!("Resuming from step {step} of {steps}.")),
+            Start::Fresh => {}
+            Start::Resume { step } => self.line(&format!("Resuming from step {step} of {steps}.")),
             Start::Finish => self.line("All steps are already done; only the work after them is left."),
         }
         if let Some(bar) = &self.bar {

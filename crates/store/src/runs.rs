@@ -224,7 +224,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn mend_runs(&self) -> Result<Vec<String>> {
+    pub fn repair_runs(&self) -> Result<Vec<String>> {
         type Row = (String, String, usize, u64, Vec<u8>);
         let rows: Vec<Row> = {
             let connection = self.connection();
@@ -235,7 +235,7 @@ impl Store {
             };
             self.readable(None, &mut query, [], row)?
         };
-        let mut mended = Vec::new();
+        let mut repaired = Vec::new();
         for (id, experiment, stage, created_ms, body) in rows {
             if serde_json::from_slice::<RunRecord>(&body).is_ok() {
                 continue;
@@ -250,9 +250,9 @@ impl Store {
                 page.events.iter().for_each(|event| run.apply(event));
             }
             self.write(|transaction| write_run(transaction, &run))?;
-            mended.push(id);
+            repaired.push(id);
         }
-        Ok(mended)
+        Ok(repaired)
     }
 }
 
@@ -337,9 +337,9 @@ pub(crate) mod tests {
             assert_eq!(store.unsettled_runs().unwrap().iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["b"]);
             assert_eq!(store.runs().unwrap().len(), 1);
             assert_eq!(store.unreadable(), [("runs", 1)]);
-            assert_eq!(store.mend_runs().unwrap(), ["a"]);
+            assert_eq!(store.repair_runs().unwrap(), ["a"]);
             assert_eq!(store.run("a").unwrap(), whole);
-            assert!(store.mend_runs().unwrap().is_empty());
+            assert!(store.repair_runs().unwrap().is_empty());
         }
     }
 }

@@ -58,7 +58,7 @@ impl Studio {
     pub fn open(configuration: Configuration) -> Result<Arc<Self>, Problem> {
         home::prepare(&configuration.home)?;
         let store = Store::open(&home::database(&configuration.home))?;
-        store.mend_runs()?;
+        store.repair_runs()?;
         let studio = Self {
             store,
             bundled: models::bundled(&configuration.resources),

@@ -38,7 +38,7 @@ pub(crate) struct Checked {
 /// A message from the program to the process.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Said {
+pub(crate) enum Command {
     /// Answer this.
     Answer {
         /// The conversation so far; the last turn is the person's.
@@ -53,7 +53,7 @@ pub(crate) enum Said {
 /// A message from the process to the program.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Told {
+pub(crate) enum Reply {
     /// It is loaded; the number format that its weights have.
     Ready(Precision),
     /// The prompt is tokenized; the answer begins.
@@ -74,15 +74,15 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     opening.check()?;
     let adapter = opening.adapter.as_ref().map(|adapter| adapter.folder.as_path());
     let speaker = Speaker::open(&opening.model.folder, adapter, opening.precision)?;
-    link.tell(&Told::Ready(speaker.precision()))?;
+    link.send(&Reply::Ready(speaker.precision()))?;
     while let Some(said) = link.wait(Duration::from_secs(opening.idle_seconds)) {
         // A stop that arrives after the end of an answer needs no action.
-        let Said::Answer { messages, sampling } = request_of(said)? else { continue };
-        let told = match answer(&speaker, name, &messages, &sampling, link) {
-            Ok((text, end)) => Told::Ended(text, end),
-            Err(problem) => Told::Refused(problem),
+        let Command::Answer { messages, sampling } = request_of(said)? else { continue };
+        let reply = match answer(&speaker, name, &messages, &sampling, link) {
+            Ok((text, end)) => Reply::Ended(text, end),
+            Err(problem) => Reply::Refused(problem),
         };
-        link.tell(&told)?;
+        link.send(&reply)?;
     }
     link.idle()?;
     Ok(Value::Null)
@@ -116,10 +116,10 @@ fn answer(
     link.at(format!("Rendering the conversation for the model “{name}”"), "model")?;
     let prompt = speaker.prompt(messages)?;
     link.at(format!("Answering with the model “{name}”"), "model")?;
-    link.tell(&Told::Begun)?;
+    link.send(&Reply::Begun)?;
     let (text, finish) = speaker.continue_prompt(prompt, sampling, &mut |piece| {
         // While an answer is generated, only a stop can arrive.
-        link.look().is_none() && link.tell(&Told::Text(piece.to_owned())).is_ok()
+        link.poll().is_none() && link.send(&Reply::Text(piece.to_owned())).is_ok()
     })?;
     let end = match finish {
         Finish::Stop => AnswerEnd::Complete,

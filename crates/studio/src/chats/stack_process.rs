@@ -1,8 +1,8 @@
 //! The parent's side of the child process of a chat: loads a stack, forwards questions and answers, and ends a process that
 //! does not react. Not here: which stacks stay loaded (`answering`), and what the process does (`speaking`).
 
-use crate::chats::speaking::{Opening, Said, TASK, Told};
-use crate::confined::{Heard, Limits, Session, request_of};
+use crate::chats::speaking::{Command, Opening, Reply, TASK};
+use crate::confined::{Limits, Received, Session, request_of};
 use crate::models::vetting::limits_for;
 use crate::views::AnswerEnd;
 use alidade_domain::{Message, Precision, Problem, Sampling};
@@ -43,7 +43,7 @@ impl StackProcess {
         let session = Session::start(program, TASK, [&what, "model"], limits, json(opening)?)?;
         let mut process = Self { session, limits, precision: opening.precision };
         match process.wait(limits.seconds, stop)? {
-            Told::Ready(precision) => Ok(Self { precision, ..process }),
+            Reply::Ready(precision) => Ok(Self { precision, ..process }),
             _ => Err(out_of_turn()),
         }
     }
@@ -56,7 +56,7 @@ impl StackProcess {
     /// True while it can answer.
     pub(crate) fn lives(&mut self) -> bool {
         // An idle process only sends a message when it ends; one that has ended sends none.
-        matches!(self.session.hear(Duration::ZERO), Ok(Heard::Silence)) && self.session.lives()
+        matches!(self.session.receive(Duration::ZERO), Ok(Received::Nothing)) && self.session.lives()
     }
 
     /// Generates an answer; `listener` gets the text piece by piece. Returns the whole answer and how it ended. A process
@@ -74,46 +74,46 @@ impl StackProcess {
         if stop.load(Ordering::Relaxed) {
             return Ok((String::new(), AnswerEnd::Stopped));
         }
-        self.session.say(&json(&Said::Answer { messages, sampling })?)?;
+        self.session.send(&json(&Command::Answer { messages, sampling })?)?;
         let asked = Instant::now();
-        let (mut heard, mut begun, mut stopping) = (String::new(), false, None::<Instant>);
+        let (mut received, mut begun, mut stopping) = (String::new(), false, None::<Instant>);
         loop {
             if stopping.is_none() && stop.load(Ordering::Relaxed) {
-                self.session.say(&json(&Said::Stop)?)?;
+                self.session.send(&json(&Command::Stop)?)?;
                 stopping = Some(Instant::now());
             }
             if stopping.is_some_and(|since| since.elapsed() > REACT) {
                 self.session.end();
-                return Ok((heard, AnswerEnd::Stopped));
+                return Ok((received, AnswerEnd::Stopped));
             }
             if !begun && asked.elapsed() > Duration::from_secs(READ_SECONDS) {
                 self.session.end();
                 return Err(self.session.too_slow(Limits { seconds: READ_SECONDS, ..self.limits }));
             }
-            match self.hear()? {
+            match self.receive()? {
                 None => {}
-                Some(Told::Begun) => begun = true,
-                Some(Told::Text(piece)) => {
+                Some(Reply::Begun) => begun = true,
+                Some(Reply::Text(piece)) => {
                     listener(&piece);
-                    heard.push_str(&piece);
+                    received.push_str(&piece);
                 }
-                Some(Told::Ended(text, end)) => return Ok((text, stopping.map_or(end, |_| AnswerEnd::Stopped))),
-                Some(Told::Refused(problem)) => return Err(problem),
-                Some(Told::Ready(_)) => return Err(out_of_turn()),
+                Some(Reply::Ended(text, end)) => return Ok((text, stopping.map_or(end, |_| AnswerEnd::Stopped))),
+                Some(Reply::Refused(problem)) => return Err(problem),
+                Some(Reply::Ready(_)) => return Err(out_of_turn()),
             }
         }
     }
 
     /// Waits for a stack to be loaded. After the time limit, or on cancellation, the process is killed.
-    fn wait(&mut self, seconds: u64, stop: &AtomicBool) -> Result<Told, Problem> {
+    fn wait(&mut self, seconds: u64, stop: &AtomicBool) -> Result<Reply, Problem> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
             if stop.load(Ordering::Relaxed) {
                 self.session.end();
                 return Err(self.session.stopped());
             }
-            if let Some(told) = self.hear()? {
-                return Ok(told);
+            if let Some(reply) = self.receive()? {
+                return Ok(reply);
             }
             if Instant::now() >= until {
                 self.session.end();
@@ -122,11 +122,11 @@ impl StackProcess {
         }
     }
 
-    fn hear(&mut self) -> Result<Option<Told>, Problem> {
-        match self.session.hear(TICK)? {
-            Heard::Told(value) => request_of(value).map(Some),
-            Heard::Silence => Ok(None),
-            Heard::Done(_) | Heard::Idle => Err(out_of_turn()),
+    fn receive(&mut self) -> Result<Option<Reply>, Problem> {
+        match self.session.receive(TICK)? {
+            Received::Message(value) => request_of(value).map(Some),
+            Received::Nothing => Ok(None),
+            Received::Done(_) | Received::Idle => Err(out_of_turn()),
         }
     }
 }

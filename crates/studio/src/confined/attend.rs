@@ -15,7 +15,7 @@ const STACK: usize = 8 << 20;
 
 /// A task's connection to its parent.
 pub struct Link {
-    heard: Receiver<Value>,
+    incoming: Receiver<Value>,
 }
 
 impl Link {
@@ -31,14 +31,14 @@ impl Link {
     ///
     /// # Errors
     /// When the parent is gone.
-    pub fn tell(&mut self, value: &impl Serialize) -> Result<(), Problem> {
+    pub fn send(&mut self, value: &impl Serialize) -> Result<(), Problem> {
         let value = serde_json::to_value(value).map_err(|error| Problem::internal(error.to_string()))?;
         send(&Frame::Told(value))
     }
 
     /// The next message of the parent; `None` after the timeout.
     pub(crate) fn wait(&mut self, longest: Duration) -> Option<Value> {
-        match self.heard.recv_timeout(longest) {
+        match self.incoming.recv_timeout(longest) {
             Ok(value) => Some(value),
             Err(RecvTimeoutError::Timeout) => None,
             // The listening thread ends the process when the parent is gone.
@@ -47,9 +47,9 @@ impl Link {
     }
 
     /// A message of the parent, if one has arrived.
-    pub(crate) fn look(&mut self) -> Option<Value> {
+    pub(crate) fn poll(&mut self) -> Option<Value> {
         // The listening thread notices when the parent is gone.
-        self.heard.try_recv().ok()
+        self.incoming.try_recv().ok()
     }
 
     /// Ends an idle session.
@@ -69,7 +69,7 @@ pub fn attend(task: &str) -> Result<(), Problem> {
     let mut input = BufReader::new(std::io::stdin());
     let order: Order = wire::next(&mut input)
         .ok_or_else(|| Problem::input("A worker receives its request from the program itself."))?;
-    let (sender, heard) = channel();
+    let (sender, incoming) = channel();
     std::thread::spawn(move || {
         while let Some(value) = wire::next(&mut input) {
             if sender.send(value).is_err() {
@@ -81,7 +81,7 @@ pub fn attend(task: &str) -> Result<(), Problem> {
     });
     order.limits.bind()?;
     let task = std::thread::Builder::new().name("task".to_owned()).stack_size(STACK);
-    let running = task.spawn(move || carry_out(order.request, &mut Link { heard }));
+    let running = task.spawn(move || carry_out(order.request, &mut Link { incoming }));
     let running = running.map_err(|error| Problem::internal(format!("Starting a task failed: {error}.")))?;
     send(&match running.join() {
         Ok(Ok(value)) => Frame::Done(value),

@@ -15,5 +15,5 @@ mod wire;
 pub use attend::{Link, attend};
 pub use limits::Limits;
 pub use run::{Job, run};
-pub(crate) use session::{Heard, Session};
+pub(crate) use session::{Received, Session};
 pub(crate) use wire::request_of;

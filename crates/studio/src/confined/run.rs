@@ -1,6 +1,6 @@
 //! One request to a child and one answer from it, within a time limit, or until the person cancels it.
 
-use super::{Heard, Limits, Session, request_of};
+use super::{Limits, Received, Session, request_of};
 use alidade_domain::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,13 +44,13 @@ pub fn run<Q: Serialize, R: DeserializeOwned>(
         if job.stop.load(Ordering::Relaxed) {
             return Err(child.stopped());
         }
-        match child.hear(TICK)? {
-            Heard::Told(value) => on_progress(value),
-            Heard::Done(value) => return request_of(value),
-            Heard::Idle => {
+        match child.receive(TICK)? {
+            Received::Message(value) => on_progress(value),
+            Received::Done(value) => return request_of(value),
+            Received::Idle => {
                 return Err(Problem::internal(format!("The worker for “{}” ended without an answer.", job.task)));
             }
-            Heard::Silence => {}
+            Received::Nothing => {}
         }
         if Instant::now() >= until {
             return Err(child.too_slow(job.limits));

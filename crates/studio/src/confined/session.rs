@@ -34,15 +34,15 @@ pub(crate) struct Session {
 
 /// A message from a child.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum Received {
     /// An intermediate message.
-    Told(Value),
+    Message(Value),
     /// The result of the task.
     Done(Value),
     /// It was idle for too long and has ended.
     Idle,
     /// No message yet.
-    Silence,
+    Nothing,
 }
 
 impl Session {
@@ -97,7 +97,7 @@ impl Session {
     ///
     /// # Errors
     /// When the message is too long.
-    pub(crate) fn say(&mut self, value: &Value) -> Result<(), Problem> {
+    pub(crate) fn send(&mut self, value: &Value) -> Result<(), Problem> {
         let line = wire::line(value)?;
         let _ = self.input.write_all(&line).and_then(|()| self.input.flush());
         Ok(())
@@ -107,17 +107,17 @@ impl Session {
     ///
     /// # Errors
     /// The problem of the task, or how the child died.
-    pub(crate) fn hear(&mut self, longest: Duration) -> Result<Heard, Problem> {
+    pub(crate) fn receive(&mut self, longest: Duration) -> Result<Received, Problem> {
         let until = Instant::now() + longest;
         loop {
             match self.frames.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Frame::At(attempt)) => self.attempt = attempt,
-                Ok(Frame::Told(value)) => return Ok(Heard::Told(value)),
-                Ok(Frame::Done(value)) => return Ok(Heard::Done(value)),
-                Ok(Frame::Idle) => return Ok(Heard::Idle),
+                Ok(Frame::Told(value)) => return Ok(Received::Message(value)),
+                Ok(Frame::Done(value)) => return Ok(Received::Done(value)),
+                Ok(Frame::Idle) => return Ok(Received::Idle),
                 Ok(Frame::Problem(problem)) => return Err(problem),
                 Ok(Frame::Panicked(message)) => return Err(ending::panicked(&self.attempt, &message)),
-                Err(RecvTimeoutError::Timeout) => return Ok(Heard::Silence),
+                Err(RecvTimeoutError::Timeout) => return Ok(Received::Nothing),
                 Err(RecvTimeoutError::Disconnected) => return Err(self.death()),
             }
         }

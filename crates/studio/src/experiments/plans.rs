@@ -1,7 +1,7 @@
 //! Plans a whole pipeline, with progress while a step is measured, and stops when nobody listens any more. Measurements are
 //! cached on disk for a week.
 
-use crate::confined::{Heard, Limits, Link, Session, request_of};
+use crate::confined::{Limits, Link, Received, Session, request_of};
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, models::vetting};
 use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Stage, StageEstimate};
@@ -43,7 +43,7 @@ struct Answer {
 }
 
 /// Receives progress; returns false when the plan is no longer wanted.
-pub type Hear<'a> = &'a mut dyn FnMut(PlanNews) -> bool;
+pub type PlanListener<'a> = &'a mut dyn FnMut(PlanNews) -> bool;
 
 impl Studio {
     /// Checks every stage and estimates its cost. Changes nothing.
@@ -58,7 +58,7 @@ impl Studio {
     ///
     /// # Errors
     /// As [`Studio::check_pipeline`], and when the plan was cancelled.
-    pub fn plan_pipeline(&self, stages: &[Stage], hear: Hear) -> Result<CheckedPipeline, Problem> {
+    pub fn plan_pipeline(&self, stages: &[Stage], listener: PlanListener) -> Result<CheckedPipeline, Problem> {
         let mut checked = CheckedPipeline {
             ready: false,
             problems: Vec::new(),
@@ -78,7 +78,7 @@ impl Studio {
                 Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| problem.at_stage(index))),
             }
         }
-        for (ask, found) in asks.iter().zip(self.estimates(&asks, hear)?) {
+        for (ask, found) in asks.iter().zip(self.estimates(&asks, listener)?) {
             match found {
                 Some(Ok(estimate)) => {
                     let notes = match ask {
@@ -106,11 +106,11 @@ impl Studio {
 
     /// Estimates of all stages; only unknown figures are measured. A stage has none if a fault of an earlier one ended the
     /// child.
-    fn estimates(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Option<Found>>, Problem> {
+    fn estimates(&self, asks: &[Ask], listener: PlanListener) -> Result<Vec<Option<Found>>, Problem> {
         let known = |ask: &Ask| lock(&self.estimates).get(&key(ask)).cloned();
         let unknown: Vec<Ask> = asks.iter().filter(|ask| known(ask).is_none()).cloned().collect();
         let mut faults: BTreeMap<usize, Problem> = BTreeMap::new();
-        let found = if unknown.is_empty() { Ok(Vec::new()) } else { self.measure(&unknown, hear) };
+        let found = if unknown.is_empty() { Ok(Vec::new()) } else { self.measure(&unknown, listener) };
         match found {
             // The files of a stage killed the child.
             Err(problem) if stage_of(&problem) < usize::MAX => {
@@ -134,40 +134,40 @@ impl Studio {
     }
 
     /// Counts and measures. Bundled models are trusted; others are read and run in a child, which ends with its plan.
-    fn measure(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Found>, Problem> {
+    fn measure(&self, asks: &[Ask], listener: PlanListener) -> Result<Vec<Found>, Problem> {
         let clock = Clock::start();
-        let mut say = |doing, stage| hear(PlanNews::Working { doing, stage, seconds: clock.seconds() });
+        let mut report = |doing, stage| listener(PlanNews::Working { doing, stage, seconds: clock.seconds() });
         let alone = loop {
             match self.measuring.try_lock() {
                 Ok(alone) => break alone,
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) if say(Planning::Waiting, asks[0].stage()) => std::thread::sleep(TICK),
+                Err(TryLockError::WouldBlock) if report(Planning::Waiting, asks[0].stage()) => std::thread::sleep(TICK),
                 Err(TryLockError::WouldBlock) => return Err(unwanted()),
             }
         };
         let request = Request { stages: asks.to_vec(), paces: self.paces() };
         let answer = match asks.iter().all(|ask| ask.model().is_none_or(|model| model.bundled)) {
-            true => plan_stages(request, &mut |_, stage, doing| Ok(say(doing, stage)))?,
-            false => self.in_child(&request, &mut say)?,
+            true => plan_stages(request, &mut |_, stage, doing| Ok(report(doing, stage)))?,
+            false => self.in_child(&request, &mut report)?,
         };
         self.keep_paces(answer.paces)?;
         drop(alone);
         Ok(answer.stages)
     }
 
-    fn in_child(&self, request: &Request, say: &mut dyn FnMut(Planning, usize) -> bool) -> Result<Answer, Problem> {
+    fn in_child(&self, request: &Request, report: &mut dyn FnMut(Planning, usize) -> bool) -> Result<Answer, Problem> {
         let limits = limits(&request.stages);
         let value = serde_json::to_value(request).map_err(|error| Problem::internal(error.to_string()))?;
         let what = ["Planning the run", "pipeline"];
         let mut child = Session::start(&self.configuration.program, TASK, what, limits, value)?;
         let (clock, mut now) = (Clock::start(), (Planning::Preparing, request.stages[0].stage()));
         loop {
-            match child.hear(TICK)? {
-                Heard::Told(told) => now = request_of(told)?,
-                Heard::Done(answer) => return request_of(answer),
-                Heard::Idle | Heard::Silence => {}
+            match child.receive(TICK)? {
+                Received::Message(told) => now = request_of(told)?,
+                Received::Done(answer) => return request_of(answer),
+                Received::Idle | Received::Nothing => {}
             }
-            if !say(now.0, now.1) {
+            if !report(now.0, now.1) {
                 return Err(unwanted());
             }
             if clock.seconds() > limits.seconds as f64 {
@@ -209,7 +209,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
             _ => format!("Reading the rows with the tokenizer and the chat template of “{name}”"),
         };
         link.at(what, &field)?;
-        link.tell(&(doing, stage))?;
+        link.send(&(doing, stage))?;
         Ok(true)
     })?;
     serde_json::to_value(answer).map_err(|error| Problem::internal(error.to_string()))
@@ -217,26 +217,26 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
 
 fn plan_stages(
     request: Request,
-    tell: &mut dyn FnMut(&Ask, usize, Planning) -> Result<bool, Problem>,
+    report: &mut dyn FnMut(&Ask, usize, Planning) -> Result<bool, Problem>,
 ) -> Result<Answer, Problem> {
     let mut gauge = Gauge::knowing(request.paces);
     let mut stages = Vec::with_capacity(request.stages.len());
     for ask in &request.stages {
-        let (mut deaf, mut hung_up) = (None, false);
-        let found = job(ask.kind())?.estimate(ask, &mut gauge, &mut |doing| match tell(ask, ask.stage(), doing) {
-            Ok(heard) => {
-                hung_up = !heard;
-                heard
+        let (mut failed, mut cancelled) = (None, false);
+        let found = job(ask.kind())?.estimate(ask, &mut gauge, &mut |doing| match report(ask, ask.stage(), doing) {
+            Ok(wanted) => {
+                cancelled = !wanted;
+                wanted
             }
             Err(problem) => {
-                deaf = Some(problem);
+                failed = Some(problem);
                 false
             }
         });
-        if let Some(problem) = deaf {
+        if let Some(problem) = failed {
             return Err(problem);
         }
-        if hung_up {
+        if cancelled {
             return Err(unwanted());
         }
         stages.push(found);

@@ -15,20 +15,20 @@ use alidade_store::{RunRecord, Shelf, sha256};
 use std::path::Path;
 
 impl Studio {
-    /// Stores the artifacts of a settled run; with `anew`, when the worker has just reported them, also those that are
+    /// Stores the artifacts of a settled run; with `refresh`, when the worker has just reported them, also those that are
     /// stored already.
     ///
     /// # Errors
     /// When something cannot be read or written; it is tried again later.
-    pub(crate) fn keep_artifacts(&self, run: &RunRecord, anew: bool) -> Result<(), Problem> {
-        self.keep_made(run, &run.artifacts, anew)
+    pub(crate) fn keep_artifacts(&self, run: &RunRecord, refresh: bool) -> Result<(), Problem> {
+        self.keep_made(run, &run.artifacts, refresh)
     }
 
-    pub(crate) fn keep_made(&self, run: &RunRecord, artifacts: &[Artifact], anew: bool) -> Result<(), Problem> {
+    pub(crate) fn keep_made(&self, run: &RunRecord, artifacts: &[Artifact], refresh: bool) -> Result<(), Problem> {
         for artifact in artifacts {
             match artifact {
                 Artifact::Dataset { file, sha256, rows, left_out } => {
-                    if anew || self.dataset_record(&run.id).is_err() {
+                    if refresh || self.dataset_record(&run.id).is_err() {
                         self.keep_dataset(run, (file, sha256), (*rows, *left_out))?;
                     }
                 }

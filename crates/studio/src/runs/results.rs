@@ -16,33 +16,33 @@ const RECORD: &str = "run.json";
 const LARGEST: usize = 32 << 20;
 
 impl Studio {
-    /// Stores the results of a run; with `anew`, when the worker has just reported them, also those that are stored already.
+    /// Stores the results of a run; with `refresh`, when the worker has just reported them, also those that are stored already.
     ///
     /// # Errors
     /// When something cannot be read or written; it is tried again later.
-    pub(crate) fn keep_results(&self, run: &RunRecord, anew: bool) -> Result<(), Problem> {
+    pub(crate) fn keep_results(&self, run: &RunRecord, refresh: bool) -> Result<(), Problem> {
         if let Some(sha256) = &run.adapter_sha256
-            && (anew || !self.store.adapter(&run.id).is_ok_and(|known| known.adapter.sha256 == *sha256))
+            && (refresh || !self.store.adapter(&run.id).is_ok_and(|known| known.adapter.sha256 == *sha256))
         {
             self.keep_adapter(run, sha256)?;
         }
-        self.keep_artifacts(run, anew)?;
+        self.keep_artifacts(run, refresh)?;
         if !run.evaluations.is_empty()
             && run.work.recipe().is_some()
             && !crate::experiments::pipeline::makes_scorer(&run.work)
         {
             for name in [BEFORE, AFTER] {
-                self.keep_file(run, name, anew)?;
+                self.keep_file(run, name, refresh)?;
             }
         }
         if matches!(run.state, RunState::Finished | RunState::Stopped) {
-            self.keep_file(run, RECORD, anew)?;
+            self.keep_file(run, RECORD, refresh)?;
         }
         Ok(())
     }
 
-    fn keep_file(&self, run: &RunRecord, name: &str, anew: bool) -> Result<(), Problem> {
-        if !anew && self.store.file(&run.id, name)?.is_some() {
+    fn keep_file(&self, run: &RunRecord, name: &str, refresh: bool) -> Result<(), Problem> {
+        if !refresh && self.store.file(&run.id, name)?.is_some() {
             return self.result_file(&run.id, name).map(drop);
         }
         let bytes = self.result_file_as_it_is(&run.id, name)?;

@@ -29,8 +29,8 @@ impl Studio {
         let was = run.last_sequence;
         let run = match self.ingest_events(run) {
             Err(_) if !alive => {
-                let mended = self.repair_events(&run.id)?;
-                self.ingest_events(&mended)?
+                let repaired = self.repair_events(&run.id)?;
+                self.ingest_events(&repaired)?
             }
             other => other?,
         };

@@ -57,7 +57,7 @@ impl Made {
     }
 
     /// Files under the names of a run that no run has made.
-    fn strangers(&self, full: bool) -> Vec<String> {
+    fn foreign(&self, full: bool) -> Vec<String> {
         let (mut found, written) = (Vec::new(), names(full));
         for name in [ADAPTER, MODEL] {
             let place = self.folder.join(name);
@@ -113,12 +113,12 @@ impl Made {
     /// # Errors
     /// When it contains foreign files, or the system refuses.
     pub(crate) fn remove(&self, full: bool, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
-        let strangers = self.strangers(full);
-        if !strangers.is_empty() {
+        let foreign = self.foreign(full);
+        if !foreign.is_empty() {
             let message = format!(
                 "Nothing in {} was removed: {} was not made by this program.",
                 self.folder.display(),
-                strangers.join(", ")
+                foreign.join(", ")
             );
             return Err(Problem::new(ProblemCode::Conflict, message)
                 .hint("Move it elsewhere, or choose another output_dir.")

@@ -30,9 +30,9 @@ pub struct RunFolder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// At the first step.
-    Anew,
+    Fresh,
     /// After the checkpoint of this step.
-    GoOn {
+    Resume {
         /// Steps that are done.
         step: u64,
     },
@@ -58,12 +58,12 @@ impl RunFolder {
         // compared.
         unlinked(path, plan.full)?;
         if !alidade_jobs::files::run_lock::is_held(path) {
-            Self::stranger(path, plan.full)?;
+            Self::refuse_foreign(path, plan.full)?;
         }
         create_folder(path).map_err(at)?;
         let lock = RunLock::take(path).map_err(at)?;
         unlinked(path, plan.full)?;
-        Self::stranger(path, plan.full)?;
+        Self::refuse_foreign(path, plan.full)?;
         let facts = plan_facts(plan)?;
         let made = Made::find(path);
         if made.as_ref().and_then(|made| made.plan.as_ref()).is_some_and(|old| old.run != plan.run) {
@@ -73,10 +73,10 @@ impl RunFolder {
                 .at("output_dir"));
         }
         let start = match &made {
-            None => Start::Anew,
+            None => Start::Fresh,
             Some(made) if overwrite => {
                 made.remove(plan.full, say)?;
-                Start::Anew
+                Start::Fresh
             }
             Some(made) => standing(made, path, plan, &facts)?,
         };
@@ -97,7 +97,7 @@ impl RunFolder {
     }
 
     /// Refuses a folder without our mark that has files under the names that a run writes to.
-    fn stranger(path: &Path, full: bool) -> Result<(), Problem> {
+    fn refuse_foreign(path: &Path, full: bool) -> Result<(), Problem> {
         let found = made::names(full).into_iter().find(|name| path.join(name).exists());
         match found.filter(|_| Made::find(path).is_none()) {
             None => Ok(()),
@@ -132,7 +132,7 @@ impl RunFolder {
             }
             write_durably(rows, resolved.rows.as_bytes())?;
         }
-        mend_events(&self.path, &resolved.plan.run, say)
+        repair_events(&self.path, &resolved.plan.run, say)
     }
 }
 
@@ -147,14 +147,14 @@ fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<
         return Err(already(made, path, plan, result));
     }
     match resume_step(path, facts) {
-        Ok(0) => Ok(Start::Anew),
-        Ok(step) => Ok(Start::GoOn { step }),
+        Ok(0) => Ok(Start::Fresh),
+        Ok(step) => Ok(Start::Resume { step }),
         // A start without any step has nothing to lose.
         Err(TrainError::OtherRun { step: 0, .. }) if !has_steps(path) => {
             let owner = path.join("checkpoints").join(PLAN);
             std::fs::remove_file(&owner)
                 .map_err(|error| Problem::internal(format!("Removing {} failed: {}.", owner.display(), why(&error))))?;
-            Ok(Start::Anew)
+            Ok(Start::Fresh)
         }
         Err(TrainError::OtherRun { step, differences, .. }) => Err(other_run(path, step, &differences)),
         Err(error) => Err(error.into()),
@@ -233,7 +233,7 @@ fn unlinked(path: &Path, full: bool) -> Result<(), Problem> {
 }
 
 /// Keeps the complete events before the first damaged one; the damaged file is renamed.
-fn mend_events(path: &Path, run: &str, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
+fn repair_events(path: &Path, run: &str, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
     let events = path.join("events.jsonl");
     let Ok(bytes) = std::fs::read(&events) else { return Ok(()) };
     let mut good = 0;
