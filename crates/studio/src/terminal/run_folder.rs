@@ -246,7 +246,7 @@ fn repair_events(path: &Path, run: &str, say: &mut dyn FnMut(&str)) -> Result<()
         } else if whole {
             let aside = set_aside(&events)?;
             say(&format!(
-                "events.jsonl is damaged in line {}; it was kept as {aside}, and the lines before it are kept.",
+                "events.jsonl is damaged in line {}; it was renamed to {aside}, and its lines before the damage are used.",
                 index + 1
             ));
             return write_durably(&events, &bytes[..good]);
