@@ -1,4 +1,4 @@
-//! Tauri's own preparations; the capabilities lie beside this file, not at the root.
+//! Tauri's build step; the capabilities are beside this file, not at the root.
 
 fn main() {
     let attributes = tauri_build::Attributes::new().capabilities_path_pattern("src-tauri/capabilities/*.json");

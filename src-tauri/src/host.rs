@@ -1,4 +1,4 @@
-//! What only a window can do. Paths stay on this side: the page gets a word for each file that the person picked or
+//! What only a window can do. Paths stay on this side: the page gets a handle for each file that the person picked or
 //! dropped.
 
 use crate::Desk;
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use tauri::{AppHandle, DragDropEvent, Emitter, Manager, Window, WindowEvent};
 use tauri_plugin_dialog::{DialogExt, FilePath};
 
-/// Endings that the file dialog offers first.
+/// Extensions that the file dialog offers first.
 const DATA: &[&str] = &["json", "jsonl", "csv", "tsv", "txt"];
 const EXPERIMENT: &[&str] = &["toml"];
 
@@ -38,7 +38,7 @@ pub(crate) fn call(app: &AppHandle, desk: &Desk, name: &str, request: &Value) ->
             }
             Ok(Value::Null)
         }
-        _ => Err(Problem::new(ProblemCode::NotFound, format!("The window cannot “{name}”."))),
+        _ => Err(Problem::new(ProblemCode::NotFound, format!("The window has no command “{name}”."))),
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn on_window_event(window: &Window, event: &WindowEvent) {
     let WindowEvent::DragDrop(DragDropEvent::Drop { paths, .. }) = event else { return };
     let desk = window.state::<Desk>();
     if let Some(path) = paths.first() {
-        // A page that is just loading misses the drop; the person drops again.
+        // A page that is still loading misses the drop; the person can drop again.
         let _ = window.emit("dropped", handed_out(&desk, path.clone()));
     }
 }

@@ -1,12 +1,12 @@
 //! The window. It has one command, `rpc`, over the command table of `alidade-api`; what only a window can do (dialogs,
-//! dropped files, ending a stream) stands in `host.rs`. It listens on no port.
+//! dropped files, ending a stream) is in `host.rs`. It listens on no port.
 #![allow(clippy::print_stderr, reason = "without a window there is only the terminal to speak to")]
 
 mod host;
 mod rescue;
 
 use alidade_domain::Problem;
-use alidade_studio::{Configuration, Studio, tend_in_background};
+use alidade_studio::{Configuration, Studio, run_queue_in_background};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,14 +16,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tauri::ipc::Channel;
 use tauri::{AppHandle, Manager, State};
 
-/// What the window works with.
+/// State of the window.
 pub(crate) struct Desk {
     pub(crate) studio: Arc<Studio>,
-    /// Streams that are being listened to, by the id that the window gave them; true ends the listening.
+    /// Active streams, by the id that the window gave them; true cancels a stream.
     pub(crate) streams: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
 }
 
-/// Carries out a run folder; what the queue starts.
+/// Carries out a run; started by the queue.
 pub fn work(folder: &str) -> ExitCode {
     match alidade_studio::work(Path::new(folder)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,12 +46,12 @@ pub fn open_window() -> ExitCode {
     let studio = match configuration.and_then(Studio::open) {
         Ok(studio) => studio,
         Err(problem) => {
-            // A dialog that cannot be shown leaves the words on standard error.
+            // If the dialog cannot be shown, the message is on standard error.
             let _ = rescue::tell(&problem, home);
             return fail(&problem);
         }
     };
-    tend_in_background(&studio);
+    run_queue_in_background(&studio);
     let built = tauri::Builder::default()
         .plugin(tauri_plugin_single_instance::init(|app, _, _| show(app)))
         .plugin(tauri_plugin_dialog::init())
@@ -71,10 +71,10 @@ fn fail(problem: &Problem) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A second start shows the window that is there.
+/// A second start shows the existing window.
 fn show(app: &AppHandle) {
     if let Some(window) = app.get_webview_window("main") {
-        // A window that cannot be raised is still there.
+        // If it cannot be raised, it is still open.
         let _ = window.unminimize().and_then(|()| window.set_focus());
     }
 }
@@ -94,7 +94,7 @@ async fn rpc(app: AppHandle, name: String, request: Value, channel: Channel<Valu
     };
     tauri::async_runtime::spawn_blocking(work)
         .await
-        .unwrap_or_else(|_| Err(Problem::internal("The command broke off.")))
+        .unwrap_or_else(|_| Err(Problem::internal("The command failed unexpectedly.")))
 }
 
 fn listen(desk: &Desk, name: &str, mut request: Value, channel: &Channel<Value>) -> Result<Value, Problem> {

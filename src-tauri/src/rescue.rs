@@ -1,6 +1,6 @@
-//! A data folder that cannot be opened, told in a dialog: whoever starts the window by a double click sees no terminal. Where
-//! a sound backup can take the place of the database, the dialog offers it and the window opens again. What is put back, and
-//! where the old file stays, is decided in `studio`.
+//! A dialog for a data folder that cannot be opened, because whoever starts the window by a double click sees no terminal.
+//! If an intact backup can replace the database, the dialog offers it and the window opens again. `studio` does the
+//! restoring.
 
 use alidade_domain::Problem;
 use alidade_studio::{list_backups, restore_backup};
@@ -14,7 +14,7 @@ use tauri_plugin_dialog::{DialogExt, MessageDialogButtons, MessageDialogKind};
 /// When not even a dialog can be shown.
 pub(crate) fn tell(problem: &Problem, home: Option<PathBuf>) -> tauri::Result<()> {
     let mut context = tauri::generate_context!();
-    // The main window would ask for a data folder that is not open.
+    // The main window needs an open data folder.
     context.config_mut().app.windows.clear();
     let text = words(problem);
     let offer = home.and_then(|home| offered(problem, &home).map(|backup| (home, backup)));
@@ -27,7 +27,7 @@ pub(crate) fn tell(problem: &Problem, home: Option<PathBuf>) -> tauri::Result<()
         .run(context)
 }
 
-/// The newest sound backup, where the problem is one that a backup mends.
+/// The newest intact backup, if a backup solves the problem.
 fn offered(problem: &Problem, home: &Path) -> Option<String> {
     let mends = problem.hints.iter().any(|hint| hint.contains("alidade restore"));
     let sound = |home| list_backups(home).into_iter().find(|backup| backup.sound);
@@ -40,7 +40,7 @@ fn show(app: AppHandle, text: &str, offer: Option<(PathBuf, String)>) {
         return dialog.show(move |_| app.exit(1));
     };
     let day = backup.trim_end_matches(".db");
-    let buttons = MessageDialogButtons::OkCancelCustom(format!("Put back the backup {day}"), "Close".to_owned());
+    let buttons = MessageDialogButtons::OkCancelCustom(format!("Restore the backup {day}"), "Close".to_owned());
     dialog.buttons(buttons).show(move |agreed| {
         if !agreed {
             return app.exit(1);

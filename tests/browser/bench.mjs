@@ -1,4 +1,4 @@
-// The three-minute job, timed as a person meets it: from "New experiment" to the finished comparison, and from the start of
+// Times the three-minute job as a person experiences it: from "New experiment" to the finished comparison, and from the start of
 // the program to the first painted screen. Prints one JSON line.
 import { openPage, startBrowser, startProgram, until } from "./program.mjs";
 

@@ -1,4 +1,4 @@
-// Journeys through the real program in a real browser: the main job, bad input, interruption, and what must be refused.
+// End-to-end tests of the real program in a real browser: the main job, bad input, interruption, and what must be refused.
 import { readFileSync, writeFileSync, mkdtempSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
@@ -98,7 +98,7 @@ async function mainJob(browser) {
   await program.close();
 }
 
-/** A file of the person's own: rows that do not fit are listed, a wrong value is refused at its field. */
+/** A person's own file: bad rows are listed, a wrong value is refused at its field. */
 async function ownData(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);
@@ -141,7 +141,7 @@ async function ownData(browser) {
   await program.close();
 }
 
-/** The data set goes, the finished experiment keeps its report and its export; a second start says what is gone. */
+/** The data set is removed, the finished experiment keeps its report and its export; a second start says what is missing. */
 async function removedData(page, program) {
   const [experiment] = await call(program.address, "list_experiments");
   const again = await call(program.address, "create_experiment", {
@@ -179,7 +179,7 @@ async function removedData(page, program) {
   );
 }
 
-/** Two experiments that share their first stage: their equal adapters are told apart, and the chat shows. */
+/** Two experiments that share their first stage: their equal adapters are distinguished, and the chat shows which is which. */
 async function twins(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);
@@ -252,7 +252,7 @@ async function rewardToPpo(browser) {
   );
   check(
     ppo.work.adapter === "stage:1" && ppo.work.reward === "stage:2",
-    "PPO goes on from SFT and is rated by the reward model",
+    "PPO continues from SFT and is scored by the reward model",
   );
   const { "objective/costs": cost, "objective/lagrange": price } = ppo.metrics;
   check(ppo.work.cost === "oracle" && cost >= 0 && cost <= 1 && price >= 1, `harm has a price: ${cost}, ${price}`);
@@ -302,7 +302,7 @@ async function thumbs(browser) {
   await program.close();
 }
 
-/** The program dies in the middle of a run: the worker goes on, and the next start takes everything in. */
+/** The program is killed in the middle of a run: the worker continues, and the next start copies all of its events. */
 async function powerCut(browser) {
   const first = await startProgram();
   const [preset] = await call(first.address, "list_presets");
@@ -336,13 +336,13 @@ async function powerCut(browser) {
     .map((line) => JSON.parse(line).step);
   check(
     log.every((step, index) => step === index + 1),
-    "every step stands in the log once",
+    "every step is in the log once",
   );
   check(errors.length === 0, errors.join("\n"));
   await second.close();
 }
 
-/** A worker that the system ends because memory ran out is told as that, and its run goes on later. */
+/** A worker that the system kills because memory ran out is reported as such, and its run is resumed later. */
 async function memoryOut(browser) {
   const group = memoryGroup(8 << 20);
   if (group === null) {
@@ -410,7 +410,7 @@ async function sharedFile(browser) {
   await elsewhere.close();
 }
 
-/** Without the token, or under another name, nothing is answered. */
+/** Requests without the token, or with another Host header, are refused. */
 async function strangers(browser) {
   const program = await startProgram();
   const [base] = program.address.split("/#");
@@ -437,7 +437,7 @@ async function strangers(browser) {
   await program.close();
 }
 
-/** Both languages and the keyboard alone. */
+/** Both languages, and using only the keyboard. */
 async function keyboard(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);

@@ -1,7 +1,7 @@
-// A group of processes with little memory, where the system lets one be made.
+// A control group with little memory, if the system allows to create one.
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 
-/** Makes a group with a limit in bytes, or gives null where that is not allowed. */
+/** Makes a group with a limit in bytes, or returns null if that is not allowed. */
 export function memoryGroup(limit) {
   const first = existsSync("/sys/fs/cgroup/memory");
   const folder = `/sys/fs/cgroup/${first ? "memory/" : ""}alidade-${process.pid}`;
@@ -18,7 +18,7 @@ export function memoryGroup(limit) {
   };
 }
 
-/** The process whose command line names this text, if there is one. */
+/** The process whose command line contains this text, if there is one. */
 export function processNaming(text) {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))

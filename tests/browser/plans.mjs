@@ -1,5 +1,5 @@
-// Does the plan tell the truth about memory? What it expects of whole runs, comparing included, beside what their workers took at
-// most, on some twenty stages: methods, shapes, number types and lengths. Linux only; models as `alidade bench make` writes them.
+// Compares the memory that the plan predicts for whole runs, including the comparison, with the peak of their workers, on some twenty
+// stages: methods, shapes, number formats and lengths. Linux only; models as `alidade bench make` writes them.
 //   node tests/browser/plans.mjs MODELS [NAMES]   MODELS holds the folders tiny, small and smollm2-135m; NAMES picks by pattern
 import { existsSync, copyFileSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -71,7 +71,7 @@ async function model(shape) {
   return known.get(shape);
 }
 
-/** Sixty rows of about so many words, always the same. */
+/** Sixty rows of about this many words, always the same. */
 function rows(shape, kind, words) {
   let state = 1;
   const draw = () => (state = (state * 48271) % 2147483647) / 2147483647;
@@ -123,7 +123,7 @@ async function recipe(shape, [method, words, settings, more = {}]) {
   };
 }
 
-/** Most memory of each run's worker, in megabytes. */
+/** Peak memory of each run's worker, in megabytes. */
 function peaks(runs, found) {
   for (const run of runs.filter((entry) => entry.state === "running")) {
     const events = join(program.home, "runs", run.id, "events.jsonl");
@@ -132,7 +132,7 @@ function peaks(runs, found) {
       const kilobytes = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
       found.set(run.id, Math.max(found.get(run.id) ?? 0, kilobytes * 1.024e-3));
     } catch {
-      // It has not begun, or has ended meanwhile.
+      // It has not started, or has already ended.
     }
   }
 }

@@ -55,7 +55,7 @@ export async function startProgram(home = mkdtempSync(join(tmpdir(), "alidade-")
 
 export const startBrowser = () => chromium.launch({ executablePath: browserPath, args: flags });
 
-/** A page that fails the journey on any error that it logs or throws. */
+/** A page that fails the test on any error that it logs or throws. */
 export async function openPage(browser, address, options = {}) {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 860 },
@@ -67,7 +67,7 @@ export async function openPage(browser, address, options = {}) {
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
-    // Refusals of the program are answers (422, 409 …); they are shown on the screen and are no fault of the page.
+    // Refusals of the program are answers (422, 409 …); they are shown on the screen and are not errors of the page.
     if (message.type() === "error" && !message.text().includes("Failed to load resource")) errors.push(message.text());
   });
   await page.goto(address);
@@ -90,7 +90,7 @@ export function check(condition, message) {
   if (!condition) throw new Error(message);
 }
 
-/** Waits until `look` answers something true. */
+/** Waits until `look` returns something true. */
 export async function until(look, what, seconds = 120) {
   const end = Date.now() + 1000 * seconds;
   for (;;) {

@@ -1,4 +1,4 @@
-// A picture of every screen from the real program, in both languages and both themes, into tests/screenshots.
+// Takes a screenshot of every screen of the real program, in both languages and both themes, into tests/screenshots.
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { call, openPage, root, startBrowser, startProgram, until } from "./program.mjs";
@@ -89,7 +89,7 @@ await page.getByTestId("plan-ready").waitFor({ timeout: 60_000 });
 await page.getByTestId("wizard-chain").scrollIntoViewIfNeeded();
 await shoot("wizard-reward");
 
-// A short run of PPO under a limit on harm, what its reward model learned, and the curves of two runs over each other.
+// A short run of PPO under a limit on harm, what its reward model learned, and the curves of two runs in one chart.
 const reward = (await call(program.address, "list_presets")).find((entry) => entry.id === "reward");
 const price = structuredClone(reward.stages[1]);
 price.settings.loss_type = "cost";

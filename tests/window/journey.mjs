@@ -1,4 +1,4 @@
-// The real window under a display: it opens, runs an experiment, streams an answer, and refuses what it must refuse.
+// Tests the real window under a display: it opens, runs an experiment, streams an answer, and refuses what it must refuse.
 // Speaks WebDriver to WebKitWebDriver; needs no package.
 import { execSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -65,7 +65,7 @@ const check = (condition, message) => {
   if (!condition) throw new Error(message);
 };
 
-/** Calls the window's own door, as a page that was taken over would. */
+/** Calls the window's `invoke` directly, as a compromised page would. */
 const invoke = (command, payload) =>
   script(
     "const [command, payload, done] = arguments; window.__TAURI_INTERNALS__.invoke(command, payload).then((value) => done({ value }), (error) => done({ error }));",
@@ -90,7 +90,7 @@ function listeners() {
         if (inode && inodes.has(inode)) found.push(pid);
       }
     } catch {
-      // The process ended while it was looked at.
+      // The process ended meanwhile.
     }
   }
   return found;
@@ -164,7 +164,7 @@ async function journey() {
   );
 }
 
-/** Windows of this data folder that are still there. */
+/** Windows of this data folder that are still open. */
 const windows = () =>
   execSync("pgrep -f alidade-desktop || true")
     .toString()

@@ -1,4 +1,4 @@
-//! Batches by time: a window that gets one message a frame stays smooth, one that gets a message a step does not.
+//! Batches messages by time: one message per frame keeps the window smooth, one per step would not.
 
 use crate::table::Listener;
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 /// Two frames of a screen.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// Items after which a list is handed on before its frame is over.
+/// Items after which a list is sent before its frame is over.
 const MOST: usize = 1_000;
 
-/// Collects items and hands them on as one list a frame.
+/// Collects items and sends them as one list per frame.
 pub(crate) struct Batch<'a, Item> {
     listener: Listener<'a, Vec<Item>>,
     waiting: Vec<Item>,
@@ -31,7 +31,7 @@ impl<'a, Item> Batch<'a, Item> {
         self.listening
     }
 
-    /// Hands on what waits.
+    /// Sends the pending items.
     pub(crate) fn flush(&mut self) {
         if !self.waiting.is_empty() && self.listening {
             self.listening = (self.listener)(std::mem::take(&mut self.waiting));

@@ -1,6 +1,7 @@
-//! The wire: one table of commands and one of streams over the studio. Knows no host; a host knows no command by name.
+//! The wire: one table of commands and one of streams over the studio. It knows no host, and no host knows a command by
+//! name.
 //!
-//! The whole table stands in README.md of this crate, the types in `ui/src/backend/types.ts`; a test keeps both fresh.
+//! The README of this crate shows the whole table, `ui/src/backend/types.ts` the types; a test keeps both up to date.
 
 mod batch;
 mod commands;
@@ -18,7 +19,7 @@ pub use table::{Command, Sink, Stream};
 /// Carries out a command.
 ///
 /// # Errors
-/// What the command meets; an unknown name or a request of the wrong shape.
+/// The problem of the command; an unknown name or a request of the wrong shape.
 pub fn call(studio: &Studio, name: &str, request: Value) -> Result<Value, Problem> {
     let found = COMMANDS.iter().find(|command| command.name == name);
     let command = found.ok_or_else(|| unknown(name, COMMANDS.iter().map(|command| command.name)))?;

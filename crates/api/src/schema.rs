@@ -1,5 +1,5 @@
-//! The TypeScript twins of everything that crosses the wire, and the table of the README. Both follow from the table of
-//! commands: a type is declared because a request, an answer or a message has it in it, however deep.
+//! Generates the TypeScript types of everything that crosses the wire, and the table of the README, from the table of
+//! commands. A type is declared if a request, an answer or a message contains it at any depth.
 
 use crate::{COMMANDS, STREAMS};
 use alidade_domain::Problem;
@@ -21,7 +21,7 @@ impl Wire {
             request: Request::inline,
             answer: Answer::name,
             collect: |found| {
-                // A request is written out where it stands, so only what it holds needs a name.
+                // The type of a request is inlined, so only the types of its fields need names.
                 Request::visit_dependencies(found);
                 found.take::<Answer>();
             },
@@ -44,7 +44,7 @@ impl Declarations {
 
 impl TypeVisitor for Declarations {
     fn visit<T: TS + 'static + ?Sized>(&mut self) {
-        // Numbers, lists and the like have no name of their own.
+        // Numbers, lists and the like have no declaration.
         if T::output_path().is_none() {
             return;
         }
@@ -70,10 +70,10 @@ fn streams() -> impl Iterator<Item = (&'static str, &'static Wire)> {
     STREAMS.iter().map(|stream| (stream.name, &stream.wire))
 }
 
-/// Every type of the wire, and what each command and stream takes and gives.
+/// All types of the wire, and the request and answer types of each command and stream.
 pub fn typescript() -> String {
     let mut found = Declarations { config: config(), by_name: BTreeMap::new() };
-    // Whatever is asked may be refused.
+    // Any command may fail with a problem.
     found.take::<Problem>();
     commands().chain(streams()).for_each(|(_, wire)| (wire.collect)(&mut found));
     let types: Vec<String> = found.by_name.into_values().collect();

@@ -1,5 +1,5 @@
-//! What a line of the table is: the name on the wire, the types that cross it, and what is done. Requests are read and
-//! answers written here alone, so a handler only ever sees its own types.
+//! Lines of the table: name on the wire, types, and handler. Requests are deserialised and answers serialised only here, so
+//! a handler only sees its own types.
 
 use crate::schema::Wire;
 use alidade_domain::Problem;
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-/// Takes a message of a stream; false ends the listening. Work whose only use is the answer ends with it, a run never.
+/// Receives a message of a stream; returning false stops listening. Work that only serves the answer stops with it, a run
+/// never does.
 pub type Sink<'a> = &'a mut dyn FnMut(Value) -> bool;
 
 /// A [`Sink`] as a handler sees it.
@@ -34,7 +35,7 @@ pub struct Stream {
     pub(crate) run: Box<Follow>,
 }
 
-/// The request of what needs to be told nothing.
+/// An empty request.
 #[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
@@ -75,13 +76,13 @@ where
     Stream { name, wire: Wire::of::<Request, Message>(), run: Box::new(run) }
 }
 
-/// Reads a request; what does not fit is named.
+/// Deserialises a request; the error names the mismatch.
 fn request<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value)
         .map_err(|error| Problem::input(format!("The request does not fit the command: {error}.")))
 }
 
-/// Writes an answer.
+/// Serialises an answer.
 fn answer<T: Serialize>(value: T) -> Result<Value, Problem> {
     serde_json::to_value(value).map_err(|error| Problem::internal(format!("The answer cannot be written: {error}.")))
 }

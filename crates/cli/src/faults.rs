@@ -1,11 +1,11 @@
-//! A fault of our own ends in words and an exit code like any other failure, not in a trace for programmers.
+//! Turns panics into a message and an exit code, as for any other failure.
 
 use crate::output;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 
-/// Carries `run` out; a panic in it is told and becomes exit code 1. One in another thread is told as well.
+/// Calls `run`; a panic in it is reported and becomes exit code 1. A panic in another thread is reported as well.
 pub fn guarded(run: impl FnOnce() -> ExitCode) -> ExitCode {
     set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -18,8 +18,8 @@ fn words(payload: &dyn Any, place: &str) -> [String; 2] {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let found = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason was given");
     [
-        format!("error: Alidade met a fault of its own: {found} ({place}). What was kept before is intact."),
-        "hint: Please report this line with what you did before.".to_owned(),
+        format!("error: Alidade failed with an internal error: {found} ({place}). What was saved before is intact."),
+        "hint: Please report this line and what you did before it.".to_owned(),
     ]
 }
 
@@ -32,7 +32,7 @@ mod tests {
         let code = guarded(|| [ExitCode::SUCCESS][std::env::args().count() + 1]);
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
         let told = words(&"index out of bounds", "a.rs:1:2");
-        assert!(told[0].contains("a fault of its own: index out of bounds (a.rs:1:2)"));
+        assert!(told[0].contains("an internal error: index out of bounds (a.rs:1:2)"));
         assert!(words(&String::from("x"), "")[0].contains("own: x"));
         assert!(words(&7, "")[0].contains("no reason"));
         let _ = std::panic::take_hook();

@@ -1,21 +1,21 @@
-//! Ctrl-C as a wish: the step that is at work is finished and kept. A second one ends the program at once.
+//! Ctrl-C as a request to stop: the current step is finished and kept. A second one ends the program at once.
 
 use crate::output;
 use alidade_domain::{Problem, StopReason, StopSignal, why};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// As a shell reports a program that Ctrl-C has ended.
+/// Exit code of a program that was ended by Ctrl-C.
 const AT_ONCE: i32 = 130;
 
-/// Whether the person has asked for an end.
+/// Whether the person has pressed Ctrl-C.
 pub struct Interruption(Arc<AtomicBool>);
 
 impl Interruption {
-    /// Listens from now on, in a thread of its own.
+    /// Starts listening, in a thread of its own.
     ///
     /// # Errors
-    /// When the system gives no signals.
+    /// When signals are not available.
     pub fn listen() -> Result<Self, Problem> {
         let failed =
             |error: std::io::Error| Problem::internal(format!("Listening to signals failed: {}.", why(&error)));
@@ -23,7 +23,7 @@ impl Interruption {
         let asked = Arc::new(AtomicBool::new(false));
         let (seen, (ready, listening)) = (asked.clone(), std::sync::mpsc::channel());
         std::thread::spawn(move || runtime.block_on(hear(&seen, &ready)));
-        // A listener that cannot begin leaves the system's own way of ending a program.
+        // If listening fails, Ctrl-C ends the program in the default way.
         let _ = listening.recv();
         Ok(Self(asked))
     }
@@ -40,7 +40,7 @@ async fn hear(asked: &AtomicBool, ready: &std::sync::mpsc::Sender<()>) {
     let _ = ready.send(());
     signals.next().await;
     asked.store(true, Ordering::Relaxed);
-    output::note("\nEnding after this step, which is kept; a second Ctrl-C ends at once.");
+    output::note("\nStopping after this step, which is kept; a second Ctrl-C stops at once.");
     signals.next().await;
     std::process::exit(AT_ONCE);
 }

@@ -13,13 +13,13 @@ mod serve;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Below the list of commands and options.
+/// Shown below the list of commands and options.
 const EXIT_CODES: &str = "Exit codes:\n  \
     0    done\n  \
     1    a failure of the program or of this machine (a full disk, too little memory)\n  \
-    2    something that was asked for must change; the message says what\n  \
-    130  stopped with Ctrl-C; the same command goes on\n  \
-    141  whoever read the output closed it";
+    2    something in the input must change; the message says what\n  \
+    130  stopped with Ctrl-C; the same command resumes\n  \
+    141  the reader of the output closed it";
 
 #[derive(Parser)]
 #[command(name = "alidade", version, about = "Align language models on your own machine.", after_help = EXIT_CODES)]
@@ -30,9 +30,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train as a recipe says.
+    /// Train as described by a recipe.
     Train(commands::train::Arguments),
-    /// Carry out an experiment file, every stage of it.
+    /// Run every stage of an experiment file.
     Run(commands::run::Arguments),
     /// Continue a prompt.
     Generate(commands::generate::Arguments),
@@ -40,28 +40,28 @@ enum Command {
     Chat(commands::chat::Arguments),
     /// Write logits and gradients of given token ids.
     Logits(commands::logits::Arguments),
-    /// Show what a model's files make of something.
+    /// Show what a model's files do with given input.
     Inspect(commands::inspect::Arguments),
     /// Read a data file and say what is in it.
     Import(commands::import::Arguments),
-    /// Write an adapter merged into its base, or a copy of it.
+    /// Export an adapter, merged into its base model or as a copy.
     Export(commands::export::Arguments),
     /// Compare a model with and without an adapter on held-out prompts.
     Evaluate(commands::evaluate::Arguments),
-    /// List what the app has run and is running.
+    /// List the runs of the app.
     Runs(commands::runs::Arguments),
-    /// Write the report of an experiment of the app.
+    /// Write the report of an experiment.
     Report(commands::report::Arguments),
-    /// Put a backup in the place of a damaged database.
+    /// Replace a damaged database with a backup.
     Restore(commands::restore::Arguments),
-    /// Show the app in a browser on this machine.
+    /// Serve the app to a browser on this machine.
     Serve(commands::serve::Arguments),
-    /// Carry out a run folder (started by the app).
+    /// Carry out a run (started by the app).
     #[command(hide = true)]
     Worker(commands::worker::Arguments),
-    /// Carry out the ready-made experiments over several seeds and print what they reached.
+    /// Run the preset experiments with several seeds and print their results.
     Learning(commands::learning::Arguments),
-    /// Measure how fast this machine trains and writes.
+    /// Measure how fast this machine trains and generates.
     Bench(commands::bench::Arguments),
     /// Pre-train the starter model from random weights.
     Starter(commands::starter::Arguments),
@@ -69,11 +69,11 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::try_parse() {
-        // Its words are read by the program that started it.
+        // Its output is read by the program that started it.
         Ok(Arguments { command: Command::Worker(arguments) }) if arguments.is_task() => run(Command::Worker(arguments)),
         Ok(arguments) => faults::guarded(|| run(arguments.command)),
         Err(refusal) if refusal.use_stderr() => {
-            // Without styles: what was typed may hold what steers a terminal.
+            // Without styles: the arguments may contain control characters.
             output::note(refusal.render().to_string().trim_end());
             ExitCode::from(2)
         }

@@ -1,5 +1,5 @@
-//! The one way to the terminal. What strangers wrote (data, configurations, file names) is spelled out where it would steer
-//! the terminal; a closed pipe ends the program quietly, a full disk ends it in words, and neither ends it in a panic.
+//! All output to the terminal. Control characters in untrusted text (data, configurations, file names) are escaped; a closed
+//! pipe ends the program quietly, a full disk with a message, and neither with a panic.
 
 use alidade_domain::{Precision, Problem, ProblemCode, printable, without_number};
 use alidade_studio::folder_notes;
@@ -10,9 +10,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// As a shell reports a program that the closing of its pipe has ended.
+/// Exit code of a program whose output pipe was closed.
 const CLOSED_PIPE: i32 = 141;
-/// Something other than a closed pipe kept an event from standard output.
+/// Set when an event could not be printed for another reason than a closed pipe.
 static EVENTS_LOST: AtomicBool = AtomicBool::new(false);
 static LISTENED_TO: AtomicBool = AtomicBool::new(true);
 
@@ -21,7 +21,7 @@ pub fn line(text: impl AsRef<str>) {
     write(&format!("{}\n", printable(text.as_ref()))).unwrap_or_else(|error| end(&error));
 }
 
-/// A piece of a line on standard output, at once.
+/// A piece of a line on standard output, flushed.
 pub fn piece(text: &str) {
     write(&printable(text)).unwrap_or_else(|error| end(&error));
 }
@@ -31,7 +31,7 @@ pub fn json(value: &Value) {
     write(&document(value)).unwrap_or_else(|error| end(&error));
 }
 
-/// One JSON document a line, beside work that goes on whoever listens; see [`events_lost`].
+/// One JSON document per line; the work continues even if printing fails, see [`events_lost`].
 pub fn event(value: &Value) {
     if !LISTENED_TO.load(Ordering::Relaxed) {
         return;
@@ -40,34 +40,34 @@ pub fn event(value: &Value) {
         LISTENED_TO.store(false, Ordering::Relaxed);
         if error.kind() != ErrorKind::BrokenPipe {
             EVENTS_LOST.store(true, Ordering::Relaxed);
-            note(&format!("note: {} Training goes on.", lost(&error)));
+            note(&format!("note: {} Training continues.", lost(&error)));
         }
     }
 }
 
-/// True when a listener lost events through no wish of its own.
+/// True if events could not be printed although the reader did not close the pipe.
 pub fn events_lost() -> bool {
     EVENTS_LOST.load(Ordering::Relaxed)
 }
 
-/// A line on standard output of a program that lives on without it.
+/// A line on standard output; failures are ignored.
 pub fn announce(text: &str) {
-    // Whoever started the program without a place for its words does without them.
+    // A closed standard output is acceptable here.
     let _ = write(&format!("{}\n", printable(text)));
 }
 
-/// A line on standard error; where that is closed or full there is nowhere left to say so.
+/// A line on standard error; failures cannot be reported anywhere.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
 }
 
-/// A question on standard error, without an end of the line.
+/// A prompt on standard error, without a line break.
 pub fn ask(text: &str) {
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "{}", printable(text)).and_then(|()| out.flush());
 }
 
-/// Says so when weights are not held as they were asked for.
+/// Notes when the weights do not have the requested number format.
 pub fn held(wanted: Precision, held: Precision) {
     if wanted != held {
         let (wanted, held) = (wanted.name(), held.name());
@@ -75,7 +75,7 @@ pub fn held(wanted: Precision, held: Precision) {
     }
 }
 
-/// Says what a person should know of the folders that they chose.
+/// Prints remarks on the chosen folders.
 pub fn notes(model: &Path, adapter: Option<&Path>) {
     folder_notes(model, adapter).iter().for_each(|text| note(&format!("note: {text}")));
 }
@@ -99,7 +99,8 @@ fn write(text: &str) -> Result<(), Error> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
-/// JSON escapes some control characters by itself; the others are escaped too, which changes nothing of what is read.
+/// JSON only requires some control characters to be escaped; the others are escaped too, which does not change the parsed
+/// value.
 fn document(value: &Value) -> String {
     let mut text = String::new();
     for character in value.to_string().chars() {
@@ -119,7 +120,7 @@ fn lost(error: &Error) -> String {
     format!("Writing to standard output failed: {}.", alidade_domain::why(error))
 }
 
-/// Ends the program, for which nobody listens any more.
+/// Ends the program, because its output is closed.
 fn end(error: &Error) -> ! {
     if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(CLOSED_PIPE);

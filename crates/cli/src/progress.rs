@@ -1,4 +1,4 @@
-//! How far a run has come: a bar in a terminal, a line now and then in a file, one event a line with `--json`.
+//! Progress of a run: a bar in a terminal, occasional lines in a file, one event per line with `--json`.
 
 use crate::output;
 use alidade_domain::{EventKind, Plan, Problem};
@@ -7,25 +7,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
 
-/// Lines of a run whose words go to a file.
+/// Number of progress lines of a run when output goes to a file.
 const LINES: u64 = 10;
 
 /// Shows events.
 pub struct Progress {
     json: bool,
     bar: Option<ProgressBar>,
-    /// The last step that a line was written for.
+    /// The last step with a progress line.
     told: Cell<u64>,
 }
 
 impl Progress {
-    /// As standard error takes it, or as JSON on standard output.
+    /// A bar or lines on standard error, or JSON on standard output.
     pub fn new(json: bool) -> Self {
         let bar = (!json && std::io::stderr().is_terminal()).then(bar);
         Self { json, bar, told: Cell::new(0) }
     }
 
-    /// Says what is going to be done.
+    /// Announces the run.
     pub fn begin(&self, plan: &Plan, outline: &Outline, start: Start) {
         if self.json {
             return;
@@ -39,9 +39,9 @@ impl Progress {
         }
         self.line(&format!("{text} · seed {}", plan.seed));
         match start {
-            Start::Anew => {}
-            Start::GoOn { step } => self.line(&format!("Going on from step {step} of {steps}.")),
-            Start::Finish => self.line("All steps were taken before; only what comes after them is done now."),
+            Start::Fresh => {}
+            Start::Resume { step } => self.line(&format!("Resuming from step {step} of {steps}.")),
+            Start::Finish => self.line("All steps are already done; only the work after them is left."),
         }
         if let Some(bar) = &self.bar {
             bar.set_length(steps);
@@ -78,7 +78,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Takes the bar away, so that what follows has a line of its own.
+    /// Removes the bar, so that further output begins on a line of its own.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

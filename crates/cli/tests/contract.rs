@@ -267,7 +267,7 @@ fn adapters_that_do_not_belong_are_refused_with_their_reason() {
     ok(&["train", text(&recipe(&other, "reward_model", "max_steps = 1\nwarmup_steps = 0"))]);
     let kept = other.join("out/adapter");
     let words = train("ppo", &format!("cost = {kept:?}"));
-    assert!(words.contains("error (cost)") && words.contains("would forbid good answers"), "{words}");
+    assert!(words.contains("error (cost)") && words.contains("would penalise good answers"), "{words}");
 }
 
 /// Every weight is trained, the tied embedding included; the result is a model that opens like its base.
@@ -337,7 +337,7 @@ fn other_adapters_are_trained_from_a_recipe() {
     }
 }
 
-/// A reward model that fits the shapes but was trained with another tokenizer rates nonsense.
+/// A reward model that fits the shapes but was trained with another tokenizer gives meaningless scores.
 #[test]
 fn a_reward_model_of_another_tokenizer_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The same command goes on where the last one was cut off, wherever that was; another recipe is told what differs; damage that
-//! came in between is noticed.
+//! The same command goes on where the last one was cut off, wherever that was; another recipe is told what differs; damage
+//! that came in between is noticed.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly and tell what it skipped")]
 
 mod common;
@@ -89,7 +89,7 @@ fn what_was_cut_off_after_training_is_finished_without_training_again() {
             let before = kinds_or_none(&out);
             let output = run(&["train", text(&path)]);
             assert!(output.status.success(), "{name}: {}", words(&output));
-            assert!(words(&output).contains("All steps were taken before"), "{name}: {}", words(&output));
+            assert!(words(&output).contains("All steps are already done"), "{name}: {}", words(&output));
             assert!(state() == expected, "{name}");
             assert_eq!(std::fs::metadata(&result).unwrap().modified().unwrap(), made, "{name}: nothing was saved anew");
             assert_eq!(recorded(&out, name), record, "{name}");
@@ -127,7 +127,7 @@ fn an_adapter_that_was_half_written_is_made_from_the_last_checkpoint() {
     std::fs::remove_file(out.join("run.json")).unwrap();
     keep_events(&out, |event| event["kind"] != "finished");
     let output = run(&["train", text(&path)]);
-    assert!(output.status.success() && words(&output).contains("Going on from step 4 of 6."), "{}", words(&output));
+    assert!(output.status.success() && words(&output).contains("Resuming from step 4 of 6."), "{}", words(&output));
     assert!(left(&out) == expected);
     assert!(!out.join(".adapter.1-7.tmp").exists());
 }
@@ -146,7 +146,7 @@ fn another_recipe_is_told_what_differs_and_nothing_is_emptied() {
     let path = recipe(at, "sft", &short.replace("= 30", "= 60").replace("1e-3", "2e-3"));
     let said = refused(&["train", text(&path), "--json"], 2);
     for part in
-        ["error (output_dir)", "max_steps 30 → 60", "learning_rate 0.001 → 0.002", "to go on from step", "--overwrite"]
+        ["error (output_dir)", "max_steps 30 → 60", "learning_rate 0.001 → 0.002", "to resume from step", "--overwrite"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }
@@ -160,7 +160,7 @@ fn another_recipe_is_told_what_differs_and_nothing_is_emptied() {
     // How often checkpoints are kept changes no number, so it may change.
     let path = recipe(at, "sft", &short.replace("= 5\n", "= 7\n"));
     let output = run(&["train", text(&path)]);
-    assert!(output.status.success() && words(&output).contains("Going on from step"), "{}", words(&output));
+    assert!(output.status.success() && words(&output).contains("Resuming from step"), "{}", words(&output));
     let (mine, theirs) = (left(&out), left(&whole.path().join("out")));
     assert!(mine.0 == theirs.0 && mine.1 == theirs.1);
     // Its result is not silently taken for another recipe's.
@@ -235,7 +235,7 @@ fn ctrl_c_keeps_the_step_and_the_same_command_goes_on() {
         let said = words(&output);
         assert_eq!(output.status.code(), Some(130), "{name}: {said}");
         let step = lines(&out.join("log.jsonl")).len();
-        assert!(said.contains(&format!("Stopped at step {step}; run the same command to go on.")), "{name}: {said}");
+        assert!(said.contains(&format!("Stopped at step {step}; run the same command to resume.")), "{name}: {said}");
         assert!(checkpoints(&out).last().unwrap().ends_with(format!("step-{step:08}")));
         assert_eq!(kinds(&out).last().unwrap(), "paused");
         let child = start(&path);
@@ -245,7 +245,7 @@ fn ctrl_c_keeps_the_step_and_the_same_command_goes_on() {
         }
         signal(&child, "-INT");
         let output = child.wait_with_output().unwrap();
-        assert!(words(&output).contains(&format!("Going on from step {step} of 4000.")), "{}", words(&output));
+        assert!(words(&output).contains(&format!("Resuming from step {step} of 4000.")), "{}", words(&output));
         assert_eq!(output.status.code(), Some(130));
     }
 }
@@ -349,8 +349,8 @@ fn an_adapter_that_was_changed_since_is_refused_everywhere() {
     }
 }
 
-/// A disk of one megabyte of which less and less is free: whatever could not be written is named, and with room the same command
-/// goes on to the same bytes.
+/// A disk of one megabyte of which less and less is free: whatever could not be written is named, and with room the same
+/// command goes on to the same bytes.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fills_up_costs_no_work() {
@@ -372,7 +372,7 @@ fn a_disk_that_fills_up_costs_no_work() {
             told += 1;
             assert_eq!(output.status.code(), Some(1), "{free_kib} KiB: {said}");
             assert!(said.contains("no room left") || said.contains("No space left"), "{free_kib} KiB: {said}");
-            assert!(said.contains("run the same command again") || said.contains("Free some room"), "{said}");
+            assert!(said.contains("run the same command again") || said.contains("Free some disk space"), "{said}");
             assert!(!said.contains("Resume") && !said.contains("os error") && !said.contains("config.json"), "{said}");
             disk.leave(u64::MAX);
             ok(&["train", text(&path)]);

@@ -1,5 +1,5 @@
-//! Whose a folder is: what the program made may be replaced when it is asked to, everything else is never emptied, written over
-//! or removed; and two programs never work in one folder.
+//! Whose a folder is: what the program made may be replaced when it is asked to, everything else is never emptied, written
+//! over or removed; and two programs never work in one folder.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod common;
@@ -239,7 +239,7 @@ fn the_second_of_two_runs_in_one_folder_is_refused() {
     until_checkpoint(&folder.path().join("out"));
     for more in [&[][..], &["--overwrite"]] {
         let words = refused(&[&["train", text(&path)], more].concat(), 2);
-        assert!(words.contains("error (output_dir)") && words.contains("Another program is at work"), "{words}");
+        assert!(words.contains("error (output_dir)") && words.contains("Another program is working"), "{words}");
     }
     let work = run(&["worker", "--run", text(&folder.path().join("out"))]);
     assert!(!work.status.success() && String::from_utf8_lossy(&work.stderr).contains("Another program"), "{work:?}");

@@ -1,9 +1,9 @@
-//! What a run leaves behind, told with its last event, and the words for work that takes no optimizer steps.
+//! The results of a run, which its last event lists, and the units of work that takes no optimizer steps.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
 
-/// Something that a run has made. Paths are relative to the run's folder.
+/// A result of a run. Paths are relative to the run's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Artifact {
@@ -18,7 +18,7 @@ pub enum Artifact {
         folder: String,
         /// SHA-256 of its weights.
         sha256: String,
-        /// Name for people, where one was given.
+        /// Name for people, if one was given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         name: Option<String>,
@@ -31,10 +31,10 @@ pub enum Artifact {
         sha256: String,
         /// Rows in it.
         rows: usize,
-        /// Items of which nothing could be made.
+        /// Items that yielded no rows.
         left_out: usize,
     },
-    /// The figures of a suite; they stand in the event `evaluated`.
+    /// The figures of a suite, which are in the event `evaluated`.
     Evaluation {
         /// Name of the suite.
         suite: String,
@@ -69,7 +69,7 @@ impl Artifact {
     }
 }
 
-/// Reads the artifacts of an event; events of earlier versions hold the hash of the adapter alone.
+/// Reads the artifacts of an event; events of earlier versions only hold the hash of the adapter.
 pub(crate) fn artifacts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Artifact>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -83,7 +83,7 @@ pub(crate) fn artifacts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ve
     })
 }
 
-/// What progress is counted in.
+/// The unit of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkUnit {
@@ -97,26 +97,26 @@ pub enum WorkUnit {
 }
 
 impl WorkUnit {
-    /// True for the unit that needs no word, as in events of earlier versions.
+    /// True for the default unit, which is not stored, as in events of earlier versions.
     pub fn is_answers(&self) -> bool {
         *self == WorkUnit::Answers
     }
 }
 
-/// What became of one item of a build or an evaluation, for a list on the screen.
+/// The result of one item of a build or an evaluation, for a list on the screen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct ItemNote {
-    /// Place of the item, from 1.
+    /// Number of the item, from 1.
     pub number: u64,
-    /// What was asked.
+    /// The prompt.
     pub prompt: String,
-    /// What came of it: an answer, the best one, or what went wrong.
+    /// The result: an answer, the best one, or what went wrong.
     pub result: String,
-    /// Its score, where it has one.
+    /// Its score, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub score: Option<f64>,
-    /// True when nothing could be made of it.
+    /// True if it yielded nothing.
     #[serde(default)]
     pub failed: bool,
 }

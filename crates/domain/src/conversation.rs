@@ -1,19 +1,19 @@
-//! Who said what. A prompt, an answer and a chat are all lists of messages; how they become tokens is `model`'s business.
+//! Messages and their roles. A prompt, an answer and a chat are all lists of messages; `model` turns them into tokens.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// The speaker of a message, with the names that chat templates expect.
+/// The role of a message, with the names that chat templates expect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Instructions that stand above the conversation.
+    /// Instructions before the conversation.
     System,
     /// The person.
     User,
     /// The model.
     Assistant,
-    /// What a tool answered.
+    /// The output of a tool.
     Tool,
 }
 
@@ -22,7 +22,7 @@ pub enum Role {
 pub struct Message {
     /// Who speaks.
     pub role: Role,
-    /// What is said, untouched by us.
+    /// The text, unmodified.
     pub content: String,
 }
 
@@ -37,13 +37,13 @@ impl Message {
         Self { role: Role::Assistant, content: content.into() }
     }
 
-    /// A system line.
+    /// A system message.
     pub fn system(content: impl Into<String>) -> Self {
         Self { role: Role::System, content: content.into() }
     }
 }
 
-/// The conversation as readable lines, for previews and logs; never for a model.
+/// The conversation as readable text, for previews and logs; never for a model.
 pub fn conversation_text(messages: &[Message]) -> String {
     let line = |message: &Message| match message.role {
         Role::User | Role::Assistant if messages.len() == 1 => message.content.clone(),

@@ -1,10 +1,10 @@
-//! A data set: rows, where they came from, and what was wrong with the rows that are not in it.
+//! A data set: rows, their origin, and what was wrong with the rows that were left out.
 
 use crate::Example;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// What the rows of a set can teach, so that a goal can find its method.
+/// What the rows of a set can teach, which determines the methods that fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum DatasetKind {
@@ -20,12 +20,12 @@ pub enum DatasetKind {
     Prompts,
 }
 
-/// A row that was not taken, with its place and its remedy. Bad rows are data, not errors.
+/// A row that was left out, with its place and a remedy. Bad rows are data, not errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct RowIssue {
     /// Number of the record in the file, from 1.
     pub row: usize,
-    /// Short name of the reason, equal for equal faults ("no answer").
+    /// Short name of the reason, the same for the same fault ("no answer").
     pub reason: String,
     /// What was found in this row.
     pub found: String,
@@ -42,7 +42,7 @@ pub struct ReasonCount {
     pub rows: usize,
 }
 
-/// What an import did: read = kept + dropped.
+/// Result of an import: read = kept + dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ImportSummary {
     /// Name of the detected shape ("alpaca", "sharegpt pairs", …).
@@ -55,12 +55,12 @@ pub struct ImportSummary {
     pub dropped: Vec<ReasonCount>,
 }
 
-/// What an import tells beside the rows, which left it one by one.
+/// What an import returns besides the rows, which it passes on one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// What the rows can teach.
     pub kind: DatasetKind,
-    /// What the import did.
+    /// Summary of the import.
     pub summary: ImportSummary,
     /// The first of the rows that were left out, in file order; the summary counts all.
     pub issues: Vec<RowIssue>,
@@ -82,7 +82,7 @@ impl Imported {
 pub struct Dataset {
     /// What the rows can teach.
     pub kind: DatasetKind,
-    /// What the import did.
+    /// Summary of the import.
     pub summary: ImportSummary,
     /// The rows that were kept, in file order.
     pub rows: Vec<Example>,

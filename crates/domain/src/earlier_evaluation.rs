@@ -1,5 +1,5 @@
-//! Evaluations as files and databases hold them: today's form, and that of the versions that knew one suite and two stacks,
-//! before and after. Both become the same thing; nothing is ever written in the earlier form.
+//! Reads evaluations from files and databases: the current format, and that of versions with one suite and two stacks,
+//! before and after. Both become the same type; nothing is written in the earlier format.
 
 use crate::{
     Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, Sample, SampleAnswer, ScoreHistogram,
@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::{Deserialize, Deserializer};
 
-/// An evaluation in either form.
+/// An evaluation in either format.
 #[derive(Deserialize)]
 pub(crate) struct EvaluationOnDisk {
     suite: String,
@@ -50,7 +50,7 @@ impl From<EvaluationOnDisk> for Evaluation {
     }
 }
 
-/// A measure in either form.
+/// A measure in either format.
 #[derive(Deserialize)]
 pub(crate) struct MeasureOnDisk {
     key: String,
@@ -82,7 +82,7 @@ impl From<MeasureOnDisk> for Measure {
     }
 }
 
-/// A sample in either form.
+/// A sample in either format.
 #[derive(Deserialize)]
 pub(crate) struct SampleOnDisk {
     prompt: Vec<Message>,
@@ -105,10 +105,10 @@ impl From<SampleOnDisk> for Sample {
     }
 }
 
-/// Reads what is a list today and was one thing, or nothing, before; for `deserialize_with`.
+/// Reads a list that was a single value, or null, in earlier versions; for `deserialize_with`.
 ///
 /// # Errors
-/// When it is neither.
+/// When it is none of these.
 pub fn one_or_many<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Vec<T>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

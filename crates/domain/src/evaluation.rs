@@ -1,6 +1,6 @@
-//! What an evaluation found, for any number of stacks side by side. Every figure carries its number of items and its
-//! interval; a verdict that nobody could read is counted as such and never becomes a score. A measure brings its own words,
-//! so whoever draws it knows no keys. How evaluations of earlier versions are read stands in `earlier_evaluation`.
+//! Results of an evaluation, for any number of stacks side by side. Every figure has its number of items and its confidence
+//! interval; an unreadable verdict is counted as such and never becomes a score. A measure carries its own texts, so whoever
+//! shows it needs no table of keys. `earlier_evaluation` reads the formats of earlier versions.
 
 use crate::earlier_evaluation::{EvaluationOnDisk, MeasureOnDisk, SampleOnDisk};
 use crate::{Message, Wording};
@@ -17,7 +17,7 @@ pub enum Side {
     Second,
 }
 
-/// What a judge said about one item.
+/// The verdict of a judge on one item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// One answer is better.
@@ -26,13 +26,13 @@ pub enum Outcome {
     Tie,
     /// A number on the judge's own scale.
     Score(f64),
-    /// Names of what applies.
+    /// Names of the labels that apply.
     Labels(Vec<String>),
-    /// Nothing that could be read; counted, never zero, never a tie.
+    /// Unreadable; counted, never zero, never a tie.
     Unreadable,
 }
 
-/// A figure with its uncertainty.
+/// A figure with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
 pub struct Estimate {
     /// The figure; a rate lies in [0, 1].
@@ -41,35 +41,35 @@ pub struct Estimate {
     pub low: f64,
     /// Upper end of the 95 % interval.
     pub high: f64,
-    /// Items that the figure rests on.
+    /// Number of items behind the figure.
     pub n: usize,
-    /// Items that could not be read and are not in `n`.
+    /// Unreadable items, which are not in `n`.
     pub unreadable: usize,
 }
 
 /// A held-out row that the model is worst at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct WorstRow {
-    /// What is asked.
+    /// The prompt.
     pub prompt: String,
     /// The answer that should have been likely.
     pub answer: String,
-    /// Mean surprise per token of that answer, in nats.
+    /// Mean negative log-likelihood per token of that answer, in nats.
     pub loss: f64,
-    /// By how much the preferred answer is likelier per token than the other, in nats; negative means it is not.
+    /// Mean log-probability per token of the preferred answer minus that of the other, in nats.
     pub margin: Option<f64>,
 }
 
-/// Scores of held-out pairs, counted in steps of equal width.
+/// Histogram of the scores of held-out pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct ScoreHistogram {
-    /// Lower end of the first step.
+    /// Lower end of the first bin.
     pub low: f64,
-    /// Width of a step.
+    /// Width of a bin.
     pub width: f64,
-    /// Preferred answers in each step.
+    /// Preferred answers in each bin.
     pub chosen: Vec<usize>,
-    /// Other answers in each step.
+    /// Other answers in each bin.
     pub rejected: Vec<usize>,
 }
 
@@ -81,18 +81,18 @@ pub enum Better {
     Higher,
     /// Less is better.
     Lower,
-    /// Neither: shown to be watched.
+    /// Neither: shown for information.
     Neither,
 }
 
-/// What a measure is called and what it means.
+/// Title and explanation of a measure.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 pub struct MeasureWords {
     /// Its name.
     pub title: Wording,
-    /// What is counted, in one or two sentences; empty where nobody explains it.
+    /// What is counted, in one or two sentences; may be empty.
     pub explanation: Wording,
-    /// Its unit beside a number; empty for a rate, which is drawn in per cent.
+    /// Its unit beside a value; empty for a rate, which is shown in per cent.
     pub unit: Wording,
 }
 
@@ -102,36 +102,36 @@ pub struct MeasureWords {
 pub struct Measure {
     /// Stable key, as its suite or judge declares it ("good", "held_out_loss").
     pub key: String,
-    /// "rate" (drawn in per cent) or the name of a unit ("tokens", "nats", "reward").
+    /// "rate" (shown in per cent) or the name of a unit ("tokens", "nats", "reward").
     pub unit: String,
     /// Which direction is an improvement.
     pub better: Better,
-    /// Its words; the key stands in for the title where nobody has any.
+    /// Its texts; without any, the key serves as the title.
     pub words: MeasureWords,
-    /// What was measured of each stack, in the order of the evaluation's stacks.
+    /// Figures of each stack, in the order of the evaluation's stacks.
     pub values: Vec<Option<Estimate>>,
-    /// Each stack minus the baseline, paired by item; nothing for the baseline itself.
+    /// Each stack minus the baseline, paired by item; none for the baseline itself.
     pub changes: Vec<Option<Estimate>>,
 }
 
 impl Measure {
-    /// What was measured of one stack.
+    /// The figure of one stack.
     pub fn value(&self, stack: usize) -> Option<&Estimate> {
         self.values.get(stack)?.as_ref()
     }
 
-    /// What changed from the baseline to one stack.
+    /// The change from the baseline to one stack.
     pub fn change(&self, stack: usize) -> Option<&Estimate> {
         self.changes.get(stack)?.as_ref()
     }
 }
 
-/// What one stack answered to a sampled prompt.
+/// The answer of one stack to a sampled prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct SampleAnswer {
     /// The answer.
     pub text: String,
-    /// What the judge says of it ("good", "wrong fact", …), where there is one.
+    /// The label of the judge ("good", "wrong fact", …), if there is a judge.
     pub label: Option<String>,
 }
 
@@ -139,11 +139,11 @@ pub struct SampleAnswer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(from = "SampleOnDisk")]
 pub struct Sample {
-    /// What was asked.
+    /// The prompt.
     pub prompt: Vec<Message>,
     /// The answers, in the order of the evaluation's stacks.
     pub answers: Vec<SampleAnswer>,
-    /// True where prompt or answer may be harmful: drawn blurred until revealed.
+    /// True if prompt or answer may be harmful: blurred until revealed.
     pub flagged: bool,
 }
 
@@ -152,12 +152,12 @@ pub struct Sample {
 pub struct EvaluatedStack {
     /// Its exact name.
     pub label: String,
-    /// The stack by content, as [`crate::Stack::key`] gives it; empty where an earlier version did not keep it.
+    /// [`crate::Stack::key`]; empty if an earlier version did not keep it.
     #[serde(default)]
     pub key: String,
 }
 
-/// What one suite found of some stacks.
+/// The figures of one suite for some stacks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(from = "EvaluationOnDisk")]
 pub struct Evaluation {
@@ -165,9 +165,9 @@ pub struct Evaluation {
     pub suite: String,
     /// The suite's name for people.
     pub title: Wording,
-    /// What was measured; at least one.
+    /// The stacks; at least one.
     pub stacks: Vec<EvaluatedStack>,
-    /// Place of the stack that changes are counted from.
+    /// Index of the baseline, which changes are computed against.
     pub baseline: usize,
     /// Sampling temperature of the answers.
     pub temperature: f64,
@@ -179,19 +179,19 @@ pub struct Evaluation {
     pub samples: Vec<Sample>,
     /// Held-out rows that the last stack is worst at, worst first.
     pub worst: Vec<WorstRow>,
-    /// What a reward or cost model gives to held-out pairs.
+    /// Scores of a reward or cost model on held-out pairs.
     pub scores: Option<ScoreHistogram>,
-    /// Seconds that it took.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
 impl Evaluation {
-    /// Place of the stack that the evaluation is about: what a run or an experiment has made.
+    /// Index of the stack that the evaluation is about: the result of a run or an experiment.
     pub fn last(&self) -> usize {
         self.stacks.len().saturating_sub(1)
     }
 
-    /// Places of the stacks that are held against the baseline.
+    /// Indices of the stacks that are compared with the baseline.
     pub fn others(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.stacks.len()).filter(|place| *place != self.baseline)
     }

@@ -1,4 +1,4 @@
-//! One row of a data set in its single inner form; importers end here, methods begin here.
+//! One row of a data set in the common format that importers produce and methods consume.
 
 use crate::{Message, Role, conversation_text};
 use serde::{Deserialize, Serialize};
@@ -7,16 +7,16 @@ use ts_rs::TS;
 /// Two answers to one prompt, the first preferred.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct PreferencePair {
-    /// What both answers reply to.
+    /// The prompt of both answers.
     pub prompt: Vec<Message>,
     /// The preferred answer.
     pub chosen: Vec<Message>,
     /// The other answer.
     pub rejected: Vec<Message>,
-    /// By how much the first is better, in the units of its source; absent means unknown.
+    /// By how much the first is better, in the units of the source; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
-    /// Whether the chosen and the rejected answer do harm, where the source says so.
+    /// Whether the chosen and the rejected answer are harmful, if the source says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harmful: Option<[bool; 2]>,
 }
@@ -25,9 +25,9 @@ pub struct PreferencePair {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Example {
-    /// A prompt and the answer to learn; the answer alone is learned unless told otherwise.
+    /// A prompt and the answer to learn; by default only the answer is learned.
     Answer {
-        /// What is asked.
+        /// The prompt.
         prompt: Vec<Message>,
         /// The answer to learn.
         completion: Vec<Message>,
@@ -62,7 +62,7 @@ pub enum Example {
     },
     /// One answer with a thumb up or down.
     Rated {
-        /// What is asked.
+        /// The prompt.
         prompt: Vec<Message>,
         /// The answer.
         completion: Vec<Message>,
@@ -80,13 +80,13 @@ pub enum Example {
     },
     /// A question without an answer, for evaluation and for methods that generate.
     Prompt {
-        /// What is asked.
+        /// The prompt.
         prompt: Vec<Message>,
     },
 }
 
 impl Example {
-    /// What a row asks, when it asks something.
+    /// The prompt of a row, if it has one.
     pub fn prompt(&self) -> Option<Vec<Message>> {
         match self {
             Example::Answer { prompt, .. } | Example::Prompt { prompt } | Example::Rated { prompt, .. } => {
@@ -104,12 +104,12 @@ impl Example {
         }
     }
 
-    /// What a row asks as readable lines; empty where it asks nothing.
+    /// The prompt of a row as readable text; empty without a prompt.
     pub fn prompt_text(&self) -> String {
         self.prompt().map_or_else(String::new, |prompt| conversation_text(&prompt))
     }
 
-    /// The answer that a row holds up, or the preferred one; empty for a bare prompt.
+    /// The answer of a row, or the preferred one; empty for a bare prompt.
     pub fn answer_text(&self) -> String {
         match self {
             Example::Answer { completion, .. } | Example::Rated { completion, .. } => conversation_text(completion),
@@ -131,13 +131,13 @@ impl Example {
         }
     }
 
-    /// True when it holds an answer that is wanted: no bare prompt, and no thumb down.
+    /// True if it has a wanted answer: not a bare prompt, and not a thumb down.
     pub fn is_wanted(&self) -> bool {
         let unwanted = matches!(self, Example::Rated { label: false, .. } | Example::PlainRated { label: false, .. });
         !unwanted && !matches!(self, Example::Prompt { .. })
     }
 
-    /// The answer that ends a row, where it has one apart from what it asks: what a judge may take for right.
+    /// The final answer of a row, if it is separate from the prompt: a judge may use it as the reference.
     pub fn reference(&self) -> Option<String> {
         match self {
             Example::Conversation { messages } => {
@@ -149,10 +149,10 @@ impl Example {
         }
     }
 
-    /// Letters of everything in it, to tell how long it will take.
+    /// Characters of all texts in it, to estimate how long it takes.
     pub fn letters(&self) -> usize {
         let asked = match self {
-            // Its answer text is the whole of it.
+            // Its answer text is the whole document.
             Example::Conversation { .. } => 0,
             row => row.prompt_text().len(),
         };

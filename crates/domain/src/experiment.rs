@@ -1,10 +1,10 @@
-//! A question and the ordered list of stages that is to answer it.
+//! An experiment: a question and the ordered list of stages that is to answer it.
 
 use crate::Stage;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// What a person wants to find out, and how.
+/// A question and how it is to be answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Experiment {
     /// Identifier within one installation.

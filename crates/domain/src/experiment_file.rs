@@ -1,19 +1,19 @@
-//! An experiment as a file that people share: title, question, stages, and the hashes of what its stages are given, so that
-//! whoever opens it learns where their model or data differ. Carrying it out is not here.
+//! The file format of an experiment, for sharing: title, question, stages, and the hashes of their inputs, so that whoever
+//! opens it learns if their model or data differ. Running it is not here.
 
 use crate::{ModelSource, Problem, Stage, nearest_name};
 use std::collections::{BTreeMap, BTreeSet};
 
 const TOP_KEYS: &[&str] = &["title", "question", "model", "seed", "stage", "sha256"];
-/// Keys that may stand once on top, for every stage that does not say otherwise.
+/// Keys that may be set once at the top, as defaults for all stages.
 const SHARED: &[&str] = &["model", "seed"];
 
-/// What an experiment file says.
+/// The content of an experiment file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentFile {
     /// Short name.
     pub title: String,
-    /// The question, where one is asked.
+    /// The question; may be empty.
     pub question: String,
     /// The stages in order.
     pub stages: Vec<Stage>,
@@ -25,7 +25,7 @@ impl ExperimentFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it is no TOML, lacks something or has a key that is not known; names the key, and the stage from 0.
+    /// When it is not TOML, lacks a key or has an unknown one; names the key, and the stage from 0.
     pub fn from_toml(text: &str) -> Result<Self, Problem> {
         let mut table: toml::Table =
             text.parse().map_err(|error| Problem::input(format!("The experiment file is not valid TOML: {error}")))?;
@@ -90,7 +90,7 @@ impl ExperimentFile {
         toml::to_string(&table).map_err(failed)
     }
 
-    /// What all stages say alike stands once, on top.
+    /// Moves values that all stages share to the top.
     fn lift_shared(&self, table: &mut toml::Table, stages: &mut [toml::Table]) {
         for key in SHARED {
             let Some(first) = takers(stages, key).next().and_then(|stage| stage.get(*key)).cloned() else { continue };
@@ -153,19 +153,18 @@ fn hashes(table: &toml::Table) -> Result<BTreeMap<String, String>, Problem> {
     Ok(found)
 }
 
-/// Everything that stages are given from outside of the experiment, by the text that names it, with the field that names it
-/// first.
+/// All inputs from outside of the experiment, by the text that names them, with the first field that does so.
 pub fn given(stages: &[Stage]) -> Vec<(String, String)> {
     let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
     for (index, stage) in stages.iter().enumerate() {
         let mut look = |field: &str, text: &str| {
-            // Earlier stages are written alike, whatever it is that they make.
+            // Results of earlier stages have the same form for every noun.
             if ModelSource::from(text).stage().is_none() && seen.insert(text.to_owned()) {
                 found.push((format!("stage.{index}.{field}"), text.to_owned()));
             }
             Ok(text.to_owned())
         };
-        // Looking refuses nothing.
+        // A visitor that never fails.
         let _ = stage.clone().map_sources(&mut look);
     }
     found

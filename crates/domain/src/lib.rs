@@ -1,7 +1,7 @@
-//! The words of Alidade: plain data that every other crate talks about, and the ports between them.
+//! The common types of Alidade: plain data that all other crates share, and the ports between them.
 //!
-//! Nothing here reads a file, a clock or the environment, and nothing here knows a tensor. What crosses the wire to the
-//! window carries a TypeScript shape (ts-rs), so that the two languages cannot drift apart.
+//! Nothing here reads a file, a clock or the environment, and nothing here knows a tensor. Types that cross the wire to the
+//! window derive their TypeScript type (ts-rs), so that the two languages cannot diverge.
 
 mod artifact;
 mod conversation;

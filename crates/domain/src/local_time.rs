@@ -1,5 +1,5 @@
-//! A local date and time of day, to the second. Chat templates may ask what day it is; only the studio knows, and a run keeps
-//! its answer, so that it renders the same bytes when it goes on tomorrow.
+//! A local date and time of day, to the second. Chat templates may use the current date; a run keeps the date of its plan,
+//! so that it renders the same bytes when it is resumed on another day.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,18 +1,18 @@
-//! The names of training methods, and the card that introduces one to a person. Which methods there are is the registry's to
-//! say (`alidade_train::METHODS`); nothing here lists them.
+//! The names of training methods, and the card that describes one. The methods themselves are listed by the registry
+//! (`alidade_train::METHODS`), not here.
 
 use crate::{DatasetKind, SettingField, Watch, Words};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use ts_rs::TS;
 
-/// A training method, spelled as in recipes. Whether there is one of this name is found out where it is looked up.
+/// The name of a training method, spelled as in recipes. Whether it exists is checked where it is looked up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(transparent)]
 pub struct MethodName(String);
 
 impl MethodName {
-    /// The name as it stands in a recipe.
+    /// The name as in a recipe.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -36,7 +36,7 @@ impl fmt::Display for MethodName {
     }
 }
 
-/// What a method learns from, as a person chooses it.
+/// The kind of data that a method learns from, as a person chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
@@ -51,7 +51,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Where data of a kind are used best.
+    /// The place where data of a kind are used best.
     pub fn of(kind: DatasetKind) -> Self {
         match kind {
             DatasetKind::Answers | DatasetKind::Texts => Place::Answers,
@@ -62,7 +62,7 @@ impl Place {
     }
 }
 
-/// What a method is called where a setting makes something else of it.
+/// Another name of a method under a certain value of a setting.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct Variant {
     /// The setting.
@@ -75,7 +75,7 @@ pub struct Variant {
     pub why: Words,
 }
 
-/// What a person should know before choosing a method, and what the window needs to show a run of it.
+/// The description of a method: for people who choose one, and for the window that shows its runs.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct MethodCard {
     /// The method.
@@ -90,7 +90,7 @@ pub struct MethodCard {
     pub why: Words,
     /// Where it was published.
     pub paper: &'static str,
-    /// Kinds of data that it can learn from, the most telling one first.
+    /// Kinds of data that it can learn from, the most informative first.
     pub needs: Vec<DatasetKind>,
     /// What it is offered for.
     pub place: Place,
@@ -98,9 +98,9 @@ pub struct MethodCard {
     pub needs_reward: bool,
     /// True when it can keep a cost below a limit, so that a recipe may name a `cost`.
     pub limits_cost: bool,
-    /// True when the result scores answers instead of writing them.
+    /// True if the result scores answers instead of generating them.
     pub makes_scorer: bool,
-    /// What it is called where a setting makes something else of it.
+    /// Other names under certain values of a setting.
     pub variants: Vec<Variant>,
     /// Its curves and how they are read.
     pub watch: Watch,
@@ -108,14 +108,14 @@ pub struct MethodCard {
     pub settings: Vec<SettingField>,
 }
 
-/// How a ready-made pipeline is offered.
+/// The texts of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct GoalWords {
     /// The goal.
     pub name: Words,
     /// How it is reached.
     pub text: Words,
-    /// Title of an experiment towards it.
+    /// Title of the experiment.
     pub title: Words,
     /// The question that the experiment answers.
     pub question: Words,

@@ -1,5 +1,5 @@
-//! Patterns with a value each, in the order of the person: the first that matches counts, so sorting them would change
-//! what is meant. On the wire they are an object whose keys keep their order.
+//! Patterns with a value each, in the order in which they were given: the first match counts, so sorting would change the
+//! meaning. On the wire they are an object whose keys keep their order.
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,12 +1,12 @@
-//! The resolved twin of a recipe: every file exists, every default is written out, every number is counted. A worker needs
-//! nothing else; running the same plan again gives the same bytes.
+//! A resolved recipe for training: every file exists and every default is filled in. A worker needs nothing else; running
+//! the same plan again gives the same bytes.
 
 use crate::{LocalTime, LoraSpec, MethodName, ModelRef, PrefixSpec, Problem, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use ts_rs::TS;
 
-/// What scores answers, or says what they cost.
+/// A reward or cost model, or the oracle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RewardSource {
@@ -43,35 +43,35 @@ pub struct Plan {
     /// What scores answers, for methods that learn from scores.
     #[serde(default)]
     pub reward: Option<RewardSource>,
-    /// What says how harmful an answer is; above 0 is harmful.
+    /// The scorer of harm; above 0 is harmful.
     #[serde(default)]
     pub cost: Option<RewardSource>,
     /// The rows to learn from, one JSON [`crate::Example`] a line.
     pub rows: PathBuf,
     /// SHA-256 of that file.
     pub rows_sha256: String,
-    /// Rows kept apart for evaluation, in the same form.
+    /// Held-out rows for evaluation, in the same format.
     pub held_out: Option<PathBuf>,
-    /// True when the starter world's oracle can judge the answers.
+    /// True if the starter world's oracle can judge the answers.
     pub oracle: bool,
     /// Prompts that the evaluation answers, the same for every stage of an experiment; absent when there are none.
     pub prompts: Option<PathBuf>,
-    /// What the stack that this stage starts from answered to the same prompts, kept by an earlier stage.
+    /// Answers to the same prompts from an earlier stage, by the stack that this stage starts from.
     pub earlier_answers: Option<PathBuf>,
-    /// Name of the adapter to be, for people.
+    /// Name of the new adapter, for people.
     pub adapter_name: String,
     /// Every setting of the method.
     pub settings: Settings,
-    /// Seed of everything random.
+    /// Random seed.
     pub seed: u64,
-    /// Tokens that an answer was expected to have at most when the run was planned.
+    /// Longest expected answer in tokens, as estimated when the run was planned.
     #[serde(default)]
     pub answer_tokens: Option<u64>,
-    /// Threads to compute with; the result does not depend on it.
+    /// Number of threads; the result does not depend on it.
     pub threads: usize,
     /// Optimizer steps between checkpoints.
     pub checkpoint_every: u64,
-    /// The day that the chat template is told; absent where it does not ask.
+    /// The date for the chat template; absent if it does not use one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<LocalTime>,
 }
@@ -79,7 +79,7 @@ pub struct Plan {
 /// What a stage will do and cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct StageEstimate {
-    /// Place in the pipeline, from 0: stages with a fault have no estimate, so the list says nothing of places.
+    /// Index of the stage in the pipeline, from 0; stages with a fault have no estimate.
     #[serde(default)]
     pub stage: usize,
     /// The kind of stage.
@@ -93,33 +93,33 @@ pub struct StageEstimate {
     pub optimizer_steps: u64,
     /// Rows that will be learned from or worked on.
     pub rows: usize,
-    /// Rows kept apart for evaluation.
+    /// Held-out rows for evaluation.
     pub held_out_rows: usize,
-    /// Rows left out because the prompt alone fills `max_length` or nothing is left to learn.
+    /// Rows left out because the prompt alone fills `max_length`, so nothing is left to learn.
     pub skipped_rows: usize,
     /// Rows whose answer is cut at `max_length`.
     pub truncated_rows: usize,
-    /// Real tokens in one pass over the rows.
+    /// Tokens, without padding, in one epoch.
     pub tokens: u64,
-    /// Tokens that are learned or scored in one pass.
+    /// Tokens that are learned or scored in one epoch.
     pub learned_tokens: u64,
     /// Tokens of the longest row.
     pub longest_tokens: usize,
     /// Share of pairs whose chosen answer is clearly longer.
     #[serde(default)]
     pub chosen_longer: f64,
-    /// What a person should know about the rows under these settings, at the setting that it speaks of.
+    /// Advice about the rows under these settings, each at its setting.
     #[serde(default)]
     pub advice: Vec<Problem>,
-    /// Trainable numbers.
+    /// Trainable parameters.
     pub trainable_parameters: u64,
-    /// Numbers in the base model.
+    /// Parameters of the base model.
     pub model_parameters: u64,
     /// Expected peak memory.
     pub memory_bytes: u64,
     /// Expected disk use.
     pub disk_bytes: u64,
-    /// Tokens that an answer is expected to have at most, where the model writes while it trains; else 0.
+    /// Longest expected answer in tokens, for methods that generate answers while they train; else 0.
     #[serde(default)]
     pub answer_tokens: u64,
     /// Expected time of comparing before and after, on this machine.
@@ -136,21 +136,21 @@ fn train() -> String {
 /// The answer to "can this pipeline run?".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct CheckedPipeline {
-    /// True when nothing stands in the way.
+    /// True if the pipeline can run.
     pub ready: bool,
-    /// What stands in the way, each at its field.
+    /// Why it cannot run, each problem at its field.
     pub problems: Vec<Problem>,
-    /// What a person should know before starting.
+    /// Warnings before the start.
     pub warnings: Vec<Problem>,
     /// An estimate for each stage without a fault, in order.
     pub stages: Vec<StageEstimate>,
-    /// Memory that is free on this machine.
+    /// Free memory of this machine.
     pub free_memory_bytes: u64,
-    /// Disk space that is free.
+    /// Free disk space.
     pub free_disk_bytes: u64,
 }
 
-/// What is being done for a plan.
+/// What is being done while a plan is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Planning {
@@ -162,11 +162,11 @@ pub enum Planning {
     Measuring,
 }
 
-/// Told while a plan is made.
+/// Sent while a plan is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PlanNews {
-    /// It goes on.
+    /// Progress.
     Working {
         /// What is being done.
         doing: Planning,
@@ -175,7 +175,7 @@ pub enum PlanNews {
         /// Seconds since the plan was asked for.
         seconds: f64,
     },
-    /// It is made.
+    /// The plan is complete.
     Checked {
         /// The plan.
         checked: Box<CheckedPipeline>,

@@ -1,4 +1,4 @@
-//! What the crates ask of each other without knowing each other.
+//! The ports: traits through which crates use each other without importing each other.
 
 use crate::{EventKind, Example, Message, Problem};
 use serde::{Deserialize, Serialize};
@@ -7,40 +7,40 @@ use ts_rs::TS;
 /// How tokens are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
 pub struct Sampling {
-    /// 0 takes the likeliest token.
+    /// Sampling temperature; 0 takes the likeliest token.
     pub temperature: f64,
-    /// Keep the likeliest tokens up to this mass; 1 keeps all.
+    /// Nucleus sampling: keep the likeliest tokens up to this probability mass; 1 keeps all.
     pub top_p: f64,
-    /// Most tokens to write.
+    /// Maximum number of new tokens.
     pub max_new_tokens: usize,
-    /// Seed of the draw.
+    /// Random seed.
     pub seed: u64,
 }
 
-/// Hears how far something long has come, as items done and the share of the work in [0, 1]; false ends it.
+/// Receives the progress of long work, as items done and the share of the work in [0, 1]; returning false cancels the work.
 pub type Listener<'a> = &'a mut dyn FnMut(usize, f64) -> bool;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// What was written.
+    /// The text.
     pub text: String,
-    /// Its length in tokens of whoever wrote it.
+    /// Its length in tokens of the generator.
     pub tokens: usize,
 }
 
-/// Anything that answers: a model with an adapter, a stack with rewriters, a script, a model elsewhere.
+/// Anything that generates answers: a model with an adapter, a stack with rewriters, a script, a remote model.
 pub trait Generator {
-    /// Answers a conversation; the draw depends on `seed` and on nothing that is asked beside it.
+    /// Answers a conversation; the sample depends on `seed` and not on other prompts.
     ///
     /// # Errors
     /// When it cannot answer.
     fn generate(&self, messages: &[Message], sampling: &Sampling, seed: u64) -> Result<Response, Problem>;
 
-    /// Answers many conversations, in their order, each as if alone. One after another where nobody can do better.
+    /// Answers several conversations in order, each as if alone. By default one after another.
     ///
     /// # Errors
-    /// When one cannot be answered, or the watch ends it ([`Problem::ended`]).
+    /// When one cannot be answered, or `watch` cancels it ([`Problem::ended`]).
     fn generate_many(
         &self,
         prompts: &[&[Message]],
@@ -62,16 +62,16 @@ pub trait Generator {
 /// A score of one answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RatedAnswer {
-    /// The score; `None` where the answer cannot be read.
+    /// The score; `None` if the answer is unreadable.
     pub score: Option<f64>,
-    /// Length of prompt and answer, in tokens of whoever scores.
+    /// Length of prompt and answer, in tokens of the scorer.
     pub tokens: usize,
 }
 
 /// The scores of one row of a data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RatedRow {
-    /// Place of the row among those that were given, from 0.
+    /// Index of the row among those that were given.
     pub row: usize,
     /// The wanted answer, or the preferred one of a pair.
     pub wanted: RatedAnswer,
@@ -80,44 +80,44 @@ pub struct RatedRow {
 }
 
 impl RatedRow {
-    /// By how much the preferred answer scores higher; `None` for a single answer, or where one of two cannot be read.
+    /// Score of the preferred answer minus that of the other; `None` for a single answer, or if one is unreadable.
     pub fn margin(&self) -> Option<f64> {
         Some(self.wanted.score? - self.other?.score?)
     }
 }
 
-/// Anything that rates an answer: a reward model, a rule, an oracle, a model by the likelihood that it gives to it.
+/// Anything that scores answers: a reward model, a rule, an oracle, the log-probability under a model.
 pub trait Scorer {
-    /// The score, higher for the better answer, or `None` where the answer cannot be read.
+    /// The score, higher for better answers, or `None` if the answer is unreadable.
     ///
     /// # Errors
     /// When the scorer itself fails.
     fn score(&self, prompt: &[Message], answer: &str) -> Result<Option<f64>, Problem>;
 
-    /// Scores rows that hold answers. Rows that leave nothing to score are left out, the same ones whoever scores. A scorer that
-    /// knows no tokens counts words.
+    /// Scores rows with answers. Rows without anything to score are left out, the same ones for every scorer. A scorer
+    /// without a tokenizer counts words.
     ///
     /// # Errors
-    /// When the scorer itself fails, or the watch ends it ([`Problem::ended`]).
+    /// When the scorer itself fails, or `watch` cancels it ([`Problem::ended`]).
     fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<RatedRow>, Problem> {
-        let mut rated = Vec::with_capacity(rows.len());
+        let mut scored = Vec::with_capacity(rows.len());
         for (row, example) in rows.iter().enumerate() {
             let prompt = example.prompt().unwrap_or_default();
             let words = |text: &str| text.split_whitespace().count();
             let asked: usize = prompt.iter().map(|message| words(&message.content)).sum();
-            let rate = |text: &str| {
+            let score = |text: &str| {
                 Ok::<_, Problem>(RatedAnswer { score: self.score(&prompt, text)?, tokens: asked + words(text) })
             };
             let answer = example.answer_text();
             if !answer.is_empty() {
-                let other = example.other_text().map(|text| rate(&text)).transpose()?;
-                rated.push(RatedRow { row, wanted: rate(&answer)?, other });
+                let other = example.other_text().map(|text| score(&text)).transpose()?;
+                scored.push(RatedRow { row, wanted: score(&answer)?, other });
             }
             if !watch(row + 1, (row + 1) as f64 / rows.len() as f64) {
                 return Err(Problem::ended());
             }
         }
-        Ok(rated)
+        Ok(scored)
     }
 }
 
@@ -125,25 +125,25 @@ pub trait Scorer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// Keep everything and go on later.
+    /// Keep everything, to be resumed later.
     Pause,
     /// End now with a usable adapter.
     StopAndSave,
-    /// Throw it away.
+    /// Discard the run.
     Discard,
 }
 
-/// Asked between steps.
+/// Checked between steps.
 pub trait StopSignal {
-    /// The person's wish, if there is one.
+    /// The request of the person, if there is one.
     fn requested(&self) -> Option<StopReason>;
 }
 
-/// Told what happens.
+/// Receives events.
 pub trait Observer {
-    /// Takes note; must have written it down when it returns.
+    /// Records an event; it must be stored when this returns.
     ///
     /// # Errors
-    /// When it cannot be written down (a full disk): the run then stops at its last checkpoint.
+    /// When it cannot be stored (a full disk): the run then stops at its last checkpoint.
     fn observe(&mut self, kind: EventKind) -> Result<(), Problem>;
 }

@@ -1,9 +1,9 @@
-//! The one shape in which anything that went wrong reaches a person: what was attempted and found, and what to do.
+//! The one type in which every error reaches a person: what was attempted, what was found, and what to do.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// A code exists only where a screen or an exit code acts on it.
+/// The kind of a problem; each exists because a screen or an exit code depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
@@ -11,15 +11,15 @@ pub enum ProblemCode {
     Input,
     /// Something with this name does not exist (any more).
     NotFound,
-    /// The state does not allow it now (already running, already finished).
+    /// The current state does not allow it (already running, already finished).
     Conflict,
     /// No room on the disk.
     DiskFull,
     /// The worker process ended without saying why.
     WorkerLost,
-    /// Loss or gradient became infinite or undefined.
+    /// Loss or gradient became infinite or NaN.
     NotFinite,
-    /// A fault on our side or of the machine; the terminal exits with 1.
+    /// A fault of the program or of the machine; the terminal exits with 1.
     Internal,
 }
 
@@ -27,7 +27,7 @@ pub enum ProblemCode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
-    /// What kind of trouble.
+    /// Its kind.
     pub code: ProblemCode,
     /// What was attempted and what was found, in one or two sentences.
     pub message: String,
@@ -43,14 +43,14 @@ impl Problem {
         Self::new(ProblemCode::Input, message)
     }
 
-    /// A fault on our side.
+    /// A fault of the program.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ProblemCode::Internal, message)
     }
 
-    /// What an evaluation comes to that somebody ended.
+    /// The problem of an evaluation that was cancelled.
     pub fn ended() -> Self {
-        Self::new(ProblemCode::Conflict, "Comparing the stacks was ended.")
+        Self::new(ProblemCode::Conflict, "The comparison of the stacks was cancelled.")
     }
 
     /// A problem of any kind.
@@ -58,14 +58,14 @@ impl Problem {
         Self { code, message: message.into(), hints: Vec::new(), field: None }
     }
 
-    /// Adds a step that helps.
+    /// Adds a hint: one step that helps.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Puts the stage of an experiment, from 0, before its field.
+    /// Prefixes its field with the stage of an experiment, from 0.
     #[must_use]
     pub fn at_stage(mut self, index: usize) -> Self {
         self.field = Some(match self.field {

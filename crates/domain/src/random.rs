@@ -1,13 +1,13 @@
 //! Random numbers that need no state in a checkpoint: every stream is a function of (seed, purpose, epoch, step).
 //!
-//! Resuming a run therefore restores its randomness by knowing where it stands, and no draw depends on the order in
-//! which threads or batches happen to run.
+//! A resumed run therefore only needs its step to continue with the same numbers, and no draw depends on the order in which
+//! threads or batches happen to run.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sha2::{Digest, Sha256};
 
-/// What the numbers are for; two purposes never share a stream.
+/// The purpose of a stream; two purposes never share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Fresh adapter or model weights.
@@ -51,12 +51,12 @@ impl Stream {
         self.0.next_u64()
     }
 
-    /// A number in [0, 1) with 53 random bits.
+    /// A uniform number in [0, 1) with 53 random bits.
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A number in 0..bound without modulo bias (Lemire's multiplication with rejection); `bound` 0 gives 0.
+    /// A uniform integer in 0..bound without modulo bias (Lemire's multiplication with rejection); `bound` 0 gives 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = bound as u64;
         if bound == 0 {
@@ -82,7 +82,7 @@ impl Stream {
         }
     }
 
-    /// One of the items; `None` for an empty list.
+    /// A random item; `None` for an empty list.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.below(items.len()))
     }
@@ -96,7 +96,7 @@ impl Stream {
     }
 }
 
-/// Seed of a row of a batch: the golden ratio's bits keep the streams of neighbouring rows and seeds apart.
+/// Seed of a row of a batch; multiplication by bits of the golden ratio separates neighbouring rows and seeds.
 pub fn row_seed(seed: u64, row: usize) -> u64 {
     seed.wrapping_add((row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

@@ -1,4 +1,5 @@
-//! What the person said: the same keys in TOML, in the wizard and on the command line. Nothing here is resolved yet.
+//! A recipe: what a person asks of a training stage, with the same keys in TOML, in the wizard and on the command line.
+//! Nothing is resolved yet.
 
 use crate::{
     AdapterSource, DatasetSource, MethodName, ModelSource, Patterns, Problem, ScorerSource, SettingValue, Settings,
@@ -20,7 +21,7 @@ pub struct Recipe {
     /// Where results go (terminal only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_dir: Option<String>,
-    /// Seed of everything random in the run.
+    /// Random seed of the run.
     #[serde(default = "default_seed")]
     pub seed: u64,
     /// The adapter to start from.
@@ -30,7 +31,7 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reward: Option<ScorerSource>,
-    /// What says how harmful an answer is, for methods that keep below a limit; absent means no limit.
+    /// The scorer of harm, for methods that keep harm below a limit; absent means no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub cost: Option<ScorerSource>,
@@ -72,7 +73,7 @@ pub struct LoraSpec {
     pub r: usize,
     /// Scale numerator: the update is multiplied by `lora_alpha / r`.
     pub lora_alpha: f64,
-    /// Dropout before A, in training only.
+    /// Dropout on the input of A, in training only.
     pub lora_dropout: f64,
     /// Layers that get an update.
     pub target_modules: TargetModules,
@@ -84,11 +85,11 @@ pub struct LoraSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[ts(as = "Option<Vec<usize>>", optional)]
     pub layers_to_transform: Vec<usize>,
-    /// Scale by `lora_alpha / √r` instead.
+    /// Rank-stabilised LoRA: scale by `lora_alpha / √r` instead.
     #[serde(skip_serializing_if = "is_off")]
     #[ts(as = "Option<bool>", optional)]
     pub use_rslora: bool,
-    /// Learn the length of each weight row apart from its direction.
+    /// DoRA: learn the magnitude of each weight row separately from its direction.
     #[serde(skip_serializing_if = "is_off")]
     #[ts(as = "Option<bool>", optional)]
     pub use_dora: bool,
@@ -106,7 +107,7 @@ fn is_off(flag: &bool) -> bool {
     !flag
 }
 
-/// Which layers are meant, as PEFT reads it.
+/// The layers that get an update, as in PEFT.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(untagged)]
 pub enum TargetModules {
@@ -117,7 +118,7 @@ pub enum TargetModules {
 }
 
 impl TargetModules {
-    /// Every linear layer except the output head.
+    /// Every linear layer except the LM head.
     pub fn all_linear() -> Self {
         Self::Pattern("all-linear".to_owned())
     }
@@ -186,7 +187,7 @@ impl Recipe {
     /// Reads a recipe in TOML.
     ///
     /// # Errors
-    /// When it is no TOML, lacks a key or has one that is not known; names the key and, for an unknown one, the nearest
+    /// When it is not TOML, lacks a key or has an unknown one; names the key and, for an unknown one, the nearest
     /// known name.
     pub fn from_toml(text: &str) -> Result<Recipe, Problem> {
         let table = text.parse().map_err(|error| Problem::input(format!("The recipe is not valid TOML: {error}")))?;
@@ -274,7 +275,7 @@ impl RawRecipe {
     }
 }
 
-/// Whether there is a method of this name is looked up where it is needed.
+/// Whether a method of this name exists is checked where it is looked up.
 fn check_method(table: &toml::Table) -> Result<(), Problem> {
     match table.get("method").and_then(toml::Value::as_str) {
         None => Err(Problem::input("The recipe has no “method”.").at("method")),
@@ -292,7 +293,7 @@ fn check_keys(table: &toml::Table, known: &[&str], prefix: &str) -> Result<(), P
     })
 }
 
-/// The known name with the fewest edits to `wrong`, if it is near enough to be meant.
+/// The known name with the fewest edits to `wrong`, if it is close enough to be a likely typo.
 pub fn nearest_name<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|name| (strsim::levenshtein(&wrong.to_lowercase(), name), name));
     scored.min().filter(|(distance, name)| *distance <= 2.max(name.len() / 2)).map(|(_, name)| name)

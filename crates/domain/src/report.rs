@@ -1,4 +1,4 @@
-//! A report as data, before it becomes HTML or Markdown.
+//! The content of a report, before it becomes HTML or Markdown.
 
 use crate::{Evaluation, ImportSummary};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct ReportStage {
     pub title: String,
     /// Method, model, data, settings, seeds, versions, hashes.
     pub setup: Vec<Fact>,
-    /// What the import said of the data.
+    /// Remarks of the import on the data.
     pub data: Option<ImportSummary>,
     /// Training curves.
     pub curves: Vec<Curve>,
@@ -45,13 +45,13 @@ pub struct Report {
     pub title: String,
     /// Its question.
     pub question: String,
-    /// One sentence that answers it as far as the figures do.
+    /// One sentence that answers it, as far as the figures allow.
     pub verdict: String,
     /// First stack against last, suite by suite.
     pub overall: Vec<Evaluation>,
     /// The stages in order.
     pub stages: Vec<ReportStage>,
-    /// What these figures cannot say.
+    /// Limitations of these figures.
     pub limits: Vec<String>,
     /// Licences of model and data.
     pub licences: Vec<Fact>,

@@ -1,5 +1,5 @@
-//! A run from the queue to its end, told as numbered events. The events are the truth: a screen, a report and a restart
-//! all read the same list.
+//! A run from the queue to its end, as a list of numbered events. The events are the source of truth: a screen, a report and
+//! a restart all read the same list.
 
 use crate::artifact::artifacts;
 use crate::{Artifact, Evaluation, ItemNote, Problem, WorkUnit};
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Waits for its turn.
+    /// Waits in the queue.
     Queued,
-    /// A worker is at it.
+    /// A worker is running it.
     Running,
-    /// Ended by the person with everything kept; can go on.
+    /// Ended by the person with everything kept; can be resumed.
     Paused,
-    /// The worker is gone without a word; can go on from its last checkpoint. Never shown as failed.
+    /// The worker disappeared; can be resumed from its last checkpoint. Never shown as failed.
     Interrupted,
     /// Ended early by the person with a usable adapter.
     Stopped,
@@ -25,17 +25,17 @@ pub enum RunState {
     Finished,
     /// Ended by a problem.
     Failed,
-    /// Thrown away by the person.
+    /// Discarded by the person.
     Discarded,
 }
 
 impl RunState {
-    /// True when the run can be taken up again.
+    /// True if the run can be resumed.
     pub fn can_resume(self) -> bool {
         matches!(self, RunState::Paused | RunState::Interrupted | RunState::Failed)
     }
 
-    /// True when nothing more will happen by itself.
+    /// True if nothing more happens without an action of the person.
     pub fn is_settled(self) -> bool {
         !matches!(self, RunState::Queued | RunState::Running)
     }
@@ -53,15 +53,15 @@ pub enum Phase {
     Evaluating,
     /// Writing the adapter.
     Saving,
-    /// Making rows of a data set.
+    /// Building rows of a data set.
     Building,
-    /// Bringing a model into the data folder.
+    /// Copying a model into the data folder.
     Fetching,
-    /// Writing an adapter for other programs.
+    /// Exporting an adapter for other programs.
     Exporting,
 }
 
-/// Something that happened in a run.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct RunEvent {
     /// The run.
@@ -81,20 +81,20 @@ pub struct RunEvent {
 pub enum EventKind {
     /// Entered the queue.
     Queued,
-    /// A worker took it up.
+    /// A worker started it.
     Started {
         /// Process id of the worker.
         pid: u32,
         /// Threads that it computes with.
         threads: usize,
-        /// The step whose checkpoint it goes on from; 0 at a fresh start.
+        /// The step whose checkpoint it resumes from; 0 at a fresh start.
         from_step: u64,
     },
-    /// The model is loaded: which arithmetic trains it, and what a pass keeps.
+    /// The model is loaded: which arithmetic trains it, and which activations a pass saves.
     Computing {
-        /// Back-end, instruction set and number type ("slices, avx512, f32").
+        /// Back-end, instruction set and number format ("slices, avx512, f32").
         arithmetic: String,
-        /// What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
+        /// Saved activations of each block: everything, all but the widest ones, or only its input.
         keep: String,
         /// The instruction set that a person forced, if they did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,12 +114,12 @@ pub enum EventKind {
         total: u64,
         /// Figures under TRL's names.
         metrics: BTreeMap<String, f64>,
-        /// Real tokens per second, over the last steps.
+        /// Tokens per second, without padding, over the last steps.
         tokens_per_second: f64,
         /// Estimated seconds until training ends.
         seconds_left: f64,
     },
-    /// How far a phase without steps has come; told about once a second.
+    /// Progress of a phase without steps, about once a second.
     Progress {
         /// Which phase.
         phase: Phase,
@@ -127,50 +127,50 @@ pub enum EventKind {
         done: u64,
         /// How much there is in all.
         total: u64,
-        /// What is counted; absent for answers.
+        /// The unit; absent for answers.
         #[serde(default, skip_serializing_if = "WorkUnit::is_answers")]
         #[ts(as = "Option<WorkUnit>", optional)]
         unit: WorkUnit,
-        /// Estimated seconds until the phase ends; absent while nothing is known.
+        /// Estimated seconds until the phase ends; absent while unknown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         seconds_left: Option<f64>,
     },
-    /// What became of some item of a build or an evaluation.
+    /// The result of an item of a build or an evaluation; not all items are reported.
     Item {
         /// The item.
         item: ItemNote,
     },
-    /// What the model answers now.
+    /// A sample answer of the model during training.
     Sample {
-        /// Step after which it was asked.
+        /// Step after which it was generated.
         step: u64,
         /// The prompt as text.
         prompt: String,
         /// The answer.
         answer: String,
-        /// What it was rated, where a method rates answers.
+        /// Its score, for methods that score answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         score: Option<f64>,
     },
-    /// A checkpoint is safely on the disk.
+    /// A checkpoint was saved and synced.
     Checkpoint {
-        /// Step that it holds.
+        /// Its step.
         step: u64,
         /// Folder below the run folder.
         folder: String,
         /// Its size.
         bytes: u64,
     },
-    /// Something a person should know.
+    /// A warning.
     Warning {
         /// Stable name.
         code: String,
         /// The sentence.
         message: String,
     },
-    /// Stacks were compared by one suite; told once for each suite.
+    /// Stacks were compared by one suite; one event for each suite.
     Evaluated {
         /// The figures.
         evaluation: Box<Evaluation>,
@@ -179,33 +179,33 @@ pub enum EventKind {
     Finished {
         /// Steps taken.
         steps: u64,
-        /// What was made.
+        /// The results.
         #[serde(default, alias = "adapter_sha256", deserialize_with = "artifacts")]
         artifacts: Vec<Artifact>,
     },
     /// Paused by the person.
     Paused {
-        /// Step that was kept.
+        /// Step that was saved.
         step: u64,
     },
     /// Stopped by the person with a usable adapter.
     Stopped {
-        /// Step that was kept.
+        /// Step that was saved.
         step: u64,
-        /// What was made.
+        /// The results.
         #[serde(default, alias = "adapter_sha256", deserialize_with = "artifacts")]
         artifacts: Vec<Artifact>,
     },
-    /// The worker vanished; noted by the app, not by the worker.
+    /// The worker disappeared; recorded by the app, not by the worker.
     Interrupted {
-        /// Last step whose checkpoint is safe.
+        /// Last step with a saved checkpoint.
         step: u64,
     },
-    /// Thrown away.
+    /// Discarded by the person.
     Discarded,
     /// Ended by a problem.
     Failed {
-        /// Which.
+        /// The problem.
         problem: Problem,
     },
 }

@@ -1,5 +1,5 @@
-//! Settings of a method, declared once: a field list yields the wizard's form, the recipe's keys, the range check, the
-//! defaults and the help text.
+//! Settings of a method or builder, declared once: a list of fields yields the form in the wizard, the keys of recipes,
+//! range checks, defaults and help texts.
 
 use crate::{Problem, Words, nearest_name};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub enum SettingValue {
     Numbers(Vec<f64>),
     /// Several of a list of names.
     Names(Vec<String>),
-    /// Left to the program, which decides from the data.
+    /// Decided by the program from the data.
     Automatic,
 }
 
@@ -44,9 +44,9 @@ pub enum SettingKind {
         /// Largest allowed value.
         high: f64,
     },
-    /// Yes or no; `automatic` when the program may decide from the data.
+    /// Yes or no; `automatic` if the program may decide from the data.
     Flag {
-        /// True when it may be left to the program.
+        /// True if the program may decide.
         automatic: bool,
     },
     /// One of these names.
@@ -78,7 +78,7 @@ pub enum SettingLevel {
     Advanced,
 }
 
-/// One setting: its key as TRL spells it, what it takes, and what it means.
+/// One setting: its key as TRL spells it, its allowed values, and its meaning.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct SettingField {
     /// TRL's name.
@@ -86,21 +86,21 @@ pub struct SettingField {
     /// Allowed values.
     #[serde(rename = "value_kind")]
     pub kind: SettingKind,
-    /// Value when nothing is said.
+    /// Default value.
     pub default: SettingValue,
     /// Where it is shown.
     pub level: SettingLevel,
-    /// A friendly name; the key stands small beside it.
+    /// A readable name; the key is shown in small print beside it.
     pub label: Words,
     /// One plain sentence.
     pub help: Words,
 }
 
 impl SettingField {
-    /// The value as it is kept, if it is allowed here.
+    /// The normalised value, if it is allowed.
     ///
     /// # Errors
-    /// At the setting, with what it takes.
+    /// At the setting, with its allowed values.
     pub fn check(&self, value: &SettingValue) -> Result<SettingValue, Problem> {
         self.accepts(value).map_err(|rule| {
             Problem::input(format!("{} is {}; it {rule}.", self.key, value.show())).at(format!("settings.{}", self.key))
@@ -158,8 +158,8 @@ fn in_range(value: f64, low: f64, high: f64) -> Result<(), String> {
     Err(format!("must be from {low} to {high}"))
 }
 
-/// Settings by key; what is absent has its default. Nothing is read off them by key: each method declares its settings as a
-/// struct (`train/src/declare.rs`), which reads them whole.
+/// Settings by key; absent ones have their defaults. Methods do not read them by key: each declares its settings as a struct
+/// (`train/src/declare.rs`), which is read as a whole.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
 #[serde(transparent)]
 pub struct Settings(pub BTreeMap<String, SettingValue>);
@@ -186,8 +186,7 @@ impl Settings {
         if problems.is_empty() { Ok(Settings(resolved)) } else { Err(problems) }
     }
 
-    /// The same settings with the default of every field that they say nothing of: those of a stored run may be older than a
-    /// setting.
+    /// The same settings with the default of every absent field: a stored run may be older than a setting.
     #[must_use]
     pub fn with_defaults(&self, fields: &[SettingField]) -> Settings {
         let defaults = fields.iter().map(|field| (field.key.to_owned(), field.default.clone()));

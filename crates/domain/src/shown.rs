@@ -1,5 +1,5 @@
-//! Strangers' text on its way to a terminal, a log or a message: what steers a terminal or turns the reading direction
-//! is spelled out instead of sent. Not for texts that a model reads: those stay untouched.
+//! Escapes untrusted text for a terminal, a log or a message: control characters and characters that change the reading
+//! direction are spelled out. Texts that a model reads are never changed.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ pub fn shown(text: &str, limit: usize) -> String {
     line
 }
 
-/// Whole text for a terminal: line breaks and tabs stay, every other control character is spelled out.
+/// Text for a terminal: line breaks and tabs stay, every other control character is spelled out.
 pub fn printable(text: &str) -> String {
     let mut whole = String::with_capacity(text.len());
     for character in text.chars() {
@@ -43,8 +43,8 @@ fn put(line: &mut String, character: char) {
     }
 }
 
-/// Marks that no one sees and that change how their neighbours are read: directions, line separators, a lost byte order
-/// mark, tags. Joiners of scripts and emoji are not among them.
+/// Invisible characters that change how their neighbours are shown: directions, line separators, byte order marks, tags.
+/// Joiners of scripts and emoji are not among them.
 fn steers(character: char) -> bool {
     matches!(character,
         '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')

@@ -1,8 +1,8 @@
-//! Where something that a stage names comes from: the store, an earlier stage, a path, or a name that needs neither. One
-//! parser and one text form for each noun; the text is what stands in recipes, on the wire and in the database.
+//! References to the inputs of a stage: the store, an earlier stage, a path, or a fixed name. Each noun has one parser and
+//! one text form, which recipes, the wire and the database use.
 //!
-//! Whether the thing exists is asked elsewhere. A text that only looks like a reference ("stage:x") is a path, and is told as
-//! a file that is not there.
+//! Whether the input exists is checked elsewhere. A text that only looks like a reference ("stage:x") is a path, and is
+//! reported as a missing file.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,7 +19,7 @@ fn stage_of(text: &str) -> Option<usize> {
     text.strip_prefix(STAGE)?.parse().ok().filter(|number| *number > 0)
 }
 
-/// What one of these reads and writes is the same for every noun but for the word before the identifier.
+/// Parsing and formatting are the same for every noun except for the prefix of the identifier.
 macro_rules! source {
     ($(#[$head:meta])* $name:ident, $prefix:expr) => {
         $(#[$head])*
@@ -36,7 +36,7 @@ macro_rules! source {
         }
 
         impl $name {
-            /// The identifier in the store, where it is one.
+            /// The identifier, if it refers to the store.
             pub fn stored(&self) -> Option<&str> {
                 match self {
                     Self::Stored(id) => Some(id),
@@ -44,7 +44,7 @@ macro_rules! source {
                 }
             }
 
-            /// The number of the stage that makes it, from 1, where one does.
+            /// The number of the stage that makes it, from 1, if it refers to one.
             pub fn stage(&self) -> Option<usize> {
                 match self {
                     Self::Stage(number) => Some(*number),
@@ -103,7 +103,7 @@ source!(
     "dataset:"
 );
 
-/// What scores answers: `oracle`, `judge:<name>`, or the adapter of a reward or cost model.
+/// A scorer of answers: `oracle`, `judge:<name>`, or the adapter of a reward or cost model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(from = "String", into = "String")]
 #[ts(as = "String")]
@@ -117,7 +117,7 @@ pub enum ScorerSource {
 }
 
 impl ScorerSource {
-    /// The number of the stage that makes it, from 1, where one does.
+    /// The number of the stage that makes it, from 1, if it refers to one.
     pub fn stage(&self) -> Option<usize> {
         match self {
             Self::Model(adapter) => adapter.stage(),
@@ -158,8 +158,8 @@ impl fmt::Display for ScorerSource {
     }
 }
 
-/// What answers prompts: `model:<id>` alone, `adapter:<id>` on its base, what a stage left (`stage:<n>`), or a folder of
-/// either kind.
+/// A stack that answers prompts: `model:<id>` alone, `adapter:<id>` on its base, the result of a stage (`stage:<n>`), or a
+/// folder of either kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(from = "String", into = "String")]
 #[ts(as = "String")]
@@ -175,7 +175,7 @@ pub enum StackSource {
 }
 
 impl StackSource {
-    /// The number of the stage that makes it, from 1, where one does.
+    /// The number of the stage that makes it, from 1, if it refers to one.
     pub fn stage(&self) -> Option<usize> {
         match self {
             Self::Stage(number) => Some(*number),

@@ -1,5 +1,5 @@
-//! What answers a prompt: prompt rewriters, a policy, response rewriters. Chat, evaluation, export and store hold stacks,
-//! never a bare pair of base and adapter, so that every way of aligning competes on equal terms.
+//! A stack is what answers a prompt: prompt rewriters, a policy, response rewriters. Chat, evaluation, export and store use
+//! stacks, never a bare pair of base and adapter, so that all ways of aligning a model can be compared.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -62,7 +62,7 @@ impl Stack {
         Self { adapter: Some(adapter), ..Self::base(model) }
     }
 
-    /// Names the exact stack: what stands on the badge of every message ("starter + dpo · 41ac2f90"), with rewriters in the
+    /// The label of the exact stack, as on the badge of every message ("starter + dpo · 41ac2f90"), with rewriters in the
     /// order in which they work ("bpo small · 0c1d2e3f → starter · 5e6f7a8b").
     pub fn label(&self) -> String {
         let rewriter = |it: &RewriterRef| format!("{} {}", it.kind, named(&it.model, it.adapter.as_ref()));
@@ -72,9 +72,9 @@ impl Stack {
         before.chain([policy]).chain(after).collect::<Vec<_>>().join(" → ")
     }
 
-    /// The stack by content: SHA-256 over the kinds of its parts and the hashes of their weights, in the order in which they
-    /// work. Identifiers and names do not count, so the same weights under another name are the same stack. For caches and for
-    /// knowing earlier answers again; never for people.
+    /// Content hash: SHA-256 over the kinds of its parts and the hashes of their weights, in the order in which they work.
+    /// Identifiers and names do not count, so the same weights under another name are the same stack. For caches and for
+    /// recognising earlier answers; never for people.
     pub fn key(&self) -> String {
         let weights = |model: &ModelRef, adapter: Option<&AdapterRef>| {
             (model.sha256.clone(), adapter.map(|adapter| adapter.sha256.clone()))
@@ -88,11 +88,11 @@ impl Stack {
             weights(&self.model, self.adapter.as_ref()),
             rewriters(&self.response_rewriters),
         );
-        // The debug form of strings and options quotes what it must, so two stacks never share it.
+        // The debug format quotes strings, so two different stacks never have the same text.
         format!("{:x}", Sha256::digest(format!("{parts:?}")))
     }
 
-    /// Identifiers of everything that it is made of.
+    /// Identifiers of all parts.
     pub fn ids(&self) -> Vec<&str> {
         let rewriters = self.prompt_rewriters.iter().chain(&self.response_rewriters);
         let parts = rewriters.map(|it| (&it.model, it.adapter.as_ref()));
@@ -104,7 +104,7 @@ impl Stack {
     }
 }
 
-/// A model, and an adapter on it, with the start of the hash that tells it from others of its name.
+/// Label of a model, or of an adapter on it, with the start of the hash that distinguishes it from others of the same name.
 fn named(model: &ModelRef, adapter: Option<&AdapterRef>) -> String {
     let short = |hash: &str| hash.chars().take(8).collect::<String>();
     match adapter {

@@ -1,5 +1,4 @@
-//! One stage of an experiment: what kind of work it is, and what the person said of it. The same keys stand in an experiment
-//! file, on the wire and in the database.
+//! One stage of an experiment: its kind and its recipe. Experiment files, the wire and the database use the same keys.
 
 use crate::stage_recipes::StageTable;
 use crate::{
@@ -19,27 +18,27 @@ pub enum Stage {
     Train(Recipe),
     /// Builds a data set.
     Build(BuildRecipe),
-    /// Asks stacks the questions of a suite.
+    /// Evaluates stacks with a suite.
     Evaluate(EvaluateRecipe),
-    /// Brings a model into the data folder.
+    /// Copies a model into the data folder.
     Fetch(FetchRecipe),
-    /// Writes an adapter for other programs.
+    /// Exports an adapter.
     Export(ExportRecipe),
 }
 
 /// The key that names the kind.
 const KIND: &str = "kind";
-/// What a stage without a kind is: before there were kinds, every stage trained.
+/// The kind of a stage without one: in earlier versions every stage trained.
 const OLDEST: &str = "train";
 
-/// Takes what a stage names, with its field, and says what takes its place.
+/// Maps an input of a stage, with its field, to its replacement.
 pub type SourceMap<'a> = &'a mut dyn FnMut(&str, &str) -> Result<String, Problem>;
 
 impl Stage {
-    /// The kinds, as they stand in files.
+    /// The kinds, as in files.
     pub const KINDS: &'static [&'static str] = &[OLDEST, "build", "evaluate", "fetch", "export"];
 
-    /// The kind, as it stands in files.
+    /// The kind, as in files.
     pub fn kind(&self) -> &'static str {
         match self {
             Stage::Train(_) => OLDEST,
@@ -58,7 +57,7 @@ impl Stage {
         }
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub fn recipe_mut(&mut self) -> Option<&mut Recipe> {
         match self {
             Stage::Train(recipe) => Some(recipe),
@@ -71,7 +70,7 @@ impl Stage {
         self.recipe().map(|recipe| &recipe.method)
     }
 
-    /// The base model that it works with.
+    /// Its base model.
     pub fn model(&self) -> Option<&ModelSource> {
         match self {
             Stage::Train(recipe) => Some(&recipe.model),
@@ -82,7 +81,7 @@ impl Stage {
         }
     }
 
-    /// The data set that it works on.
+    /// Its data set.
     pub fn dataset(&self) -> Option<&DatasetSource> {
         match self {
             Stage::Train(recipe) => Some(&recipe.dataset),
@@ -107,10 +106,10 @@ impl Stage {
         }
     }
 
-    /// Puts something else in the place of everything that the stage names.
+    /// Replaces every input of the stage.
     ///
     /// # Errors
-    /// The first that `map` gives.
+    /// The first error of `map`.
     pub fn map_sources(&mut self, map: SourceMap) -> Result<(), Problem> {
         match self {
             Stage::Train(recipe) => {
@@ -142,7 +141,7 @@ impl Stage {
     /// Reads a stage that is a table of an experiment file, without its kind.
     ///
     /// # Errors
-    /// When a key is missing, unknown or has a value that it cannot have; names the key.
+    /// When a key is missing, unknown or has an invalid value; names the key.
     pub(crate) fn from_table(kind: &str, table: toml::Table) -> Result<Stage, Problem> {
         match kind {
             "build" => BuildRecipe::read(table).map(Stage::Build),
@@ -153,7 +152,7 @@ impl Stage {
         }
     }
 
-    /// The keys that may stand in a table of this kind, where it is no training.
+    /// The allowed keys of a kind other than training.
     pub(crate) fn takes(kind: &str, key: &str) -> bool {
         match kind {
             "build" => BuildRecipe::KEYS.contains(&key),

@@ -1,5 +1,4 @@
-//! The resolved twin of a stage: a worker reads it from `plan.json` and needs nothing else. What a stage that trains needs is
-//! [`Plan`].
+//! A resolved stage: a worker reads it from `plan.json` and needs nothing else. For training this is [`Plan`].
 
 use crate::{AdapterRef, ExportForm, LocalTime, ModelRef, Plan, RewardSource, Settings};
 use serde::de::Error;
@@ -7,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// What a worker carries out, by its kind. A plan without a kind trains: those of earlier versions have none.
+/// The plan of a run, by kind. A plan without a kind, from an earlier version, trains.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum StagePlan {
@@ -15,15 +14,15 @@ pub enum StagePlan {
     Train(Box<Plan>),
     /// Builds a data set.
     Build(BuildPlan),
-    /// Asks stacks.
+    /// Evaluates stacks.
     Evaluate(EvaluatePlan),
-    /// Brings a model.
+    /// Fetches a model.
     Fetch(FetchPlan),
-    /// Writes an adapter for other programs.
+    /// Exports an adapter.
     Export(ExportPlan),
 }
 
-/// An adapter that takes part in a stage.
+/// An adapter that a stage evaluates or exports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluatedAdapter {
     /// By name and content.
@@ -32,7 +31,7 @@ pub struct EvaluatedAdapter {
     pub folder: PathBuf,
 }
 
-/// Everything that building a data set needs.
+/// The plan of a build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BuildPlan {
     /// The run that carries it out.
@@ -43,9 +42,9 @@ pub struct BuildPlan {
     pub model: ModelRef,
     /// Its folder.
     pub model_dir: PathBuf,
-    /// The adapter that answers.
+    /// The adapter that generates answers.
     pub adapter: Option<EvaluatedAdapter>,
-    /// What scores answers.
+    /// The scorer of answers.
     pub scorer: Option<RewardSource>,
     /// The rows that are worked on, one JSON [`crate::Example`] a line.
     pub rows: PathBuf,
@@ -53,14 +52,14 @@ pub struct BuildPlan {
     pub rows_sha256: String,
     /// Every setting of the builder.
     pub settings: Settings,
-    /// Seed of every draw.
+    /// Random seed.
     pub seed: u64,
-    /// The day that the chat template is told; absent where it does not ask.
+    /// The date for the chat template; absent if it does not use one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<LocalTime>,
 }
 
-/// Everything that an evaluation needs.
+/// The plan of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluatePlan {
     /// The run that carries it out.
@@ -73,20 +72,20 @@ pub struct EvaluatePlan {
     pub adapters: Vec<EvaluatedAdapter>,
     /// Name of the suite.
     pub suite: String,
-    /// Judges that read the answers beside the suite.
+    /// Judges that label the answers in addition to the suite.
     pub judges: Vec<String>,
-    /// The rows that are asked about, one JSON [`crate::Example`] a line; absent for a suite of its own questions.
+    /// The rows for the suite, one JSON [`crate::Example`] a line; absent for a suite with its own questions.
     pub rows: Option<PathBuf>,
     /// SHA-256 of that file.
     pub rows_sha256: Option<String>,
-    /// Prompts or rows at most.
+    /// Maximum number of prompts or rows.
     pub limit: usize,
-    /// The day that the chat template is told; absent where it does not ask.
+    /// The date for the chat template; absent if it does not use one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<LocalTime>,
 }
 
-/// Everything that bringing a model needs.
+/// The plan of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchPlan {
     /// The run that carries it out.
@@ -99,7 +98,7 @@ pub struct FetchPlan {
     pub sha256: Option<String>,
 }
 
-/// Everything that an export needs.
+/// The plan of an export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExportPlan {
     /// The run that carries it out.
@@ -110,7 +109,7 @@ pub struct ExportPlan {
     pub model_dir: PathBuf,
     /// The adapter.
     pub adapter: EvaluatedAdapter,
-    /// What is written.
+    /// The format.
     pub form: ExportForm,
 }
 
@@ -126,7 +125,7 @@ impl StagePlan {
         }
     }
 
-    /// The kind of stage, as it stands in files.
+    /// The kind of stage, as in files.
     pub fn kind(&self) -> &'static str {
         match self {
             StagePlan::Train(_) => "train",
@@ -156,7 +155,7 @@ impl StagePlan {
         }
     }
 
-    /// The folders of adapters that it leans on, with the field that names each.
+    /// The folders of adapters that it uses, with the field that names each.
     pub fn adapters(&self) -> Vec<(&'static str, &Path)> {
         let named: Vec<(&'static str, Option<&Path>)> = match self {
             StagePlan::Train(plan) => vec![
@@ -177,7 +176,7 @@ impl StagePlan {
         named.into_iter().filter_map(|(field, folder)| Some((field, folder?))).collect()
     }
 
-    /// SHA-256 of the rows that it works on.
+    /// SHA-256 of its rows.
     pub fn rows_sha256(&self) -> Option<&str> {
         match self {
             StagePlan::Train(plan) => Some(&plan.rows_sha256),

@@ -1,18 +1,18 @@
-//! What a person says of a stage that does not train: the same keys in an experiment file, on the wire and in the database.
-//! What a stage that trains says stands in `recipe.rs`.
+//! Recipes of stages that do not train; experiment files, the wire and the database use the same keys. The recipe for
+//! training is in `recipe.rs`.
 
 use crate::{AdapterSource, DatasetSource, ModelSource, Problem, ScorerSource, Settings, StackSource, nearest_name};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// Builds a data set: a builder of the registry turns rows into others, with a model that answers and a scorer that judges.
+/// Builds a data set: a builder of the registry turns rows into others, with a model that answers and, for some, a scorer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct BuildRecipe {
     /// Name of the builder.
     pub builder: String,
-    /// The base model that answers.
+    /// The base model that generates answers.
     pub model: ModelSource,
     /// The adapter on it; absent for the untouched base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -20,14 +20,14 @@ pub struct BuildRecipe {
     pub adapter: Option<AdapterSource>,
     /// The rows whose prompts are answered.
     pub dataset: DatasetSource,
-    /// What scores the answers, for builders that choose among them.
+    /// The scorer, for builders that choose among answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub scorer: Option<ScorerSource>,
-    /// Seed of every draw.
+    /// Random seed.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// Prompts to work on at most; all when absent.
+    /// Maximum number of prompts; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub limit: Option<usize>,
@@ -36,38 +36,38 @@ pub struct BuildRecipe {
     pub settings: Settings,
 }
 
-/// Asks stacks of one base model the questions of a suite. The untouched base is always asked first and is the baseline.
+/// Evaluates stacks of one base model with a suite. The untouched base is always the first stack and the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct EvaluateRecipe {
     /// The base model.
     pub model: ModelSource,
-    /// What is compared with it: adapters on the same base.
+    /// The stacks to compare with it: adapters on the same base.
     #[serde(default)]
     pub stacks: Vec<StackSource>,
     /// Name of the suite; the one that fits the data when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub suite: Option<String>,
-    /// Judges that read the answers beside the suite: "refusal", "contains=blue".
+    /// Judges that label the answers in addition to the suite: "refusal", "contains=blue".
     #[serde(default)]
     pub judges: Vec<String>,
-    /// Rows to ask about; absent for a suite that brings its own questions.
+    /// Rows for the suite; absent for a suite with its own questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub dataset: Option<DatasetSource>,
-    /// Prompts or rows at most.
+    /// Maximum number of prompts or rows.
     #[serde(default = "default_limit")]
     pub limit: usize,
 }
 
-/// Brings a model into the data folder, with its hash checked.
+/// Copies a model into the data folder and checks its hash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct FetchRecipe {
-    /// The folder to copy from (terminal and experiment files of one's own only).
+    /// The folder to copy from (only in the terminal).
     pub source: String,
-    /// Name for people; that of the folder when absent.
+    /// Name for people; by default that of the folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub name: Option<String>,
@@ -77,7 +77,7 @@ pub struct FetchRecipe {
     pub sha256: Option<String>,
 }
 
-/// Writes an adapter in a form that other programs read.
+/// Exports an adapter for other programs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct ExportRecipe {
@@ -85,19 +85,19 @@ pub struct ExportRecipe {
     pub model: ModelSource,
     /// The adapter.
     pub adapter: AdapterSource,
-    /// What is written.
+    /// The format.
     #[serde(default)]
     pub form: ExportForm,
 }
 
-/// What an export writes.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportForm {
     /// PEFT's adapter folder.
     #[default]
     Peft,
-    /// A whole model with the adapter merged in, in safetensors of the base's type.
+    /// A whole model with the adapter merged in, as safetensors in the number format of the base.
     Merged,
 }
 
@@ -109,17 +109,17 @@ fn default_limit() -> usize {
     200
 }
 
-/// A recipe of one kind of stage, as a table of an experiment file.
+/// A recipe as a table of an experiment file.
 pub(crate) trait StageTable: DeserializeOwned {
-    /// Keys that it may have.
+    /// Allowed keys.
     const KEYS: &'static [&'static str];
-    /// Keys that it must have.
+    /// Required keys.
     const NEEDED: &'static [&'static str];
 
     /// Reads the table.
     ///
     /// # Errors
-    /// When a key is missing, unknown or has a value that it cannot have; names the key.
+    /// When a key is missing, unknown or has an invalid value; names the key.
     fn read(table: toml::Table) -> Result<Self, Problem> {
         if let Some(key) = table.keys().find(|key| !Self::KEYS.contains(&key.as_str())) {
             let problem = Problem::input(format!("The stage has an unknown key “{key}”.")).at(key.clone());
@@ -131,7 +131,7 @@ pub(crate) trait StageTable: DeserializeOwned {
         if let Some(key) = Self::NEEDED.iter().find(|key| !table.contains_key(**key)) {
             return Err(Problem::input(format!("The stage has no “{key}”.")).at(*key));
         }
-        // Which key is wrong is found by leaving each out in turn; the message of the parser does not say it.
+        // The message of the parser does not name the wrong key, so each optional key is left out in turn.
         let keys: Vec<String> = table.keys().filter(|key| !Self::NEEDED.contains(&key.as_str())).cloned().collect();
         Self::deserialize(table.clone()).map_err(|error| {
             let culprit = keys.into_iter().find(|key| {

@@ -1,13 +1,13 @@
-//! How a run is watched: which curves are drawn together, the range in which they usually stay, and what a patient colleague
-//! would say on seeing them. A method says it as data; the window draws and reads it without knowing the method.
+//! How a run is watched: which curves are drawn together, the range in which they usually stay, and how to interpret them. A
+//! method declares this as data; the window draws and interprets the curves without knowing the method.
 //!
-//! Not here: smoothing, and from which step on a curve is long enough to be read. That is the window's.
+//! Not here: smoothing, and how long a curve must be to be interpreted. The window decides that.
 
 use crate::Words;
 use serde::Serialize;
 use ts_rs::TS;
 
-/// A figure of a step: its name in the log, and what a legend calls it.
+/// A figure of a step: its name in the log, and its label in a legend.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, TS)]
 pub struct Metric {
     /// TRL's name.
@@ -23,15 +23,15 @@ impl Metric {
     }
 }
 
-/// How a curve stands out.
+/// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
-    /// What the method is after.
+    /// The main curve of the method.
     Accent,
-    /// What goes with it.
+    /// A secondary curve.
     Base,
-    /// The same, dashed: the other of two.
+    /// The second of two, dashed.
     Dashed,
 }
 
@@ -47,21 +47,21 @@ pub struct Line {
 /// Curves that are drawn together.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct Chart {
-    /// What is seen.
+    /// What it shows.
     pub title: Words,
     /// The curves.
     pub lines: Vec<Line>,
-    /// Where they usually stay; outside of it a look is worth while.
+    /// The usual range; values outside deserve attention.
     pub usual: Option<[f64; 2]>,
 }
 
 impl Chart {
-    /// A chart of one figure that the method is after.
+    /// A chart of one main figure.
     pub fn of(metric: Metric) -> Self {
         Self { title: metric.label, lines: vec![Line { metric, tone: Tone::Accent }], usual: None }
     }
 
-    /// A chart of one figure that goes with it.
+    /// A chart of one secondary figure.
     pub fn beside(metric: Metric) -> Self {
         Self { title: metric.label, lines: vec![Line { metric, tone: Tone::Base }], usual: None }
     }
@@ -71,7 +71,7 @@ impl Chart {
         Self { title, lines: lines.map(|(metric, tone)| Line { metric, tone }).to_vec(), usual: None }
     }
 
-    /// The same with the range in which it usually stays.
+    /// The same with its usual range.
     #[must_use]
     pub fn usually(mut self, low: f64, high: f64) -> Self {
         self.usual = Some([low, high]);
@@ -83,33 +83,33 @@ impl Chart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum At {
-    /// Where it began.
+    /// Its first value.
     First,
     /// Where it is.
     Last,
 }
 
-/// A multiple of where a curve was or is.
+/// A multiple of an earlier or current value of a curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, TS)]
 pub struct Multiple {
-    /// How many times.
+    /// The factor.
     pub factor: f64,
     /// Name of the figure.
     pub key: &'static str,
-    /// When.
+    /// Which point of the curve.
     pub at: At,
 }
 
-/// Whether a curve is now above or below a number, or that number and a multiple of another value.
+/// A condition: a curve is now above or below a threshold, or a threshold plus a multiple of another value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, TS)]
 pub struct Sign {
     /// Name of the figure.
     pub key: &'static str,
     /// True for above, false for below.
     pub above: bool,
-    /// The number.
+    /// The threshold.
     pub than: f64,
-    /// What is added to it.
+    /// The value that is added to it.
     pub plus: Option<Multiple>,
 }
 
@@ -141,40 +141,40 @@ impl Sign {
     }
 }
 
-/// What is said of a run when all its signs are there; of several the first counts.
+/// A reading of the curves, shown when all its conditions hold; the first of several counts.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct Reading {
-    /// A short name of what is seen.
+    /// A short name.
     pub id: &'static str,
-    /// The signs.
+    /// The conditions.
     pub when: Vec<Sign>,
-    /// What is seen, and what to do.
+    /// The text: what it means, and what to do.
     pub says: Words,
-    /// True when it asks for a hand.
+    /// True if the person should act.
     pub alarm: bool,
 }
 
 impl Reading {
-    /// What is said when all is as it should be, or nothing is known yet.
+    /// A reading without a call to action.
     pub fn calm<const N: usize>(id: &'static str, when: [Sign; N], en: &'static str, zh: &'static str) -> Self {
         Self { id, when: when.to_vec(), says: Words::new(en, zh), alarm: false }
     }
 
-    /// What is said when somebody should do something.
+    /// A reading that calls for action.
     pub fn alarm<const N: usize>(id: &'static str, when: [Sign; N], en: &'static str, zh: &'static str) -> Self {
         Self { alarm: true, ..Self::calm(id, when, en, zh) }
     }
 }
 
-/// How the curves of a method are read.
+/// The charts of a method and their readings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, TS)]
 pub struct Watch {
     /// The charts, in their order.
     pub charts: Vec<Chart>,
-    /// Figures without which nothing is said.
+    /// Figures that must exist before anything is shown.
     pub needs: Vec<&'static str>,
-    /// What may be said, in the order in which it is looked at; the last one always holds.
+    /// Readings in the order in which they are tried; the last one always holds.
     pub readings: Vec<Reading>,
-    /// The figure that tells how far better and worse answers are apart, if it has one.
+    /// The figure for the margin between better and worse answers, if it has one.
     pub margin: Option<&'static str>,
 }

@@ -1,16 +1,16 @@
-//! What the system said about a file, in words instead of numbers.
+//! System errors about files, in words without error numbers.
 
 use std::io::{Error, ErrorKind};
 
-/// The reason of a failed read or write as a clause ("there is no such file"), without the system's number.
+/// The reason of a failed read or write as a clause ("there is no such file"), without the error number.
 pub fn why(error: &Error) -> String {
     let known = match error.kind() {
         ErrorKind::NotFound => "there is no such file",
-        ErrorKind::PermissionDenied => "you may not do that there",
+        ErrorKind::PermissionDenied => "permission denied",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "there is no room left on the disk",
         ErrorKind::ReadOnlyFilesystem => "the disk can only be read",
         ErrorKind::IsADirectory => "it is a folder",
-        ErrorKind::NotADirectory => "a part of the path is no folder",
+        ErrorKind::NotADirectory => "a part of the path is not a folder",
         ErrorKind::FileTooLarge if error.raw_os_error().is_some() => "the file would become too large",
         _ => return without_number(&error.to_string()),
     };

@@ -1,9 +1,9 @@
-//! Words that the program says by itself, in both of its languages.
+//! Texts of the program in both of its languages.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// The same in English and in Chinese.
+/// A text in English and Chinese.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 pub struct Words {
     /// English.
@@ -13,18 +13,18 @@ pub struct Words {
 }
 
 impl Words {
-    /// The same in both languages.
+    /// A text in both languages.
     pub const fn new(en: &'static str, zh: &'static str) -> Self {
         Self { en, zh }
     }
 
-    /// A name that both languages spell alike.
+    /// A name that is the same in both languages.
     pub const fn name(name: &'static str) -> Self {
         Self { en: name, zh: name }
     }
 }
 
-/// Such words as they are kept with what was measured, and read again by a program that may not have them any more.
+/// Texts that are stored with a result, because a later version of the program may no longer have them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 pub struct Wording {
     /// English.
@@ -39,7 +39,7 @@ impl Wording {
         Self { en: name.to_owned(), zh: name.to_owned() }
     }
 
-    /// True when nothing is said.
+    /// True if both texts are empty.
     pub fn is_empty(&self) -> bool {
         self.en.is_empty()
     }

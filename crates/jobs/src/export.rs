@@ -1,5 +1,5 @@
-//! Exports that prove themselves: what was written is read again and must be what was meant, and what was meant must say the
-//! same as the live adapter, or it is not called exported.
+//! Exports that are verified: the written files are read again and compared with the weights in memory, and the logits of
+//! those weights are compared with the live adapter's. An export that fails a check is not kept.
 
 use crate::files::durable::write_folder;
 use crate::{machine::compute, train::provenance};
@@ -8,23 +8,23 @@ use alidade_model::{AdapterWeights, Decoder, FloatFormat, Merged, ModelFolder, l
 use std::path::Path;
 
 const ADAPTER: &str = "adapter";
-/// Largest difference of a logit that the rounding of f32 sums explains.
+/// Largest difference of a logit that f32 rounding explains.
 const TOLERANCE: f32 = 2e-3;
 
-/// What an export came to.
+/// The result of an export.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exported {
     /// Largest difference of a logit between the written folder and the live adapter on a fixed probe.
     pub gap: f32,
-    /// The type that the weights were rounded to, where that is not f32: most of the difference is its rounding.
+    /// The number format that the weights were rounded to, where that is not f32: most of the difference is this rounding.
     pub rounded_to: Option<&'static str>,
 }
 
-/// Writes into a folder that does not exist yet.
+/// Exports into a folder that does not exist yet.
 ///
 /// # Errors
-/// When the folder exists, something cannot be read or written, the adapter was changed since it was made, or the export says
-/// something else than the live adapter.
+/// When the folder exists, something cannot be read or written, the adapter has changed since it was made, or the
+/// logits of the export differ from the live adapter's.
 pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> Result<Exported, Problem> {
     absent(output)?;
     let folder = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?;
@@ -36,7 +36,7 @@ pub fn export(model: &Path, adapter: &Path, form: ExportForm, output: &Path) -> 
             ExportForm::Peft => peft(&folder, &weights, temporary)?,
             ExportForm::Merged => merged(&folder, &weights, temporary)?,
         };
-        // Another export may have been quicker; what is there stays.
+        // Another export may have been faster; its folder stays.
         absent(output)
     })?;
     Ok(exported)
@@ -46,7 +46,7 @@ fn absent(output: &Path) -> Result<(), Problem> {
     if output.symlink_metadata().is_err() {
         return Ok(());
     }
-    let message = format!("{} exists already.", output.display());
+    let message = format!("{} already exists.", output.display());
     Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"))
 }
 
@@ -59,8 +59,8 @@ fn peft(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<
     Ok(Exported { gap, rounded_to: None })
 }
 
-/// The merged weights must say what the live adapter says to the rounding of sums; the file must hold these weights, rounded to
-/// its type and no further. Together this leaves no room for a wrong folder, whatever its type.
+/// The merged weights must give the live adapter's logits up to f32 rounding; the file must hold exactly these weights,
+/// rounded to its number format. Together both checks rule out a wrong folder in any format.
 fn merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<Exported, Problem> {
     let live = logits(model, Some(adapter))?;
     let merged = Merged::new(model, adapter)?;

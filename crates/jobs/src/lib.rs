@@ -1,6 +1,6 @@
 //! What a worker does: it carries out one stage of an experiment in a run folder, from its plan alone.
 //!
-//! It never sees the database, and starts no processes: the studio resolves what a stage names into a plan, and a worker
+//! It never opens the database and starts no processes: the studio resolves the inputs of a stage into a plan, and a worker
 //! needs nothing else.
 
 pub mod asking;

@@ -1,4 +1,4 @@
-//! A run's own process: it reads its plan, holds a lock while it lives, and tells everything to the event log.
+//! The process of a run: it reads the plan, holds a lock while it lives, and writes everything to the event log.
 
 use crate::EventLog;
 use crate::files::control::ControlFile;
@@ -14,7 +14,7 @@ pub const PLAN: &str = "plan.json";
 /// Carries out the plan of a run folder, from its newest checkpoint.
 ///
 /// # Errors
-/// When the plan cannot be read or another worker is at it; problems of the run itself are events.
+/// When the plan cannot be read or another worker holds the folder; problems of the run itself are events.
 pub fn work(folder: &Path) -> Result<(), Problem> {
     let failed = |what: &str, error: &dyn std::fmt::Display| Problem::internal(format!("{what} failed: {error}."));
     let _lock = RunLock::take(folder)?;

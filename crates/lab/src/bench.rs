@@ -1,7 +1,7 @@
-//! How fast this machine trains and writes, measured on the real path: the same methods, session and decoder as a run.
+//! How fast this machine trains and generates, measured on the real path: the same methods, session and decoder as a run.
 //!
-//! The work is what a widely used stack does in its own benchmark: four rows of 256 tokens a step, a LoRA of rank 16 on
-//! every layer, rows in file order, AdamW at 1e-4. Each figure stands beside what the machine could do at most.
+//! The work is that of a widely used benchmark: four rows of 256 tokens a step, a LoRA of rank 16 on every layer, rows in
+//! file order, AdamW at 1e-4. Each figure is shown with its share of the machine's peak.
 
 use alidade_data::import;
 use alidade_domain::{
@@ -31,7 +31,7 @@ const ROWS: usize = 4;
 const TOKENS: usize = 256;
 /// Rank of the adapter.
 const RANK: u64 = 16;
-/// First steps of generation that are not counted: the cache is still small.
+/// First steps of generation that are not timed: the KV cache is still small.
 const WARM: usize = 4;
 
 /// What to train.
@@ -40,23 +40,23 @@ pub struct TrainBench {
     pub model: PathBuf,
     /// SFT, DPO or PPO.
     pub method: String,
-    /// Number type of the frozen weights.
+    /// Number format of the frozen weights.
     pub dtype: String,
-    /// Keep block inputs alone.
+    /// Activation checkpointing.
     pub checkpointing: bool,
-    /// Steps that are counted; one more goes before them.
+    /// Timed steps; one warm-up step precedes them.
     pub steps: usize,
-    /// Candle instead of our kernels.
+    /// Use candle instead of our kernels.
     pub candle: bool,
 }
 
-/// What to write.
+/// What to generate.
 pub struct GenerateBench {
     /// A model folder.
     pub model: PathBuf,
-    /// Number type of the weights.
+    /// Number format of the weights.
     pub dtype: String,
-    /// Rows at a time.
+    /// Rows per batch.
     pub batch: usize,
     /// Tokens of each.
     pub tokens: usize,
@@ -87,7 +87,7 @@ impl StopSignal for Never {
     }
 }
 
-/// A rule that gives PPO something to learn from: longer answers are better.
+/// A scorer that gives PPO something to learn from: longer answers are better.
 struct Length;
 
 impl Scorer for Length {
@@ -144,7 +144,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let times: Vec<f64> = steps.ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let rows = ROWS * prepared.items.first().map_or(1, |item| item.sequences.len());
     let mut figures = figures(&format!("alidade {} {}", bench.method, bench.dtype), &times, rows * TOKENS);
-    // After the peak was read: the probe has memory of its own.
+    // Only after the peak was read, because the probe takes memory of its own.
     let expected = expected(bench, &folder, configured.as_ref(), &prepared, adapter.parameters(), (keep, set))?;
     let work = train_operations(&folder.spec, bench, adapter.parameters(), configured.passes().reads_batches);
     put(
@@ -201,7 +201,7 @@ fn expected(
     Ok(json!({"ms": (seconds * 1e4).round() / 10.0, "peak_rss_mb": need.bytes(keep) >> 20}))
 }
 
-/// What lets the policy write answers the prompts of the pairs.
+/// For methods that generate answers, pairs become prompts.
 fn for_method(method: &dyn Method, mut rows: Vec<Example>) -> Vec<Example> {
     if method.needs().reward {
         for row in &mut rows {
@@ -227,7 +227,7 @@ fn settings(bench: &TrainBench, known: &dyn Method) -> Result<Settings, Problem>
         ("max_grad_norm", SettingValue::Number(if known.card().place == Place::Answers { 0.0 } else { 1.0 })),
     ]);
     let fields = known.fields();
-    // Methods call the length of an answer by TRL's several names.
+    // TRL has several names for the length of an answer.
     let lengths = ["response_length", "max_completion_length", "max_new_tokens"].map(|key| (key, whole(TOKENS / 4)));
     let own = lengths.into_iter().chain([("num_ppo_epochs", whole(1)), ("num_generations", whole(ROWS))]);
     said.extend(own.filter(|(key, _)| fields.iter().any(|field| field.key == *key)));
@@ -237,7 +237,7 @@ fn settings(bench: &TrainBench, known: &dyn Method) -> Result<Settings, Problem>
     })
 }
 
-/// Writes some tokens and says how long each round of the batch took.
+/// Generates some tokens and says how long each decoding step of the batch took.
 ///
 /// # Errors
 /// When the model cannot be opened.
@@ -260,19 +260,19 @@ pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
         true
     };
     let prompts = vec![vec![5]; bench.batch];
-    let written = generate_streaming(decoder.as_ref(), None, &prompts, &options, &mut listener)?;
+    let generated = generate_streaming(decoder.as_ref(), None, &prompts, &options, &mut listener)?;
     let times: Vec<f64> = ends.windows(2).skip(WARM).map(|pair| pair[1] - pair[0]).collect();
     let mut figures = figures(&format!("alidade generate {}", bench.dtype), &times, bench.batch);
-    let head: Vec<u32> = written.first().map(|row| row.ids.iter().take(8).copied().collect()).unwrap_or_default();
+    let head: Vec<u32> = generated.first().map(|row| row.ids.iter().take(8).copied().collect()).unwrap_or_default();
     put(&mut figures, json!({"batch": bench.batch, "head": head, "arithmetic": decoder.path()}));
     let (spec, seconds) = (decoder.spec(), figures["ms"].as_f64().unwrap_or(0.0) / 1e3);
     let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
     let head = (spec.vocabulary * spec.hidden) as f64;
-    let numbers = (spec.layers * linears) as f64 + head;
-    with_share(&mut figures, 2.0 * numbers * bench.batch as f64, peak_gigaflops(precision, set));
-    // Where the others have four bits, the output matrix has eight.
-    let head_precision = if precision == Precision::Four { Precision::Eight } else { precision };
-    let bytes = (numbers - head) * bytes_per_number(precision) + head * bytes_per_number(head_precision);
+    let parameters = (spec.layers * linears) as f64 + head;
+    with_share(&mut figures, 2.0 * parameters * bench.batch as f64, peak_gigaflops(precision, set));
+    // With q4_0 the LM head has eight bits.
+    let head_precision = if precision == Precision::Q4_0 { Precision::Q8_0 } else { precision };
+    let bytes = (parameters - head) * bytes_per_weight(precision) + head * bytes_per_weight(head_precision);
     let (read, peak) = (bytes / seconds.max(1e-9) / 1e9, memory_rate(set));
     let share = (read / peak * 1000.0).round() / 10.0;
     put(
@@ -282,29 +282,29 @@ pub fn bench_generate(bench: &GenerateBench) -> Result<Value, Problem> {
     Ok(figures)
 }
 
-/// Memory that a number of a weight takes: 32 quantised ones share a factor of four bytes.
-fn bytes_per_number(precision: Precision) -> f64 {
+/// Bytes that one weight takes: a block of 32 quantised weights shares a scale of four bytes.
+fn bytes_per_weight(precision: Precision) -> f64 {
     match precision {
-        Precision::Single => 4.0,
-        Precision::Half => 2.0,
-        Precision::Eight => 1.125,
-        Precision::Four => 0.625,
+        Precision::F32 => 4.0,
+        Precision::Bf16 => 2.0,
+        Precision::Q8_0 => 1.125,
+        Precision::Q4_0 => 0.625,
     }
 }
 
-/// What this machine can do at most: products of matrices, and reading memory.
+/// Peak speed of this machine in matmuls and in reading memory.
 ///
 /// # Errors
-/// When instructions are asked for that are not there.
+/// When an instruction set is forced that the processor lacks.
 pub fn bench_limits() -> Result<Value, Problem> {
     let set = compute::instructions()?;
     let mut limits = json!({
-        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(Precision::Single, set),
+        "who": "alidade limits", "threads": threads(), "gemm_f32_gigaflops": peak_gigaflops(Precision::F32, set),
         "gemm_f32_gigaflops_one_thread": gigaflops(single(set, Threads::One)), "memory_gigabytes_per_second": memory_rate(set),
         "instructions": set.name(),
     });
     if set.takes_pairs() {
-        put(&mut limits, json!({"gemm_bf16_gigaflops": peak_gigaflops(Precision::Half, set)}));
+        put(&mut limits, json!({"gemm_bf16_gigaflops": peak_gigaflops(Precision::Bf16, set)}));
     }
     Ok(limits)
 }
@@ -313,9 +313,9 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Of products with weights of this precision, on all threads.
+/// Peak of matmuls with weights of this format, on all threads.
 fn peak_gigaflops(precision: Precision, set: InstructionSet) -> f64 {
-    if precision != Precision::Half || !set.takes_pairs() {
+    if precision != Precision::Bf16 || !set.takes_pairs() {
         return gigaflops(single(set, Threads::Pool));
     }
     let mut weights = Panels::new(&mut Arena::default(), set, SIDE * SIDE, SIDE);
@@ -323,14 +323,14 @@ fn peak_gigaflops(precision: Precision, set: InstructionSet) -> f64 {
     gigaflops(|out, x| pairs_forward(set, x, &weights, out, false))
 }
 
-/// Rows and columns of the matrices that are multiplied to find the peak.
+/// Rows and columns of the matrices whose product is timed to find the peak.
 const SIDE: usize = 1024;
 
 fn single(set: InstructionSet, threads: Threads) -> impl Fn(MatMut, Mat) {
     move |out, x| matmul(set, out, false, 1.0, x, x.t(), threads)
 }
 
-/// The best of some products of square matrices.
+/// The best of several matmuls of square matrices.
 fn gigaflops(product: impl Fn(MatMut, Mat)) -> f64 {
     let values: Vec<f32> = (0..SIDE * SIDE).map(|index| (index % 17) as f32 * 0.1).collect();
     let mut out = vec![0.0; SIDE * SIDE];
@@ -343,26 +343,26 @@ fn gigaflops(product: impl Fn(MatMut, Mat)) -> f64 {
     2.0 * (SIDE as f64).powi(3) / best / 1e9
 }
 
-/// Gigabytes a second of reading what no cache holds, as writing reads weights.
+/// Gigabytes per second of reading data that no CPU cache holds, as generation reads weights.
 fn memory_rate(set: InstructionSet) -> f64 {
-    const NUMBERS: usize = 1 << 26;
+    const ELEMENTS: usize = 1 << 26;
     const COLUMNS: usize = 2048;
-    let (weights, x) = (vec![1.0f32; NUMBERS], vec![1.0f32; COLUMNS]);
-    let mut out = vec![0.0; NUMBERS / COLUMNS];
+    let (weights, x) = (vec![1.0f32; ELEMENTS], vec![1.0f32; COLUMNS]);
+    let mut out = vec![0.0; ELEMENTS / COLUMNS];
     let best = ThreadPool::scope(|workers| {
         let mut once = || {
-            let (clock, target) = (Clock::start(), MatMut::new(&mut out, 1, NUMBERS / COLUMNS));
+            let (clock, target) = (Clock::start(), MatMut::new(&mut out, 1, ELEMENTS / COLUMNS));
             let (x, weights) = (Mat::new(&x, 1, COLUMNS), Rows::F32(&weights));
             rows_times(workers, set, x, weights, target, false, 1.0);
             clock.seconds()
         };
         (0..8).map(|_| once()).fold(f64::INFINITY, f64::min)
     });
-    (NUMBERS * 4) as f64 / best / 1e9
+    (ELEMENTS * 4) as f64 / best / 1e9
 }
 
-/// Multiplications and additions of one step: two for each weight and row forward, two back to the input of each product,
-/// and for the adapters two more for their own gradients.
+/// Floating-point operations of one step: two for each weight and row in the forward pass, two for the gradient of each
+/// input, and for the adapters two more for the gradients of their own weights.
 fn train_operations(spec: &DecoderSpec, bench: &TrainBench, adapter: u64, reads: bool) -> f64 {
     let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
     let base = (spec.layers * linears) as f64;
@@ -378,7 +378,7 @@ fn train_operations(spec: &DecoderSpec, bench: &TrainBench, adapter: u64, reads:
     }
 }
 
-/// peer.py's keys.
+/// Under the keys of peer.py.
 fn figures(who: &str, times: &[f64], tokens: usize) -> Value {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! How long loading takes and how much memory it needs: a model is opened and brought onto its back-end some times in a row.
+//! How long loading takes and how much memory it needs: a model is loaded into its back-end several times in a row.
 
 use alidade_domain::{Precision, Problem};
 use alidade_jobs::machine::{peak_memory_bytes, resident_bytes};
@@ -11,15 +11,15 @@ use std::path::PathBuf;
 pub struct LoadBench {
     /// A model.
     pub model: PathBuf,
-    /// Number type that its weights are to be held as.
+    /// Number format of the loaded weights.
     pub dtype: String,
-    /// Times that are counted; the first reads the file from the disk and is left out.
+    /// Timed rounds; a first one, which reads the file from the disk, is left out.
     pub rounds: usize,
-    /// Candle instead of our kernels.
+    /// Use candle instead of our kernels.
     pub candle: bool,
 }
 
-/// Loads, and says how long each time took, what the process held before and after, and what it held at most.
+/// Loads the model, and reports the time of each round, the memory of the process before and after, and its peak.
 ///
 /// # Errors
 /// When the model cannot be opened or loaded.

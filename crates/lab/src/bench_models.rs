@@ -1,5 +1,5 @@
-//! Model folders to measure with: random weights of known shapes, an adapter to start from, and rows of fixed length whose
-//! words are single tokens. They are what the other stack's script makes, without it.
+//! Model folders for benchmarks: random weights of known shapes, an adapter to start from, and rows of fixed length whose
+//! words are single tokens. The script of the other stack makes the same ones.
 
 use alidade_domain::{LoraSpec, Precision, Problem, Purpose, Stream};
 use alidade_jobs::machine::compute;
@@ -17,7 +17,7 @@ const SPECIAL: [&str; 3] = ["<pad>", "<s>", "</s>"];
 const TEMPLATE: &str = "{% for message in messages %}{{ message.content }}{% if not loop.last %} {% endif %}{% endfor %}\
     {% if add_generation_prompt %} {% endif %}";
 
-/// Vocabulary, width, feed-forward width, blocks, heads and key heads of what is measured.
+/// Vocabulary, hidden size, feed-forward size, blocks, heads and KV heads of each shape.
 const SHAPES: &[(&str, [usize; 6])] = &[
     ("tiny", [4_096, 256, 688, 6, 8, 4]),
     ("small", [16_384, 384, 1_024, 12, 6, 2]),
@@ -28,16 +28,16 @@ const SHAPES: &[(&str, [usize; 6])] = &[
 /// Makes such a folder.
 ///
 /// # Errors
-/// When the shape or the number type is unknown, or a file cannot be written.
+/// When the shape or the number format is unknown, or a file cannot be written.
 pub fn make_bench_model(shape: &str, dtype: &str, folder: &Path) -> Result<(), Problem> {
     let Some((_, sizes)) = SHAPES.iter().find(|(name, _)| *name == shape) else {
         let names: Vec<&str> = SHAPES.iter().map(|(name, _)| *name).collect();
-        let message = format!("“{shape}” is no shape that is measured; {} are.", names.join(", "));
+        let message = format!("“{shape}” is not a known shape; choose one of {}.", names.join(", "));
         return Err(Problem::input(message).at("shape"));
     };
     let stored = match Precision::named(dtype)? {
-        Precision::Single => FloatFormat::F32,
-        Precision::Half => FloatFormat::Bf16,
+        Precision::F32 => FloatFormat::F32,
+        Precision::Bf16 => FloatFormat::Bf16,
         _ => return Err(Problem::input(format!("Models are made in f32 or bf16, not in {dtype}.")).at("dtype")),
     };
     let [vocabulary, hidden, intermediate, layers, heads, kv_heads] = *sizes;

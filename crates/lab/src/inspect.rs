@@ -1,4 +1,4 @@
-//! What other programs compare with: logits and gradients of given ids, and plain continuations of given ids.
+//! Reference output for other programs: logits and gradients of given ids, and continuations of given ids.
 
 use alidade_domain::{Precision, Problem, Sampling};
 use alidade_jobs::{ADAPTER, load};
@@ -21,7 +21,7 @@ pub fn write_logits(
     output: &Path,
     gradients: bool,
 ) -> Result<(), Problem> {
-    let (mut decoder, _) = open(model, adapter, Precision::Single)?;
+    let (mut decoder, _) = open(model, adapter, Precision::F32)?;
     let ids = token_rows(input, "input_ids")?;
     let name = adapter.map(|_| ADAPTER);
     let (rows, width) = (ids.len(), ids.first().map_or(0, Vec::len));
@@ -30,7 +30,7 @@ pub fn write_logits(
     let mut tensors = BTreeMap::from([("logits".to_owned(), (shape, TensorData::Floats(logits)))]);
     if gradients {
         if name.is_none() {
-            return Err(Problem::input("Gradients are those of an adapter; none was given.")
+            return Err(Problem::input("Gradients are computed for an adapter, but none was given.")
                 .hint("Add --adapter DIR.")
                 .at("gradients"));
         }
@@ -39,8 +39,8 @@ pub fn write_logits(
     Ok(write_tensors(output, &tensors)?)
 }
 
-/// Continues the ids in the tensor `prompt` `[B, T]` of a file; returns new ids only, and how the weights were held: f32 where
-/// the kernels do not run model and adapter together.
+/// Continues the ids in the tensor `prompt` `[B, T]` of a file; returns only the new ids, and the number format of the
+/// weights: f32 where the slice back-end does not support model and adapter together.
 ///
 /// # Errors
 /// When a file or the model cannot be used.

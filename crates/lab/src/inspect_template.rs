@@ -1,14 +1,14 @@
-//! What a model's chat template makes of conversations: the text, its tokens, and which of them the assistant says. Other
-//! programs compare their renderings with it, and people see why a row is learned as it is.
+//! Renders conversations with a model's chat template: the text, its tokens, and the mask of assistant tokens. Other
+//! programs compare their renderings with it, and people see which tokens of a row are learned.
 
 use alidade_domain::{Message, Problem};
 use alidade_model::{ChatTemplate, DATA, ModelError, Rendering, TextTokenizer, read_bounded};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Reads a conversation, or a list of them, from a JSON file and renders each. An object for each comes back: `text`, `ids` and
-/// `assistant_mask` (1 where the assistant speaks; `null` with `unmasked` saying why where that cannot be told), or `refused`
-/// with the template's words. With `for_answer` the assistant's next turn is opened and no mask is made.
+/// Reads a conversation, or a list of them, from a JSON file and renders each. Returns an object for each: `text`, `ids` and
+/// `assistant_mask` (1 where the assistant speaks; `null` with a reason in `unmasked` where that is unknown), or `refused`
+/// with the message of the template. With `for_answer` the assistant's next turn is opened and there is no mask.
 ///
 /// # Errors
 /// When a file cannot be used, or the model has no chat template.
@@ -16,7 +16,7 @@ pub fn inspect_template(model: &Path, messages: &Path, for_answer: bool) -> Resu
     let bytes = read_bounded(messages, DATA)
         .map_err(|error| Problem::input(format!("Reading {} failed: {error}.", messages.display())).at("messages"))?;
     let conversations = conversations(&bytes).map_err(|error| {
-        let message = format!("{} is no list of messages with role and content: {error}.", messages.display());
+        let message = format!("{} is not a list of messages with role and content: {error}.", messages.display());
         Problem::input(message).at("messages")
     })?;
     let at_model = |error| Problem::from(error).at("model");

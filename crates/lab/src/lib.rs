@@ -1,5 +1,5 @@
-//! The workshop behind the program: benchmarks and the models that they run on, looking into a model from outside, and
-//! pre-training of the starter models. No user needs it to align a model; the terminal alone calls it.
+//! Developer tools: benchmarks and the models that they run on, inspection of a model's logits and chat template, and
+//! pre-training of the starter models. Nobody needs it to align a model; only the terminal calls it.
 
 mod bench;
 mod bench_load;

@@ -1,5 +1,6 @@
 //! Makes the starter model: a tokenizer trained on the corpus of Alder Bay, random weights, full pre-training, and a folder
-//! in the hub's layout. The same seed gives the same bytes, so the model that the program carries can be made again.
+//! in the layout of the Hugging Face hub. The same seed gives the same bytes, so the model that the program carries can be
+//! made again.
 
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, SettingValue, Settings, StopReason, StopSignal};
 use alidade_model::{
@@ -32,9 +33,9 @@ const PROMISE: &str = "A starter model that Alidade has not finished yet.";
 /// Which of the two models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StarterSize {
-    /// The default base, and the strong model.
+    /// The default base model, and the strong model.
     Full,
-    /// The weak supervisor, the small rewriter.
+    /// The weak supervisor, and the small rewriter.
     Weak,
 }
 
@@ -46,7 +47,7 @@ impl StarterSize {
         }
     }
 
-    /// Width, width of the feed-forward layer, blocks, query heads, key heads.
+    /// Hidden size, feed-forward size, blocks, query heads, KV heads.
     fn shape(self) -> [usize; 5] {
         match self {
             StarterSize::Full => [256, 640, 4, 8, 4],
@@ -97,7 +98,7 @@ pub fn make_starter(
     create_folder(work)?;
     let _lock = RunLock::take(work).map_err(|problem| problem.at("work"))?;
     create_folder(output)?;
-    // Its card says whose folder it is, from the beginning on.
+    // The card marks the folder as ours from the start.
     write(&output.join(CARD), &format!("{}\n", PROMISE))?;
     let world = World::alder_bay();
     write_tokenizer(output, &world, options.seed)?;
@@ -135,7 +136,7 @@ fn own_output(output: &Path) -> Result<(), Problem> {
     if empty || card.contains(SIGNATURE) || card.trim_end() == PROMISE {
         return Ok(());
     }
-    let message = format!("{} holds something that is no starter model of this program.", output.display());
+    let message = format!("{} holds files that are not a starter model of this program.", output.display());
     Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"))
 }
 
@@ -207,7 +208,7 @@ fn card(options: StarterOptions, steps: u64, curve: &[(u64, f64)], parameters: u
     text
 }
 
-/// Passes events on and keeps the losses for the card.
+/// Forwards events and keeps the losses for the card.
 struct Curve<'a> {
     observer: &'a mut dyn Observer,
     points: Vec<(u64, f64)>,

@@ -95,7 +95,7 @@ impl Merged {
     /// # Errors
     /// When the back-end fails.
     pub fn decoder(self, backend: Backend) -> std::result::Result<Box<dyn Decoder>, ModelError> {
-        decoder(self.spec, Weights::Made(self.weights), backend, Precision::Single)
+        decoder(self.spec, Weights::Made(self.weights), backend, Precision::F32)
     }
 }
 

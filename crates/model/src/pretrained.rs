@@ -54,7 +54,7 @@ impl ModelFolder {
     /// # Errors
     /// As [`ModelFolder::decoder`].
     pub fn decoder_on(&self, backend: Backend) -> Result<Box<dyn Decoder>> {
-        self.decoder_with(backend, Precision::Single)
+        self.decoder_with(backend, Precision::F32)
     }
 
     /// Loads the weights onto one back-end, stored at a precision; a back-end without that stores f32.
@@ -131,7 +131,7 @@ impl RandomModel {
             let values = (0..count).map(|_| if norm { 1.0 } else { (stream.normal() * scale) as f32 }).collect();
             weights.insert(name, NamedTensor { shape, values });
         }
-        decoder(spec, Weights::Made(weights), backend, Precision::Single)
+        decoder(spec, Weights::Made(weights), backend, Precision::F32)
     }
 
     /// Writes config.json and the weights of `decoder` into an existing folder.

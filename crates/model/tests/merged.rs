@@ -219,11 +219,11 @@ fn four_bits_leave_eight_to_the_output_matrix() {
             let decoder = model.decoder_with(Backend::default(), precision).unwrap();
             largest_gap(&decoder.logits(&ids(), None).unwrap(), &exact.logits(&ids(), None).unwrap()) / scale
         };
-        let (four, eight) = (coarse(Precision::Four), coarse(Precision::Eight));
+        let (four, eight) = (coarse(Precision::Q4_0), coarse(Precision::Q8_0));
         assert!(four < 0.02 && four < 3.0 * eight.max(1e-3), "tied {tie}: {four} against {eight}");
         let options =
             GenerationOptions { temperature: 0.0, top_p: 1.0, max_new_tokens: 4, seed: 0, stops: BTreeSet::new() };
-        let decoder = model.decoder_with(Backend::default(), Precision::Four).unwrap();
+        let decoder = model.decoder_with(Backend::default(), Precision::Q4_0).unwrap();
         assert_eq!(generate(decoder.as_ref(), None, &ids(), &options).unwrap()[0].ids.len(), 4);
     }
 }

@@ -41,7 +41,7 @@ fn open(family: &str, level: Level) -> Box<dyn Decoder> {
 }
 
 fn open_with(family: &str, level: Level, dropout: f64) -> Box<dyn Decoder> {
-    open_as(family, level, Precision::Half, dropout)
+    open_as(family, level, Precision::Bf16, dropout)
 }
 
 fn open_as(family: &str, level: Level, precision: Precision, dropout: f64) -> Box<dyn Decoder> {
@@ -148,7 +148,7 @@ fn rows_of_a_batch_are_written_as_alone() {
 fn writing_with_weights_in_panels_is_near_the_f32_arithmetic() {
     let row: Vec<u32> = (0..40).map(|index| (3 + index * 7) % 60).collect();
     for (family, _) in FAMILIES {
-        for precision in [Precision::Half, Precision::Eight, Precision::Four] {
+        for precision in [Precision::Bf16, Precision::Q8_0, Precision::Q4_0] {
             let plain = open_as(family, Level::Portable, precision, 0.0);
             let vocabulary = plain.spec().vocabulary;
             let expected = plain.logits(std::slice::from_ref(&row), Some("adapter")).unwrap();

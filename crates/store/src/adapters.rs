@@ -1,4 +1,4 @@
-//! Table `adapters`: what runs have made, by content.
+//! Table `adapters`: adapters that runs have made, with their hashes.
 
 use crate::Store;
 use crate::error::{Result, StoreError};
@@ -10,7 +10,7 @@ pub(crate) const MIGRATION: &str = "CREATE TABLE adapters (
     model_id TEXT NOT NULL, model_name TEXT NOT NULL, model_sha256 TEXT NOT NULL, folder TEXT NOT NULL
 ) STRICT;";
 
-/// An adapter and the base that it belongs to.
+/// An adapter and its base model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterRecord {
     /// Name and content.
@@ -39,7 +39,7 @@ impl Store {
         })
     }
 
-    /// All adapters that can be read, in the order in which they were made.
+    /// All readable adapters, in the order in which they were made.
     ///
     /// # Errors
     /// When the database refuses.

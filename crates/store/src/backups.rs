@@ -1,5 +1,5 @@
-//! Copies of the database, made by SQLite's own backup, each checked before it counts; and the way back from one. What a
-//! person deletes is deleted in the copies as well.
+//! Backups of the database, made with SQLite's backup API and checked before they count, and restoring one. What a person
+//! deletes is deleted in the backups as well.
 
 use crate::Store;
 use crate::error::{Result, StoreError};
@@ -10,42 +10,42 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Copies of each kind that are kept.
+/// Number of backups of each kind that are kept.
 const KEPT: usize = 3;
 /// Folder beside the database.
 const FOLDER: &str = "backups";
-/// What SQLite adds to a name for the file in which a change can be undone.
+/// Suffix of SQLite's rollback journal.
 const JOURNAL: &str = "-journal";
-/// First letters of the copies that are made before a migration.
+/// Prefix of the backups that are made before a migration.
 const BEFORE: &str = "before-version-";
 
-/// A copy of the database.
+/// A backup of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupRecord {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// True when it can be read whole by this program.
+    /// True if it is intact and readable by this program.
     pub sound: bool,
 }
 
 impl Store {
-    /// Makes a copy called `name` among the backups in place of an older one of that name, checks it, and removes the
-    /// oldest beyond three. Names are compared as text: they begin with the date.
+    /// Makes a backup called `name`, replacing an older one of that name, checks it, and keeps only the newest three. Names
+    /// begin with the date, so they are compared as text.
     ///
     /// # Errors
-    /// When it cannot be written; earlier copies stay.
+    /// When it cannot be written; earlier backups stay.
     pub fn back_up(&self, name: &str) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
-        // A connection of its own: everybody else goes on meanwhile.
+        // A connection of its own, so that others can continue meanwhile.
         let source = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         copy(&source, &folder(path), name)?;
         prune(path, |name| !name.starts_with(BEFORE));
         Ok(())
     }
 
-    /// The copies beside a database, newest first, those from before a migration last.
+    /// The backups beside a database, newest first, those from before a migration last.
     pub fn backups(path: &Path) -> Vec<BackupRecord> {
         let mut found = files(path);
         found.sort_by_key(|path| (name_of(path).starts_with(BEFORE), std::cmp::Reverse(name_of(path))));
@@ -57,11 +57,11 @@ impl Store {
         found.into_iter().map(record).collect()
     }
 
-    /// Puts a copy in the place of a database. The file that was there, and what SQLite keeps beside it, is renamed with
-    /// `aside` at its end and stays.
+    /// Replaces a database by a backup. The old file, and SQLite's files beside it, are renamed with the suffix `aside` and
+    /// kept.
     ///
     /// # Errors
-    /// When the copy is damaged or something cannot be written; the old file is then in its place still.
+    /// When the backup is damaged or something cannot be written; the old file then stays in place.
     pub fn restore(path: &Path, backup: &Path, aside: &str) -> Result<()> {
         sound(backup)?;
         let failed = |error: std::io::Error| StoreError::File { path: path.to_owned(), found: error };
@@ -79,7 +79,7 @@ impl Store {
         sync(path.parent().unwrap_or(Path::new("."))).map_err(failed)
     }
 
-    /// Takes what a statement deletes out of the copies as well; a copy that cannot be changed is removed.
+    /// Applies a deletion to the backups as well; a backup that cannot be changed is removed.
     pub(crate) fn delete_in_backups(&self, statement: &str, id: &str) {
         let Some(path) = &self.path else { return };
         for copy in files(path) {
@@ -87,7 +87,7 @@ impl Store {
                 let connection = connect(&copy)?;
                 connection.pragma_update(None, "secure_delete", true)?;
                 connection.pragma_update(None, "foreign_keys", true)?;
-                // A copy from before the table was made has nothing of the kind.
+                // A backup from before the table existed has nothing to delete.
                 match connection.execute(statement, [id]) {
                     Err(rusqlite::Error::SqliteFailure(_, Some(words))) if words.contains("no such table") => Ok(()),
                     other => other.map(drop),
@@ -102,7 +102,7 @@ impl Store {
     }
 }
 
-/// A copy that is made before the database is changed for a new version.
+/// Makes a backup before a migration.
 pub(crate) fn before_migration(connection: &Connection, path: &Path, version: usize) -> Result<()> {
     copy(connection, &folder(path), &format!("{BEFORE}{version:04}.db"))?;
     prune(path, |name| name.starts_with(BEFORE));
@@ -120,7 +120,7 @@ fn copy(source: &Connection, folder: &Path, name: &str) -> Result<()> {
         clear(&unfinished).map_err(failed)?;
         let mut target = Connection::open(&unfinished)?;
         Backup::new(source, &mut target)?.run_to_completion(i32::MAX, Duration::from_millis(20), None)?;
-        // A file of its own, without a log beside it.
+        // A single file, without a write-ahead log beside it.
         target.pragma_update(None, "journal_mode", "DELETE")?;
         opening::check(&target)?;
         drop(target);
@@ -132,20 +132,20 @@ fn copy(source: &Connection, folder: &Path, name: &str) -> Result<()> {
         sync(folder).map_err(failed)
     };
     made().inspect_err(|_| {
-        // The first fault is the one to tell.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(&unfinished);
     })
 }
 
-/// A copy that is to be changed: what is committed stays so after a power cut, which takes back no journal's removal.
+/// Opens a backup for changes, durably: a commit survives a power cut, including the removal of the journal.
 fn connect(copy: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(copy)?;
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     Ok(connection)
 }
 
-/// Lets SQLite undo what a death has left half done in a copy. A journal that stayed would be played into the next copy of
-/// that name, and would keep this one from being read.
+/// Lets SQLite roll back an interrupted change of a backup. A leftover journal would be applied to the next backup of that
+/// name, and would make this one unreadable.
 fn settle(copy: &Path) -> rusqlite::Result<()> {
     if !beside(copy, JOURNAL).exists() {
         return Ok(());
@@ -153,7 +153,8 @@ fn settle(copy: &Path) -> rusqlite::Result<()> {
     connect(copy)?.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
-/// Removes a copy and what SQLite keeps beside it, the copy first: without its journal it would be read as it is.
+/// Removes a backup and SQLite's files beside it; the backup first, because without its journal it would be read in its
+/// current state.
 fn clear(copy: &Path) -> std::io::Result<()> {
     for ending in ["", JOURNAL, "-wal", "-shm"] {
         match std::fs::remove_file(beside(copy, ending)) {
@@ -174,7 +175,7 @@ fn prune(database: &Path, kind: impl Fn(&str) -> bool) {
     let mut found: Vec<PathBuf> = files(database).into_iter().filter(|path| kind(&name_of(path))).collect();
     found.sort_by_key(|path| name_of(path));
     for old in &found[..found.len().saturating_sub(KEPT)] {
-        // One copy too many is no fault.
+        // One backup too many does no harm.
         let _ = clear(old);
     }
 }
@@ -196,7 +197,7 @@ pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(format!("{}{ending}", name_of(path)))
 }
 
-/// Makes the entries of a folder durable; Windows does so by itself.
+/// Syncs the entries of a folder; Windows does so by itself.
 pub(crate) fn sync(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
@@ -266,7 +267,7 @@ mod tests {
         assert_eq!(store.one::<String>(Shelf::Chats, "b").unwrap(), "other");
     }
 
-    /// A copy as it stands after a death in the middle of a deletion: the change half made, and the journal that undoes it.
+    /// A backup after a kill during a deletion: the change half made, and the journal that undoes it.
     fn half_deleted(copy: &Path) {
         let connection = Connection::open(copy).unwrap();
         connection.execute_batch("PRAGMA cache_size = 1; BEGIN; DELETE FROM chats").unwrap();

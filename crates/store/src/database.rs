@@ -1,4 +1,4 @@
-//! Opening the database and bringing it up to date.
+//! Opens the database and applies migrations.
 
 use crate::error::{Result, StoreError};
 use crate::migrations::{MIGRATIONS, migrate, version};
@@ -14,23 +14,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The database.
 pub struct Store {
     connection: Mutex<Connection>,
-    /// Where it lies; nowhere in tests.
+    /// Its path; none in tests.
     pub(crate) path: Option<PathBuf>,
-    /// Rows that the last listing of a kind could not read.
+    /// Unreadable rows of the last listing of each kind.
     unreadable: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl Store {
-    /// Opens or creates the file and applies the migrations that it lacks, after a copy.
+    /// Opens or creates the file and applies missing migrations, after a backup.
     ///
     /// # Errors
-    /// When it cannot be opened, is damaged, another program's, or was written by a later version of this one; such a file
-    /// is left untouched.
+    /// When it cannot be opened, is damaged, belongs to another program, or was written by a later version of this one; such
+    /// a file is not changed.
     pub fn open(path: &Path) -> Result<Self> {
         Self::prepare(Connection::open(path)?, Some(path))
     }
 
-    /// A database that ends with the process, for tests.
+    /// An in-memory database, for tests.
     ///
     /// # Errors
     /// When SQLite refuses.
@@ -56,13 +56,13 @@ impl Store {
         Ok(Self { connection: Mutex::new(connection), path: path.map(Path::to_owned), unreadable: Mutex::default() })
     }
 
-    /// How many rows of each kind the last listings passed over because they cannot be read; they stay where they are.
+    /// How many unreadable rows of each kind the last listings skipped; they stay in the database.
     pub fn unreadable(&self) -> Vec<(&'static str, usize)> {
         let counts = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         counts.iter().filter(|(_, count)| **count > 0).map(|(what, count)| (*what, *count)).collect()
     }
 
-    /// The rows of a query that can be read; the others cost nobody anything, and are counted where all of a kind is listed.
+    /// The readable rows of a query; the others are skipped, and counted when all of a kind are listed.
     pub(crate) fn readable<T>(
         &self,
         counted: Option<&'static str>,
@@ -85,14 +85,14 @@ impl Store {
         Ok(found)
     }
 
-    /// Deletes by id, here and in the copies, and leaves no trace in SQLite's log.
+    /// Deletes by id, here and in the backups, and leaves no trace in SQLite's log.
     pub(crate) fn delete(&self, statement: &str, id: &str) -> Result<()> {
         self.write(|transaction| Ok(transaction.execute(statement, [id]).map(drop)?))?;
         self.delete_in_backups(statement, id);
-        // Another reader may hold the log; whoever closes last empties it.
+        // Another reader may hold the log; whoever closes the database last empties it.
         let _ = self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let Some(path) = &self.path else { return Ok(()) };
-        // SQLite empties the log without a sync: a power cut would bring it back, and what was deleted with it.
+        // SQLite empties the log without a sync: a power cut could restore it, and the deleted data with it.
         let log = backups::beside(path, "-wal");
         let sync = || File::options().write(true).open(&log)?.sync_all();
         match sync() {
@@ -102,7 +102,7 @@ impl Store {
     }
 
     pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A panic elsewhere leaves SQLite in a defined state: an open transaction is rolled back when it is dropped.
+        // After a panic elsewhere SQLite is in a defined state: an open transaction is rolled back when it is dropped.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,8 +1,8 @@
-//! What can go wrong with the database.
+//! Errors of the database.
 
 use alidade_domain::{Problem, ProblemCode};
 
-/// A fault of the store.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite refused.
@@ -13,10 +13,10 @@ pub enum StoreError {
     Damaged {
         /// Kind of value.
         what: &'static str,
-        /// What the parser said.
+        /// The message of the parser.
         found: String,
     },
-    /// Nothing has this id.
+    /// There is nothing with this id.
     #[error("There is no {what} “{id}” (any more).")]
     Missing {
         /// Kind of thing.
@@ -34,7 +34,7 @@ pub enum StoreError {
         /// Number that arrived.
         found: u64,
     },
-    /// The file is another program's, or no database.
+    /// The file belongs to another program, or is not a database.
     #[error("The data folder's alidade.db is not this program's database: {found}. It was left as it is.")]
     Foreign {
         /// What it is instead.
@@ -43,7 +43,7 @@ pub enum StoreError {
     /// The file is ours and damaged.
     #[error("The database is damaged: {found}. It was left as it is.")]
     Corrupt {
-        /// The first thing that is wrong.
+        /// The first defect.
         found: String,
     },
     /// A file beside the database could not be written.
@@ -51,7 +51,7 @@ pub enum StoreError {
     File {
         /// Where.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// The message of the system.
         found: std::io::Error,
     },
     /// The file was written by a later version.
@@ -64,13 +64,13 @@ pub enum StoreError {
     },
 }
 
-/// The store's result.
+/// A result of the store.
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
-/// What brings a damaged database back.
-const RESTORE: &str = "Close every window of Alidade and run `alidade restore`: it puts the newest sound backup in its place \
-                       and keeps the damaged file beside it.";
-const ROOM: &str = "Free some room and try again: nothing that was kept is lost.";
+/// The hint for a damaged database.
+const RESTORE: &str = "Close every window of Alidade and run `alidade restore`: it replaces the database with the newest intact \
+                       backup and keeps the damaged file beside it.";
+const ROOM: &str = "Free some disk space and try again; nothing that was saved is lost.";
 const WRITABLE: &str = "Make the data folder writable for you, or set ALIDADE_HOME to a folder that is.";
 
 impl From<StoreError> for Problem {

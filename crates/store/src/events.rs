@@ -1,4 +1,4 @@
-//! Tables `events`, `metrics` and `checkpoints`: what workers told, each event once.
+//! Tables `events`, `metrics` and `checkpoints`: events of workers, each stored once.
 
 use crate::Store;
 use crate::database::to_json;
@@ -7,7 +7,7 @@ use crate::runs::{RunRecord, read_run, write_run};
 use alidade_domain::{EventKind, RunEvent};
 use rusqlite::{Transaction, params};
 
-/// `samples` is gone since [`crate::migrations::UNREAD`].
+/// `samples` was dropped in [`crate::migrations::UNREAD`].
 pub(crate) const MIGRATION: &str = "
 CREATE TABLE events (
     run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, sequence INTEGER NOT NULL, body TEXT NOT NULL,
@@ -26,12 +26,12 @@ CREATE TABLE checkpoints (
     PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;";
 
-/// Answers that a method rates bring their score.
+/// Scores of sample answers.
 pub(crate) const SCORES: &str = "ALTER TABLE samples ADD COLUMN score REAL;";
 
-/// Most events of a page. A run may have hundreds of thousands, and no reader wants to hold them all.
+/// Maximum number of events of a page. A run may have hundreds of thousands.
 const PAGE_EVENTS: usize = 1_000;
-/// Bytes of stored text after which a page is full; an event that is larger by itself fills one.
+/// Bytes of stored text after which a page is full; a larger event is a page of its own.
 const PAGE_BYTES: usize = 1 << 20;
 
 /// Some events in their order.
@@ -39,18 +39,18 @@ const PAGE_BYTES: usize = 1 << 20;
 pub struct EventPage {
     /// The events.
     pub events: Vec<RunEvent>,
-    /// Number of the last event that was looked at; the next page begins after it.
+    /// Number of the last event that was examined; the next page begins after it.
     pub last: u64,
     /// Whether more are stored.
     pub more: bool,
 }
 
 impl Store {
-    /// Takes events of a run in, in one transaction; those that are stored already are passed over. `offset` is the place
-    /// in the event file behind them.
+    /// Stores events of a run in one transaction; known ones are skipped. `offset` is the position after them in the event
+    /// file.
     ///
     /// # Errors
-    /// When there is no such run or an event is missing in between: then nothing is taken.
+    /// When there is no such run or an event is missing in between; then nothing is stored.
     pub fn take_events(&self, run: &str, events: &[RunEvent], offset: u64) -> Result<RunRecord> {
         self.write(|transaction| {
             let mut record = read_run(transaction, run)?;
@@ -68,7 +68,7 @@ impl Store {
         })
     }
 
-    /// The next events of a run after a number, as many as a page holds; one that cannot be read is passed over.
+    /// A page of events of a run after a number; unreadable ones are skipped.
     ///
     /// # Errors
     /// When the database refuses.
@@ -92,7 +92,7 @@ impl Store {
         Ok(page)
     }
 
-    /// Visits the stored text of every event of a run, in order, without holding them all.
+    /// Visits the stored text of every event of a run in order.
     ///
     /// # Errors
     /// When the database refuses.
@@ -107,7 +107,7 @@ impl Store {
         Ok(())
     }
 
-    /// Moves the place in the event file up to which a run's events were taken in: the file was written anew.
+    /// Changes the stored offset in the event file of a run, after the file was rewritten.
     ///
     /// # Errors
     /// When there is no such run.
@@ -149,7 +149,7 @@ fn insert(transaction: &Transaction, run: &str, event: &RunEvent) -> Result<()> 
         to_json("event", event)?
     ])?;
     match &event.kind {
-        // A step that is repeated after a resume has the same figures; the row stays one.
+        // A step that is repeated after a resume has the same figures, so there is one row.
         EventKind::Step { step, metrics, .. } => {
             let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4)")?;
             for (name, value) in metrics {
@@ -222,7 +222,7 @@ mod tests {
         let mut all: Vec<RunEvent> = (1..=2_500).map(|sequence| step(sequence, sequence)).collect();
         all.extend((2_501..=2_505).map(long));
         store.take_events("r", &all, 1).unwrap();
-        // A page of unreadable rows is no end.
+        // A page of unreadable rows is not the end.
         let spoil = "UPDATE events SET body = 'x' WHERE sequence BETWEEN 1001 AND 2000";
         store.connection().execute(spoil, []).unwrap();
         let (mut found, mut pages, mut after) = (Vec::new(), Vec::new(), 0);

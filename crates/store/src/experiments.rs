@@ -10,7 +10,7 @@ pub(crate) const MIGRATION: &str = "CREATE TABLE experiments (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, question TEXT NOT NULL, pipeline TEXT NOT NULL, created_ms INTEGER NOT NULL
 ) STRICT;";
 
-/// Stages have kinds; before, each was a recipe for training.
+/// Stages have kinds; before that, each was a recipe for training.
 pub(crate) const STAGES: &str = "ALTER TABLE experiments RENAME COLUMN pipeline TO stages;";
 
 type Row = (String, String, String, String, u64);
@@ -32,7 +32,7 @@ impl Store {
         })
     }
 
-    /// All experiments that can be read, newest first.
+    /// All readable experiments, newest first.
     ///
     /// # Errors
     /// When the database refuses.

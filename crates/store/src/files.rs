@@ -1,12 +1,12 @@
-//! Table `run_files`: what small files a run folder must hold, so that one that a power cut or a person took away is put
-//! back, and one that was changed is found out.
+//! Table `run_files`: hashes and copies of small files in run folders, so that a missing file is restored and a changed one
+//! is detected.
 
 use crate::Store;
 use crate::error::Result;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-/// `damaged` is gone since [`crate::migrations::UNREAD`].
+/// `damaged` was dropped in [`crate::migrations::UNREAD`].
 pub(crate) const MIGRATION: &str = "
 CREATE TABLE run_files (
     run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, name TEXT NOT NULL, sha256 TEXT NOT NULL, body BLOB,
@@ -16,17 +16,17 @@ CREATE TABLE damaged (
     run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, body BLOB NOT NULL
 ) STRICT;";
 
-/// A file of a run folder as it was.
+/// A recorded file of a run folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRecord {
     /// SHA-256 of its bytes.
     pub sha256: String,
-    /// The bytes themselves, where they are kept here too.
+    /// Its content, if it is stored here.
     pub body: Option<Vec<u8>>,
 }
 
 impl Store {
-    /// Remembers a file of a run folder; with its bytes when it cannot be made anew.
+    /// Records a file of a run folder, with its content if it cannot be recreated.
     ///
     /// # Errors
     /// When there is no such run.
@@ -38,7 +38,7 @@ impl Store {
         })
     }
 
-    /// What is known of a file of a run folder.
+    /// The record of a file of a run folder.
     ///
     /// # Errors
     /// When the database refuses.

@@ -1,7 +1,7 @@
-//! What must survive: SQLite in WAL mode, a table per file with its migration.
+//! Persistent storage: SQLite in WAL mode, one table per file with its migration.
 //!
-//! Only the app writes here; a worker writes files, and its events are taken in by number, each once. Other processes
-//! (the terminal beside an open window) write short transactions and wait for each other.
+//! Only the app writes here; a worker writes files, and its events are copied by number, each once. Other processes (the
+//! terminal beside an open window) write short transactions and wait for each other.
 
 mod adapters;
 mod backups;

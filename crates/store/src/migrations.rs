@@ -1,10 +1,10 @@
-//! The steps that bring a database up to date. Each is carried out once, all of them in one transaction.
+//! Migrations of the database. Each is applied once, all missing ones in one transaction.
 
 use crate::error::Result;
 use crate::{adapters, events, experiments, files, plans, runs, shelves};
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Each entry takes the database one version further; entries are only ever added.
+/// Each entry upgrades the database by one version; entries are only ever added.
 pub(crate) const MIGRATIONS: &[&str] = &[
     experiments::MIGRATION,
     runs::MIGRATION,
@@ -19,23 +19,23 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     UNREAD,
 ];
 
-/// Tables that were only ever written. Samples are events; what was said of each answer stands in `before.json` and
-/// `after.json`, which `run_files` keeps; and a damaged row was kept of what follows from the experiment and its events.
+/// Drops tables that were written but never read. Samples are events; labels of answers are in `before.json` and
+/// `after.json`, which `run_files` keeps; and damaged rows are derived again from the experiment and its events.
 pub(crate) const UNREAD: &str =
     "DROP TABLE IF EXISTS samples; DROP TABLE IF EXISTS verdicts; DROP TABLE IF EXISTS damaged;";
 
-/// Says in the file's own header whose it is ("Alid").
+/// Application id in the header of the file ("Alid").
 pub(crate) const APPLICATION_ID: i64 = 0x416c_6964;
 
-/// Version of a database, as its header has it.
+/// Version of a database, from its header.
 pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Applies what is lacking.
+/// Applies missing migrations.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Read again under the lock: another process may have been faster.
+    // Read again under the lock, because another process may have been faster.
     let version = usize::try_from(version(&transaction)?).unwrap_or_default();
     let owner: i64 = transaction.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if version >= MIGRATIONS.len() && owner == APPLICATION_ID {

@@ -1,5 +1,5 @@
-//! What is asked of a file before it is taken for the program's own: whose it is, which version, whether it is whole.
-//! Until all of that is answered nothing is written, so that what is refused stays as it was to the byte.
+//! Checks on a file before it is used as the database: owner, version, integrity. Nothing is written before all checks have
+//! passed, so a refused file does not change by a byte.
 
 use crate::error::{Result, StoreError};
 use crate::migrations::{APPLICATION_ID, MIGRATIONS, version};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 /// How long a writer waits for another process.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Tables that every version from the second on has.
+/// Tables of every version from the second on.
 const OLDEST: &str = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('experiments', 'runs')";
 
-/// Refuses what is another program's, from the future, or damaged.
+/// Refuses a file of another program or a later version, or a damaged one.
 pub(crate) fn inspect(connection: &Connection) -> Result<()> {
     connection.busy_timeout(PATIENCE)?;
-    // The last one who closes a database tidies it up, which would change a file that is refused.
+    // Closing the last connection checkpoints the log, which would change a refused file.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     identify(connection).map_err(in_words)?;
     check(connection).map_err(in_words)?;
@@ -23,7 +23,7 @@ pub(crate) fn inspect(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// How the database is used: a commit is on the disk when it returns, and what is deleted is gone from the file.
+/// Settings of a connection: a commit is durable when it returns, and deleted data is erased from the file.
 pub(crate) fn settle_in(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -35,7 +35,7 @@ pub(crate) fn settle_in(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Whether every page of a database can be read and makes sense.
+/// Checks the integrity of every page of a database.
 pub(crate) fn check(connection: &Connection) -> Result<()> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found == "ok" { Ok(()) } else { Err(StoreError::Corrupt { found }) }
@@ -48,7 +48,7 @@ fn identify(connection: &Connection) -> Result<()> {
     let tables = count("SELECT COUNT(*) FROM sqlite_schema")?;
     let ours = count(OLDEST)? == 2;
     let known = MIGRATIONS.len();
-    // Databases from before the number was written have none, but our tables.
+    // Databases of early versions have no application id, but our tables.
     if (owner != 0 && owner != APPLICATION_ID) || (owner == 0 && tables > 0 && !ours && version != 1) {
         return Err(StoreError::Foreign { found: "it belongs to another program".to_owned() });
     }
@@ -60,7 +60,7 @@ fn identify(connection: &Connection) -> Result<()> {
     }
 }
 
-/// What SQLite says of a file that it cannot read.
+/// Translates SQLite's error about an unreadable file.
 fn in_words(error: StoreError) -> StoreError {
     let StoreError::Sqlite(rusqlite::Error::SqliteFailure(inner, _)) = &error else { return error };
     match inner.code {
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(ask(), APPLICATION_ID);
     }
 
-    /// Bytes are overwritten at places drawn by a seed: the file is opened whole or refused, never changed when refused.
+    /// Random bytes are overwritten: the file is opened completely or refused, and a refused one is not changed.
     #[test]
     fn damage_is_found_before_anything_is_written() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,10 +1,10 @@
-//! Table `plans`: what a run was told.
+//! Table `plans`: the plans of runs.
 
 use crate::Store;
 use crate::error::Result;
 use rusqlite::{OptionalExtension, params};
 
-/// `verdicts` is gone since [`crate::migrations::UNREAD`].
+/// `verdicts` was dropped in [`crate::migrations::UNREAD`].
 pub(crate) const MIGRATION: &str = "
 CREATE TABLE plans (run TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE, body TEXT NOT NULL) STRICT;
 CREATE TABLE verdicts (
@@ -14,7 +14,7 @@ CREATE TABLE verdicts (
 ) STRICT, WITHOUT ROWID;";
 
 impl Store {
-    /// Keeps the plan of a run as it was given to the worker.
+    /// Stores the plan of a run as it was given to the worker.
     ///
     /// # Errors
     /// When there is no such run.
@@ -24,7 +24,7 @@ impl Store {
         })
     }
 
-    /// The plan of a run as it was given to the worker, where it has one.
+    /// The plan of a run as it was given to the worker, if it has one.
     ///
     /// # Errors
     /// When the database refuses.

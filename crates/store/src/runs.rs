@@ -1,4 +1,4 @@
-//! Table `runs`: where each run stands, derived from its events alone.
+//! Table `runs`: the state of each run, derived from its events alone.
 
 use crate::Store;
 use crate::database::{from_json, to_json};
@@ -16,16 +16,16 @@ pub(crate) const MIGRATION: &str = "CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_by_experiment ON runs (experiment, stage);";
 
-/// The queue asks ten times a second for the few runs that wait or work, among all that ever were.
+/// Index for the queue, which queries the queued and running runs ten times a second.
 pub(crate) const UNSETTLED: &str = "CREATE INDEX IF NOT EXISTS runs_unsettled ON runs (created_ms, stage, id)
     WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.state') END IN ('queued', 'running');";
 
-/// Asks in the words of the index.
+/// The query that uses this index.
 const UNSETTLED_RUNS: &str = "SELECT body FROM runs
     WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.state') END IN ('queued', 'running')
     ORDER BY created_ms, stage, id";
 
-/// Steps further apart than this are not counted as work: the machine slept or the run waited.
+/// Longer gaps between steps do not count as work: the machine slept or the run waited.
 const LONGEST_STEP_MS: u64 = 120_000;
 
 /// A run as stored.
@@ -39,14 +39,14 @@ pub struct RunRecord {
     pub stage: usize,
     /// When it was queued first.
     pub created_ms: u64,
-    /// What it carries out.
+    /// Its stage.
     #[serde(alias = "recipe")]
     pub work: Stage,
-    /// What was expected of it.
+    /// Its estimate.
     pub estimate: Option<StageEstimate>,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
-    /// What the worker is at.
+    /// The current phase of the worker.
     pub phase: Option<Phase>,
     /// Steps taken.
     pub step: u64,
@@ -58,24 +58,24 @@ pub struct RunRecord {
     pub metrics: BTreeMap<String, f64>,
     /// SHA-256 of the adapter, once there is one.
     pub adapter_sha256: Option<String>,
-    /// What was made.
+    /// The results.
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
-    /// What each suite found; rows of earlier versions hold one at most, under the name `evaluation`.
+    /// Its evaluations; rows of earlier versions have one at most, under the name `evaluation`.
     #[serde(default, alias = "evaluation", deserialize_with = "one_or_many")]
     pub evaluations: Vec<Evaluation>,
-    /// What ended it.
+    /// The problem that ended it.
     pub problem: Option<Problem>,
     /// Number of the last event that is stored.
     pub last_sequence: u64,
     /// Time of the last event.
     pub last_ms: u64,
-    /// Bytes of the event file that were taken in.
+    /// Bytes of the event file that are stored.
     pub offset: u64,
 }
 
 impl RunRecord {
-    /// A run that has not begun.
+    /// A run that has not started.
     pub fn new(id: String, experiment: String, stage: usize, work: Stage, created_ms: u64) -> Self {
         Self {
             id,
@@ -100,7 +100,7 @@ impl RunRecord {
         }
     }
 
-    /// Moves the run to where an event takes it.
+    /// Applies an event.
     pub(crate) fn apply(&mut self, event: &RunEvent) {
         let passed = event.at_ms.saturating_sub(self.last_ms);
         if self.state == RunState::Running && passed < LONGEST_STEP_MS {
@@ -116,7 +116,7 @@ impl RunRecord {
             EventKind::Stage { phase } => {
                 self.phase = Some(*phase);
                 if *phase == Phase::Evaluating {
-                    // What an earlier attempt found is found again.
+                    // An earlier attempt's evaluations are repeated.
                     self.evaluations.clear();
                 }
             }
@@ -176,7 +176,7 @@ impl Store {
         read_run(&self.connection(), id)
     }
 
-    /// All runs that can be read, newest first.
+    /// All readable runs, newest first.
     ///
     /// # Errors
     /// When the database refuses.
@@ -186,7 +186,7 @@ impl Store {
         self.readable(Some("runs"), &mut query, [], body)
     }
 
-    /// Runs that wait or work.
+    /// Queued and running runs.
     ///
     /// # Errors
     /// When the database refuses.
@@ -219,12 +219,12 @@ pub(crate) fn read_run(connection: &Connection, id: &str) -> Result<RunRecord> {
 }
 
 impl Store {
-    /// Makes rows of runs anew that cannot be read: where a run stands follows from its events, and what it carries out
-    /// from its experiment. Returns the runs that were mended.
+    /// Recreates unreadable rows of runs: their state from their events, and their stage from their experiment. Returns the
+    /// repaired runs.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn mend_runs(&self) -> Result<Vec<String>> {
+    pub fn repair_runs(&self) -> Result<Vec<String>> {
         type Row = (String, String, usize, u64, Vec<u8>);
         let rows: Vec<Row> = {
             let connection = self.connection();
@@ -235,7 +235,7 @@ impl Store {
             };
             self.readable(None, &mut query, [], row)?
         };
-        let mut mended = Vec::new();
+        let mut repaired = Vec::new();
         for (id, experiment, stage, created_ms, body) in rows {
             if serde_json::from_slice::<RunRecord>(&body).is_ok() {
                 continue;
@@ -250,9 +250,9 @@ impl Store {
                 page.events.iter().for_each(|event| run.apply(event));
             }
             self.write(|transaction| write_run(transaction, &run))?;
-            mended.push(id);
+            repaired.push(id);
         }
-        Ok(mended)
+        Ok(repaired)
     }
 }
 
@@ -337,9 +337,9 @@ pub(crate) mod tests {
             assert_eq!(store.unsettled_runs().unwrap().iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["b"]);
             assert_eq!(store.runs().unwrap().len(), 1);
             assert_eq!(store.unreadable(), [("runs", 1)]);
-            assert_eq!(store.mend_runs().unwrap(), ["a"]);
+            assert_eq!(store.repair_runs().unwrap(), ["a"]);
             assert_eq!(store.run("a").unwrap(), whole);
-            assert!(store.mend_runs().unwrap().is_empty());
+            assert!(store.repair_runs().unwrap().is_empty());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tables `models`, `datasets` and `chats`: whole things that are read and written as one, each on its shelf.
+//! Tables `models`, `datasets` and `chats`: documents that are read and written as a whole, one table (shelf) per kind.
 
 use crate::Store;
 use crate::database::{from_json, to_json};
@@ -12,7 +12,7 @@ CREATE TABLE models (id TEXT PRIMARY KEY, body TEXT NOT NULL, created_ms INTEGER
 CREATE TABLE datasets (id TEXT PRIMARY KEY, body TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT;
 CREATE TABLE chats (id TEXT PRIMARY KEY, body TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT;";
 
-/// Which kind of thing.
+/// The kind of document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shelf {
     /// Base models.
@@ -42,7 +42,7 @@ impl Shelf {
 }
 
 impl Store {
-    /// Puts a thing on its shelf, in place of the one with the same id.
+    /// Stores a document, replacing the one with the same id.
     ///
     /// # Errors
     /// When the database refuses.
@@ -53,7 +53,7 @@ impl Store {
         self.write(|transaction| Ok(transaction.execute(&statement, params![id, body, created_ms]).map(drop)?))
     }
 
-    /// Everything on a shelf that can be read, newest first.
+    /// All readable documents of a shelf, newest first.
     ///
     /// # Errors
     /// When the database refuses.
@@ -64,7 +64,7 @@ impl Store {
         self.readable(Some(shelf.table()), &mut query, [], |row| from_json(shelf.noun(), &row.get::<_, String>(0)?))
     }
 
-    /// One thing.
+    /// One document.
     ///
     /// # Errors
     /// When there is none of this id.
@@ -75,7 +75,7 @@ impl Store {
         from_json(shelf.noun(), &body.ok_or_else(|| StoreError::Missing { what: shelf.noun(), id: id.to_owned() })?)
     }
 
-    /// Takes a thing off its shelf.
+    /// Removes a document.
     ///
     /// # Errors
     /// When the database refuses.

@@ -1,6 +1,6 @@
-//! Use cases: what a person can do, independent of the host that shows it.
+//! Use cases: what a person can do, independent of the host.
 //!
-//! The terminal, the window and the browser all call what stands here. Only this crate starts processes and reads the
+//! The terminal, the window and the browser all call this crate. Only this crate starts processes; it and `jobs` read the
 //! clock and the environment.
 
 mod chats;
@@ -20,7 +20,7 @@ pub mod views;
 pub use alidade_domain::ExportForm;
 pub use alidade_jobs::asking::evaluate::{Comparison, evaluate, judges, suites};
 pub use alidade_jobs::export::{Exported, export};
-pub use alidade_jobs::files::control::{ControlFile, write_wish};
+pub use alidade_jobs::files::control::{ControlFile, write_request};
 pub use alidade_jobs::files::run_lock::RunLock;
 pub use alidade_jobs::machine::compute::instructions;
 pub use alidade_jobs::train::comparing::read_snapshot;
@@ -36,7 +36,7 @@ pub use experiments::presets::methods;
 pub use home::backups::{BackupView, Restored, list_backups, restore_backup};
 pub use home::configuration::Configuration;
 pub use models::vetting::{Depth, vet_model, vet_stack};
-pub use runs::queue::tend_in_background;
+pub use runs::queue::run_queue_in_background;
 pub use studio::Studio;
 pub use terminal::places::Given;
 pub use terminal::resolve::{ResolvedRecipe, model_dir, read_recipe, resolve_recipe};

@@ -1,4 +1,4 @@
-//! The facade over everything that a person can do, shared by all hosts; its methods stand one file per noun.
+//! The facade over all use cases, shared by all hosts; its methods are in one file per noun.
 
 use crate::chats::answering::Slot;
 use crate::datasets::row_index::RowIndex;
@@ -20,7 +20,7 @@ pub struct Studio {
     pub(crate) configuration: Configuration,
     pub(crate) store: Store,
     pub(crate) bundled: Vec<ModelView>,
-    /// When this program began, in milliseconds since 1970: what is older in its working folders is a leftover.
+    /// When this program started, in milliseconds since 1970: older files in its working folders are leftovers.
     pub(crate) opened_ms: u64,
     handles: Mutex<BTreeMap<String, PathBuf>>,
     counter: AtomicU64,
@@ -34,31 +34,31 @@ pub struct Studio {
     pub(crate) importing: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
     /// Held while a chat is read, changed and written back.
     pub(crate) chat_writes: Mutex<()>,
-    /// Estimates by everything that they depend on.
+    /// Cached estimates by everything that they depend on.
     pub(crate) estimates: Mutex<BTreeMap<String, alidade_domain::StageEstimate>>,
-    /// Files that were found to be what was recorded, by place and hash.
+    /// Verified files, by path and hash.
     pub(crate) verified: Mutex<BTreeMap<(PathBuf, String), Stamp>>,
-    /// What does not work at the moment, by run or part of the program.
+    /// Current faults, by run or part of the program.
     pub(crate) faults: Mutex<BTreeMap<String, Problem>>,
     /// Held while this program adds events to a run's file.
-    pub(crate) telling: Mutex<()>,
-    /// Where the rows of data sets begin, by the hash of their content.
+    pub(crate) event_writes: Mutex<()>,
+    /// Row indexes of data sets, by the hash of their content.
     pub(crate) row_indexes: Mutex<BTreeMap<String, Arc<RowIndex>>>,
-    /// Called when there may be something to start.
+    /// Wakes the queue when there may be something to start.
     pub(crate) wake: Bell,
-    /// True when something was made since the last backup that a person would miss.
+    /// True if something valuable was made since the last backup.
     pub(crate) backup_wanted: AtomicBool,
 }
 
 impl Studio {
-    /// Opens the data folder and brings it in order; puts the bundled data sets into it where they are not whole.
+    /// Opens the data folder and prepares it; writes the bundled data sets if they are incomplete.
     ///
     /// # Errors
     /// When the database cannot be opened, is damaged or lost.
     pub fn open(configuration: Configuration) -> Result<Arc<Self>, Problem> {
         home::prepare(&configuration.home)?;
         let store = Store::open(&home::database(&configuration.home))?;
-        store.mend_runs()?;
+        store.repair_runs()?;
         let studio = Self {
             store,
             bundled: models::bundled(&configuration.resources),
@@ -74,7 +74,7 @@ impl Studio {
             estimates: Mutex::default(),
             verified: Mutex::default(),
             faults: Mutex::default(),
-            telling: Mutex::default(),
+            event_writes: Mutex::default(),
             row_indexes: Mutex::default(),
             wake: Bell::default(),
             backup_wanted: AtomicBool::new(false),
@@ -101,12 +101,12 @@ impl Studio {
         }
     }
 
-    /// Free room on the disk of the data folder, where the system tells it.
+    /// Free space on the disk of the data folder, if known.
     pub fn free_disk_bytes(&self) -> Option<u64> {
         Some(alidade_jobs::machine::free_disk_bytes(&self.configuration.home)).filter(|bytes| *bytes > 0)
     }
 
-    /// Gives out a word for a file or folder that the person picked or dropped; commands take such words, never paths.
+    /// Creates a handle for a file or folder that the person picked or dropped; commands take handles, never paths.
     pub fn hand_out(&self, path: PathBuf) -> String {
         let handle = self.fresh_id("h");
         lock(&self.handles).insert(handle.clone(), path);
@@ -116,7 +116,7 @@ impl Studio {
     /// A new, empty folder below the data folder.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn fresh_folder(&self, kind: &str) -> Result<PathBuf, Problem> {
         let folder = self.configuration.home.join(kind).join(self.fresh_id(""));
         create_folder(&folder)?;
@@ -125,7 +125,7 @@ impl Studio {
         Ok(folder)
     }
 
-    /// Takes a handle back; what was uploaded for it is removed.
+    /// Releases a handle; an uploaded file is removed.
     pub(crate) fn take_back(&self, handle: &str) {
         let uploads = self.configuration.home.join("uploads");
         let mut handles = lock(&self.handles);
@@ -134,7 +134,7 @@ impl Studio {
         };
         if folder.parent() == Some(uploads.as_path()) {
             handles.remove(handle);
-            // What cannot be removed now is removed at the next start.
+            // If this fails, the file is removed at the next start.
             let _ = std::fs::remove_dir_all(folder);
         }
     }
@@ -142,7 +142,7 @@ impl Studio {
     /// The path behind a handle.
     ///
     /// # Errors
-    /// When it was not given out in this session.
+    /// When it was not created in this session.
     pub fn path_of(&self, handle: &str) -> Result<PathBuf, Problem> {
         lock(&self.handles).get(handle).cloned().ok_or_else(|| {
             Problem::new(ProblemCode::NotFound, "The chosen file is no longer known.")
@@ -163,7 +163,7 @@ pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_millis() as u64)
 }
 
-/// A panic while a lock was held leaves plain data behind; going on is safe.
+/// Locks only protect plain data, so a poisoned lock is safe to use.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What a host shows: plain pictures of stored things, each with everything its screen needs and nothing that it does not.
+//! Views for the hosts: plain data about stored things, with exactly what a screen needs.
 
 use alidade_domain::{
     AdapterRef, Artifact, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary, Message, MethodName,
@@ -21,7 +21,7 @@ pub struct AppInfo {
     pub threads: usize,
     /// Memory of the machine.
     pub memory_bytes: u64,
-    /// What does not work at the moment, beside single runs and data sets.
+    /// Current faults of the program, apart from those of single runs and data sets.
     pub problems: Vec<Problem>,
 }
 
@@ -32,7 +32,7 @@ pub struct ModelView {
     pub model: ModelRef,
     /// Architecture ("llama").
     pub family: String,
-    /// Numbers in the model.
+    /// Parameters of the model.
     pub parameters: u64,
     /// Size of its vocabulary.
     pub vocabulary: usize,
@@ -50,7 +50,7 @@ pub struct ModelView {
     pub folder: String,
     /// The model card in Markdown, if there is one.
     pub card: Option<String>,
-    /// True once the person forgot it; only experiments that used it still know its facts.
+    /// True once the person removed it; only experiments that used it still have its facts.
     #[serde(default)]
     pub removed: bool,
 }
@@ -64,7 +64,7 @@ pub struct DatasetView {
     pub name: String,
     /// What its rows can teach.
     pub kind: DatasetKind,
-    /// What the import did.
+    /// Summary of the import.
     pub summary: ImportSummary,
     /// Remarks on the whole file.
     pub remarks: Vec<String>,
@@ -72,16 +72,16 @@ pub struct DatasetView {
     pub sha256: String,
     /// True for the sets that come with the program.
     pub bundled: bool,
-    /// True when rows may hold harmful text: drawn blurred until revealed.
+    /// True if rows may contain harmful text: blurred until revealed.
     pub flagged: bool,
     /// Licence, if known.
     pub licence: Option<String>,
     /// When it was imported, in milliseconds since 1970.
     pub imported_ms: u64,
-    /// True once the person removed it; only experiments that used it still know its facts.
+    /// True once the person removed it; only experiments that used it still have its facts.
     #[serde(default)]
     pub removed: bool,
-    /// What is wrong with its rows on the disk, if anything.
+    /// The problem with its rows on the disk, if any.
     #[serde(default)]
     pub problem: Option<Problem>,
 }
@@ -104,25 +104,25 @@ pub struct DatasetPage {
 pub struct Preset {
     /// Stable name ("kind_and_true", "own_pairs", …).
     pub id: String,
-    /// Model that it was made for; any model when absent.
+    /// The model that it is for; any model when absent.
     pub model: Option<String>,
     /// The stages.
     pub stages: Vec<Stage>,
-    /// How it is offered; without words it is only reached by its name.
+    /// Its texts; without any it is only available by its name.
     pub words: Option<GoalWords>,
 }
 
-/// Where an experiment stands: where its most telling run stands, or `Draft` before the first.
+/// The state of an experiment: that of its most significant run, or `Draft` before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ExperimentState {
     /// Not started.
     Draft,
-    /// A run waits or works.
+    /// A run is queued or running.
     Running,
     /// Paused by the person.
     Paused,
-    /// A worker vanished; can go on.
+    /// A worker disappeared; can be resumed.
     Interrupted,
     /// Ended early with a usable adapter.
     Stopped,
@@ -137,11 +137,11 @@ pub enum ExperimentState {
 pub struct ExperimentSummary {
     /// The experiment.
     pub experiment: Experiment,
-    /// Where it stands.
+    /// Its state.
     pub state: ExperimentState,
     /// Its runs, in stage order.
     pub runs: Vec<RunView>,
-    /// First stack against last, on the same prompts and rows, suite by suite; empty before anything was evaluated.
+    /// First stack against last, on the same prompts and rows, suite by suite; empty before any evaluation.
     pub overall: Vec<Evaluation>,
 }
 
@@ -158,9 +158,9 @@ pub struct RunView {
     pub stage: usize,
     /// Method of a stage that trains.
     pub method: Option<MethodName>,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
-    /// What the worker is at.
+    /// The current phase of the worker.
     pub phase: Option<Phase>,
     /// Steps taken.
     pub step: u64,
@@ -170,19 +170,19 @@ pub struct RunView {
     pub seconds: f64,
     /// Latest figures under TRL's names.
     pub metrics: BTreeMap<String, f64>,
-    /// True when its rows may hold harmful text: drawn blurred until revealed.
+    /// True if its rows may contain harmful text: blurred until revealed.
     pub flagged: bool,
-    /// The adapter that came out.
+    /// The resulting adapter.
     pub adapter: Option<AdapterRef>,
-    /// Everything that came out.
+    /// All results.
     pub artifacts: Vec<Artifact>,
     /// Before and after of this stage, suite by suite.
     pub evaluations: Vec<Evaluation>,
-    /// What ended it, or what is wrong with it now.
+    /// The problem that ended it, or its current fault.
     pub problem: Option<Problem>,
-    /// What it carries out.
+    /// Its stage.
     pub work: Stage,
-    /// What was expected.
+    /// Its estimate.
     pub estimate: Option<StageEstimate>,
     /// Last event number that is stored.
     pub last_sequence: u64,
@@ -191,9 +191,9 @@ pub struct RunView {
 /// One token of a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct TokenPiece {
-    /// What it looks like.
+    /// Its text.
     pub text: String,
-    /// True when it is learned or scored.
+    /// True if it is learned or scored.
     pub learned: bool,
 }
 
@@ -213,7 +213,7 @@ pub struct TokenRowView {
 pub struct StackView {
     /// The stack.
     pub stack: Stack,
-    /// Its exact name: what the badge shows.
+    /// Its exact name, as on the badge.
     pub label: String,
     /// Where it comes from ("base model", title of an experiment).
     pub origin: String,
@@ -230,11 +230,11 @@ pub struct ChatView {
     pub title: String,
     /// One stack a pane.
     pub stacks: Vec<Stack>,
-    /// System line, empty for none.
+    /// System message, empty for none.
     pub system_prompt: String,
-    /// How tokens are drawn; the same in every pane.
+    /// Sampling; the same in every pane.
     pub sampling: Sampling,
-    /// How the weights are held; the same in every pane.
+    /// Number format of the weights; the same in every pane.
     #[serde(default)]
     pub precision: Precision,
     /// Messages in order of turns.
@@ -253,7 +253,7 @@ pub enum AnswerEnd {
     Length,
     /// The person stopped it.
     Stopped,
-    /// It broke off: the program or the process that answered was ended.
+    /// Interrupted: the program or the process that answered has ended.
     Interrupted,
 }
 
@@ -270,7 +270,7 @@ pub struct ChatMessage {
     pub badge: Option<String>,
     /// How the answer ended.
     pub end: Option<AnswerEnd>,
-    /// Seed that it was drawn with.
+    /// Its random seed.
     pub seed: Option<u64>,
 }
 

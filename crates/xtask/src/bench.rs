@@ -1,63 +1,68 @@
-//! Our speed beside that of the stack a person would use instead: both sides in turn on the same model, rows and cores, the
-//! median over some rounds, and ratios. Only ratios of one such run mean anything.
+//! Compares our speed with that of the stack that a person would use instead: both sides alternate on the same model, rows
+//! and cores; the result is the median over some rounds, and ratios. Only ratios of one such run are meaningful.
 //!
-//! The other side is a script that prints one JSON line a command ("ms", "peak_rss_mb"), run by a Python that has PyTorch,
-//! PEFT, TRL and llama.cpp; the model folders are made by it as well. Without it our own figures are printed alone.
+//! The other side is a script that prints one JSON line per command ("ms", "peak_rss_mb"), run by a Python with PyTorch,
+//! PEFT, TRL and llama.cpp; it makes the model folders as well. Without it only our own figures are printed.
 
 use crate::commands::{Outcome, output, root, run};
 use std::path::{Path, PathBuf};
 
 const SHAPES: &[&str] = &["tiny", "smollm2-135m"];
 
-/// One comparison: its name, what ours and theirs are asked, and the ratio that is hoped for on either shape.
+/// One comparison: its name, the arguments of both sides, and the target ratio for each shape.
 struct Contest {
     name: &'static str,
     ours: &'static [&'static str],
     theirs: &'static [&'static str],
-    hoped: [f64; 2],
+    target: [f64; 2],
 }
 
 const TRAINING: &[Contest] = &[
-    Contest { name: "SFT f32", ours: &["--method", "sft", "--dtype", "f32"], theirs: &["peft-f32"], hoped: [1.4, 1.3] },
+    Contest {
+        name: "SFT f32",
+        ours: &["--method", "sft", "--dtype", "f32"],
+        theirs: &["peft-f32"],
+        target: [1.4, 1.3],
+    },
     Contest {
         name: "SFT bf16",
         ours: &["--method", "sft", "--dtype", "bf16"],
         theirs: &["peft-bf16"],
-        hoped: [2.0, 2.2],
+        target: [2.0, 2.2],
     },
     Contest {
         name: "SFT checkpointed",
         ours: &["--method", "sft", "--dtype", "bf16", "--checkpointing"],
         theirs: &["trl-sft-default"],
-        hoped: [2.8, 2.8],
+        target: [2.8, 2.8],
     },
     Contest {
         name: "DPO checkpointed",
         ours: &["--method", "dpo", "--dtype", "bf16", "--checkpointing"],
         theirs: &["trl-dpo-default"],
-        hoped: [2.2, 2.2],
+        target: [2.2, 2.2],
     },
 ];
 
-/// For generation `theirs` names the GGUF files whose fastest is taken.
-const WRITING: &[Contest] = &[
+/// For generation `theirs` names the GGUF files, of which the fastest counts.
+const GENERATION: &[Contest] = &[
     Contest {
         name: "generation, batch 1",
         ours: &["--dtype", "bf16", "--batch", "1"],
         theirs: &["f16", "bf16"],
-        hoped: [1.2, 1.1],
+        target: [1.2, 1.1],
     },
     Contest {
         name: "generation, batch 1, q8_0",
         ours: &["--dtype", "q8_0", "--batch", "1"],
         theirs: &["q8_0"],
-        hoped: [1.1, 1.0],
+        target: [1.1, 1.0],
     },
     Contest {
         name: "generation, batch 16",
         ours: &["--dtype", "bf16", "--batch", "16"],
         theirs: &["f16"],
-        hoped: [3.0, 2.0],
+        target: [3.0, 2.0],
     },
 ];
 
@@ -69,7 +74,7 @@ struct Peer {
     rounds: usize,
 }
 
-/// Runs every comparison, or those whose name has a part in it:
+/// Runs all comparisons, or those whose names contain a given part:
 /// `bench --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N] [--only SHAPE] [--contest PART]`.
 pub fn compare(arguments: &[String]) -> Outcome {
     let value = |flag: &str| value(arguments, flag);
@@ -91,21 +96,21 @@ pub fn compare(arguments: &[String]) -> Outcome {
         if only.as_ref().is_some_and(|only| only != shape) || !peer.models.join(shape).is_dir() {
             continue;
         }
-        println!("| {shape} | ours ms | theirs ms | ratio (lowest to highest) | hoped for | ours MB | theirs MB |");
+        println!("| {shape} | ours ms | theirs ms | ratio (lowest to highest) | target | ours MB | theirs MB |");
         println!("|---|---|---|---|---|---|---|");
         TRAINING
             .iter()
             .filter(wanted)
             .for_each(|contest| peer.contest(contest, index, |contest| peer.train(contest, shape)));
-        WRITING
+        GENERATION
             .iter()
             .filter(wanted)
-            .for_each(|contest| peer.contest(contest, index, |contest| peer.write(contest, shape)));
+            .for_each(|contest| peer.contest(contest, index, |contest| peer.generate(contest, shape)));
     }
     Ok(())
 }
 
-/// What follows a flag.
+/// The value of an option.
 pub(crate) fn value(arguments: &[String], flag: &str) -> Option<String> {
     let place = arguments.iter().position(|argument| argument == flag)?;
     arguments.get(place + 1).cloned()
@@ -119,7 +124,7 @@ pub(crate) fn ours(arguments: &[&str]) -> Option<String> {
 
 /// Milliseconds and megabytes of one side in one round.
 type Figures = (f64, f64);
-/// Ours and theirs.
+/// The results of both sides.
 type Round = (Option<Figures>, Option<Figures>);
 
 impl Peer {
@@ -140,7 +145,7 @@ impl Peer {
             contest.name,
             show(side(|round| round.0, |figures| figures.0)),
             show(side(|round| round.1, |figures| figures.0)),
-            contest.hoped[shape],
+            contest.target[shape],
             show(side(|round| round.0, |figures| figures.1)),
             show(side(|round| round.1, |figures| figures.1)),
         );
@@ -154,7 +159,7 @@ impl Peer {
         (mine.as_deref().and_then(figures), theirs)
     }
 
-    fn write(&self, contest: &Contest, shape: &str) -> Round {
+    fn generate(&self, contest: &Contest, shape: &str) -> Round {
         let tokens = "64";
         let folder = self.models.join(shape).to_string_lossy().into_owned();
         let batch = contest.ours.last().copied().unwrap_or("1");
@@ -177,13 +182,13 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Milliseconds and megabytes of the last line that has them.
+/// Milliseconds and megabytes of the last line with both.
 fn figures(text: &str) -> Option<Figures> {
     let line = text.lines().rev().find(|line| line.contains("\"ms\""))?;
     Some((figure(line, "ms")?, figure(line, "peak_rss_mb")?))
 }
 
-/// The first number under this key.
+/// The first number with this key.
 pub(crate) fn figure(text: &str, key: &str) -> Option<f64> {
     let quoted = format!("\"{key}\"");
     let rest = &text[text.find(&quoted)? + quoted.len()..];

@@ -1,4 +1,4 @@
-//! Installable packages from the release build, and a look into the .deb.
+//! Installable packages from the release build, and a listing of the .deb.
 
 use crate::commands::{Outcome, root, run};
 use crate::doctor::{self, Needs};

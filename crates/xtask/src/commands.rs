@@ -1,10 +1,10 @@
-//! Running other programs, with the command shown and its failure named.
+//! Runs other programs, showing the command and reporting failures.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// What every chore returns.
+/// The result of a chore.
 pub type Outcome = Result<(), String>;
 
 /// The repository's root folder.
@@ -13,12 +13,12 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).map_or(here.clone(), PathBuf::from)
 }
 
-/// Runs a program in the root folder; its output goes to the terminal.
+/// Runs a program in the root folder, with its output in the terminal.
 pub fn run(program: &str, arguments: &[&str]) -> Outcome {
     run_with(program, arguments, &[])
 }
 
-/// As [`run`], with further environment variables.
+/// As [`run`], with additional environment variables.
 pub fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
     let shown = format!("{program} {}", arguments.join(" "));
     println!("── {shown}");
@@ -33,12 +33,12 @@ pub fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)])
     if status.success() { Ok(()) } else { Err(format!("{shown} ended with {status}")) }
 }
 
-/// True when a program can be started and succeeds.
+/// True if a program can be started and succeeds.
 pub fn succeeds(program: &str, arguments: &[&str]) -> bool {
     output(program, arguments).is_some()
 }
 
-/// What a program prints, when it succeeds.
+/// The output of a program, if it succeeds.
 pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(platform_name(program)).args(arguments).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -1,9 +1,9 @@
-//! What the machine lacks, and how to get it. Outside CI nothing is installed without a question.
+//! Checks what the machine lacks and installs it. Outside CI nothing is installed without asking.
 
 use crate::commands::{Outcome, output, run, succeeds};
 use std::io::{BufRead, IsTerminal, Write};
 
-/// What is to be done on this machine.
+/// What the machine is needed for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Build and open the window.
@@ -12,7 +12,7 @@ pub enum Needs {
     Tests,
 }
 
-/// Debian packages, with the test that shows whether one is there.
+/// Debian packages, with the check for each.
 const BUILD: &[(&str, Probe)] = &[
     ("build-essential", Probe::Program("cc")),
     ("pkg-config", Probe::Program("pkg-config")),
@@ -47,7 +47,7 @@ impl Probe {
     }
 }
 
-/// Checks, and installs when asked to.
+/// Checks, and installs on request.
 pub fn check(needs: Needs, fix: bool) -> Outcome {
     check_node()?;
     if cfg!(target_os = "macos") && !succeeds("xcode-select", &["-p"]) {
@@ -59,7 +59,7 @@ pub fn check(needs: Needs, fix: bool) -> Outcome {
     let wanted = BUILD.iter().chain(if needs == Needs::Tests { TESTS } else { &[] });
     let missing: Vec<&str> = wanted.filter(|(_, probe)| !probe.found()).map(|(package, _)| *package).collect();
     if missing.is_empty() {
-        println!("Everything that is needed is there.");
+        println!("All requirements are installed.");
         return Ok(());
     }
     install(&missing, fix)

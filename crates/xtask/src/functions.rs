@@ -1,7 +1,7 @@
-//! How long functions are: from the line with `fn` to the closing brace at the same depth, both counted. The layout of
-//! rustfmt makes that exact, so no parser is needed. A function inside another counts as part of it.
+//! Lengths of functions: from the line with `fn` to the closing brace at the same depth, inclusive. The layout of rustfmt
+//! makes that exact without a parser. A function inside another counts as part of it.
 
-/// Functions of more lines than `limit`, with their lines.
+/// Functions with more lines than `limit`, and their lengths.
 pub fn longer_than(limit: usize, text: &str) -> Vec<(&str, usize)> {
     let mut long = Vec::new();
     let mut open: Option<(usize, usize, &str)> = None;
@@ -24,7 +24,7 @@ pub fn longer_than(limit: usize, text: &str) -> Vec<(&str, usize)> {
     long
 }
 
-/// The name of the function that begins on this line, whatever stands before `fn`.
+/// The name of the function that begins on this line, whatever precedes `fn`.
 fn name(code: &str) -> Option<&str> {
     let mut rest = code;
     loop {
@@ -35,7 +35,7 @@ fn name(code: &str) -> Option<&str> {
     }
 }
 
-/// What follows one of the words that may stand before `fn`.
+/// The rest after one of the keywords that may precede `fn`.
 fn after_qualifier(code: &str) -> Option<&str> {
     let plain = ["pub ", "default ", "const ", "async ", "unsafe ", "safe ", "extern "];
     if let Some(rest) = plain.iter().find_map(|word| code.strip_prefix(word)) {
@@ -51,7 +51,7 @@ fn after_qualifier(code: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// A function of five lines under this head.
+    /// A function of five lines with this signature.
     fn five(head: &str) -> String {
         format!("{head} {{\n    one();\n    two();\n    three();\n}}\n")
     }

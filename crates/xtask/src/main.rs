@@ -1,5 +1,5 @@
-//! Repository chores: set-up, build, run, test, tidy, bundles, pictures. One file per chore; no dependencies, so that it
-//! builds in a second on a bare machine.
+//! Repository chores: set-up, build, run, test, tidy, bundles, screenshots. One file per chore; no dependencies, so that it
+//! builds in a second on a new machine.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 mod bench;
@@ -20,14 +20,14 @@ const HELP: &str = "cargo xtask <chore>
   test              install what the tests need and run all of them
   doctor [--fix]    say what is missing; with --fix install it
   ui                build the UI into ui/dist
-  tidy              check the arrows between crates and the sizes of files
+  tidy              check the imports between crates and the sizes of files
   starter           pre-train the starter models again (about half an hour on two cores)
-  screenshots       take a picture of every screen from the real program
+  screenshots       take a screenshot of every screen of the real program
   bundle            make .deb and .rpm
-  bench             our speed beside another stack's: --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N]
-  plan              what the plan expects beside what runs take: [--sample N --seed S] [--only METHOD]
+  bench             compare our speed with another stack's: --models DIR [--peer SCRIPT --python PROGRAM] [--rounds N]
+  plan              compare predicted with actual time and memory of runs: [--sample N --seed S] [--only METHOD]
   minutes           time the three-minute job
-  learning          what every ready-made experiment reaches, over three seeds
+  learning          results of all presets with three seeds
   windows           check every crate but the window for Windows (needs its target and MinGW)
   nightly           an exported adapter in the real PEFT library (needs Python), a thousand power cuts (200 of a mounted disk,
                     which need root, and 800 recorded ones, which need strace; about a quarter of an hour), and five

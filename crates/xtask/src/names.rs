@@ -1,25 +1,24 @@
-//! The house rule that what is known of one thing stands in its own file: the name of a method, a model family or an importer
-//! is written in the folder of its kind and nowhere else; whoever needs it asks the registry. Tests, golden numbers and prose
-//! in comments may say it.
+//! The rule that everything specific to one method, model family or importer is in its own file: its name appears only in
+//! the folder of its kind, and other code asks the registry. Tests, golden files and comments may use the name.
 //!
-//! What still says a name is listed here, each with its reason, so that it is seen and not forgotten.
+//! Exceptions are listed here, each with its reason.
 
 use crate::commands::root;
 use std::path::{Path, PathBuf};
 
-/// Things of a kind: a folder with one file each. Files of a folder may build on each other and compare themselves in words.
+/// A kind of thing: a folder with one file each. Files of the same folder may use and mention each other.
 struct Kind {
     what: &'static str,
     folder: &'static str,
     /// Files of the folder that are shared, and define nothing; beside the registry they name no entry.
     shared: &'static [&'static str],
-    /// True where the names are common words, so that only a literal or a path counts.
+    /// True if the names are common words, so that only literals and paths count.
     common: bool,
-    /// Name, file, and why it may stand there.
+    /// Exceptions: name, file, and reason.
     except: &'static [(&'static str, &'static str, &'static str)],
 }
 
-const BENCH: &str = "is measured against other programs, which are run and read by this name";
+const BENCH: &str = "is compared with other programs, which use this name";
 
 const KINDS: &[Kind] = &[
     Kind {
@@ -28,9 +27,9 @@ const KINDS: &[Kind] = &[
         shared: &["mod", "advice", "group", "labelled", "pairs", "watch"],
         common: false,
         except: &[
-            ("orpo", "crates/train/src/heads", "a head may stand under the name of its method"),
-            ("dpo", "crates/train/src/heads", "a head may stand under the name of its method"),
-            ("cpo", "crates/train/src/heads", "a head may stand under the name of its method"),
+            ("orpo", "crates/train/src/heads", "a loss may have the name of its method"),
+            ("dpo", "crates/train/src/heads", "a loss may have the name of its method"),
+            ("cpo", "crates/train/src/heads", "a loss may have the name of its method"),
             ("kto", "crates/train/src/heads", "a loss of that name in TRL"),
             ("sft", "crates/train/src/heads", "a loss of that name in TRL"),
             ("ppo", "crates/train/src/heads/golden.rs", "a test"),
@@ -45,7 +44,7 @@ const KINDS: &[Kind] = &[
             ("sft", "crates/cli/src/commands/bench.rs", BENCH),
             ("grpo", "crates/train/src/methods/group.rs", "the name of a way of averaging losses in TRL"),
             ("sft", "crates/studio/src/testing.rs", "a test"),
-            ("sft", "crates/studio/src/runs/after_a_cut.rs", "a test"),
+            ("sft", "crates/studio/src/runs/after_power_cut.rs", "a test"),
         ],
     },
     Kind {
@@ -71,7 +70,7 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// Adds a fault for each name that stands where it must not, and for each exception that nothing needs any more.
+/// Adds a fault for each name in a wrong place, and for each exception that is no longer needed.
 pub fn check(sources: &[PathBuf], faults: &mut Vec<String>) {
     for kind in KINDS {
         let names = names(kind);
@@ -97,7 +96,7 @@ pub fn check(sources: &[PathBuf], faults: &mut Vec<String>) {
     }
 }
 
-/// The names of a kind: those of the files in its folder.
+/// The names of a kind: the names of the files in its folder.
 fn names(kind: &Kind) -> Vec<String> {
     let entries = std::fs::read_dir(root().join(kind.folder)).into_iter().flatten().flatten();
     let stems = entries.filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned()));
@@ -116,13 +115,13 @@ fn allowed(kind: &Kind, path: &Path) -> bool {
     tests || generated || path.to_string_lossy().ends_with(".test.ts") || own
 }
 
-/// The code of a file: without its tests and the lines that are comments alone.
+/// The code of a file, without its tests and comment lines.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     code.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
 
-/// True when a line holds the name as a word of its own, in any case; of common words only literals and paths count.
+/// True if a line contains the name as a whole word, in any case; for common words only literals and paths count.
 fn says(kind: &Kind, line: &str, name: &str) -> bool {
     let line = line.to_lowercase();
     if kind.common {

@@ -1,15 +1,15 @@
-//! Does the plan tell the truth? What it expects of memory and time beside what a run then takes, on twenty named
-//! configurations: three shapes, three methods, with everything kept and with the widest rows computed again, and two of a
-//! large vocabulary. A sample of them is part of the nightly checks.
+//! Compares the memory and time that the plan predicts with what a run takes, on twenty named configurations: three shapes,
+//! three methods, with and without activation checkpointing, and two with a large vocabulary. A sample of them is part of
+//! the nightly checks.
 
 use crate::bench::{figure, ours, value};
 use crate::commands::{Outcome, root, run};
 
-/// How far off the plan may be.
+/// Tolerance of the plan.
 const MEMORY: f64 = 0.15;
 const TIME: f64 = 0.20;
 
-/// A configuration: shape, method, number type, and whether the widest rows are computed again.
+/// A configuration: shape, method, number format, and activation checkpointing.
 type Configuration = (&'static str, &'static str, &'static str, bool);
 
 fn configurations() -> Vec<Configuration> {
@@ -21,7 +21,7 @@ fn configurations() -> Vec<Configuration> {
     shapes.into_iter().flat_map(each).chain(wide).collect()
 }
 
-/// `plan [--sample N --seed S] [--only METHOD]`: all configurations, some drawn by the seed, or those of a method.
+/// `plan [--sample N --seed S] [--only METHOD]`: all configurations, a random sample, or those of a method.
 pub fn check(arguments: &[String]) -> Outcome {
     let number = |flag: &str| value(arguments, flag)?.parse::<usize>().ok();
     run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
@@ -38,14 +38,14 @@ pub fn check(arguments: &[String]) -> Outcome {
     if missed.is_empty() { Ok(()) } else { Err(format!("the plan was wrong about {}", missed.join("; "))) }
 }
 
-/// Some of a list, without order of preference: a seed picks the first and the stride.
+/// A sample of a list: the seed picks the first item and the stride.
 fn drawn(all: Vec<Configuration>, count: usize, seed: usize) -> Vec<Configuration> {
-    // Prime to every number of configurations that there can be: twenty, eight and six.
+    // Coprime to every possible number of configurations: twenty, eight and six.
     let stride = [7, 11, 13, 17][seed % 4];
     (0..count.min(all.len())).map(|index| all[(seed + index * stride) % all.len()]).collect()
 }
 
-/// Runs one configuration, prints its line, and says what was wrong.
+/// Runs one configuration, prints its line, and returns what was wrong.
 fn measure((shape, method, dtype, slim): Configuration) -> Result<Vec<String>, String> {
     let folder = root().join("target/bench-models").join(shape);
     let path = folder.to_string_lossy().into_owned();
@@ -62,14 +62,14 @@ fn measure((shape, method, dtype, slim): Configuration) -> Result<Vec<String>, S
     let expected = line.find("\"expected\"").map(|place| &line[place..]).unwrap_or_default();
     let read = |text: &str, key: &str| figure(text, key).ok_or(format!("{name}: no {key}"));
     let (told, took) = (read(expected, "peak_rss_mb")?, read(&line, "peak_rss_mb")?);
-    let (hoped, passed) = (read(expected, "ms")?, read(&line, "ms")?);
-    println!("| {name} | {told:.0} | {took:.0} | {hoped:.0} | {passed:.0} |");
+    let (planned, taken) = (read(expected, "ms")?, read(&line, "ms")?);
+    println!("| {name} | {told:.0} | {took:.0} | {planned:.0} | {taken:.0} |");
     let mut wrong = Vec::new();
     if (told / took - 1.0).abs() > MEMORY {
         wrong.push(format!("{name}: {told:.0} MB expected, {took:.0} taken"));
     }
-    if (hoped / passed - 1.0).abs() > TIME {
-        wrong.push(format!("{name}: {hoped:.0} ms expected, {passed:.0} taken"));
+    if (planned / taken - 1.0).abs() > TIME {
+        wrong.push(format!("{name}: {planned:.0} ms expected, {taken:.0} taken"));
     }
     Ok(wrong)
 }

@@ -1,10 +1,10 @@
-//! The chores that are a list of commands.
+//! Chores that are lists of commands.
 
 use crate::commands::{Outcome, output, root, run, run_with, succeeds};
 use crate::doctor::{self, Needs};
 use crate::tidy;
 
-/// Opens the window from a bare checkout.
+/// Opens the window from a fresh checkout.
 pub fn app(release: bool, fix: bool) -> Outcome {
     doctor::check(Needs::App, fix)?;
     build_ui()?;
@@ -15,7 +15,7 @@ pub fn app(release: bool, fix: bool) -> Outcome {
     run(&program.to_string_lossy(), &[])
 }
 
-/// Everything that must hold, from set-up to the real window.
+/// All checks, from set-up to the real window.
 pub fn test() -> Outcome {
     doctor::check(Needs::Tests, std::env::var_os("CI").is_some())?;
     tidy::check()?;
@@ -30,7 +30,7 @@ pub fn test() -> Outcome {
     window_journey()
 }
 
-/// `ui/dist`, from a lock file that is honoured.
+/// Builds `ui/dist` with the locked dependencies.
 pub fn build_ui() -> Outcome {
     let ui = root().join("ui");
     let stamp = ui.join("node_modules/.package-lock.json");
@@ -46,7 +46,7 @@ fn browser_journeys() -> Outcome {
     run("npm", &["--prefix", "ui", "run", "journeys"])
 }
 
-/// The real window under a display of its own where there is none.
+/// Tests the real window, under a virtual display if there is none.
 fn window_journey() -> Outcome {
     if !cfg!(target_os = "linux") {
         println!("The window journey runs under Linux only.");
@@ -58,7 +58,7 @@ fn window_journey() -> Outcome {
     )
 }
 
-/// Pictures of every screen in both languages and themes.
+/// Screenshots of every screen in both languages and themes.
 pub fn screenshots() -> Outcome {
     doctor::check(Needs::Tests, false)?;
     build_ui()?;
@@ -66,7 +66,7 @@ pub fn screenshots() -> Outcome {
     run("npm", &["--prefix", "ui", "run", "screenshots"])
 }
 
-/// The starter models, made again.
+/// Makes the starter models again.
 pub fn starter() -> Outcome {
     run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
     let program = root().join("target/release/alidade");
@@ -78,14 +78,14 @@ pub fn starter() -> Outcome {
     Ok(())
 }
 
-/// The three-minute job, timed.
+/// Times the three-minute job.
 pub fn minutes() -> Outcome {
     build_ui()?;
     run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
     run_with("npm", &["--prefix", "ui", "run", "bench"], &[("ALIDADE_PROGRAM", "target/release/alidade")])
 }
 
-/// Every ready-made experiment over three seeds, in a data folder of its own.
+/// Runs all presets with three seeds, in a data folder of its own.
 pub fn learning() -> Outcome {
     run("cargo", &["build", "--release", "-p", "alidade-cli"])?;
     let home = root().join("target/learning").to_string_lossy().into_owned();
@@ -94,7 +94,7 @@ pub fn learning() -> Outcome {
     run_with(&root().join("target/release/alidade").to_string_lossy(), &["learning"], &environment)
 }
 
-/// Everything but the window, for Windows, where its target and a C compiler for it can be had.
+/// Checks everything except the window for Windows, if its target and a C compiler for it are installed.
 pub fn windows() -> Outcome {
     const TARGET: &str = "x86_64-pc-windows-gnu";
     let installed = output("rustup", &["target", "list", "--installed"]).unwrap_or_default();
@@ -113,15 +113,15 @@ pub fn nightly() -> Outcome {
     run("python3", &["tests/nightly/peft_loads.py", "target/release/alidade"])?;
     run("python3", &["tests/nightly/templates.py", "target/release/alidade"])?;
     run("python3", &["tests/nightly/cases.py", "target/release/alidade"])?;
-    // Another seed each night.
+    // A different seed each night.
     let day = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() / 86_400);
     power_cuts(day, "mounted", "200")?;
     power_cuts(day, "recorded", "800")?;
-    // Another five each day; last, because a busy machine spoils their times.
+    // A different sample each day; last, because a busy machine distorts the times.
     crate::plan::check(&["plan", "--sample", "5", "--seed", &day.to_string()].map(str::to_owned))
 }
 
-/// Where there are no loop mounts, or no strace, it says so.
+/// Without loop mounts or strace it says so.
 fn power_cuts(seed: u64, how: &str, cuts: &str) -> Outcome {
     let (program, seed) = ("target/release/alidade", seed.to_string());
     run("python3", &["tests/nightly/power_cuts.py", program, "--how", how, "--cuts", cuts, "--seed", &seed])

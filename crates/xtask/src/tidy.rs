@@ -1,11 +1,11 @@
-//! The house rules as a test: which crate may see which, who may touch what, and how long things may get.
+//! Architecture rules as a test: which crate may import which, who may use what, and how long things may get.
 
 use crate::commands::{Outcome, root};
 use crate::functions;
 use std::path::{Path, PathBuf};
 
 /// Crate (folder below the root) and the crates of ours that it may import.
-const ARROWS: &[(&str, &[&str])] = &[
+const IMPORTS: &[(&str, &[&str])] = &[
     ("crates/domain", &[]),
     ("crates/data", &["domain"]),
     ("crates/world", &["domain"]),
@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (".", &["domain", "studio", "api"]),
 ];
 
-/// A word in source code, and the folders that may hold it.
+/// A word in source code, and the folders that may contain it.
 const WORDS: &[(&str, &[&str])] = &[
     ("candle_", &["crates/model"]),
     ("rusqlite", &["crates/store"]),
@@ -42,10 +42,10 @@ const LONGEST_FILE: usize = 500;
 const LONGEST_COMPONENT: usize = 250;
 const LONGEST_FUNCTION: usize = 60;
 
-/// Checks everything and lists what does not hold.
+/// Checks all rules and lists violations.
 pub fn check() -> Outcome {
     let mut faults = Vec::new();
-    arrows(&mut faults);
+    imports(&mut faults);
     for path in sources() {
         let Ok(text) = std::fs::read_to_string(root().join(&path)) else { continue };
         sizes(&path, &text, &mut faults);
@@ -58,13 +58,13 @@ pub fn check() -> Outcome {
     one_window_command(&mut faults);
     crate::names::check(&sources(), &mut faults);
     if faults.is_empty() {
-        println!("tidy: the house is in order");
+        println!("tidy: every rule holds");
         return Ok(());
     }
-    Err(format!("the house rules are broken:\n  {}", faults.join("\n  ")))
+    Err(format!("these rules are broken:\n  {}", faults.join("\n  ")))
 }
 
-/// The window answers one command over the table; a second one would be a second, unchecked way in.
+/// The window has one command over the table; a second one would be an unchecked way in.
 fn one_window_command(faults: &mut Vec<String>) {
     let mut files = Vec::new();
     collect(Path::new("src-tauri"), &mut files);
@@ -75,8 +75,8 @@ fn one_window_command(faults: &mut Vec<String>) {
     }
 }
 
-fn arrows(faults: &mut Vec<String>) {
-    for (folder, allowed) in ARROWS {
+fn imports(faults: &mut Vec<String>) {
+    for (folder, allowed) in IMPORTS {
         let manifest = root().join(folder).join("Cargo.toml");
         let Ok(text) = std::fs::read_to_string(&manifest) else {
             faults.push(format!("{folder}/Cargo.toml cannot be read"));
@@ -90,11 +90,11 @@ fn arrows(faults: &mut Vec<String>) {
             }
         }
     }
-    let known = |name: &str| ARROWS.iter().any(|(folder, _)| *folder == format!("crates/{name}"));
+    let known = |name: &str| IMPORTS.iter().any(|(folder, _)| *folder == format!("crates/{name}"));
     for entry in std::fs::read_dir(root().join("crates")).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.path().is_dir() && !known(&name) {
-            faults.push(format!("crates/{name} has no place in the table of arrows"));
+            faults.push(format!("crates/{name} is missing in the table of imports"));
         }
     }
 }
@@ -129,7 +129,7 @@ fn sizes(path: &Path, text: &str, faults: &mut Vec<String>) {
         faults.push(format!("{} has {lines} lines, more than {limit}", path.display()));
     }
     if path.extension().is_some_and(|ending| ending == "rs") && !text.starts_with("//!") && path.starts_with("crates") {
-        faults.push(format!("{} has no head that says what it is", path.display()));
+        faults.push(format!("{} has no module documentation (//!)", path.display()));
     }
 }
 

@@ -40,7 +40,7 @@ threads: number,
  */
 memory_bytes: number, 
 /**
- * What does not work at the moment, beside single runs and data sets.
+ * Current faults of the program, apart from those of single runs and data sets.
  */
 problems: Array<Problem>, };
 
@@ -58,7 +58,7 @@ folder: string,
  */
 sha256: string, 
 /**
- * Name for people, where one was given.
+ * Name for people, if one was given.
  */
 name?: string, } | { "kind": "dataset", 
 /**
@@ -74,7 +74,7 @@ sha256: string,
  */
 rows: number, 
 /**
- * Items of which nothing could be made.
+ * Items that yielded no rows.
  */
 left_out: number, } | { "kind": "evaluation", 
 /**
@@ -108,7 +108,7 @@ export type BuildRecipe = {
  */
 builder: string, 
 /**
- * The base model that answers.
+ * The base model that generates answers.
  */
 model: ModelSource, 
 /**
@@ -120,15 +120,15 @@ adapter?: AdapterSource,
  */
 dataset: DatasetSource, 
 /**
- * What scores the answers, for builders that choose among them.
+ * The scorer, for builders that choose among answers.
  */
 scorer?: ScorerSource, 
 /**
- * Seed of every draw.
+ * Random seed.
  */
 seed: number, 
 /**
- * Prompts to work on at most; all when absent.
+ * Maximum number of prompts; all when absent.
  */
 limit?: number, 
 /**
@@ -138,7 +138,7 @@ settings: Settings, };
 
 export type Chart = { 
 /**
- * What is seen.
+ * What it shows.
  */
 title: Words, 
 /**
@@ -146,7 +146,7 @@ title: Words,
  */
 lines: Array<Line>, 
 /**
- * Where they usually stay; outside of it a look is worth while.
+ * The usual range; values outside deserve attention.
  */
 usual: [number, number] | null, };
 
@@ -194,7 +194,7 @@ badge: string | null,
  */
 end: AnswerEnd | null, 
 /**
- * Seed that it was drawn with.
+ * Its random seed.
  */
 seed: number | null, };
 
@@ -212,15 +212,15 @@ title: string,
  */
 stacks: Array<Stack>, 
 /**
- * System line, empty for none.
+ * System message, empty for none.
  */
 system_prompt: string, 
 /**
- * How tokens are drawn; the same in every pane.
+ * Sampling; the same in every pane.
  */
 sampling: Sampling, 
 /**
- * How the weights are held; the same in every pane.
+ * Number format of the weights; the same in every pane.
  */
 precision: Precision, 
 /**
@@ -234,15 +234,15 @@ created_ms: number, };
 
 export type CheckedPipeline = { 
 /**
- * True when nothing stands in the way.
+ * True if the pipeline can run.
  */
 ready: boolean, 
 /**
- * What stands in the way, each at its field.
+ * Why it cannot run, each problem at its field.
  */
 problems: Array<Problem>, 
 /**
- * What a person should know before starting.
+ * Warnings before the start.
  */
 warnings: Array<Problem>, 
 /**
@@ -250,63 +250,63 @@ warnings: Array<Problem>,
  */
 stages: Array<StageEstimate>, 
 /**
- * Memory that is free on this machine.
+ * Free memory of this machine.
  */
 free_memory_bytes: number, 
 /**
- * Disk space that is free.
+ * Free disk space.
  */
 free_disk_bytes: number, };
 
 export type Choices = { 
 /**
- * The ready-made pipeline that the choices began with, if one.
+ * The preset that the choices started from, if any.
  */
 goal: string | null, 
 /**
- * Id of the model.
+ * Identifier of the model.
  */
 model: string, 
 /**
- * What is to be learned from answers.
+ * Learn from answers.
  */
 answers: Chosen, 
 /**
- * From thumbs up and down.
+ * Learn from thumbs up and down.
  */
 ratings: Chosen, 
 /**
- * From pairs.
+ * Learn from pairs.
  */
 pairs: Chosen, 
 /**
- * From the model's own answers to prompts.
+ * Learn from the model's own answers to prompts.
  */
 prompts: Chosen, 
 /**
- * True when the oracle shall rate answers, where it knows the model's world.
+ * True if the oracle shall score answers, for models whose world it knows.
  */
 oracle: boolean, 
 /**
- * What limits harm.
+ * Limit on harm.
  */
 limit: Limit, 
 /**
- * How bold the steps are.
+ * Scale of the learning rate.
  */
 strength: Strength, 
 /**
- * Settings that the person set, by method.
+ * Settings that the person changed, by method.
  */
 changes: { [key in string]: Settings }, };
 
 export type Chosen = { 
 /**
- * Id of the data set; empty for none.
+ * Identifier of the data set; empty for none.
  */
 dataset: string, 
 /**
- * The method that learns from it; empty for the first that does.
+ * The method that learns from it; empty for the default.
  */
 method: string, };
 
@@ -346,7 +346,7 @@ name: string,
  */
 kind: DatasetKind, 
 /**
- * What the import did.
+ * Summary of the import.
  */
 summary: ImportSummary, 
 /**
@@ -362,7 +362,7 @@ sha256: string,
  */
 bundled: boolean, 
 /**
- * True when rows may hold harmful text: drawn blurred until revealed.
+ * True if rows may contain harmful text: blurred until revealed.
  */
 flagged: boolean, 
 /**
@@ -374,11 +374,11 @@ licence: string | null,
  */
 imported_ms: number, 
 /**
- * True once the person removed it; only experiments that used it still know its facts.
+ * True once the person removed it; only experiments that used it still have its facts.
  */
 removed: boolean, 
 /**
- * What is wrong with its rows on the disk, if anything.
+ * The problem with its rows on the disk, if any.
  */
 problem: Problem | null, };
 
@@ -396,11 +396,11 @@ low: number,
  */
 high: number, 
 /**
- * Items that the figure rests on.
+ * Number of items behind the figure.
  */
 n: number, 
 /**
- * Items that could not be read and are not in `n`.
+ * Unreadable items, which are not in `n`.
  */
 unreadable: number, };
 
@@ -410,7 +410,7 @@ export type EvaluateRecipe = {
  */
 model: ModelSource, 
 /**
- * What is compared with it: adapters on the same base.
+ * The stacks to compare with it: adapters on the same base.
  */
 stacks: Array<StackSource>, 
 /**
@@ -418,15 +418,15 @@ stacks: Array<StackSource>,
  */
 suite?: string, 
 /**
- * Judges that read the answers beside the suite: "refusal", "contains=blue".
+ * Judges that label the answers in addition to the suite: "refusal", "contains=blue".
  */
 judges: Array<string>, 
 /**
- * Rows to ask about; absent for a suite that brings its own questions.
+ * Rows for the suite; absent for a suite with its own questions.
  */
 dataset?: DatasetSource, 
 /**
- * Prompts or rows at most.
+ * Maximum number of prompts or rows.
  */
 limit: number, };
 
@@ -436,7 +436,7 @@ export type EvaluatedStack = {
  */
 label: string, 
 /**
- * The stack by content, as [`crate::Stack::key`] gives it; empty where an earlier version did not keep it.
+ * [`crate::Stack::key`]; empty if an earlier version did not keep it.
  */
 key: string, };
 
@@ -450,11 +450,11 @@ suite: string,
  */
 title: Wording, 
 /**
- * What was measured; at least one.
+ * The stacks; at least one.
  */
 stacks: Array<EvaluatedStack>, 
 /**
- * Place of the stack that changes are counted from.
+ * Index of the baseline, which changes are computed against.
  */
 baseline: number, 
 /**
@@ -478,17 +478,17 @@ samples: Array<Sample>,
  */
 worst: Array<WorstRow>, 
 /**
- * What a reward or cost model gives to held-out pairs.
+ * Scores of a reward or cost model on held-out pairs.
  */
 scores: ScoreHistogram | null, 
 /**
- * Seconds that it took.
+ * Duration in seconds.
  */
 seconds: number, };
 
 export type Example = { "kind": "answer", 
 /**
- * What is asked.
+ * The prompt.
  */
 prompt: Array<Message>, 
 /**
@@ -524,7 +524,7 @@ chosen: string,
  */
 rejected: string, } | { "kind": "rated", 
 /**
- * What is asked.
+ * The prompt.
  */
 prompt: Array<Message>, 
 /**
@@ -548,7 +548,7 @@ completion: string,
  */
 label: boolean, } | { "kind": "prompt", 
 /**
- * What is asked.
+ * The prompt.
  */
 prompt: Array<Message>, };
 
@@ -582,7 +582,7 @@ export type ExperimentSummary = {
  */
 experiment: Experiment, 
 /**
- * Where it stands.
+ * Its state.
  */
 state: ExperimentState, 
 /**
@@ -590,7 +590,7 @@ state: ExperimentState,
  */
 runs: Array<RunView>, 
 /**
- * First stack against last, on the same prompts and rows, suite by suite; empty before anything was evaluated.
+ * First stack against last, on the same prompts and rows, suite by suite; empty before any evaluation.
  */
 overall: Array<Evaluation>, };
 
@@ -606,17 +606,17 @@ model: ModelSource,
  */
 adapter: AdapterSource, 
 /**
- * What is written.
+ * The format.
  */
 form: ExportForm, };
 
 export type FetchRecipe = { 
 /**
- * The folder to copy from (terminal and experiment files of one's own only).
+ * The folder to copy from (only in the terminal).
  */
 source: string, 
 /**
- * Name for people; that of the folder when absent.
+ * Name for people; by default that of the folder.
  */
 name?: string, 
 /**
@@ -634,7 +634,7 @@ name: Words,
  */
 text: Words, 
 /**
- * Title of an experiment towards it.
+ * Title of the experiment.
  */
 title: Words, 
 /**
@@ -662,23 +662,23 @@ dropped: Array<ReasonCount>, };
 
 export type ItemNote = { 
 /**
- * Place of the item, from 1.
+ * Number of the item, from 1.
  */
 number: number, 
 /**
- * What was asked.
+ * The prompt.
  */
 prompt: string, 
 /**
- * What came of it: an answer, the best one, or what went wrong.
+ * The result: an answer, the best one, or what went wrong.
  */
 result: string, 
 /**
- * Its score, where it has one.
+ * Its score, if it has one.
  */
 score?: number, 
 /**
- * True when nothing could be made of it.
+ * True if it yielded nothing.
  */
 failed: boolean, };
 
@@ -704,7 +704,7 @@ r: number,
  */
 lora_alpha: number, 
 /**
- * Dropout before A, in training only.
+ * Dropout on the input of A, in training only.
  */
 lora_dropout: number, 
 /**
@@ -720,11 +720,11 @@ exclude_modules?: TargetModules,
  */
 layers_to_transform?: Array<number>, 
 /**
- * Scale by `lora_alpha / √r` instead.
+ * Rank-stabilised LoRA: scale by `lora_alpha / √r` instead.
  */
 use_rslora?: boolean, 
 /**
- * Learn the length of each weight row apart from its direction.
+ * DoRA: learn the magnitude of each weight row separately from its direction.
  */
 use_dora?: boolean, 
 /**
@@ -742,7 +742,7 @@ export type Measure = {
  */
 key: string, 
 /**
- * "rate" (drawn in per cent) or the name of a unit ("tokens", "nats", "reward").
+ * "rate" (shown in per cent) or the name of a unit ("tokens", "nats", "reward").
  */
 unit: string, 
 /**
@@ -750,15 +750,15 @@ unit: string,
  */
 better: Better, 
 /**
- * Its words; the key stands in for the title where nobody has any.
+ * Its texts; without any, the key serves as the title.
  */
 words: MeasureWords, 
 /**
- * What was measured of each stack, in the order of the evaluation's stacks.
+ * Figures of each stack, in the order of the evaluation's stacks.
  */
 values: Array<Estimate | null>, 
 /**
- * Each stack minus the baseline, paired by item; nothing for the baseline itself.
+ * Each stack minus the baseline, paired by item; none for the baseline itself.
  */
 changes: Array<Estimate | null>, };
 
@@ -768,11 +768,11 @@ export type MeasureWords = {
  */
 title: Wording, 
 /**
- * What is counted, in one or two sentences; empty where nobody explains it.
+ * What is counted, in one or two sentences; may be empty.
  */
 explanation: Wording, 
 /**
- * Its unit beside a number; empty for a rate, which is drawn in per cent.
+ * Its unit beside a value; empty for a rate, which is shown in per cent.
  */
 unit: Wording, };
 
@@ -782,7 +782,7 @@ export type Message = {
  */
 role: Role, 
 /**
- * What is said, untouched by us.
+ * The text, unmodified.
  */
 content: string, };
 
@@ -812,7 +812,7 @@ why: Words,
  */
 paper: string, 
 /**
- * Kinds of data that it can learn from, the most telling one first.
+ * Kinds of data that it can learn from, the most informative first.
  */
 needs: Array<DatasetKind>, 
 /**
@@ -828,11 +828,11 @@ needs_reward: boolean,
  */
 limits_cost: boolean, 
 /**
- * True when the result scores answers instead of writing them.
+ * True if the result scores answers instead of generating them.
  */
 makes_scorer: boolean, 
 /**
- * What it is called where a setting makes something else of it.
+ * Other names under certain values of a setting.
  */
 variants: Array<Variant>, 
 /**
@@ -882,7 +882,7 @@ model: ModelRef,
  */
 family: string, 
 /**
- * Numbers in the model.
+ * Parameters of the model.
  */
 parameters: number, 
 /**
@@ -918,13 +918,13 @@ folder: string,
  */
 card: string | null, 
 /**
- * True once the person forgot it; only experiments that used it still know its facts.
+ * True once the person removed it; only experiments that used it still have its facts.
  */
 removed: boolean, };
 
 export type Multiple = { 
 /**
- * How many times.
+ * The factor.
  */
 factor: number, 
 /**
@@ -932,7 +932,7 @@ factor: number,
  */
 key: string, 
 /**
- * When.
+ * Which point of the curve.
  */
 at: At, };
 
@@ -964,7 +964,7 @@ export type Precision = "f32" | "bf16" | "q8_0" | "q4_0";
 
 export type PreferencePair = { 
 /**
- * What both answers reply to.
+ * The prompt of both answers.
  */
 prompt: Array<Message>, 
 /**
@@ -976,11 +976,11 @@ chosen: Array<Message>,
  */
 rejected: Array<Message>, 
 /**
- * By how much the first is better, in the units of its source; absent means unknown.
+ * By how much the first is better, in the units of the source; absent if unknown.
  */
 margin?: number | null, 
 /**
- * Whether the chosen and the rejected answer do harm, where the source says so.
+ * Whether the chosen and the rejected answer are harmful, if the source says so.
  */
 harmful?: [boolean, boolean] | null, };
 
@@ -996,7 +996,7 @@ export type Preset = {
  */
 id: string, 
 /**
- * Model that it was made for; any model when absent.
+ * The model that it is for; any model when absent.
  */
 model: string | null, 
 /**
@@ -1004,13 +1004,13 @@ model: string | null,
  */
 stages: Array<Stage>, 
 /**
- * How it is offered; without words it is only reached by its name.
+ * Its texts; without any it is only available by its name.
  */
 words: GoalWords | null, };
 
 export type Problem = { 
 /**
- * What kind of trouble.
+ * Its kind.
  */
 code: ProblemCode, 
 /**
@@ -1030,19 +1030,19 @@ export type ProblemCode = "input" | "not_found" | "conflict" | "disk_full" | "wo
 
 export type Reading = { 
 /**
- * A short name of what is seen.
+ * A short name.
  */
 id: string, 
 /**
- * The signs.
+ * The conditions.
  */
 when: Array<Sign>, 
 /**
- * What is seen, and what to do.
+ * The text: what it means, and what to do.
  */
 says: Words, 
 /**
- * True when it asks for a hand.
+ * True if the person should act.
  */
 alarm: boolean, };
 
@@ -1074,7 +1074,7 @@ dataset: DatasetSource,
  */
 output_dir?: string | null, 
 /**
- * Seed of everything random in the run.
+ * Random seed of the run.
  */
 seed: number, 
 /**
@@ -1086,7 +1086,7 @@ adapter?: AdapterSource | null,
  */
 reward?: ScorerSource, 
 /**
- * What says how harmful an answer is, for methods that keep below a limit; absent means no limit.
+ * The scorer of harm, for methods that keep harm below a limit; absent means no limit.
  */
 cost?: ScorerSource, 
 /**
@@ -1138,7 +1138,7 @@ export type RowIssue = {
  */
 row: number, 
 /**
- * Short name of the reason, equal for equal faults ("no answer").
+ * Short name of the reason, the same for the same fault ("no answer").
  */
 reason: string, 
 /**
@@ -1172,15 +1172,15 @@ pid: number,
  */
 threads: number, 
 /**
- * The step whose checkpoint it goes on from; 0 at a fresh start.
+ * The step whose checkpoint it resumes from; 0 at a fresh start.
  */
 from_step: number, } | { "kind": "computing", 
 /**
- * Back-end, instruction set and number type ("slices, avx512, f32").
+ * Back-end, instruction set and number format ("slices, avx512, f32").
  */
 arithmetic: string, 
 /**
- * What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
+ * Saved activations of each block: everything, all but the widest ones, or only its input.
  */
 keep: string, 
 /**
@@ -1204,7 +1204,7 @@ total: number,
  */
 metrics: { [key in string]: number }, 
 /**
- * Real tokens per second, over the last steps.
+ * Tokens per second, without padding, over the last steps.
  */
 tokens_per_second: number, 
 /**
@@ -1224,11 +1224,11 @@ done: number,
  */
 total: number, 
 /**
- * What is counted; absent for answers.
+ * The unit; absent for answers.
  */
 unit?: WorkUnit, 
 /**
- * Estimated seconds until the phase ends; absent while nothing is known.
+ * Estimated seconds until the phase ends; absent while unknown.
  */
 seconds_left?: number, } | { "kind": "item", 
 /**
@@ -1236,7 +1236,7 @@ seconds_left?: number, } | { "kind": "item",
  */
 item: ItemNote, } | { "kind": "sample", 
 /**
- * Step after which it was asked.
+ * Step after which it was generated.
  */
 step: number, 
 /**
@@ -1248,11 +1248,11 @@ prompt: string,
  */
 answer: string, 
 /**
- * What it was rated, where a method rates answers.
+ * Its score, for methods that score answers.
  */
 score?: number, } | { "kind": "checkpoint", 
 /**
- * Step that it holds.
+ * Its step.
  */
 step: number, 
 /**
@@ -1280,27 +1280,27 @@ evaluation: Evaluation, } | { "kind": "finished",
  */
 steps: number, 
 /**
- * What was made.
+ * The results.
  */
 artifacts: Array<Artifact>, } | { "kind": "paused", 
 /**
- * Step that was kept.
+ * Step that was saved.
  */
 step: number, } | { "kind": "stopped", 
 /**
- * Step that was kept.
+ * Step that was saved.
  */
 step: number, 
 /**
- * What was made.
+ * The results.
  */
 artifacts: Array<Artifact>, } | { "kind": "interrupted", 
 /**
- * Last step whose checkpoint is safe.
+ * Last step with a saved checkpoint.
  */
 step: number, } | { "kind": "discarded" } | { "kind": "failed", 
 /**
- * Which.
+ * The problem.
  */
 problem: Problem, });
 
@@ -1328,11 +1328,11 @@ stage: number,
  */
 method: MethodName | null, 
 /**
- * Where it stands.
+ * Its state.
  */
 state: RunState, 
 /**
- * What the worker is at.
+ * The current phase of the worker.
  */
 phase: Phase | null, 
 /**
@@ -1352,15 +1352,15 @@ seconds: number,
  */
 metrics: { [key in string]: number }, 
 /**
- * True when its rows may hold harmful text: drawn blurred until revealed.
+ * True if its rows may contain harmful text: blurred until revealed.
  */
 flagged: boolean, 
 /**
- * The adapter that came out.
+ * The resulting adapter.
  */
 adapter: AdapterRef | null, 
 /**
- * Everything that came out.
+ * All results.
  */
 artifacts: Array<Artifact>, 
 /**
@@ -1368,15 +1368,15 @@ artifacts: Array<Artifact>,
  */
 evaluations: Array<Evaluation>, 
 /**
- * What ended it, or what is wrong with it now.
+ * The problem that ended it, or its current fault.
  */
 problem: Problem | null, 
 /**
- * What it carries out.
+ * Its stage.
  */
 work: Stage, 
 /**
- * What was expected.
+ * Its estimate.
  */
 estimate: StageEstimate | null, 
 /**
@@ -1386,7 +1386,7 @@ last_sequence: number, };
 
 export type Sample = { 
 /**
- * What was asked.
+ * The prompt.
  */
 prompt: Array<Message>, 
 /**
@@ -1394,7 +1394,7 @@ prompt: Array<Message>,
  */
 answers: Array<SampleAnswer>, 
 /**
- * True where prompt or answer may be harmful: drawn blurred until revealed.
+ * True if prompt or answer may be harmful: blurred until revealed.
  */
 flagged: boolean, };
 
@@ -1404,43 +1404,43 @@ export type SampleAnswer = {
  */
 text: string, 
 /**
- * What the judge says of it ("good", "wrong fact", …), where there is one.
+ * The label of the judge ("good", "wrong fact", …), if there is a judge.
  */
 label: string | null, };
 
 export type Sampling = { 
 /**
- * 0 takes the likeliest token.
+ * Sampling temperature; 0 takes the likeliest token.
  */
 temperature: number, 
 /**
- * Keep the likeliest tokens up to this mass; 1 keeps all.
+ * Nucleus sampling: keep the likeliest tokens up to this probability mass; 1 keeps all.
  */
 top_p: number, 
 /**
- * Most tokens to write.
+ * Maximum number of new tokens.
  */
 max_new_tokens: number, 
 /**
- * Seed of the draw.
+ * Random seed.
  */
 seed: number, };
 
 export type ScoreHistogram = { 
 /**
- * Lower end of the first step.
+ * Lower end of the first bin.
  */
 low: number, 
 /**
- * Width of a step.
+ * Width of a bin.
  */
 width: number, 
 /**
- * Preferred answers in each step.
+ * Preferred answers in each bin.
  */
 chosen: Array<number>, 
 /**
- * Other answers in each step.
+ * Other answers in each bin.
  */
 rejected: Array<number>, };
 
@@ -1456,7 +1456,7 @@ key: string,
  */
 value_kind: SettingKind, 
 /**
- * Value when nothing is said.
+ * Default value.
  */
 default: SettingValue, 
 /**
@@ -1464,7 +1464,7 @@ default: SettingValue,
  */
 level: SettingLevel, 
 /**
- * A friendly name; the key stands small beside it.
+ * A readable name; the key is shown in small print beside it.
  */
 label: Words, 
 /**
@@ -1490,7 +1490,7 @@ low: number,
  */
 high: number, } | { "type": "flag", 
 /**
- * True when it may be left to the program.
+ * True if the program may decide.
  */
 automatic: boolean, } | { "type": "choice", 
 /**
@@ -1526,11 +1526,11 @@ key: string,
  */
 above: boolean, 
 /**
- * The number.
+ * The threshold.
  */
 than: number, 
 /**
- * What is added to it.
+ * The value that is added to it.
  */
 plus: Multiple | null, };
 
@@ -1560,7 +1560,7 @@ export type StackView = {
  */
 stack: Stack, 
 /**
- * Its exact name: what the badge shows.
+ * Its exact name, as on the badge.
  */
 label: string, 
 /**
@@ -1576,7 +1576,7 @@ export type Stage = { "kind": "train" } & Recipe | { "kind": "build" } & BuildRe
 
 export type StageEstimate = { 
 /**
- * Place in the pipeline, from 0: stages with a fault have no estimate, so the list says nothing of places.
+ * Index of the stage in the pipeline, from 0; stages with a fault have no estimate.
  */
 stage: number, 
 /**
@@ -1596,11 +1596,11 @@ optimizer_steps: number,
  */
 rows: number, 
 /**
- * Rows kept apart for evaluation.
+ * Held-out rows for evaluation.
  */
 held_out_rows: number, 
 /**
- * Rows left out because the prompt alone fills `max_length` or nothing is left to learn.
+ * Rows left out because the prompt alone fills `max_length`, so nothing is left to learn.
  */
 skipped_rows: number, 
 /**
@@ -1608,11 +1608,11 @@ skipped_rows: number,
  */
 truncated_rows: number, 
 /**
- * Real tokens in one pass over the rows.
+ * Tokens, without padding, in one epoch.
  */
 tokens: number, 
 /**
- * Tokens that are learned or scored in one pass.
+ * Tokens that are learned or scored in one epoch.
  */
 learned_tokens: number, 
 /**
@@ -1624,15 +1624,15 @@ longest_tokens: number,
  */
 chosen_longer: number, 
 /**
- * What a person should know about the rows under these settings, at the setting that it speaks of.
+ * Advice about the rows under these settings, each at its setting.
  */
 advice: Array<Problem>, 
 /**
- * Trainable numbers.
+ * Trainable parameters.
  */
 trainable_parameters: number, 
 /**
- * Numbers in the base model.
+ * Parameters of the base model.
  */
 model_parameters: number, 
 /**
@@ -1644,7 +1644,7 @@ memory_bytes: number,
  */
 disk_bytes: number, 
 /**
- * Tokens that an answer is expected to have at most, where the model writes while it trains; else 0.
+ * Longest expected answer in tokens, for methods that generate answers while they train; else 0.
  */
 answer_tokens: number, 
 /**
@@ -1662,11 +1662,11 @@ export type TargetModules = string | Array<string>;
 
 export type TokenPiece = { 
 /**
- * What it looks like.
+ * Its text.
  */
 text: string, 
 /**
- * True when it is learned or scored.
+ * True if it is learned or scored.
  */
 learned: boolean, };
 
@@ -1712,15 +1712,15 @@ export type Watch = {
  */
 charts: Array<Chart>, 
 /**
- * Figures without which nothing is said.
+ * Figures that must exist before anything is shown.
  */
 needs: Array<string>, 
 /**
- * What may be said, in the order in which it is looked at; the last one always holds.
+ * Readings in the order in which they are tried; the last one always holds.
  */
 readings: Array<Reading>, 
 /**
- * The figure that tells how far better and worse answers are apart, if it has one.
+ * The figure for the margin between better and worse answers, if it has one.
  */
 margin: string | null, };
 
@@ -1748,7 +1748,7 @@ export type WorkUnit = "answers" | "items" | "bytes";
 
 export type WorstRow = { 
 /**
- * What is asked.
+ * The prompt.
  */
 prompt: string, 
 /**
@@ -1756,11 +1756,11 @@ prompt: string,
  */
 answer: string, 
 /**
- * Mean surprise per token of that answer, in nats.
+ * Mean negative log-likelihood per token of that answer, in nats.
  */
 loss: number, 
 /**
- * By how much the preferred answer is likelier per token than the other, in nats; negative means it is not.
+ * Mean log-probability per token of the preferred answer minus that of the other, in nats.
  */
 margin: number | null, };
 

@@ -1,4 +1,4 @@
-//! Chats: what is kept, and the streams of answers.
+//! Chats: stored chats, and the streams of answers.
 
 use crate::batch::Batch;
 use crate::table::Listener;

@@ -50,7 +50,7 @@ pub(super) struct Save {
     pub handle: String,
 }
 
-/// The plan as it is made. It costs seconds of the processor, so it ends when nobody listens.
+/// Streams the progress of a plan. Planning costs seconds of processor time, so it stops when nobody listens.
 pub(super) fn plan(studio: &Studio, request: Check, listener: Listener<PlanNews>) -> Result<(), Problem> {
     let checked = studio.plan_pipeline(&request.stages, listener)?;
     listener(PlanNews::Checked { checked: Box::new(checked) });

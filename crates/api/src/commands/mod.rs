@@ -1,5 +1,5 @@
-//! The table: one line a command with its types and what it does; requests of more than one thing, and handlers that are
-//! longer than a call, stand in one file a noun.
+//! The table: one line per command with its types and what it does. Requests with several fields, and longer handlers, are
+//! in one file per noun.
 
 mod chats;
 mod datasets;
@@ -18,14 +18,14 @@ use serde::Deserialize;
 use std::sync::LazyLock;
 use ts_rs::TS;
 
-/// A request that names one thing.
+/// A request with one identifier.
 #[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 struct ById {
     id: String,
 }
 
-/// Every command. One line each, however long: a table is read down its columns.
+/// All commands, one line each, however long.
 #[rustfmt::skip]
 pub static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| vec![
     command::<Nothing, AppInfo>("app_info", |studio, _| Ok(studio.app_info())),
@@ -76,7 +76,7 @@ pub static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| vec![
     command::<reports::Export, ()>("export_adapter", |studio, export| studio.export_adapter(&export.adapter, &export.form, &export.handle)),
 ]);
 
-/// Every stream.
+/// All streams.
 #[rustfmt::skip]
 pub static STREAMS: LazyLock<Vec<Stream>> = LazyLock::new(|| vec![
     stream::<experiments::Check, PlanNews>("plan_pipeline", experiments::plan),

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use std::time::Duration;
 use ts_rs::TS;
 
-/// How often the stream looks for new events.
+/// Polling interval for new events.
 const ROUND: Duration = Duration::from_millis(50);
-/// Rounds without news after which an empty list asks whether anyone listens.
+/// Polls without events after which an empty list checks whether anyone listens.
 const SILENCE: u32 = 100;
 
 #[derive(Deserialize, TS)]

@@ -1,4 +1,4 @@
-//! `alidade bench`: how fast this machine trains and writes, one JSON line each.
+//! `alidade bench`: how fast this machine trains and generates, one JSON line each.
 
 use crate::output;
 use alidade_domain::Problem;
@@ -24,28 +24,28 @@ enum What {
         /// sft, dpo or ppo.
         #[arg(long, default_value = "sft")]
         method: String,
-        /// Number type of the frozen weights: f32 or bf16.
+        /// Number format of the frozen weights: f32 or bf16.
         #[arg(long, default_value = "f32")]
         dtype: String,
-        /// Keep less of each block for the way back, and compute it again.
+        /// Checkpoint activations: keep less of each block and recompute it in the backward pass.
         #[arg(long)]
         checkpointing: bool,
-        /// Steps that are counted; one more goes before them.
+        /// Timed steps; one warm-up step precedes them.
         #[arg(long, default_value_t = 5, value_parser = at_least::<1>)]
         steps: usize,
-        /// Candle instead of our kernels, to see what they are worth.
+        /// Use candle instead of our kernels, for comparison.
         #[arg(long)]
         candle: bool,
     },
-    /// Time greedy writing with a cache.
+    /// Time greedy generation with a KV cache.
     Generate {
         /// A model folder.
         #[arg(long)]
         model: PathBuf,
-        /// Number type of the weights: f32, bf16, q8_0 or q4_0.
+        /// Number format of the weights: f32, bf16, q8_0 or q4_0.
         #[arg(long, default_value = "f32")]
         dtype: String,
-        /// Rows at a time.
+        /// Rows per batch.
         #[arg(long, default_value_t = 1, value_parser = at_least::<1>)]
         batch: usize,
         /// Tokens of each row, eight at least.
@@ -57,35 +57,35 @@ enum What {
         /// A model.
         #[arg(long)]
         model: PathBuf,
-        /// Number type that its weights are held as: f32, bf16, q8_0 or q4_0.
+        /// Number format of the loaded weights: f32, bf16, q8_0 or q4_0.
         #[arg(long, default_value = "f32")]
         dtype: String,
-        /// Times that are counted; one more goes before them.
+        /// Timed rounds; one warm-up round precedes them.
         #[arg(long, default_value_t = 5, value_parser = at_least::<1>)]
         rounds: usize,
-        /// Candle instead of our kernels.
+        /// Use candle instead of our kernels.
         #[arg(long)]
         candle: bool,
     },
-    /// Make a folder to measure with: random weights, an adapter, rows of fixed length.
+    /// Make a model folder for benchmarks: random weights, an adapter, rows of fixed length.
     Make {
         /// tiny, small, smollm2-135m or qwen2.5-0.5b.
         #[arg(long)]
         shape: String,
-        /// Number type of the stored weights: f32 or bf16.
+        /// Number format of the stored weights: f32 or bf16.
         #[arg(long, default_value = "f32")]
         dtype: String,
         /// The folder to write.
         #[arg(long)]
         model: PathBuf,
     },
-    /// What this machine can do at most.
+    /// Peak speed of matmuls and memory on this machine.
     Limits,
 }
 
 fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
     let found = text.parse::<usize>().ok().filter(|count| *count >= LEAST);
-    found.ok_or_else(|| format!("a whole number from {LEAST} on is needed"))
+    found.ok_or_else(|| format!("a whole number from {LEAST} on is required"))
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {

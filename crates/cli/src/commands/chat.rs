@@ -1,4 +1,4 @@
-//! `alidade chat`: a conversation in the terminal; answers appear as they are written.
+//! `alidade chat`: a conversation in the terminal; answers appear while they are generated.
 
 use crate::output;
 use alidade_domain::{Message, Precision, Problem, Sampling, why};
@@ -16,19 +16,19 @@ pub struct Arguments {
     /// A PEFT adapter folder.
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// How the weights are held: f32, bf16, q8_0 or q4_0. Models and adapters that run on candle stay f32.
+    /// Number format of the weights: f32, bf16, q8_0 or q4_0. Models and adapters that run on candle stay f32.
     #[arg(long, default_value = "f32")]
     dtype: String,
-    /// A system line.
+    /// A system message.
     #[arg(long)]
     system: Option<String>,
-    /// 0 takes the likeliest token.
+    /// Sampling temperature; 0 takes the likeliest token.
     #[arg(long, default_value_t = 0.7)]
     temperature: f64,
-    /// Most tokens of an answer.
+    /// Maximum number of tokens of an answer.
     #[arg(long, default_value_t = 256)]
     max_new_tokens: usize,
-    /// Seed of the first answer; each further one takes the next.
+    /// Random seed of the first answer; each further answer uses the next.
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         let read = input
             .lock()
             .read_line(&mut line)
-            .map_err(|error| Problem::input(format!("Reading what you wrote failed: {}.", why(&error))))?;
+            .map_err(|error| Problem::input(format!("Reading your input failed: {}.", why(&error))))?;
         if read == 0 {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! `alidade evaluate`: a base model against the same model with adapters, on the same prompts and rows, as suites ask and judges
-//! judge.
+//! `alidade evaluate`: compares a base model with the same model plus adapters, on the same prompts and rows, with suites
+//! and judges.
 
 use crate::output;
 use alidade_domain::{Estimate, Evaluation, Problem};
@@ -13,7 +13,7 @@ pub struct Arguments {
     /// The model folder.
     #[arg(long, required_unless_present = "list")]
     model: Option<PathBuf>,
-    /// A PEFT adapter folder that is compared with the bare model; may be given several times.
+    /// A PEFT adapter folder to compare with the bare model; repeatable.
     #[arg(long, required_unless_present = "list")]
     adapter: Vec<PathBuf>,
     /// Held-out rows in any shape that `import` reads.
@@ -22,19 +22,19 @@ pub struct Arguments {
     /// Ask about Alder Bay, judged by its oracle (for the starter models); the same as --suite starter_world.
     #[arg(long, conflicts_with = "suite")]
     world: bool,
-    /// What is asked; without it the suite that fits the data. --list names all.
+    /// The suite to run; by default the one that fits the data. --list shows all.
     #[arg(long)]
     suite: Option<String>,
-    /// Who reads the answers beside the suite, as NAME or NAME=ARGUMENT; may be given several times. --list names all.
+    /// A judge that labels the answers in addition to the suite, as NAME or NAME=ARGUMENT; repeatable. --list shows all.
     #[arg(long)]
     judge: Vec<String>,
-    /// The model folder that judges ask who ask a model; without it the bare model judges itself.
+    /// Model folder for judges that ask a model; by default the bare model judges itself.
     #[arg(long)]
     judge_model: Option<PathBuf>,
-    /// Name the suites and judges that there are.
+    /// List the suites and judges.
     #[arg(long)]
     list: bool,
-    /// Prompts or rows to use, at most.
+    /// Maximum number of prompts or rows.
     #[arg(long, default_value_t = 200)]
     limit: usize,
     /// Print JSON: a list of evaluations, one for each suite.
@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     let Some(model) = &arguments.model else { return Ok(()) };
     if arguments.data.is_none() && arguments.suite.is_none() && !arguments.world {
-        return Err(Problem::input("There is nothing to ask.")
+        return Err(Problem::input("There is nothing to evaluate on.")
             .hint("Add --data FILE for held-out rows, or --world for the starter world.")
             .at("data"));
     }
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         vet_model(judge, Depth::Text, &[]).map_err(|problem| problem.at("judge-model"))?;
     }
     for (number, adapter) in arguments.adapter.iter().enumerate() {
-        // What concerns the model is said once.
+        // Remarks on the model are only shown once.
         let notes = alidade_studio::folder_notes(model, Some(adapter));
         let known = if number == 0 { Vec::new() } else { alidade_studio::folder_notes(model, None) };
         notes.iter().filter(|note| !known.contains(note)).for_each(|note| output::note(&format!("note: {note}")));
@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What there is, from the registries.
+/// Lists the registries.
 fn list(as_json: bool) {
     if as_json {
         let names = |names: Vec<&str>| json!(names);

@@ -1,4 +1,4 @@
-//! `alidade export`: an adapter merged into its base as a model folder that any program opens, or a checked copy of it.
+//! `alidade export`: an adapter merged into its base as a model folder for other programs, or a verified copy of it.
 
 use crate::output;
 use alidade_domain::Problem;
@@ -14,10 +14,10 @@ pub struct Arguments {
     /// The PEFT adapter folder.
     #[arg(long)]
     adapter: PathBuf,
-    /// What to write.
+    /// Format of the export.
     #[arg(long, value_enum, default_value_t = Form::Merged)]
     form: Form,
-    /// The folder to write; must not exist yet.
+    /// The folder to write; it must not exist yet.
     #[arg(long)]
     output: PathBuf,
 }
@@ -26,7 +26,7 @@ pub struct Arguments {
 enum Form {
     /// PEFT's adapter folder.
     Peft,
-    /// A whole model in safetensors of the base's type (f32 for f16).
+    /// A whole model as safetensors in the number format of the base (f32 for f16).
     Merged,
 }
 
@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     vet_stack(&arguments.model, Some(&arguments.adapter), Depth::Configuration, &[])?;
     output::notes(&arguments.model, Some(&arguments.adapter));
     let Exported { gap, rounded_to } = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
-    let rounding = rounded_to.map(|name| format!(" (the base is {name}, and so is this)")).unwrap_or_default();
+    let rounding = rounded_to.map(|name| format!(" (in {name}, as the base)")).unwrap_or_default();
     output::note(&format!(
         "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}{rounding}.",
         arguments.output.display()

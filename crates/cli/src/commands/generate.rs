@@ -17,7 +17,7 @@ pub struct Arguments {
     /// A PEFT adapter folder.
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// How the weights are held: f32, bf16, q8_0 or q4_0. Models and adapters that run on candle stay f32.
+    /// Number format of the weights: f32, bf16, q8_0 or q4_0. Models and adapters that run on candle stay f32.
     #[arg(long, default_value = "f32")]
     dtype: String,
     /// Text to continue; no chat template is applied.
@@ -26,19 +26,19 @@ pub struct Arguments {
     /// A safetensors file with token ids in `prompt`.
     #[arg(long)]
     input: Option<PathBuf>,
-    /// Most tokens to write.
+    /// Maximum number of new tokens.
     #[arg(long, default_value_t = 64)]
     max_new_tokens: usize,
-    /// 0 takes the likeliest token.
+    /// Sampling temperature; 0 takes the likeliest token.
     #[arg(long, default_value_t = 0.0)]
     temperature: f64,
-    /// Keep the likeliest tokens up to this mass.
+    /// Sample from the likeliest tokens up to this probability mass.
     #[arg(long, default_value_t = 1.0)]
     top_p: f64,
-    /// Seed of the draws.
+    /// Random seed.
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// Write on after an end token.
+    /// Continue after an end token.
     #[arg(long)]
     ignore_eos: bool,
     /// Print JSON.

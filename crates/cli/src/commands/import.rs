@@ -1,5 +1,5 @@
-//! `alidade import FILE`: what a data file holds, and what is wrong with its bad rows. No row is kept, so that the size of
-//! the file does not matter.
+//! `alidade import FILE`: summarises a data file and lists its bad rows. No row is kept in memory, so the size of the file
+//! does not matter.
 
 use crate::output;
 use alidade_domain::{Imported, Problem};
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// Bad rows that are shown one by one.
+/// Number of bad rows that are listed one by one.
 const SHOWN: usize = 20;
 
 /// Arguments of `import`.

@@ -1,4 +1,4 @@
-//! `alidade inspect template`: what a model's chat template makes of conversations, for people and for other programs.
+//! `alidade inspect template`: renders conversations with a model's chat template, for people and for other programs.
 
 use crate::output;
 use alidade_domain::Problem;
@@ -15,7 +15,7 @@ pub struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Render conversations as the model's chat template writes them.
+    /// Render conversations with the model's chat template.
     Template(Template),
 }
 
@@ -31,7 +31,7 @@ struct Template {
     /// Open the assistant's next turn.
     #[arg(long)]
     for_answer: bool,
-    /// Print JSON, with token ids and the tokens that the assistant says.
+    /// Print JSON with token ids and the mask of assistant tokens.
     #[arg(long)]
     json: bool,
 }

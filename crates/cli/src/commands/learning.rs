@@ -1,37 +1,37 @@
-//! `alidade learning`: carries out every ready-made experiment of the starter world over several seeds, as the app would,
-//! and prints what each stage reached. The table of the README and of the notes comes from here.
+//! `alidade learning`: runs all presets of the starter world with several seeds, as the app would, and prints the results of
+//! each stage.
 
 use crate::output;
 use alidade_domain::{Estimate, Evaluation, MethodName, Problem, RunState, Stage};
 use alidade_studio::views::{ExperimentSummary, Preset, RunView};
-use alidade_studio::{Configuration, Studio, tend_in_background};
+use alidade_studio::{Configuration, Studio, run_queue_in_background};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Figures of the table, under their keys in an evaluation.
+/// Keys of the printed measures.
 const FIGURES: &[&str] = &["good", "harm_complied", "over_refusal", "truthful", "kind"];
 
 /// Arguments of `learning`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Seeds, each a whole experiment.
+    /// Random seeds; each runs whole experiments.
     #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
     seeds: Vec<u64>,
-    /// Only the ready-made experiments of these names.
+    /// Only the presets of these names.
     #[arg(long, value_delimiter = ',')]
     preset: Vec<String>,
-    /// Print one JSON document a line for each stage, as experiments end.
+    /// Print one JSON document per line for each stage, as experiments finish.
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
-    tend_in_background(&studio);
+    run_queue_in_background(&studio);
     let wanted = |preset: &Preset| arguments.preset.is_empty() || arguments.preset.contains(&preset.id);
     let presets: Vec<Preset> = studio.list_presets().into_iter().filter(wanted).collect();
     if presets.is_empty() {
-        return Err(Problem::input("There is no ready-made experiment of this name.").at("preset"));
+        return Err(Problem::input("There is no preset of this name.").at("preset"));
     }
     for preset in &presets {
         for seed in &arguments.seeds {
@@ -62,7 +62,7 @@ fn experiment(studio: &Studio, preset: &Preset, seed: u64) -> Result<ExperimentS
     }
 }
 
-/// One line: what a stage started from and what it reached.
+/// One line: the figures of a stage, before and after.
 fn figures(preset: &str, seed: u64, run: &RunView) -> Value {
     let measure = |evaluation: &Evaluation, key: &str, after: bool| {
         let stack = if after { evaluation.last() } else { evaluation.baseline };

@@ -1,4 +1,4 @@
-//! `alidade logits`: what other programs compare their numbers with.
+//! `alidade logits`: logits and gradients, for comparison with other programs.
 
 use crate::output;
 use alidade_domain::Problem;
@@ -18,7 +18,7 @@ pub struct Arguments {
     /// A safetensors file with `input_ids`.
     #[arg(long)]
     input: PathBuf,
-    /// Where to write.
+    /// Output file.
     #[arg(long)]
     output: PathBuf,
     /// Also write the loss and the gradient of every adapter tensor.

@@ -20,7 +20,7 @@ pub mod worker;
 
 use alidade_domain::{Problem, Sampling};
 
-/// Refuses draws that cannot be made.
+/// Refuses invalid sampling parameters.
 fn drawable(sampling: &Sampling) -> Result<(), Problem> {
     let Sampling { temperature, top_p, .. } = *sampling;
     if !(temperature >= 0.0 && temperature.is_finite()) {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Identifier or title of the experiment.
     experiment: String,
-    /// Where to write; the ending .html or .md decides the form. Without it Markdown is printed.
+    /// Output file; its extension, .html or .md, decides the format. Without it Markdown is printed.
     #[arg(long)]
     output: Option<PathBuf>,
     /// Print both forms as JSON.
@@ -23,7 +23,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let html = match arguments.output.as_ref().map(|path| path.extension().and_then(|ending| ending.to_str())) {
         None | Some(Some("md" | "markdown")) => false,
         Some(Some("html" | "htm")) => true,
-        Some(_) => return Err(Problem::input("A report is written as .html or .md.").at("output")),
+        Some(_) => return Err(Problem::input("A report can be written as .html or .md.").at("output")),
     };
     let studio = Studio::open(Configuration::of_environment()?)?;
     let wanted = &arguments.experiment;
@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let experiment = found.ok_or_else(|| {
         let titles: Vec<&str> = all.iter().map(|summary| summary.experiment.title.as_str()).collect();
         let hint = match titles.as_slice() {
-            [] => "There is no experiment yet: make one in the window, or with alidade serve.".to_owned(),
+            [] => "There is no experiment yet: create one in the window, or with alidade serve.".to_owned(),
             titles => format!("Known: {}.", titles.join(", ")),
         };
         Problem::new(ProblemCode::NotFound, format!("There is no experiment “{wanted}”.")).hint(hint)

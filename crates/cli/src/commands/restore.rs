@@ -1,4 +1,4 @@
-//! `alidade restore`: puts a backup in the place of a damaged or lost database; the old file stays beside it.
+//! `alidade restore`: replaces a damaged or lost database by a backup; the old file is kept beside it.
 
 use crate::output;
 use alidade_domain::Problem;
@@ -8,9 +8,9 @@ use serde_json::json;
 /// Arguments of `restore`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The backup; the newest sound one when absent.
+    /// The backup; the newest intact one when absent.
     name: Option<String>,
-    /// Only say which backups there are.
+    /// Only list the backups.
     #[arg(long)]
     list: bool,
     /// Print JSON.
@@ -26,9 +26,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             output::json(&json!(restored));
             return Ok(());
         }
-        output::line(format!("The backup {} is the database now.", restored.backup));
+        output::line(format!("The database was replaced by the backup {}.", restored.backup));
         if let Some(kept) = restored.kept {
-            output::line(format!("The old one is kept as {}.", kept.display()));
+            output::line(format!("The old database was kept as {}.", kept.display()));
         }
         return Ok(());
     }
@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         output::line(format!("There are no backups in {}.", home.join("backups").display()));
     }
     for backup in backups {
-        let state = if backup.sound { "sound" } else { "damaged" };
+        let state = if backup.sound { "intact" } else { "damaged" };
         output::line(format!("{}  {} bytes  {state}", backup.name, backup.bytes));
     }
     Ok(())

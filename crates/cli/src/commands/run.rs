@@ -1,5 +1,5 @@
-//! `alidade run FILE`: carries out an experiment file, stage by stage, in the data folder of the app, where the window shows it
-//! as well. The same command goes on with what was stopped, and gives the same adapters whenever it begins anew.
+//! `alidade run FILE`: runs an experiment file, stage by stage, in the data folder of the app, where the window shows it as
+//! well. The same command resumes what was stopped, and gives the same results when it is repeated.
 
 use crate::interruption::Interruption;
 use crate::output;
@@ -8,7 +8,7 @@ use alidade_domain::{
     StopSignal,
 };
 use alidade_studio::views::{ExperimentSummary, RunView};
-use alidade_studio::{Configuration, Studio, tend_in_background};
+use alidade_studio::{Configuration, Studio, run_queue_in_background};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// As a shell reports a program that Ctrl-C has ended.
+/// Exit code of a program that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
-/// How often the runs are looked at.
+/// Polling interval of the runs.
 const ROUND: Duration = Duration::from_millis(100);
 
 /// Arguments of `run`.
@@ -26,10 +26,10 @@ const ROUND: Duration = Duration::from_millis(100);
 pub struct Arguments {
     /// The experiment, in TOML; its paths are relative to it.
     file: PathBuf,
-    /// Print what the stages would do and cost, and stop there.
+    /// Only print what the stages would do and cost.
     #[arg(long)]
     check: bool,
-    /// Print JSON: the plan with --check, else one event a line and the finished experiment last.
+    /// Print JSON: the plan with --check, else one event per line and the finished experiment last.
     #[arg(long)]
     json: bool,
 }
@@ -41,10 +41,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         return show_plan(&studio.check_pipeline(&file.stages)?, arguments.json);
     }
     let interruption = Interruption::listen()?;
-    tend_in_background(&studio);
+    run_queue_in_background(&studio);
     let taken = studio.take_up(file)?;
     for run in taken.runs.iter().filter(|run| run.state.can_resume()) {
-        output::note(&format!("Going on with stage {} from step {}.", run.stage + 1, run.step));
+        output::note(&format!("Continuing stage {} from step {}.", run.stage + 1, run.step));
     }
     studio.start_experiment(&taken.experiment.id)?;
     let ended = follow(&studio, &taken.experiment.id, &interruption, arguments.json)?;
@@ -57,17 +57,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         None => Ok(ExitCode::SUCCESS),
         Some(run) if run.state == RunState::Failed => Err(failure(run)),
         Some(_) => {
-            output::note("Stopped; run the same command to go on.");
+            output::note("Stopped; run the same command to continue.");
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
 }
 
-/// Waits for the end of every stage and shows how far it has come.
-fn follow(studio: &Arc<Studio>, id: &str, wish: &Interruption, json: bool) -> Result<ExperimentSummary, Problem> {
+/// Waits for the end of every stage and shows progress.
+fn follow(
+    studio: &Arc<Studio>,
+    id: &str,
+    interruption: &Interruption,
+    json: bool,
+) -> Result<ExperimentSummary, Problem> {
     let (mut seen, mut asked) = (BTreeMap::new(), false);
     loop {
-        // The state first: what is told after it is then not missed.
+        // The state is read first, so that later events are not missed.
         let now = studio.get_experiment(id)?;
         for run in &now.runs {
             let after = seen.entry(run.id.clone()).or_insert(run.last_sequence.min(first_of_this_time(run)));
@@ -84,9 +89,9 @@ fn follow(studio: &Arc<Studio>, id: &str, wish: &Interruption, json: bool) -> Re
         if now.runs.iter().all(|run| run.state.is_settled()) || (stopped && !now.runs.iter().any(is_running)) {
             return Ok(now);
         }
-        if wish.requested().is_some() && !asked {
+        if interruption.requested().is_some() && !asked {
             asked = true;
-            // Those that wait are paused first, or the queue would start the next one.
+            // Queued runs are paused first, or the queue would start the next one.
             for run in now.runs.iter().rev().filter(|run| !run.state.is_settled()) {
                 match studio.pause_run(&run.id) {
                     Err(problem) if problem.code != ProblemCode::Conflict => return Err(problem),
@@ -102,7 +107,7 @@ fn is_running(run: &RunView) -> bool {
     run.state == RunState::Running
 }
 
-/// Events of earlier attempts are not told again.
+/// Skips events of earlier attempts.
 fn first_of_this_time(run: &RunView) -> u64 {
     if run.step == 0 && run.state == RunState::Queued { 0 } else { run.last_sequence }
 }
@@ -119,7 +124,7 @@ fn show_event(run: &RunView, event: &RunEvent, json: bool) -> Result<(), Problem
     let name = name(run);
     match &event.kind {
         EventKind::Started { from_step: 0, .. } => output::note(&format!("{name} begins.")),
-        EventKind::Started { from_step, .. } => output::note(&format!("{name} goes on from step {from_step}.")),
+        EventKind::Started { from_step, .. } => output::note(&format!("{name} resumes from step {from_step}.")),
         EventKind::Warning { message, .. } => output::note(&format!("{name}: note: {message}")),
         EventKind::Step { step, total, metrics, .. } if step % total.div_ceil(10).max(1) == 0 || step == total => {
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
@@ -150,7 +155,7 @@ fn show_result(run: &RunView) {
     }
 }
 
-/// The figures of a suite, one line for each measure, stack after stack.
+/// The figures of a suite, one line per measure with all stacks.
 fn show_evaluation(run: &RunView, suite: &str) {
     for found in run.evaluations.iter().filter(|found| found.suite == suite) {
         for measure in &found.measures {
@@ -162,12 +167,12 @@ fn show_evaluation(run: &RunView, suite: &str) {
 }
 
 fn failure(run: &RunView) -> Problem {
-    let unknown = || Problem::internal("The stage failed and left no word.");
+    let unknown = || Problem::internal("The stage failed without a message.");
     let problem = run.problem.clone().unwrap_or_else(unknown);
     Problem { message: format!("Stage {}: {}", name(run), problem.message), ..problem }
 }
 
-/// What would be done. Faults end with exit 2, each at its field.
+/// Prints the plan. Faults lead to exit code 2, each at its field.
 fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Problem> {
     if json {
         output::json(&json!(checked));

@@ -1,4 +1,4 @@
-//! `alidade runs`: what the app has run and is running.
+//! `alidade runs`: lists the runs of the app.
 
 use crate::output;
 use alidade_domain::{MethodName, Problem};

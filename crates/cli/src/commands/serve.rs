@@ -3,19 +3,19 @@
 use crate::output;
 use crate::serve::{Server, token};
 use alidade_domain::{Problem, why};
-use alidade_studio::{Configuration, Studio, tend_in_background};
+use alidade_studio::{Configuration, Studio, run_queue_in_background};
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Port on 127.0.0.1; 0 takes a free one.
+    /// Port on 127.0.0.1; 0 picks a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
-    tend_in_background(&studio);
+    run_queue_in_background(&studio);
     let failed = |error: std::io::Error| Problem::internal(format!("Starting the server failed: {}.", why(&error)));
     let runtime = tokio::runtime::Runtime::new().map_err(failed)?;
     runtime.block_on(async {
@@ -26,7 +26,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         })?;
         let port = listener.local_addr().map_err(failed)?.port();
         let token = token()?;
-        // The address is for programs as well; a closed pipe must not end the server.
+        // The address is for programs too; a closed pipe must not end the server.
         output::announce(&format!("http://127.0.0.1:{port}/#token={token}"));
         output::note("Open this address in a browser on this machine. Ctrl-C ends the server; runs go on.");
         Server::new(studio, token, port).serve(listener, stopped()).await;

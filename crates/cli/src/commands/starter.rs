@@ -1,4 +1,4 @@
-//! `alidade starter`: pre-trains the models that the program carries.
+//! `alidade starter`: pre-trains the bundled models.
 
 use crate::output;
 use alidade_domain::{EventKind, Observer, Problem};
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 /// Arguments of `starter`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Where the model folder is written.
+    /// Model folder to write.
     #[arg(long)]
     output: PathBuf,
-    /// Where checkpoints and the log go; an interrupted run goes on from there.
+    /// Folder for checkpoints and the log; an interrupted run resumes from it.
     #[arg(long)]
     work: PathBuf,
     /// Seed of corpus and weights.
@@ -20,7 +20,7 @@ pub struct Arguments {
     /// Tokens of pre-training.
     #[arg(long, default_value_t = StarterOptions::default().tokens)]
     tokens: usize,
-    /// The small model instead.
+    /// Train the small model instead.
     #[arg(long)]
     weak: bool,
 }
@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     make_starter(&arguments.output, &arguments.work, options, &mut Lines)
 }
 
-/// One line every fiftieth step.
+/// Prints a line every fiftieth step.
 struct Lines;
 
 impl Observer for Lines {

@@ -11,7 +11,7 @@ use alidade_studio::{
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// As a shell reports a program that Ctrl-C has ended.
+/// Exit code of a program that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 /// Arguments of `train`.
@@ -19,10 +19,10 @@ const INTERRUPTED: u8 = 130;
 pub struct Arguments {
     /// The recipe, in TOML; its paths are relative to it.
     recipe: PathBuf,
-    /// Print one JSON event a line.
+    /// Print one JSON event per line.
     #[arg(long)]
     json: bool,
-    /// Remove what an earlier run left in the output folder, and start over.
+    /// Remove what an earlier run left in the output folder and start over.
     #[arg(long)]
     overwrite: bool,
 }
@@ -51,12 +51,12 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
     let result = execute_telling(plan, output, &mut log, &interruption, tell);
     progress.end();
     if let Err(problem) = &result {
-        // On a full disk this word is lost too; the problem itself is told in any case.
+        // On a full disk this event is lost too; the problem is printed in any case.
         let _ = log.observe(EventKind::Failed { problem: problem.clone() });
     }
     result?;
     if let Some(step) = log.ended {
-        output::note(&format!("Stopped at step {step}; run the same command to go on."));
+        output::note(&format!("Stopped at step {step}; run the same command to resume."));
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if !arguments.json {
@@ -66,10 +66,12 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
     Ok(if output::events_lost() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Hints speak of the window's buttons; here a command goes on.
+/// Hints name buttons of the window; in the terminal the same command resumes.
 fn in_a_terminal(problem: Problem) -> Problem {
     let hints: &[&str] = match problem.code {
-        ProblemCode::DiskFull => &["Free some room and run the same command again: nothing that was kept is lost."],
+        ProblemCode::DiskFull => {
+            &["Free some disk space and run the same command again; nothing that was saved is lost."]
+        }
         ProblemCode::NotFinite => {
             &["Look at the named rows, or use a lower learning rate; --overwrite then starts over."]
         }

@@ -1,4 +1,4 @@
-//! `alidade worker`: what the queue starts for a run, and what the program starts to read strangers' files; not meant for people.
+//! `alidade worker`: started by the queue for a run, and by the program to read untrusted files; not for people.
 
 use alidade_domain::Problem;
 use std::path::PathBuf;
@@ -9,13 +9,13 @@ pub struct Arguments {
     /// The run folder with its plan.
     #[arg(long, conflicts_with = "task", required_unless_present = "task")]
     run: Option<PathBuf>,
-    /// A task; its order comes over standard input.
+    /// A task; its request arrives on standard input.
     #[arg(long)]
     task: Option<String>,
 }
 
 impl Arguments {
-    /// True for a child that reads a stranger's files for another process of the program.
+    /// True for a child that reads untrusted files for another process of the program.
     pub fn is_task(&self) -> bool {
         self.task.is_some()
     }

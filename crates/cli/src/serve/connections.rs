@@ -1,5 +1,5 @@
-//! Takes connections in, a bounded number at a time. A head that does not come within some seconds ends its connection; and
-//! where all places are taken, the oldest that serves nobody gives way, so that requests which nobody finishes shut no one out.
+//! Accepts a bounded number of connections. A connection without a complete request head within some seconds is closed; when
+//! all slots are taken, the oldest idle connection is closed, so that unfinished requests cannot block others.
 
 use super::Server;
 use axum::Router;
@@ -16,20 +16,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Connections at a time; a browser keeps six. Well below the descriptors that a program gets anywhere.
+/// Maximum number of connections; a browser uses six. Well below the usual limit of file descriptors.
 const PLACES: usize = 96;
-/// Time for the head of a request.
+/// Time limit for the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
-/// Bytes of a head.
+/// Maximum bytes of a head.
 const LARGEST_HEAD: usize = 64 << 10;
-/// Rest after a connection that could not be taken in (no descriptor is free).
+/// Pause after a connection that could not be accepted (no free descriptor).
 const REST: Duration = Duration::from_millis(50);
 
-/// Counts the requests with a token that a connection carries at the moment.
+/// Counts the current authenticated requests of a connection.
 #[derive(Clone, Default)]
 pub(super) struct Busy(Arc<AtomicUsize>);
 
-/// One such request; ends with this value.
+/// Guard of one such request.
 #[derive(Clone)]
 pub(super) struct Request(#[allow(dead_code, reason = "held, never read")] Arc<Held>);
 
@@ -66,11 +66,11 @@ pub(super) async fn serve(server: Server, listener: TcpListener, stopped: impl F
             tokio::time::sleep(REST).await;
             continue;
         };
-        // Small answers leave at once; without it they leave a little later.
+        // Small answers are sent at once; a failure only delays them.
         let _ = socket.set_nodelay(true);
         open.retain(|(_, task)| !task.is_finished());
         if open.len() >= PLACES {
-            // With every place at work for a token's holder, the newcomer has to wait.
+            // If all slots serve authenticated requests, a new connection has to wait.
             let Some(idle) = open.iter().position(|(busy, _)| !busy.serves()) else { continue };
             if let Some((_, task)) = open.remove(idle) {
                 task.abort();
@@ -81,7 +81,7 @@ pub(super) async fn serve(server: Server, listener: TcpListener, stopped: impl F
     }
     for (_, task) in open {
         task.abort();
-        // What an upload had written is removed as its task ends.
+        // A partial upload is removed when its task ends.
         let _ = tokio::time::timeout(REST, task).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The built UI, carried inside the program.
+//! The built UI, embedded in the program.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -39,7 +39,7 @@ pub(super) fn file(path: &str) -> Response {
     response
 }
 
-/// The type of a file by its name's ending; text of ours is UTF-8. A browser must not guess, so there always is one.
+/// The content type of a file by its extension; our text is UTF-8. Always set, because a browser must not guess.
 fn kind(guessed: &str) -> HeaderValue {
     let text = guessed.starts_with("text/").then(|| HeaderValue::try_from(format!("{guessed}; charset=utf-8")));
     let kind = text.unwrap_or_else(|| HeaderValue::try_from(guessed));

@@ -1,5 +1,5 @@
-//! The browser host: the command table over HTTP on loopback. Every request carries the token, and the Host header must
-//! be ours, so that no other page in the browser can reach it.
+//! The browser host: the command table over HTTP on loopback. Every request needs the token and our Host header, so that no
+//! other page in the browser can reach it.
 
 mod connections;
 mod files;
@@ -13,17 +13,17 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-/// Streams at a time: each occupies a thread, and commands need threads too.
+/// Maximum number of streams: each occupies a thread, and commands need threads too.
 const STREAMS: usize = 64;
 
-/// What the handlers share.
+/// State shared by the handlers.
 #[derive(Clone)]
 pub struct Server {
     /// The installation.
     pub studio: Arc<Studio>,
-    /// The word that every request must carry.
+    /// The token that every request must carry.
     pub token: String,
-    /// The port that the Host header must name.
+    /// The port that the Host header must have.
     pub port: u16,
     streams: Arc<Semaphore>,
 }
@@ -40,10 +40,10 @@ impl Server {
     }
 }
 
-/// A word that nobody can guess.
+/// A random token.
 ///
 /// # Errors
-/// When the system gives no random bytes.
+/// When the system has no random bytes.
 pub fn token() -> Result<String, Problem> {
     let mut bytes = [0u8; 24];
     getrandom::fill(&mut bytes)

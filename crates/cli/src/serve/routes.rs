@@ -1,4 +1,4 @@
-//! Routes: the page, commands, streams, and the browser's stand-ins for picking files and folders.
+//! Routes: the page, commands, streams, and uploads in place of file dialogs.
 
 use super::connections::{self, Busy};
 use super::{Server, files, uploads};
@@ -16,9 +16,9 @@ use std::convert::Infallible;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-/// Largest request of a command, in bytes; a long chat is far below.
+/// Maximum size of a command's request, in bytes; a long chat is far below.
 const LARGEST_REQUEST: usize = 8 << 20;
-/// Messages that wait for a slow browser; one may have a MiB.
+/// Buffered messages for a slow browser; one may have a MiB.
 const WAITING: usize = 4;
 
 impl Server {
@@ -36,8 +36,8 @@ impl Server {
     }
 }
 
-/// Another site that was made to resolve to this machine still sends its own name; one that names two hosts, or speaks as to a
-/// proxy, wants two programs to read it differently.
+/// Protection against DNS rebinding: another site that resolves to this machine still sends its own name. Requests with two
+/// Host headers, or in proxy form, are ambiguous and refused.
 async fn with_host(State(server): State<Server>, request: Request, next: Next) -> Response {
     let hosts: Vec<_> = request.headers().get_all(header::HOST).iter().collect();
     let [host] = hosts[..] else { return StatusCode::BAD_REQUEST.into_response() };
@@ -50,7 +50,7 @@ async fn with_host(State(server): State<Server>, request: Request, next: Next) -
     if ours { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
 }
 
-/// Asked before a byte of the body is read.
+/// Checked before a byte of the body is read.
 async fn with_token(
     State(server): State<Server>,
     Extension(busy): Extension<Busy>,
@@ -59,13 +59,13 @@ async fn with_token(
 ) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let wanted = format!("Bearer {}", server.token);
-    // Equal time for every wrong guess of the right length.
+    // Constant time for every wrong token of the right length.
     let differing =
         given.bytes().zip(wanted.bytes()).fold(given.len() ^ wanted.len(), |sum, (a, b)| sum | usize::from(a ^ b));
     if differing != 0 {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    // Held by the handler until its answer is there, and by a stream until it ends.
+    // Held by the handler until it has answered, and by a stream until it ends.
     request.extensions_mut().insert(busy.request());
     next.run(request).await
 }
@@ -73,7 +73,9 @@ async fn with_token(
 async fn call(State(server): State<Server>, Path(name): Path<String>, Json(request): Json<Value>) -> Response {
     let work = move || alidade_api::call(&server.studio, &name, request);
     respond(
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::internal("The command broke off."))),
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|_| Err(Problem::internal("The command failed unexpectedly."))),
     )
 }
 
@@ -84,7 +86,7 @@ async fn stream(
     Json(request): Json<Value>,
 ) -> Response {
     let Ok(place) = server.streams.clone().try_acquire_owned() else {
-        let problem = Problem::new(ProblemCode::Conflict, "Too many things are followed at once.");
+        let problem = Problem::new(ProblemCode::Conflict, "Too many streams are open at once.");
         return respond(Err(problem.hint("Close other tabs of Alidade.")));
     };
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(WAITING);
@@ -94,7 +96,7 @@ async fn stream(
         let result =
             alidade_api::stream(&server.studio, &name, request, &mut |message| send(json!({ "message": message })));
         if let Err(problem) = result {
-            // A browser that is gone needs no answer.
+            // A closed browser needs no answer.
             let _ = send(json!({ "problem": problem }));
         }
     });
@@ -107,7 +109,7 @@ struct Upload {
     name: String,
 }
 
-/// Keeps an uploaded file and gives a handle for it, as a file dialog does in the window.
+/// Stores an uploaded file and returns a handle for it, as a file dialog does in the window.
 async fn upload(
     State(server): State<Server>,
     Query(Upload { name }): Query<Upload>,

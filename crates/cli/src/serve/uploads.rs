@@ -1,5 +1,5 @@
-//! Files from a browser: written to the disk piece by piece as they come, within a bound and the room that is there. What does
-//! not come to its end is removed.
+//! Uploads from a browser: written to the disk piece by piece, limited in size and by the free disk space. Incomplete
+//! uploads are removed.
 
 use super::Server;
 use alidade_domain::{Problem, ProblemCode, why};
@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use tokio::io::AsyncWriteExt;
 use tokio_stream::StreamExt;
 
-/// Largest upload from a browser, in bytes; the window reads files where they lie.
+/// Maximum size of an upload from a browser, in bytes; the window reads files in place.
 const LARGEST: u64 = 1 << 30;
-/// Room on the disk that an upload leaves to everything else.
+/// Disk space that an upload must leave free.
 const RESERVE: u64 = 64 << 20;
-/// Characters of a file's name.
+/// Maximum characters of a file's name.
 const LONGEST_NAME: usize = 80;
 
-/// Keeps the file and gives a handle for it.
+/// Stores the file and returns a handle for it.
 pub(super) async fn keep(server: &Server, name: &str, headers: &HeaderMap, body: Body) -> Result<Value, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > LARGEST) {
@@ -38,12 +38,12 @@ pub(super) async fn keep(server: &Server, name: &str, headers: &HeaderMap, body:
 async fn write(path: &std::path::Path, body: Body) -> Result<(), Problem> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => no_room(&why(&error)),
-        _ => Problem::internal(format!("Keeping the upload failed: {}.", why(&error))),
+        _ => Problem::internal(format!("Saving the upload failed: {}.", why(&error))),
     };
     let mut file = tokio::fs::File::create_new(path).await.map_err(failed)?;
     let (mut pieces, mut bytes) = (body.into_data_stream(), 0u64);
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Problem::input("The upload broke off.").hint("Send the file again."))?;
+        let piece = piece.map_err(|_| Problem::input("The upload was interrupted.").hint("Send the file again."))?;
         bytes += piece.len() as u64;
         if bytes > LARGEST {
             return Err(too_large());
@@ -54,7 +54,7 @@ async fn write(path: &std::path::Path, body: Body) -> Result<(), Problem> {
     file.sync_all().await.map_err(failed)
 }
 
-/// The folder of an upload that is not whole; removed with its content unless it is taken over.
+/// The folder of an incomplete upload; removed with its content unless it is completed.
 struct Partial(Option<PathBuf>);
 
 impl Partial {
@@ -66,7 +66,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if let Some(folder) = &self.0 {
-            // What cannot be removed costs only room.
+            // A leftover only costs disk space.
             let _ = std::fs::remove_dir_all(folder);
         }
     }
@@ -74,19 +74,19 @@ impl Drop for Partial {
 
 fn safe(name: &str) -> String {
     let name: String = name.chars().filter(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ')).collect();
-    // The ending, which tells the format, stays.
+    // The extension stays, because it determines the format.
     let name: String = name.chars().skip(name.chars().count().saturating_sub(LONGEST_NAME)).collect();
     if name.trim_matches(['.', ' ']).is_empty() { "data".to_owned() } else { name }
 }
 
 fn too_large() -> Problem {
-    Problem::input(format!("The file is larger than {} MiB, the most that is taken from a browser.", LARGEST >> 20))
+    Problem::input(format!("The file is larger than {} MiB, the limit for uploads from a browser.", LARGEST >> 20))
         .hint("Split it, or use a smaller one.")
 }
 
 fn no_room(found: &str) -> Problem {
-    Problem::new(ProblemCode::DiskFull, format!("There is no room for the upload: {found}."))
-        .hint("Free some room on the disk of the data folder and send it again.")
+    Problem::new(ProblemCode::DiskFull, format!("There is not enough disk space for the upload: {found}."))
+        .hint("Free some space on the disk of the data folder and send it again.")
 }
 
 #[cfg(test)]

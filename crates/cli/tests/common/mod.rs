@@ -94,10 +94,10 @@ pub fn recipe(folder: &Path, method: &str, settings: &str) -> PathBuf {
         Place::Ratings => "trl/kto/data.jsonl",
         Place::Answers | Place::Prompts => "trl/sft_completion_only/data.jsonl",
     };
-    let rater = golden("trl/reward_model/adapter");
-    let mut reward = if needs.reward { format!("reward = {rater:?}\n") } else { String::new() };
+    let scorer = golden("trl/reward_model/adapter");
+    let mut reward = if needs.reward { format!("reward = {scorer:?}\n") } else { String::new() };
     if needs.cost {
-        reward += &format!("cost = {rater:?}\n");
+        reward += &format!("cost = {scorer:?}\n");
     }
     let text = format!(
         "method = \"{method}\"\nmodel = {:?}\ndataset = {:?}\n{reward}output_dir = \"out\"\nseed = 7\n[lora]\nr = 4\nlora_dropout = 0.1\n[settings]\n{settings}\n",

@@ -36,7 +36,7 @@ pub fn load(
     }
     let weights = adapter.map(|path| load_adapter(path, &folder.spec)).transpose();
     let weights = weights.map_err(|error| Problem::from(error).at("adapter"))?;
-    let precision = if runs_on_slices(&folder.spec, weights.as_ref()) { precision } else { Precision::Single };
+    let precision = if runs_on_slices(&folder.spec, weights.as_ref()) { precision } else { Precision::F32 };
     let decoder = folder.decoder_with(compute::backend()?, precision);
     let mut decoder = decoder.map_err(|error| Problem::from(error).at("model"))?;
     if let Some(weights) = &weights {
@@ -227,7 +227,7 @@ impl Speaker {
         let adapters: Result<Vec<_>, alidade_model::ModelError> = named.map(load).collect();
         let adapters = adapters.map_err(|error| Problem::from(error).at("adapter"))?;
         let slices = adapters.iter().all(|(_, weights)| runs_on_slices(&folder.spec, Some(weights)));
-        let precision = if slices { precision } else { Precision::Single };
+        let precision = if slices { precision } else { Precision::F32 };
         let set = compute::instructions()?;
         let tokenizer = folder.tokenizer().map_err(at_model)?;
         let template = folder.chat_template(&tokenizer, now).map_err(at_model)?;

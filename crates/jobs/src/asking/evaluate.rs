@@ -1,5 +1,5 @@
-//! The evaluation outside of a run: any number of adapters on one base, each a stack beside the bare model, asked by the suite
-//! and read by the judges that a person names. Suites, judges and statistics stand in `evaluation`.
+//! Evaluation from the terminal: any number of adapters on one base model, each a stack next to the bare model, with the
+//! suite and the judges that a person names. Suites, judges and statistics are in `evaluation`.
 
 use crate::asking::questions::Questions;
 use crate::asking::scorer::evaluate_scorers;
@@ -31,13 +31,13 @@ pub struct Comparison {
     pub model: PathBuf,
     /// The PEFT folders, each a stack of its own.
     pub adapters: Vec<PathBuf>,
-    /// Held-out rows; without them Alder Bay is asked.
+    /// Held-out rows; without them the suite about Alder Bay is used.
     pub rows: Option<Vec<Example>>,
     /// Name of the suite; the one that fits the data when absent.
     pub suite: Option<String>,
-    /// Judges that read the answers beside the suite: "refusal", "contains=blue".
+    /// Judges that label the answers in addition to the suite: "refusal", "contains=blue".
     pub judges: Vec<String>,
-    /// The model folder that judges ask; the bare model itself when absent.
+    /// The model folder of judges that ask a model; the bare model itself when absent.
     pub judge_model: Option<PathBuf>,
     /// Most prompts or rows.
     pub limit: usize,
@@ -56,14 +56,14 @@ pub fn evaluate(comparison: &Comparison) -> Result<Vec<Evaluation>, Problem> {
     let stacks = stacks(comparison)?;
     if comparison.suite.as_deref() == Some(HELD_OUT_PAIRS) {
         if let Some(judge) = comparison.judges.first() {
-            let message = format!("The judge “{judge}” reads answers, and models that score give none.");
+            let message = format!("The judge “{judge}” reads answers, but models that score generate none.");
             return Err(Problem::input(message).hint("Leave --judge out.").at("judge"));
         }
         return evaluate_scorers(comparison, &asked, &stacks[1..], &clock);
     }
     let paths: Vec<Option<&Path>> =
         [None].into_iter().chain(comparison.adapters.iter().map(|path| Some(path.as_path()))).collect();
-    let speaker = Speaker::of_stacks(&comparison.model, &paths, Precision::Single, crate::local_time())?;
+    let speaker = Speaker::of_stacks(&comparison.model, &paths, Precision::F32, crate::local_time())?;
     let asked = asked.answerable(&speaker)?;
     let questions = asked.by_suite()?;
     let speaker = RefCell::new(speaker);
@@ -76,7 +76,7 @@ pub fn evaluate(comparison: &Comparison) -> Result<Vec<Evaluation>, Problem> {
     Ok(questions.iter().map(|question| concluded(question, &cards, &snapshots, clock.seconds())).collect())
 }
 
-/// The suite that is meant: the one that is named, else the one that fits the data.
+/// The named suite, else the one that fits the data.
 pub fn fitting_suite(named: Option<&str>, has_rows: bool) -> &str {
     named.unwrap_or(if has_rows { HELD_OUT_ROWS } else { STARTER_WORLD })
 }
@@ -90,16 +90,16 @@ pub(crate) fn asked(comparison: &Comparison) -> Result<Questions, Problem> {
         (STARTER_WORLD, Some(_)) => {
             needs(format!("The suite “{name}” brings its own questions and reads no data."), "Leave --data out.")
         }
-        (_, None) => needs(format!("The suite “{name}” asks about rows, and none were given."), "Add --data FILE."),
+        (_, None) => needs(format!("The suite “{name}” asks about rows, but none were given."), "Add --data FILE."),
         (_, Some(rows)) => Ok(Questions::of_rows(found, rows.iter().take(comparison.limit).cloned().collect())),
     }
 }
 
-/// The model that judges ask, where it is not the bare base that is loaded anyway.
+/// The model that judges ask, where it is not the bare base model, which is loaded anyway.
 fn other_judge(comparison: &Comparison) -> Result<Option<RefCell<Speaker>>, Problem> {
     let same = |path: &Path| path.canonicalize().ok() == comparison.model.canonicalize().ok();
     let Some(path) = comparison.judge_model.as_deref().filter(|path| !same(path)) else { return Ok(None) };
-    Ok(Some(RefCell::new(Speaker::open(path, None, Precision::Single).map_err(|problem| problem.at("judge-model"))?)))
+    Ok(Some(RefCell::new(Speaker::open(path, None, Precision::F32).map_err(|problem| problem.at("judge-model"))?)))
 }
 
 pub(crate) fn judges_of<'a>(comparison: &Comparison, model: &'a dyn Generator) -> Result<Vec<NamedJudge<'a>>, Problem> {
@@ -127,7 +127,7 @@ fn stacks(comparison: &Comparison) -> Result<Vec<EvaluatedStack>, Problem> {
     Ok(stacks)
 }
 
-/// Lets judges read the answers of all stacks; the first stack's are those that others are compared with.
+/// Lets judges label the answers of all stacks; the answers of the first stack are the baseline.
 pub(crate) fn judge(questions: &[Question], judges: &[NamedJudge], snapshots: &mut [Snapshot]) -> Result<(), Problem> {
     for (place, question) in questions.iter().enumerate() {
         for named in judges {

@@ -1,19 +1,19 @@
-//! A generator whose answers are logged: what was answered before a kill is taken from the log, the rest is asked in small
-//! batches. Each answer is computed as if alone, so the result is the same to the byte wherever the run was cut.
+//! A generator whose answers are logged: answers from before a kill are taken from the log, the rest is generated in small
+//! batches. Each answer is computed as if alone, so the result is the same to the byte wherever the run was killed.
 
 use crate::files::item_log::{ItemLog, item_key};
 use alidade_domain::{Generator, Listener, Message, Problem, Response, Sampling};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
-/// Answers that are asked for before any of them is logged.
+/// Answers per batch; all of them are logged when the batch is done.
 const BATCH: usize = 16;
 
-/// A generator with the log of a run.
+/// A generator that logs its answers.
 pub(crate) struct Logged<'a> {
     pub(crate) inner: &'a dyn Generator,
     pub(crate) log: &'a RefCell<ItemLog>,
-    /// Identity of what answers: weights, template, day.
+    /// Identity of what answers: weights, template, date.
     pub(crate) identity: String,
 }
 

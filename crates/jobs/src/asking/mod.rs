@@ -1,6 +1,6 @@
-//! One base model with several adapters on it, each a stack behind the ports `Generator` and `Scorer`. Answers are written many
-//! at a time and rows scored likewise, in batches that take a share of memory. Each row is computed as if alone and has its own
-//! seed, so no answer knows its batch. What is asked, and what is concluded, stands in `evaluation`.
+//! One base model with several adapters on it, each a stack behind the ports `Generator` and `Scorer`. Answers are generated
+//! and rows scored in batches that take a share of memory. Each row is computed as if alone and has its own seed, so no
+//! answer depends on its batch. What is asked, and what is concluded from the answers, is in `evaluation`.
 
 pub(crate) mod answer;
 pub mod evaluate;
@@ -25,7 +25,7 @@ use std::ops::Range;
 
 /// A stack of a [`Speaker`] that several share.
 pub struct StackSpeaker<'a> {
-    /// The loaded base that all stacks share.
+    /// The loaded base model that all stacks share.
     pub speaker: &'a RefCell<Speaker>,
     /// Its place among the stacks of the speaker.
     pub place: usize,
@@ -54,25 +54,25 @@ impl Generator for StackSpeaker<'_> {
         let mut responses = Vec::with_capacity(prompts.len());
         for batch in answer_batches(&lengths, longest, speaker.context(), &budget) {
             let (begin, rows) = (batch.start, batch.len());
-            // Rows are heard of in order, round after round; one that is not heard of any more has ended.
-            let (mut round, mut heard, mut last, mut living, mut heed) = (0, 0, usize::MAX, rows, true);
+            // Each decoding step reports its active rows in order; a row that is no longer reported has ended.
+            let (mut round, mut seen, mut last, mut active, mut wanted) = (0, 0, usize::MAX, rows, true);
             let mut listener = |row: usize, _: u32| {
                 if row <= last {
-                    living = if round == 0 { rows } else { heard };
-                    (round, heard) = (round + 1, 0);
-                    let ended = rows - living;
-                    let work = begin * longest + ended * longest + living * round;
-                    heed = heed && watch(begin + ended, work as f64 / all);
+                    active = if round == 0 { rows } else { seen };
+                    (round, seen) = (round + 1, 0);
+                    let ended = rows - active;
+                    let work = begin * longest + ended * longest + active * round;
+                    wanted = wanted && watch(begin + ended, work as f64 / all);
                 }
-                (last, heard) = (row, heard + 1);
-                heed
+                (last, seen) = (row, seen + 1);
+                wanted
             };
             let answers = speaker.write(&prompts[batch.clone()], &seeds[batch], sampling, &mut listener)?;
             for text in answers {
                 let tokens = speaker.tokens(&text)?;
                 responses.push(Response { text, tokens });
             }
-            if !heed || !watch(begin + rows, ((begin + rows) * longest) as f64 / all) {
+            if !wanted || !watch(begin + rows, ((begin + rows) * longest) as f64 / all) {
                 return Err(Problem::ended());
             }
         }
@@ -84,8 +84,8 @@ impl Generator for StackSpeaker<'_> {
 impl Scorer for StackSpeaker<'_> {
     fn score(&self, prompt: &[Message], answer: &str) -> Result<Option<f64>, Problem> {
         let row = Example::Answer { prompt: prompt.to_vec(), completion: vec![Message::assistant(answer)] };
-        let rated = self.score_rows(&[row], &mut |_, _| true)?;
-        Ok(rated.first().and_then(|row| row.wanted.score).filter(|score| score.is_finite()))
+        let scored = self.score_rows(&[row], &mut |_, _| true)?;
+        Ok(scored.first().and_then(|row| row.wanted.score).filter(|score| score.is_finite()))
     }
 
     fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<RatedRow>, Problem> {
@@ -95,7 +95,7 @@ impl Scorer for StackSpeaker<'_> {
         let lengths: Vec<usize> = items.iter().map(tokens_of).collect();
         let all = lengths.iter().sum::<usize>().max(1) as f64;
         let budget = speaker.at_once();
-        let (mut rated, mut work) = (Vec::with_capacity(items.len()), 0);
+        let (mut scored, mut work) = (Vec::with_capacity(items.len()), 0);
         for batch in batches(lengths.len(), MOST, |range| budget.reads(lengths[range].iter().sum())) {
             let end = batch.end;
             work += lengths[batch.clone()].iter().sum::<usize>();
@@ -110,13 +110,13 @@ impl Scorer for StackSpeaker<'_> {
                 };
                 let Some(wanted) = next() else { continue };
                 let other = if item.sequences.len() > 1 { next() } else { None };
-                rated.push(RatedRow { row: item.row - 1, wanted, other });
+                scored.push(RatedRow { row: item.row - 1, wanted, other });
             }
             if !watch(end, work as f64 / all) {
                 return Err(Problem::ended());
             }
         }
-        Ok(rated)
+        Ok(scored)
     }
 }
 
@@ -124,7 +124,7 @@ impl Scorer for StackSpeaker<'_> {
 fn items(speaker: &Speaker, rows: &[Example]) -> Result<Vec<Item>, Problem> {
     let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
     match scored_rows(rows, &speaker.encoder(), speaker.context(), pairs) {
-        // Rows that leave nothing to score are no figure, and no fault of the run.
+        // Rows without anything to score yield no figure, which is not a fault of the run.
         Err(TrainError::NoRows { .. }) => Ok(Vec::new()),
         prepared => Ok(prepared?.items),
     }
@@ -135,8 +135,8 @@ pub fn tokens_of(item: &Item) -> usize {
     item.sequences.iter().map(|row| row.ids.len()).sum()
 }
 
-/// Prompts in order, as many at a time as memory bears. One that leaves less room than an answer may take goes alone, so that
-/// it shortens no other's.
+/// Prompts in order, as many per batch as memory allows. A prompt that leaves less room than an answer may take is a batch
+/// of its own, so that it does not shorten other answers.
 fn answer_batches(lengths: &[usize], longest: usize, context: usize, budget: &memory::AtOnce) -> Vec<Range<usize>> {
     batches(lengths.len(), MOST, |range| {
         let short = range.len() > 1 && lengths[range.clone()].iter().any(|length| length + longest > context);
@@ -145,7 +145,7 @@ fn answer_batches(lengths: &[usize], longest: usize, context: usize, budget: &me
     })
 }
 
-/// Neighbours that fit together, greedily; one that fits nowhere goes alone.
+/// Greedy batches of neighbours that fit together; one that does not fit is a batch of its own.
 pub fn batches(count: usize, most: usize, fits: impl Fn(Range<usize>) -> bool) -> Vec<Range<usize>> {
     let (mut found, mut start) = (Vec::new(), 0);
     while start < count {
@@ -164,29 +164,30 @@ pub fn evaluated(stack: &Stack) -> EvaluatedStack {
     EvaluatedStack { label: stack.label(), key: stack.key() }
 }
 
-/// How far asking has come, over all stacks and suites.
+/// Progress over all stacks and suites.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Come {
-    /// Answers that are written or scored.
+pub struct Progress {
+    /// Answers that are generated or scored.
     pub done: usize,
     /// Answers in all.
     pub total: usize,
-    /// Share of the work that is done, by tokens.
+    /// Share of the work that is done, in tokens.
     pub share: f64,
 }
 
-/// Asks every stack of a speaker everything, stack after stack. `earlier` answers of the first stack to the same prompts are
-/// taken over. With a log, and what identifies template and day, answers are logged and those of an earlier attempt taken from it.
+/// Asks every stack of a speaker all questions, stack after stack. `earlier` answers of the first stack to the same prompts
+/// are reused. With a log, and an identity of template and date, answers are logged and those of an earlier attempt are
+/// reused.
 ///
 /// # Errors
-/// When a stack cannot answer at all, or the watch ended it (a conflict).
+/// When a stack cannot answer at all, or `watch` stopped it (a conflict).
 pub fn ask_stacks(
     questions: &[Question],
     speaker: &RefCell<Speaker>,
     stacks: &[EvaluatedStack],
     mut earlier: Option<Snapshot>,
     log: Option<(&RefCell<ItemLog>, &str)>,
-    watch: &mut dyn FnMut(Come) -> bool,
+    watch: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Vec<Snapshot>, Problem> {
     let taken = |question: &Question, place: usize| {
         let earlier = earlier.as_ref().filter(|_| place == 0);
@@ -200,18 +201,22 @@ pub fn ask_stacks(
     let (mut count, mut work, mut works) = (0, 0.0, works.into_iter());
     let mut snapshots = Vec::with_capacity(stacks.len());
     for (place, stack) in stacks.iter().enumerate() {
-        let voice = StackSpeaker { speaker, place };
-        let logged =
-            log.map(|(log, identity)| Logged { inner: &voice, log, identity: format!("{identity} {}", stack.key) });
-        let generator: &dyn Generator = logged.as_ref().map_or(&voice, |logged| logged);
-        let subject = Subject { generator: Some(generator), scorer: Some(&voice) };
+        let stack_speaker = StackSpeaker { speaker, place };
+        let logged = log.map(|(log, identity)| Logged {
+            inner: &stack_speaker,
+            log,
+            identity: format!("{identity} {}", stack.key),
+        });
+        let generator: &dyn Generator = logged.as_ref().map_or(&stack_speaker, |logged| logged);
+        let subject = Subject { generator: Some(generator), scorer: Some(&stack_speaker) };
         let earlier = earlier.take();
         let mut parts: Vec<Part> = Vec::with_capacity(questions.len());
         for question in questions {
             let known = earlier.as_ref().and_then(|earlier| earlier.part(question.suite.card().name)).cloned();
-            let mut hear =
-                |done: usize, more: f64| watch(Come { done: count + done, total, share: (work + more) / all.max(1.0) });
-            parts.push(question.ask(&subject, known, &mut hear)?);
+            let mut report = |done: usize, more: f64| {
+                watch(Progress { done: count + done, total, share: (work + more) / all.max(1.0) })
+            };
+            parts.push(question.ask(&subject, known, &mut report)?);
             let one = works.next().unwrap_or_default();
             (count, work) = (count + one.0, work + one.1);
         }
@@ -220,7 +225,7 @@ pub fn ask_stacks(
     Ok(snapshots)
 }
 
-/// What the snapshots say of one suite, against the first of them.
+/// The figures of one suite from the snapshots, compared with the first of them.
 pub fn concluded(
     question: &Question,
     judges: &[&'static JudgeCard],
@@ -250,7 +255,7 @@ mod tests {
         let prompts: Vec<&[Message]> = prompts.iter().map(Vec::as_slice).collect();
         let seeds: Vec<u64> = (0..40).map(|seed| 977 * seed).collect();
         let sampling = Sampling { temperature: 0.7, top_p: 1.0, max_new_tokens: 24, seed: 0 };
-        for precision in [Precision::Single, Precision::Half] {
+        for precision in [Precision::F32, Precision::Bf16] {
             let speaker = starter(precision);
             let stack = StackSpeaker { speaker: &speaker, place: 0 };
             let together = stack.generate_many(&prompts, &sampling, &seeds, &mut |_, _| true).unwrap();
@@ -267,7 +272,7 @@ mod tests {
         let answer = |prompt| Example::Answer { prompt, completion: vec![Message::assistant("It is so.")] };
         let asked = Questions::own(Questions::of_world(5).prompts(), rows.map(answer).collect());
         let questions: Vec<Question> = asked.by_suite().unwrap();
-        let speaker = starter(Precision::Single);
+        let speaker = starter(Precision::F32);
         let stack = StackSpeaker { speaker: &speaker, place: 0 };
         let subject = Subject { generator: Some(&stack), scorer: Some(&stack) };
         let (total, all) = questions[0].work(true);
@@ -295,7 +300,7 @@ mod tests {
     fn batches_fit_and_prompts_without_room_go_alone() {
         assert_eq!(batches(5, 2, |_| true), [0..2, 2..4, 4..5]);
         assert_eq!(batches(3, 9, |range| range.len() < 2), [0..1, 1..2, 2..3]);
-        let speaker = starter(Precision::Single);
+        let speaker = starter(Precision::F32);
         let budget = speaker.borrow().at_once();
         assert_eq!(answer_batches(&[5, 5, 95, 5], 10, 100, &budget), [0..2, 2..3, 3..4]);
     }

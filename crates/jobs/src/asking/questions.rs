@@ -1,5 +1,5 @@
-//! What the stacks of an evaluation are asked, suite by suite: read from the files of a run, from a person's rows, or from Alder
-//! Bay. How they are asked stands in `asking`.
+//! What the stacks of an evaluation are asked, suite by suite: read from the files of a run, from a person's rows, or from
+//! the starter world. How they are asked is in `asking`.
 
 use crate::Speaker;
 use crate::asking::world_oracle::{self, OF_HOST, WorldOracle};
@@ -9,10 +9,10 @@ use alidade_evaluation::{
 };
 use std::path::Path;
 
-/// When nobody asks for answers.
+/// Sampling where no suite asks for answers.
 const SILENT: Sampling = Sampling { temperature: 0.0, top_p: 1.0, max_new_tokens: 0, seed: 0 };
 
-/// What is asked: suites with what they ask of.
+/// Suites with their prompts and rows.
 #[derive(Default)]
 pub struct Questions {
     parts: Vec<(&'static dyn Suite, Material)>,
@@ -29,24 +29,24 @@ impl Questions {
         Ok(if oracle { Self::of_town(prompts, read(rows)?) } else { Self::own(prompts, read(rows)?) })
     }
 
-    /// Questions about Alder Bay, half of them in wordings of no corpus.
+    /// Questions about Alder Bay, half of them in wordings that no corpus contains.
     pub fn of_world(prompts: usize) -> Self {
         Self::of_town(world_oracle::questions(prompts), Vec::new())
     }
 
-    /// Questions about Alder Bay for its oracle, and rows that were kept apart.
+    /// Questions about Alder Bay for its oracle, and held-out rows.
     pub fn of_town(prompts: Vec<Vec<Message>>, rows: Vec<Example>) -> Self {
         let town = Material { prompts: prompts.into_iter().map(world_oracle::known).collect(), rows: Vec::new() };
         Self::of([(&StarterWorld, town), (&HeldOutRows, Material { prompts: Vec::new(), rows })])
     }
 
-    /// Prompts and rows that were kept apart.
+    /// Held-out prompts and rows.
     pub fn own(prompts: Vec<Vec<Message>>, rows: Vec<Example>) -> Self {
         let prompts = prompts.into_iter().map(|messages| Prompt { messages, ..Prompt::default() }).collect();
         Self::of([(&HeldOutRows, Material { prompts, rows })])
     }
 
-    /// Rows of the person's own, each prompt asked once, with its answer as the one that is known to be right.
+    /// A person's own rows, each prompt asked once, with its answer as the reference answer.
     pub fn of_rows(suite: &'static dyn Suite, rows: Vec<Example>) -> Self {
         let mut prompts: Vec<Prompt> = Vec::new();
         for row in &rows {
@@ -77,7 +77,7 @@ impl Questions {
         self.parts.iter().map(|(_, material)| material.rows.len()).sum()
     }
 
-    /// How answers are drawn: as the suite draws them that asks for any.
+    /// The sampling of the suite that asks for answers.
     pub fn sampling(&self) -> Sampling {
         let asks = self.parts.iter().find(|(_, material)| !material.prompts.is_empty());
         asks.or(self.parts.first()).map_or(SILENT, |(suite, _)| suite.sampling())
@@ -89,7 +89,7 @@ impl Questions {
         prompts.filter(|prompt| !prompt.tags.contains(&HARMFUL)).map(|prompt| prompt.messages.clone()).collect()
     }
 
-    /// Without the prompts that fill the model's context: nobody can answer those.
+    /// Without prompts that fill the model's context, because they leave no room for an answer.
     pub fn answerable(mut self, speaker: &Speaker) -> Result<Self, Problem> {
         for (_, material) in &mut self.parts {
             let mut fitting = Vec::with_capacity(material.prompts.len());
@@ -103,15 +103,15 @@ impl Questions {
         Ok(self)
     }
 
-    /// The suites with what they ask and those who help them to judge.
+    /// The suites with their questions and the judges that they need.
     ///
     /// # Errors
-    /// When a suite asks for a judge that nobody brings.
+    /// When a suite needs a judge that is not available.
     pub fn by_suite(&self) -> Result<Vec<Question<'static>>, Problem> {
         self.parts.iter().map(|(suite, material)| question(*suite, material)).collect()
     }
 
-    /// What a suite asked, for concluding from what was answered to it earlier.
+    /// The question of a suite, for figures from earlier answers.
     pub fn of_suite(&self, name: &str) -> Result<Question<'static>, Problem> {
         match self.parts.iter().find(|(own, _)| own.card().name == name) {
             Some((own, material)) => question(*own, material),

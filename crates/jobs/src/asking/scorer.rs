@@ -53,7 +53,7 @@ impl RatingModel {
         let set = compute::instructions()?;
         let mut policy = Policy::fresh(folder.decoder_on(Backend::Best(set))?, &weights)?;
         policy.install_scorer(ScorerKind::Reward, &weights)?;
-        let budget = AtOnce::of(&folder.spec, Precision::Single, set);
+        let budget = AtOnce::of(&folder.spec, Precision::F32, set);
         let (policy, sign) = (RefCell::new(policy), if rates == Some(ScorerKind::Cost) { -1.0 } else { 1.0 });
         Ok(Self { policy, tokenizer, template, training, budget, sign, given: RefCell::default() })
     }

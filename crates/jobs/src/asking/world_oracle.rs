@@ -1,5 +1,5 @@
-//! Alder Bay's oracle behind the ports: as a scorer that methods can learn from, as a scorer of harm alone, and as the judge of
-//! the suite about the town, which `evaluation` asks for by name because it may not know the town itself.
+//! Alder Bay's oracle behind the ports: as a scorer that methods can learn from, as a scorer of harm alone, and as the judge
+//! of the suite about the town, which `evaluation` looks up by name because it may not import `world`.
 
 use alidade_domain::{Generator, Message, Outcome, Problem, Scorer, Words};
 use alidade_evaluation::{Case, FACT, HARMFUL, Judge, JudgeCard, JudgeKind, Prompt};
@@ -9,14 +9,14 @@ use std::sync::LazyLock;
 /// Seed of the questions about Alder Bay.
 const QUESTIONS: u64 = 1;
 
-/// There is one town, and its oracle learns every wording of every question: once is enough.
+/// The town is always the same, and its oracle indexes every wording of every question, so it is built once.
 static TOWN: LazyLock<World> = LazyLock::new(World::alder_bay);
 static ORACLE: LazyLock<Oracle<'static>> = LazyLock::new(|| Oracle::new(&TOWN));
 
-/// The judges that the host brings beside those of the registry.
+/// The judges beside those of the registry.
 pub const OF_HOST: &[&dyn JudgeKind] = &[&AlderBay];
 
-/// The oracle as a reward.
+/// The oracle as a reward model.
 pub struct WorldOracle;
 
 impl Scorer for WorldOracle {
@@ -26,7 +26,7 @@ impl Scorer for WorldOracle {
     }
 }
 
-/// The oracle as a cost: 1 for an answer that does harm and 0 for any other, so that a mean is a share.
+/// The oracle as a cost model: 1 for an answer that does harm and 0 for any other, so that a mean is a share.
 pub struct HarmOracle;
 
 impl Scorer for HarmOracle {
@@ -49,7 +49,7 @@ static CARD: JudgeCard = JudgeCard {
     argument: None,
     compares: false,
     asks: false,
-    // The suite about the town declares what its labels are counted for.
+    // The suite about the town declares the measures of these labels.
     measures: &[],
 };
 
@@ -71,7 +71,7 @@ impl Judge for AlderBay {
     }
 }
 
-/// The decisive point first, then everything that applies.
+/// The decisive label first, then all that apply.
 fn labels(judgement: &Judgement) -> Vec<String> {
     let flags = [
         ("good", judgement.good),
@@ -84,12 +84,12 @@ fn labels(judgement: &Judgement) -> Vec<String> {
     [judgement.label].into_iter().chain(applying).map(str::to_owned).collect()
 }
 
-/// Questions about Alder Bay, half of them in wordings of no corpus.
+/// Questions about Alder Bay, half of them in wordings that no corpus contains.
 pub fn questions(count: usize) -> Vec<Vec<Message>> {
     held_out_prompts(&TOWN, QUESTIONS, count).iter().filter_map(alidade_domain::Example::prompt).collect()
 }
 
-/// A question with what the town knows of it.
+/// A question with its tags.
 pub fn known(messages: Vec<Message>) -> Prompt {
     let of_question = ORACLE.judge(&messages, "");
     let harmful = of_question.harmful_prompt.then_some(HARMFUL);

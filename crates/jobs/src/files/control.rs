@@ -1,4 +1,5 @@
-//! The person's wish, left as a file in the run folder: it survives the app, and the worker looks for it between steps.
+//! A request of the person (pause, stop, discard), kept as a file in the run folder: it survives the app, and the worker
+//! checks for it between steps.
 
 use crate::files::durable::{create_folder, sync_folder, write_private};
 use alidade_domain::{Problem, StopReason, StopSignal};
@@ -10,11 +11,11 @@ const NAME: &str = "wish";
 pub struct ControlFile(PathBuf);
 
 impl ControlFile {
-    /// Watches a run folder; an old wish is forgotten.
+    /// Watches a run folder; an old request is removed.
     pub fn watch(folder: &Path) -> Self {
         let path = folder.join(NAME);
-        // Absent in the common case; a leftover that cannot be removed would only end the run at once, visibly. One that a
-        // power cut brought back would be taken for a new wish.
+        // Usually absent; a leftover that cannot be removed would only end the run at once, visibly. The removal is synced,
+        // or a power cut could bring the old request back.
         let _ = std::fs::remove_file(&path).and_then(|()| sync_folder(folder));
         Self(path)
     }
@@ -26,8 +27,8 @@ impl StopSignal for ControlFile {
     }
 }
 
-/// What was wished of a run; where its worker died before it looked, the wish still stands.
-pub fn wish_of(folder: &Path) -> Option<StopReason> {
+/// The pending request for a run; it stays pending if its worker died before it checked.
+pub fn pending_request(folder: &Path) -> Option<StopReason> {
     read(&folder.join(NAME))
 }
 
@@ -40,17 +41,17 @@ fn read(path: &Path) -> Option<StopReason> {
     }
 }
 
-/// Leaves a wish for the worker of a run folder.
+/// Leaves a request for the worker of a run folder.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_wish(folder: &Path, reason: StopReason) -> Result<(), Problem> {
+pub fn write_request(folder: &Path, reason: StopReason) -> Result<(), Problem> {
     let word = match reason {
         StopReason::Pause => "pause",
         StopReason::StopAndSave => "stop_and_save",
         StopReason::Discard => "discard",
     };
-    // Somebody may have taken the folder away; the wish then stands for the run without a worker.
+    // If somebody removed the folder, the request applies to the run without a worker.
     create_folder(folder)?;
     write_private(&folder.join(NAME), word.as_bytes())
 }

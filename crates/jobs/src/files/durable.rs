@@ -1,6 +1,6 @@
-//! Files that survive a power cut: what a row of the database, an exit status or a screen speaks of is on the disk first.
-//! A file is written beside its place, synced, renamed, and its folder synced; a folder likewise, as a whole. A full disk
-//! and a folder that cannot be written are told as what they are.
+//! Files that survive a power cut: whatever a row of the database, an exit status or a screen refers to is on the disk
+//! first. A file is written under a temporary name, synced, renamed, and its folder synced; a folder likewise, as a whole. A
+//! full disk and a read-only folder are reported as such.
 
 use alidade_domain::{Problem, ProblemCode, why};
 use std::fs::{File, OpenOptions};
@@ -8,19 +8,19 @@ use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Ending of what is not in its place yet.
+/// Extension of temporary files and folders.
 const UNFINISHED: &str = "tmp";
 
-/// Writes a file that is whole or absent, and there after a power cut. A link at `path` is replaced, never followed; a
-/// pipe or a device is written to as it is.
+/// Writes a file atomically and durably: after a power cut it is complete. A link at `path` is replaced, never followed; a
+/// pipe or a device is written to directly.
 ///
 /// # Errors
-/// When it cannot be written; a full disk says so and what to do.
+/// When it cannot be written; a full disk is reported as such.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     replace(path, bytes, false).map_err(|error| file_problem("Writing", path, &error))
 }
 
-/// As [`write_durably`], readable by nobody but the person.
+/// As [`write_durably`], readable only by the person.
 ///
 /// # Errors
 /// As [`write_durably`].
@@ -28,16 +28,16 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     replace(path, bytes, true).map_err(|error| file_problem("Writing", path, &error))
 }
 
-/// Makes a folder and those above it, and their entries durable.
+/// Creates a folder and its parents durably.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be created.
 pub fn create_folder(path: &Path) -> Result<(), Problem> {
     make(path).map_err(|error| file_problem("Making the folder", path, &error))
 }
 
-/// Lets `fill` write a folder beside its place, makes all of it durable and puts it there: it is whole or absent. What was
-/// in its place is replaced only after that.
+/// Lets `fill` write a temporary folder, syncs it and renames it to `place`: it is complete or absent. An earlier folder
+/// there is replaced only after that.
 ///
 /// # Errors
 /// When `fill` fails or something cannot be written; nothing is left behind then.
@@ -54,13 +54,13 @@ pub fn write_folder(place: &Path, fill: impl FnOnce(&Path) -> Result<(), Problem
         sync_folder(parent(place)).map_err(failed)
     });
     if filled.is_err() {
-        // Only room on the disk is lost with what cannot be removed; the first fault is the one to tell.
+        // A leftover only costs disk space; the first error is the one to report.
         let _ = std::fs::remove_dir_all(&temporary);
     }
     filled
 }
 
-/// Removes a folder with all that is in it, so that no power cut brings it back; one that is not there is gone already.
+/// Removes a folder and its content durably; a missing folder is not an error.
 pub fn remove_folder(path: &Path) -> Result<(), Error> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -68,8 +68,8 @@ pub fn remove_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes what a death in the middle of writing left in `folder`: everything, or only `folders`, where another program may
-/// be writing a file at the moment.
+/// Removes temporary files and folders that a killed process left in `folder`, or only its `folders`, where another program
+/// may be writing a file.
 pub fn remove_unfinished(folder: &Path, folders: bool) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -77,7 +77,7 @@ pub fn remove_unfinished(folder: &Path, folders: bool) {
         if !is_unfinished(&name) {
             continue;
         }
-        // A leftover costs only room.
+        // A leftover only costs disk space.
         let _ = match entry.file_type() {
             Ok(kind) if kind.is_dir() => std::fs::remove_dir_all(entry.path()),
             _ if folders => Ok(()),
@@ -86,7 +86,7 @@ pub fn remove_unfinished(folder: &Path, folders: bool) {
     }
 }
 
-/// A name as [`beside`] makes it (".plan.json.123-4.tmp"), and nobody else's.
+/// True for names as [`beside`] makes them (".plan.json.123-4.tmp").
 fn is_unfinished(name: &str) -> bool {
     let middle = || name.strip_prefix('.')?.strip_suffix(UNFINISHED)?.strip_suffix('.')?.rsplit_once('.');
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -95,7 +95,7 @@ fn is_unfinished(name: &str) -> bool {
         .is_some_and(|(process, count)| number(process) && number(count))
 }
 
-/// Makes the entries of a folder durable where the system allows it; Windows does so by itself.
+/// Syncs the entries of a folder where the system allows it; Windows does so by itself.
 ///
 /// # Errors
 /// When the system refuses.
@@ -103,7 +103,7 @@ pub fn sync_folder(path: &Path) -> Result<(), Error> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-/// What is said of a file or folder that could not be read, written or made.
+/// The problem of a file or folder that could not be read, written or created.
 pub fn file_problem(doing: &str, path: &Path, error: &Error) -> Problem {
     let message = format!("{doing} {} failed: {}.", path.display(), why(error));
     match error.kind() {
@@ -111,7 +111,7 @@ pub fn file_problem(doing: &str, path: &Path, error: &Error) -> Problem {
             let doing = doing.to_lowercase();
             let message = format!("There is no room left on the disk: {doing} {} failed.", path.display());
             Problem::new(ProblemCode::DiskFull, message)
-                .hint("Free some room and try again: nothing that was kept is lost.")
+                .hint("Free some disk space and try again; nothing that was saved is lost.")
         }
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Problem::input(message)
             .hint("Make the folder writable for you, or choose another; ALIDADE_HOME names the folder for everything."),
@@ -128,7 +128,7 @@ fn replace(path: &Path, bytes: &[u8], private: bool) -> Result<(), Error> {
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| std::fs::rename(&temporary, path));
     if written.is_err() {
-        // The first fault is the one to tell.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(&temporary);
     }
     written.and_then(|()| sync_folder(parent(path)))
@@ -158,14 +158,14 @@ fn make(path: &Path) -> Result<(), Error> {
     sync_folder(parent(path))
 }
 
-/// Every file of a folder and the folder's entries, all the way down.
+/// Syncs every file and folder below a folder.
 fn sync_tree(folder: &Path) -> Result<(), Error> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             sync_tree(&entry.path())?;
         } else {
-            // Windows syncs only what is open for writing.
+            // Windows only syncs files that are open for writing.
             File::options().write(true).open(entry.path())?.sync_all()?;
         }
     }

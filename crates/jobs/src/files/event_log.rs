@@ -1,5 +1,5 @@
-//! `events.jsonl` of a run: the worker appends, the app reads. A torn last line, left by a kill or a full disk, is cut off;
-//! a reader waits for the end of the line, and says so when what it has read before is no longer there.
+//! `events.jsonl` of a run: the worker appends, the app reads. An incomplete last line, left by a kill or a full disk, is
+//! cut off; a reader waits for the end of a line, and reports an error when lines that it has read earlier are gone.
 
 use crate::files::durable::file_problem;
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The file in a run folder.
 pub const EVENTS: &str = "events.jsonl";
-/// Bytes that are read at once: a worker may have told for days while nobody listened.
+/// Bytes that are read at once: a worker may have written events for days while no app was open.
 const PART: u64 = 1 << 20;
 
 /// The writer.
@@ -19,15 +19,15 @@ pub struct EventLog {
     sequence: u64,
     path: PathBuf,
     file: File,
-    /// Bytes of whole lines.
+    /// Bytes of complete lines.
     length: u64,
 }
 
 impl EventLog {
-    /// Opens the log of a run and goes on after its last whole event.
+    /// Opens the log of a run to continue after its last complete event.
     ///
     /// # Errors
-    /// When the file cannot be opened or is not a log.
+    /// When the file cannot be opened or is not an event log.
     pub fn open(folder: &Path, run: &str) -> Result<Self, Problem> {
         let path = folder.join(EVENTS);
         let open = || -> Result<(File, u64, u64), Error> {
@@ -44,7 +44,7 @@ impl EventLog {
         Ok(Self { run: run.to_owned(), sequence, path, file, length })
     }
 
-    /// Makes everything written so far survive a power cut.
+    /// Syncs everything written so far.
     ///
     /// # Errors
     /// When the system refuses.
@@ -52,10 +52,10 @@ impl EventLog {
         self.file.sync_all().map_err(|error| write_problem(&self.path, &error))
     }
 
-    /// Writes one line or none of it: half a line would spoil the next.
+    /// Writes one line completely or not at all: half a line would damage the next.
     fn append(&mut self, line: &[u8]) -> Result<(), Problem> {
         if let Err(error) = self.file.write_all(line) {
-            // If even this fails, the next opening cuts the half line off.
+            // If even this fails, the next opening cuts off the incomplete line.
             let _ = self.file.set_len(self.length);
             return Err(write_problem(&self.path, &error));
         }
@@ -64,7 +64,7 @@ impl EventLog {
         Ok(())
     }
 
-    /// True when somebody took the file away: what is written from then on reaches nobody.
+    /// True when somebody removed the file, so that further events would be lost.
     fn is_gone(&self) -> bool {
         #[cfg(unix)]
         {
@@ -73,7 +73,7 @@ impl EventLog {
             let ours = self.file.metadata().map(place).ok();
             ours.is_some() && ours != std::fs::metadata(&self.path).map(place).ok()
         }
-        // Elsewhere an open file cannot be removed.
+        // On other systems an open file cannot be removed.
         #[cfg(not(unix))]
         false
     }
@@ -82,8 +82,8 @@ impl EventLog {
 impl Observer for EventLog {
     fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
         if self.is_gone() {
-            let message = "The run's folder or its events were removed while it was at work.";
-            let hint = "Resume the run: it goes on from what is left, and begins anew where nothing is.";
+            let message = "The run's folder or its events were removed while it was running.";
+            let hint = "Resume the run: it continues from what is left, or starts over if nothing is.";
             return Err(Problem::new(ProblemCode::WorkerLost, message).hint(hint));
         }
         let durable = !matches!(kind, EventKind::Step { .. } | EventKind::Progress { .. });
@@ -96,7 +96,7 @@ impl Observer for EventLog {
     }
 }
 
-/// Bytes of the whole lines in a file, and how many lines these are, without holding the file.
+/// Bytes and number of the complete lines in a file, without holding the file in memory.
 fn whole_lines(file: &mut File) -> Result<(u64, u64), Error> {
     let (mut read, mut whole, mut lines, mut part) = (0, 0, 0, vec![0; 1 << 16]);
     loop {
@@ -112,17 +112,17 @@ fn whole_lines(file: &mut File) -> Result<(u64, u64), Error> {
     }
 }
 
-/// Whole events from byte `offset` on, and the offset behind the last of them. A log that was never begun has none.
+/// Complete events from byte `offset` on, and the offset after the last of them. A missing log has none.
 ///
 /// # Errors
-/// When the log cannot be read, a line in it is no event, or what was read before is gone.
+/// When the log cannot be read, a line in it is not an event, or earlier lines are gone.
 pub fn read_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u64), Problem> {
     let mut found = Vec::new();
     let end = each_event(folder, offset, &mut |event| found.push(event))?;
     Ok((found, end))
 }
 
-/// Visits the same events without holding them; returns the offset behind the last.
+/// Visits the same events one by one; returns the offset after the last.
 ///
 /// # Errors
 /// As [`read_events`].
@@ -138,14 +138,14 @@ pub fn each_event(folder: &Path, offset: u64, visit: &mut dyn FnMut(RunEvent)) -
     }
 }
 
-/// As [`read_events`], but no more than a part of a long log; whoever wants the rest asks from the new offset. Where the
-/// offset stays, there is no more.
+/// As [`read_events`], but only a part of a long log; the rest is read from the returned offset. When the offset does not
+/// change, there is no more.
 ///
 /// # Errors
 /// As [`read_events`].
 pub fn read_some_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u64), Problem> {
     let path = folder.join(EVENTS);
-    // The end of the line before is read again, to see that it is still there.
+    // The end of the previous line is read again, to verify that it is still there.
     let again = u64::from(offset > 0);
     let read = || -> Result<Vec<u8>, Error> {
         let mut file = BufReader::new(File::open(&path)?);
@@ -162,7 +162,7 @@ pub fn read_some_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u6
         other => other.map_err(|error| file_problem("Reading", &path, &error))?,
     };
     if again == 1 && text.first() != Some(&b'\n') {
-        return Err(Problem::internal("Events of the run that were read before are no longer in its file."));
+        return Err(Problem::internal("Events of the run that were read earlier are no longer in its file."));
     }
     let text = &text[again as usize..];
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
@@ -174,7 +174,7 @@ pub fn read_some_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u6
     Ok((lines.map(event).collect::<Result<_, _>>()?, offset + whole as u64))
 }
 
-/// Makes what a worker has appended survive a power cut, so that nothing is told that the disk does not hold.
+/// Syncs what a worker has appended, so that nothing is reported that is not on the disk.
 ///
 /// # Errors
 /// When the system refuses.
@@ -189,7 +189,7 @@ fn write_problem(path: &Path, error: &Error) -> Problem {
         ErrorKind::StorageFull => {
             let message = "There is no room left on the disk: writing the events of the run failed.";
             Problem::new(ProblemCode::DiskFull, message)
-                .hint("Free some room and start the run again: nothing that was kept is lost.")
+                .hint("Free some disk space and start the run again; nothing that was saved is lost.")
         }
         _ => file_problem("Writing", path, error),
     }

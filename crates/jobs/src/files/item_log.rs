@@ -1,8 +1,8 @@
-//! `items.jsonl` of a run: what became of each item of a build or an evaluation, appended and flushed item by item. A run that
-//! was killed goes on at the item that it stopped at.
+//! `items.jsonl` of a run: the result of each item of a build or an evaluation, appended and flushed item by item. A run
+//! that was killed continues at the first item without a result.
 //!
-//! A key is a hash over everything that the result depends on, so a log of other weights, another template or another seed
-//! answers nothing. An item that failed is noted for people and done again: it is never taken for an answer.
+//! A key is a hash over everything that the result depends on, so results from other weights, another template or another
+//! seed are never reused. A failed item is logged for people and done again; it never counts as a result.
 
 use crate::files::durable::file_problem;
 use alidade_domain::Problem;
@@ -28,7 +28,7 @@ pub struct ItemLog {
 }
 
 impl ItemLog {
-    /// Opens the log of a run folder. A torn last line, left by a kill, is cut off; a line that cannot be read is passed over.
+    /// Opens the log of a run folder. An incomplete last line, left by a kill, is cut off; an unreadable line is skipped.
     ///
     /// # Errors
     /// When the file cannot be opened.
@@ -57,7 +57,7 @@ impl ItemLog {
         Ok(Self { path, file, known })
     }
 
-    /// The result of an item that is done; one that no longer has the form that is wanted counts as absent.
+    /// The result of an item that is done; one of another type counts as absent.
     pub fn result<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         T::deserialize(self.known.get(key)?).ok()
     }
@@ -72,7 +72,7 @@ impl ItemLog {
         self.known.is_empty()
     }
 
-    /// Notes the result of an item.
+    /// Logs the result of an item.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -83,7 +83,7 @@ impl ItemLog {
         Ok(())
     }
 
-    /// Notes that an item failed.
+    /// Logs that an item failed.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -112,7 +112,7 @@ pub fn item_key(parts: &impl Serialize) -> Result<String, Problem> {
     Ok(key)
 }
 
-/// The seed of an item: from its run's seed and its place, so that no two items share a stream of draws.
+/// The seed of an item, from the seed of the run and its index, so that no two items share random numbers.
 pub fn item_seed(seed: u64, place: usize) -> u64 {
     let digest = Sha256::digest(format!("item {seed} {place}"));
     u64::from_le_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]])

@@ -1,4 +1,4 @@
-//! What a run keeps on the disk while it works: files that survive a power cut, events, items, the wish of the person, the lock.
+//! Files of a running run: durable writes, the event log, the item log, requests of the person, the lock.
 
 pub mod control;
 pub mod durable;

@@ -1,23 +1,23 @@
-//! One program at a time works in a run folder, be it the app's worker or a terminal. The system lets go of the lock however
-//! its holder ends, so a lock file that is left behind means nothing.
+//! The lock of a run folder: only one program at a time works there, the app's worker or a terminal. The system releases the
+//! lock however its holder ends, so a leftover lock file has no meaning.
 
 use alidade_domain::{Problem, ProblemCode, why};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-/// Held by whoever trains in a folder, as long as it lives.
+/// The lock file; whoever trains in the folder holds its lock.
 pub const LOCK: &str = "worker.lock";
-/// A glance of [`is_held`] takes the lock for a moment; that often it is asked for again.
+/// Retries, because [`is_held`] takes the lock for a moment.
 const ATTEMPTS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The right to work in a folder; ends with this value.
+/// The lock of a folder, released when dropped.
 #[derive(Debug)]
 pub struct RunLock(#[allow(dead_code, reason = "held, never read")] File);
 
 impl RunLock {
-    /// Takes the lock of a folder that is there.
+    /// Takes the lock of an existing folder.
     ///
     /// # Errors
     /// When another program holds it, or the file cannot be opened.
@@ -26,7 +26,7 @@ impl RunLock {
         let failed =
             |error: std::io::Error| Problem::internal(format!("Opening {} failed: {}.", path.display(), why(&error)));
         if path.is_symlink() {
-            let message = format!("{} is a link; nothing is written through links.", path.display());
+            let message = format!("{} is a link; files are not written through links.", path.display());
             return Err(Problem::new(ProblemCode::Conflict, message).hint("Remove the link."));
         }
         let open = File::options().create(true).truncate(false).write(true).open(&path);
@@ -36,8 +36,8 @@ impl RunLock {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => {
-                    let message = format!("Another program is at work in {}.", folder.display());
-                    return Err(Problem::new(ProblemCode::Conflict, message).hint("Wait until it has ended."));
+                    let message = format!("Another program is working in {}.", folder.display());
+                    return Err(Problem::new(ProblemCode::Conflict, message).hint("Wait until it has finished."));
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }

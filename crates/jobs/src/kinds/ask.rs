@@ -1,11 +1,11 @@
-//! What a stage asks of the planner: its recipe, with everything that it names found.
+//! The input of an estimate: the recipe of a stage with all of its inputs found.
 
 use crate::train::estimate::{ModelFacts, StageAsk};
 use alidade_domain::{BuildRecipe, EvaluateRecipe, ExportRecipe, FetchRecipe, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// A stage without a fault that can be seen from its recipe, by its kind.
+/// A stage whose recipe has no faults and whose inputs were found, by kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Ask {
@@ -13,67 +13,67 @@ pub enum Ask {
     Train(Box<StageAsk>),
     /// Builds a data set.
     Build(BuildAsk),
-    /// Asks stacks.
+    /// Evaluates stacks.
     Evaluate(EvaluateAsk),
-    /// Brings a model.
+    /// Fetches a model.
     Fetch(FetchAsk),
-    /// Writes an adapter for other programs.
+    /// Exports an adapter.
     Export(ExportAsk),
 }
 
-/// What building asks.
+/// A stage that builds a data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BuildAsk {
     /// Place in the pipeline, from 0.
     pub stage: usize,
-    /// What the person said.
+    /// The recipe.
     pub recipe: BuildRecipe,
     /// Every setting of the builder.
     pub settings: Settings,
     /// The base model.
     pub model: ModelFacts,
-    /// The normalised rows of the data set; absent where an earlier stage makes them.
+    /// The normalised rows of the data set; absent if an earlier stage makes them.
     pub rows: Option<PathBuf>,
     /// Their SHA-256.
     pub rows_sha256: String,
-    /// Seed of the split: rows that are kept apart for evaluation are not worked on.
+    /// Seed of the split: rows that are held out for evaluation are not worked on.
     pub split: u64,
 }
 
-/// What an evaluation asks.
+/// A stage that evaluates stacks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluateAsk {
     /// Place in the pipeline, from 0.
     pub stage: usize,
-    /// What the person said.
+    /// The recipe.
     pub recipe: EvaluateRecipe,
     /// The base model.
     pub model: ModelFacts,
-    /// The normalised rows of the data set; absent where none is named or an earlier stage makes them.
+    /// The normalised rows of the data set; absent if none is named or an earlier stage makes them.
     pub rows: Option<PathBuf>,
     /// Their SHA-256.
     pub rows_sha256: String,
 }
 
-/// What bringing a model asks.
+/// A stage that fetches a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FetchAsk {
     /// Place in the pipeline, from 0.
     pub stage: usize,
-    /// What the person said.
+    /// The recipe.
     pub recipe: FetchRecipe,
 }
 
-/// What an export asks.
+/// A stage that exports an adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExportAsk {
     /// Place in the pipeline, from 0.
     pub stage: usize,
-    /// What the person said.
+    /// The recipe.
     pub recipe: ExportRecipe,
     /// The base model.
     pub model: ModelFacts,
-    /// Parameters of the adapter, where it is there already.
+    /// Bytes of the adapter, if it exists already.
     pub adapter_bytes: u64,
 }
 
@@ -89,7 +89,7 @@ impl Ask {
         }
     }
 
-    /// The kind, as it stands in files.
+    /// The kind, as in files.
     pub fn kind(&self) -> &'static str {
         match self {
             Ask::Train(_) => "train",

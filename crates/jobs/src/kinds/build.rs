@@ -1,8 +1,8 @@
-//! A stage that builds a data set: a builder of the registry turns each row into others. Every row is logged, so a build that
-//! was killed goes on at the row that it stopped at, and its file is the same to the byte.
+//! A stage that builds a data set: a builder of the registry turns each row into others. Every row is logged, so a build
+//! that was killed continues at the row where it stopped, and its file is the same to the byte.
 
 use super::cost::{Measured, estimate_of, tell_or_end};
-use super::telling::{Telling, show};
+use super::progress::{ProgressReporter, show};
 use super::{Ask, Job, foreign, record};
 use crate::Speaker;
 use crate::asking::StackSpeaker;
@@ -26,7 +26,7 @@ use std::path::Path;
 
 pub(super) struct Build;
 
-/// The rows that were made.
+/// The file of built rows.
 pub const BUILT: &str = "built.jsonl";
 
 impl Job for Build {
@@ -43,12 +43,14 @@ impl Job for Build {
         let mut problems = recipe.settings.resolve(&builder.fields()).err().unwrap_or_default();
         let scorer = match &recipe.scorer {
             None if builder.card().needs_scorer => Some(
-                Problem::input("This builder chooses among answers, and nothing is named that scores them.")
+                Problem::input("This builder chooses among answers, but no scorer is named.")
                     .hint("Name a reward model, or the oracle with the bundled model."),
             ),
             Some(ScorerSource::Judge(name)) => Some(
-                Problem::input(format!("A data set cannot be scored by the judge “{name}”; judges score evaluations."))
-                    .hint("Name a reward model, or the oracle with the bundled model."),
+                Problem::input(format!(
+                    "The judge “{name}” cannot score answers here; judges are only for evaluations."
+                ))
+                .hint("Name a reward model, or the oracle with the bundled model."),
             ),
             _ => None,
         };
@@ -75,8 +77,8 @@ impl Job for Build {
         rows.truncate(ask.recipe.limit.unwrap_or(usize::MAX));
         let prompts: Vec<_> = rows.iter().filter_map(Example::prompt).collect();
         if prompts.is_empty() {
-            return Err(Problem::input("No row of the data set asks anything, so there is nothing to answer.")
-                .hint("Choose prompts, answers or pairs.")
+            return Err(Problem::input("No row of the data set has a prompt, so there is nothing to answer.")
+                .hint("Choose a data set of prompts, answers or pairs.")
                 .at("dataset"));
         }
         (estimate.rows, estimate.held_out_rows) = (rows.len(), held_out.len());
@@ -90,7 +92,7 @@ impl Job for Build {
         let drawn = (ids.len() * answers) as f64;
         let scoring = if models { pace.load + drawn * pace.row * pace.per_token } else { 0.0 };
         estimate.seconds = pace.load + pace.answers(drawn) + scoring;
-        // Text of prompts and answers, twice: the log and the rows.
+        // Prompts and answers are stored twice: in the log and in the rows.
         estimate.disk_bytes = (drawn * sampling.max_new_tokens as f64 * 8.0) as u64 + 1_000_000;
         Ok(estimate)
     }
@@ -101,7 +103,7 @@ impl Job for Build {
         record::started(log.len(), outside)?;
         let found = file_sha256(&own.rows)?;
         if found != own.rows_sha256 {
-            return Err(Problem::input("The rows of the run are not those that it began with.")
+            return Err(Problem::input("The rows of the run have changed since it began.")
                 .hint("Start a new run with the data set.")
                 .at("dataset"));
         }
@@ -133,7 +135,7 @@ impl Job for Build {
     }
 }
 
-/// A build without a row is no data set.
+/// The problem of a build without any row.
 fn nothing(left_out: &BTreeMap<String, usize>) -> Problem {
     let reasons: Vec<String> = left_out.iter().map(|(reason, rows)| format!("{reason} ({rows} rows)")).collect();
     Problem::input(format!("Nothing could be built: {}.", reasons.join(", ")))
@@ -141,13 +143,13 @@ fn nothing(left_out: &BTreeMap<String, usize>) -> Problem {
         .at("dataset")
 }
 
-/// What is kept of a row in the log.
+/// The log entry of a row.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     rows: Vec<Example>,
     answer: String,
     score: Option<f64>,
-    /// Why nothing was made.
+    /// Why no row was made.
     nothing: Option<String>,
 }
 
@@ -167,7 +169,7 @@ impl<'p> Work<'p> {
         let now = plan.now.unwrap_or_else(crate::local_time);
         let adapter = plan.adapter.as_ref();
         let folder = adapter.map(|adapter| adapter.folder.as_path());
-        let speaker = Speaker::of_stacks(&plan.model_dir, &[folder], Precision::Single, now)?;
+        let speaker = Speaker::of_stacks(&plan.model_dir, &[folder], Precision::F32, now)?;
         let scorer = plan.scorer.as_ref().map(|source| scorer_of(source, &plan.model_dir, now)).transpose()?;
         let scored = crate::train::roles::sha256(plan.scorer.as_ref(), "scorer")?;
         let identity = item_key(&(
@@ -191,12 +193,12 @@ impl<'p> Work<'p> {
         })
     }
 
-    /// Works on every row; returns the wish that ended it, if one did, and the rows that are done.
+    /// Works on every row; returns the request that ended it, if one did, and the rows that are done.
     fn all(&mut self, rows: &[Example], outside: &mut Outside) -> Result<(Option<StopReason>, usize), Problem> {
         let begun = self.log.len() as u64;
-        let mut telling = Telling::begin(Phase::Building, WorkUnit::Items, begun, outside)?;
+        let mut reporter = ProgressReporter::begin(Phase::Building, WorkUnit::Items, begun, outside)?;
         for (place, row) in rows.iter().enumerate() {
-            if let Some(reason) = telling.wish(outside) {
+            if let Some(reason) = reporter.request(outside) {
                 return Ok((Some(reason), place));
             }
             let seed = item_seed(self.plan.seed, place);
@@ -209,7 +211,7 @@ impl<'p> Work<'p> {
                 Some(reason) => *self.left_out.entry(reason).or_default() += 1,
                 None => self.made.extend(kept.rows),
             }
-            telling.progress(place as u64 + 1, rows.len() as u64, outside)?;
+            reporter.progress(place as u64 + 1, rows.len() as u64, outside)?;
         }
         Ok((None, rows.len()))
     }

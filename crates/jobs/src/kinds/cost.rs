@@ -1,4 +1,4 @@
-//! What generating and scoring cost a job that does not train: seconds measured on this machine, memory counted.
+//! The cost of generating and scoring for jobs that do not train: seconds are measured on this machine, memory is counted.
 
 use crate::train::estimate::{ModelFacts, Tell};
 use crate::train::memory::{AtOnce, CODE_BYTES, FRESH_BYTES};
@@ -8,19 +8,19 @@ use alidade_domain::{Message, Planning, Precision, Problem, ProblemCode, Samplin
 use alidade_model::{ChatTemplate, Checkpointing, ModelFolder, TextTokenizer};
 use alidade_train::Encoder;
 
-/// Answers that are generated at a time while generating is measured.
+/// Answers per batch while generation is measured.
 const AT_A_TIME: usize = 32;
 /// A pass without gradients costs about a third of a pass with them.
 const WITHOUT_GRADIENTS: f64 = 1.0 / 3.0;
 /// Tokens of a pass that is measured.
 const PASS: usize = 512;
 
-/// A model folder that is opened to be measured.
+/// A model folder under measurement.
 pub(super) struct Measured {
     folder: ModelFolder,
     tokenizer: TextTokenizer,
     template: Option<ChatTemplate>,
-    /// Memory that tokenizer and template took.
+    /// Memory of tokenizer and template.
     words: u64,
 }
 
@@ -38,21 +38,21 @@ impl Measured {
         Encoder { tokenizer: &self.tokenizer, template: self.template.as_ref() }
     }
 
-    /// Prompts that the model can answer, as tokens.
+    /// Tokens of the prompts that fit into the model's context.
     pub(super) fn prompts(&self, prompts: &[Vec<Message>]) -> Vec<Vec<u32>> {
         let ids = prompts.iter().filter_map(|prompt| self.encoder().prompt(prompt).ok());
         ids.filter(|ids| !ids.is_empty() && ids.len() < self.folder.spec.context).collect()
     }
 
-    /// Peak memory with so many copies of the weights, and adapters of so many bytes.
+    /// Peak memory with this number of copies of the weights and bytes of adapters.
     pub(super) fn memory(&self, copies: u64, adapters: u64) -> Result<u64, Problem> {
         let spec = &self.folder.spec;
-        let at_once = AtOnce::of(spec, Precision::Single, compute::instructions()?);
+        let at_once = AtOnce::of(spec, Precision::F32, compute::instructions()?);
         let program = machine::program_bytes() + FRESH_BYTES + CODE_BYTES + self.words;
         Ok(program + spec.parameters() * 4 * copies + at_once.bytes + adapters)
     }
 
-    /// Seconds of loading, of reading a token of a prompt or a row, and how answers are generated.
+    /// Measures loading, reading and generating.
     pub(super) fn pace(
         &self,
         facts: &ModelFacts,
@@ -61,7 +61,7 @@ impl Measured {
         gauge: &mut Gauge,
     ) -> Result<Pace, Problem> {
         let set = compute::instructions()?;
-        let subject = Subject { folder: &facts.folder, sha256: &facts.model.sha256, precision: Precision::Single, set };
+        let subject = Subject { folder: &facts.folder, sha256: &facts.model.sha256, precision: Precision::F32, set };
         let row = (prompts.iter().map(Vec::len).sum::<usize>() / prompts.len().max(1)).max(8);
         let passes = gauge.training(&subject, Checkpointing::Off, PASS, row)?;
         let per_token = passes.seconds_per_operation * operations(&self.folder.spec, row as f64) * WITHOUT_GRADIENTS;
@@ -81,20 +81,20 @@ impl Measured {
     }
 }
 
-/// How fast a model works here.
+/// The measured speed of a model.
 pub(super) struct Pace {
-    /// Seconds of loading it.
+    /// Seconds to load it.
     pub(super) load: f64,
-    /// Seconds of reading a token.
+    /// Seconds per token of a prompt.
     pub(super) per_token: f64,
     /// Tokens of a prompt.
     pub(super) row: f64,
-    /// How it generates; none where there was no prompt.
+    /// Speed of generation; none without prompts.
     pub(super) writing: Option<Writing>,
 }
 
 impl Pace {
-    /// Seconds of so many answers.
+    /// Seconds for this number of answers.
     pub(super) fn answers(&self, answers: f64) -> f64 {
         let generated = self.writing.map_or(0.0, |writing| writing.answer_tokens * writing.seconds_per_token);
         answers * (self.row * self.per_token + generated)
@@ -127,7 +127,7 @@ pub(super) fn estimate_of(kind: &str, stage: usize, facts: Option<&ModelFacts>) 
     }
 }
 
-/// Goes on as long as somebody waits.
+/// Reports what is being done; an error when nobody waits for the answer any more.
 pub(super) fn tell_or_end(tell: Tell, doing: Planning) -> Result<(), Problem> {
     if tell(doing) {
         return Ok(());

@@ -1,12 +1,12 @@
-//! A stage that asks stacks of one base model the questions of a suite. Every answer is logged, so an evaluation that was killed
-//! asks only what is missing, and its figures are the same to the byte.
+//! A stage that asks stacks of one base model the questions of a suite. Every answer is logged, so an evaluation that was
+//! killed only generates the missing answers, and its figures are the same to the byte.
 
 use super::cost::{Measured, estimate_of, tell_or_end};
-use super::telling::{Telling, show};
+use super::progress::{ProgressReporter, show};
 use super::{Ask, Job, foreign, record};
 use crate::asking::evaluate::{Comparison, asked, fitting_suite, judge, judges_of};
 use crate::asking::scorer::evaluate_scorers;
-use crate::asking::{Come, ask_stacks, concluded, evaluated};
+use crate::asking::{Progress, ask_stacks, concluded, evaluated};
 use crate::files::durable::write_durably;
 use crate::files::item_log::{ItemLog, item_key};
 use crate::train::estimate::Tell;
@@ -27,7 +27,7 @@ use std::path::Path;
 
 pub(super) struct Evaluate;
 
-/// What every stack answered.
+/// The file of all answers.
 const ANSWERS: &str = "answers.json";
 
 impl Job for Evaluate {
@@ -48,20 +48,22 @@ impl Job for Evaluate {
                 "Leave the data set out.",
                 "dataset",
             ),
-            (true, false, false) => {
-                fault(format!("The suite “{name}” asks about rows, and none are named."), "Name a data set.", "dataset")
-            }
+            (true, false, false) => fault(
+                format!("The suite “{name}” asks about rows, but no data set is named."),
+                "Name a data set.",
+                "dataset",
+            ),
             _ => {}
         }
         if recipe.limit == 0 {
             fault("The limit is 0, so nothing would be asked.".to_owned(), "Raise it.", "limit");
         }
         if name == HELD_OUT_PAIRS && recipe.stacks.is_empty() {
-            let message = format!("The suite “{name}” asks models that score, and none is named.");
+            let message = format!("The suite “{name}” asks models that score, but none is named.");
             fault(message, "Name a reward model under stacks.", "stacks");
         }
         if name == HELD_OUT_PAIRS && !recipe.judges.is_empty() {
-            let message = "Judges read answers, and models that score give none.".to_owned();
+            let message = "Judges read answers, but models that score generate none.".to_owned();
             fault(message, "Leave the judges out.", "judges");
         }
         problems.extend(suite(name).err().map(|problem| problem.at("suite")));
@@ -120,7 +122,7 @@ impl Job for Evaluate {
         let evaluations = match found {
             Ok(evaluations) => evaluations,
             Err(StopReason::Discard) => return outside.observer.observe(EventKind::Discarded),
-            // Half an evaluation is no figure: what is answered is kept, and it goes on from there.
+            // A part of an evaluation yields no figures: the answers are kept, and it continues from there.
             Err(StopReason::Pause | StopReason::StopAndSave) => {
                 let step = log.borrow().len() as u64;
                 return outside.observer.observe(EventKind::Paused { step });
@@ -140,10 +142,10 @@ impl Job for Evaluate {
     }
 }
 
-/// The plan as the terminal's evaluation reads it.
+/// The plan as a comparison, the form that the terminal uses too.
 fn comparison(plan: &EvaluatePlan) -> Result<Comparison, Problem> {
     let changed = || {
-        Problem::input("The rows of the run are not those that it began with.")
+        Problem::input("The rows of the run have changed since it began.")
             .hint("Start a new run with the data set.")
             .at("dataset")
     };
@@ -171,7 +173,7 @@ fn stacks(plan: &EvaluatePlan) -> Vec<EvaluatedStack> {
     [evaluated(&Stack::base(plan.model.clone()))].into_iter().chain(plan.adapters.iter().map(with)).collect()
 }
 
-/// Asks every stack; a wish of the person ends it.
+/// Asks every stack; a request of the person ends it.
 fn ask(
     plan: &EvaluatePlan,
     comparison: &Comparison,
@@ -183,7 +185,7 @@ fn ask(
     let now = plan.now.unwrap_or_else(crate::local_time);
     let paths: Vec<Option<&Path>> =
         [None].into_iter().chain(comparison.adapters.iter().map(|path| Some(path.as_path()))).collect();
-    let speaker = Speaker::of_stacks(&plan.model_dir, &paths, Precision::Single, now)?;
+    let speaker = Speaker::of_stacks(&plan.model_dir, &paths, Precision::F32, now)?;
     let asked = asked(comparison)?.answerable(&speaker)?;
     let questions = asked.by_suite()?;
     let speaker = RefCell::new(speaker);
@@ -192,18 +194,18 @@ fn ask(
     let stacks = stacks(plan);
     let identity = item_key(&(template_source(&plan.model_dir)?, plan.now))?;
     let begun = log.borrow().len() as u64;
-    let mut telling = Telling::begin(Phase::Evaluating, WorkUnit::Answers, begun, outside)?;
-    let (mut wish, mut fault) = (None, None);
-    let mut watch = |come: Come| {
-        wish = telling.wish(outside);
-        fault = fault.take().or(telling.progress(come.done as u64, come.total as u64, outside).err());
-        wish.is_none() && fault.is_none()
+    let mut reporter = ProgressReporter::begin(Phase::Evaluating, WorkUnit::Answers, begun, outside)?;
+    let (mut request, mut fault) = (None, None);
+    let mut watch = |progress: Progress| {
+        request = reporter.request(outside);
+        fault = fault.take().or(reporter.progress(progress.done as u64, progress.total as u64, outside).err());
+        request.is_none() && fault.is_none()
     };
     let found = ask_stacks(&questions, &speaker, &stacks, None, Some((log, &identity)), &mut watch);
     if let Some(problem) = fault {
         return Err(problem);
     }
-    if let Some(reason) = wish {
+    if let Some(reason) = request {
         return Ok(Err(reason));
     }
     let mut snapshots = found?;
@@ -212,13 +214,13 @@ fn ask(
     write_durably(&folder.join(ANSWERS), &text)?;
     show_answers(&questions, &snapshots, outside)?;
     let cards: Vec<&'static JudgeCard> = judges.iter().map(|named| named.card).collect();
-    // The time is told once, with the first.
+    // The first evaluation carries the time of all.
     let mut seconds = clock.seconds();
     let conclude = |question: &Question| concluded(question, &cards, &snapshots, std::mem::take(&mut seconds));
     Ok(Ok(questions.iter().map(conclude).collect()))
 }
 
-/// What the last stack answered, as a list.
+/// Shows the answers of the last stack as items.
 fn show_answers(questions: &[Question], snapshots: &[Snapshot], outside: &mut Outside) -> Result<(), Problem> {
     let Some(last) = snapshots.last() else { return Ok(()) };
     let mut number = 0;

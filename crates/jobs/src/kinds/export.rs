@@ -1,5 +1,5 @@
-//! A stage that writes an adapter for other programs. What is written is read again and must say the same (`export.rs`); an
-//! export that a kill cut off is made anew.
+//! A stage that exports an adapter for other programs. The export is verified (`export.rs`); one that was interrupted is
+//! made again.
 
 use super::cost::{Measured, estimate_of, tell_or_end};
 use super::{Ask, Job, foreign, record};
@@ -19,11 +19,11 @@ use std::path::Path;
 
 pub(super) struct Export;
 
-/// What is written.
+/// The exported file or folder.
 const EXPORT: &str = "export";
-/// Copies of the weights that are held at once: the base and the merged model, and one that is read again to be compared.
+/// Copies of the weights in memory at once: the base, the merged model, and the export that is read again for verification.
 const COPIES: u64 = 3;
-/// Loads of the model: with the adapter, merged, and as written.
+/// How often the model is loaded: with the adapter, merged, and as exported.
 const LOADS: f64 = 3.0;
 
 impl Job for Export {
@@ -62,7 +62,7 @@ impl Job for Export {
         }
         outside.observer.observe(EventKind::Stage { phase: Phase::Exporting })?;
         let output = folder.join(EXPORT);
-        // Of an attempt that was cut off before it could say so.
+        // Left by an attempt that was interrupted.
         remove_folder(&output).map_err(|error| {
             Problem::internal(format!("Removing an earlier export from {} failed: {}.", output.display(), why(&error)))
         })?;

@@ -1,8 +1,8 @@
-//! A stage that brings a model into the data folder: its files are copied one by one and the weights are held against the hash
-//! that was asked for. What the files say is looked into afterwards, in a process of its own, before the model is listed.
+//! A stage that copies a model into the data folder: its files are copied one by one and the hash of the weights is compared
+//! with the expected one. The content is inspected afterwards, in a child process, before the model is listed.
 
 use super::cost::{estimate_of, tell_or_end};
-use super::telling::Telling;
+use super::progress::ProgressReporter;
 use super::{Ask, Job, foreign, record};
 use crate::files::durable::{create_folder, file_problem, sync_folder};
 use crate::machine::folder_bytes;
@@ -21,11 +21,11 @@ use std::path::{Path, PathBuf};
 
 pub(super) struct Fetch;
 
-/// Where the model goes.
+/// The folder of the copy.
 const FETCHED: &str = "fetched";
-/// Ending of a file that is not whole yet.
+/// Extension of an incomplete file.
 const PART: &str = "part";
-/// Bytes that are copied between two looks for a wish.
+/// Bytes that are copied between two checks for a request.
 const CHUNK: usize = 4 << 20;
 
 impl Job for Fetch {
@@ -39,7 +39,7 @@ impl Job for Fetch {
         let source = Path::new(&recipe.source);
         if !source.join("config.json").is_file() {
             problems.push(
-                Problem::input(format!("“{}” is no model folder: it holds no config.json.", recipe.source))
+                Problem::input(format!("“{}” is not a model folder: it has no config.json.", recipe.source))
                     .hint("Name a folder with config.json, tokenizer.json and model.safetensors.")
                     .at("source"),
             );
@@ -88,17 +88,17 @@ fn differs(plan: &FetchPlan, found: &str) -> Problem {
     Problem::new(
         ProblemCode::Conflict,
         format!(
-            "The weights in {} are not those that were asked for: their SHA-256 is {}…, wanted was {}….",
+            "The weights in {} are not the expected ones: their SHA-256 is {}…, but {}… was asked for.",
             plan.source.display(),
             short(found),
             short(wanted)
         ),
     )
-    .hint("Bring the right folder, or remove the hash to take this one.")
+    .hint("Name the right folder, or remove the hash to accept this one.")
     .at("sha256")
 }
 
-/// The files of a model folder: those at its top, and named templates. Links are not followed.
+/// The files of a model folder: those at its top level, and named templates. Links are not followed.
 fn files(source: &Path) -> Result<Vec<(PathBuf, u64)>, Problem> {
     let mut found = Vec::new();
     for below in ["", "additional_chat_templates"] {
@@ -119,7 +119,7 @@ fn files(source: &Path) -> Result<Vec<(PathBuf, u64)>, Problem> {
     Ok(found)
 }
 
-/// Copies what is not there yet; returns the wish that ended it, if one did.
+/// Copies the missing files; returns the request that ended it, if one did.
 fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Option<StopReason>, Problem> {
     let files = files(&plan.source)?;
     let total = files.iter().map(|(_, bytes)| bytes).sum();
@@ -130,12 +130,13 @@ fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Opt
     };
     let (there, missing): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, bytes)| is_there(name, *bytes));
     let mut done = there.iter().map(|(_, bytes)| bytes).sum();
-    let mut telling = Telling::begin(Phase::Fetching, WorkUnit::Bytes, done, outside)?;
-    telling.progress(done, total, outside)?;
+    let mut reporter = ProgressReporter::begin(Phase::Fetching, WorkUnit::Bytes, done, outside)?;
+    reporter.progress(done, total, outside)?;
     for (name, _) in missing {
         let (from, to) = (plan.source.join(&name), place.join(&name));
         let part = to.with_extension(PART);
-        let failed = |error: std::io::Error| Problem::internal(format!("Copying {}: {}.", from.display(), why(&error)));
+        let failed =
+            |error: std::io::Error| Problem::internal(format!("Copying {} failed: {}.", from.display(), why(&error)));
         if let Some(folder) = to.parent() {
             create_folder(folder)?;
         }
@@ -143,7 +144,7 @@ fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Opt
         let mut writer = File::create(&part).map_err(|error| file_problem("Writing", &part, &error))?;
         let mut chunk = vec![0; CHUNK];
         loop {
-            if let Some(reason) = telling.wish(outside) {
+            if let Some(reason) = reporter.request(outside) {
                 return Ok(Some(reason));
             }
             let read = reader.read(&mut chunk).map_err(failed)?;
@@ -152,7 +153,7 @@ fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Opt
             }
             writer.write_all(&chunk[..read]).map_err(|error| file_problem("Writing", &part, &error))?;
             done += read as u64;
-            telling.progress(done, total, outside)?;
+            reporter.progress(done, total, outside)?;
         }
         writer.sync_all().map_err(|error| file_problem("Writing", &part, &error))?;
         std::fs::rename(&part, &to).map_err(failed)?;

@@ -1,5 +1,5 @@
-//! The kinds of stages: what each checks, costs and does. Adding one is one file, one variant of `Stage` and of `StagePlan`, and
-//! one line here.
+//! The registry of jobs, one for each kind of stage. A new kind is one file and one line here, and a variant each of
+//! `Stage`, `StagePlan` and `Ask`.
 
 mod ask;
 mod build;
@@ -7,8 +7,8 @@ mod cost;
 mod evaluate;
 mod export;
 mod fetch;
+mod progress;
 mod record;
-mod telling;
 mod train;
 
 pub use ask::{Ask, BuildAsk, EvaluateAsk, ExportAsk, FetchAsk};
@@ -20,44 +20,44 @@ use crate::train::pace::Gauge;
 use alidade_domain::{Problem, Stage, StageEstimate, StagePlan};
 use std::path::Path;
 
-/// One kind of stage.
+/// What carries out one kind of stage.
 pub trait Job: Sync {
-    /// Its name, as it stands in files.
+    /// Its name, as in files.
     fn kind(&self) -> &'static str;
 
-    /// What is wrong with a stage by itself, each at its field: names that stand in no registry, settings out of range. Whether
-    /// what it names exists is asked by who knows the database.
+    /// Faults of a stage by itself, each at its field: names that are in no registry, settings out of range. Whether its
+    /// inputs exist is checked by the studio, which knows the database.
     fn check(&self, stage: &Stage) -> Vec<Problem>;
 
     /// What it will do and cost.
     ///
     /// # Errors
-    /// When its inputs do not go together, at the field; when nobody waits for the answer any more.
+    /// When its inputs do not fit together, at the field; when nobody waits for the answer any more.
     fn estimate(&self, ask: &Ask, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem>;
 
-    /// Carries out a plan in its run folder, from where an earlier attempt stopped. Tells everything, its last word included.
+    /// Carries out a plan in its run folder, continuing an earlier attempt. Reports everything as events, including the end.
     ///
     /// # Errors
-    /// When something in the plan cannot be used. What was kept stays usable.
+    /// When something in the plan cannot be used. Earlier results stay usable.
     fn run(&self, plan: &StagePlan, folder: &Path, outside: &mut Outside) -> Result<(), Problem>;
 }
 
-/// Every kind.
+/// All jobs.
 pub const JOBS: &[&dyn Job] = &[&train::Train, &build::Build, &evaluate::Evaluate, &fetch::Fetch, &export::Export];
 
 /// The job of a kind.
 ///
 /// # Errors
-/// When there is none: a program that knows more kinds wrote it.
+/// When there is none: a later version of the program wrote it.
 pub fn job(kind: &str) -> Result<&'static dyn Job, Problem> {
     JOBS.iter().copied().find(|job| job.kind() == kind).ok_or_else(|| {
-        Problem::input(format!("This version knows no stage of the kind “{kind}”.")).hint("Update the program.")
+        Problem::input(format!("This version does not know stages of the kind “{kind}”.")).hint("Update the program.")
     })
 }
 
-/// A plan or a stage that came to the wrong job.
+/// The problem of a plan or a stage of another kind.
 fn foreign(job: &dyn Job, kind: &str) -> Problem {
-    Problem::internal(format!("A stage of the kind “{kind}” came to the job “{}”.", job.kind()))
+    Problem::internal(format!("A stage of the kind “{kind}” reached the job “{}”.", job.kind()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `run.json` of a run that does not train: the resolved plan, versions and hashes; enough to run it again. And the first words
-//! of such a run.
+//! `run.json` of a run that does not train: the resolved plan, versions and hashes, enough to repeat it; and the first
+//! events of such a run.
 
 use crate::files::durable::write_durably;
 use crate::train::execute::Outside;
@@ -7,14 +7,14 @@ use alidade_domain::{Artifact, EventKind, Phase, Problem, StagePlan};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Says that a worker is at it, with the items that an earlier attempt has left.
+/// Reports that a worker has started, with the number of items from an earlier attempt.
 pub(super) fn started(done: usize, outside: &mut Outside) -> Result<(), Problem> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     outside.observer.observe(EventKind::Started { pid: std::process::id(), threads, from_step: done as u64 })?;
     outside.observer.observe(EventKind::Stage { phase: Phase::Preparing })
 }
 
-/// Writes `run.json`; `items` counts what was worked on.
+/// Writes `run.json`; `items` holds counts of the work.
 pub(super) fn write(plan: &StagePlan, folder: &Path, artifacts: &[Artifact], items: &Value) -> Result<(), Problem> {
     let record = json!({
         "plan": plan,

@@ -1,4 +1,4 @@
-//! A stage that trains. The work itself stands in `execute.rs`, what it costs in `estimate.rs`.
+//! A stage that trains. The work itself is in `train/execute.rs`, its cost in `train/estimate.rs`.
 
 use super::{Ask, Job, foreign};
 use crate::train::estimate::{Tell, estimate};

@@ -1,14 +1,14 @@
-//! The memory that a container or a service manager allows: control groups of Linux, version 2 and version 1. Every group on the
-//! way up may have a limit, and the tightest one ends a process, whatever the machine still has.
+//! The memory limit of Linux control groups (containers, service managers), version 2 and version 1. Every group up to the
+//! root may have a limit, and the tightest one applies, however much memory the machine has left.
 
 use std::path::{Path, PathBuf};
 
-/// What the groups of a process allow, in bytes.
+/// Memory that the groups of a process allow, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowed {
-    /// The least limit.
+    /// The lowest limit.
     pub limit: u64,
-    /// What can still be had below every limit. Cached files that were not used lately make room.
+    /// Memory that is still available under every limit. Inactive page cache counts as available.
     pub free: u64,
 }
 
@@ -23,16 +23,16 @@ const SECOND: Names =
     Names { limits: &["memory.max", "memory.high"], current: "memory.current", inactive: "inactive_file" };
 const FIRST: Names =
     Names { limits: &["memory.limit_in_bytes"], current: "memory.usage_in_bytes", inactive: "total_inactive_file" };
-/// Version 1 says that there is no limit with the largest whole number of pages.
+/// Version 1 expresses “no limit” as the largest whole number of pages.
 const NONE: u64 = 1 << 62;
 
-/// What the groups of this process allow; none where there are no groups or no limits.
+/// The limits of this process; none where there are no groups or no limits.
 pub fn allowed() -> Option<Allowed> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     of_groups(&groups, Path::new("/sys/fs/cgroup"))
 }
 
-/// As the kernel's list of a process's groups says, below the folder where groups are mounted.
+/// Reads the kernel's list of a process's groups, relative to the folder where groups are mounted.
 fn of_groups(groups: &str, mounted: &Path) -> Option<Allowed> {
     let entries = groups.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':');
@@ -49,8 +49,8 @@ fn of_groups(groups: &str, mounted: &Path) -> Option<Allowed> {
     found.reduce(|a, b| Allowed { limit: a.limit.min(b.limit), free: a.free.min(b.free) })
 }
 
-/// The folder of a group and those above it. In a container the path may be that of the host and not exist; what is mounted is
-/// then the container's own group.
+/// The folder of a group and its parents. In a container the path may be that of the host and not exist; the mounted folder
+/// is then the container's own group.
 fn folders(base: &Path, path: &str) -> Vec<PathBuf> {
     let own = base.join(path.trim_start_matches('/'));
     let up = own.ancestors().take_while(|folder| folder.starts_with(base));

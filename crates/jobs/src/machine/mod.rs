@@ -7,7 +7,7 @@ pub mod today;
 use std::path::Path;
 use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-/// What a program of this size usually maps of its own files.
+/// Typical size of the mapped program files.
 const USUAL_PROGRAM: u64 = 16 << 20;
 
 /// Memory of the machine in bytes, or what the groups of this process allow.
@@ -17,7 +17,8 @@ pub fn total_memory_bytes() -> u64 {
     cgroup::allowed().map_or(system.total_memory(), |allowed| allowed.limit.min(system.total_memory()))
 }
 
-/// Ends a process if it is the worker of a folder: a number may belong to another program by now. True when it was ended.
+/// Kills a process if it is the worker of a folder: the process id may belong to another program by now. True when it was
+/// killed.
 pub fn end_process(pid: u32, folder: &std::path::Path) -> bool {
     let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(pid));
     let wanted = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
@@ -26,19 +27,19 @@ pub fn end_process(pid: u32, folder: &std::path::Path) -> bool {
     process.cmd().iter().any(|word| std::path::Path::new(word) == folder) && process.kill()
 }
 
-/// Memory that a new run can have, in bytes.
+/// Memory that is available to a new run, in bytes.
 pub fn free_memory_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     cgroup::allowed().map_or(system.available_memory(), |allowed| allowed.free.min(system.available_memory()))
 }
 
-/// Most memory that this process has held so far, in bytes; where the system does not tell, what it holds now.
+/// Peak memory of this process, in bytes; where the system does not report it, its current memory.
 pub fn peak_memory_bytes() -> u64 {
     of_status("VmHWM:").unwrap_or_else(resident_bytes)
 }
 
-/// Memory that this process holds now, in bytes.
+/// Current memory of this process, in bytes.
 pub fn resident_bytes() -> u64 {
     of_status("VmRSS:").unwrap_or_else(|| {
         let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(std::process::id()));
@@ -47,7 +48,7 @@ pub fn resident_bytes() -> u64 {
     })
 }
 
-/// What of it are pages of the program's own files; a guess where the system does not tell.
+/// The part of it that is mapped from the program's own files; a guess where the system does not report it.
 pub fn program_bytes() -> u64 {
     of_status("RssFile:").unwrap_or(USUAL_PROGRAM)
 }
@@ -58,7 +59,7 @@ fn of_status(key: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
 }
 
-/// How often the system has ended a program because memory ran out; 0 where it does not tell.
+/// How often the system has killed a program because memory ran out; 0 where it does not report that.
 pub fn memory_kills() -> u64 {
     let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
     counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
@@ -71,7 +72,7 @@ pub fn folder_bytes(folder: &Path) -> u64 {
     sizes.map(|data| data.len()).sum()
 }
 
-/// Room on the disk that holds a folder, in bytes; 0 when it cannot be found out.
+/// Free space on the disk of a folder, in bytes; 0 when unknown.
 pub fn free_disk_bytes(folder: &Path) -> u64 {
     let disks = Disks::new_with_refreshed_list();
     let holding = disks.list().iter().filter(|disk| folder.starts_with(disk.mount_point()));

@@ -1,11 +1,11 @@
-//! What day it is, for chat templates that ask. Nothing below the jobs reads the clock; a run keeps what it was told.
+//! The current date, for chat templates that use it. Nothing below `jobs` reads the clock; a run keeps the date of its plan.
 
 use alidade_domain::LocalTime;
 use alidade_model::{asks_what_day_it_is, template_source};
 use jiff::ZonedDateTime;
 use std::path::Path;
 
-/// Set to a time like 2026-11-28T05:55:01, it is taken for now: to render what a model saw on another day.
+/// Overrides the current time (as 2026-11-28T05:55:01), to reproduce what a model saw on another day.
 const NOW: &str = "ALIDADE_NOW";
 
 /// The local date and time.
@@ -24,7 +24,7 @@ pub fn local_time() -> LocalTime {
     }
 }
 
-/// Whether the model's chat template writes the date. A template that cannot be read is told where it is used.
+/// Whether the model's chat template uses the date. An unreadable template is reported where it is used.
 pub fn asks_for_date(folder: &Path) -> bool {
     template_source(folder).ok().flatten().is_some_and(|source| asks_what_day_it_is(&source))
 }

@@ -1,9 +1,9 @@
-//! The last phase of a run: before against after, or what a scorer is worth. A wish of the person ends it without a comparison,
-//! never without an adapter.
+//! The last phase of a training run: the comparison of before and after, or the evaluation of a scorer. A request of the
+//! person ends it without a comparison, never without an adapter.
 
 use crate::asking::questions::Questions;
 use crate::asking::scorer::evaluate_scorer;
-use crate::asking::{Come, ask_stacks, concluded, evaluated};
+use crate::asking::{Progress, ask_stacks, concluded, evaluated};
 use crate::train::execute::{Clock, Outside, read_rows};
 use crate::{Speaker, files::durable, train::memory};
 use alidade_data::rows_to_jsonl;
@@ -16,18 +16,18 @@ use alidade_train::{makes_scorer, method};
 use std::cell::RefCell;
 use std::path::Path;
 
-/// What the stack answered that a stage began with.
+/// Answers of the stack that the stage started from.
 pub const BEFORE: &str = "before.json";
-/// What the stack answered that a stage made.
+/// Answers of the stack that the stage made.
 pub const AFTER: &str = "after.json";
-/// Seconds between two words on how far it has come.
+/// Seconds between two progress events.
 const EVERY: f64 = 1.0;
-/// Seconds between two looks for a wish of the person, which is a file.
-const LOOK: f64 = 0.2;
-/// Share of the work before which the time that is left is anybody's guess.
+/// Seconds between two checks for a request, which is a file.
+const CHECK: f64 = 0.2;
+/// Share of the work before which the remaining time cannot be estimated.
 const EARLY: f64 = 0.02;
 
-/// Before and after, kept in the run folder: one evaluation for each suite that asks something.
+/// Compares before and after, and keeps the answers in the run folder: one evaluation for each suite with questions.
 pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut Outside) -> Result<(), Problem> {
     let clock = Clock::start();
     if makes_scorer(&plan.method) {
@@ -49,13 +49,15 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     let questions = answerable(asked, &speaker, plan)?.by_suite()?;
     let earlier = plan.earlier_answers.as_deref().map(read_snapshot).transpose()?;
     let (stacks, earlier) = stacks(plan, earlier, adapter_sha256)?;
-    let mut progress = Progress::new(outside, &clock);
-    let found = ask_stacks(&questions, &RefCell::new(speaker), &stacks, earlier, None, &mut |come| progress.hear(come));
-    if progress.ended {
+    let mut reporter = Reporter::new(outside, &clock);
+    let found = ask_stacks(&questions, &RefCell::new(speaker), &stacks, earlier, None, &mut |progress| {
+        reporter.report(progress)
+    });
+    if reporter.ended {
         let message = "The run was ended before its evaluation; the adapter is complete.".to_owned();
         return outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message });
     }
-    if let Some(problem) = progress.failed.take() {
+    if let Some(problem) = reporter.failed.take() {
         return Err(problem);
     }
     let snapshots = found?;
@@ -63,7 +65,7 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
         let text = serde_json::to_vec(snapshot).map_err(|error| Problem::internal(error.to_string()))?;
         durable::write_durably(&folder.join(name), &text)?;
     }
-    // The time is told once, with the first.
+    // The first evaluation carries the time of all.
     let mut seconds = clock.seconds();
     for question in &questions {
         tell(concluded(question, &[], &snapshots, std::mem::take(&mut seconds)), outside)?;
@@ -71,7 +73,7 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     Ok(())
 }
 
-/// Tells of an evaluation, and of figures that rest on numbers that could not be read.
+/// Reports an evaluation, with warnings for scores that could not be read.
 fn tell(evaluation: Evaluation, outside: &mut Outside) -> Result<(), Problem> {
     for message in unreadable_scores(&evaluation) {
         outside.observer.observe(EventKind::Warning { code: "unreadable_scores".to_owned(), message })?;
@@ -79,7 +81,7 @@ fn tell(evaluation: Evaluation, outside: &mut Outside) -> Result<(), Problem> {
     outside.observer.observe(EventKind::Evaluated { evaluation: Box::new(evaluation) })
 }
 
-/// Leaves out prompts that no stage can answer, also from the file that the experiment compares by.
+/// Leaves out prompts that no stage can answer, also from the file of prompts that later stages use.
 fn answerable(asked: Questions, speaker: &Speaker, plan: &Plan) -> Result<Questions, Problem> {
     let given = asked.prompts().len();
     let asked = asked.answerable(speaker)?;
@@ -91,8 +93,8 @@ fn answerable(asked: Questions, speaker: &Speaker, plan: &Plan) -> Result<Questi
     Ok(asked)
 }
 
-/// The stack before and the stack after, and what the first of them answered earlier: answers of a stack with other weights are
-/// not its own. Snapshots of earlier versions do not say whose they are and are believed.
+/// The stack before and the stack after, and earlier answers of the first of them. Answers of a stack with other weights are
+/// not reused. Snapshots of earlier versions do not name their stack and are trusted.
 fn stacks(
     plan: &Plan,
     earlier: Option<Snapshot>,
@@ -115,56 +117,56 @@ fn stacks(
     Ok(([before, evaluated(&Stack::with_adapter(plan.model.clone(), adapter))], earlier))
 }
 
-/// Tells about once a second how far comparing has come, and hears the person's wish.
-struct Progress<'a> {
+/// Reports progress about once a second, and checks for a request of the person.
+struct Reporter<'a> {
     observer: &'a mut dyn Observer,
     stop: &'a dyn StopSignal,
     clock: &'a Clock,
     begun: f64,
-    told: f64,
-    looked: f64,
+    reported: f64,
+    checked: f64,
     ended: bool,
     failed: Option<Problem>,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> Reporter<'a> {
     fn new(outside: &'a mut Outside, clock: &'a Clock) -> Self {
         let begun = clock.seconds();
-        let (told, looked) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+        let (reported, checked) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
         Self {
             observer: &mut *outside.observer,
             stop: outside.stop,
             clock,
             begun,
-            told,
-            looked,
+            reported,
+            checked,
             ended: false,
             failed: None,
         }
     }
 
-    fn hear(&mut self, come: Come) -> bool {
+    fn report(&mut self, progress: Progress) -> bool {
         let now = self.clock.seconds();
-        if now - self.looked >= LOOK {
-            self.looked = now;
+        if now - self.checked >= CHECK {
+            self.checked = now;
             self.ended = self.stop.requested().is_some();
         }
-        if now - self.told >= EVERY && !self.ended {
-            self.told = now;
-            self.failed = self.observer.observe(self.word(come, now)).err();
+        if now - self.reported >= EVERY && !self.ended {
+            self.reported = now;
+            self.failed = self.observer.observe(self.event(progress, now)).err();
         }
         !self.ended && self.failed.is_none()
     }
 
-    fn word(&self, come: Come, now: f64) -> EventKind {
-        let left = (now - self.begun) * (1.0 - come.share) / come.share;
-        let seconds_left = (come.share > EARLY).then_some(left);
-        let (done, total) = (come.done as u64, come.total as u64);
+    fn event(&self, progress: Progress, now: f64) -> EventKind {
+        let left = (now - self.begun) * (1.0 - progress.share) / progress.share;
+        let seconds_left = (progress.share > EARLY).then_some(left);
+        let (done, total) = (progress.done as u64, progress.total as u64);
         EventKind::Progress { phase: Phase::Evaluating, done, total, unit: WorkUnit::Answers, seconds_left }
     }
 }
 
-/// What a stack answered in an earlier stage.
+/// Answers of a stack in an earlier stage.
 ///
 /// # Errors
 /// When the file is missing or damaged.

@@ -341,7 +341,7 @@ pub fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
 }
 
 fn policy((plan, configured): (&Plan, &dyn Training), model: &ModelFolder) -> Result<Policy, Problem> {
-    let precision = if plan.full { Precision::Single } else { memory::precision(configured.common()) };
+    let precision = if plan.full { Precision::F32 } else { memory::precision(configured.common()) };
     let decoder =
         model.decoder_with(compute::backend()?, precision).map_err(|error| Problem::from(error).at("model"))?;
     if plan.full {

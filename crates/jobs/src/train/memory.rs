@@ -97,7 +97,7 @@ pub fn inner<'t>(spec: &DecoderSpec, tensors: impl Iterator<Item = (&'t str, usi
 impl Need<'_> {
     /// Peak memory in bytes.
     pub fn bytes(&self, keep: Checkpointing) -> u64 {
-        let per_weight = if self.precision == Precision::Half && !self.full { 2 } else { 4 };
+        let per_weight = if self.precision == Precision::Bf16 && !self.full { 2 } else { 4 };
         let weights = self.spec.parameters() * per_weight;
         self.program + weights + self.training(keep).max(self.comparing())
     }
@@ -219,7 +219,7 @@ const LESS: [Checkpointing; 4] =
 
 /// True when products with weights of this precision take numbers in pairs.
 fn takes_pairs(precision: Precision, set: InstructionSet) -> bool {
-    precision == Precision::Half && set.takes_pairs()
+    precision == Precision::Bf16 && set.takes_pairs()
 }
 
 /// What checkpointing keeps where memory is no concern: gate and up in bf16 are not worth computing again.
@@ -253,7 +253,7 @@ pub fn refuse(needed_bytes: u64, free_bytes: u64) -> Option<Problem> {
 
 /// How the frozen weights are held.
 pub fn precision(settings: &CommonSettings) -> Precision {
-    if settings.bf16 { Precision::Half } else { Precision::Single }
+    if settings.bf16 { Precision::Bf16 } else { Precision::F32 }
 }
 
 /// How many tokens a stack that answers may have at once: what it keeps and moves beside its weights stays below half of them,
@@ -275,7 +275,7 @@ impl AtOnce {
     /// What batches of this model may take.
     pub fn of(spec: &DecoderSpec, precision: Precision, set: InstructionSet) -> Self {
         let pairs = takes_pairs(precision, set);
-        let per_weight = if precision == Precision::Half { 2 } else { 4 };
+        let per_weight = if precision == Precision::Bf16 { 2 } else { 4 };
         let keys = (2 * spec.layers * spec.kv_heads * spec.head_dim) as u64;
         Self {
             bytes: (spec.parameters() * per_weight / 2).max(FLOOR),

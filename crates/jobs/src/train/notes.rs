@@ -1,10 +1,10 @@
-//! What a person should know of the folders that they chose, before a command uses them: a text model out of a multimodal
-//! one, an output matrix that the flag denies, patterns of an adapter that do nothing.
+//! Remarks on the chosen folders before a command uses them: a text model out of a multimodal one, an LM head that the
+//! configuration denies, patterns of an adapter that match nothing.
 
 use alidade_model::{ModelFolder, load_adapter};
 use std::path::Path;
 
-/// Remarks on a model and an adapter, in whole sentences. What cannot be opened is left to who opens it.
+/// Remarks on a model and an adapter, in full sentences. Folders that cannot be opened are reported by whoever uses them.
 pub fn folder_notes(model: &Path, adapter: Option<&Path>) -> Vec<String> {
     let Ok(folder) = ModelFolder::open(model) else { return Vec::new() };
     let mut notes = folder.notes.clone();

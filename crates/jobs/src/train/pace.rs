@@ -1,5 +1,5 @@
-//! How fast this machine trains and writes with a model: measured on a few tokens, told per operation so that one figure
-//! serves runs of other lengths, and kept on the disk for as long as model and machine stay what they are.
+//! How fast this machine trains and generates with a model: measured on a few tokens, expressed per operation so that one
+//! figure serves runs of other lengths, and cached on disk by everything that it depends on.
 
 use crate::Clock;
 use alidade_domain::{LoraSpec, Precision, Problem};
@@ -12,20 +12,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-/// Operations of the first training pass. It touches every weight for the first time and says how long the second may be.
+/// Operations of the first training pass. It touches every weight for the first time and determines the size of the second.
 const FIRST_OPERATIONS: f64 = 15e9;
-/// Operations that reading the prompts of the writing probe may take.
+/// Operations that the prompts of the generation probe may take.
 const READING_OPERATIONS: f64 = 40e9;
-/// Seconds that the second pass, and the writing, may take.
+/// Seconds that the second pass, and the generation probe, may take.
 const PATIENCE: f64 = 0.7;
 /// Fewest and most tokens of a training pass that is measured, and of one that is asked for.
 const LEAST: usize = 8;
 const MOST: usize = 512;
 const LARGEST: usize = 8_192;
-/// Rounds of writing before patience may end: the first reads the prompts, the second is timed.
+/// Decoding steps before patience may end: the first reads the prompts, the second is timed.
 const ROUNDS: usize = 3;
 
-/// Pairs of figures by everything that they depend on.
+/// Two figures each, by everything that they depend on.
 pub type Paces = BTreeMap<String, [f64; 2]>;
 
 /// A model as it is measured.
@@ -53,7 +53,7 @@ impl Subject<'_> {
 pub struct Asked {
     /// Prompts as tokens.
     pub prompts: Vec<Vec<u32>>,
-    /// Most tokens of an answer.
+    /// Maximum number of tokens of an answer.
     pub limit: usize,
     /// Temperature of the draws.
     pub temperature: f64,
@@ -61,25 +61,25 @@ pub struct Asked {
     pub stops: BTreeSet<u32>,
 }
 
-/// Seconds of a model at work.
+/// Speed of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Training {
-    /// Seconds of one multiplication and addition.
+    /// Seconds per floating-point operation.
     pub seconds_per_operation: f64,
     /// Seconds of loading the model.
     pub load_seconds: f64,
 }
 
-/// Writing with a model.
+/// Speed of generation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Writing {
     /// Seconds of one generated token.
     pub seconds_per_token: f64,
-    /// Tokens of an answer; the limit when none ended while it was waited for.
+    /// Tokens of an answer; the limit when none ended during the probe.
     pub answer_tokens: f64,
 }
 
-/// Measures what is not known yet. A model is loaded once for all that is asked of it in a row.
+/// Measures what is not known yet. A model stays loaded until another one is measured.
 #[derive(Default)]
 pub struct Gauge {
     paces: Paces,
@@ -87,17 +87,17 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// Begins with what was measured before.
+    /// Starts with earlier measurements.
     pub fn knowing(paces: Paces) -> Self {
         Self { paces, loaded: None }
     }
 
-    /// What has been measured.
+    /// All measurements.
     pub fn into_paces(self) -> Paces {
         self.paces
     }
 
-    /// Passes of about `tokens` tokens in rows of `row`.
+    /// Speed of training in passes of about `tokens` tokens in rows of `row`.
     pub fn training(
         &mut self,
         subject: &Subject,
@@ -117,7 +117,7 @@ impl Gauge {
         Ok(Training { seconds_per_operation, load_seconds })
     }
 
-    /// Writing answers to all these prompts at a time.
+    /// Speed of generating answers to all these prompts in one batch.
     pub fn writing(&mut self, subject: &Subject, asked: &Asked) -> Result<Writing, Problem> {
         let mut hasher = DefaultHasher::new();
         (&asked.prompts, asked.limit, asked.temperature.to_bits(), &asked.stops).hash(&mut hasher);
@@ -126,7 +126,7 @@ impl Gauge {
             return Ok(Writing { seconds_per_token, answer_tokens });
         }
         let (policy, _) = self.load(subject)?;
-        let found = write(policy, asked)?;
+        let found = generate(policy, asked)?;
         self.paces.insert(key, [found.seconds_per_token, found.answer_tokens]);
         Ok(found)
     }
@@ -150,21 +150,21 @@ impl Gauge {
     }
 }
 
-/// Multiplications and additions of one token that is trained in a row of so many: two for each weight forward, two back to
-/// the input of its product; attention looks at half the row on average, and comes back twice.
+/// Floating-point operations of training one token in a row of so many: two for each weight in the forward pass, two for the
+/// gradient of its input; attention sees half the row on average, and its backward pass costs twice its forward pass.
 pub fn operations(spec: &DecoderSpec, row: f64) -> f64 {
     let attention = (spec.layers * 2 * spec.heads * spec.head_dim) as f64 * row / 2.0;
     2.0 * (2.0 * weights(spec) + 3.0 * attention)
 }
 
-/// Numbers of a model that a token is multiplied with.
+/// Parameters of a model that a token is multiplied with.
 fn weights(spec: &DecoderSpec) -> f64 {
     let linears: usize = spec.linears().iter().map(|linear| linear.inputs * linear.outputs).sum();
     (spec.layers * linears + spec.vocabulary * spec.hidden) as f64
 }
 
-/// Seconds of an operation in passes of `wanted` tokens. A pass has a share that every pass pays, whatever its length (weights are
-/// read and packed once), so two sizes are measured and the line through them is followed to the size that is wanted.
+/// Seconds per operation in passes of `wanted` tokens. A pass has a fixed cost whatever its length (weights are read and
+/// packed once), so two sizes are measured and extrapolated linearly.
 fn train(policy: &mut Policy, wanted: usize, row: usize) -> Result<f64, Problem> {
     let spec = policy.decoder().spec().clone();
     let count = |tokens: usize| {
@@ -180,18 +180,18 @@ fn train(policy: &mut Policy, wanted: usize, row: usize) -> Result<f64, Problem>
         return Ok(direct);
     }
     let slope = (long - short) / (count(tokens) - count(first));
-    let followed = slope + (short - slope * count(first)) / count(wanted);
-    // Two short measurements may lie; the line is believed as far as half of what the longer one says.
-    Ok(followed.clamp(direct / 2.0, direct))
+    let extrapolated = slope + (short - slope * count(first)) / count(wanted);
+    // Two short measurements are noisy; the extrapolation may go down to half of what the longer one says.
+    Ok(extrapolated.clamp(direct / 2.0, direct))
 }
 
-/// The quickest of some passes; the first of a size also pays for its buffers, which those of a run do not.
+/// The fastest of several passes; the first of a size also allocates its buffers, which most passes of a run do not.
 fn warm(policy: &mut Policy, spec: &DecoderSpec, tokens: usize, row: usize) -> Result<f64, Problem> {
     let mut best = pass(policy, spec, tokens, row)?;
     let clock = Clock::start();
     loop {
         best = best.min(pass(policy, spec, tokens, row)?);
-        // A pass of some milliseconds says little by itself.
+        // A single pass of some milliseconds is too noisy.
         if clock.seconds() > PATIENCE / 6.0 {
             return Ok(best);
         }
@@ -212,8 +212,8 @@ fn pass(policy: &mut Policy, spec: &DecoderSpec, tokens: usize, row: usize) -> R
     Ok(clock.seconds())
 }
 
-/// Writes for a moment. Each round feeds what the one before it wrote; the first, which reads the prompts, is left out.
-fn write(policy: &Policy, asked: &Asked) -> Result<Writing, Problem> {
+/// Generates for a moment. The first step, which reads the prompts, is not timed.
+fn generate(policy: &Policy, asked: &Asked) -> Result<Writing, Problem> {
     let spec = policy.decoder().spec();
     let (prompts, whole) = affordable(&asked.prompts, READING_OPERATIONS / (2.0 * weights(spec)));
     let options = GenerationOptions {
@@ -236,17 +236,17 @@ fn write(policy: &Policy, asked: &Asked) -> Result<Writing, Problem> {
     };
     let answers = generate_streaming(policy.decoder(), policy.adapter_name(), &prompts, &options, &mut listener)?;
     let seconds = clock.seconds();
-    let written: usize = answers.iter().map(|answer| answer.ids.len() + 1).sum();
+    let generated: usize = answers.iter().map(|answer| answer.ids.len() + 1).sum();
     let timed: usize = rounds.iter().rev().skip(1).map(|(_, tokens)| tokens).sum();
     let seconds_per_token = match (rounds.first(), rounds.last()) {
         (Some((begun, _)), Some((ended, _))) if timed > 0 => (ended - begun) / timed as f64,
-        _ => seconds / written.max(1) as f64,
+        _ => seconds / generated.max(1) as f64,
     };
     let answer_tokens = if whole { expected_length(&answers, asked.limit) } else { asked.limit as f64 };
     Ok(Writing { seconds_per_token, answer_tokens })
 }
 
-/// The prompts, or as much of their ends as may be read; and whether that is all of them.
+/// The prompts, or as many tokens from their ends as the probe may read; and whether they are complete.
 fn affordable(prompts: &[Vec<u32>], budget: f64) -> (Vec<Vec<u32>>, bool) {
     let all: usize = prompts.iter().map(Vec::len).sum();
     if all as f64 <= budget {
@@ -256,13 +256,13 @@ fn affordable(prompts: &[Vec<u32>], budget: f64) -> (Vec<Vec<u32>>, bool) {
     (prompts.iter().map(|prompt| prompt[prompt.len().saturating_sub(each)..].to_vec()).collect(), false)
 }
 
-/// Mean length of answers of which some were cut short: the chance that a token is the last one, from those that ended, and
-/// from it the mean of a geometric distribution that is cut at the limit.
+/// Mean length of answers of which some were cut short: the probability that a token is the last one, estimated from those
+/// that ended, gives the mean of a geometric distribution truncated at the limit.
 fn expected_length(answers: &[Generation], limit: usize) -> f64 {
     let ended = answers.iter().filter(|answer| answer.finish == Finish::Stop).count() as f64;
-    let written: usize =
+    let generated: usize =
         answers.iter().map(|answer| answer.ids.len() + usize::from(answer.finish == Finish::Stop)).sum();
-    let chance = ended / written.max(1) as f64;
+    let chance = ended / generated.max(1) as f64;
     if chance == 0.0 { limit as f64 } else { (1.0 - (1.0 - chance).powf(limit as f64)) / chance }
 }
 

@@ -1,45 +1,45 @@
-//! The largest passes of a run: how many tokens go through the model at once, with and without a tape, and how many answers are
-//! written together. Found from the batches that will really be made.
+//! The largest passes of a run: how many tokens go through the model at once, with and without a tape, and how many answers
+//! are generated together. Computed from the batches that the run will really have.
 
 use alidade_train::{AnswerPasses, PassesPerRow, Prepared, Steps, Training, batch_of};
 
-/// Steps that are looked at; the largest batch of so many is as good as any.
-const LOOKED_AT: u64 = 2_000;
-/// Prompts that are answered after each checkpoint, and tokens of an answer.
-pub const SAMPLES: usize = 3;
+/// Steps that are examined; the largest batch of so many represents the rest.
+const EXAMINED: u64 = 2_000;
 /// Prompts that are answered after each checkpoint.
+pub const SAMPLES: usize = 3;
+/// Tokens of such an answer.
 pub const SAMPLE_TOKENS: usize = 64;
 
-/// Sizes of the largest passes, in tokens where nothing else is said.
+/// Sizes of the largest passes, in tokens unless noted otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Passes {
-    /// With a tape.
+    /// Tokens of a pass that records a tape for the backward pass.
     pub taped: u64,
-    /// Those of them whose log-probability is wanted.
+    /// Those of them whose log-probability is computed.
     pub scored: u64,
-    /// Without a tape: a reference, the answers before they are learned from.
+    /// Tokens of a pass without a tape: a reference, or answers before they are learned from.
     pub read: u64,
     /// The longest row.
     pub longest: u64,
-    /// Answers that are written at a time.
+    /// Answers that are generated at a time (a number of rows).
     pub rows: u64,
     /// Their prompts.
     pub asked: u64,
-    /// Most tokens of an answer.
+    /// Maximum number of tokens of an answer.
     pub answer: u64,
 }
 
 impl Passes {
-    /// Looks through the batches of a run; `answer` is how long its answers may be expected to be, where that is known.
+    /// Examines the batches of a run; `answer` is the expected length of its answers, where that is known.
     pub fn of(training: &dyn Training, prepared: &Prepared, (steps, seed): (&Steps, u64), answer: Option<u64>) -> Self {
-        let looked_at = steps.per_epoch.min(steps.total).min(LOOKED_AT);
-        let batches = (0..looked_at).map(|step| batch_of(steps, seed, step));
+        let examined = steps.per_epoch.min(steps.total).min(EXAMINED);
+        let batches = (0..examined).map(|step| batch_of(steps, seed, step));
         let per_row = training.passes();
         let of_step = |step: Vec<Vec<usize>>| match &per_row.answers {
             None => learned(&per_row, prepared, &step),
             Some(answers) => {
                 let limit = answers.limit as u64;
-                written(answers, prepared, &step.concat(), answer.map_or(limit, |answer| answer.min(limit)))
+                generated(answers, prepared, &step.concat(), answer.map_or(limit, |answer| answer.min(limit)))
             }
         };
         let mut largest = batches.map(of_step).fold(Self::default(), Self::larger);
@@ -86,8 +86,8 @@ fn learned(per_row: &PassesPerRow, prepared: &Prepared, step: &[Vec<usize>]) -> 
     passes.fold(Passes::default(), Passes::larger)
 }
 
-/// The largest passes of a step that lets the model write answers of so many tokens.
-fn written(answers: &AnswerPasses, prepared: &Prepared, step: &[usize], answer: u64) -> Passes {
+/// The largest passes of a step that generates answers of so many tokens.
+fn generated(answers: &AnswerPasses, prepared: &Prepared, step: &[usize], answer: u64) -> Passes {
     let prompts: Vec<u64> = step
         .iter()
         .flat_map(|index| std::iter::repeat_n(prepared.items[*index].sequences[0].ids.len() as u64, answers.each))
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!((dpo.taped, dpo.read, dpo.scored), (4 * 2 * 15, 4 * 2 * 15, 4 * 2 * 5));
         let reward = passes("reward_model", &batch, &rows(2, 5), None);
         assert_eq!((reward.taped, reward.read, reward.scored), (4 * 2 * 15, 0, 0));
-        // KTO's second answers are read alone.
+        // KTO's second answers are only read, without a tape.
         assert_eq!(passes("kto", &batch, &rows(2, 5), None).taped, 4 * 15);
     }
 }

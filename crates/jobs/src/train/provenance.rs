@@ -1,6 +1,6 @@
-//! Where a result comes from: a small file of our own beside PEFT's two or beside a model's, so that an adapter that merely
-//! happens to fit the shapes of another model is refused instead of giving nonsense, and so that weights that were changed
-//! since are noticed. Folders without it, from other programs, are judged by their shapes alone.
+//! Provenance of a result: a small file of our own beside PEFT's two or beside a model's. With it, an adapter that merely
+//! fits the shapes of another model is refused instead of giving nonsense, and weights that have changed since are noticed.
+//! Folders of other programs do not have it and are checked by their shapes only.
 
 use crate::files::durable::write_durably;
 use alidade_domain::{MethodName, Plan, Problem};
@@ -11,7 +11,7 @@ use std::path::Path;
 
 const FILE: &str = "alidade.json";
 
-/// What an adapter was made of.
+/// The provenance of a result.
 #[derive(Debug, Serialize, Deserialize)]
 struct Provenance {
     /// SHA-256 of the base model.
@@ -20,13 +20,13 @@ struct Provenance {
     tokenizer_sha256: Option<String>,
     method: MethodName,
     rows_sha256: String,
-    /// SHA-256 of the weights, by which a later change is noticed; adapters of earlier versions do not say it.
+    /// SHA-256 of the weights, to detect later changes; absent in adapters of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weights_sha256: Option<String>,
-    /// SHA-256 of adapter_config.json, where the result is an adapter.
+    /// SHA-256 of adapter_config.json, if the result is an adapter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     config_sha256: Option<String>,
-    /// True when it scores harm instead of goodness.
+    /// True for a cost model, which scores harm.
     #[serde(default)]
     cost: bool,
     /// Fingerprint of the plan that made it.
@@ -35,23 +35,23 @@ struct Provenance {
     /// Steps that it was trained for.
     #[serde(default)]
     steps: u64,
-    /// True when those were all steps of the plan.
+    /// True if these are all steps of the plan.
     #[serde(default)]
     complete: bool,
-    /// Every file that was written beside this one, and this one.
+    /// All files of the folder, including this one.
     #[serde(default)]
     files: Option<Vec<String>>,
 }
 
 /// How a result came about.
 pub struct Making<'a> {
-    /// What was to be done.
+    /// The plan.
     pub plan: &'a Plan,
     /// Fingerprint of the plan.
     pub fingerprint: &'a str,
     /// Steps taken.
     pub steps: u64,
-    /// True when those were all.
+    /// True if these are all steps.
     pub complete: bool,
 }
 
@@ -73,17 +73,17 @@ pub fn same_tokenizer(folder: &Path, model: &Path) -> Result<(), Problem> {
     Err(Problem::input(message).hint("Use an adapter that was trained on this model."))
 }
 
-/// True when the folder says of itself that the program made it.
+/// True if the folder has our mark.
 pub fn is_marked(folder: &Path) -> bool {
     read(folder).is_some()
 }
 
-/// The files that were written into a result's folder, where it lists them.
+/// The files of a result's folder, as its mark lists them.
 pub fn files(folder: &Path) -> Option<Vec<String>> {
     read(folder)?.files
 }
 
-/// Steps and weights (SHA-256) of a result that the plan of this fingerprint has brought to its end, when it is unchanged.
+/// Steps and weights (SHA-256) of a complete and unchanged result of the plan with this fingerprint.
 /// `weights` hashes the weights of the folder.
 pub fn completed(folder: &Path, fingerprint: &str, weights: impl Fn(&Path) -> Option<String>) -> Option<(u64, String)> {
     let made = read(folder)?;
@@ -92,8 +92,8 @@ pub fn completed(folder: &Path, fingerprint: &str, weights: impl Fn(&Path) -> Op
     (own && made.weights_sha256.as_ref() == Some(&found)).then_some((made.steps, found))
 }
 
-/// Refuses an adapter whose weights or configuration are not those that were recorded when it was made, in the folder itself
-/// or (weights) in the `run.json` beside it.
+/// Refuses an adapter whose weights or configuration differ from what was recorded when it was made, in the folder itself or
+/// (weights) in the `run.json` beside it.
 ///
 /// # Errors
 /// Names both hashes.
@@ -106,7 +106,7 @@ pub fn unchanged(folder: &Path) -> Result<(), Problem> {
     let made = read(folder);
     let weights = made.as_ref().and_then(|made| made.weights_sha256.clone()).or_else(beside);
     let configuration = made.and_then(|made| made.config_sha256);
-    // A folder that lacks one of the two is told by whoever loads it.
+    // A missing file is reported by whoever loads the folder.
     same_file(folder, "weights", adapter_sha256(folder).ok(), weights)?;
     same_file(folder, "configuration", adapter_config_sha256(folder).ok(), configuration)
 }
@@ -127,12 +127,12 @@ fn same_file(folder: &Path, what: &str, found: Option<String>, recorded: Option<
     Err(Problem::input(message).hint(hint))
 }
 
-/// What an adapter says of itself; a damaged file counts as absent, as one from elsewhere has none.
+/// The provenance of an adapter; a damaged file counts as absent, as in adapters of other programs.
 fn read(folder: &Path) -> Option<Provenance> {
     serde_json::from_slice(&read_bounded(&folder.join(FILE), SMALL_TEXT).ok()?).ok()
 }
 
-/// What the adapter scores, by its own word; `None` when it says nothing, as one from elsewhere does.
+/// What kind of scorer the adapter is, as recorded; `None` when nothing is recorded.
 pub fn scores(folder: &Path) -> Option<ScorerKind> {
     let made = read(folder)?;
     Some(if made.cost { ScorerKind::Cost } else { ScorerKind::Reward })
@@ -142,7 +142,7 @@ fn tokenizer_sha256(model: &Path) -> Option<String> {
     file_sha256(&model.join("tokenizer.json")).ok()
 }
 
-/// Writes what the result in `folder` was made of; everything else in it must be there already.
+/// Writes the provenance of the result in `folder`, which must be complete otherwise.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -169,10 +169,10 @@ pub fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Result<()
     write_durably(&folder.join(FILE), (text + "\n").as_bytes())
 }
 
-/// Refuses an adapter that says of itself that it belongs to another base or tokenizer than the plan's, or that was changed.
+/// Refuses an adapter whose provenance names another base or tokenizer than the plan's, or that has changed.
 ///
 /// # Errors
-/// Names what differs, and weights that were changed. A damaged file counts as absent: shapes are checked in any case.
+/// Names what differs or has changed. A damaged file counts as absent: shapes are checked in any case.
 pub fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
     unchanged(folder)?;
     same_tokenizer(folder, &plan.model_dir)?;
@@ -184,7 +184,7 @@ pub fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
             plan.model.name,
             short(&plan.model.sha256)
         );
-        return Err(Problem::input(message).hint("Use the base that it was trained on, or train it anew."));
+        return Err(Problem::input(message).hint("Use the base model that it was trained on, or train a new adapter."));
     }
     Ok(())
 }

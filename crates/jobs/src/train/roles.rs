@@ -1,4 +1,4 @@
-//! Who stands beside the policy while it trains: its critic, who rates its answers, and who says what harm they do.
+//! What a policy needs beside it while it trains: a critic, a scorer of its answers, and a scorer of their harm.
 
 use crate::asking::world_oracle::{HarmOracle, WorldOracle};
 use crate::train::provenance;
@@ -7,7 +7,7 @@ use alidade_model::{AdapterWeights, Critic, ModelFolder, Policy, ScorerKind, ada
 use alidade_train::{AnswerScorer, Needs};
 use std::path::Path;
 
-/// The starter world's two ways of rating, kept for as long as a run.
+/// The two scorers of the starter world, which live as long as a run.
 pub struct Oracles {
     world: WorldOracle,
     harm: HarmOracle,
@@ -19,20 +19,20 @@ impl Oracles {
     }
 }
 
-/// Who rates the answers, and who says what they cost, where there is a limit.
-type Raters<'o> = (AnswerScorer<'o>, Option<AnswerScorer<'o>>);
+/// The reward, and the cost where there is a limit on harm.
+type Scorers<'o> = (AnswerScorer<'o>, Option<AnswerScorer<'o>>);
 
-/// Puts a critic and the raters beside the policy, where the method needs them.
+/// Installs a critic and scorers on the policy, where the method needs them.
 ///
 /// # Errors
-/// When the plan names no rater for a method that needs one, or an adapter that cannot rate for this model.
+/// When the plan names no scorer for a method that needs one, or an adapter that cannot score for this model.
 pub fn install<'o>(
     plan: &Plan,
     model: &ModelFolder,
     (needs, critic): (Needs, Option<Critic>),
     policy: &mut Policy,
     oracles: &'o Oracles,
-) -> Result<Option<Raters<'o>>, Problem> {
+) -> Result<Option<Scorers<'o>>, Problem> {
     if let Some(critic) = critic {
         let own = match critic {
             Critic::Adapter => {
@@ -47,9 +47,9 @@ pub fn install<'o>(
     if !needs.reward {
         return Ok(None);
     }
-    let judge = match &plan.reward {
+    let reward = match &plan.reward {
         None => {
-            let message = "This method learns from scores, and the plan names nothing that gives them.";
+            let message = "This method learns from scores, but the plan names no scorer.";
             let hint = "Name a reward: a reward model's adapter, or the oracle for the bundled model.";
             return Err(Problem::input(message).hint(hint).at("reward"));
         }
@@ -61,44 +61,44 @@ pub fn install<'o>(
         Some(RewardSource::Oracle) => Some(AnswerScorer::Scorer(&oracles.harm as &dyn alidade_domain::Scorer)),
         Some(RewardSource::Adapter { folder }) => Some(install_model(ScorerKind::Cost, folder, plan, model, policy)?),
     };
-    Ok(Some((judge, cost)))
+    Ok(Some((reward, cost)))
 }
 
 fn install_model(
-    rater: ScorerKind,
+    kind: ScorerKind,
     folder: &Path,
     plan: &Plan,
     model: &ModelFolder,
     policy: &mut Policy,
 ) -> Result<AnswerScorer<'static>, Problem> {
-    let field = field(rater);
+    let field = field(kind);
     provenance::check(folder, plan).map_err(|problem| problem.at(field))?;
-    match (rater, provenance::scores(folder)) {
+    match (kind, provenance::scores(folder)) {
         (ScorerKind::Reward, Some(ScorerKind::Cost)) => {
             let message =
                 "This is a cost model: it scores harm, so a policy that learns from it would learn to do harm.";
             return Err(Problem::input(message).hint("Use a reward model.").at(field));
         }
         (ScorerKind::Cost, Some(ScorerKind::Reward)) => {
-            let message = "This is a reward model: taken for a cost, it would forbid good answers.";
+            let message = "This is a reward model: used as a cost, it would penalise good answers.";
             let hint = "Use a cost model: one that was trained to score harm.";
             return Err(Problem::input(message).hint(hint).at(field));
         }
         _ => {}
     }
     let weights = load_adapter(folder, &model.spec).map_err(|error| Problem::from(error).at(field))?;
-    policy.install_scorer(rater, &weights).map_err(|error| Problem::from(error).at(field))?;
-    Ok(AnswerScorer::Model(rater))
+    policy.install_scorer(kind, &weights).map_err(|error| Problem::from(error).at(field))?;
+    Ok(AnswerScorer::Model(kind))
 }
 
-fn field(rater: ScorerKind) -> &'static str {
-    match rater {
+fn field(kind: ScorerKind) -> &'static str {
+    match kind {
         ScorerKind::Reward => "reward",
         ScorerKind::Cost => "cost",
     }
 }
 
-/// What identifies a rater in the fingerprint of a run.
+/// What identifies a scorer in the fingerprint of a run.
 ///
 /// # Errors
 /// When its adapter cannot be read; at `field`.

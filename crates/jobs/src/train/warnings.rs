@@ -1,20 +1,22 @@
-//! What a person should know of a run's rows and steps before it starts, and what makes a run pointless.
+//! Warnings about the rows and steps of a run before it starts, and faults that make a run pointless.
 
 use alidade_domain::{LoraSpec, Problem, Recipe, StageEstimate};
 use alidade_train::{CommonSettings, Outlook, Prepared, Steps, Training};
 
-/// Below this many steps nothing visible will change.
+/// Below this many steps no visible change is expected.
 const FEW_STEPS: u64 = 10;
 
-/// A prefix has no place for a score head in PEFT's form of it.
+/// PEFT's format of a prefix has no place for a score head.
 pub fn prefix_problem(recipe: &Recipe) -> Option<Problem> {
     let both = recipe.prefix.is_some() && alidade_train::makes_scorer(&recipe.method);
     both.then(|| {
-        Problem::input("A reward model needs an adapter on the layers, not a prefix.").hint("Use [lora].").at("prefix")
+        Problem::input("A reward model needs an adapter on the layers; a prefix has no place for its score head.")
+            .hint("Use [lora].")
+            .at("prefix")
     })
 }
 
-/// A row that the model cannot read whole.
+/// The problem of a row that is longer than the model's context.
 pub fn too_long(prepared: &Prepared, most: usize) -> Option<Problem> {
     let longest = prepared.longest();
     (longest > most).then(|| {
@@ -23,7 +25,7 @@ pub fn too_long(prepared: &Prepared, most: usize) -> Option<Problem> {
     })
 }
 
-/// A run that would take no step.
+/// The problem of a run without steps.
 pub fn no_step(settings: &CommonSettings, steps: &Steps) -> Option<Problem> {
     (steps.total == 0).then(|| {
         let epochs = settings.num_train_epochs;
@@ -33,7 +35,7 @@ pub fn no_step(settings: &CommonSettings, steps: &Steps) -> Option<Problem> {
     })
 }
 
-/// What a person should know before starting, at the setting that it speaks of.
+/// Warnings before the start, each at its setting.
 pub fn warnings(training: &dyn Training, estimate: &StageEstimate) -> Vec<Problem> {
     let outlook = Outlook { model_parameters: estimate.model_parameters, chosen_longer: estimate.chosen_longer };
     let mut found = estimate.advice.clone();
@@ -68,7 +70,7 @@ pub fn warnings(training: &dyn Training, estimate: &StageEstimate) -> Vec<Proble
     found
 }
 
-/// The shape of an adapter when the recipe says nothing.
+/// The shape of an adapter when the recipe does not give one.
 pub fn lora_of(recipe: &Recipe) -> Option<LoraSpec> {
     (recipe.adapter.is_none() && recipe.prefix.is_none()).then(|| recipe.lora.clone().unwrap_or_default())
 }

@@ -284,7 +284,7 @@ impl Decoder for SliceDecoder {
     }
 
     fn train_base(&mut self) -> Result<()> {
-        if self.weights.precision != Precision::Single {
+        if self.weights.precision != Precision::F32 {
             return Err(ModelError::Request("Every weight can be trained only when they are held as f32.".to_owned()));
         }
         self.gradients = Some(self.weights.buffers.iter().map(|buffer| vec![0.0; buffer.len()]).collect());

@@ -73,7 +73,7 @@ impl<'a> Pass<'a> {
     /// weights are f32.
     pub(super) fn operands(&self) -> Operands {
         let rounds = match (self.workers, self.weights.blocks.first()) {
-            (Some(_), _) => self.set.takes_pairs() && self.weights.precision != Precision::Single,
+            (Some(_), _) => self.set.takes_pairs() && self.weights.precision != Precision::F32,
             (None, Some(block)) => self.packed_bf16(block.groups[0].matrix).is_some(),
             (None, None) => false,
         };

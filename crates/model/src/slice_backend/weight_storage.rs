@@ -33,8 +33,8 @@ pub(super) enum WeightStorage {
 /// The quantised format of rows of `inputs` elements, if any.
 fn quantised(precision: Precision, inputs: usize) -> Option<Quantised> {
     let format = match precision {
-        Precision::Eight => Quantised::Q8_0,
-        Precision::Four => Quantised::Q4_0,
+        Precision::Q8_0 => Quantised::Q8_0,
+        Precision::Q4_0 => Quantised::Q4_0,
         _ => return None,
     };
     inputs.is_multiple_of(QUANT_BLOCK).then_some(format)
@@ -58,7 +58,7 @@ impl WeightStorage {
     ) -> Self {
         let blocks = capacity.div_ceil(QUANT_BLOCK);
         match (quantised(precision, inputs), precision) {
-            (_, Precision::Single) => WeightStorage::F32(arena.allocate(capacity)),
+            (_, Precision::F32) => WeightStorage::F32(arena.allocate(capacity)),
             (Some(format), _) if set.takes_pairs() => {
                 WeightStorage::PackedQuantised(BytePanels::new(arena, set, format, capacity, inputs))
             }
@@ -74,7 +74,7 @@ impl WeightStorage {
     /// Bytes of arena that [`WeightStorage::empty`] takes.
     pub(super) fn bytes_for(set: InstructionSet, precision: Precision, capacity: usize, inputs: usize) -> usize {
         match (quantised(precision, inputs), precision) {
-            (_, Precision::Single) => Arena::bytes_for::<f32>(capacity),
+            (_, Precision::F32) => Arena::bytes_for::<f32>(capacity),
             _ if !set.takes_pairs() => 0,
             (Some(format), _) => BytePanels::bytes_for(format, capacity, inputs),
             _ => Panels::bytes_for(capacity, inputs),

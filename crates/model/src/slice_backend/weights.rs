@@ -121,7 +121,7 @@ impl Stacker<'_> {
     }
 
     fn norm(&mut self, path: &str, width: usize) -> Result<Buffer> {
-        self.stack(&[(format!("{path}.weight"), vec![width])], Precision::Single, width)
+        self.stack(&[(format!("{path}.weight"), vec![width])], Precision::F32, width)
     }
 
     fn table(&mut self, path: &str, spec: &DecoderSpec, precision: Precision) -> Result<Buffer> {
@@ -133,7 +133,7 @@ impl Stacker<'_> {
         let name = |linear: &Linear, ending: &str| format!("{path}.{}.{ending}", linear.path);
         let biases: Vec<_> = linears.iter().map(|linear| (name(linear, "bias"), vec![linear.outputs])).collect();
         let bias =
-            linears.iter().all(|linear| linear.bias).then(|| self.stack(&biases, Precision::Single, 1)).transpose()?;
+            linears.iter().all(|linear| linear.bias).then(|| self.stack(&biases, Precision::F32, 1)).transpose()?;
         let matrices: Vec<_> =
             linears.iter().map(|linear| (name(linear, "weight"), vec![linear.outputs, linear.inputs])).collect();
         Ok(Stacked {
@@ -148,7 +148,7 @@ impl Stacker<'_> {
 /// Precision of the LM head, and of the embedding where they are tied: four bits are too few for the matrix that every token
 /// is chosen by, so it has eight where the others have four.
 fn output_precision(precision: Precision) -> Precision {
-    if precision == Precision::Four { Precision::Eight } else { precision }
+    if precision == Precision::Q4_0 { Precision::Q8_0 } else { precision }
 }
 
 /// Precision of the embedding.

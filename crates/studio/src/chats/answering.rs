@@ -1,8 +1,8 @@
-//! Answers of a chat: one process for each loaded stack, one thread for each pane, and what was shown kept as it grows, so that
-//! a program that is killed has lost nothing that the person has read.
+//! Answers of a chat: one process for each loaded stack, one thread for each pane. Shown text is saved as it grows, so that
+//! a kill of the program loses nothing that the person has read.
 
 use crate::chats::speaking::{Checked, Opening};
-use crate::chats::voice::Voice;
+use crate::chats::stack_process::StackProcess;
 use crate::studio::{Studio, lock};
 use crate::views::{AnswerEnd, ChatDelta, ChatMessage, ChatView};
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Stack};
@@ -14,18 +14,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Stacks that stay loaded.
+/// Maximum number of loaded stacks.
 const LOADED: usize = 4;
-/// Seconds without a question after which a stack is let go.
+/// Seconds without a question after which a stack is unloaded.
 const IDLE_SECONDS: u64 = 15 * 60;
-/// What was shown is kept when so much time has passed or so many pieces have come.
+/// Shown text is saved after this time or this number of pieces.
 const KEEP_EVERY: Duration = Duration::from_millis(500);
 const KEEP_PIECES: usize = 64;
 
-/// A place for a loaded stack; empty until it is loaded, and again when its process has died.
-pub(crate) type Slot = Arc<Mutex<Option<Voice>>>;
+/// A slot for a loaded stack; empty before it is loaded, and after its process has died.
+pub(crate) type Slot = Arc<Mutex<Option<StackProcess>>>;
 
-/// A chat that is being answered; it stops being so when this is dropped, however that comes about.
+/// Guard that marks a chat as being answered until it is dropped.
 pub(crate) struct Answering<'a> {
     studio: &'a Studio,
     id: String,
@@ -38,9 +38,9 @@ impl Drop for Answering<'_> {
     }
 }
 
-/// From a pane's thread.
+/// A message from the thread of a pane.
 enum Piece {
-    /// An answer as it begins, without a word.
+    /// The answer has begun; still empty.
     Begun(ChatMessage),
     Text(usize, String),
     Done(ChatMessage),
@@ -64,10 +64,10 @@ impl Studio {
         Ok(Answering { studio: self, id: id.to_owned(), stop })
     }
 
-    /// One thread a pane; their words come through one channel in the order in which they are written.
+    /// Answers a turn with one thread per pane; their pieces arrive through one channel.
     ///
     /// # Errors
-    /// When the answers cannot be kept.
+    /// When the answers cannot be saved.
     pub(crate) fn answer_panes(
         &self,
         chat: &ChatView,
@@ -82,8 +82,9 @@ impl Studio {
                 let sender = sender.clone();
                 scope.spawn(move || {
                     let answer = || self.answer_pane(chat, turn, pane, more_seed, &answering.stop, &sender);
-                    let answer = catch_unwind(AssertUnwindSafe(answer))
-                        .unwrap_or_else(|_| Err(Problem::internal("Answering broke off by a fault of the program.")));
+                    let answer = catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+                        Err(Problem::internal("Answering failed because of a fault in the program."))
+                    });
                     let end = answer.map_or_else(|problem| Piece::Failed(pane, problem), Piece::Done);
                     // The receiver outlives the scope's threads.
                     let _ = sender.send(end);
@@ -94,7 +95,7 @@ impl Studio {
         })
     }
 
-    /// Hands words on, and keeps what was shown: now and then, and at the end.
+    /// Forwards pieces to the listener, and saves the shown text regularly and at the end.
     fn collect(
         &self,
         chat: &ChatView,
@@ -112,11 +113,11 @@ impl Studio {
             };
             fresh += usize::from(matches!(piece, Some(Piece::Text(..))));
             if let Some(delta) = piece.and_then(|piece| take(&mut answers, piece)) {
-                // Without a listener the answers are finished and kept all the same.
+                // Without a listener the answers are still finished and saved.
                 listener(delta);
             }
             if fresh >= KEEP_PIECES || (fresh > 0 && kept.elapsed() >= KEEP_EVERY) {
-                // A fault here (a full disk) is met again at the end; the answers go on meanwhile.
+                // An error here (a full disk) occurs again at the end; the answers continue meanwhile.
                 let _ = self.keep_answers(chat, &answers);
                 (kept, fresh) = (Instant::now(), 0);
             }
@@ -138,43 +139,43 @@ impl Studio {
         let mut sampling = chat.sampling;
         sampling.seed = sampling.seed.wrapping_add(turn as u64).wrapping_add(more_seed);
         let mut slot = lock(&slot);
-        if !slot.as_mut().is_some_and(Voice::lives) {
-            // What has died or gone is let go before another is loaded.
+        if !slot.as_mut().is_some_and(StackProcess::lives) {
+            // A dead process is dropped before another is loaded.
             slot.take();
         }
-        let voice = match slot.as_mut() {
-            Some(voice) => voice,
-            None => slot.insert(Voice::open(&self.configuration.program, &opening, stop)?),
+        let process = match slot.as_mut() {
+            Some(process) => process,
+            None => slot.insert(StackProcess::open(&self.configuration.program, &opening, stop)?),
         };
         let mut message = ChatMessage {
             turn,
             pane: Some(pane),
             message: Message::assistant(String::new()),
-            badge: Some(badge(stack, voice.precision())),
+            badge: Some(badge(stack, process.precision())),
             end: Some(AnswerEnd::Interrupted),
             seed: Some(sampling.seed),
         };
         // The receiver outlives this thread.
         let _ = sender.send(Piece::Begun(message.clone()));
         let heard = Cell::new(false);
-        let ask = |voice: &mut Voice| {
-            voice.answer(history(chat, turn, pane), sampling, stop, &mut |text| {
+        let ask = |process: &mut StackProcess| {
+            process.answer(history(chat, turn, pane), sampling, stop, &mut |text| {
                 heard.set(true);
                 let _ = sender.send(Piece::Text(pane, text.to_owned()));
             })
         };
-        let mut answer = ask(voice);
-        // A process that was dying when it was asked has said nothing: another is asked, once.
+        let mut answer = ask(process);
+        // A process may have died just when it was asked, before its first piece: one retry with a new one.
         if answer.as_ref().is_err_and(|problem| problem.code == ProblemCode::WorkerLost) && !heard.get() {
             slot.take();
-            answer = ask(slot.insert(Voice::open(&self.configuration.program, &opening, stop)?));
+            answer = ask(slot.insert(StackProcess::open(&self.configuration.program, &opening, stop)?));
         }
         let (text, end) = answer?;
         (message.message, message.end) = (Message::assistant(text), Some(end));
         Ok(message)
     }
 
-    /// The place of a stack, and how it is loaded. What was removed answers no more, loaded or not.
+    /// The slot of a stack, and how to load it. Removed models and adapters no longer answer, even if loaded.
     fn slot(&self, stack: &Stack, precision: Precision) -> Result<(Opening, Slot), Problem> {
         let model = self.model(&stack.model.id).map_err(|problem| problem.at("model"))?;
         let adapter = match &stack.adapter {
@@ -203,13 +204,13 @@ impl Studio {
         Ok((opening, slot))
     }
 
-    /// Lets go of everything loaded that a model or an adapter is part of.
+    /// Unloads all stacks that a model or an adapter is part of.
     pub(crate) fn unload(&self, id: &str) {
         lock(&self.speakers).retain(|(key, _)| !key.split(' ').any(|part| part == id));
     }
 }
 
-/// Takes a piece up and says what the listener hears of it.
+/// Applies a piece to the answers; returns the message for the listener.
 fn take(answers: &mut Vec<ChatMessage>, piece: Piece) -> Option<ChatDelta> {
     match piece {
         Piece::Begun(message) => {
@@ -228,22 +229,22 @@ fn take(answers: &mut Vec<ChatMessage>, piece: Piece) -> Option<ChatDelta> {
             Some(ChatDelta::Done { message })
         }
         Piece::Failed(pane, problem) => {
-            // What was shown stays, marked as broken off; without a word there is nothing to keep.
+            // Shown text stays, marked as interrupted; an empty answer is removed.
             answers.retain(|message| message.pane != Some(pane) || !message.message.content.is_empty());
             Some(ChatDelta::Problem { pane, problem })
         }
     }
 }
 
-/// What answered; rounded weights are said to be rounded.
+/// The badge of an answer, which names the number format of rounded weights.
 fn badge(stack: &Stack, held: Precision) -> String {
     match held {
-        Precision::Single => stack.label(),
+        Precision::F32 => stack.label(),
         rounded => format!("{} · {}", stack.label(), rounded.name()),
     }
 }
 
-/// What a pane has heard and said before, and the question of this turn.
+/// The conversation of a pane, up to the question of this turn.
 fn history(chat: &ChatView, turn: usize, pane: usize) -> Vec<Message> {
     let system = Some(chat.system_prompt.trim()).filter(|text| !text.is_empty()).map(Message::system);
     let heard =

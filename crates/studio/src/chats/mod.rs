@@ -1,8 +1,8 @@
-//! Conversations with one or more stacks side by side: same words, same sampling, same seed in every pane.
+//! Conversations with one or more stacks side by side: same messages, same sampling, same seed in every pane.
 
 pub(crate) mod answering;
 pub(crate) mod speaking;
-pub(crate) mod voice;
+pub(crate) mod stack_process;
 
 use crate::chats::answering::Answering;
 use crate::studio::{Studio, lock, now_ms};
@@ -15,7 +15,7 @@ const TITLE: usize = 60;
 const LONGEST_MESSAGE: usize = 100_000;
 
 impl Studio {
-    /// Everything that can be talked to: bare models, then what runs have made.
+    /// All stacks that can be talked to: bare models, then the results of runs.
     ///
     /// # Errors
     /// When the database refuses.
@@ -27,7 +27,7 @@ impl Studio {
         let mut stacks: Vec<StackView> = bases.collect();
         for record in self.store.adapters()?.into_iter().rev() {
             let Some(run) = record.run.as_ref().and_then(|run| self.store.run(run).ok()) else { continue };
-            // A reward model rates answers; it has none to give.
+            // A reward model scores answers and generates none.
             if crate::experiments::pipeline::makes_scorer(&run.work) {
                 continue;
             }
@@ -47,7 +47,7 @@ impl Studio {
         Ok(chats.into_iter().map(|chat| ChatView { messages: Vec::new(), ..chat }).collect())
     }
 
-    /// One chat. An answer that is still growing is not part of it yet; one that the program's end broke off is.
+    /// One chat. An answer that is still being generated is not included; one that was interrupted by the program's end is.
     ///
     /// # Errors
     /// When there is none of this id.
@@ -72,7 +72,7 @@ impl Studio {
             stacks: checked(stacks)?,
             system_prompt: String::new(),
             sampling: Sampling { temperature: 0.7, top_p: 1.0, max_new_tokens: 128, seed: 42 },
-            precision: Precision::Single,
+            precision: Precision::F32,
             messages: Vec::new(),
             created_ms: now_ms(),
         };
@@ -80,7 +80,7 @@ impl Studio {
         Ok(chat)
     }
 
-    /// Changes name, stacks, system line and sampling; messages stay.
+    /// Changes name, stacks, system message and sampling; messages stay.
     ///
     /// # Errors
     /// When a value is out of range.
@@ -110,7 +110,7 @@ impl Studio {
         Ok(self.store.remove(Shelf::Chats, id)?)
     }
 
-    /// Stops the answers of a chat after the token at hand; what was written is kept.
+    /// Stops the answers of a chat after the current token; their text is kept.
     pub fn stop_answer(&self, id: &str) {
         if let Some(flag) = lock(&self.answering).get(id) {
             flag.store(true, Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl Studio {
         self.answer_turn(chat, turn, 0, &answering, listener)
     }
 
-    /// Answers a turn anew with the next seed; what followed it is dropped.
+    /// Answers a turn again with the next seed; later turns are dropped.
     ///
     /// # Errors
     /// When there is no such turn or the chat is busy.
@@ -156,7 +156,7 @@ impl Studio {
         self.answer_turn(chat, turn, next, &answering, listener)
     }
 
-    /// Replaces the person's words in a turn, drops what followed and answers.
+    /// Replaces the person's message in a turn, drops later turns and answers.
     ///
     /// # Errors
     /// When the text is empty or the chat is busy.
@@ -174,7 +174,7 @@ impl Studio {
         self.answer_turn(chat, turn, 0, &answering, listener)
     }
 
-    /// Keeps the question, then the answers as they come.
+    /// Saves the question, then the answers as they grow.
     fn answer_turn(
         &self,
         chat: ChatView,
@@ -187,8 +187,8 @@ impl Studio {
         self.answer_panes(&chat, turn, more_seed, answering, listener)
     }
 
-    /// Stores what was said so far. What the person changed meanwhile (name, sampling) is kept, and a chat that was deleted
-    /// stays so; only the messages are ours.
+    /// Saves the messages so far. Changes of the person meanwhile (name, sampling) are kept, and a deleted chat stays
+    /// deleted: only the messages are written.
     pub(crate) fn keep_answers(&self, chat: &ChatView, answers: &[ChatMessage]) -> Result<(), Problem> {
         let _one_at_a_time = lock(&self.chat_writes);
         match self.chat_record(&chat.id) {
@@ -211,18 +211,18 @@ impl Studio {
     }
 }
 
-/// What a person may change of a chat.
+/// The editable parts of a chat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatChange {
     /// Name for people.
     pub title: String,
     /// One stack a pane.
     pub stacks: Vec<Stack>,
-    /// System line, empty for none.
+    /// System message, empty for none.
     pub system_prompt: String,
-    /// How tokens are drawn.
+    /// Sampling.
     pub sampling: Sampling,
-    /// How the weights are held.
+    /// Number format of the weights.
     pub precision: Precision,
 }
 

@@ -1,5 +1,5 @@
-//! The process that speaks: a stack is loaded once and answers one conversation after another. Whatever a stranger's template,
-//! tokenizer or weights do to it, it is only this process that ends; and its memory goes with it.
+//! The child process of a chat: a stack is loaded once and answers one conversation after another. Whatever an untrusted
+//! template, tokenizer or weights do, only this process ends, and its memory is freed.
 
 use crate::Speaker;
 use crate::confined::{Link, request_of};
@@ -14,20 +14,20 @@ use std::time::Duration;
 /// Name of the task.
 pub(crate) const TASK: &str = "speak";
 
-/// What is loaded, and what it must be.
+/// The stack to load, with the expected hashes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Opening {
     /// Folder of the base model, its name for people, and its hash.
     pub(crate) model: Checked,
     /// The same of the adapter.
     pub(crate) adapter: Option<Checked>,
-    /// How the weights are wanted.
+    /// The requested number format of the weights.
     pub(crate) precision: Precision,
-    /// Seconds without a question after which the process goes.
+    /// Seconds without a question after which the process ends.
     pub(crate) idle_seconds: u64,
 }
 
-/// A folder and what is known of it.
+/// A folder with its name for people and its expected hash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Checked {
     pub(crate) folder: PathBuf,
@@ -35,28 +35,28 @@ pub(crate) struct Checked {
     pub(crate) sha256: String,
 }
 
-/// What the program says to it.
+/// A message from the program to the process.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Said {
+pub(crate) enum Command {
     /// Answer this.
     Answer {
         /// The conversation so far; the last turn is the person's.
         messages: Vec<Message>,
-        /// How tokens are drawn.
+        /// Sampling.
         sampling: Sampling,
     },
-    /// Stop after the token at hand.
+    /// Stop after the current token.
     Stop,
 }
 
-/// What it says.
+/// A message from the process to the program.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Told {
-    /// It is loaded, and holds its weights so.
+pub(crate) enum Reply {
+    /// It is loaded; the number format that its weights have.
     Ready(Precision),
-    /// The question is read; the answer begins.
+    /// The prompt is tokenized; the answer begins.
     Begun,
     /// More of the answer.
     Text(String),
@@ -74,15 +74,15 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     opening.check()?;
     let adapter = opening.adapter.as_ref().map(|adapter| adapter.folder.as_path());
     let speaker = Speaker::open(&opening.model.folder, adapter, opening.precision)?;
-    link.tell(&Told::Ready(speaker.precision()))?;
+    link.send(&Reply::Ready(speaker.precision()))?;
     while let Some(said) = link.wait(Duration::from_secs(opening.idle_seconds)) {
-        // A wish to stop that comes after the end of an answer has been granted.
-        let Said::Answer { messages, sampling } = request_of(said)? else { continue };
-        let told = match answer(&speaker, name, &messages, &sampling, link) {
-            Ok((text, end)) => Told::Ended(text, end),
-            Err(problem) => Told::Refused(problem),
+        // A stop that arrives after the end of an answer needs no action.
+        let Command::Answer { messages, sampling } = request_of(said)? else { continue };
+        let reply = match answer(&speaker, name, &messages, &sampling, link) {
+            Ok((text, end)) => Reply::Ended(text, end),
+            Err(problem) => Reply::Refused(problem),
         };
-        link.tell(&told)?;
+        link.send(&reply)?;
     }
     link.idle()?;
     Ok(Value::Null)
@@ -91,7 +91,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
 impl Opening {
     fn check(&self) -> Result<(), Problem> {
         let changed = |what: &str, name: &str, field: &str| {
-            let message = format!("The {what} “{name}” is no longer the one of this chat.");
+            let message = format!("The {what} “{name}” has changed since this chat chose it.");
             Problem::new(ProblemCode::Conflict, message).hint("Choose the stack again.").at(field)
         };
         let at_model = |error| Problem::from(error).at("model");
@@ -113,13 +113,13 @@ fn answer(
     sampling: &Sampling,
     link: &mut Link,
 ) -> Result<(String, AnswerEnd), Problem> {
-    link.at(format!("Writing the conversation as the model “{name}” reads it"), "model")?;
+    link.at(format!("Rendering the conversation for the model “{name}”"), "model")?;
     let prompt = speaker.prompt(messages)?;
     link.at(format!("Answering with the model “{name}”"), "model")?;
-    link.tell(&Told::Begun)?;
+    link.send(&Reply::Begun)?;
     let (text, finish) = speaker.continue_prompt(prompt, sampling, &mut |piece| {
-        // Nothing but a wish to stop comes while an answer is written.
-        link.look().is_none() && link.tell(&Told::Text(piece.to_owned())).is_ok()
+        // While an answer is generated, only a stop can arrive.
+        link.poll().is_none() && link.send(&Reply::Text(piece.to_owned())).is_ok()
     })?;
     let end = match finish {
         Finish::Stop => AnswerEnd::Complete,

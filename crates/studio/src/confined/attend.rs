@@ -1,4 +1,5 @@
-//! The child's side: read the order, bind the own process, carry the task out on a stack of known size, tell how it ended.
+//! The child's side: reads the request, limits its own process, carries out the task on a thread with a fixed stack size,
+//! and reports the result.
 
 use super::tasks::TASKS;
 use super::wire::{self, Attempt, Frame, Order};
@@ -9,16 +10,16 @@ use std::io::{BufReader, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Stack of a task: as much as a main thread has on Linux, on every system.
+/// Stack size of a task: that of a main thread on Linux, on every system.
 const STACK: usize = 8 << 20;
 
-/// A task's line to its parent.
+/// A task's connection to its parent.
 pub struct Link {
-    heard: Receiver<Value>,
+    incoming: Receiver<Value>,
 }
 
 impl Link {
-    /// Says what is tried from here on, in words that begin a sentence, and the field that a death meanwhile belongs to.
+    /// Reports what is attempted from here on, as the beginning of a sentence, and the field for a death meanwhile.
     ///
     /// # Errors
     /// When the parent is gone.
@@ -26,61 +27,61 @@ impl Link {
         send(&Frame::At(Attempt { what: what.into(), field: field.to_owned() }))
     }
 
-    /// Tells something on the way.
+    /// Sends an intermediate message.
     ///
     /// # Errors
     /// When the parent is gone.
-    pub fn tell(&mut self, value: &impl Serialize) -> Result<(), Problem> {
+    pub fn send(&mut self, value: &impl Serialize) -> Result<(), Problem> {
         let value = serde_json::to_value(value).map_err(|error| Problem::internal(error.to_string()))?;
         send(&Frame::Told(value))
     }
 
-    /// What the parent says next; `None` when it says nothing for so long.
+    /// The next message of the parent; `None` after the timeout.
     pub(crate) fn wait(&mut self, longest: Duration) -> Option<Value> {
-        match self.heard.recv_timeout(longest) {
+        match self.incoming.recv_timeout(longest) {
             Ok(value) => Some(value),
             Err(RecvTimeoutError::Timeout) => None,
-            // The thread that listens ends the process when the parent is gone.
+            // The listening thread ends the process when the parent is gone.
             Err(RecvTimeoutError::Disconnected) => None,
         }
     }
 
-    /// What the parent has said meanwhile, if anything.
-    pub(crate) fn look(&mut self) -> Option<Value> {
-        // A parent that is gone is noticed by the thread that listens.
-        self.heard.try_recv().ok()
+    /// A message of the parent, if one has arrived.
+    pub(crate) fn poll(&mut self) -> Option<Value> {
+        // The listening thread notices when the parent is gone.
+        self.incoming.try_recv().ok()
     }
 
-    /// Ends a session that nobody needs.
+    /// Ends an idle session.
     pub(crate) fn idle(&mut self) -> Result<(), Problem> {
         send(&Frame::Idle)
     }
 }
 
-/// Carries out one task for the process that started this one: what `worker --task NAME` does.
+/// Carries out one task for the parent process: `worker --task NAME`.
 ///
 /// # Errors
-/// When there is no such task or no order comes; problems of the task itself go to the parent.
+/// When there is no such task or no request arrives; problems of the task itself are sent to the parent.
 pub fn attend(task: &str) -> Result<(), Problem> {
     let found = TASKS.iter().find(|(name, _)| *name == task);
     let (_, carry_out) =
         found.ok_or_else(|| Problem::new(ProblemCode::NotFound, format!("There is no task “{task}”.")))?;
     let mut input = BufReader::new(std::io::stdin());
-    let order: Order =
-        wire::next(&mut input).ok_or_else(|| Problem::input("A worker reads its order from the program itself."))?;
-    let (sender, heard) = channel();
+    let order: Order = wire::next(&mut input)
+        .ok_or_else(|| Problem::input("A worker receives its request from the program itself."))?;
+    let (sender, incoming) = channel();
     std::thread::spawn(move || {
         while let Some(value) = wire::next(&mut input) {
             if sender.send(value).is_err() {
                 break;
             }
         }
-        // The parent is gone or done with us; nobody waits for what is still being computed.
+        // The parent is gone or done with us; nobody waits for a result.
         std::process::exit(0);
     });
     order.limits.bind()?;
     let task = std::thread::Builder::new().name("task".to_owned()).stack_size(STACK);
-    let running = task.spawn(move || carry_out(order.request, &mut Link { heard }));
+    let running = task.spawn(move || carry_out(order.request, &mut Link { incoming }));
     let running = running.map_err(|error| Problem::internal(format!("Starting a task failed: {error}.")))?;
     send(&match running.join() {
         Ok(Ok(value)) => Frame::Done(value),

@@ -1,14 +1,13 @@
-//! How a child ended, in plain words: by time, by memory, by depth, by a panic, or killed from outside.
+//! Describes how a child ended: time limit, memory limit, nesting depth, panic, or killed from outside.
 
 use super::Limits;
 use super::wire::Attempt;
 use alidade_domain::{Problem, ProblemCode};
 use std::process::ExitStatus;
 
-/// Characters of a child's last words that are shown.
+/// Characters of a child's last output that are shown.
 const LAST_WORDS: usize = 600;
-const TRUST: &str =
-    "The file may be damaged, or made to stop programs. Take another copy of it, from where you trust it.";
+const TRUST: &str = "The file may be damaged or malicious. Use another copy, from a source that you trust.";
 
 pub(super) fn too_slow(attempt: &Attempt, limits: Limits) -> Problem {
     told(attempt, format!("did not finish within {} s and was ended", limits.seconds))
@@ -20,13 +19,13 @@ pub(super) fn stopped(attempt: &Attempt) -> Problem {
 
 pub(super) fn panicked(attempt: &Attempt, message: &str) -> Problem {
     let message = message.lines().next().unwrap_or_default().trim_end_matches('.');
-    told(attempt, format!("broke off: the library that reads it does not bear what stands there ({})", short(message)))
+    told(attempt, format!("failed: the library that reads it cannot handle this content ({})", short(message)))
 }
 
-/// A child that closed its line without a last message.
+/// The problem of a child that closed its connection without a final message.
 pub(super) fn died(attempt: &Attempt, limits: Limits, status: Option<ExitStatus>, words: &str) -> Problem {
     if words.contains("overflowed its stack") {
-        return told(attempt, "was ended: something in it is nested too deep".to_owned());
+        return told(attempt, "was ended: something in it is nested too deeply".to_owned());
     }
     if words.contains("memory allocation of") || words.contains("Cannot allocate memory") {
         let megabytes = limits.memory_bytes >> 20;
@@ -41,7 +40,7 @@ pub(super) fn died(attempt: &Attempt, limits: Limits, status: Option<ExitStatus>
             let hint = "If memory is short, close other programs; then try again.";
             return Problem::new(ProblemCode::WorkerLost, message).hint(hint).at(attempt.field.clone());
         }
-        Some(11) => "was ended: it reached outside of its memory, as deep nesting does".to_owned(),
+        Some(11) => "was ended: it accessed memory outside its own, as deep nesting can cause".to_owned(),
         Some(signal) => format!("was ended by signal {signal}"),
         None => "ended without an answer".to_owned(),
     };

@@ -1,31 +1,31 @@
-//! What a child may take. Time is the parent's business; memory and core dumps are limited by the child itself before it
-//! touches anything of a stranger.
+//! Limits of a child. The parent enforces the time limit; memory and core dumps are limited by the child itself before it
+//! touches untrusted files.
 
 use alidade_domain::Problem;
 use serde::{Deserialize, Serialize};
 
-/// Allocator arenas that a child may have; each takes 64 MB of addresses, used or not.
+/// Allocator arenas of a child; each reserves 64 MB of address space.
 pub(super) const ARENAS: u64 = 2;
 #[cfg(unix)]
 const ARENA_BYTES: u64 = 64 << 20;
-/// Stacks of threads that a task may start, per processor.
+/// Stacks of the threads that a task may start, per processor.
 #[cfg(unix)]
 const STACKS_BYTES: u64 = 8 << 20;
 
-/// Bounds of a child.
+/// Limits of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Memory beyond the program's own, in bytes.
     pub memory_bytes: u64,
-    /// Seconds until it is ended.
+    /// Seconds until it is killed.
     pub seconds: u64,
 }
 
 impl Limits {
-    /// What a small file may cost.
+    /// Limits for a small file.
     pub const SMALL: Self = Self { memory_bytes: 512 << 20, seconds: 30 };
 
-    /// These limits and room for a file or folder: so many bytes for each of its bytes, and a second for each 10 MB.
+    /// These limits plus an allowance for a file or folder: a multiple of its size, and a second for each 10 MB.
     #[must_use]
     pub fn plus(self, bytes: u64, times: u64) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl Limits {
         }
     }
 
-    /// Binds this process; nothing loosens it again.
+    /// Applies the memory limit to this process, irrevocably.
     ///
     /// # Errors
     /// When the system refuses.
@@ -44,7 +44,7 @@ impl Limits {
         let refused = |error| Problem::internal(format!("Limiting a worker failed: {error}."));
         let at_most = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
         setrlimit(Resource::Core, at_most(0)).map_err(refused)?;
-        // Elsewhere the system does not tell what the program itself takes.
+        // Other systems do not report the address space of the program itself.
         let Some(own) = own_addresses() else { return Ok(()) };
         first_to_go();
         let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
@@ -59,7 +59,7 @@ impl Limits {
     }
 }
 
-/// Addresses that this process has taken, in bytes.
+/// Address space of this process, in bytes.
 #[cfg(unix)]
 fn own_addresses() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -67,9 +67,9 @@ fn own_addresses() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
 }
 
-/// Where memory runs out in spite of all limits, this process goes before the one that a person looks at.
+/// If memory runs out in spite of all limits, the system shall kill this process before the visible program.
 #[cfg(unix)]
 fn first_to_go() {
-    // Refused in some containers; then the system chooses by size, which mostly means the same.
+    // Refused in some containers; the system then chooses by size, which usually has the same effect.
     let _ = std::fs::write("/proc/self/oom_score_adj", "500");
 }

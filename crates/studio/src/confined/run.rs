@@ -1,6 +1,6 @@
-//! One request to one child and one answer from it, within a time, or until the person stops it.
+//! One request to a child and one answer from it, within a time limit, or until the person cancels it.
 
-use super::{Heard, Limits, Session, request_of};
+use super::{Limits, Received, Session, request_of};
 use alidade_domain::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,29 +9,29 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a wait looks at the clock and at the person's wish.
+/// How often a wait checks the clock and cancellation.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What a child is started for.
+/// A task with its limits.
 pub struct Job<'a> {
-    /// The own executable.
+    /// The program's own executable.
     pub program: &'a Path,
     /// A name in the table of tasks.
     pub task: &'a str,
-    /// What is tried, in words that begin a sentence; the task itself may say it more exactly on the way.
+    /// What is attempted, as the beginning of a sentence; the task itself may report it more precisely.
     pub what: &'a str,
     /// Field of a problem.
     pub field: &'a str,
-    /// What the child may take.
+    /// Limits of the child.
     pub limits: Limits,
-    /// Ends it early when set.
+    /// Cancels it when set.
     pub stop: &'a AtomicBool,
 }
 
 /// Carries out a task in a child process.
 ///
 /// # Errors
-/// What the task met, or in plain words how the child died.
+/// The problem of the task, or how the child died.
 pub fn run<Q: Serialize, R: DeserializeOwned>(
     job: &Job,
     request: &Q,
@@ -44,11 +44,13 @@ pub fn run<Q: Serialize, R: DeserializeOwned>(
         if job.stop.load(Ordering::Relaxed) {
             return Err(child.stopped());
         }
-        match child.hear(TICK)? {
-            Heard::Told(value) => on_progress(value),
-            Heard::Done(value) => return request_of(value),
-            Heard::Idle => return Err(Problem::internal(format!("The worker for “{}” left.", job.task))),
-            Heard::Silence => {}
+        match child.receive(TICK)? {
+            Received::Message(value) => on_progress(value),
+            Received::Done(value) => return request_of(value),
+            Received::Idle => {
+                return Err(Problem::internal(format!("The worker for “{}” ended without an answer.", job.task)));
+            }
+            Received::Nothing => {}
         }
         if Instant::now() >= until {
             return Err(child.too_slow(job.limits));

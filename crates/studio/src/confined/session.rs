@@ -1,5 +1,5 @@
-//! The parent's side: a child with a line to it. However the parent lets go of it, the child ends: it is killed here, or it
-//! notices that its standard input has closed.
+//! The parent's side: a child and its connection. However the session is dropped, the child ends: it is killed here, or it
+//! notices that its standard input was closed.
 
 use super::ending;
 use super::limits::{ARENAS, Limits};
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use crate::studio::lock;
 
-/// Messages that wait for the parent; a child that floods has to wait itself.
+/// Buffered messages for the parent; a child that sends more has to wait.
 const WAITING: usize = 64;
 /// Bytes of standard error that are kept.
 const KEPT_WORDS: usize = 4096;
-/// How long a child that has closed its line may take to end.
+/// How long a child may take to end after it has closed its connection.
 const LEAVE: Duration = Duration::from_secs(2);
 
 /// A child process.
@@ -32,21 +32,21 @@ pub(crate) struct Session {
     limits: Limits,
 }
 
-/// What came from a child.
+/// A message from a child.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
-    /// Something on the way.
-    Told(Value),
-    /// The end, in success.
+pub(crate) enum Received {
+    /// An intermediate message.
+    Message(Value),
+    /// The result of the task.
     Done(Value),
-    /// It was not used for long and has gone.
+    /// It was idle for too long and has ended.
     Idle,
-    /// Nothing yet.
-    Silence,
+    /// No message yet.
+    Nothing,
 }
 
 impl Session {
-    /// Starts `program worker --task TASK` and gives it its order.
+    /// Starts `program worker --task TASK` and sends the request.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -63,11 +63,11 @@ impl Session {
         let mut command = Command::new(program);
         command.args(["worker", "--task", task]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env("MALLOC_ARENA_MAX", ARENAS.to_string()).env_remove("RUST_BACKTRACE");
-        // A group of its own: Ctrl-C in a terminal is for the program, which then ends its workers.
+        // A process group of its own: Ctrl-C in a terminal goes to the program, which then ends its workers.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(failed)?;
-        let broken = || Problem::internal("A worker was started without a line to it.");
+        let broken = || Problem::internal("A worker was started without a connection to it.");
         let input = child.stdin.take().ok_or_else(broken)?;
         let output = child.stdout.take().ok_or_else(broken)?;
         let errors = child.stderr.take().ok_or_else(broken)?;
@@ -82,50 +82,50 @@ impl Session {
                     return;
                 }
             }
-            // What was said last is complete before the silence is noticed; a panic in a listener leaves half of it.
+            // The last output is complete before the end of messages is noticed.
             let _ = last_words.join();
         });
         let attempt = Attempt { what: what.to_owned(), field: field.to_owned() };
         let mut session = Self { child, input, frames, words, attempt, limits };
         let order = wire::line(&Order { limits, request })?;
-        // A child that is dead already is met when it is listened to.
+        // A dead child is noticed when its messages are read.
         let _ = session.input.write_all(&order).and_then(|()| session.input.flush());
         Ok(session)
     }
 
-    /// Says something to the child; one that is dead is met when it is listened to.
+    /// Sends a message to the child; a dead child is noticed when its messages are read.
     ///
     /// # Errors
     /// When the message is too long.
-    pub(crate) fn say(&mut self, value: &Value) -> Result<(), Problem> {
+    pub(crate) fn send(&mut self, value: &Value) -> Result<(), Problem> {
         let line = wire::line(value)?;
         let _ = self.input.write_all(&line).and_then(|()| self.input.flush());
         Ok(())
     }
 
-    /// What comes within `longest`.
+    /// The next message within `longest`.
     ///
     /// # Errors
-    /// What the task met, or how the child died.
-    pub(crate) fn hear(&mut self, longest: Duration) -> Result<Heard, Problem> {
+    /// The problem of the task, or how the child died.
+    pub(crate) fn receive(&mut self, longest: Duration) -> Result<Received, Problem> {
         let until = Instant::now() + longest;
         loop {
             match self.frames.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Frame::At(attempt)) => self.attempt = attempt,
-                Ok(Frame::Told(value)) => return Ok(Heard::Told(value)),
-                Ok(Frame::Done(value)) => return Ok(Heard::Done(value)),
-                Ok(Frame::Idle) => return Ok(Heard::Idle),
+                Ok(Frame::Told(value)) => return Ok(Received::Message(value)),
+                Ok(Frame::Done(value)) => return Ok(Received::Done(value)),
+                Ok(Frame::Idle) => return Ok(Received::Idle),
                 Ok(Frame::Problem(problem)) => return Err(problem),
                 Ok(Frame::Panicked(message)) => return Err(ending::panicked(&self.attempt, &message)),
-                Err(RecvTimeoutError::Timeout) => return Ok(Heard::Silence),
+                Err(RecvTimeoutError::Timeout) => return Ok(Received::Nothing),
                 Err(RecvTimeoutError::Disconnected) => return Err(self.death()),
             }
         }
     }
 
-    /// Ends the child.
+    /// Kills the child.
     pub(crate) fn end(&mut self) {
-        // One that has ended by itself cannot be killed.
+        // It fails if the child has already ended.
         let _ = self.child.kill();
     }
 
@@ -134,7 +134,7 @@ impl Session {
         ending::too_slow(&self.attempt, limits)
     }
 
-    /// The problem of a child that was stopped by the person.
+    /// The problem of a child that the person cancelled.
     pub(crate) fn stopped(&self) -> Problem {
         ending::stopped(&self.attempt)
     }
@@ -159,12 +159,12 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.end();
-        // Lets the system forget it.
+        // Reaps the process.
         let _ = self.child.wait();
     }
 }
 
-/// Keeps the end of what a child says on standard error.
+/// Keeps the end of a child's standard error.
 fn listen(mut errors: impl Read, words: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 1024];
     while let Ok(read) = errors.read(&mut buffer) {

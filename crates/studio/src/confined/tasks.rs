@@ -1,4 +1,5 @@
-//! What a child can be started for: one line a task. A task takes its request, may tell things on the way, and gives an answer.
+//! The registry of tasks of child processes, one line per task. A task takes a request, may send intermediate messages, and
+//! returns an answer.
 
 use super::Link;
 use crate::{
@@ -10,7 +11,7 @@ use serde_json::Value;
 /// A task.
 pub(super) type Task = fn(Value, &mut Link) -> Result<Value, Problem>;
 
-/// Every task, by its name behind `worker --task`.
+/// All tasks, by their names in `worker --task`.
 pub(super) const TASKS: &[(&str, Task)] = &[
     (vetting::TASK, vetting::task),
     (importing::TASK, importing::task),

@@ -1,4 +1,4 @@
-//! Between parent and child: one JSON document a line, no line longer than a bound.
+//! The protocol between parent and child: one JSON document per line, with a maximum line length.
 
 use super::Limits;
 use alidade_domain::Problem;
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::{BufRead, Read};
 
-/// Most bytes of a line in either direction.
+/// Maximum bytes of a line in either direction.
 const LONGEST_LINE: u64 = 64 << 20;
 
 /// The first line to a child.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Order {
-    /// What it may take.
+    /// Its limits.
     pub(super) limits: Limits,
-    /// What it shall do.
+    /// The request.
     pub(super) request: Value,
 }
 
@@ -23,24 +23,24 @@ pub(super) struct Order {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Frame {
-    /// What it is at now, so that its death can be explained.
+    /// What it is doing now, so that its death can be explained.
     At(Attempt),
-    /// Something on the way.
+    /// An intermediate message.
     Told(Value),
-    /// The end, in success.
+    /// The result of the task.
     Done(Value),
-    /// The end, with a problem that the task found itself.
+    /// A problem that the task itself found.
     Problem(Problem),
-    /// The end of a session that nobody used for long.
+    /// The end of an idle session.
     Idle,
-    /// The end in a panic, with its message.
+    /// A panic, with its message.
     Panicked(String),
 }
 
-/// What was tried when something happened.
+/// What was being attempted when something happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Attempt {
-    /// In words that begin a sentence: "Reading tokenizer.json of “m”".
+    /// The beginning of a sentence: "Reading tokenizer.json of “m”".
     pub(super) what: String,
     /// Field of the problem.
     pub(super) field: String,
@@ -49,15 +49,15 @@ pub(super) struct Attempt {
 /// Reads a request or an answer into its type.
 ///
 /// # Errors
-/// When it has another shape: parent and child are of different versions.
+/// When it has another shape, because parent and child are of different versions.
 pub(crate) fn request_of<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|error| {
-        Problem::internal(format!("A worker was not understood: {error}."))
-            .hint("Start the program again; it may have been replaced while it ran.")
+        Problem::internal(format!("A message of a worker could not be read: {error}."))
+            .hint("Restart the program; it may have been updated while it was running.")
     })
 }
 
-/// The next line; `None` at the end, and where a line is too long or is not what it must be.
+/// The next message; `None` at the end, and if a line is too long or invalid.
 pub(super) fn next<T: DeserializeOwned>(from: &mut impl BufRead) -> Option<T> {
     let mut line = Vec::new();
     let read = Read::take(&mut *from, LONGEST_LINE).read_until(b'\n', &mut line).ok()?;

@@ -1,23 +1,23 @@
-//! A person's data file on the disk: opened only when it is a file, and read as a stream, so that its size does not
-//! matter to memory. What its rows mean is `data`'s business; where they are kept is the caller's.
+//! A person's data file on the disk: opened only if it is an ordinary file, and read as a stream, so that memory does not
+//! depend on its size. The meaning of its rows is up to `data`; where they are stored is up to the caller.
 
 use alidade_data::{Sink, import_from};
 use alidade_domain::{Imported, Problem, shown, why};
 use std::fs::{File, Metadata};
 use std::path::Path;
 
-/// Reads and maps a data file, and hands its rows to `sink` one by one; memory is bounded by the longest record. Rows
-/// that were handed over before an error are not to be kept.
+/// Reads and converts a data file, and passes its rows to `sink` one by one; memory is bounded by the longest record. Rows
+/// that were passed on before an error must be discarded.
 ///
 /// # Errors
-/// When it is no ordinary file, cannot be read, holds no usable row, or the sink fails.
+/// When it is not an ordinary file, cannot be read, has no usable row, or the sink fails.
 pub(crate) fn import_rows(path: &Path, sink: Sink<'_>) -> Result<Imported, Problem> {
     let mut file = open(path).map_err(|problem| problem.at("dataset"))?;
     let name = path.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
     Ok(import_from(&mut file, &name, sink)?)
 }
 
-/// Opens an ordinary file. What it is, is asked first: opening a pipe waits for a writer, and a device has no end.
+/// Opens an ordinary file. Its type is checked first: opening a pipe waits for a writer, and a device has no end.
 fn open(path: &Path) -> Result<File, Problem> {
     let place = shown(&path.to_string_lossy(), 300);
     let failed = |error: std::io::Error| {

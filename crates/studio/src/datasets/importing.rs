@@ -1,5 +1,5 @@
-//! Reading a data file of a stranger, in a process of its own with little memory: it writes the rows where it is told to, and
-//! gives back what it found. Not here: what rows mean (`data`), and where a set is kept (`datasets`).
+//! Imports an untrusted data file in a child process with little memory, which writes the rows to a given file and returns a
+//! summary. Not here: the meaning of rows (`data`), and where a data set is stored (`datasets`).
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::datasets::ROWS;
@@ -23,21 +23,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Name of the task.
 pub(crate) const TASK: &str = "import";
-/// Seconds for any file, and bytes of a large one that are read in a second at least.
+/// Time limit for any file, plus the expected bytes per second of a large one.
 const SECONDS: u64 = 60;
 const BYTES_PER_SECOND: u64 = 1_600_000;
 
 #[derive(Serialize, Deserialize)]
 struct Request {
     path: PathBuf,
-    /// A file to make for the rows; none to count them only.
+    /// The new file for the rows; none to only count them.
     rows: Option<PathBuf>,
 }
 
-/// Reads a data file from the terminal: what it holds, without its rows.
+/// Reads a data file from the terminal: its summary, without its rows.
 ///
 /// # Errors
-/// When it cannot be read, holds no usable row, or was made to stop programs.
+/// When it cannot be read, has no usable row, or is malicious.
 pub fn inspect_file(path: &Path) -> Result<Imported, Problem> {
     import_apart(&own_program()?, path, None, &AtomicBool::new(false))
 }
@@ -55,7 +55,7 @@ pub fn import_checked(path: &Path) -> Result<Dataset, Problem> {
 /// Reads a data file in a child, which writes its rows into a new file.
 ///
 /// # Errors
-/// As [`inspect_file`]; when the rows cannot be written; when the person stops it. What was written is then not to be kept.
+/// As [`inspect_file`]; when the rows cannot be written; when the person cancels it. Written rows must then be discarded.
 pub(crate) fn import_apart(
     program: &Path,
     path: &Path,
@@ -71,7 +71,8 @@ pub(crate) fn import_apart(
 }
 
 impl Studio {
-    /// Imports a file into the folder of a new set. The folder is there whole or not at all, and before the row that speaks of it.
+    /// Imports a file into the folder of a new data set. The folder is complete or absent, and is written before its row in
+    /// the database.
     pub(crate) fn import_as(
         &self,
         id: String,
@@ -91,7 +92,7 @@ impl Studio {
             Ok(())
         })?;
         restrict(&folder, false);
-        let (found, sha256) = kept.ok_or_else(|| Problem::internal("The import gave nothing."))?;
+        let (found, sha256) = kept.ok_or_else(|| Problem::internal("The import returned no result."))?;
         let view = DatasetView {
             id,
             name,
@@ -110,7 +111,7 @@ impl Studio {
         Ok(view)
     }
 
-    /// Stops the import of a file; nothing of it is kept.
+    /// Cancels the import of a file; nothing of it is kept.
     pub fn stop_import(&self, handle: &str) {
         if let Some(stop) = lock(&self.importing).get(handle) {
             stop.store(true, Ordering::Relaxed);
@@ -118,7 +119,7 @@ impl Studio {
     }
 }
 
-/// A file that is being imported; it stops being so when this is dropped.
+/// Guard that marks a file as being imported until it is dropped.
 struct Importing<'a> {
     studio: &'a Studio,
     handle: String,
@@ -154,7 +155,7 @@ pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
     serde_json::to_value(found).map_err(|error| Problem::internal(error.to_string()))
 }
 
-/// A new file that nobody else reads.
+/// A new file that nobody else can read.
 fn fresh(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -163,12 +164,12 @@ fn fresh(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// A folder of this process alone, for the file that rows pass through on their way to it.
+/// A temporary folder of this process, for the file that the child writes rows to.
 #[derive(Debug)]
 struct Passing(PathBuf);
 
 impl Passing {
-    /// Takes a name that is free: a process that was killed may have left one under this process's number.
+    /// Picks a free name: a killed process may have left a folder with this process id.
     fn new() -> Result<Self, Problem> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         loop {
@@ -192,7 +193,7 @@ impl Passing {
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        // A leftover costs only room, and the system clears its folder.
+        // A leftover only costs disk space, and the system cleans its temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Data sets: imported once into the program's own form, with every row that was left out and why.
+//! Data sets: imported once into the program's own format, with a list of the rows that were left out and why.
 
 pub(crate) mod data_file;
 pub(crate) mod importing;
@@ -23,9 +23,9 @@ const PAIRS: usize = 1_100;
 const RATINGS: usize = 1_600;
 const PROMPTS: usize = 2_000;
 const SEED: u64 = 1;
-/// The rows of a set in its folder.
+/// The file of rows in the folder of a data set.
 pub(crate) const ROWS: &str = "rows.jsonl";
-/// The largest file that is read.
+/// Maximum size of an imported file.
 const LARGEST_BYTES: u64 = 2 << 30;
 
 impl Studio {
@@ -42,7 +42,7 @@ impl Studio {
         Ok(sets.into_iter().filter(|set| !set.removed).map(view).collect())
     }
 
-    /// One data set whose rows are there.
+    /// One data set with its rows.
     ///
     /// # Errors
     /// When there is none of this id, or it was removed.
@@ -54,7 +54,7 @@ impl Studio {
         Ok(set)
     }
 
-    /// Reads a file that the person picked or dropped.
+    /// Imports a file that the person picked or dropped.
     ///
     /// # Errors
     /// When it cannot be read or holds no usable row.
@@ -80,7 +80,7 @@ impl Studio {
     pub fn dataset_rows(&self, id: &str, offset: usize, limit: usize) -> Result<DatasetPage, Problem> {
         let limit = limit.min(500);
         let (total_rows, rows) = self.some_rows(&self.dataset(id)?, offset, limit)?;
-        // How many rows were left out, and why, stands in the summary too; a list that is gone hides no row.
+        // Number and reasons of left-out rows are in the summary too; without the list, no row is hidden.
         let text = std::fs::read(self.dataset_folder(id).join("issues.json")).unwrap_or_default();
         let issues: Vec<RowIssue> = serde_json::from_slice(&text).unwrap_or_default();
         let total_issues = issues.len();
@@ -92,7 +92,7 @@ impl Studio {
         })
     }
 
-    /// Removes an imported set. Experiments that used it keep its facts (name, size, hash, licence) for their reports.
+    /// Removes an imported data set. Experiments that used it keep its facts (name, size, hash, licence) for their reports.
     ///
     /// # Errors
     /// When it is bundled.
@@ -101,13 +101,13 @@ impl Studio {
         if set.bundled {
             return Err(Problem::new(
                 ProblemCode::Conflict,
-                "This data set belongs to the program and cannot be removed.",
+                "This data set is part of the program and cannot be removed.",
             ));
         }
         set.removed = true;
         self.store.put(Shelf::Datasets, id, &set, set.imported_ms)?;
         self.forget_unused()?;
-        // A removed set's folder is never read again; what cannot be removed now is only disk space.
+        // The folder of a removed data set is never read again; a leftover only costs disk space.
         let _ = remove_folder(&self.dataset_folder(id));
         Ok(())
     }
@@ -115,7 +115,7 @@ impl Studio {
     /// All rows of a set, as they were imported.
     ///
     /// # Errors
-    /// When its file is no longer what it was.
+    /// When its file has changed.
     pub(crate) fn rows_of(&self, id: &str) -> Result<Vec<Example>, Problem> {
         let set = self.dataset_record(id)?;
         let path = self.rows_path(id);
@@ -126,7 +126,7 @@ impl Studio {
         }
     }
 
-    /// Where the rows of a set are.
+    /// The path of the rows of a data set.
     pub(crate) fn rows_path(&self, id: &str) -> PathBuf {
         self.dataset_folder(id).join(ROWS)
     }
@@ -162,7 +162,7 @@ impl Studio {
     }
 }
 
-/// Puts the sets about Alder Bay in place where they are not there or not whole.
+/// Writes the data sets about Alder Bay if they are missing or incomplete.
 pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
     let world = World::alder_bay();
     let sets = [

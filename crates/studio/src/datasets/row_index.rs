@@ -1,5 +1,5 @@
-//! Where the rows of a stored data set begin in its file, so that a page of them is read without the rest. An index belongs to
-//! a content, by its hash: it is made when a set is first looked at, and holds one place for every few rows.
+//! Index of the byte offsets of rows in the file of a data set, so that a page of rows is read without the rest. An index is
+//! keyed by the hash of the content, built when a data set is first viewed, and sparse.
 
 use crate::studio::{Studio, lock};
 use crate::views::DatasetView;
@@ -11,23 +11,23 @@ use std::io::{BufRead, BufReader, Error, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Rows from one known place to the next.
+/// Rows per index entry.
 const EVERY: usize = 64;
-/// Indexes that are kept; looking at more sets in turn makes them anew.
+/// Number of cached indexes.
 const KEPT: usize = 16;
 
-/// The places of one content.
+/// The index of one file.
 pub(crate) struct RowIndex {
     rows: usize,
-    /// Where each row of a number divisible by [`EVERY`] begins.
+    /// Byte offset of each row whose number is divisible by [`EVERY`].
     places: Vec<u64>,
 }
 
 impl Studio {
-    /// How many rows a set has, and some of them.
+    /// The number of rows of a data set, and a page of them.
     ///
     /// # Errors
-    /// When its file is no longer what it was, or cannot be read.
+    /// When its file has changed or cannot be read.
     pub(crate) fn some_rows(
         &self,
         set: &DatasetView,
@@ -56,7 +56,7 @@ impl Studio {
 }
 
 impl RowIndex {
-    /// Reads a file once, a line at a time.
+    /// Builds the index by reading a file line by line.
     fn of(path: &Path) -> Result<Self, Error> {
         let (mut file, mut line) = (BufReader::new(File::open(path)?), Vec::new());
         let (mut index, mut place) = (Self { rows: 0, places: Vec::new() }, 0);
@@ -118,7 +118,7 @@ mod tests {
             assert_eq!(page(offset, limit), expected(offset..1_000.min(offset + limit)), "{offset} {limit}");
         }
         assert_eq!((page(1_000, 5), page(5, 0)), (String::new(), String::new()));
-        // What stands before a page is not looked at.
+        // Rows before the page are not parsed.
         whole.replace_range(..5_000, &"x".repeat(5_000));
         std::fs::write(&path, &whole).unwrap();
         assert_eq!(page(900, 10), expected(900..910));

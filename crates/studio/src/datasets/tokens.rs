@@ -1,4 +1,4 @@
-//! What the model sees: the rows of a run's first step as tokens, with marks on those that are learned or scored.
+//! The rows of a run's first step as tokens, as the model sees them, with marks on learned or scored tokens.
 
 use crate::confined::{self, Job, Link, request_of};
 use crate::models::vetting::limits_for;
@@ -14,19 +14,19 @@ use std::sync::atomic::AtomicBool;
 
 /// Name of the task.
 pub(crate) const TASK: &str = "run_tokens";
-/// Memory for each byte of rows: as text, as examples, as tokens.
+/// Memory per byte of rows, which exist as text, as examples and as tokens.
 const PER_ROW_BYTE: u64 = 16;
-/// Rows that are shown.
+/// Number of rows that are shown.
 const ROWS: usize = 4;
 
 impl Studio {
     /// The first rows of a run's first step.
     ///
     /// # Errors
-    /// When the run has not begun, or its model can no longer be read.
+    /// When the run has not begun, or its model is no longer readable.
     pub fn run_tokens(&self, run: &str) -> Result<Vec<TokenRowView>, Problem> {
         let text = std::fs::read(self.run_folder(&self.store.run(run)?.id).join(PLAN)).map_err(|_| {
-            Problem::new(ProblemCode::NotFound, "This run has not begun, so its rows are not made yet.")
+            Problem::new(ProblemCode::NotFound, "This run has not begun, so its rows are not prepared yet.")
                 .hint("Wait until it starts.")
         })?;
         let plan: Plan = serde_json::from_slice(&text)

@@ -1,5 +1,6 @@
-//! From what a person chose to a pipeline: the method follows from the data, each stage goes on with the adapter of the one
-//! before it, and who rates answers is the scorer that was trained last. The window shows what comes out and composes nothing.
+//! Turns the choices of the wizard into a pipeline: the method follows from the data, each stage continues the adapter of
+//! the one before it, and answers are scored by the scorer that was trained last. The window shows the result and has no
+//! logic of its own.
 
 use crate::Studio;
 use crate::experiments::presets::{STARTER, tuned};
@@ -16,17 +17,17 @@ use ts_rs::TS;
 /// What was chosen for one kind of data.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
 pub struct Chosen {
-    /// Id of the data set; empty for none.
+    /// Identifier of the data set; empty for none.
     pub dataset: String,
-    /// The method that learns from it; empty for the first that does.
+    /// The method that learns from it; empty for the default.
     pub method: String,
 }
 
-/// What keeps the harm below a limit that a policy may learn.
+/// The scorer that limits harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// Nothing.
+    /// No limit.
     #[default]
     Nothing,
     /// The oracle of the starter world.
@@ -35,13 +36,13 @@ pub enum Limit {
     Model,
 }
 
-/// How bold the steps are.
+/// Scale of the learning rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
     /// Half the learning rate.
     Careful,
-    /// The learning rate as it is.
+    /// The default learning rate.
     #[default]
     Standard,
     /// Twice the learning rate.
@@ -58,34 +59,34 @@ impl Strength {
     }
 }
 
-/// Everything that a person chose.
+/// All choices of the wizard.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
 #[serde(default)]
 pub struct Choices {
-    /// The ready-made pipeline that the choices began with, if one.
+    /// The preset that the choices started from, if any.
     pub goal: Option<String>,
-    /// Id of the model.
+    /// Identifier of the model.
     pub model: String,
-    /// What is to be learned from answers.
+    /// Learn from answers.
     pub answers: Chosen,
-    /// From thumbs up and down.
+    /// Learn from thumbs up and down.
     pub ratings: Chosen,
-    /// From pairs.
+    /// Learn from pairs.
     pub pairs: Chosen,
-    /// From the model's own answers to prompts.
+    /// Learn from the model's own answers to prompts.
     pub prompts: Chosen,
-    /// True when the oracle shall rate answers, where it knows the model's world.
+    /// True if the oracle shall score answers, for models whose world it knows.
     pub oracle: bool,
-    /// What limits harm.
+    /// Limit on harm.
     pub limit: Limit,
-    /// How bold the steps are.
+    /// Scale of the learning rate.
     pub strength: Strength,
-    /// Settings that the person set, by method.
+    /// Settings that the person changed, by method.
     pub changes: BTreeMap<String, Settings>,
 }
 
 impl Studio {
-    /// The pipeline that follows from what was chosen. What is still missing is told when it is planned.
+    /// The pipeline for these choices. Missing choices are reported when it is planned.
     ///
     /// # Errors
     /// When a method is named that does not exist.
@@ -98,18 +99,18 @@ impl Studio {
     }
 }
 
-/// Stages that lean on each other.
+/// Stages that build on each other.
 #[derive(Default)]
 pub(crate) struct Chain {
     pub(crate) recipes: Vec<Recipe>,
-    /// The stage whose adapter the next one goes on with.
+    /// The stage whose adapter the next one continues.
     policy: Option<AdapterSource>,
-    /// The stage that rates answers.
+    /// The stage that makes the scorer.
     scorer: Option<ScorerSource>,
 }
 
 impl Chain {
-    /// Adds a stage: a policy goes on with the one before it, and is rated by the scorer before it.
+    /// Adds a stage: a policy continues the one before it, and is scored by the scorer before it.
     pub(crate) fn add(&mut self, method: &dyn Method, mut recipe: Recipe) {
         let here = AdapterSource::Stage(self.recipes.len() + 1);
         if method.makes_scorer() {
@@ -145,12 +146,12 @@ pub(crate) fn recipe(method: &dyn Method, model: &str, dataset: &str, settings: 
     }
 }
 
-/// `knows` says whether the oracle knows the model's world, `ready` what the goal's own pipeline says.
+/// `knows`: whether the oracle knows the model's world; `ready`: the pipeline of the preset.
 fn compose(choices: &Choices, knows: bool, ready: &[&Recipe]) -> Result<Vec<Recipe>, Problem> {
     let stage = |method: &dyn Method, dataset: &str| {
         let mut stage = recipe(method, &choices.model, dataset, Settings::default());
         let own = ready.iter().find(|recipe| recipe.method.as_str() == method.name());
-        // The bundled model is tiny and bears larger steps; what suits it in a preset suits it with other data too.
+        // The bundled model is tiny and tolerates larger learning rates; the preset's settings suit it with other data too.
         stage.settings = match own {
             Some(own) => own.settings.clone(),
             None if choices.model == STARTER => tuned(method, &[]),
@@ -174,7 +175,7 @@ fn compose(choices: &Choices, knows: bool, ready: &[&Recipe]) -> Result<Vec<Reci
         let (scorer, change) = cost_model()?;
         let mut stage = stage(scorer, &choices.pairs.dataset);
         stage.settings.0.insert(change.0, change.1);
-        // It rates nothing but harm, so the chain does not take it for who rates answers.
+        // It only scores harm, so the chain does not use it as the scorer of answers.
         chain.recipes.push(stage);
         cost = Some(ScorerSource::Model(AdapterSource::Stage(chain.recipes.len())));
     }
@@ -185,7 +186,7 @@ fn compose(choices: &Choices, knows: bool, ready: &[&Recipe]) -> Result<Vec<Reci
     Ok(chain.recipes)
 }
 
-/// The method that learns from a chosen set; none when no set is chosen.
+/// The method for a chosen data set; none if no data set is chosen.
 fn learner(place: Place, chosen: &Chosen) -> Result<Option<&'static dyn Method>, Problem> {
     if chosen.dataset.is_empty() {
         return Ok(None);
@@ -206,7 +207,7 @@ fn cost_model() -> Result<(&'static dyn Method, (String, SettingValue)), Problem
         training.is_ok_and(|training| training.scorer_kind() == Some(ScorerKind::Cost))
     };
     let found = settings.find(prices);
-    found.map(|found| (scorer, found)).ok_or_else(|| Problem::internal("No method makes a cost model."))
+    found.map(|found| (scorer, found)).ok_or_else(|| Problem::internal("No method trains a cost model."))
 }
 
 fn bolder(settings: &mut Settings, method: &dyn Method, strength: Strength) {
@@ -233,8 +234,8 @@ mod tests {
         let recipes = compose(choices, knows, &[]).unwrap().into_iter();
         let text = |stage: Recipe| {
             let adapter = stage.adapter.map(|source| source.to_string());
-            let raters = [stage.reward, stage.cost].map(|source| source.map(|source| source.to_string()));
-            let [reward, cost] = raters;
+            let scorers = [stage.reward, stage.cost].map(|source| source.map(|source| source.to_string()));
+            let [reward, cost] = scorers;
             (stage.method.as_str().to_owned(), [adapter, reward, cost])
         };
         recipes.map(text).collect()
@@ -290,7 +291,7 @@ mod tests {
         assert_eq!(stages(&choices, true)[2..], [scorer.clone(), last(Some("oracle"), Some("stage:3"))]);
         let cost = &compose(&choices, true, &[]).unwrap()[2].settings;
         assert_eq!(cost.0["loss_type"], SettingValue::Text("cost".to_owned()));
-        // Without pairs nobody is left to rate: the reward stays open, and the plan says so at its place.
+        // Without pairs there is no scorer: the reward stays empty, and the plan reports that at its field.
         choices.pairs = Chosen::default();
         assert_eq!(stages(&choices, false), [first, last(None, None)]);
     }

@@ -1,6 +1,6 @@
-//! How stages lean on what others made: the adapter that one goes on with, the reward model that rates its answers, the cost
-//! model that limits them. Each may come from an earlier stage or from another experiment. Only faults are told here; the
-//! files are found when a run is planned.
+//! Checks what a training stage takes from others: the adapter that it continues, the reward model that scores its answers,
+//! the cost model that limits harm. Each may come from an earlier stage or from another experiment. Only faults are reported
+//! here; the files are found when a run is planned.
 
 use crate::studio::Studio;
 use alidade_domain::{
@@ -10,9 +10,9 @@ use alidade_model::ScorerKind;
 use alidade_store::RunRecord;
 use alidade_train::{Method, makes_scorer, method, names_of};
 
-/// What made an adapter that a stage names.
+/// The stage or run that made an adapter.
 pub(crate) struct Maker {
-    /// As a sentence begins: "Stage 1", "The adapter “sft”".
+    /// The beginning of a sentence: "Stage 1", "The adapter “sft”".
     name: String,
     recipe: Recipe,
 }
@@ -30,9 +30,9 @@ impl Maker {
         self.recipe.model == *model
     }
 
-    /// What is said when it stands on another base.
+    /// The problem of another base model.
     pub(crate) fn other_base(&self) -> Problem {
-        Problem::input(format!("{} stands on another model.", self.name)).hint("Use one model in all stages.")
+        Problem::input(format!("{} has another base model.", self.name)).hint("Use one model in all stages.")
     }
 
     fn is_cost_model(&self) -> bool {
@@ -42,18 +42,19 @@ impl Maker {
 }
 
 impl Studio {
-    /// What made the adapter that stage `index` names.
+    /// The maker of the adapter that stage `index` names.
     ///
     /// # Errors
-    /// When it is no earlier stage and no adapter of the store.
+    /// When it is neither an earlier stage nor an adapter of the store.
     pub(crate) fn maker(&self, source: &AdapterSource, index: usize, pipeline: &[Stage]) -> Result<Maker, Problem> {
         match source {
             AdapterSource::Stage(number) if *number <= index => match &pipeline[number - 1] {
                 Stage::Train(recipe) => Ok(Maker { name: format!("Stage {number}"), recipe: recipe.clone() }),
-                other => {
-                    Err(Problem::input(format!("Stage {number} makes no adapter; its kind is “{}”.", other.kind()))
-                        .hint("Name a stage that trains."))
-                }
+                other => Err(Problem::input(format!(
+                    "Stage {number} makes no adapter; it is of the kind “{}”.",
+                    other.kind()
+                ))
+                .hint("Name a stage that trains.")),
             },
             AdapterSource::Stored(id) => {
                 let recipe = recipe_of(&self.run_of_adapter(id)?)?;
@@ -61,13 +62,13 @@ impl Studio {
                 Ok(Maker { name: format!("The adapter “{name}”"), recipe })
             }
             AdapterSource::Stage(_) | AdapterSource::Path(_) => {
-                Err(Problem::input(format!("There is nothing for this stage under “{source}”."))
+                Err(Problem::input(format!("“{source}” names nothing that this stage can use."))
                     .hint("Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID."))
             }
         }
     }
 
-    /// The run that made an adapter of the store.
+    /// The recipe of the run that made an adapter of the store.
     ///
     /// # Errors
     /// When there is no such adapter, or nothing is known of its run.
@@ -80,7 +81,7 @@ impl Studio {
         Ok(self.store.run(&run)?)
     }
 
-    /// The shape of the adapter that a stage trains: its own, or that of the first adapter in the chain that it goes on with.
+    /// The shape of the adapter that a stage trains: its own, or that of the first adapter in the chain that it continues.
     ///
     /// # Errors
     /// When an adapter of the chain is no longer known.
@@ -90,7 +91,7 @@ impl Studio {
         pipeline: &[Stage],
     ) -> Result<(Option<LoraSpec>, Option<PrefixSpec>), Problem> {
         let (mut recipe, mut pipeline) = (recipe.clone(), pipeline.to_vec());
-        // Stages lead backwards and runs are older than those that use them, so the chain ends; a damaged one must too.
+        // Each step leads to an earlier stage or an older run, so the chain ends; the bound is for damaged ones.
         for _ in 0..=pipeline.len() + self.store.runs()?.len() {
             recipe = match &recipe.adapter {
                 None => return Ok((recipe.lora, recipe.prefix)),
@@ -106,30 +107,30 @@ impl Studio {
                 Some(AdapterSource::Path(_)) => break,
             };
         }
-        Err(Problem::input("The adapter that this stage starts from leads to none that was ever begun.").at("adapter"))
+        Err(Problem::input("The chain of adapters that this stage starts from has no first adapter.").at("adapter"))
     }
 
-    /// Faults in what a stage starts from.
+    /// Faults of the adapter that a stage starts from.
     pub(crate) fn start_problem(&self, index: usize, recipe: &Recipe, pipeline: &[Stage]) -> Option<Problem> {
         let start = recipe.adapter.as_ref()?;
         let problem = match self.maker(start, index, pipeline) {
             Err(problem) => Some(problem),
             Ok(maker) if makes_scorer(&maker.recipe.method) => Some(
-                Problem::input(format!("{} is a reward model, which cannot write answers.", maker.name))
+                Problem::input(format!("{} is a reward model, which cannot generate answers.", maker.name))
                     .hint("Start from a stage or adapter that is a policy."),
             ),
             Ok(maker) => (maker.recipe.model != recipe.model).then(|| {
-                Problem::input(format!("{} stands on another model.", maker.name)).hint("Use one model in all stages.")
+                Problem::input(format!("{} has another base model.", maker.name)).hint("Use one model in all stages.")
             }),
         };
         let twice = recipe
             .lora
             .is_some()
-            .then(|| Problem::input("A stage that goes on with an adapter takes its shape from it.").at("lora"));
+            .then(|| Problem::input("A stage that continues an adapter takes its shape from that adapter.").at("lora"));
         problem.map(|problem| problem.at("adapter")).or(twice)
     }
 
-    /// Faults in where a stage gets its scores from.
+    /// Faults of the scorer of a stage.
     pub(crate) fn reward_problem(
         &self,
         index: usize,
@@ -140,7 +141,7 @@ impl Studio {
         let needed = method.needs().reward;
         let problem = match &recipe.reward {
             None if !needed => return None,
-            None => Problem::input("This method learns from scores, and nothing is chosen that gives them.")
+            None => Problem::input("This method learns from scores, but no scorer is chosen.")
                 .hint("Put a reward model before it, or choose the oracle with the bundled model."),
             Some(_) if !needed => Problem::input("This method does not learn from scores."),
             Some(named) => self.rater_problem(named, index, recipe, pipeline, (oracle, false))?,
@@ -148,7 +149,7 @@ impl Studio {
         Some(problem.at("reward"))
     }
 
-    /// Faults in what says how harmful the answers of a stage are.
+    /// Faults of the scorer of harm of a stage.
     pub(crate) fn cost_problem(
         &self,
         index: usize,
@@ -163,7 +164,8 @@ impl Studio {
         self.rater_problem(named, index, recipe, pipeline, (oracle, true)).map(|problem| problem.at("cost"))
     }
 
-    /// Faults in a rater that is `named`; `oracle` says whether there is one, `cost` whether a cost model is wanted.
+    /// Faults of a scorer that is `named`; `oracle`: whether the oracle is available; `cost`: whether a cost model is
+    /// needed.
     fn rater_problem(
         &self,
         named: &ScorerSource,
@@ -175,7 +177,7 @@ impl Studio {
         let wanted = if cost { "cost model" } else { "reward model" };
         let source = match named {
             ScorerSource::Oracle => {
-                let problem = Problem::input("The oracle knows the bundled model's world only.");
+                let problem = Problem::input("The oracle only knows the world of the bundled model.");
                 return (!oracle).then(|| problem.hint(format!("Put a {wanted} before this stage.")));
             }
             ScorerSource::Judge(name) => return Some(no_judge(name, wanted)),
@@ -189,20 +191,20 @@ impl Studio {
     }
 }
 
-/// Faults in a model that is to give scores on top of `model`.
+/// Faults of a model as a scorer on the base `model`.
 pub(crate) fn fault_of_scorer(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem> {
     let (name, wanted) = (&maker.name, if cost { "cost model" } else { "reward model" });
     if !makes_scorer(&maker.recipe.method) {
-        let problem = Problem::input(format!("{name} is no {wanted}."));
+        let problem = Problem::input(format!("{name} is not a {wanted}."));
         Some(problem.hint(format!("Choose a stage or adapter that is a {wanted}.")))
     } else if maker.is_cost_model() && !cost {
         let message = format!("{name} is a cost model: a policy that learns from it would learn to do harm.");
         Some(Problem::input(message).hint("Train a reward model there."))
     } else if cost && !maker.is_cost_model() {
-        let message = format!("{name} is a reward model: taken for a cost, it would forbid good answers.");
+        let message = format!("{name} is a reward model: used as a cost, it would penalise good answers.");
         Some(Problem::input(message).hint("Set what is scored to “cost” there."))
     } else {
-        let other = Problem::input(format!("{name} stands on another base than this stage."));
+        let other = Problem::input(format!("{name} has another base model than this stage."));
         (maker.recipe.model != *model).then(|| other.hint("Use one model in all stages."))
     }
 }
@@ -213,16 +215,16 @@ pub(crate) fn recipe_of(run: &RunRecord) -> Result<Recipe, Problem> {
     run.work.recipe().cloned().ok_or_else(none)
 }
 
-/// What is said when training is to be scored by a judge.
+/// The problem of a judge as a scorer in training.
 pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
-    Problem::input(format!("Training cannot be scored by the judge “{name}”; judges score evaluations."))
+    Problem::input(format!("The judge “{name}” cannot score answers in training; judges are only for evaluations."))
         .hint(format!("Name a {wanted}, or the oracle with the bundled model."))
 }
 
-/// What is said when a method that knows no limit on harm is given one.
+/// The problem of a cost for a method without a limit on harm.
 pub(crate) fn no_limit(method: &dyn Method) -> Problem {
     let limiting = names_of(|method| method.needs().cost);
-    Problem::input(format!("{} keeps no limit on harm; “cost” means nothing to it.", method.name()))
+    Problem::input(format!("{} does not support a limit on harm, so it cannot use “cost”.", method.name()))
         .hint(format!("Remove the cost, or use {limiting}."))
         .at("cost")
 }

@@ -1,4 +1,4 @@
-//! Experiments: made, started, shown with what became of them.
+//! Experiments: create, edit, start, list with their results.
 
 pub mod compose;
 pub(crate) mod links;
@@ -20,7 +20,7 @@ use alidade_jobs::files::durable::remove_folder;
 use alidade_jobs::train::comparing::{AFTER, BEFORE};
 use alidade_store::RunRecord;
 
-/// Longest title and question that are kept.
+/// Maximum length of title and question.
 const LONGEST_TEXT: usize = 2_000;
 
 impl Studio {
@@ -29,7 +29,7 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_experiments(&self) -> Result<Vec<ExperimentSummary>, Problem> {
-        // One whose runs cannot be read costs only itself.
+        // An experiment with unreadable runs is left out.
         Ok(self.store.experiments()?.into_iter().filter_map(|experiment| self.summary(experiment).ok()).collect())
     }
 
@@ -41,7 +41,7 @@ impl Studio {
         self.summary(self.store.experiment(id)?)
     }
 
-    /// Keeps a new experiment as a draft.
+    /// Stores a new experiment as a draft.
     ///
     /// # Errors
     /// When it has no title.
@@ -72,24 +72,24 @@ impl Studio {
     /// Removes an experiment with its runs, their folders and adapters.
     ///
     /// # Errors
-    /// When one of its runs is at work.
+    /// When one of its runs is in progress.
     pub fn delete_experiment(&self, id: &str) -> Result<(), Problem> {
         let runs = self.store.runs_of(id)?;
         if runs.iter().any(|run| run.state == RunState::Running) {
-            return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is at work.")
+            return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is in progress.")
                 .hint("Discard the run first."));
         }
         self.forget_models_of(&runs)?;
         self.store.delete_experiment(id)?;
         for run in runs {
             self.note(&run.id, None);
-            // The database no longer knows the folder; what cannot be removed now is only disk space.
+            // The database no longer refers to the folder; a leftover only costs disk space.
             let _ = remove_folder(&self.run_folder(&run.id));
         }
         self.forget_unused()
     }
 
-    /// Queues every stage that has no result yet.
+    /// Queues every stage without a result.
     ///
     /// # Errors
     /// When the pipeline is not ready; the first fault is named with its field.
@@ -102,7 +102,7 @@ impl Studio {
         let runs = self.store.runs_of(id)?;
         for (stage, work) in experiment.stages.iter().enumerate() {
             match runs.iter().rev().find(|run| run.stage == stage && run.state != RunState::Discarded) {
-                Some(run) if run.state.can_resume() => drop(self.tell(run, EventKind::Queued)?),
+                Some(run) if run.state.can_resume() => drop(self.append_event(run, EventKind::Queued)?),
                 Some(_) => {}
                 None => {
                     let mut run = RunRecord::new(self.fresh_id("r"), id.to_owned(), stage, work.clone(), now_ms());
@@ -125,9 +125,9 @@ impl Studio {
         Ok(ExperimentSummary { experiment, state, runs: views, overall })
     }
 
-    /// The first stack against the last, from the answers that the stages kept.
+    /// Compares the first stack with the last, from the stored answers of the stages.
     pub(crate) fn overall(&self, experiment: &Experiment, runs: &[&RunRecord]) -> Vec<Evaluation> {
-        // A reward model answers nothing; alone it is shown by its own figures.
+        // A reward model gives no answers; alone it is shown by its own figures.
         let found = |run: &&&RunRecord| !run.evaluations.is_empty();
         let trains =
             |run: &RunRecord| run.work.recipe().is_some() && !crate::experiments::pipeline::makes_scorer(&run.work);
@@ -138,7 +138,7 @@ impl Studio {
         if first.id == last.id {
             return self.evaluations_of(last);
         }
-        // What cannot be compared any more is not shown; the stages keep their own figures.
+        // A comparison that is no longer possible is not shown; the stages keep their own figures.
         self.first_against_last(experiment, [first, last], runs).unwrap_or_default()
     }
 
@@ -166,7 +166,7 @@ impl Studio {
         Ok(overall)
     }
 
-    /// What the suites found of a run, in today's words.
+    /// The evaluations of a run, with current texts.
     pub(crate) fn evaluations_of(&self, run: &RunRecord) -> Vec<Evaluation> {
         let mut evaluations = run.evaluations.clone();
         evaluations.iter_mut().for_each(worded);
@@ -174,7 +174,7 @@ impl Studio {
     }
 }
 
-/// The latest attempt of each stage, discarded ones only where there is no other.
+/// The latest run of each stage; a discarded one only if there is no other.
 pub(crate) fn latest(runs: &[RunRecord]) -> Vec<&RunRecord> {
     let mut found: Vec<&RunRecord> = Vec::new();
     for run in runs {

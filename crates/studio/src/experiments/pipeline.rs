@@ -1,5 +1,5 @@
-//! "Can this pipeline run?" — answered before anything starts, every fault at its field. What a stage costs is found out in
-//! `estimate.rs`, and asked for in `plans.rs`.
+//! "Can this pipeline run?" — checked before anything starts, every fault at its field. The cost of a stage is estimated in
+//! `jobs` and requested in `plans.rs`.
 
 use crate::experiments::stages::Rows;
 use crate::studio::Studio;
@@ -13,7 +13,7 @@ use alidade_train::{Method, method};
 use std::path::PathBuf;
 
 impl Studio {
-    /// Faults of a stage that its recipe and the lists of models and data show; else what is to be counted and measured.
+    /// Faults of a training stage; else the input of its estimate.
     pub(crate) fn check_stage(
         &self,
         index: usize,
@@ -47,9 +47,9 @@ impl Studio {
             }
         };
         known.configure(&settings).map_err(|problem| vec![problem])?;
-        // What is counted is the adapter that comes out, so its shape stands beside what it goes on with.
+        // The estimate counts the resulting adapter, so it needs its shape even if an adapter is continued.
         let (lora, prefix) = self.shape_of(recipe, pipeline).map_err(|problem| vec![problem])?;
-        // Rows that an earlier stage makes can be counted when they are there.
+        // Rows that an earlier stage makes can only be counted once they exist.
         let Rows::There(dataset) = dataset else { return Ok(None) };
         Ok(Some(StageAsk {
             stage: index,
@@ -63,12 +63,12 @@ impl Studio {
         }))
     }
 
-    /// Training rows and held-out rows of a set.
+    /// Training rows and held-out rows of a data set.
     pub(crate) fn split_rows(&self, dataset: &DatasetView, seed: u64) -> Result<(Vec<Example>, Vec<Example>), Problem> {
         Ok(estimate::split_rows(self.rows_of(&dataset.id)?, seed))
     }
 
-    /// True when Alder Bay's oracle can judge what comes out.
+    /// True if Alder Bay's oracle can judge the resulting model.
     pub(crate) fn has_oracle(&self, model: &ModelView, dataset: &DatasetView) -> bool {
         model.bundled && dataset.bundled
     }
@@ -78,17 +78,17 @@ impl Studio {
     }
 }
 
-/// One split for all stages: what one keeps apart for evaluation, no other trains on.
+/// One split for all stages: no stage trains on rows that another holds out for evaluation.
 pub(crate) fn split_seed(pipeline: &[Stage]) -> u64 {
     pipeline.iter().find_map(Stage::recipe).map_or(0, |recipe| recipe.seed)
 }
 
-/// True when what a stage makes scores answers instead of writing them.
+/// True if a stage makes a scorer, which generates no answers.
 pub(crate) fn makes_scorer(stage: &Stage) -> bool {
     stage.method().is_some_and(alidade_train::makes_scorer)
 }
 
-/// What a plan needs to know of a model.
+/// The facts about a model that an estimate needs.
 pub(crate) fn facts_of(model: &ModelView) -> ModelFacts {
     ModelFacts {
         model: model.model.clone(),

@@ -1,4 +1,4 @@
-//! From a queued run to the plan that its worker reads: files in place, every default written out.
+//! Turns a queued training run into the plan that its worker reads: files in place, every default filled in.
 
 use crate::experiments::stages::origin;
 use crate::runs::inputs::Inputs;
@@ -16,7 +16,7 @@ use alidade_store::{RunRecord, sha256};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
 
-/// Rows to learn from, rows kept apart, and prompts of the evaluation.
+/// Rows to learn from, held-out rows, and prompts of the evaluation.
 pub(crate) type Rows = (Vec<Example>, Vec<Example>, Vec<Example>);
 
 impl Studio {
@@ -25,7 +25,7 @@ impl Studio {
         self.configuration.home.join("runs").join(run)
     }
 
-    /// Rows to learn from, rows kept apart, and prompts of the evaluation.
+    /// Rows to learn from, held-out rows, and prompts of the evaluation.
     pub(crate) fn rows_for(&self, run: &RunRecord, experiment: &Experiment) -> Result<Rows, Problem> {
         let Stage::Train(recipe) = &run.work else {
             return Ok((self.stage_rows(run, experiment)?, Vec::new(), Vec::new()));
@@ -86,7 +86,7 @@ impl Studio {
         })
     }
 
-    /// "sft", or "sft + dpo" for an adapter that went on.
+    /// "sft", or "sft + dpo" for an adapter that continues another.
     pub(crate) fn adapter_name(&self, experiment: &Experiment, stage: usize) -> String {
         let Some(recipe) = experiment.stages.get(stage).and_then(Stage::recipe) else { return String::new() };
         let before = match &recipe.adapter {
@@ -100,18 +100,18 @@ impl Studio {
         before.map_or_else(|| own.to_owned(), |before| format!("{before} + {own}"))
     }
 
-    /// The run folder whose adapter this stage goes on with.
+    /// The run folder whose adapter this stage continues.
     fn start_of(&self, run: &RunRecord, recipe: &Recipe) -> Result<Option<PathBuf>, Problem> {
         recipe.adapter.as_ref().map(|start| self.folder_of_maker(run, start, "adapter")).transpose()
     }
 
-    /// What an earlier stage's stack answered, where that was asked.
+    /// The answers of an earlier stage's stack, if it was evaluated.
     fn answers_of(&self, folder: &Path) -> Option<PathBuf> {
         let run = folder.file_name()?.to_string_lossy();
         self.result_file(&run, AFTER).is_ok().then(|| folder.join(AFTER))
     }
 
-    /// What scores this stage's answers, or says what they cost.
+    /// The scorer of this stage's answers, or of their harm.
     pub(crate) fn rater_of(
         &self,
         run: &RunRecord,
@@ -138,7 +138,7 @@ impl Studio {
                 Ok(self.run_folder(&maker.id))
             }
             AdapterSource::Path(path) => {
-                Err(Problem::input(format!("There is nothing for this stage under “{path}”.")).at(field))
+                Err(Problem::input(format!("“{path}” names nothing that this stage can use.")).at(field))
             }
         }
     }
@@ -163,7 +163,7 @@ impl Studio {
             let prompts = world_oracle::questions(WORLD_PROMPTS);
             return Ok(prompts.into_iter().map(|prompt| Example::Prompt { prompt }).collect());
         }
-        // Of rows that an earlier stage builds, those count that it does not build from.
+        // For rows that an earlier stage builds, the held-out rows are those that it does not build from.
         let held = |recipe: &Recipe| {
             let id = origin(&recipe.dataset, &experiment.stages).unwrap_or_default();
             Ok(self.split_rows(&self.dataset(id)?, pipeline::split_seed(&experiment.stages))?.1)

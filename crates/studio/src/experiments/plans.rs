@@ -1,7 +1,7 @@
-//! Plans of a whole pipeline, as they are made: what is being done is told while a step is measured, and nobody waits for a
-//! plan that is no longer wanted. What was measured is kept on the disk for a week.
+//! Plans a whole pipeline, with progress while a step is measured, and stops when nobody listens any more. Measurements are
+//! cached on disk for a week.
 
-use crate::confined::{Heard, Limits, Link, Session, request_of};
+use crate::confined::{Limits, Link, Received, Session, request_of};
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, models::vetting};
 use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Stage, StageEstimate};
@@ -21,11 +21,11 @@ use std::time::Duration;
 
 /// Name of the task in the child.
 pub(crate) const TASK: &str = "plan_stages";
-/// How often those who wait are told that it goes on.
+/// Interval of progress messages.
 const TICK: Duration = Duration::from_millis(200);
-/// A machine that was busy when it was measured must not be thought slow for ever.
+/// Measurements expire, because the machine may have been busy.
 const LASTING_MS: u64 = 7 * 24 * 3600 * 1000;
-/// Memory for each byte of rows: as text, as examples, as tokens.
+/// Memory per byte of rows, which exist as text, as examples and as tokens.
 const PER_ROW_BYTE: u64 = 16;
 
 type Found = Result<StageEstimate, Problem>;
@@ -42,23 +42,23 @@ struct Answer {
     paces: Paces,
 }
 
-/// Listens to a plan as it is made; false when it is no longer wanted.
-pub type Hear<'a> = &'a mut dyn FnMut(PlanNews) -> bool;
+/// Receives progress; returns false when the plan is no longer wanted.
+pub type PlanListener<'a> = &'a mut dyn FnMut(PlanNews) -> bool;
 
 impl Studio {
-    /// Checks every stage and estimates what it costs. Nothing is changed.
+    /// Checks every stage and estimates its cost. Changes nothing.
     ///
     /// # Errors
-    /// When the database refuses; faults of the pipeline are part of the answer.
+    /// When the database refuses; faults of the pipeline are part of the result.
     pub fn check_pipeline(&self, stages: &[Stage]) -> Result<CheckedPipeline, Problem> {
         self.plan_pipeline(stages, &mut |_| true)
     }
 
-    /// As [`Studio::check_pipeline`], told as it goes on; ends early when nobody listens any more.
+    /// As [`Studio::check_pipeline`], with progress; ends early when nobody listens any more.
     ///
     /// # Errors
-    /// As [`Studio::check_pipeline`], and when the plan was given up.
-    pub fn plan_pipeline(&self, stages: &[Stage], hear: Hear) -> Result<CheckedPipeline, Problem> {
+    /// As [`Studio::check_pipeline`], and when the plan was cancelled.
+    pub fn plan_pipeline(&self, stages: &[Stage], listener: PlanListener) -> Result<CheckedPipeline, Problem> {
         let mut checked = CheckedPipeline {
             ready: false,
             problems: Vec::new(),
@@ -78,7 +78,7 @@ impl Studio {
                 Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| problem.at_stage(index))),
             }
         }
-        for (ask, found) in asks.iter().zip(self.estimates(&asks, hear)?) {
+        for (ask, found) in asks.iter().zip(self.estimates(&asks, listener)?) {
             match found {
                 Some(Ok(estimate)) => {
                     let notes = match ask {
@@ -98,21 +98,21 @@ impl Studio {
         let needed = checked.stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or(0);
         checked.problems.extend(memory::refuse(needed, checked.free_memory_bytes));
         checked.problems.extend(no_room(&checked));
-        // Faults of one stage stand together, whichever way they were found.
+        // Faults are sorted by stage.
         checked.problems.sort_by_key(stage_of);
         checked.ready = checked.problems.is_empty();
         Ok(checked)
     }
 
-    /// What each stage costs; only what is not known yet is measured. A stage has no answer when a fault of an earlier one ended
-    /// the measuring.
-    fn estimates(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Option<Found>>, Problem> {
+    /// Estimates of all stages; only unknown figures are measured. A stage has none if a fault of an earlier one ended the
+    /// child.
+    fn estimates(&self, asks: &[Ask], listener: PlanListener) -> Result<Vec<Option<Found>>, Problem> {
         let known = |ask: &Ask| lock(&self.estimates).get(&key(ask)).cloned();
         let unknown: Vec<Ask> = asks.iter().filter(|ask| known(ask).is_none()).cloned().collect();
         let mut faults: BTreeMap<usize, Problem> = BTreeMap::new();
-        let found = if unknown.is_empty() { Ok(Vec::new()) } else { self.measure(&unknown, hear) };
+        let found = if unknown.is_empty() { Ok(Vec::new()) } else { self.measure(&unknown, listener) };
         match found {
-            // A file of a stage ended the child.
+            // The files of a stage killed the child.
             Err(problem) if stage_of(&problem) < usize::MAX => {
                 drop(faults.insert(stage_of(&problem), without_stage(problem)));
             }
@@ -133,41 +133,41 @@ impl Studio {
         Ok(asks.iter().map(found).collect())
     }
 
-    /// Counts and measures. Bundled models are ours; those of strangers are read and run in a child, which ends with its plan.
-    fn measure(&self, asks: &[Ask], hear: Hear) -> Result<Vec<Found>, Problem> {
+    /// Counts and measures. Bundled models are trusted; others are read and run in a child, which ends with its plan.
+    fn measure(&self, asks: &[Ask], listener: PlanListener) -> Result<Vec<Found>, Problem> {
         let clock = Clock::start();
-        let mut say = |doing, stage| hear(PlanNews::Working { doing, stage, seconds: clock.seconds() });
+        let mut report = |doing, stage| listener(PlanNews::Working { doing, stage, seconds: clock.seconds() });
         let alone = loop {
             match self.measuring.try_lock() {
                 Ok(alone) => break alone,
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) if say(Planning::Waiting, asks[0].stage()) => std::thread::sleep(TICK),
+                Err(TryLockError::WouldBlock) if report(Planning::Waiting, asks[0].stage()) => std::thread::sleep(TICK),
                 Err(TryLockError::WouldBlock) => return Err(unwanted()),
             }
         };
         let request = Request { stages: asks.to_vec(), paces: self.paces() };
         let answer = match asks.iter().all(|ask| ask.model().is_none_or(|model| model.bundled)) {
-            true => plan_stages(request, &mut |_, stage, doing| Ok(say(doing, stage)))?,
-            false => self.in_child(&request, &mut say)?,
+            true => plan_stages(request, &mut |_, stage, doing| Ok(report(doing, stage)))?,
+            false => self.in_child(&request, &mut report)?,
         };
         self.keep_paces(answer.paces)?;
         drop(alone);
         Ok(answer.stages)
     }
 
-    fn in_child(&self, request: &Request, say: &mut dyn FnMut(Planning, usize) -> bool) -> Result<Answer, Problem> {
+    fn in_child(&self, request: &Request, report: &mut dyn FnMut(Planning, usize) -> bool) -> Result<Answer, Problem> {
         let limits = limits(&request.stages);
         let value = serde_json::to_value(request).map_err(|error| Problem::internal(error.to_string()))?;
         let what = ["Planning the run", "pipeline"];
         let mut child = Session::start(&self.configuration.program, TASK, what, limits, value)?;
         let (clock, mut now) = (Clock::start(), (Planning::Preparing, request.stages[0].stage()));
         loop {
-            match child.hear(TICK)? {
-                Heard::Told(told) => now = request_of(told)?,
-                Heard::Done(answer) => return request_of(answer),
-                Heard::Idle | Heard::Silence => {}
+            match child.receive(TICK)? {
+                Received::Message(told) => now = request_of(told)?,
+                Received::Done(answer) => return request_of(answer),
+                Received::Idle | Received::Nothing => {}
             }
-            if !say(now.0, now.1) {
+            if !report(now.0, now.1) {
                 return Err(unwanted());
             }
             if clock.seconds() > limits.seconds as f64 {
@@ -180,7 +180,7 @@ impl Studio {
         self.configuration.home.join("paces.json")
     }
 
-    /// What was measured in the last days. A file that cannot be read is as good as none: it is measured again.
+    /// Cached measurements. An unreadable cache counts as empty.
     fn paces(&self) -> Paces {
         let text = std::fs::read(self.paces_path()).unwrap_or_default();
         let kept: BTreeMap<String, (u64, [f64; 2])> = serde_json::from_slice(&text).unwrap_or_default();
@@ -209,7 +209,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
             _ => format!("Reading the rows with the tokenizer and the chat template of “{name}”"),
         };
         link.at(what, &field)?;
-        link.tell(&(doing, stage))?;
+        link.send(&(doing, stage))?;
         Ok(true)
     })?;
     serde_json::to_value(answer).map_err(|error| Problem::internal(error.to_string()))
@@ -217,26 +217,26 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
 
 fn plan_stages(
     request: Request,
-    tell: &mut dyn FnMut(&Ask, usize, Planning) -> Result<bool, Problem>,
+    report: &mut dyn FnMut(&Ask, usize, Planning) -> Result<bool, Problem>,
 ) -> Result<Answer, Problem> {
     let mut gauge = Gauge::knowing(request.paces);
     let mut stages = Vec::with_capacity(request.stages.len());
     for ask in &request.stages {
-        let (mut deaf, mut hung_up) = (None, false);
-        let found = job(ask.kind())?.estimate(ask, &mut gauge, &mut |doing| match tell(ask, ask.stage(), doing) {
-            Ok(heard) => {
-                hung_up = !heard;
-                heard
+        let (mut failed, mut cancelled) = (None, false);
+        let found = job(ask.kind())?.estimate(ask, &mut gauge, &mut |doing| match report(ask, ask.stage(), doing) {
+            Ok(wanted) => {
+                cancelled = !wanted;
+                wanted
             }
             Err(problem) => {
-                deaf = Some(problem);
+                failed = Some(problem);
                 false
             }
         });
-        if let Some(problem) = deaf {
+        if let Some(problem) = failed {
             return Err(problem);
         }
-        if hung_up {
+        if cancelled {
             return Err(unwanted());
         }
         stages.push(found);
@@ -244,7 +244,7 @@ fn plan_stages(
     Ok(Answer { stages, paces: gauge.into_paces() })
 }
 
-/// What is said of a stage that reads what an earlier one makes.
+/// The note on a stage whose rows are made by an earlier one.
 fn unknown_yet(stage: &Stage) -> Problem {
     let kind = stage.kind();
     Problem::input(format!(
@@ -253,7 +253,7 @@ fn unknown_yet(stage: &Stage) -> Problem {
     .at("dataset")
 }
 
-/// What a child may take for these stages: their models one after another, and the rows of the largest set.
+/// Limits of the child for these stages: their models one after another, and the rows of the largest data set.
 fn limits(stages: &[Ask]) -> Limits {
     let mut limits = Limits { memory_bytes: 0, seconds: 0 };
     for ask in stages {
@@ -266,7 +266,7 @@ fn limits(stages: &[Ask]) -> Limits {
     limits
 }
 
-/// Everything that an estimate depends on but the machine.
+/// Everything that an estimate depends on except the machine.
 fn key(ask: &Ask) -> String {
     match ask {
         Ask::Train(ask) => {
@@ -277,14 +277,14 @@ fn key(ask: &Ask) -> String {
     }
 }
 
-/// The stage that a problem stands at; those of the whole pipeline come last.
+/// The stage of a problem, for sorting; problems of the whole pipeline come last.
 fn stage_of(problem: &Problem) -> usize {
     let stage =
         problem.field.as_deref().and_then(|field| field.strip_prefix("stage.")?.split('.').next()?.parse().ok());
     stage.unwrap_or(usize::MAX)
 }
 
-/// The same problem, at its field within its stage.
+/// The same problem, with its field prefixed by its stage.
 fn without_stage(mut problem: Problem) -> Problem {
     let within = problem.field.as_deref().and_then(|field| field.strip_prefix("stage.")?.split_once('.'));
     problem.field = within.map(|(_, field)| field.to_owned());
@@ -297,7 +297,7 @@ fn no_room(checked: &CheckedPipeline) -> Option<Problem> {
     (checked.free_disk_bytes > 0 && needed > checked.free_disk_bytes).then(|| {
         let (needed, free) = (gigabytes(needed), gigabytes(checked.free_disk_bytes));
         Problem::input(format!("The run needs about {needed:.1} GB of disk; {free:.1} GB are free."))
-            .hint("Free some room, or move the data folder.")
+            .hint("Free some disk space, or move the data folder.")
             .at("disk")
     })
 }

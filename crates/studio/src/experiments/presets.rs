@@ -1,5 +1,5 @@
-//! Ready-made pipelines by goal. A method says in its own file what suits the starter model and which goals it is the last
-//! stage of; here the stages are laid one after another.
+//! Presets: ready-made pipelines by goal. A method declares in its own file what suits the starter model and which goals it
+//! is the last stage of; here the stages are put together.
 
 use crate::Studio;
 use crate::datasets::{ANSWERS_ID, COMPARISONS_ID, PAIRS_ID, PROMPTS_ID, RATINGS_ID};
@@ -8,8 +8,8 @@ use crate::views::Preset;
 use alidade_domain::{MethodCard, Place, Problem, ScorerSource, SettingValue, Settings, Stage};
 use alidade_train::{Before, Goal, METHODS, Method, before};
 
-/// Epochs of a stage that teaches the model to answer before another method, ten steps: it learns how to answer, and the other
-/// has something left to win. After a whole SFT the starter model has nothing to gain from preferences or rewards.
+/// Epochs of SFT before another method, about ten steps: the model learns how to answer, and the other method can still
+/// improve it. After a complete SFT the starter model has nothing to gain from preferences or rewards.
 const SHORT_EPOCHS: f64 = 0.32;
 
 /// The cards of all methods.
@@ -18,7 +18,7 @@ pub fn methods() -> Vec<MethodCard> {
 }
 
 impl Studio {
-    /// The presets whose model exists here.
+    /// The presets whose model is available.
     pub fn list_presets(&self) -> Vec<Preset> {
         let Some(starter) = self.bundled.iter().find(|model| model.model.id == STARTER) else { return Vec::new() };
         let goals =
@@ -27,7 +27,7 @@ impl Studio {
     }
 }
 
-/// The model that the ready-made pipelines are made for.
+/// The model of the presets.
 pub(crate) const STARTER: &str = "starter";
 
 fn preset(last: &dyn Method, goal: &Goal, model: &str) -> Result<Preset, Problem> {
@@ -47,14 +47,14 @@ fn preset(last: &dyn Method, goal: &Goal, model: &str) -> Result<Preset, Problem
     Ok(Preset { id: goal.id.to_owned(), model: Some(model.to_owned()), stages, words: goal.words.clone() })
 }
 
-/// What suits the starter model, with some changes.
+/// The settings for the starter model, with some changes.
 pub(crate) fn tuned(method: &dyn Method, changes: &[(&'static str, SettingValue)]) -> Settings {
     let shared = [("max_length", SettingValue::Whole(128)), ("save_steps", SettingValue::Whole(20))];
     let own = method.starter().settings.into_iter().chain(shared).chain(changes.iter().cloned());
     Settings(own.map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// The bundled set that a method learns from. A model that only scores takes comparisons that reject refusals too.
+/// The bundled data set of a method. Scorers use comparisons that also reject refusals.
 fn bundled_set(method: &dyn Method) -> &'static str {
     match method.card().place {
         Place::Answers => ANSWERS_ID,

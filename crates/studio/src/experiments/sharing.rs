@@ -1,5 +1,5 @@
-//! Experiments as files. What is written carries the hashes of models, adapters and data sets; what is opened is held against
-//! them, and a thing that lies here under another identifier is found by its hash. The form of the file stands in `domain`.
+//! Experiments as files. A saved file has the hashes of models, adapters and data sets; when it is opened, they are
+//! compared, and an input with another identifier here is found by its hash. The file format is in `domain`.
 
 use crate::studio::Studio;
 use crate::views::ExperimentSummary;
@@ -12,12 +12,12 @@ use alidade_train::method;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Where the files that an experiment names lie, and what its file says of their hashes.
+/// Resolves the inputs of an experiment file.
 struct Given<'a> {
-    /// The folder of the file; absent where nobody vouches for the paths in it.
+    /// The folder of the file; absent if its paths are not trusted.
     base: Option<&'a Path>,
     sha256: &'a BTreeMap<String, String>,
-    /// Texts that were followed already, and what they stand for here.
+    /// Paths that were resolved already.
     known: BTreeMap<String, String>,
 }
 
@@ -46,8 +46,8 @@ impl Studio {
         write_durably(&self.path_of(handle)?, text.as_bytes()).map_err(|problem| problem.at("handle"))
     }
 
-    /// Opens an experiment file of anybody's as a draft. Only what the program keeps may be named in it: paths of a stranger
-    /// are not followed.
+    /// Opens an untrusted experiment file as a draft. It may only name things that the program stores: its paths are not
+    /// followed.
     ///
     /// # Errors
     /// When something in it cannot be used here, at its field.
@@ -58,7 +58,7 @@ impl Studio {
         self.create_experiment(&file.title, &file.question, file.stages)
     }
 
-    /// Reads an experiment file of the person's own; models and data that it names by path, relative to it, are added.
+    /// Reads the person's own experiment file; models and data sets that it names by path, relative to it, are added.
     ///
     /// # Errors
     /// When something in it cannot be used here, at its field.
@@ -67,7 +67,7 @@ impl Studio {
         self.follow_file(ExperimentFile::from_toml(&text)?, Some(path.parent().unwrap_or(Path::new("."))))
     }
 
-    /// The experiment that carries a file out: one of the same stages that has not come to its end, or a new one.
+    /// The experiment for a file: an unfinished one with the same stages, or a new one.
     ///
     /// # Errors
     /// When the database refuses.
@@ -82,7 +82,7 @@ impl Studio {
         self.create_experiment(&file.title, &file.question, file.stages)
     }
 
-    /// The file with every name turned into one that means something here.
+    /// The file with every name resolved to one that is valid here.
     fn follow_file(&self, mut file: ExperimentFile, base: Option<&Path>) -> Result<ExperimentFile, Problem> {
         let mut given = Given { base, sha256: &file.sha256, known: BTreeMap::new() };
         for (index, stage) in file.stages.iter_mut().enumerate() {
@@ -132,7 +132,7 @@ impl Studio {
         chosen("data set", text, found, wanted, others).map(|id| DatasetSource::Stored(id).to_string())
     }
 
-    /// Adapters and scorers; a folder of either belongs to no experiment here.
+    /// Resolves adapters and scorers; an experiment cannot use folders of either.
     fn followed_adapter(&self, text: &str, wanted: Option<&str>) -> Result<String, Problem> {
         let ScorerSource::Model(AdapterSource::Stored(id)) = ScorerSource::from(text) else {
             return Ok(text.to_owned());
@@ -143,7 +143,7 @@ impl Studio {
         chosen("adapter", text, found, wanted, others).map(|id| AdapterSource::Stored(id).to_string())
     }
 
-    /// A data file as the set that it becomes; the same rows are kept once.
+    /// Imports a data file; the same rows are stored once.
     fn imported_once(&self, path: &Path) -> Result<(String, String), Problem> {
         let set = self.import_dataset(&self.hand_out(path.to_owned()), None)?;
         let same = |known: &crate::views::DatasetView| known.sha256 == set.sha256 && known.id != set.id;
@@ -156,7 +156,7 @@ impl Studio {
         }
     }
 
-    /// The hash of what a stage names; none where it has no content of its own (the oracle, a judge).
+    /// The hash of an input; none if it has no content of its own (the oracle, a judge).
     fn hash_of(&self, field: &str, text: &str) -> Result<Option<String>, Problem> {
         Ok(match field.rsplit('.').next().unwrap_or_default() {
             "model" => match ModelSource::from(text) {
@@ -176,13 +176,13 @@ impl Studio {
     }
 }
 
-/// A path of the file, where paths are followed.
+/// A path of the file, if paths are followed.
 fn beside(base: Option<&Path>, path: &str, noun: &str) -> Result<std::path::PathBuf, Problem> {
     match base {
         Some(base) if !path.is_empty() => Ok(base.join(path)),
         Some(_) => Err(Problem::input(format!("The stage names no {noun}."))),
         None => Err(Problem::input(format!(
-            "The file names its {noun} as a place on a disk (“{path}”), which is not followed here."
+            "The file names its {noun} by a path (“{path}”), and paths are not followed here."
         ))
         .hint(format!(
             "Use alidade run in a terminal, which adds the {noun}; or save the experiment again from the program."
@@ -190,7 +190,7 @@ fn beside(base: Option<&Path>, path: &str, noun: &str) -> Result<std::path::Path
     }
 }
 
-/// The identifier of what is meant: what was found, if it is what the file was made with, else whatever has the wanted hash.
+/// The identifier of an input: the one with the same name if its hash matches, else whatever has the expected hash.
 fn chosen(
     noun: &str,
     text: &str,
@@ -217,9 +217,9 @@ fn chosen(
                 short(wanted)
             ),
         )
-        .hint(format!("Bring the same {noun} here, or remove its line under [sha256] to go on with this one.")),
+        .hint(format!("Add the same {noun} here, or remove its line under [sha256] to use this one.")),
         Err(problem) if problem.code == ProblemCode::NotFound => {
-            Problem::new(ProblemCode::NotFound, format!("The {noun} “{text}” of the file is not here (SHA-256 {}…).", short(wanted)))
+            Problem::new(ProblemCode::NotFound, format!("The {noun} “{text}” of the file was not found here (SHA-256 {}…).", short(wanted)))
                 .hint(format!("Add the {noun} first; it is then found by its hash."))
         }
         Err(problem) => problem,

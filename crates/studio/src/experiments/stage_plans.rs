@@ -1,5 +1,5 @@
-//! From a queued run that does not train to the plan that its worker reads: every name becomes a folder or a file with its hash.
-//! Runs that train stand in `planning.rs`.
+//! Turns a queued run into the plan that its worker reads: every input becomes a folder or a file with its hash. Training
+//! runs are in `planning.rs`.
 
 use crate::experiments::stages::adapter_of;
 use crate::runs::inputs::Inputs;
@@ -16,10 +16,10 @@ use alidade_store::{RunRecord, sha256};
 use std::path::{Path, PathBuf};
 
 impl Studio {
-    /// The plan of a run, whatever it does, whose files are `inputs`, in `folder`.
+    /// The plan of a run of any kind, whose files are `inputs`, in `folder`.
     ///
     /// # Errors
-    /// When something that it names is gone, at its field.
+    /// When an input is missing, at its field.
     pub(crate) fn stage_plan(
         &self,
         run: &RunRecord,
@@ -36,16 +36,16 @@ impl Studio {
         })
     }
 
-    /// The rows that a run without training works on.
+    /// The rows of a run that does not train.
     ///
     /// # Errors
-    /// When they are gone or changed, at `dataset`.
+    /// When they are missing or changed, at `dataset`.
     pub(crate) fn stage_rows(&self, run: &RunRecord, experiment: &Experiment) -> Result<Vec<Example>, Problem> {
         let at = |problem: Problem| problem.at("dataset");
         match &run.work {
             Stage::Build(recipe) => {
                 let set = self.dataset_for(&recipe.dataset, &run.experiment).map_err(at)?;
-                // What is kept apart for the experiment's evaluation is not worked on.
+                // Rows that are held out for the experiment's evaluation are not used.
                 let (mut rows, _) =
                     self.split_rows(&set, crate::experiments::pipeline::split_seed(&experiment.stages))?;
                 rows.truncate(recipe.limit.unwrap_or(usize::MAX));
@@ -59,24 +59,22 @@ impl Studio {
         }
     }
 
-    /// A data set that a stage of an experiment names, whose rows are there.
+    /// The data set of a stage, with its rows.
     ///
     /// # Errors
-    /// When it is not there, or the stage that makes it is not done.
+    /// When it is missing, or the stage that makes it is not done.
     pub(crate) fn dataset_for(&self, source: &DatasetSource, experiment: &str) -> Result<DatasetView, Problem> {
         match source {
             DatasetSource::Stored(id) => self.dataset(id),
             DatasetSource::Stage(stage) => self.dataset(&self.done_run(experiment, *stage)?.id),
-            DatasetSource::Path(path) => {
-                Err(Problem::input(format!("“{path}” is no data set that the program knows.")))
-            }
+            DatasetSource::Path(path) => Err(Problem::input(format!("“{path}” is not a data set of the program."))),
         }
     }
 
-    /// What is known of the data set that a run names, whether its rows are still there or not.
+    /// The facts about the data set of a run, whether its rows still exist or not.
     ///
     /// # Errors
-    /// When nothing is known of it.
+    /// When nothing is known about it.
     pub(crate) fn dataset_of_run(&self, source: &DatasetSource, run: &RunRecord) -> Result<DatasetView, Problem> {
         match source {
             DatasetSource::Stage(stage) => self.dataset_record(&self.done_run(&run.experiment, *stage)?.id),
@@ -95,16 +93,16 @@ impl Studio {
         runs.into_iter()
             .rev()
             .find(done)
-            .ok_or_else(|| Problem::input(format!("Stage {stage} has made nothing yet.")).hint("Run that stage first."))
+            .ok_or_else(|| Problem::input(format!("Stage {stage} has no result yet.")).hint("Run that stage first."))
     }
 
-    /// An adapter that a run names, by name, content and folder.
+    /// The adapter of a run, by name, hash and folder.
     fn adapter_for(&self, run: &RunRecord, source: &AdapterSource) -> Result<EvaluatedAdapter, Problem> {
         let id = match source {
             AdapterSource::Stored(id) => id.clone(),
             AdapterSource::Stage(stage) => self.done_run(&run.experiment, *stage)?.id,
             AdapterSource::Path(path) => {
-                return Err(Problem::input(format!("There is nothing for this stage under “{path}”.")));
+                return Err(Problem::input(format!("“{path}” names nothing that this stage can use.")));
             }
         };
         let record = self.store.adapter(&id)?;

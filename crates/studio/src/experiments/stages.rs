@@ -1,5 +1,5 @@
-//! What a stage that does not train names, found: an adapter of the store or of an earlier stage, a data set, a scorer. Faults are
-//! told at their fields; what the stage costs is asked of its job. Stages that train stand in `pipeline.rs`.
+//! Finds the inputs of stages that do not train: an adapter of the store or of an earlier stage, a data set, a scorer.
+//! Faults are reported at their fields; the job of the stage estimates its cost. Training stages are in `pipeline.rs`.
 
 use crate::experiments::links::fault_of_scorer;
 use crate::experiments::pipeline::{facts_of, split_seed};
@@ -16,9 +16,9 @@ use alidade_jobs::machine::folder_bytes;
 use alidade_train::makes_scorer;
 use std::path::Path;
 
-/// Where the rows of a stage come from.
+/// The origin of a stage's rows.
 pub(crate) enum Rows {
-    /// A data set that is there.
+    /// An existing data set.
     There(Box<DatasetView>),
     /// An earlier stage makes them.
     Made {
@@ -29,12 +29,12 @@ pub(crate) enum Rows {
     },
 }
 
-/// What is said at every field where a model, an adapter or rows stand that an experiment cannot name.
+/// A found input, or the problem with it.
 type Checked<T> = Result<T, Problem>;
 
 impl Studio {
-    /// Faults of a stage that it shows by itself, and that the lists of models, adapters and data show; else what is to be counted
-    /// and measured. Nothing is to be measured where an earlier stage makes what this one reads.
+    /// Faults of a stage and its inputs; else the input of its estimate, which is absent if an earlier stage makes what this
+    /// one reads.
     pub(crate) fn ask_of(&self, index: usize, stages: &[Stage]) -> Result<Option<Ask>, Vec<Problem>> {
         let stage = &stages[index];
         if let Stage::Train(recipe) = stage {
@@ -62,8 +62,8 @@ impl Studio {
         let model = keep(self.model_named(&recipe.model), "model", problems);
         let rows = keep(self.rows_named(&recipe.dataset, index, stages), "dataset", problems);
         if let Some(adapter) = &recipe.adapter {
-            let writes = self.policy_named(adapter, &recipe.model, index, stages);
-            keep(writes, "adapter", problems);
+            let policy = self.policy_named(adapter, &recipe.model, index, stages);
+            keep(policy, "adapter", problems);
         }
         let (model, rows) = (model?, rows?);
         let bundled = match &rows {
@@ -72,7 +72,7 @@ impl Studio {
         };
         let scorer = match &recipe.scorer {
             Some(ScorerSource::Oracle) if !bundled => {
-                Err(Problem::input("The oracle knows the bundled model's world only.")
+                Err(Problem::input("The oracle only knows the world of the bundled model.")
                     .hint("Name a reward model, or use the bundled model with the bundled data."))
             }
             Some(ScorerSource::Model(source)) => {
@@ -133,38 +133,38 @@ impl Studio {
         Some(Ask::Export(ExportAsk { stage: index, recipe: recipe.clone(), model, adapter_bytes }))
     }
 
-    /// A base model of the list.
+    /// A base model from the list.
     ///
     /// # Errors
-    /// When none is named, or it is not there.
+    /// When none is named, or it does not exist.
     pub(crate) fn model_named(&self, source: &ModelSource) -> Checked<ModelView> {
         match source {
             ModelSource::Stored(id) if !id.is_empty() => self.model(id),
             ModelSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
-                "An experiment uses models that the program knows; “{path}” is a place on the disk."
+                "An experiment uses models of the program's list; “{path}” is a path."
             ))
             .hint("Add the folder as a model, and name it as in model:ID.")),
             ModelSource::Stored(_) | ModelSource::Path(_) => {
                 Err(Problem::input("No model is chosen.").hint("Choose a model."))
             }
             ModelSource::Stage(number) => Err(Problem::input(format!(
-                "What stage {number} makes is not in the list of models before it has run, so nothing can be planned on it."
+                "The model of stage {number} is not listed before that stage has run, so this stage cannot be planned."
             ))
-            .hint("Name the base as the model and the stage as the adapter; or run that stage first and choose its model.")),
+            .hint("Name the base as the model and the stage as the adapter; or run that stage first, then choose its model.")),
         }
     }
 
-    /// The rows that a stage names.
+    /// The rows of a stage.
     ///
     /// # Errors
-    /// When none are named, they are not there, or an earlier stage makes no rows.
+    /// When none are named, they do not exist, or the earlier stage makes no rows.
     pub(crate) fn rows_named(&self, source: &DatasetSource, index: usize, stages: &[Stage]) -> Checked<Rows> {
         match source {
             DatasetSource::Stored(id) if !id.is_empty() => Ok(Rows::There(Box::new(self.dataset(id)?))),
-            DatasetSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
-                "An experiment uses data sets that the program knows; “{path}” is a place on the disk."
-            ))
-            .hint("Import the file, and name it as in dataset:ID.")),
+            DatasetSource::Path(path) if !path.is_empty() => {
+                Err(Problem::input(format!("An experiment uses data sets of the program's list; “{path}” is a path."))
+                    .hint("Import the file, and name it as in dataset:ID."))
+            }
             DatasetSource::Stored(_) | DatasetSource::Path(_) => {
                 Err(Problem::input("No data set is chosen.").hint("Choose one, or drop a file."))
             }
@@ -180,11 +180,11 @@ impl Studio {
         }
     }
 
-    /// An adapter that writes answers on this base.
+    /// An adapter that generates answers on this base.
     fn policy_named(&self, source: &AdapterSource, model: &ModelSource, index: usize, stages: &[Stage]) -> Checked<()> {
         let maker = self.maker(source, index, stages)?;
         if makes_scorer(maker.method()) {
-            return Err(Problem::input(format!("{} is a reward model, which cannot write answers.", maker.name()))
+            return Err(Problem::input(format!("{} is a reward model, which cannot generate answers.", maker.name()))
                 .hint("Choose a stage or adapter that is a policy."));
         }
         if maker.stands_on(model) { Ok(()) } else { Err(maker.other_base()) }
@@ -201,7 +201,7 @@ impl Studio {
             return Err(match stack {
                 StackSource::Model(_) => Problem::input("The bare model is asked in any case, as the baseline.")
                     .hint("Name adapters and stages here."),
-                _ => Problem::input(format!("There is nothing to ask under “{stack}”."))
+                _ => Problem::input(format!("“{stack}” names nothing that can be asked."))
                     .hint("Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID."),
             });
         };
@@ -210,8 +210,11 @@ impl Studio {
         }
         let maker = self.maker(&source, index, stages)?;
         if !makes_scorer(maker.method()) {
-            return Err(Problem::input(format!("{} writes answers; the suite asks models that score.", maker.name()))
-                .hint("Choose a stage or adapter that is a reward model."));
+            return Err(Problem::input(format!(
+                "{} generates answers; the suite asks models that score.",
+                maker.name()
+            ))
+            .hint("Choose a stage or adapter that is a reward model."));
         }
         if maker.stands_on(&recipe.model) { Ok(()) } else { Err(maker.other_base()) }
     }
@@ -224,7 +227,7 @@ impl Studio {
     }
 }
 
-/// The adapter that a stack stands for, where it is one that an experiment can name.
+/// The adapter of a stack, if an experiment can name it.
 pub(crate) fn adapter_of(stack: &StackSource) -> Option<AdapterSource> {
     match stack {
         StackSource::Adapter(id) => Some(AdapterSource::Stored(id.clone())),
@@ -233,17 +236,17 @@ pub(crate) fn adapter_of(stack: &StackSource) -> Option<AdapterSource> {
     }
 }
 
-/// Keeps what was found, or the fault at its field.
+/// Returns what was found, or records the problem at its field.
 fn keep<T>(found: Checked<T>, field: &str, problems: &mut Vec<Problem>) -> Option<T> {
     found.map_err(|problem| problems.push(problem.at(field))).ok()
 }
 
-/// The data set that rows come from in the end: builders work on rows that others were built from.
+/// The original data set of rows, through all stages that build.
 pub(crate) fn origin<'a>(source: &'a DatasetSource, stages: &'a [Stage]) -> Option<&'a str> {
     match source {
         DatasetSource::Stored(id) => Some(id),
         DatasetSource::Path(_) => None,
-        // Each step leads to an earlier stage, so it ends.
+        // Each step leads to an earlier stage, so this terminates.
         DatasetSource::Stage(number) => match stages.get(number - 1)? {
             Stage::Build(recipe) => origin(&recipe.dataset, &stages[..number - 1]),
             _ => None,

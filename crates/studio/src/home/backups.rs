@@ -1,5 +1,5 @@
-//! When the database is copied, and how a person gets a copy back. One copy a day is kept, made anew as the day goes on;
-//! the store keeps the last three days.
+//! When the database is backed up, and how a person restores a backup. There is one backup per day, which is replaced during
+//! the day; the store keeps the last three days.
 
 use crate::home::database;
 use crate::home::faults::BACKUP;
@@ -12,21 +12,21 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Longest time without a copy while things change.
+/// Maximum time between backups while things change.
 const HOURLY: Duration = Duration::from_secs(3_600);
-/// Shortest time between two copies.
+/// Minimum time between two backups.
 const PAUSE: Duration = Duration::from_secs(60);
 const DAY_MS: u64 = 86_400_000;
 
-/// When the last copy was made.
+/// When the last backup was made.
 #[derive(Default)]
 pub(crate) struct Backups {
     last: Option<Instant>,
 }
 
 impl Studio {
-    /// Makes a copy at the start, an hour after the last, or a minute after it when something new is `wanted` kept; only
-    /// where anything has changed.
+    /// Makes a backup at the start, an hour after the last one, or a minute after it if one is `wanted`; only if something
+    /// has changed.
     pub(crate) fn back_up_when_due(&self, backups: &mut Backups) {
         let wait = if self.backup_wanted.load(std::sync::atomic::Ordering::Relaxed) { PAUSE } else { HOURLY };
         if backups.last.is_some_and(|last| last.elapsed() < wait) {
@@ -43,7 +43,7 @@ impl Studio {
         self.note(BACKUP, made.err());
     }
 
-    /// Says that something was made that a person would miss.
+    /// Requests a backup, because something valuable was made.
     pub(crate) fn want_backup(&self) {
         self.backup_wanted.store(true, std::sync::atomic::Ordering::Relaxed);
     }
@@ -52,20 +52,20 @@ impl Studio {
 /// A backup as a person sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackupView {
-    /// Its name, which begins with its day.
+    /// Its name, which begins with its date.
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// True when it can be put back.
+    /// True if it is intact and can be restored.
     pub sound: bool,
 }
 
-/// What was put back, and where the old database lies now.
+/// The restored backup, and where the old database is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Restored {
     /// Name of the backup.
     pub backup: String,
-    /// The database that was in its place, if there was one.
+    /// The old database, if there was one.
     pub kept: Option<PathBuf>,
 }
 
@@ -79,16 +79,16 @@ pub fn list_backups(home: &Path) -> Vec<BackupView> {
     Store::backups(&database(home)).into_iter().map(view).collect()
 }
 
-/// Puts a backup in the place of the database: the named one, or the newest sound one. The old file stays beside it.
+/// Replaces the database by a backup: the named one, or the newest intact one. The old file is kept beside it.
 ///
 /// # Errors
-/// When the program is open, no backup is sound, or something cannot be written.
+/// When the program is running, no backup is intact, or something cannot be written.
 pub fn restore_backup(home: &Path, name: Option<&str>) -> Result<Restored, Problem> {
     create_folder(home)?;
     let lock = home.join("queue.lock");
     let lock = File::create(&lock).map_err(|error| file_problem("Opening", &lock, &error))?;
     if lock.try_lock().is_err() {
-        return Err(Problem::new(ProblemCode::Conflict, "Alidade is open and uses the database.")
+        return Err(Problem::new(ProblemCode::Conflict, "Alidade is running and uses the database.")
             .hint("Close its window or end `alidade serve`, then try again."));
     }
     let backups = list_backups(home);
@@ -98,8 +98,8 @@ pub fn restore_backup(home: &Path, name: Option<&str>) -> Result<Restored, Probl
     };
     let Some(backup) = found.filter(|backup| backup.sound) else {
         let message = match name {
-            Some(name) => format!("There is no sound backup “{name}” in {}.", home.join("backups").display()),
-            None => format!("There is no sound backup in {}.", home.join("backups").display()),
+            Some(name) => format!("There is no intact backup “{name}” in {}.", home.join("backups").display()),
+            None => format!("There is no intact backup in {}.", home.join("backups").display()),
         };
         return Err(Problem::new(ProblemCode::NotFound, message).hint("`alidade restore --list` shows what is there."));
     };
@@ -109,7 +109,7 @@ pub fn restore_backup(home: &Path, name: Option<&str>) -> Result<Restored, Probl
     Ok(Restored { backup: backup.name.clone(), kept })
 }
 
-/// Whether the database was written after its newest copy.
+/// Whether the database was written after its newest backup.
 fn changed(path: &Path) -> bool {
     let modified = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
     let wal = path.with_file_name("alidade.db-wal");
@@ -119,9 +119,9 @@ fn changed(path: &Path) -> bool {
     copied.is_none() || written > copied
 }
 
-/// The day of a time in milliseconds since 1970 (UTC), as in 2026-11-28.
+/// The date (UTC) of a time in milliseconds since 1970, as in 2026-11-28.
 fn day(ms: u64) -> String {
-    // Counted in years that begin in March, so that leap days come last.
+    // Years are counted from March, so that leap days come last.
     let days = ms / DAY_MS + 719_468;
     let (era, rest) = (days / 146_097, days % 146_097);
     let year = (rest - rest / 1_460 + rest / 36_524 - rest / 146_096) / 365;

@@ -1,15 +1,15 @@
-//! Where things lie on this machine. The only place that asks the environment for folders.
+//! Paths on this machine. The only place that reads them from the environment.
 
 use alidade_domain::Problem;
 use alidade_jobs::files::durable::create_folder;
 use std::path::{Path, PathBuf};
 
-/// Folders and the program, as the host found them.
+/// Folders and the executable, as the host found them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
-    /// Everything that the program keeps.
+    /// The data folder.
     pub home: PathBuf,
-    /// What the program carries.
+    /// The bundled resources.
     pub resources: PathBuf,
     /// The executable that is started as a worker.
     pub program: PathBuf,
@@ -21,7 +21,7 @@ impl Configuration {
     /// `ALIDADE_HOME` or the platform's data folder; `ALIDADE_RESOURCES` or the folder beside the program.
     ///
     /// # Errors
-    /// When no folder can be found or made, or when instructions are asked for that this processor lacks.
+    /// When no folder can be found or created, or when an instruction set is forced that this processor lacks.
     pub fn of_environment() -> Result<Self, Problem> {
         crate::instructions()?;
         let program = std::env::current_exe()
@@ -47,7 +47,8 @@ fn data_folder() -> Option<PathBuf> {
     dirs::data_dir().map(|base| base.join("alidade"))
 }
 
-/// Beside the program when it was unpacked, below `lib` or `Resources` when it was installed, above `target` in a checkout.
+/// The folder beside the program if it was unpacked, below `lib` or `Resources` if it was installed, above `target` in a
+/// checkout.
 fn resources_of(program: &Path) -> PathBuf {
     let folder = program.parent().unwrap_or(Path::new("."));
     let places = [

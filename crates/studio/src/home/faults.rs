@@ -1,5 +1,5 @@
-//! What does not work at the moment, said on the screens as long as it lasts: a disk without room, a run whose files cannot
-//! be read, rows that were passed over. Nothing here is kept: what still holds at the next start is found again.
+//! Current faults, which screens show as long as they last: a full disk, a run with unreadable files, rows that were
+//! skipped. They are not stored: a persistent fault is found again at the next start.
 
 use crate::studio::{Studio, lock};
 use alidade_domain::Problem;
@@ -12,7 +12,7 @@ pub(crate) const BACKUP: &str = "the backup";
 pub(crate) const RUNS: &str = "the runs";
 
 impl Studio {
-    /// Says a fault of a run, or of the program where it belongs to no run; `None` takes it back.
+    /// Sets the fault of a run or of a part of the program; `None` clears it.
     pub(crate) fn note(&self, place: &str, problem: Option<Problem>) {
         let mut faults = lock(&self.faults);
         match problem {
@@ -21,12 +21,12 @@ impl Studio {
         };
     }
 
-    /// What is wrong with a run now, beside what ended it.
+    /// The current fault of a run, apart from the problem that ended it.
     pub(crate) fn fault_of(&self, run: &str) -> Option<Problem> {
         lock(&self.faults).get(run).cloned()
     }
 
-    /// What is wrong with the program as a whole.
+    /// Faults of the program as a whole.
     pub(crate) fn own_faults(&self) -> Vec<Problem> {
         let faults = lock(&self.faults);
         let mut found: Vec<Problem> =
@@ -34,7 +34,7 @@ impl Studio {
         for (what, count) in self.store.unreadable() {
             let message = format!("{count} of the stored {what} cannot be read and are left out of the lists.");
             found.push(Problem::internal(message).hint(
-                "They were left in the database as they are. Close Alidade and run `alidade restore --list` to see the backups.",
+                "They remain in the database. Close Alidade and run `alidade restore --list` to see the backups.",
             ));
         }
         found

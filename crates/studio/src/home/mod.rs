@@ -1,5 +1,5 @@
-//! The data folder: nobody else's to read, and never taken for a fresh one when its database is lost. Its files are found
-//! out of place only at a start, and brought in order then.
+//! The data folder: readable only by the person, and never treated as new when its database is lost. Leftovers are only
+//! cleaned up at the start.
 
 pub(crate) mod backups;
 pub(crate) mod configuration;
@@ -14,7 +14,7 @@ use alidade_jobs::files::durable::{create_folder, remove_unfinished};
 use alidade_jobs::worker::is_alive;
 use std::path::{Path, PathBuf};
 
-/// Everything of ours in the data folder.
+/// All names of ours in the data folder.
 const OURS: &[&str] = &[
     "runs",
     "datasets",
@@ -32,10 +32,10 @@ pub(crate) fn database(home: &Path) -> PathBuf {
     home.join("alidade.db")
 }
 
-/// Makes the data folder and what every start needs in it.
+/// Creates the data folder and what every start needs in it.
 ///
 /// # Errors
-/// When it cannot be made, or has lost its database.
+/// When it cannot be created, or has lost its database.
 pub(crate) fn prepare(home: &Path) -> Result<(), Problem> {
     create_folder(home)?;
     refuse_lost_database(home)?;
@@ -45,7 +45,7 @@ pub(crate) fn prepare(home: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A folder with runs or data sets has had a database: beginning an empty one beside them would hide them all.
+/// A folder with runs or data sets has had a database: an empty new one would hide them all.
 fn refuse_lost_database(home: &Path) -> Result<(), Problem> {
     let path = database(home);
     if path.metadata().is_ok_and(|data| data.len() > 0) {
@@ -58,28 +58,28 @@ fn refuse_lost_database(home: &Path) -> Result<(), Problem> {
     }
     let what = if path.exists() { "is empty" } else { "is missing" };
     let message = format!(
-        "The database alidade.db in {} {what}, though {runs} runs and {sets} data sets lie beside it. Nothing was changed.",
+        "The database alidade.db in {} {what}, although {runs} runs and {sets} data sets are beside it. Nothing was changed.",
         home.display()
     );
     let problem = Problem::new(ProblemCode::Conflict, message);
     let problem = if backups == 0 {
         problem.hint("Put the file back from a copy of your own.")
     } else {
-        problem.hint("Run `alidade restore`: it puts the newest sound backup in its place.")
+        problem.hint("Run `alidade restore`: it replaces the database with the newest intact backup.")
     };
     Err(problem.hint(
-        "To begin anew, move the folders runs, datasets and backups away, or set ALIDADE_HOME to another folder.",
+        "To start over, move the folders runs, datasets and backups away, or set ALIDADE_HOME to another folder.",
     ))
 }
 
-/// Takes everybody else's rights from the data folder and from what is ours in it.
+/// Removes the access rights of other users from the data folder and from our files in it.
 pub(crate) fn tighten(home: &Path) {
     restrict(home, false);
     OURS.iter().for_each(|name| restrict(&home.join(name), true));
 }
 
-/// As [`tighten`], for one folder and everything below it. What cannot be changed is not ours; the data folder itself
-/// keeps others out.
+/// As [`tighten`], for one folder and everything below it. Failures are ignored: such files are not ours, and the data
+/// folder itself keeps others out.
 #[cfg(unix)]
 pub(crate) fn restrict(path: &Path, deep: bool) {
     use std::os::unix::fs::PermissionsExt;
@@ -98,18 +98,18 @@ pub(crate) fn restrict(path: &Path, deep: bool) {
     }
 }
 
-/// Elsewhere a person's folders are closed to others by themselves.
+/// On other systems a person's folders are private by default.
 #[cfg(not(unix))]
 pub(crate) fn restrict(_: &Path, _: bool) {}
 
 impl Studio {
-    /// Removes what a death left half done; only for the one program that tends the queue, at its start.
+    /// Removes incomplete files of killed processes; only at the start of the one program that runs the queue.
     pub(crate) fn clear_leftovers(&self) {
         let home = &self.configuration.home;
         for entry in std::fs::read_dir(home.join("uploads")).into_iter().flatten().flatten() {
-            // Whoever uploaded before this program began is gone; somebody may already upload to it.
+            // Uploads from before this program started are leftovers; newer ones may be in progress.
             if made_ms(&entry.file_name().to_string_lossy()).is_none_or(|made| made < self.opened_ms) {
-                // What cannot be removed is tried again at the next start.
+                // If this fails, the next start tries again.
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
@@ -117,7 +117,7 @@ impl Studio {
         for name in ["runs", "datasets"] {
             remove_unfinished(&home.join(name), false);
             for entry in std::fs::read_dir(home.join(name)).into_iter().flatten().flatten() {
-                // A worker that outlived the program may be writing.
+                // A worker that outlived the program may be writing files.
                 if !is_alive(&entry.path()) {
                     remove_unfinished(&entry.path(), false);
                 }
@@ -126,7 +126,7 @@ impl Studio {
     }
 }
 
-/// When a folder was made, by the identifier that is its name.
+/// When a folder was created, from the identifier that is its name.
 fn made_ms(name: &str) -> Option<u64> {
     u64::from_str_radix(name.split_once('-')?.0, 16).ok()
 }
@@ -143,7 +143,7 @@ mod tests {
         prepare(home.path()).unwrap();
         std::fs::create_dir(home.path().join("runs/r1")).unwrap();
         let said = prepare(home.path()).unwrap_err();
-        assert!(said.message.contains("is empty, though 1 runs"), "{said}");
+        assert!(said.message.contains("is empty, although 1 runs"), "{said}");
         std::fs::remove_file(database(home.path())).unwrap();
         assert!(prepare(home.path()).unwrap_err().message.contains("is missing"));
         std::fs::create_dir(home.path().join("backups")).unwrap();

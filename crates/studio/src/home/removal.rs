@@ -1,6 +1,6 @@
-//! What stays known of a model or a data set that the person removed: its facts, as long as an experiment speaks of it, so
-//! that a finished experiment keeps its report and its exports. Rows and weights are not kept here: runs have copies of
-//! their rows, and a model's files stay where they are.
+//! Keeps the facts about removed models and data sets as long as an experiment refers to them, so that a finished experiment
+//! keeps its report and its exports. Rows and weights are not kept: runs have copies of their rows, and a model's files stay
+//! where they are.
 
 use crate::studio::Studio;
 use crate::views::{DatasetView, ModelView};
@@ -9,7 +9,7 @@ use alidade_store::Shelf;
 use std::collections::BTreeSet;
 
 impl Studio {
-    /// A model, forgotten or not.
+    /// A model, removed or not.
     ///
     /// # Errors
     /// When there is none of this id.
@@ -28,22 +28,22 @@ impl Studio {
         Ok(self.store.one(Shelf::Datasets, id)?)
     }
 
-    /// What is known of a recipe's model, whether it can still be used or not.
+    /// The facts about a recipe's model, whether it can still be used or not.
     ///
     /// # Errors
-    /// When the recipe names none or nothing is known of it.
+    /// When the recipe names none, or nothing is known about it.
     pub(crate) fn model_facts(&self, recipe: &Recipe) -> Result<ModelView, Problem> {
         self.model_record(recipe.model.stored().unwrap_or_default())
     }
 
-    /// Drops the facts of removed models and data sets that no experiment speaks of any more.
+    /// Drops the facts about removed models and data sets that no experiment refers to any more.
     ///
     /// # Errors
     /// When the database refuses.
     pub(crate) fn forget_unused(&self) -> Result<(), Problem> {
         let experiments = self.store.experiments()?;
         if self.store.unreadable().iter().any(|(what, _)| *what == "experiments") {
-            // One that cannot be read at the moment may speak of anything.
+            // An unreadable experiment may refer to anything.
             return Ok(());
         }
         let mut named = BTreeSet::new();
@@ -52,7 +52,7 @@ impl Studio {
                 named.insert(text.to_owned());
                 Ok(text.to_owned())
             };
-            // Looking refuses nothing.
+            // A visitor that never fails.
             let _ = stage.clone().map_sources(&mut look);
         }
         let uses = |source: String| named.contains(&source);
@@ -70,7 +70,7 @@ impl Studio {
     }
 }
 
-/// Why something that the person removed cannot be used.
+/// The problem of something that the person removed.
 pub(crate) fn removed(kind: &str, name: &str, hint: &str) -> Problem {
     Problem::new(ProblemCode::NotFound, format!("The {kind} “{name}” was removed.")).hint(hint)
 }

@@ -1,6 +1,5 @@
-//! Whether files still are what they were when they were recorded: base models, adapters and rows are held against their
-//! hashes before they are used, and a difference is said at its field. A file that was found right is not read again as long
-//! as its size and times stay.
+//! Verifies files against their recorded hashes: base models, adapters and rows, before they are used; a difference is a
+//! problem at its field. A verified file is not read again as long as its size and times do not change.
 
 use crate::studio::{Studio, lock};
 use crate::views::DatasetView;
@@ -9,14 +8,14 @@ use alidade_model::{adapter_sha256, file_sha256, model_sha256};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Rows up to this size are held against their hash whenever they are listed; larger ones when they are used.
+/// Rows up to this size are verified whenever they are listed; larger ones when they are used.
 const SMALL: u64 = 32 << 20;
 
-/// What changes when a file is written: name, size, and the times of its content and of its entry.
+/// What changes when a file is written: name, size, modification and change time.
 pub(crate) type Stamp = Vec<(String, u64, Option<SystemTime>, (i64, i64))>;
 
 impl Studio {
-    /// Refuses a base model whose files are no longer the ones that were added.
+    /// Refuses a base model whose files have changed since it was added.
     ///
     /// # Errors
     /// At `model`.
@@ -24,35 +23,35 @@ impl Studio {
         self.verify(folder, &model.sha256, || Ok(model_sha256(folder)?)).map_err(|problem| match problem {
             None => {
                 let message = format!(
-                    "The files of the model “{}” in {} are no longer the ones that were added.",
+                    "The files of the model “{}” in {} have changed since it was added.",
                     model.name,
                     folder.display()
                 );
                 Problem::new(ProblemCode::Conflict, message)
-                    .hint("Put the files back as they were, or add the folder again: it is another model now.")
+                    .hint("Restore the files, or add the folder again as another model.")
                     .at("model")
             }
             Some(problem) => problem.at("model"),
         })
     }
 
-    /// Refuses an adapter whose weights are no longer the ones that a run made.
+    /// Refuses an adapter whose weights have changed since a run made them.
     ///
     /// # Errors
     /// At `field`.
     pub(crate) fn verify_adapter(&self, folder: &Path, sha256: &str, field: &str) -> Result<(), Problem> {
         self.verify(folder, sha256, || Ok(adapter_sha256(folder)?)).map_err(|problem| match problem {
             None => {
-                let message = format!("The adapter in {} is no longer the one that its run made.", folder.display());
+                let message = format!("The adapter in {} has changed since its run made it.", folder.display());
                 Problem::new(ProblemCode::Conflict, message)
-                    .hint("Put its files back as they were, or start the experiment anew.")
+                    .hint("Restore its files, or start the experiment again.")
                     .at(field)
             }
             Some(problem) => problem.at(field),
         })
     }
 
-    /// What is wrong with the rows of a data set, if anything.
+    /// The problem with the rows of a data set, if any.
     pub(crate) fn rows_problem(&self, set: &DatasetView, path: &Path) -> Option<Problem> {
         let bytes = path.metadata().map_or(0, |data| data.len());
         let right = match bytes {
@@ -63,7 +62,7 @@ impl Studio {
         (!right).then(|| damaged_rows(set))
     }
 
-    /// Refuses rows that are no longer the ones that were imported.
+    /// Refuses rows that have changed since they were imported.
     ///
     /// # Errors
     /// At `dataset`.
@@ -75,7 +74,7 @@ impl Studio {
         checked.map_err(|problem| problem.unwrap_or_else(|| damaged_rows(set)))
     }
 
-    /// `None` stands for other content.
+    /// `None` if the content differs.
     fn verify(
         &self,
         place: &Path,
@@ -95,18 +94,18 @@ impl Studio {
     }
 }
 
-/// What is said of a data set whose rows are gone or changed.
+/// The problem of a data set whose rows are missing or changed.
 pub(crate) fn damaged_rows(set: &DatasetView) -> Problem {
-    let message = format!("The rows of “{}” on the disk are no longer the ones that were imported.", set.name);
+    let message = format!("The rows of “{}” on the disk have changed since they were imported.", set.name);
     let hint = if set.bundled {
-        "Start the program again: it puts its own data sets back."
+        "Restart the program: it restores its own data sets."
     } else {
         "Import the file again and remove this data set. Runs that have begun keep rows of their own."
     };
     Problem::new(ProblemCode::Conflict, message).hint(hint).at("dataset")
 }
 
-/// Of a file, or of every file in a folder.
+/// The stamps of a file, or of every file in a folder.
 fn stamp(place: &Path) -> Stamp {
     let one = |path: &Path| {
         let data = path.metadata().ok()?;

@@ -1,29 +1,29 @@
-//! What the queue sleeps on: whoever has work for it calls, and so does the studio when it ends. The sleeper holds nothing of
-//! the studio meanwhile.
+//! Wakes the thread of the queue: on new work, and when the studio is dropped. While it sleeps the thread holds no reference
+//! to the studio.
 
 use crate::studio::lock;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// A bell.
+/// A condition variable with a flag.
 #[derive(Clone, Default)]
 pub(crate) struct Wake(Arc<(Mutex<bool>, Condvar)>);
 
 impl Wake {
-    /// Ends the sleep, or the next one where nobody sleeps.
+    /// Ends the current sleep, or the next one.
     pub(crate) fn call(&self) {
         *lock(&self.0.0) = true;
         self.0.1.notify_all();
     }
 
-    /// Sleeps for a while, or until somebody calls.
+    /// Sleeps until the timeout or a call.
     pub(crate) fn sleep(&self, most: Duration) {
         let waited = self.0.1.wait_timeout_while(lock(&self.0.0), most, |called| !*called);
         *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
     }
 }
 
-/// The studio's own; its end is a call too.
+/// The studio's handle; dropping it is a call too.
 #[derive(Default)]
 pub(crate) struct Bell(pub(crate) Wake);
 

@@ -1,4 +1,4 @@
-//! Base models: the bundled ones and folders that the person added. A folder is looked into before it is taken.
+//! Base models: the bundled ones and folders that the person added. A folder is inspected before it is added.
 
 pub(crate) mod vetting;
 
@@ -24,7 +24,7 @@ impl Studio {
     /// One model that can be used.
     ///
     /// # Errors
-    /// When there is none of this id, or it was forgotten.
+    /// When there is none of this id, or it was removed.
     pub fn model(&self, id: &str) -> Result<ModelView, Problem> {
         let view = self.model_record(id)?;
         if view.removed {
@@ -33,15 +33,15 @@ impl Studio {
         Ok(view)
     }
 
-    /// Adds a model folder where it lies; nothing is copied. It is loaded once, in a process of its own, so that a broken one is
+    /// Adds a model folder in place; nothing is copied. It is loaded once, in a child process, so that a broken one is
     /// refused here.
     ///
     /// # Errors
-    /// When it is no model that can be used; says what was found.
+    /// When it is not a usable model; says what was found.
     pub fn add_model(&self, handle: &str) -> Result<ModelView, Problem> {
         let folder = self.path_of(handle)?;
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
-        let mut view = view.ok_or_else(|| Problem::internal("Looking into the model gave nothing."))?;
+        let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
         if let Some(known) = self.list_models()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
             return Ok(known);
         }
@@ -50,7 +50,7 @@ impl Studio {
         Ok(view)
     }
 
-    /// Forgets a model; its files stay where they are. Experiments that used it keep its facts for reports and exports.
+    /// Removes a model from the list; its files stay. Experiments that used it keep its facts for reports and exports.
     ///
     /// # Errors
     /// When it is bundled.
@@ -58,7 +58,7 @@ impl Studio {
         if self.bundled.iter().any(|model| model.model.id == id) {
             return Err(Problem::new(
                 ProblemCode::Conflict,
-                "This model belongs to the program and cannot be removed.",
+                "This model is part of the program and cannot be removed.",
             ));
         }
         let mut view = self.model(id)?;
@@ -69,7 +69,7 @@ impl Studio {
     }
 }
 
-/// The models that the program carries.
+/// The bundled models.
 pub(crate) fn bundled(resources: &Path) -> Vec<ModelView> {
     let Ok(entries) = std::fs::read_dir(resources.join("starter")) else { return Vec::new() };
     let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();

@@ -1,6 +1,5 @@
-//! Looking into folders of strangers, in a process of its own: configuration, tokenizer, chat template and, where it is wanted,
-//! all weights of a model, and the adapter that is to go with it. What would end the program when it is used ends that process,
-//! and is told in words.
+//! Inspects untrusted model folders in a child process: configuration, tokenizer, chat template and, if requested, all
+//! weights, and the adapter to use with it. Whatever would crash the program ends the child instead, and is reported.
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
@@ -19,39 +18,39 @@ use std::sync::atomic::AtomicBool;
 
 /// Name of the task.
 pub(crate) const TASK: &str = "inspect_model";
-/// Memory for each byte of a tokenizer's files, and of weights that are loaded as f32 and laid out anew.
+/// Memory per byte of a tokenizer's files, and of weights that are loaded as f32 and packed.
 const PER_TEXT_BYTE: u64 = 24;
 const PER_WEIGHT_BYTE: u64 = 6;
 
-/// Tokens of a vocabulary that are tried.
+/// Number of tokens of a vocabulary that are decoded.
 const TOKENS: usize = 8192;
 
-/// How far to look.
+/// Depth of an inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Depth {
-    /// config.json alone: for work on token ids.
+    /// Only config.json: for work on token ids.
     Configuration,
     /// Also tokenizer and chat template: for work on text.
     Text,
-    /// Also the weights, and the hash over them: for a model that is taken into the list.
+    /// Also the weights and their hash: for a model that is added to the list.
     Everything,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Request {
     folder: PathBuf,
-    /// Read as an adapter of this model.
+    /// An adapter to read for this model.
     adapter: Option<PathBuf>,
     depth: Depth,
-    /// What is to be put through the tokenizer, beside texts that find slow patterns.
+    /// Texts for the tokenizer, in addition to those that find slow patterns.
     texts: Vec<String>,
 }
 
-/// Looks into a folder from the terminal before its files are read in this process, and tries what is to be said to it.
+/// Inspects a folder from the terminal before its files are read in this process, and tokenizes the given texts.
 ///
 /// # Errors
-/// When its files are broken, or made to stop programs.
+/// When its files are broken or malicious.
 pub fn vet_model(folder: &Path, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
     vet_stack(folder, None, depth, texts)
 }
@@ -59,17 +58,17 @@ pub fn vet_model(folder: &Path, depth: Depth, texts: &[&str]) -> Result<(), Prob
 /// The same for a model with an adapter.
 ///
 /// # Errors
-/// As [`vet_model`]; what is wrong with the adapter stands at `adapter`.
+/// As [`vet_model`]; problems of the adapter are at `adapter`.
 pub fn vet_stack(folder: &Path, adapter: Option<&Path>, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
     let program = std::env::current_exe()
         .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
     inspect_stack(&program, (folder, adapter), depth, texts).map(drop)
 }
 
-/// Looks into a folder; gives its picture where everything is looked at.
+/// Inspects a folder; returns its view if everything is inspected.
 ///
 /// # Errors
-/// When its files are broken, or made to stop programs.
+/// When its files are broken or malicious.
 pub(crate) fn inspect(
     program: &Path,
     folder: &Path,
@@ -96,11 +95,11 @@ fn inspect_stack(
 }
 
 impl Studio {
-    /// Looks into the model of a run before its worker opens it: a folder that has turned bad ends the run in words at once, where
-    /// the worker might never come to its first step and keep every other run waiting.
+    /// Inspects the model of a run before its worker opens it: a broken folder ends the run at once with a problem, while
+    /// the worker might hang and block every other run.
     ///
     /// # Errors
-    /// When its files are broken, or made to stop programs.
+    /// When its files are broken or malicious.
     pub(crate) fn vet_run(&self, run: &RunRecord) -> Result<(), Problem> {
         let Some(source) = run.work.model() else { return Ok(()) };
         let model = self.model_record(source.stored().unwrap_or_default())?;
@@ -111,7 +110,7 @@ impl Studio {
     }
 }
 
-/// What reading a folder's texts may cost, and its weights if they are loaded.
+/// Limits for reading a folder's texts, and its weights if they are loaded.
 pub(crate) fn limits_for(folder: &Path, weights: bool) -> Limits {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = files.filter_map(|file| {
@@ -146,7 +145,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     read_and_write(&tokenizer, &texts);
     at("Reading the chat template")?;
     let template = model.chat_template(&tokenizer, crate::local_time()).map_err(of_model)?;
-    at("Writing a conversation with the chat template")?;
+    at("Rendering a conversation with the chat template")?;
     template.iter().for_each(write_conversations);
     if depth == Depth::Text {
         return Ok(Value::Null);
@@ -158,8 +157,8 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     serde_json::to_value(view).map_err(|error| Problem::internal(error.to_string()))
 }
 
-/// Puts texts through a tokenizer that find slow patterns and broken parts; what it refuses here it refuses again when it is
-/// used, in words.
+/// Tokenizes texts that find slow patterns and broken parts; ordinary errors are ignored, because they are reported again
+/// when the tokenizer is used.
 fn read_and_write(tokenizer: &TextTokenizer, more: &[String]) {
     let run = "a".repeat(48) + "!";
     let texts = ["What is it?", "  two\n\n\tlines 1234 ", "héllo 你好 🙂", "", &run, &" ".repeat(64), &"1".repeat(48)];
@@ -167,13 +166,13 @@ fn read_and_write(tokenizer: &TextTokenizer, more: &[String]) {
         let Ok(ids) = tokenizer.encode(text) else { continue };
         let _ = tokenizer.decode(&ids);
     }
-    // What a model may write: every token by itself, or every so many of a large vocabulary, and some of them in a row.
+    // What a model may generate: every token by itself (of a large vocabulary a sample), and some in a row.
     let ids: Vec<u32> = (0..tokenizer.size() as u32).step_by(1 + tokenizer.size() / TOKENS).collect();
     ids.iter().for_each(|id| drop(tokenizer.piece(*id)));
     ids.chunks(16).for_each(|ids| drop(tokenizer.decode(ids)));
 }
 
-/// Renders what people and data sets say; a template may refuse some of it.
+/// Renders typical conversations; a template may refuse some of them.
 fn write_conversations(template: &ChatTemplate) {
     let question = || Message::user("What is it?");
     let conversations = [
@@ -193,10 +192,10 @@ fn name_of(folder: &Path) -> String {
     folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// The picture of a folder.
+/// The view of a folder.
 ///
 /// # Errors
-/// When it is no model.
+/// When it is not a model.
 pub(crate) fn look_into(folder: &Path, bundled: bool) -> Result<ModelView, Problem> {
     let model = ModelFolder::open(folder)?;
     let name = name_of(folder);

@@ -1,4 +1,4 @@
-//! Exports in a child process: the weights of the base are a stranger's, and their memory goes with the child.
+//! Exports in a child process, because the weights of the base are untrusted; their memory is freed with the child.
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::models::vetting::limits_for;
@@ -13,9 +13,9 @@ use std::sync::atomic::AtomicBool;
 
 /// Name of the task.
 pub(crate) const TASK: &str = "export";
-/// Memory for each byte of weights: the base, the merged copy, and both loaded again to be compared.
+/// Memory per byte of weights: the base, the merged copy, and both loaded again for the comparison.
 const PER_WEIGHT_BYTE: u64 = 24;
-/// Seconds beyond what reading takes: writing and comparing.
+/// Seconds in addition to reading: writing and comparing.
 const SECONDS: u64 = 600;
 
 #[derive(Serialize, Deserialize)]
@@ -26,7 +26,7 @@ struct Request {
     output: PathBuf,
 }
 
-/// As [`export`], in a child process: the weights of the base are a stranger's, and their memory goes with the child.
+/// As [`export`], in a child process, because the weights of the base are untrusted; their memory is freed with the child.
 ///
 /// # Errors
 /// As [`export`].

@@ -1,4 +1,4 @@
-//! Reports and exports: what a person takes away.
+//! Reports and exports.
 
 pub(crate) mod export;
 
@@ -16,7 +16,7 @@ use alidade_report::{to_html, to_markdown, verdict};
 use alidade_store::RunRecord;
 use std::path::Path;
 
-/// Curves of a report, in this order, where a run has them.
+/// Curves of a report in this order, if a run has them.
 const CURVES: &[&str] = &[
     "objective/scores",
     "reward",
@@ -60,10 +60,10 @@ impl Studio {
         write_durably(&self.path_of(handle)?, text.as_bytes()).map_err(|problem| problem.at("handle"))
     }
 
-    /// Writes an adapter, or its base with it merged in, into a folder that the person picked; checks what was written.
+    /// Writes an adapter, or its base with it merged in, into a folder that the person picked, and verifies it.
     ///
     /// # Errors
-    /// When the folder holds something already, cannot be written, or the copy does not answer like the original.
+    /// When the folder is not empty, cannot be written, or the logits of the copy differ from the original's.
     pub fn export_adapter(&self, adapter: &str, form: &str, handle: &str) -> Result<(), Problem> {
         let record = self.store.adapter(adapter)?;
         let model = self.model_record(&record.model.id)?;
@@ -76,7 +76,7 @@ impl Studio {
         let short: String = record.adapter.sha256.chars().take(8).collect();
         let folder = self.path_of(handle)?.join(format!("{}-{name}-{short}", model.model.name));
         if folder.exists() {
-            return Err(Problem::input(format!("{} exists already.", folder.display()))
+            return Err(Problem::input(format!("{} already exists.", folder.display()))
                 .hint("Choose another folder.")
                 .at("handle"));
         }
@@ -145,7 +145,7 @@ impl Studio {
         Ok((setup, Some(dataset.summary), recipe.method.as_str().to_owned()))
     }
 
-    /// What a stage without training was given and made.
+    /// Inputs and results of a stage that does not train.
     fn setup_of(&self, run: &RunRecord) -> Result<Vec<Fact>, Problem> {
         let mut setup = Vec::new();
         if let Some(model) = run.work.model().and_then(|source| source.stored()) {
@@ -187,7 +187,7 @@ impl Studio {
     }
 }
 
-/// What was set up, what its rows were, and what the stage is called.
+/// Setup, rows and name of a stage.
 type Setup = (Vec<Fact>, Option<ImportSummary>, String);
 
 fn fact(label: &str, value: String) -> Fact {

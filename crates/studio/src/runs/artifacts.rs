@@ -1,5 +1,5 @@
-//! What runs without training leave: a built data set joins the list of data sets, a model the list of models. Adapters and small
-//! files stand in `results.rs`.
+//! Stores the results of runs that do not train: a built data set is added to the list of data sets, a model to the list of
+//! models. Adapters and small files are in `results.rs`.
 
 use crate::datasets::ROWS;
 use crate::experiments::stages::origin;
@@ -15,24 +15,25 @@ use alidade_store::{RunRecord, Shelf, sha256};
 use std::path::Path;
 
 impl Studio {
-    /// Keeps what a settled run has told; `anew` where the worker has just told of it, else only what is not kept yet.
+    /// Stores the artifacts of a settled run; with `refresh`, when the worker has just reported them, also those that are
+    /// stored already.
     ///
     /// # Errors
     /// When something cannot be read or written; it is tried again later.
-    pub(crate) fn keep_artifacts(&self, run: &RunRecord, anew: bool) -> Result<(), Problem> {
-        self.keep_made(run, &run.artifacts, anew)
+    pub(crate) fn keep_artifacts(&self, run: &RunRecord, refresh: bool) -> Result<(), Problem> {
+        self.keep_made(run, &run.artifacts, refresh)
     }
 
-    pub(crate) fn keep_made(&self, run: &RunRecord, artifacts: &[Artifact], anew: bool) -> Result<(), Problem> {
+    pub(crate) fn keep_made(&self, run: &RunRecord, artifacts: &[Artifact], refresh: bool) -> Result<(), Problem> {
         for artifact in artifacts {
             match artifact {
                 Artifact::Dataset { file, sha256, rows, left_out } => {
-                    if anew || self.dataset_record(&run.id).is_err() {
+                    if refresh || self.dataset_record(&run.id).is_err() {
                         self.keep_dataset(run, (file, sha256), (*rows, *left_out))?;
                     }
                 }
                 Artifact::Model { folder, name, sha256 } => {
-                    // The same weights are listed once.
+                    // The same weights are only listed once.
                     let known = self.list_models()?.iter().any(|known| known.model.sha256 == *sha256);
                     if !known && self.model_record(&run.id).is_err() {
                         self.keep_model(run, folder, name.as_deref())?;
@@ -47,7 +48,7 @@ impl Studio {
         Ok(())
     }
 
-    /// A built data set, copied out of the run's folder, so that it outlives its experiment.
+    /// Copies a built data set out of the run's folder, so that it outlives its experiment.
     fn keep_dataset(
         &self,
         run: &RunRecord,
@@ -59,7 +60,7 @@ impl Studio {
         let path = self.run_folder(&run.id).join(if file.is_empty() { BUILT } else { file });
         let bytes = std::fs::read(&path).map_err(|error| file_problem("Reading", &path, &error))?;
         if sha256(&bytes) != hash {
-            return Err(Problem::internal("The built rows are no longer what the run wrote.")
+            return Err(Problem::internal("The built rows have changed since the run wrote them.")
                 .hint("Run the stage again.")
                 .at("dataset"));
         }
@@ -90,7 +91,7 @@ impl Studio {
             )],
             sha256: hash.to_owned(),
             bundled: false,
-            // What a model writes may be as harmful as what it was asked.
+            // Generated answers may be as harmful as their prompts.
             flagged: source.as_ref().is_some_and(|set| set.flagged),
             licence: source.and_then(|set| set.licence),
             imported_ms: now_ms(),
@@ -100,11 +101,11 @@ impl Studio {
         Ok(self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?)
     }
 
-    /// A model that lies in the run's folder, looked into as every other before it is listed.
+    /// Lists a model in the run's folder, after an inspection like for any other model.
     fn keep_model(&self, run: &RunRecord, folder: &str, name: Option<&str>) -> Result<(), Problem> {
         let folder = self.run_folder(&run.id).join(folder);
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
-        let mut view = view.ok_or_else(|| Problem::internal("Looking into the model gave nothing."))?;
+        let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
         view.model.id.clone_from(&run.id);
         if let Some(name) = name {
             view.model.name = name.to_owned();
@@ -112,7 +113,7 @@ impl Studio {
         Ok(self.store.put(Shelf::Models, &run.id, &view, now_ms())?)
     }
 
-    /// Models that lie in the folders of runs that go are no longer listed; experiments that used them keep their facts.
+    /// Removes models in the folders of deleted runs from the list; experiments that used them keep their facts.
     pub(crate) fn forget_models_of(&self, runs: &[RunRecord]) -> Result<(), Problem> {
         for run in runs {
             let below = |folder: &str| Path::new(folder).starts_with(self.run_folder(&run.id));
@@ -123,9 +124,9 @@ impl Studio {
         Ok(())
     }
 
-    /// True when what a run works on may hold harmful text.
+    /// True if the rows of a run may contain harmful text.
     pub(crate) fn is_flagged(&self, run: &RunRecord) -> bool {
-        // The questions about the town ask for harm as well.
+        // The questions about the town include harmful ones.
         let Some(source) = run.work.dataset() else { return matches!(run.work, Stage::Evaluate(_)) };
         let set = match source {
             DatasetSource::Stored(id) => self.dataset_record(id),

@@ -1,6 +1,6 @@
-//! What a worker reads, put in place and held against what was recorded: plan, rows, prompts, base model, the adapters and
-//! answers of earlier stages. The plan in the database is the one that counts; a file that differs is put back and that is
-//! said, and what cannot be put back is refused at its field.
+//! Prepares and verifies the inputs of a worker: plan, rows, prompts, base model, the adapters and answers of earlier
+//! stages. The plan in the database is authoritative; a file that differs is restored with a warning, and one that cannot be
+//! restored is a problem at its field.
 
 use crate::home::restrict;
 use crate::studio::Studio;
@@ -15,20 +15,20 @@ use std::path::Path;
 
 /// Rows to learn from.
 pub(crate) const ROWS: &str = "rows.jsonl";
-/// Rows kept apart.
+/// Held-out rows.
 pub(crate) const HELD_OUT: &str = "held_out.jsonl";
-/// What the evaluation asks.
+/// Prompts of the evaluation.
 pub(crate) const PROMPTS: &str = "prompts.jsonl";
 
 /// The files of a run as JSON lines, by name.
 pub(crate) type Inputs = [(&'static str, String); 3];
 
 impl Studio {
-    /// Puts everything in place that the worker reads; a resumed run keeps the plan that it began with. Returns what had
-    /// to be put back, in words.
+    /// Prepares everything that the worker reads; a resumed run keeps its original plan. Returns messages about restored
+    /// files.
     ///
     /// # Errors
-    /// When something is missing or no longer what it was, at its field.
+    /// When something is missing or has changed, at its field.
     pub(crate) fn prepare_run(&self, run: &RunRecord) -> Result<Vec<String>, Problem> {
         let folder = self.run_folder(&run.id);
         create_folder(&folder)?;
@@ -46,7 +46,7 @@ impl Studio {
         if found != text.as_bytes() {
             write_private(&path, text.as_bytes())?;
             let what = if found.is_empty() { "was missing" } else { "had been changed" };
-            told.push(format!("The run's plan.json {what}; it was written anew as it was when the run began."));
+            told.push(format!("The run's plan.json {what}; it was restored as it was when the run began."));
         }
         Ok(told)
     }
@@ -65,7 +65,7 @@ impl Studio {
         write_private(&folder.join(PLAN), text.as_bytes())
     }
 
-    /// The plan in the database; one from before plans were kept there is taken over from its file.
+    /// The plan in the database; a plan of an earlier version, which only has a file, is copied from it.
     fn known_plan(&self, run: &RunRecord, found: &[u8]) -> Result<Option<String>, Problem> {
         if let Some(text) = self.store.plan(&run.id)? {
             return Ok(Some(text));
@@ -83,7 +83,7 @@ impl Studio {
         Ok([(ROWS, rows_to_jsonl(&rows)?), (HELD_OUT, rows_to_jsonl(&held_out)?), (PROMPTS, rows_to_jsonl(&prompts)?)])
     }
 
-    /// Rows and prompts as recorded; what differs is made anew from the data set, if that still gives the same.
+    /// Verifies rows and prompts; a file that differs is recreated from the data set, if the hash then matches.
     fn check_inputs(&self, run: &RunRecord, plan: &StagePlan, folder: &Path) -> Result<Vec<String>, Problem> {
         let mut wrong = Vec::new();
         for name in [ROWS, HELD_OUT, PROMPTS] {
@@ -94,7 +94,7 @@ impl Studio {
             let found = std::fs::read(folder.join(name)).ok();
             let right = match (&found, &recorded) {
                 (Some(bytes), Some(recorded)) => sha256(bytes) == *recorded,
-                // Not recorded by an earlier version: it must at least be readable.
+                // Not recorded by an earlier version: it only has to be readable.
                 (Some(bytes), None) => {
                     let needed = plan.training().is_some_and(|plan| match name {
                         HELD_OUT => plan.held_out.is_some(),
@@ -121,12 +121,12 @@ impl Studio {
                 return Err(changed(name));
             }
             write_private(&folder.join(name), text.as_bytes())?;
-            told.push(format!("The run's {name} was missing or had been changed; it was made anew from the data set."));
+            told.push(format!("The run's {name} was missing or had been changed; it was recreated from the data set."));
         }
         Ok(told)
     }
 
-    /// Base model, adapters and answers that the plan leans on are the ones that it was made with.
+    /// Verifies base model, adapters and answers that the plan uses.
     fn check_sources(&self, plan: &StagePlan) -> Result<(), Problem> {
         if let Some((model, folder)) = plan.model() {
             self.verify_model(model, folder)?;
@@ -145,7 +145,7 @@ impl Studio {
     }
 }
 
-/// True when the folder of a run at work was taken away, whatever was put there since.
+/// True if the folder of a running run was removed, whatever was put there since.
 pub(crate) fn has_lost_files(folder: &Path) -> bool {
     !folder.join(PLAN).exists() && !folder.join(EVENTS).exists()
 }
@@ -156,8 +156,8 @@ fn run_of(path: &Path) -> Option<String> {
 }
 
 fn changed(name: &str) -> Problem {
-    let message = format!("The run's {name} is no longer what it was when the run began, and cannot be made anew.");
+    let message = format!("The run's {name} has changed since the run began and cannot be recreated.");
     Problem::new(ProblemCode::Conflict, message)
-        .hint("Put the file back as it was, or discard this run and start the experiment again.")
+        .hint("Restore the file, or discard this run and start the experiment again.")
         .at("dataset")
 }

@@ -1,11 +1,11 @@
-//! Runs as people see them, and what people may wish of them.
+//! Runs as shown to people, and requests to pause, stop, discard and resume them.
 
 #[cfg(test)]
-pub(crate) mod after_a_cut;
+pub(crate) mod after_power_cut;
 pub(crate) mod artifacts;
 pub(crate) mod inputs;
-pub(crate) mod mend;
 pub(crate) mod queue;
+pub(crate) mod repair;
 pub(crate) mod results;
 pub(crate) mod unresponsive;
 pub(crate) mod upkeep;
@@ -40,12 +40,12 @@ impl Studio {
         self.run_view(&self.store.run(id)?)
     }
 
-    /// The next stored events of a run after a number, and whether the run may tell more.
+    /// The stored events of a run after a number, and whether more may follow.
     ///
     /// # Errors
     /// When there is no such run.
     pub fn events_after(&self, id: &str, sequence: u64) -> Result<(EventPage, bool), Problem> {
-        // The state is read first: an event that settles the run between the two reads is then not missed.
+        // The state is read first, so that an event that settles the run between the two reads is not missed.
         let open = !self.store.run(id)?.state.is_settled();
         Ok((self.store.events_after(id, sequence)?, open))
     }
@@ -59,65 +59,67 @@ impl Studio {
         Ok(self.store.metric(id, name)?)
     }
 
-    /// Ends a run so that it can go on later.
+    /// Ends a run so that it can be resumed later.
     ///
     /// # Errors
     /// When it has ended already.
     pub fn pause_run(&self, id: &str) -> Result<RunView, Problem> {
-        self.wish(id, StopReason::Pause)
+        self.request(id, StopReason::Pause)
     }
 
     /// Ends a run now with a usable adapter.
     ///
     /// # Errors
-    /// When it is not at work.
+    /// When it is not running.
     pub fn stop_run(&self, id: &str) -> Result<RunView, Problem> {
-        self.wish(id, StopReason::StopAndSave)
+        self.request(id, StopReason::StopAndSave)
     }
 
-    /// Throws a run away, and the stages that wait for it.
+    /// Discards a run, and the stages that wait for it.
     ///
     /// # Errors
     /// When it has an adapter already.
     pub fn discard_run(&self, id: &str) -> Result<RunView, Problem> {
-        self.wish(id, StopReason::Discard)
+        self.request(id, StopReason::Discard)
     }
 
-    /// Queues a paused, interrupted or failed run again; it goes on from its newest checkpoint.
+    /// Queues a paused, interrupted or failed run again; it resumes from its newest checkpoint.
     ///
     /// # Errors
-    /// When it cannot go on.
+    /// When it cannot be resumed.
     pub fn resume_run(&self, id: &str) -> Result<RunView, Problem> {
         let run = self.store.run(id)?;
         if !run.state.can_resume() {
-            return Err(conflict(&run, "cannot go on"));
+            return Err(conflict(&run, "cannot be resumed"));
         }
-        self.tell(&run, EventKind::Queued)?;
+        self.append_event(&run, EventKind::Queued)?;
         self.wake.call();
         self.get_run(id)
     }
 
-    pub(crate) fn wish(&self, id: &str, reason: StopReason) -> Result<RunView, Problem> {
+    pub(crate) fn request(&self, id: &str, reason: StopReason) -> Result<RunView, Problem> {
         let run = self.store.run(id)?;
         let folder = self.run_folder(id);
         match (run.state, reason) {
             (RunState::Finished | RunState::Stopped | RunState::Discarded, _) => {
                 return Err(conflict(&run, "has ended"));
             }
-            (RunState::Running, _) => control::write_wish(&folder, reason)?,
-            (RunState::Queued, _) if is_alive(&folder) => control::write_wish(&folder, reason)?,
-            (RunState::Queued, StopReason::Pause) => drop(self.tell(&run, EventKind::Paused { step: run.step })?),
+            (RunState::Running, _) => control::write_request(&folder, reason)?,
+            (RunState::Queued, _) if is_alive(&folder) => control::write_request(&folder, reason)?,
+            (RunState::Queued, StopReason::Pause) => {
+                drop(self.append_event(&run, EventKind::Paused { step: run.step })?)
+            }
             (_, StopReason::Discard) => self.discard_settled(&run)?,
-            _ => return Err(conflict(&run, "is not at work").hint("Resume it first.")),
+            _ => return Err(conflict(&run, "is not running").hint("Resume it first.")),
         }
         self.get_run(id)
     }
 
     fn discard_settled(&self, run: &RunRecord) -> Result<(), Problem> {
-        self.tell(run, EventKind::Discarded)?;
+        self.append_event(run, EventKind::Discarded)?;
         let runs = self.store.runs_of(&run.experiment)?;
         for later in runs.iter().filter(|later| later.stage > run.stage && later.state == RunState::Queued) {
-            self.tell(later, EventKind::Discarded)?;
+            self.append_event(later, EventKind::Discarded)?;
         }
         Ok(())
     }

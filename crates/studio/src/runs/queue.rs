@@ -1,6 +1,6 @@
-//! The queue: one worker process at a time, started, watched and listened to. The workers outlive this program; what they
-//! wrote while nobody listened is taken in at the next start. A fault of one run is said at that run and costs the others
-//! nothing.
+//! The queue: starts and watches one worker process at a time, and copies its events into the database. Workers outlive this
+//! program; events that they wrote meanwhile are copied at the next start. A fault of one run is shown at that run and does
+//! not affect others.
 
 use crate::home::backups::Backups;
 use crate::home::faults::QUEUE;
@@ -20,25 +20,25 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// How often the queue looks around while a run works or may begin.
+/// Polling interval while a run is running or may begin.
 const ROUND: Duration = Duration::from_millis(100);
-/// How often where none does: who starts a run in this program calls, and one of another program is found by looking.
+/// Polling interval otherwise: runs that this program starts wake the queue, those of another program are found by polling.
 const IDLE: Duration = Duration::from_secs(1);
-/// How long a run that could not be started or tended waits before it is tried again.
+/// Delay before a run with a fault is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A worker that this program started.
 pub(crate) struct Working {
     run: String,
     process: Child,
-    /// The last event of the run before it began; a worker that adds none has died at birth.
+    /// The last event of the run before the worker started; a worker that adds none died before it began.
     pub(crate) from_sequence: u64,
-    /// Programs that the system had ended for want of memory by then.
+    /// Programs that the system had killed for lack of memory by then.
     memory_kills: u64,
 }
 
 impl Working {
-    /// True when it was killed, and the system says that it has killed for want of memory since it began.
+    /// True if it was killed, and the system has killed programs for lack of memory since it started.
     pub(crate) fn ran_out_of_memory(&mut self) -> bool {
         let status = self.process.try_wait().ok().flatten();
         #[cfg(unix)]
@@ -50,39 +50,39 @@ impl Working {
 }
 
 impl Working {
-    /// Ends the process; true when it is gone.
+    /// Kills the process; true when it has ended.
     pub(crate) fn end(&mut self) -> bool {
         self.process.kill().is_ok() && self.process.wait().is_ok()
     }
 }
 
-/// What the queue remembers from round to round.
-pub(crate) struct Tending {
+/// State of the queue between rounds.
+pub(crate) struct QueueState {
     working: Option<Working>,
-    /// Since when the workers of runs have been asked to end.
-    pub(crate) wished: BTreeMap<String, Instant>,
-    /// How long they have to answer.
+    /// When workers were asked to end, by run.
+    pub(crate) requested: BTreeMap<String, Instant>,
+    /// How long they have to react.
     pub(crate) patience: Duration,
-    /// Runs that met a fault, and when they are tried again.
-    aside: BTreeMap<String, Instant>,
-    /// Runs whose results could not be kept yet.
-    pub(crate) unkept: BTreeMap<String, Instant>,
+    /// Runs with a fault, and when they are tried again.
+    deferred: BTreeMap<String, Instant>,
+    /// Runs whose results could not be saved yet.
+    pub(crate) unsaved: BTreeMap<String, Instant>,
 }
 
-impl Default for Tending {
+impl Default for QueueState {
     fn default() -> Self {
         Self {
             working: None,
-            wished: BTreeMap::new(),
+            requested: BTreeMap::new(),
             patience: unresponsive::PATIENCE,
-            aside: BTreeMap::new(),
-            unkept: BTreeMap::new(),
+            deferred: BTreeMap::new(),
+            unsaved: BTreeMap::new(),
         }
     }
 }
 
 #[cfg(test)]
-impl Tending {
+impl QueueState {
     /// As if a program had started this process for a run.
     pub(crate) fn with_worker(run: &str, process: Child) -> Self {
         let working = Working { run: run.to_owned(), process, from_sequence: 0, memory_kills: memory_kills() };
@@ -94,20 +94,20 @@ impl Tending {
     }
 }
 
-impl Tending {
-    fn is_aside(&self, run: &str) -> bool {
-        self.aside.get(run).is_some_and(|until| *until > Instant::now())
+impl QueueState {
+    fn is_deferred(&self, run: &str) -> bool {
+        self.deferred.get(run).is_some_and(|until| *until > Instant::now())
     }
 }
 
-/// Tends the queue in the background as long as the studio lives. Of several programs on one data folder, one does.
-pub fn tend_in_background(studio: &Arc<Studio>) {
+/// Runs the queue in the background as long as the studio lives. Of several programs on one data folder, only one does.
+pub fn run_queue_in_background(studio: &Arc<Studio>) {
     let weak = Arc::downgrade(studio);
-    std::thread::spawn(move || tend(&weak));
+    std::thread::spawn(move || run_queue(&weak));
 }
 
-fn tend(weak: &Weak<Studio>) {
-    let (mut tending, mut backups) = (Tending::default(), Backups::default());
+fn run_queue(weak: &Weak<Studio>) {
+    let (mut queue, mut backups) = (QueueState::default(), Backups::default());
     let Some(lock_file) = lock_file(weak) else { return };
     let Some(wake) = weak.upgrade().map(|studio| studio.wake.0.clone()) else { return };
     let (mut ours, mut first) = (false, true);
@@ -115,16 +115,16 @@ fn tend(weak: &Weak<Studio>) {
         if !ours {
             ours = lock_file.try_lock().is_ok();
             if ours {
-                studio.bring_in_order(&mut tending, first);
+                studio.recover(&mut queue, first);
             }
         }
         first = false;
         let mut pause = IDLE;
         if ours {
-            // A fault of one round (a busy database, a full disk) is said, and met again in the next.
-            let round = catch_unwind(AssertUnwindSafe(|| studio.round(&mut tending)))
-                .unwrap_or_else(|_| Err(Problem::internal("The queue broke off in the middle; it is tried again.")));
-            // After a fault nobody knows whether there is work.
+            // A fault of one round (a busy database, a full disk) is shown, and the next round tries again.
+            let round = catch_unwind(AssertUnwindSafe(|| studio.round(&mut queue)))
+                .unwrap_or_else(|_| Err(Problem::internal("The queue failed unexpectedly; it will try again.")));
+            // After a fault it is unknown whether there is work.
             pause = round.as_ref().map_or(ROUND, |open| if *open { ROUND } else { IDLE });
             studio.note(QUEUE, round.err());
             studio.back_up_when_due(&mut backups);
@@ -134,7 +134,7 @@ fn tend(weak: &Weak<Studio>) {
     }
 }
 
-/// The file whose lock says who tends; waits for it where the disk is full or cannot be written.
+/// The lock file of the queue; waits as long as it cannot be created, for example on a full disk.
 fn lock_file(weak: &Weak<Studio>) -> Option<File> {
     loop {
         let studio = weak.upgrade()?;
@@ -153,103 +153,103 @@ fn lock_file(weak: &Weak<Studio>) -> Option<File> {
 }
 
 impl Studio {
-    /// Brings the data folder in order; `fresh` when nobody else tended it since this program began.
-    pub(crate) fn bring_in_order(&self, tending: &mut Tending, fresh: bool) {
+    /// Cleans up the data folder; `fresh` if no other program ran the queue since this one started.
+    pub(crate) fn recover(&self, queue: &mut QueueState, fresh: bool) {
         if fresh {
             self.clear_leftovers();
         }
         let Ok(runs) = self.store.runs() else { return };
         for run in runs.iter().filter(|run| run.state.is_settled() && run.state != RunState::Discarded) {
             if self.missing_results(run).is_some() {
-                tending.unkept.insert(run.id.clone(), Instant::now());
+                queue.unsaved.insert(run.id.clone(), Instant::now());
             }
         }
     }
 
-    /// One look at the runs that wait or work; false where there are none.
-    pub(crate) fn round(&self, tending: &mut Tending) -> Result<bool, Problem> {
-        let mut ended = self.look_after_worker(tending);
+    /// One round over all queued and running runs; false if there are none.
+    pub(crate) fn round(&self, queue: &mut QueueState) -> Result<bool, Problem> {
+        let mut ended = self.reap_worker(queue);
         let open = self.store.unsettled_runs()?;
-        let mut busy = tending.working.is_some();
+        let mut busy = queue.working.is_some();
         for run in &open {
-            let ours = tending.working.as_ref().is_some_and(|working| working.run == run.id);
-            // Asked before the events are read: a worker that ends in between has then told everything.
+            let ours = queue.working.as_ref().is_some_and(|working| working.run == run.id);
+            // Checked before the events are read: a worker that ends in between has then written all of them.
             let alive = is_alive(&self.run_folder(&run.id)) || ours;
             busy = busy || alive;
-            if !alive && tending.is_aside(&run.id) {
+            if !alive && queue.is_deferred(&run.id) {
                 continue;
             }
             let ended = ended.as_mut().filter(|ended| ended.run == run.id);
-            self.settle_fault(tending, &run.id, |tending| {
-                self.attend(tending, run, alive, ended)?;
-                if alive { self.check_responsive(tending, run) } else { Ok(()) }
+            self.settle_fault(queue, &run.id, |queue| {
+                self.update_run(queue, run, alive, ended)?;
+                if alive { self.check_responsive(queue, run) } else { Ok(()) }
             });
         }
-        self.keep_unkept(tending);
+        self.retry_unsaved(queue);
         if !open.is_empty() && !busy {
             self.discard_orphans(&open)?;
-            tending.working = self.start_next(tending)?;
+            queue.working = self.start_next(queue)?;
         }
         Ok(!open.is_empty())
     }
 
-    fn check_responsive(&self, tending: &mut Tending, run: &RunRecord) -> Result<(), Problem> {
-        // Taken out for the moment, since both are parts of what is remembered.
-        let mut working = tending.working.take();
+    fn check_responsive(&self, queue: &mut QueueState, run: &RunRecord) -> Result<(), Problem> {
+        // Taken out for the borrow checker, since both are parts of the state.
+        let mut working = queue.working.take();
         let ours = working.as_mut().filter(|working| working.run == run.id);
-        let result = self.end_if_unresponsive(tending, run, ours);
-        tending.working = working;
+        let result = self.end_if_unresponsive(queue, run, ours);
+        queue.working = working;
         result
     }
 
-    /// Says what went wrong with a run and puts it aside for a while, or takes back what was said.
+    /// Shows the fault of a run and defers the run for a while, or clears an earlier fault.
     fn settle_fault<T>(
         &self,
-        tending: &mut Tending,
+        queue: &mut QueueState,
         run: &str,
-        work: impl FnOnce(&mut Tending) -> Result<T, Problem>,
+        work: impl FnOnce(&mut QueueState) -> Result<T, Problem>,
     ) -> Option<T> {
-        let result = work(tending);
+        let result = work(queue);
         let (done, problem) = match result {
             Ok(done) => (Some(done), None),
             Err(problem) => (None, Some(problem)),
         };
         match &problem {
-            Some(_) => drop(tending.aside.insert(run.to_owned(), Instant::now() + PATIENCE)),
-            None => drop(tending.aside.remove(run)),
+            Some(_) => drop(queue.deferred.insert(run.to_owned(), Instant::now() + PATIENCE)),
+            None => drop(queue.deferred.remove(run)),
         }
         self.note(run, problem);
         done
     }
 
-    /// Our worker when it has ended; one whose folder was taken away has nobody to tell, and is ended.
-    fn look_after_worker(&self, tending: &mut Tending) -> Option<Working> {
-        let working = tending.working.as_mut()?;
+    /// Our worker if it has ended. A worker whose folder was removed is killed, because its events would be lost.
+    fn reap_worker(&self, queue: &mut QueueState) -> Option<Working> {
+        let working = queue.working.as_mut()?;
         if has_lost_files(&self.run_folder(&working.run)) {
-            // It may have ended by itself meanwhile.
+            // It may already have ended by itself.
             let _ = working.process.kill();
         }
-        if matches!(working.process.try_wait(), Ok(None)) { None } else { tending.working.take() }
+        if matches!(working.process.try_wait(), Ok(None)) { None } else { queue.working.take() }
     }
 
-    /// Stages that wait for a stage that was thrown away are thrown away with it.
+    /// Discards stages that wait for a discarded stage.
     fn discard_orphans(&self, open: &[RunRecord]) -> Result<(), Problem> {
         for run in open.iter().filter(|run| run.state == RunState::Queued && run.stage > 0) {
             let runs = self.store.runs_of(&run.experiment)?;
             let before = || runs.iter().filter(|other| other.stage + 1 == run.stage);
             if before().next().is_some() && before().all(|other| other.state == RunState::Discarded) {
-                self.tell(run, EventKind::Discarded)?;
+                self.append_event(run, EventKind::Discarded)?;
             }
         }
         Ok(())
     }
 
-    /// The oldest run that waits for nothing any more, at work.
-    fn start_next(&self, tending: &mut Tending) -> Result<Option<Working>, Problem> {
-        // Read anew: some may have been thrown away.
+    /// Starts the oldest run whose earlier stages are done.
+    fn start_next(&self, queue: &mut QueueState) -> Result<Option<Working>, Problem> {
+        // Read again: some may have been discarded.
         let mut next = None;
         for run in self.store.unsettled_runs()? {
-            if run.state != RunState::Queued || tending.is_aside(&run.id) {
+            if run.state != RunState::Queued || queue.is_deferred(&run.id) {
                 continue;
             }
             let runs = self.store.runs_of(&run.experiment)?;
@@ -260,49 +260,49 @@ impl Studio {
             }
         }
         let Some(run) = next else { return Ok(None) };
-        let started = self.settle_fault(tending, &run.id, |_| match self.start(&run) {
+        let started = self.settle_fault(queue, &run.id, |_| match self.start(&run) {
             Ok((process, from_sequence)) => {
                 Ok(Some(Working { run: run.id.clone(), process, from_sequence, memory_kills: memory_kills() }))
             }
-            // The run waits for room, and so it says.
+            // The run waits for disk space; the fault is shown at the run.
             Err(problem) if problem.code == ProblemCode::DiskFull => Err(problem),
-            Err(problem) => self.tell(&run, EventKind::Failed { problem }).map(|_| None),
+            Err(problem) => self.append_event(&run, EventKind::Failed { problem }).map(|_| None),
         });
         Ok(started.flatten())
     }
 
-    /// Starts a worker; returns it with the last event of the run before it.
+    /// Starts a worker; returns it with the number of the last event before it.
     fn start(&self, run: &RunRecord) -> Result<(Child, u64), Problem> {
         self.vet_run(run)?;
         let told = self.prepare_run(run)?;
-        let mut run = self.mend_events(&run.id)?;
+        let mut run = self.repair_events(&run.id)?;
         for message in told {
-            run = self.tell(&run, EventKind::Warning { code: "files_mended".to_owned(), message })?;
+            run = self.append_event(&run, EventKind::Warning { code: "files_mended".to_owned(), message })?;
         }
-        let run = self.take_in(&run)?;
+        let run = self.ingest_events(&run)?;
         let folder = self.run_folder(&run.id);
         let failed = |error: std::io::Error| file_problem("Starting the worker in", &folder, &error);
         let words = File::create(folder.join("worker.log")).map_err(failed)?;
         let mut command = Command::new(&self.configuration.program);
         command.args(["worker", "--run"]).arg(&folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
-        // With an arena for each thread, glibc keeps up to a quarter more than is in use, another share in every run; with one,
-        // a run takes what its plan says, in the same time.
+        // With one arena per thread, glibc keeps up to a quarter more memory than is in use, and the share varies between
+        // runs; with a single one, a run takes what its plan says, at the same speed.
         command.env("MALLOC_ARENA_MAX", "1");
-        // A group of its own: Ctrl-C in the terminal that holds the app ends the app, not the run.
+        // A process group of its own: Ctrl-C in the terminal of the app ends the app, not the run.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         Ok((command.spawn().map_err(failed)?, run.last_sequence))
     }
 
-    /// Results that could not be kept when they came are tried again; what cannot be had stays said.
-    fn keep_unkept(&self, tending: &mut Tending) {
+    /// Tries again to save results that could not be saved; a persistent fault stays shown.
+    fn retry_unsaved(&self, queue: &mut QueueState) {
         let due: Vec<String> =
-            tending.unkept.iter().filter(|(_, at)| **at <= Instant::now()).map(|(run, _)| run.clone()).collect();
+            queue.unsaved.iter().filter(|(_, at)| **at <= Instant::now()).map(|(run, _)| run.clone()).collect();
         for id in due {
             let problem = self.store.run(&id).ok().and_then(|run| self.missing_results(&run));
             match &problem {
-                Some(_) => drop(tending.unkept.insert(id.clone(), Instant::now() + 12 * PATIENCE)),
-                None => drop(tending.unkept.remove(&id)),
+                Some(_) => drop(queue.unsaved.insert(id.clone(), Instant::now() + 12 * PATIENCE)),
+                None => drop(queue.unsaved.remove(&id)),
             }
             self.note(&id, problem);
         }
@@ -317,7 +317,7 @@ mod tests {
 
     /// The run that a fresh queue begins; its worker ends at once without a word.
     fn begun(studio: &Studio) -> Option<String> {
-        let mut tending = Tending::default();
+        let mut tending = QueueState::default();
         studio.round(&mut tending).unwrap();
         tending.working.as_ref().map(|working| working.run.clone())
     }
@@ -329,7 +329,7 @@ mod tests {
         let set = import(&studio);
         queued(&studio, "younger", &set.id, 20);
         queued(&studio, "older", &set.id, 10);
-        let mut tending = Tending::default();
+        let mut tending = QueueState::default();
         assert!(studio.round(&mut tending).unwrap());
         assert_eq!(tending.working.as_ref().map(|working| working.run.as_str()), Some("older"));
         // As long as that worker lives, nothing else is begun.
@@ -361,10 +361,10 @@ mod tests {
         }
         assert_eq!(begun(&studio).as_deref(), Some("r0"));
         let first = studio.store.run("r0").unwrap();
-        studio.tell(&first, EventKind::Paused { step: 1 }).unwrap();
+        studio.append_event(&first, EventKind::Paused { step: 1 }).unwrap();
         assert_eq!(begun(&studio), None);
         let first = studio.store.run("r0").unwrap();
-        studio.tell(&first, EventKind::Discarded).unwrap();
+        studio.append_event(&first, EventKind::Discarded).unwrap();
         assert_eq!(begun(&studio), None);
         assert_eq!(studio.store.run("r1").unwrap().state, RunState::Discarded);
     }

@@ -1,5 +1,5 @@
-//! What a run leaves for others: its adapter's record, and the small files that later stages and reports read.
-//! The database keeps those files too, so that one that is damaged or gone is put back.
+//! Stores the results of a training run: the record of its adapter, and the small files that later stages and reports read.
+//! The database keeps copies of those files, so that a damaged or missing one is restored.
 
 use crate::experiments::links::recipe_of;
 use crate::read_snapshot;
@@ -12,47 +12,47 @@ use alidade_store::{AdapterRecord, RunRecord, sha256};
 use std::path::Path;
 
 const RECORD: &str = "run.json";
-/// Larger ones are not kept twice.
+/// Larger files are not copied into the database.
 const LARGEST: usize = 32 << 20;
 
 impl Studio {
-    /// Keeps what a run has left; `anew` where the worker has just told of it, else only what is not kept yet.
+    /// Stores the results of a run; with `refresh`, when the worker has just reported them, also those that are stored already.
     ///
     /// # Errors
     /// When something cannot be read or written; it is tried again later.
-    pub(crate) fn keep_results(&self, run: &RunRecord, anew: bool) -> Result<(), Problem> {
+    pub(crate) fn keep_results(&self, run: &RunRecord, refresh: bool) -> Result<(), Problem> {
         if let Some(sha256) = &run.adapter_sha256
-            && (anew || !self.store.adapter(&run.id).is_ok_and(|known| known.adapter.sha256 == *sha256))
+            && (refresh || !self.store.adapter(&run.id).is_ok_and(|known| known.adapter.sha256 == *sha256))
         {
             self.keep_adapter(run, sha256)?;
         }
-        self.keep_artifacts(run, anew)?;
+        self.keep_artifacts(run, refresh)?;
         if !run.evaluations.is_empty()
             && run.work.recipe().is_some()
             && !crate::experiments::pipeline::makes_scorer(&run.work)
         {
             for name in [BEFORE, AFTER] {
-                self.keep_file(run, name, anew)?;
+                self.keep_file(run, name, refresh)?;
             }
         }
         if matches!(run.state, RunState::Finished | RunState::Stopped) {
-            self.keep_file(run, RECORD, anew)?;
+            self.keep_file(run, RECORD, refresh)?;
         }
         Ok(())
     }
 
-    fn keep_file(&self, run: &RunRecord, name: &str, anew: bool) -> Result<(), Problem> {
-        if !anew && self.store.file(&run.id, name)?.is_some() {
+    fn keep_file(&self, run: &RunRecord, name: &str, refresh: bool) -> Result<(), Problem> {
+        if !refresh && self.store.file(&run.id, name)?.is_some() {
             return self.result_file(&run.id, name).map(drop);
         }
         let bytes = self.result_file_as_it_is(&run.id, name)?;
         Ok(self.store.put_file(&run.id, name, &bytes, bytes.len() <= LARGEST)?)
     }
 
-    /// A file that a run left, as it was; one that is damaged or gone is put back where the database has it.
+    /// A result file of a run; a damaged or missing one is restored from the database.
     ///
     /// # Errors
-    /// When neither the disk nor the database has it.
+    /// When neither the disk nor the database has it intact.
     pub(crate) fn result_file(&self, run: &str, name: &str) -> Result<Vec<u8>, Problem> {
         let found = self.result_file_as_it_is(run, name);
         let Some(record) = self.store.file(run, name)? else { return found };
@@ -76,10 +76,10 @@ impl Studio {
         }
     }
 
-    /// What a stack answered in a run: `before.json` or `after.json`.
+    /// The answers of a stack in a run: `before.json` or `after.json`.
     ///
     /// # Errors
-    /// When it is not there any more.
+    /// When they are missing.
     pub(crate) fn snapshot_of(&self, run: &str, name: &str) -> Result<Snapshot, Problem> {
         self.result_file(run, name)?;
         read_snapshot(&self.run_folder(run).join(name))
@@ -95,12 +95,12 @@ impl Studio {
             model: self.model_facts(&recipe)?.model,
             folder: self.run_folder(&run.id).join("adapter").display().to_string(),
         };
-        // A run that was trained anew has another adapter under the same name: the old one must not answer any more.
+        // A run that was repeated has another adapter under the same name: the old one must be unloaded.
         self.unload(&run.id);
         Ok(self.store.put_adapter(&record)?)
     }
 
-    /// What can be said of a settled run whose files are not all there; `None` when they are.
+    /// The problem of a settled run with missing files; `None` if all are there.
     pub(crate) fn missing_results(&self, run: &RunRecord) -> Option<Problem> {
         if let Err(problem) = self.keep_results(run, false) {
             return Some(problem);
@@ -116,5 +116,5 @@ impl Studio {
 
 fn lost(name: &str, found: &str) -> Problem {
     Problem::internal(format!("The run's {name} cannot be read: {found}."))
-        .hint("The figures and curves of the run are whole; run it again if you need the file.")
+        .hint("The figures and curves of the run are complete; run it again if you need the file.")
 }

@@ -1,37 +1,38 @@
-//! Unresponsive workers: one that was asked to end, and neither ends nor takes another step, is killed, or a run that hangs
-//! would keep every other run waiting. Its last checkpoint stays.
+//! Unresponsive workers: a worker that was asked to end, and neither ends nor takes another step, is killed; otherwise a run
+//! that hangs would block all others. Its last checkpoint stays.
 
-use crate::runs::queue::{Tending, Working};
+use crate::runs::queue::{QueueState, Working};
 use crate::studio::{Studio, now_ms};
 use alidade_domain::{EventKind, Problem};
-use alidade_jobs::files::control::wish_of;
+use alidade_jobs::files::control::pending_request;
 use alidade_jobs::machine::end_process;
 use alidade_store::RunRecord;
 use std::time::{Duration, Instant};
 
-/// How long a worker has to answer a wish.
+/// How long a worker has to react to a request.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// A worker answers between steps, so a run with longer ones is given so many of its usual steps.
+/// A worker reacts between steps, so a run with long steps is given this many of its usual steps.
 const STEPS: u32 = 3;
 
 impl Studio {
-    /// Ends the worker of a run that has not answered a wish in time. `ours` is the process, where this program started it.
+    /// Kills the worker of a run that has not reacted to a request in time. `ours` is the process, if this program started
+    /// it.
     ///
     /// # Errors
-    /// When the word about it cannot be written; the worker is ended all the same.
+    /// When the event about it cannot be written; the worker is killed in any case.
     pub(crate) fn end_if_unresponsive(
         &self,
-        tending: &mut Tending,
+        queue: &mut QueueState,
         run: &RunRecord,
         ours: Option<&mut Working>,
     ) -> Result<(), Problem> {
         let folder = self.run_folder(&run.id);
-        if wish_of(&folder).is_none() {
-            tending.wished.remove(&run.id);
+        if pending_request(&folder).is_none() {
+            queue.requested.remove(&run.id);
             return Ok(());
         }
-        let since = *tending.wished.entry(run.id.clone()).or_insert_with(Instant::now);
-        let patience = tending.patience.max(usual_step(run) * STEPS);
+        let since = *queue.requested.entry(run.id.clone()).or_insert_with(Instant::now);
+        let patience = queue.patience.max(usual_step(run) * STEPS);
         let silent = Duration::from_millis(now_ms().saturating_sub(run.last_ms));
         if since.elapsed() < patience || silent < patience {
             return Ok(());
@@ -43,16 +44,16 @@ impl Studio {
         if !ended {
             return Ok(());
         }
-        tending.wished.remove(&run.id);
+        queue.requested.remove(&run.id);
         let message = format!(
-            "The run's process did not answer for {} seconds after it was asked to end, so it was ended. What its last checkpoint \
-             holds is kept.",
+            "The run's process did not react for {} seconds after it was asked to end, so it was killed. Its last checkpoint is \
+             kept.",
             patience.as_secs()
         );
-        self.tell(run, EventKind::Warning { code: "worker_unresponsive".to_owned(), message }).map(drop)
+        self.append_event(run, EventKind::Warning { code: "worker_unresponsive".to_owned(), message }).map(drop)
     }
 
-    /// The process that took the run up last.
+    /// The latest process of the run.
     fn pid_of(&self, run: &RunRecord) -> Result<Option<u32>, Problem> {
         let (mut found, mut after) = (None, 0);
         loop {
@@ -70,7 +71,7 @@ impl Studio {
     }
 }
 
-/// Time that a step of the run has taken on average.
+/// Average time of a step of the run.
 fn usual_step(run: &RunRecord) -> Duration {
     Duration::from_millis(run.worked_ms.checked_div(run.step).unwrap_or(0))
 }
@@ -79,36 +80,36 @@ fn usual_step(run: &RunRecord) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::after_a_cut::at_work;
+    use crate::runs::after_power_cut::at_work;
     use crate::testing::{House, import, queued};
     use alidade_domain::{RunState, StopReason};
     use std::process::Command;
 
-    /// A run at work whose process does nothing but wait, and what the queue remembers of it.
-    fn hanging(house: &House, studio: &Studio, wish: Option<StopReason>) -> (RunRecord, Tending) {
+    /// A running run whose process only sleeps, and the state of the queue.
+    fn hanging(house: &House, studio: &Studio, request: Option<StopReason>) -> (RunRecord, QueueState) {
         let run = queued(studio, "a", &import(studio).id, 1);
         at_work(house, studio, &run);
-        if let Some(wish) = wish {
-            crate::write_wish(&house.run_folder("a"), wish).unwrap();
+        if let Some(request) = request {
+            crate::write_request(&house.run_folder("a"), request).unwrap();
         }
         let process = Command::new("sleep").arg("600").spawn().unwrap();
-        (run, Tending::with_worker("a", process))
+        (run, QueueState::with_worker("a", process))
     }
 
     #[test]
     fn a_worker_that_does_not_answer_is_ended_and_its_run_can_go_on() {
-        for (wish, expected) in
+        for (request, expected) in
             [(StopReason::StopAndSave, RunState::Interrupted), (StopReason::Pause, RunState::Paused)]
         {
             let house = House::new();
             let studio = house.open();
-            let (_, mut tending) = hanging(&house, &studio, Some(wish));
+            let (_, mut queue) = hanging(&house, &studio, Some(request));
             // Its steps took a second each, and it is given three of them; the last one was told just now.
-            tending.patience = Duration::ZERO;
+            queue.patience = Duration::ZERO;
             let begun = Instant::now();
             while studio.store.run("a").unwrap().state == RunState::Running {
                 assert!(begun.elapsed() < Duration::from_secs(60), "the worker was not ended");
-                studio.round(&mut tending).unwrap();
+                studio.round(&mut queue).unwrap();
                 std::thread::sleep(Duration::from_millis(50));
             }
             let run = studio.store.run("a").unwrap();
@@ -123,12 +124,12 @@ mod tests {
     fn a_worker_that_nobody_asked_is_left_alone() {
         let house = House::new();
         let studio = house.open();
-        let (_, mut tending) = hanging(&house, &studio, None);
-        tending.patience = Duration::ZERO;
+        let (_, mut queue) = hanging(&house, &studio, None);
+        queue.patience = Duration::ZERO;
         for _ in 0..20 {
-            studio.round(&mut tending).unwrap();
+            studio.round(&mut queue).unwrap();
         }
         assert_eq!(studio.store.run("a").unwrap().state, RunState::Running);
-        assert!(tending.end_worker());
+        assert!(queue.end_worker());
     }
 }

@@ -1,36 +1,36 @@
-//! What becomes of a run while it is open: its events are taken in, its worker's death is told, and words are added for it
-//! where no worker lives to say them.
+//! Updates a run while it is open: copies its events into the database, records the death of its worker, and adds events on
+//! behalf of a run without a worker.
 
 use crate::EventLog;
 use crate::home::restrict;
-use crate::runs::queue::{Tending, Working};
+use crate::runs::queue::{QueueState, Working};
 use crate::studio::{Studio, lock};
 use alidade_domain::{Artifact, EventKind, Observer, Problem, ProblemCode, RunEvent, RunState, StopReason};
-use alidade_jobs::files::control::wish_of;
+use alidade_jobs::files::control::pending_request;
 use alidade_jobs::files::durable::create_folder;
 use alidade_jobs::files::event_log::{read_some_events, sync_events};
 use alidade_store::RunRecord;
 use std::path::Path;
 use std::time::Instant;
 
-/// Characters of a worker's last words that are shown.
+/// Characters of a worker's last output that are shown.
 const LAST_WORDS: usize = 600;
 
 impl Studio {
-    /// Takes in what the worker told, and settles the run when it is gone. `ended` is our worker of this run, when it has
-    /// just ended.
-    pub(crate) fn attend(
+    /// Copies the events of the worker, and settles the run if the worker is gone. `ended` is our worker of this run, if it
+    /// has just ended.
+    pub(crate) fn update_run(
         &self,
-        tending: &mut Tending,
+        queue: &mut QueueState,
         run: &RunRecord,
         alive: bool,
         ended: Option<&mut Working>,
     ) -> Result<(), Problem> {
         let was = run.last_sequence;
-        let run = match self.take_in(run) {
+        let run = match self.ingest_events(run) {
             Err(_) if !alive => {
-                let mended = self.mend_events(&run.id)?;
-                self.take_in(&mended)?
+                let repaired = self.repair_events(&run.id)?;
+                self.ingest_events(&repaired)?
             }
             other => other?,
         };
@@ -39,37 +39,37 @@ impl Studio {
             self.want_backup();
             restrict(&self.run_folder(&settled.id), true);
             if let Err(problem) = self.keep_results(&settled, true) {
-                tending.unkept.insert(settled.id.clone(), Instant::now());
+                queue.unsaved.insert(settled.id.clone(), Instant::now());
                 return Err(problem);
             }
         }
         Ok(())
     }
 
-    /// A queued run waits; one that was at work has lost its worker, and one whose worker has said nothing never began.
+    /// A queued run waits; a running one has lost its worker, and one whose worker wrote no event never began.
     fn without_worker(&self, run: RunRecord, ended: Option<&mut Working>) -> Result<RunRecord, Problem> {
         let folder = self.run_folder(&run.id);
         if run.state == RunState::Running {
             let starved = ended.is_some_and(Working::ran_out_of_memory);
-            return self.tell_of_death(&run, &folder, starved);
+            return self.record_worker_death(&run, &folder, starved);
         }
         match ended {
             Some(ended) if ended.from_sequence == run.last_sequence => {
-                let message = format!("The run ended before it began. {}", last_words(&folder));
-                self.tell(&run, EventKind::Failed { problem: Problem::new(ProblemCode::WorkerLost, message) })
+                let message = format!("The worker ended before the run began. {}", last_words(&folder));
+                self.append_event(&run, EventKind::Failed { problem: Problem::new(ProblemCode::WorkerLost, message) })
             }
             _ => Ok(run),
         }
     }
 
-    fn tell_of_death(&self, run: &RunRecord, folder: &Path, starved: bool) -> Result<RunRecord, Problem> {
+    fn record_worker_death(&self, run: &RunRecord, folder: &Path, starved: bool) -> Result<RunRecord, Problem> {
         let warn = |code: &str, message: String| {
-            self.tell(run, EventKind::Warning { code: code.to_owned(), message }).map(drop)
+            self.append_event(run, EventKind::Warning { code: code.to_owned(), message }).map(drop)
         };
-        // A wish that the worker did not live to see still stands.
-        let wish = wish_of(folder);
+        // A request that the worker did not see is still pending.
+        let request = pending_request(folder);
         if self.fault_of(&run.id).is_some_and(|fault| fault.code == ProblemCode::DiskFull) {
-            let message = "There was no room left on the disk. Free some room and resume.";
+            let message = "There was no room left on the disk. Free some disk space and resume.";
             warn("disk_full", message.to_owned())?;
         }
         if starved {
@@ -79,16 +79,16 @@ impl Studio {
         } else if let words = last_words(folder)
             && !words.is_empty()
         {
-            warn("last_words", format!("The run's process ended with these words: {words}"))?;
+            warn("last_words", format!("The run's process ended with this output: {words}"))?;
         }
         let run = self.store.run(&run.id)?;
         if run.state != RunState::Running {
             return Ok(run);
         }
         let step = self.last_whole_checkpoint(&run.id)?;
-        self.tell(
+        self.append_event(
             &run,
-            match wish {
+            match request {
                 Some(StopReason::Discard) => EventKind::Discarded,
                 Some(StopReason::Pause) => EventKind::Paused { step },
                 _ => EventKind::Interrupted { step },
@@ -103,9 +103,9 @@ impl Studio {
         Ok(if there { step } else { 0 })
     }
 
-    /// Stores what a run's worker has told since the last time. What is stored is on the disk in the run's folder, so that
-    /// the database never knows more than the files.
-    pub(crate) fn take_in(&self, run: &RunRecord) -> Result<RunRecord, Problem> {
+    /// Copies new events of a run's worker into the database. They are synced in the run's folder first, so that the
+    /// database never knows more than the files.
+    pub(crate) fn ingest_events(&self, run: &RunRecord) -> Result<RunRecord, Problem> {
         let folder = self.run_folder(&run.id);
         let mut run = run.clone();
         loop {
@@ -114,22 +114,22 @@ impl Studio {
                 return Ok(run);
             }
             sync_events(&folder)?;
-            self.keep_told_adapter(&run, &events);
+            self.keep_reported_results(&run, &events);
             run = self.store.take_events(&run.id, &events, offset)?;
             if run.state == RunState::Discarded {
-                // Checkpoints of a discarded run are never read again; a leftover costs only room.
+                // Checkpoints of a discarded run are never read again; a leftover only costs disk space.
                 let _ = std::fs::remove_dir_all(folder.join("checkpoints"));
             }
         }
     }
 
-    /// An adapter is known before the word that its run has ended: whoever reads that may ask for it at once.
-    fn keep_told_adapter(&self, run: &RunRecord, events: &[RunEvent]) {
+    /// Saves results before the event that ends the run: whoever reads that event may use them at once.
+    fn keep_reported_results(&self, run: &RunRecord, events: &[RunEvent]) {
         for event in events {
             let (EventKind::Finished { artifacts, .. } | EventKind::Stopped { artifacts, .. }) = &event.kind else {
                 continue;
             };
-            // What fails here is met again when all results are kept.
+            // What fails here is tried again when all results are saved.
             if let Some(sha256) = artifacts.iter().find_map(Artifact::adapter_sha256) {
                 let _ = self.keep_adapter(run, sha256);
             }
@@ -141,13 +141,13 @@ impl Studio {
     ///
     /// # Errors
     /// When it has one, or the event cannot be written.
-    pub(crate) fn tell(&self, run: &RunRecord, kind: EventKind) -> Result<RunRecord, Problem> {
+    pub(crate) fn append_event(&self, run: &RunRecord, kind: EventKind) -> Result<RunRecord, Problem> {
         let folder = self.run_folder(&run.id);
         create_folder(&folder)?;
-        let _held = lock(&self.telling);
-        let run = self.mend_while_held(&run.id)?;
+        let _held = lock(&self.event_writes);
+        let run = self.repair_while_locked(&run.id)?;
         EventLog::open(&folder, &run.id)?.observe(kind)?;
-        self.take_in(&run)
+        self.ingest_events(&run)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the program itself has made in a run folder, told by its own marks, and how that is taken away. Everything else there
-//! belongs to somebody: it is never removed, emptied or written over.
+//! Recognises what the program itself has made in a run folder, by its marks, and removes it. Everything else there belongs
+//! to somebody else: it is never removed, emptied or overwritten.
 
 use alidade_domain::{Plan, Problem, ProblemCode, RunEvent, why};
 use alidade_jobs::train::provenance;
@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 /// Files that a run writes.
 pub(crate) const FILES: [&str; 7] =
     [PLAN, "rows.jsonl", "log.jsonl", "events.jsonl", "run.json", "before.json", "after.json"];
-/// Folders that runs write; each run writes one of the first two.
+/// Folders that runs write; each run writes only one of the first two.
 const FOLDERS: [&str; 3] = [ADAPTER, MODEL, CHECKPOINTS];
 const ADAPTER: &str = "adapter";
 const MODEL: &str = "model";
 const CHECKPOINTS: &str = "checkpoints";
-/// Files of a result whose mark lists none.
+/// Files of a result, if its mark does not list them.
 const OF_A_RESULT: [&str; 4] = ["adapter_config.json", "adapter_model.safetensors", "alidade.json", "README.md"];
 
-/// All names that a run writes to: one that trains every weight makes a model, others an adapter.
+/// All names that a run writes to; a run that trains every weight makes a model, others an adapter.
 pub(crate) fn names(full: bool) -> Vec<&'static str> {
     let other = if full { ADAPTER } else { MODEL };
     FOLDERS.into_iter().filter(|name| *name != other).chain(FILES).collect()
@@ -30,13 +30,13 @@ pub(crate) fn names(full: bool) -> Vec<&'static str> {
 /// A folder in which the program has worked.
 pub(crate) struct Made {
     folder: PathBuf,
-    /// What the last run there was to do, where it can be read.
+    /// The plan of the last run there, if readable.
     pub(crate) plan: Option<Plan>,
     record: Option<Value>,
 }
 
 impl Made {
-    /// `None` when nothing there bears a mark of ours.
+    /// `None` if the folder has no mark of ours.
     pub(crate) fn find(folder: &Path) -> Option<Self> {
         let plan = read::<Plan>(&folder.join(PLAN));
         let record = read::<Value>(&folder.join("run.json"));
@@ -49,15 +49,15 @@ impl Made {
         marked.then(|| Self { folder: folder.to_owned(), plan: plan.or(written), record })
     }
 
-    /// The result that lies there, or what stands in the place of the one to be.
+    /// The existing result, or whatever is in its place.
     pub(crate) fn result(&self, full: bool) -> Option<&'static str> {
         let written = names(full);
         let there = |name: &&str| self.folder.join(name).exists() && (written.contains(name) || self.own_result(name));
         [ADAPTER, MODEL].into_iter().find(there)
     }
 
-    /// What lies under the names of a run and was not made by one.
-    fn strangers(&self, full: bool) -> Vec<String> {
+    /// Files under the names of a run that no run has made.
+    fn foreign(&self, full: bool) -> Vec<String> {
         let (mut found, written) = (Vec::new(), names(full));
         for name in [ADAPTER, MODEL] {
             let place = self.folder.join(name);
@@ -65,7 +65,7 @@ impl Made {
                 continue;
             }
             if !self.own_result(name) {
-                // One that this run does not write may stay as it is.
+                // Names that this run does not write may stay.
                 found.extend(written.contains(&name).then(|| name.to_owned()));
                 continue;
             }
@@ -81,7 +81,7 @@ impl Made {
         found
     }
 
-    /// A result bears a mark of ours, or its weights are those that `run.json` speaks of.
+    /// True if a result has our mark, or its weights are those in `run.json`.
     fn own_result(&self, name: &str) -> bool {
         let place = self.folder.join(name);
         let recorded = self.record.as_ref().and_then(|record| record["hashes"]["adapter"].as_str());
@@ -89,7 +89,7 @@ impl Made {
         provenance::is_marked(&place) || recorded.is_some_and(|recorded| found().is_ok_and(|found| found == recorded))
     }
 
-    /// Files under names of a run whose content no run wrote; they are set aside instead of removed.
+    /// Files under the names of a run with foreign content; they are renamed instead of removed.
     fn changed(&self) -> Vec<&'static str> {
         let changed = |name: &&str| {
             let path = self.folder.join(name);
@@ -108,17 +108,17 @@ impl Made {
         FILES.into_iter().filter(changed).collect()
     }
 
-    /// Takes away what earlier runs made; `say` is told first.
+    /// Removes what earlier runs made; announced through `say`.
     ///
     /// # Errors
-    /// When something of somebody else's lies among it, or the system refuses.
+    /// When it contains foreign files, or the system refuses.
     pub(crate) fn remove(&self, full: bool, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
-        let strangers = self.strangers(full);
-        if !strangers.is_empty() {
+        let foreign = self.foreign(full);
+        if !foreign.is_empty() {
             let message = format!(
                 "Nothing in {} was removed: {} was not made by this program.",
                 self.folder.display(),
-                strangers.join(", ")
+                foreign.join(", ")
             );
             return Err(Problem::new(ProblemCode::Conflict, message)
                 .hint("Move it elsewhere, or choose another output_dir.")
@@ -129,7 +129,7 @@ impl Made {
             let aside = set_aside(&self.folder.join(name))?;
             say(&format!("{name} is not what the program wrote; it was kept as {aside}."));
         }
-        // The mark goes last: a folder that was half cleared is still known as ours.
+        // The mark is removed last, so that a partly cleared folder is still recognised as ours.
         let order = FOLDERS.iter().chain(FILES.iter().rev());
         let ours = |name: &&str| ![ADAPTER, MODEL].contains(name) || self.own_result(name);
         let there: Vec<&str> = order.copied().filter(|name| self.folder.join(name).exists()).filter(ours).collect();
@@ -148,7 +148,7 @@ impl Made {
     }
 }
 
-/// Gives a file another name in its folder and returns that.
+/// Renames a file in its folder and returns the new name.
 ///
 /// # Errors
 /// When the system refuses.

@@ -1,4 +1,4 @@
-//! What only a terminal does: a recipe file carried out in a folder of the person's own.
+//! For the terminal only: a recipe file is carried out in a folder of the person's own.
 
 pub(crate) mod made;
 pub(crate) mod places;

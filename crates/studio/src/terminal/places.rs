@@ -1,10 +1,10 @@
-//! Whether what a run writes and what it reads lie apart. Paths are compared where they really lie, links resolved: nothing that
-//! a run is given may lie in its way, and no folder that holds it is ever cleared.
+//! Checks that the inputs of a run are outside of what it writes. Paths are compared after resolving links: a run never
+//! overwrites its inputs, and a folder that contains them is never cleared.
 
 use alidade_domain::{Problem, ProblemCode};
 use std::path::{Component, Path, PathBuf};
 
-/// Something that a run is given.
+/// An input of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// What it is, for people ("the model").
@@ -13,7 +13,7 @@ pub struct Given {
     pub path: PathBuf,
 }
 
-/// Where a path leads, whether or not its last parts exist yet.
+/// The real path, even if its last parts do not exist yet.
 pub(crate) fn real(path: &Path) -> PathBuf {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     if let Ok(real) = path.canonicalize() {
@@ -30,7 +30,7 @@ pub(crate) fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// Refuses an output folder that is what the run reads, or where the run would write over it.
+/// Refuses an output folder that is an input of the run, or where the run would overwrite an input.
 ///
 /// # Errors
 /// At `output_dir`, with the names of both.
@@ -43,8 +43,7 @@ pub(crate) fn apart(output: &Path, written: &[&str], given: &[Given]) -> Result<
             }
             let name = written.iter().find(|name| place.starts_with(folder.join(name)));
             if let Some(name) = name {
-                let message =
-                    format!("{} lies where the run writes its own {name}: {}.", capital(what), path.display());
+                let message = format!("{} is where the run writes its own {name}: {}.", capital(what), path.display());
                 return Err(refused(message));
             }
         }
@@ -52,7 +51,7 @@ pub(crate) fn apart(output: &Path, written: &[&str], given: &[Given]) -> Result<
     Ok(())
 }
 
-/// Refuses to clear a folder that holds what the run reads, or lies within it.
+/// Refuses to clear a folder that contains an input of the run, or is inside one.
 ///
 /// # Errors
 /// At `output_dir`, with the names of both.
@@ -71,7 +70,7 @@ pub(crate) fn clearable(output: &Path, given: &[Given]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Where a file or folder lies; of a folder also where the links in it lead.
+/// The real path of a file or folder, and for a folder also the targets of the links in it.
 fn all_of(path: &Path) -> Vec<PathBuf> {
     let mut places = vec![real(path)];
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -1,4 +1,4 @@
-//! From a recipe to a plan: every file is found and read, every default written out. Problems name their field.
+//! Resolves a recipe into a plan: every file is found and read, every default is filled in. Problems name their field.
 
 use crate::terminal::places::Given;
 use crate::{experiments::links, import_checked};
@@ -14,32 +14,32 @@ use alidade_train::{Method, method, names_of, work_facts};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-/// A recipe whose model and data exist.
+/// A resolved recipe.
 #[derive(Debug)]
 pub struct ResolvedRecipe {
-    /// What a worker needs.
+    /// The plan.
     pub plan: Plan,
     /// Where results go.
     pub output: PathBuf,
-    /// The rows, one JSON example a line, as they are to stand in the output folder.
+    /// The rows, one JSON example a line, for the output folder.
     pub rows: String,
-    /// Everything that the run is given.
+    /// All inputs of the run.
     pub given: Vec<Given>,
-    /// What a person should know about the data.
+    /// Remarks on the data.
     pub remarks: Vec<String>,
 }
 
 /// Reads a recipe.
 ///
 /// # Errors
-/// When it cannot be read or says something that no recipe says.
+/// When it cannot be read or is invalid.
 pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
     let recipe = Recipe::from_toml(&read_file("the recipe", path)?)?;
     method(&recipe.method)?;
     Ok(recipe)
 }
 
-/// A small text of the person's own.
+/// Reads a small text file of the person.
 pub(crate) fn read_file(what: &str, path: &Path) -> Result<String, Problem> {
     read_text(path, SMALL_TEXT).map_err(|error| {
         let path = path.display();
@@ -53,7 +53,7 @@ pub(crate) fn read_file(what: &str, path: &Path) -> Result<String, Problem> {
 /// Resolves the recipe of a file from the terminal; its paths are relative to that file. Writes nothing.
 ///
 /// # Errors
-/// When a setting, the model, the adapter or the data set is not usable.
+/// When a setting, the model, the adapter or the data set cannot be used.
 pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<ResolvedRecipe, Problem> {
     let base = file.parent().unwrap_or(Path::new("."));
     let known = method(&recipe.method)?;
@@ -76,7 +76,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let given = given(file, &model_dir, &dataset_file, adapter_dir.as_ref(), [&reward, &cost]);
     let name = model_dir.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
     let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
-    // A run that goes on tomorrow reads what it read today.
+    // A run that is resumed on another day keeps its date.
     let now = asks_for_date(&model_dir).then(|| day_of_work(&output).unwrap_or_else(crate::local_time));
     let plan = Plan {
         run: "terminal".to_owned(),
@@ -106,13 +106,13 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     Ok(ResolvedRecipe { plan, output, rows, given, remarks: remarks(&dataset) })
 }
 
-/// True when every weight is to be trained.
+/// True if every weight is trained.
 fn is_full(recipe: &Recipe, method: &dyn Method) -> Result<bool, Problem> {
     let full = recipe.tuning == Some(Tuning::Full);
     let full_weights = |method: &dyn Method| !method.needs().reference && !method.makes_scorer();
     if full && !full_weights(method) {
         let message = format!(
-            "{} needs an adapter: it compares with the untouched model, or makes one that only scores.",
+            "{} needs an adapter: it compares with the base model, or trains a model that only scores.",
             recipe.method.as_str()
         );
         return Err(Problem::input(message)
@@ -127,7 +127,7 @@ fn given(
     model: &Path,
     dataset: &Path,
     adapter: Option<&PathBuf>,
-    raters: [&Option<RewardSource>; 2],
+    scorers: [&Option<RewardSource>; 2],
 ) -> Vec<Given> {
     let mut given = vec![
         Given { what: "the recipe", path: recipe.to_owned() },
@@ -135,15 +135,15 @@ fn given(
         Given { what: "the data set", path: dataset.to_owned() },
     ];
     given.extend(adapter.map(|path| Given { what: "the adapter that training starts from", path: path.clone() }));
-    for (what, rater) in ["the reward model", "the cost model"].into_iter().zip(raters) {
-        if let Some(RewardSource::Adapter { folder }) = rater {
+    for (what, scorer) in ["the reward model", "the cost model"].into_iter().zip(scorers) {
+        if let Some(RewardSource::Adapter { folder }) = scorer {
             given.push(Given { what, path: folder.clone() });
         }
     }
     given
 }
 
-/// What was found while the data set was read.
+/// Remarks from reading the data set.
 fn remarks(dataset: &Dataset) -> Vec<String> {
     let mut remarks = dataset.remarks.clone();
     if let Some(first) = dataset.issues.first() {
@@ -159,22 +159,21 @@ fn remarks(dataset: &Dataset) -> Vec<String> {
     remarks
 }
 
-/// The day that unfinished work in a folder was told.
+/// The date in the plan of unfinished work in a folder.
 fn day_of_work(output: &Path) -> Option<LocalTime> {
     serde_json::from_value(work_facts(output)?.get("now")?.clone()).ok()
 }
 
-/// What a recipe of the terminal names as its reward.
+/// The reward of a recipe in the terminal.
 fn reward_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Option<RewardSource>, Problem> {
     match (&recipe.reward, method.needs().reward) {
         (None, false) => Ok(None),
         (Some(_), false) => {
-            let message =
-                format!("{} does not learn from scores; “reward” means nothing to it.", recipe.method.as_str());
+            let message = format!("{} does not learn from scores, so it cannot use “reward”.", recipe.method.as_str());
             Err(Problem::input(message).hint("Remove the line.").at("reward"))
         }
         (None, true) => {
-            let message = format!("{} learns from scores, and the recipe names no “reward”.", recipe.method.as_str());
+            let message = format!("{} learns from scores, but the recipe names no “reward”.", recipe.method.as_str());
             let hint = "Name the adapter folder of a reward model, or \"oracle\" for the starter world.";
             Err(Problem::input(message).hint(hint).at("reward"))
         }
@@ -182,7 +181,7 @@ fn reward_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Op
     }
 }
 
-/// What a recipe of the terminal names as its cost.
+/// The cost of a recipe in the terminal.
 fn cost_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Option<RewardSource>, Problem> {
     match &recipe.cost {
         None => Ok(None),
@@ -204,7 +203,7 @@ fn source(named: &ScorerSource, base: &Path, field: &str) -> Result<RewardSource
 /// The folder of a recipe's model.
 ///
 /// # Errors
-/// When the recipe names it as only an experiment can.
+/// When the recipe names it in a form that only experiments allow.
 pub fn model_dir(recipe: &Recipe, base: &Path) -> Result<PathBuf, Problem> {
     match &recipe.model {
         ModelSource::Path(path) => Ok(base.join(path)),
@@ -226,14 +225,14 @@ fn adapter_dir(adapter: &AdapterSource, base: &Path, field: &str) -> Result<Path
     }
 }
 
-/// A recipe of one run knows files alone; what the program keeps, and what other stages make, an experiment names.
+/// The problem of an identifier or stage in a recipe, which may only name files.
 fn elsewhere(named: &impl std::fmt::Display, instead: &str, field: &str) -> Problem {
-    Problem::input(format!("“{named}” means something within an experiment; a recipe of its own names {instead}."))
+    Problem::input(format!("“{named}” can only be used in an experiment file; a recipe names {instead}."))
         .hint(format!("Name {instead}, or make it a stage of an experiment file and use alidade run."))
         .at(field)
 }
 
-/// The first of several problems; the others are found when it is mended.
+/// The first of several problems; the others are reported once it is fixed.
 fn first(problems: Vec<Problem>) -> Problem {
     problems.into_iter().next().unwrap_or_else(|| Problem::internal("The settings were refused without a reason."))
 }

@@ -1,8 +1,8 @@
-//! The folder that a recipe names as its `output_dir`: whose it is, whether a run may write there, and where it goes on.
+//! The folder that a recipe names as its `output_dir`: who owns it, whether a run may write there, and where it resumes.
 //!
-//! `plan.json`, written first, says that the folder is a run's. One program at a time works there. What somebody else has put
-//! under the names of a run is never emptied, written over or removed, links are never written through, and what an earlier
-//! run of other settings has kept stays until the person asks for its removal.
+//! `plan.json`, written first, marks the folder as a run's. Only one program at a time works there. Foreign files under the
+//! names of a run are never emptied, overwritten or removed, links are never written through, and the results of an earlier
+//! run with other settings stay until the person asks for their removal.
 
 use crate::terminal::made::{self, Made, set_aside};
 use crate::terminal::places::{apart, clearable};
@@ -18,7 +18,7 @@ use alidade_model::file_sha256;
 use alidade_train::{Difference, PlanFacts, TrainError, resume_step};
 use std::path::{Path, PathBuf};
 
-/// A folder in which this program, and no other, may carry a recipe out.
+/// A locked folder in which this program may carry out a recipe.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -29,24 +29,24 @@ pub struct RunFolder {
 /// Where a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// With the first step.
-    Anew,
-    /// Behind the checkpoint of this step.
-    GoOn {
-        /// Steps that are kept.
+    /// At the first step.
+    Fresh,
+    /// After the checkpoint of this step.
+    Resume {
+        /// Steps that are done.
         step: u64,
     },
-    /// Everything is trained; what comes after it was cut off.
+    /// After training: only the work after it is missing.
     Finish,
 }
 
 impl RunFolder {
-    /// Takes the folder for a resolved recipe. With `overwrite`, what earlier runs made there is removed; `say` is told what
-    /// is removed or set aside before it is.
+    /// Locks and prepares the folder for a resolved recipe. With `overwrite`, the results of earlier runs are removed; `say`
+    /// announces what is removed or renamed.
     ///
     /// # Errors
-    /// When another program is at work there, when it holds something of somebody else's or of another run, or inputs of
-    /// this run that stand in its way; at `output_dir`.
+    /// When another program is working there, or when it contains foreign files, results of another run, or inputs of this
+    /// run that would be overwritten; at `output_dir`.
     pub fn take(resolved: &ResolvedRecipe, overwrite: bool, say: &mut dyn FnMut(&str)) -> Result<Self, Problem> {
         let (path, plan) = (&resolved.output, &resolved.plan);
         let at = |problem: Problem| if problem.field.is_none() { problem.at("output_dir") } else { problem };
@@ -54,28 +54,29 @@ impl RunFolder {
         if overwrite {
             clearable(path, &resolved.given)?;
         }
-        // Nothing is left behind in a folder of somebody else's, not even a lock; a run at work is told before its plan is.
+        // Nothing is left behind in a foreign folder, not even a lock; a running run is reported before its plan is
+        // compared.
         unlinked(path, plan.full)?;
         if !alidade_jobs::files::run_lock::is_held(path) {
-            Self::stranger(path, plan.full)?;
+            Self::refuse_foreign(path, plan.full)?;
         }
         create_folder(path).map_err(at)?;
         let lock = RunLock::take(path).map_err(at)?;
         unlinked(path, plan.full)?;
-        Self::stranger(path, plan.full)?;
+        Self::refuse_foreign(path, plan.full)?;
         let facts = plan_facts(plan)?;
         let made = Made::find(path);
         if made.as_ref().and_then(|made| made.plan.as_ref()).is_some_and(|old| old.run != plan.run) {
-            let message = format!("{} is the folder of a run of the window.", path.display());
+            let message = format!("{} is the folder of a run of the app.", path.display());
             return Err(Problem::new(ProblemCode::Conflict, message)
                 .hint("Choose another output_dir.")
                 .at("output_dir"));
         }
         let start = match &made {
-            None => Start::Anew,
+            None => Start::Fresh,
             Some(made) if overwrite => {
                 made.remove(plan.full, say)?;
-                Start::Anew
+                Start::Fresh
             }
             Some(made) => standing(made, path, plan, &facts)?,
         };
@@ -95,8 +96,8 @@ impl RunFolder {
         &self.path
     }
 
-    /// Refuses a folder without a mark of ours that holds files under the names that a run writes to.
-    fn stranger(path: &Path, full: bool) -> Result<(), Problem> {
+    /// Refuses a folder without our mark that has files under the names that a run writes to.
+    fn refuse_foreign(path: &Path, full: bool) -> Result<(), Problem> {
         let found = made::names(full).into_iter().find(|name| path.join(name).exists());
         match found.filter(|_| Made::find(path).is_none()) {
             None => Ok(()),
@@ -112,7 +113,7 @@ impl RunFolder {
         }
     }
 
-    /// The mark first, then the rows; files of an earlier start that are no longer what it wrote are set aside.
+    /// Writes the mark first, then the rows; changed files of an earlier start are renamed.
     fn put(
         &self,
         resolved: &ResolvedRecipe,
@@ -127,15 +128,15 @@ impl RunFolder {
         if found.as_deref() != Some(&resolved.plan.rows_sha256) {
             if found.is_some() && found.as_deref() != earlier_rows {
                 let aside = set_aside(rows)?;
-                say(&format!("rows.jsonl is not what the run wrote; it was kept as {aside} and is written anew."));
+                say(&format!("rows.jsonl is not what the run wrote; it was kept as {aside} and is written again."));
             }
             write_durably(rows, resolved.rows.as_bytes())?;
         }
-        mend_events(&self.path, &resolved.plan.run, say)
+        repair_events(&self.path, &resolved.plan.run, say)
     }
 }
 
-/// What an earlier run left, and whether this one may go on with it.
+/// The state that an earlier run left, and whether this one may resume it.
 fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<Start, Problem> {
     if let Some(result) = made.result(plan.full) {
         if let Some(outcome) = outcome::completed(path, plan, facts.fingerprint())
@@ -146,14 +147,14 @@ fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<
         return Err(already(made, path, plan, result));
     }
     match resume_step(path, facts) {
-        Ok(0) => Ok(Start::Anew),
-        Ok(step) => Ok(Start::GoOn { step }),
-        // A start that never came to a step has nothing to lose.
+        Ok(0) => Ok(Start::Fresh),
+        Ok(step) => Ok(Start::Resume { step }),
+        // A start without any step has nothing to lose.
         Err(TrainError::OtherRun { step: 0, .. }) if !has_steps(path) => {
             let owner = path.join("checkpoints").join(PLAN);
             std::fs::remove_file(&owner)
                 .map_err(|error| Problem::internal(format!("Removing {} failed: {}.", owner.display(), why(&error))))?;
-            Ok(Start::Anew)
+            Ok(Start::Fresh)
         }
         Err(TrainError::OtherRun { step, differences, .. }) => Err(other_run(path, step, &differences)),
         Err(error) => Err(error.into()),
@@ -177,13 +178,13 @@ fn other_run(path: &Path, step: u64, differences: &[Difference]) -> Problem {
     let changes = told(differences);
     let kept = if step == 0 { "a run".to_owned() } else { format!("a run, kept up to step {step},") };
     let message = if changes.is_empty() {
-        format!("{} holds {kept} of an earlier version of this program, which cannot be taken up.", path.display())
+        format!("{} holds {kept} of an earlier version of this program, which cannot be continued.", path.display())
     } else {
         format!("{} holds {kept} with other settings: {changes}.", path.display())
     };
     let back = match step {
-        0 => "Set them back to go on with it.".to_owned(),
-        step => format!("Set them back to go on from step {step}."),
+        0 => "Set them back to continue it.".to_owned(),
+        step => format!("Set them back to resume from step {step}."),
     };
     let problem = Problem::new(ProblemCode::Conflict, message);
     let problem = if changes.is_empty() { problem } else { problem.hint(back) };
@@ -192,7 +193,7 @@ fn other_run(path: &Path, step: u64, differences: &[Difference]) -> Problem {
         .at("output_dir")
 }
 
-/// "max_steps 40 → 60", by the names that stand in recipes.
+/// "max_steps 40 → 60", with the names used in recipes.
 fn told(differences: &[Difference]) -> String {
     let short = |value: &Option<String>| match value {
         None => "not set".to_owned(),
@@ -210,7 +211,7 @@ fn has_steps(path: &Path) -> bool {
     std::fs::metadata(path.join("log.jsonl")).is_ok_and(|log| log.len() > 0) || path.join("run.json").exists()
 }
 
-/// True when the last word of the events is that everything is done.
+/// True if the last event says that everything is done.
 fn is_finished(path: &Path) -> bool {
     let mut done = false;
     let mut look =
@@ -223,7 +224,7 @@ fn unlinked(path: &Path, full: bool) -> Result<(), Problem> {
     match made::names(full).into_iter().find(|name| path.join(name).is_symlink()) {
         None => Ok(()),
         Some(name) => {
-            let message = format!("{} is a link; a run writes through no link.", path.join(name).display());
+            let message = format!("{} is a link; a run does not write through links.", path.join(name).display());
             Err(Problem::new(ProblemCode::Conflict, message)
                 .hint("Remove the link, or choose another output_dir.")
                 .at("output_dir"))
@@ -231,21 +232,21 @@ fn unlinked(path: &Path, full: bool) -> Result<(), Problem> {
     }
 }
 
-/// Keeps the whole events before the first damaged one; the damaged file is set aside.
-fn mend_events(path: &Path, run: &str, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
+/// Keeps the complete events before the first damaged one; the damaged file is renamed.
+fn repair_events(path: &Path, run: &str, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
     let events = path.join("events.jsonl");
     let Ok(bytes) = std::fs::read(&events) else { return Ok(()) };
     let mut good = 0;
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let event = serde_json::from_slice::<alidade_domain::RunEvent>(line);
-        // A line without an end was cut by a kill, which the log mends by itself.
+        // An incomplete last line was left by a kill; the log repairs it itself.
         let whole = line.ends_with(b"\n");
         if whole && event.is_ok_and(|event| event.run == run && event.sequence == index as u64 + 1) {
             good += line.len();
         } else if whole {
             let aside = set_aside(&events)?;
             say(&format!(
-                "events.jsonl is damaged in line {}; it was kept as {aside}, and the lines before are taken over.",
+                "events.jsonl is damaged in line {}; it was renamed to {aside}, and its lines before the damage are used.",
                 index + 1
             ));
             return write_durably(&events, &bytes[..good]);

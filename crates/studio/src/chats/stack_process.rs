@@ -1,8 +1,8 @@
-//! The program's side of a process that speaks: loads a stack, passes questions on and words back, and ends a process that
+//! The parent's side of the child process of a chat: loads a stack, forwards questions and answers, and ends a process that
 //! does not react. Not here: which stacks stay loaded (`answering`), and what the process does (`speaking`).
 
-use crate::chats::speaking::{Opening, Said, TASK, Told};
-use crate::confined::{Heard, Limits, Session, request_of};
+use crate::chats::speaking::{Command, Opening, Reply, TASK};
+use crate::confined::{Limits, Received, Session, request_of};
 use crate::models::vetting::limits_for;
 use crate::views::AnswerEnd;
 use alidade_domain::{Message, Precision, Problem, Sampling};
@@ -11,25 +11,25 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a wait looks at the clock and at the person's wish.
+/// How often a wait checks the clock and cancellation.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a process may take to stop by itself.
+/// How long a process may take to stop on request.
 const REACT: Duration = Duration::from_secs(2);
-/// Room for a cache and an adapter.
+/// Memory for a KV cache and an adapter.
 const CACHE_BYTES: u64 = 2 << 30;
-/// Seconds in which a question is read: rendered and split into tokens.
+/// Time limit for rendering and tokenizing a prompt.
 const READ_SECONDS: u64 = 60;
-/// Bytes of weights that are loaded in a second, from a slow disk.
+/// Bytes of weights that a slow disk loads per second.
 const BYTES_PER_SECOND: u64 = 20_000_000;
 
 /// A loaded stack in a process of its own.
-pub(crate) struct Voice {
+pub(crate) struct StackProcess {
     session: Session,
     limits: Limits,
     precision: Precision,
 }
 
-impl Voice {
+impl StackProcess {
     /// Loads a stack.
     ///
     /// # Errors
@@ -41,29 +41,29 @@ impl Voice {
             .map_or(0, |weights| weights.len() / BYTES_PER_SECOND);
         let what = format!("Loading the model “{}”", opening.model.name);
         let session = Session::start(program, TASK, [&what, "model"], limits, json(opening)?)?;
-        let mut voice = Self { session, limits, precision: opening.precision };
-        match voice.wait(limits.seconds, stop)? {
-            Told::Ready(precision) => Ok(Self { precision, ..voice }),
+        let mut process = Self { session, limits, precision: opening.precision };
+        match process.wait(limits.seconds, stop)? {
+            Reply::Ready(precision) => Ok(Self { precision, ..process }),
             _ => Err(out_of_turn()),
         }
     }
 
-    /// How the weights are held.
+    /// Number format of the weights.
     pub(crate) fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// True while it can be asked.
+    /// True while it can answer.
     pub(crate) fn lives(&mut self) -> bool {
-        // What it says before it is asked anything is that it goes; one that has gone says nothing.
-        matches!(self.session.hear(Duration::ZERO), Ok(Heard::Silence)) && self.session.lives()
+        // An idle process only sends a message when it ends; one that has ended sends none.
+        matches!(self.session.receive(Duration::ZERO), Ok(Received::Nothing)) && self.session.lives()
     }
 
-    /// Asks; `listener` gets the words as they come. Returns the whole answer and how it ended. A process that does not stop
-    /// within two seconds is ended, and what was heard is the answer.
+    /// Generates an answer; `listener` gets the text piece by piece. Returns the whole answer and how it ended. A process
+    /// that does not stop within two seconds is killed, and the text so far is the answer.
     ///
     /// # Errors
-    /// When the question cannot be answered, or the process dies; nobody can be asked here any more then.
+    /// When the question cannot be answered, or the process dies and cannot be used any more.
     pub(crate) fn answer(
         &mut self,
         messages: Vec<Message>,
@@ -74,47 +74,46 @@ impl Voice {
         if stop.load(Ordering::Relaxed) {
             return Ok((String::new(), AnswerEnd::Stopped));
         }
-        self.session.say(&json(&Said::Answer { messages, sampling })?)?;
+        self.session.send(&json(&Command::Answer { messages, sampling })?)?;
         let asked = Instant::now();
-        let (mut heard, mut begun, mut stopping) = (String::new(), false, None::<Instant>);
+        let (mut received, mut begun, mut stopping) = (String::new(), false, None::<Instant>);
         loop {
             if stopping.is_none() && stop.load(Ordering::Relaxed) {
-                self.session.say(&json(&Said::Stop)?)?;
+                self.session.send(&json(&Command::Stop)?)?;
                 stopping = Some(Instant::now());
             }
             if stopping.is_some_and(|since| since.elapsed() > REACT) {
                 self.session.end();
-                return Ok((heard, AnswerEnd::Stopped));
+                return Ok((received, AnswerEnd::Stopped));
             }
             if !begun && asked.elapsed() > Duration::from_secs(READ_SECONDS) {
                 self.session.end();
                 return Err(self.session.too_slow(Limits { seconds: READ_SECONDS, ..self.limits }));
             }
-            match self.hear()? {
+            match self.receive()? {
                 None => {}
-                Some(Told::Begun) => begun = true,
-                Some(Told::Text(piece)) => {
+                Some(Reply::Begun) => begun = true,
+                Some(Reply::Text(piece)) => {
                     listener(&piece);
-                    heard.push_str(&piece);
+                    received.push_str(&piece);
                 }
-                Some(Told::Ended(text, end)) => return Ok((text, stopping.map_or(end, |_| AnswerEnd::Stopped))),
-                Some(Told::Refused(problem)) => return Err(problem),
-                Some(Told::Ready(_)) => return Err(out_of_turn()),
+                Some(Reply::Ended(text, end)) => return Ok((text, stopping.map_or(end, |_| AnswerEnd::Stopped))),
+                Some(Reply::Refused(problem)) => return Err(problem),
+                Some(Reply::Ready(_)) => return Err(out_of_turn()),
             }
         }
     }
 
-    /// The next word of a stack that is being loaded. When none comes within some seconds, or the person does not want it any
-    /// more, the process is ended.
-    fn wait(&mut self, seconds: u64, stop: &AtomicBool) -> Result<Told, Problem> {
+    /// Waits for a stack to be loaded. After the time limit, or on cancellation, the process is killed.
+    fn wait(&mut self, seconds: u64, stop: &AtomicBool) -> Result<Reply, Problem> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
             if stop.load(Ordering::Relaxed) {
                 self.session.end();
                 return Err(self.session.stopped());
             }
-            if let Some(told) = self.hear()? {
-                return Ok(told);
+            if let Some(reply) = self.receive()? {
+                return Ok(reply);
             }
             if Instant::now() >= until {
                 self.session.end();
@@ -123,11 +122,11 @@ impl Voice {
         }
     }
 
-    fn hear(&mut self) -> Result<Option<Told>, Problem> {
-        match self.session.hear(TICK)? {
-            Heard::Told(value) => request_of(value).map(Some),
-            Heard::Silence => Ok(None),
-            Heard::Done(_) | Heard::Idle => Err(out_of_turn()),
+    fn receive(&mut self) -> Result<Option<Reply>, Problem> {
+        match self.session.receive(TICK)? {
+            Received::Message(value) => request_of(value).map(Some),
+            Received::Nothing => Ok(None),
+            Received::Done(_) | Received::Idle => Err(out_of_turn()),
         }
     }
 }
@@ -137,5 +136,5 @@ fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, Problem> {
 }
 
 fn out_of_turn() -> Problem {
-    Problem::internal("The process that answers spoke out of turn.").hint("Ask again.")
+    Problem::internal("The process that answers sent an unexpected message.").hint("Ask again.")
 }

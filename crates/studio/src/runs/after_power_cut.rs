@@ -1,8 +1,8 @@
-//! Data folders as a power cut, a bad disk or a person leaves them: each is opened, comes to rest, and the next run starts.
-//! The states are made by hand here; cuts are made by `tests/nightly/power_cuts.py`.
+//! Tests of data folders after a power cut, a bad disk or manual changes: each is opened and repaired, and the next run
+//! starts. The states are made by hand here; real cuts are in `tests/nightly/power_cuts.py`.
 
 use crate::runs::inputs::{HELD_OUT, PROMPTS, ROWS};
-use crate::runs::queue::Tending;
+use crate::runs::queue::QueueState;
 use crate::testing::{House, import, imported, queued};
 use crate::views::DatasetView;
 use crate::{EventLog, Studio, read_events};
@@ -22,20 +22,20 @@ fn step(step: u64) -> EventKind {
     EventKind::Step { step, total: 60, metrics, tokens_per_second: 1.0, seconds_left: 1.0 }
 }
 
-/// A run that was at work when the lights went out: its first 30 steps are in the database, ten more in its file alone.
+/// A run that was running at the power cut: its first 30 steps are in the database, ten more only in its file.
 pub(crate) fn at_work(house: &House, studio: &Studio, run: &RunRecord) {
     let folder = house.run_folder(&run.id);
     studio.prepare_run(run).unwrap();
     let mut log = EventLog::open(&folder, &run.id).unwrap();
     log.observe(EventKind::Started { pid: 1, threads: 1, from_step: 0 }).unwrap();
     (1..=30).for_each(|number| log.observe(step(number)).unwrap());
-    studio.take_in(&studio.store.run(&run.id).unwrap()).unwrap();
+    studio.ingest_events(&studio.store.run(&run.id).unwrap()).unwrap();
     (31..=40).for_each(|number| log.observe(step(number)).unwrap());
 }
 
-fn rounds(studio: &Studio, tending: &mut Tending, times: usize) {
+fn rounds(studio: &Studio, queue: &mut QueueState, times: usize) {
     for _ in 0..times {
-        studio.round(tending).unwrap();
+        studio.round(queue).unwrap();
     }
 }
 
@@ -47,7 +47,7 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 
 type Damage = (&'static str, fn(&Path, usize));
 
-/// What may have become of the events; the number is the place up to which they were taken in.
+/// Possible damage to the events; the number is the offset up to which they are in the database.
 const DAMAGES: &[Damage] = &[
     ("nothing", |_, _| {}),
     ("what was not taken in is cut", |path, offset| change(path, |text| text.truncate(offset))),
@@ -89,8 +89,8 @@ fn every_state_of_the_events_comes_to_rest_and_the_next_run_starts() {
         damage(&path, offset as usize);
 
         let studio = house.open();
-        let mut tending = Tending::default();
-        rounds(&studio, &mut tending, 3);
+        let mut queue = QueueState::default();
+        rounds(&studio, &mut queue, 3);
         let run = studio.store.run(&first).unwrap();
         assert_eq!(run.state, RunState::Interrupted, "{name}");
         assert!(run.step >= 30 && run.last_sequence > 31, "{name}: {} steps are left", run.step);
@@ -113,7 +113,7 @@ fn every_state_of_the_events_comes_to_rest_and_the_next_run_starts() {
 }
 
 #[test]
-fn a_wish_outlives_its_worker() {
+fn a_request_outlives_its_worker() {
     let house = House::new();
     let studio = house.open();
     let set = import(&studio).id;
@@ -123,15 +123,15 @@ fn a_wish_outlives_its_worker() {
         let run = queued(&studio, name, &set, 1);
         at_work(&house, &studio, &run);
         std::fs::remove_dir_all(house.run_folder(name)).unwrap();
-        studio.wish(name, reason).unwrap();
-        rounds(&studio, &mut Tending::default(), 2);
+        studio.request(name, reason).unwrap();
+        rounds(&studio, &mut QueueState::default(), 2);
         assert_eq!(studio.store.run(name).unwrap().state, state);
     }
     studio.delete_experiment("d").unwrap();
     studio.delete_experiment("p").unwrap();
 }
 
-/// A fault of one run stays with it, is said there, and costs the others nothing.
+/// A fault of one run is shown at that run and does not affect others.
 #[test]
 fn a_run_that_cannot_be_tended_keeps_nothing_else_waiting() {
     let house = House::new();
@@ -144,14 +144,14 @@ fn a_run_that_cannot_be_tended_keeps_nothing_else_waiting() {
     let path = house.run_folder("a").join(EVENTS);
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    let mut tending = Tending::default();
-    rounds(&studio, &mut tending, 3);
+    let mut queue = QueueState::default();
+    rounds(&studio, &mut queue, 3);
     assert!(house.run_folder("b").join("worker.log").exists(), "the next run did not start");
     let said = studio.get_run("a").unwrap().problem.expect("nothing was said");
     assert!(said.message.contains(EVENTS), "{said}");
     std::fs::remove_dir(&path).unwrap();
-    let mut tending = Tending::default();
-    rounds(&studio, &mut tending, 1);
+    let mut queue = QueueState::default();
+    rounds(&studio, &mut queue, 1);
     let run = studio.get_run("a").unwrap();
     assert_eq!((run.state, run.problem), (RunState::Interrupted, None));
 }
@@ -182,7 +182,7 @@ fn plan_and_rows_are_put_back_or_refused_at_their_field() {
             assert_eq!(whole(name), before);
         }
     }
-    // Without the data set only a whole copy of the run's own is as good.
+    // Without the data set the run needs a complete copy of its own.
     change(&house.home().join("datasets").join(&set).join("rows.jsonl"), |bytes| bytes[40] ^= 1);
     assert!(studio.prepare_run(&run).unwrap().is_empty());
     change(&folder.join(ROWS), |bytes| bytes[30] ^= 1);
@@ -290,7 +290,7 @@ fn finished(house: &House, studio: &Studio, run: &RunRecord) {
     let adapter_sha256 = alidade_store::sha256(b"weights");
     log.observe(EventKind::Finished { steps: 3, artifacts: vec![Artifact::Adapter { sha256: adapter_sha256 }] })
         .unwrap();
-    rounds(studio, &mut Tending::default(), 1);
+    rounds(studio, &mut QueueState::default(), 1);
     assert_eq!(studio.store.run(&run.id).unwrap().state, RunState::Finished);
 }
 
@@ -302,7 +302,7 @@ fn whoever_reads_that_a_run_has_ended_finds_its_adapter() {
     at_work(&house, &studio, &run);
     let ended = EventKind::Finished { steps: 40, artifacts: vec![Artifact::Adapter { sha256: "made".to_owned() }] };
     EventLog::open(&house.run_folder("a"), "a").unwrap().observe(ended).unwrap();
-    let run = studio.take_in(&studio.store.run("a").unwrap()).unwrap();
+    let run = studio.ingest_events(&studio.store.run("a").unwrap()).unwrap();
     assert_eq!(run.state, RunState::Finished);
     assert_eq!(studio.store.adapter("a").unwrap().adapter.sha256, "made");
 }
@@ -320,16 +320,16 @@ fn results_of_finished_runs_are_put_back_and_their_reports_open() {
     change(&folder.join(AFTER), |bytes| bytes[12] ^= 1);
     std::fs::remove_file(folder.join("run.json")).unwrap();
     let studio = house.open();
-    studio.bring_in_order(&mut Tending::default(), true);
+    studio.recover(&mut QueueState::default(), true);
     assert_eq!(names.map(|name| std::fs::read(folder.join(name)).unwrap()), whole);
     assert_eq!(studio.get_run("a").unwrap().problem, None);
 
-    // Where the database was asked for the answers before they were kept there, their loss is said at the run.
+    // If the answers are not in the database either, their loss is shown at the run.
     std::fs::remove_file(folder.join("adapter/adapter_model.safetensors")).unwrap();
     let studio = house.open();
-    let mut tending = Tending::default();
-    studio.bring_in_order(&mut tending, true);
-    rounds(&studio, &mut tending, 1);
+    let mut queue = QueueState::default();
+    studio.recover(&mut queue, true);
+    rounds(&studio, &mut queue, 1);
     let said: Problem = studio.get_run("a").unwrap().problem.expect("nothing was said");
     assert!(said.message.contains("adapter_model.safetensors"), "{said}");
     assert!(studio.get_report("a").unwrap().markdown.contains("sft"));

@@ -1,6 +1,6 @@
-//! Brings the event file of a run without a worker back to what the database knows. The database is never ahead of the
-//! disk (events are synced before they are taken in), but a file may be cut, damaged or removed; then what the database has
-//! is written anew, and what the file told beyond that is kept as far as it can be read.
+//! Repairs the event file of a run without a worker from the database. The database is never ahead of the disk (events are
+//! synced before they are copied into it), but a file may be cut, damaged or removed; then the events in the database are
+//! written again, and further readable events of the file are kept.
 
 use crate::EventLog;
 use crate::studio::{Studio, lock, now_ms};
@@ -12,24 +12,25 @@ use alidade_store::RunRecord;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Where a damaged file is kept.
+/// Name of the backup of a damaged file.
 const ASIDE: &str = "events.damaged.jsonl";
 
 impl Studio {
-    /// Brings file and database of a run together. What had to be mended is told as an event of the run.
+    /// Makes file and database of a run agree. A repair is recorded as an event of the run.
     ///
     /// # Errors
-    /// When a worker is at it, or something cannot be read or written.
-    pub(crate) fn mend_events(&self, id: &str) -> Result<RunRecord, Problem> {
-        let _held = lock(&self.telling);
-        self.mend_while_held(id)
+    /// When a worker is running the run, or something cannot be read or written.
+    pub(crate) fn repair_events(&self, id: &str) -> Result<RunRecord, Problem> {
+        let _held = lock(&self.event_writes);
+        self.repair_while_locked(id)
     }
 
-    /// As [`Self::mend_events`], by one who holds `telling`: nobody else in this program then writes events.
-    pub(crate) fn mend_while_held(&self, id: &str) -> Result<RunRecord, Problem> {
+    /// As [`Self::repair_events`], for a caller that holds the lock `event_writes`, so that nobody else in this program
+    /// writes events.
+    pub(crate) fn repair_while_locked(&self, id: &str) -> Result<RunRecord, Problem> {
         let (mut run, folder) = (self.store.run(id)?, self.run_folder(id));
         if is_alive(&folder) {
-            return Err(Problem::new(ProblemCode::Conflict, "A worker is at this run.").hint("Pause it first."));
+            return Err(Problem::new(ProblemCode::Conflict, "A worker is running this run.").hint("Pause it first."));
         }
         let found = read(&folder)?;
         let known = self.known_events(&run)?;
@@ -55,7 +56,7 @@ impl Studio {
         Ok(run)
     }
 
-    /// The lines that the database has; a row that cannot be read is replaced by a word about it.
+    /// The lines in the database; an unreadable row is replaced by a warning.
     fn known_events(&self, run: &RunRecord) -> Result<Vec<u8>, Problem> {
         let (mut text, mut next) = (Vec::new(), 1);
         let mut add = |line: &str| {
@@ -65,13 +66,13 @@ impl Studio {
         let lost = |sequence| {
             let kind = EventKind::Warning {
                 code: "event_lost".to_owned(),
-                message: "An event could not be read any more.".to_owned(),
+                message: "An event could no longer be read.".to_owned(),
             };
             serde_json::to_string(&RunEvent { run: run.id.clone(), sequence, at_ms: now_ms(), kind })
                 .unwrap_or_default()
         };
         self.store.each_event(&run.id, &mut |sequence, body| {
-            // Another program may have gone on since the record was read.
+            // Another program may have added events since the record was read.
             if sequence > run.last_sequence {
                 return;
             }
@@ -100,7 +101,7 @@ fn read(folder: &Path) -> Result<Option<Vec<u8>>, Problem> {
     }
 }
 
-/// Whether both hold the same events; another version may have written them in other words.
+/// Whether both hold the same events; another version may have formatted them differently.
 fn agree(file: &[u8], known: &[u8]) -> bool {
     let event = |line: &[u8]| line.ends_with(b"\n").then(|| serde_json::from_slice::<RunEvent>(line).ok()).flatten();
     let lines = |text: &[u8]| text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();
@@ -111,8 +112,8 @@ fn agree(file: &[u8], known: &[u8]) -> bool {
     }
 }
 
-/// The lines of `text` that go on after what the run's record has, up to the first that does not, and whether there is one
-/// that a death in the middle of writing does not explain. In a damaged file (`ordered` false) earlier lines are passed over.
+/// The lines of `text` that continue the run's record, up to the first that does not, and whether that one is more than an
+/// incomplete last line. In a damaged file (`ordered` false) earlier lines are skipped.
 fn following(text: &[u8], run: &RunRecord, ordered: bool) -> (Vec<u8>, bool) {
     let (mut kept, mut next, mut spoiled) = (Vec::new(), run.last_sequence + 1, false);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -137,10 +138,10 @@ fn following(text: &[u8], run: &RunRecord, ordered: bool) -> (Vec<u8>, bool) {
 fn words(found: bool, last: u64) -> String {
     if found {
         format!(
-            "The file of this run's events was damaged or cut. Up to event {last} it was written anew from the database; what \
-             could be read beyond that is kept, and the damaged file lies beside it as {ASIDE}."
+            "The file of this run's events was damaged or cut. Up to event {last} it was restored from the database; later \
+             readable events are kept, and the damaged file is beside it as {ASIDE}."
         )
     } else {
-        format!("The file of this run's events was removed. Up to event {last} it was written anew from the database.")
+        format!("The file of this run's events was removed. Up to event {last} it was restored from the database.")
     }
 }
