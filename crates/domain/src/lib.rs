@@ -4,6 +4,7 @@
 //! window derive their TypeScript type (ts-rs), so that the two languages cannot diverge.
 
 mod artifact;
+mod chat;
 mod conversation;
 mod dataset;
 mod earlier_evaluation;
@@ -34,6 +35,7 @@ mod why;
 mod words;
 
 pub use artifact::{Artifact, ItemNote, WorkUnit};
+pub use chat::{AnswerEnd, ChatMessage};
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
 pub use earlier_evaluation::one_or_many;

@@ -6,6 +6,7 @@
 mod adapters;
 mod backups;
 mod database;
+mod documents;
 mod error;
 mod events;
 mod experiments;
@@ -19,6 +20,7 @@ mod shelves;
 pub use adapters::AdapterRecord;
 pub use backups::BackupRecord;
 pub use database::Store;
+pub use documents::{ChatRecord, DatasetRecord, Document, ModelRecord};
 pub use error::StoreError;
 pub use events::EventPage;
 pub use files::{FileRecord, sha256};

@@ -5,9 +5,10 @@ use crate::datasets::row_index::RowIndex;
 use crate::home::configuration::Configuration;
 use crate::home::verify::Stamp;
 use crate::home::wake::Bell;
-use crate::views::{AppInfo, ModelView};
+use crate::views::AppInfo;
 use crate::{create_folder, datasets, home, models};
 use alidade_domain::{Problem, ProblemCode};
+use alidade_store::ModelRecord;
 use alidade_store::Store;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Studio {
     pub(crate) configuration: Configuration,
     pub(crate) store: Store,
-    pub(crate) bundled: Vec<ModelView>,
+    pub(crate) bundled: Vec<ModelRecord>,
     /// When this program started, in milliseconds since 1970: older files in its working folders are leftovers.
     pub(crate) opened_ms: u64,
     handles: Mutex<BTreeMap<String, PathBuf>>,

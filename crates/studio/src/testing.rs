@@ -1,10 +1,10 @@
 //! What the unit tests of this crate share: a data folder with a tiny model, rows, experiments that wait for their turn.
 
 use crate::runs::inputs::ROWS;
-use crate::views::DatasetView;
 use crate::{Configuration, Studio, create_folder};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{DatasetKind, Example, Experiment, ImportSummary, Message, Recipe, Stage};
+use alidade_store::DatasetRecord;
 use alidade_store::RunRecord;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn golden() -> PathBuf {
 }
 
 /// Forty rows as an import leaves them, with a word in each.
-pub(crate) fn imported(studio: &Studio, word: &str) -> DatasetView {
+pub(crate) fn imported(studio: &Studio, word: &str) -> DatasetRecord {
     let row = |number| Example::Answer {
         prompt: vec![Message::user(format!("{word} {number}"))],
         completion: vec![Message::assistant(format!("It is {word} {number}."))],
@@ -59,16 +59,16 @@ pub(crate) fn imported(studio: &Studio, word: &str) -> DatasetView {
     create_folder(&folder).unwrap();
     std::fs::write(folder.join(ROWS), &text).unwrap();
     let summary = ImportSummary { format: "test".to_owned(), read: 40, kept: 40, dropped: Vec::new() };
-    let bundled = studio.list_datasets().unwrap().remove(0);
+    let bundled: DatasetRecord = studio.store.documents().unwrap().remove(0);
     let sha256 = alidade_store::sha256(text.as_bytes());
     let kind = DatasetKind::Answers;
     let set =
-        DatasetView { id, name: "own".to_owned(), kind, summary, sha256, bundled: false, imported_ms: 1, ..bundled };
-    studio.store.put(alidade_store::Shelf::Datasets, &set.id, &set, 1).unwrap();
+        DatasetRecord { id, name: "own".to_owned(), kind, summary, sha256, bundled: false, imported_ms: 1, ..bundled };
+    studio.store.put_document(&set, 1).unwrap();
     set
 }
 
-pub(crate) fn import(studio: &Studio) -> DatasetView {
+pub(crate) fn import(studio: &Studio) -> DatasetRecord {
     imported(studio, "Say")
 }
 

@@ -1,9 +1,10 @@
 //! Views for the hosts: plain data about stored things, with exactly what a screen needs.
 
 use alidade_domain::{
-    AdapterRef, Artifact, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary, Message, MethodName,
-    ModelRef, Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
+    AdapterRef, Artifact, ChatMessage, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary,
+    MethodName, ModelRef, Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
 };
+use alidade_store::{ChatRecord, DatasetRecord, ModelRecord};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -26,7 +27,7 @@ pub struct AppInfo {
 }
 
 /// A base model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct ModelView {
     /// Name and content.
     pub model: ModelRef,
@@ -50,13 +51,10 @@ pub struct ModelView {
     pub folder: String,
     /// The model card in Markdown, if there is one.
     pub card: Option<String>,
-    /// True once the person removed it; only experiments that used it still have its facts.
-    #[serde(default)]
-    pub removed: bool,
 }
 
 /// A data set.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct DatasetView {
     /// Identifier.
     pub id: String,
@@ -78,11 +76,7 @@ pub struct DatasetView {
     pub licence: Option<String>,
     /// When it was imported, in milliseconds since 1970.
     pub imported_ms: u64,
-    /// True once the person removed it; only experiments that used it still have its facts.
-    #[serde(default)]
-    pub removed: bool,
     /// The problem with its rows on the disk, if any.
-    #[serde(default)]
     pub problem: Option<Problem>,
 }
 
@@ -222,7 +216,7 @@ pub struct StackView {
 }
 
 /// A conversation with one or more stacks side by side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
 pub struct ChatView {
     /// Identifier.
     pub id: String,
@@ -235,43 +229,11 @@ pub struct ChatView {
     /// Sampling; the same in every pane.
     pub sampling: Sampling,
     /// Number format of the weights; the same in every pane.
-    #[serde(default)]
     pub precision: Precision,
     /// Messages in order of turns.
     pub messages: Vec<ChatMessage>,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
-}
-
-/// How an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum AnswerEnd {
-    /// The model closed its turn.
-    Complete,
-    /// `max_new_tokens` was reached.
-    Length,
-    /// The person stopped it.
-    Stopped,
-    /// Interrupted: the program or the process that answered has ended.
-    Interrupted,
-}
-
-/// A turn of a chat in one pane.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
-pub struct ChatMessage {
-    /// Number of the turn, from 0; a person's message and its answers share it.
-    pub turn: usize,
-    /// Pane of an answer; absent for the person's message.
-    pub pane: Option<usize>,
-    /// What was said.
-    pub message: Message,
-    /// The exact stack that answered.
-    pub badge: Option<String>,
-    /// How the answer ended.
-    pub end: Option<AnswerEnd>,
-    /// Its random seed.
-    pub seed: Option<u64>,
 }
 
 /// A piece of a streamed answer.
@@ -306,4 +268,56 @@ pub struct ReportView {
     pub html: String,
     /// Markdown.
     pub markdown: String,
+}
+
+impl From<ModelRecord> for ModelView {
+    fn from(record: ModelRecord) -> Self {
+        Self {
+            model: record.model,
+            family: record.family,
+            parameters: record.parameters,
+            vocabulary: record.vocabulary,
+            context_tokens: record.context_tokens,
+            bytes: record.bytes,
+            bundled: record.bundled,
+            licence: record.licence,
+            chat_template: record.chat_template,
+            folder: record.folder,
+            card: record.card,
+        }
+    }
+}
+
+impl DatasetView {
+    /// What is shown of a data set, with what is wrong with its rows at the moment.
+    pub(crate) fn of(record: DatasetRecord, problem: Option<Problem>) -> Self {
+        Self {
+            id: record.id,
+            name: record.name,
+            kind: record.kind,
+            summary: record.summary,
+            remarks: record.remarks,
+            sha256: record.sha256,
+            bundled: record.bundled,
+            flagged: record.flagged,
+            licence: record.licence,
+            imported_ms: record.imported_ms,
+            problem,
+        }
+    }
+}
+
+impl From<ChatRecord> for ChatView {
+    fn from(record: ChatRecord) -> Self {
+        Self {
+            id: record.id,
+            title: record.title,
+            stacks: record.stacks,
+            system_prompt: record.system_prompt,
+            sampling: record.sampling,
+            precision: record.precision,
+            messages: record.messages,
+            created_ms: record.created_ms,
+        }
+    }
 }

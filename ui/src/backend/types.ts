@@ -374,10 +374,6 @@ licence: string | null,
  */
 imported_ms: number, 
 /**
- * True once the person removed it; only experiments that used it still have its facts.
- */
-removed: boolean, 
-/**
  * The problem with its rows on the disk, if any.
  */
 problem: Problem | null, };
@@ -916,11 +912,7 @@ folder: string,
 /**
  * The model card in Markdown, if there is one.
  */
-card: string | null, 
-/**
- * True once the person removed it; only experiments that used it still have its facts.
- */
-removed: boolean, };
+card: string | null, };
 
 export type Multiple = { 
 /**

@@ -4,8 +4,10 @@
 use crate::chats::speaking::{Checked, Opening};
 use crate::chats::stack_process::StackProcess;
 use crate::studio::{Studio, lock};
-use crate::views::{AnswerEnd, ChatDelta, ChatMessage, ChatView};
+use crate::views::ChatDelta;
+use alidade_domain::{AnswerEnd, ChatMessage};
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Stack};
+use alidade_store::ChatRecord;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -70,7 +72,7 @@ impl Studio {
     /// When the answers cannot be saved.
     pub(crate) fn answer_panes(
         &self,
-        chat: &ChatView,
+        chat: &ChatRecord,
         turn: usize,
         more_seed: u64,
         answering: &Answering,
@@ -98,7 +100,7 @@ impl Studio {
     /// Forwards pieces to the listener, and saves the shown text regularly and at the end.
     fn collect(
         &self,
-        chat: &ChatView,
+        chat: &ChatRecord,
         pieces: &Receiver<Piece>,
         listener: &mut dyn FnMut(ChatDelta) -> bool,
     ) -> Result<(), Problem> {
@@ -127,7 +129,7 @@ impl Studio {
 
     fn answer_pane(
         &self,
-        chat: &ChatView,
+        chat: &ChatRecord,
         turn: usize,
         pane: usize,
         more_seed: u64,
@@ -245,7 +247,7 @@ fn badge(stack: &Stack, held: Precision) -> String {
 }
 
 /// The conversation of a pane, up to the question of this turn.
-fn history(chat: &ChatView, turn: usize, pane: usize) -> Vec<Message> {
+fn history(chat: &ChatRecord, turn: usize, pane: usize) -> Vec<Message> {
     let system = Some(chat.system_prompt.trim()).filter(|text| !text.is_empty()).map(Message::system);
     let heard =
         chat.messages.iter().filter(|message| message.turn <= turn && message.pane.is_none_or(|own| own == pane));

@@ -6,9 +6,10 @@ pub(crate) mod stack_process;
 
 use crate::chats::answering::Answering;
 use crate::studio::{Studio, lock, now_ms};
-use crate::views::{AnswerEnd, ChatDelta, ChatMessage, ChatView, StackView};
+use crate::views::{ChatDelta, ChatView, StackView};
+use alidade_domain::{AnswerEnd, ChatMessage};
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling, Stack};
-use alidade_store::Shelf;
+use alidade_store::ChatRecord;
 use std::sync::atomic::Ordering;
 
 const TITLE: usize = 60;
@@ -43,8 +44,8 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_chats(&self) -> Result<Vec<ChatView>, Problem> {
-        let chats = self.store.all::<ChatView>(Shelf::Chats)?;
-        Ok(chats.into_iter().map(|chat| ChatView { messages: Vec::new(), ..chat }).collect())
+        let chats = self.store.documents::<ChatRecord>()?;
+        Ok(chats.into_iter().map(|chat| ChatRecord { messages: Vec::new(), ..chat }.into()).collect())
     }
 
     /// One chat. An answer that is still being generated is not included; one that was interrupted by the program's end is.
@@ -58,7 +59,7 @@ impl Studio {
             let turn = chat.messages.last().map_or(0, |message| message.turn);
             chat.messages.retain(|message| message.turn < turn || message.end != Some(AnswerEnd::Interrupted));
         }
-        Ok(chat)
+        Ok(chat.into())
     }
 
     /// A new chat.
@@ -66,7 +67,7 @@ impl Studio {
     /// # Errors
     /// When no stack is given.
     pub fn create_chat(&self, stacks: Vec<Stack>) -> Result<ChatView, Problem> {
-        let chat = ChatView {
+        let chat = ChatRecord {
             id: self.fresh_id("c"),
             title: String::new(),
             stacks: checked(stacks)?,
@@ -77,7 +78,7 @@ impl Studio {
             created_ms: now_ms(),
         };
         self.keep(&chat)?;
-        Ok(chat)
+        Ok(chat.into())
     }
 
     /// Changes name, stacks, system message and sampling; messages stay.
@@ -97,7 +98,7 @@ impl Studio {
         chat.precision = change.precision;
         chat.stacks = stacks;
         self.keep(&chat)?;
-        Ok(chat)
+        Ok(chat.into())
     }
 
     /// Removes a chat.
@@ -107,7 +108,7 @@ impl Studio {
     pub fn delete_chat(&self, id: &str) -> Result<(), Problem> {
         self.stop_answer(id);
         let _one_at_a_time = lock(&self.chat_writes);
-        Ok(self.store.remove(Shelf::Chats, id)?)
+        Ok(self.store.delete_document::<ChatRecord>(id)?)
     }
 
     /// Stops the answers of a chat after the current token; their text is kept.
@@ -177,7 +178,7 @@ impl Studio {
     /// Saves the question, then the answers as they grow.
     fn answer_turn(
         &self,
-        chat: ChatView,
+        chat: ChatRecord,
         turn: usize,
         more_seed: u64,
         answering: &Answering,
@@ -189,12 +190,12 @@ impl Studio {
 
     /// Saves the messages so far. Changes of the person meanwhile (name, sampling) are kept, and a deleted chat stays
     /// deleted: only the messages are written.
-    pub(crate) fn keep_answers(&self, chat: &ChatView, answers: &[ChatMessage]) -> Result<(), Problem> {
+    pub(crate) fn keep_answers(&self, chat: &ChatRecord, answers: &[ChatMessage]) -> Result<(), Problem> {
         let _one_at_a_time = lock(&self.chat_writes);
         match self.chat_record(&chat.id) {
             Ok(current) => {
                 let messages = chat.messages.iter().chain(answers).cloned().collect();
-                self.keep(&ChatView { messages, ..current })
+                self.keep(&ChatRecord { messages, ..current })
             }
             Err(problem) if problem.code == ProblemCode::NotFound => Ok(()),
             Err(problem) => Err(problem),
@@ -202,12 +203,12 @@ impl Studio {
     }
 
     /// A chat as it is stored.
-    fn chat_record(&self, id: &str) -> Result<ChatView, Problem> {
-        Ok(self.store.one(Shelf::Chats, id)?)
+    fn chat_record(&self, id: &str) -> Result<ChatRecord, Problem> {
+        Ok(self.store.document(id)?)
     }
 
-    fn keep(&self, chat: &ChatView) -> Result<(), Problem> {
-        Ok(self.store.put(Shelf::Chats, &chat.id, chat, chat.created_ms)?)
+    fn keep(&self, chat: &ChatRecord) -> Result<(), Problem> {
+        Ok(self.store.put_document(chat, chat.created_ms)?)
     }
 }
 
@@ -233,7 +234,7 @@ fn checked(stacks: Vec<Stack>) -> Result<Vec<Stack>, Problem> {
     Err(Problem::input("A chat shows one to four models side by side.").hint("Choose at least one model.").at("stacks"))
 }
 
-fn add_question(chat: &mut ChatView, turn: usize, text: &str) -> Result<(), Problem> {
+fn add_question(chat: &mut ChatRecord, turn: usize, text: &str) -> Result<(), Problem> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > LONGEST_MESSAGE {
         return Err(Problem::input("A message has 1 to 100,000 characters.").at("text"));

@@ -3,7 +3,7 @@
 
 use crate::Speaker;
 use crate::confined::{Link, request_of};
-use crate::views::AnswerEnd;
+use alidade_domain::AnswerEnd;
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling};
 use alidade_model::{Finish, adapter_sha256, model_sha256};
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@
 use crate::chats::speaking::{Command, Opening, Reply, TASK};
 use crate::confined::{Limits, Received, Session, request_of};
 use crate::models::vetting::limits_for;
-use crate::views::AnswerEnd;
+use alidade_domain::AnswerEnd;
 use alidade_domain::{Message, Precision, Problem, Sampling};
 use serde::Serialize;
 use std::path::Path;

@@ -6,13 +6,12 @@ use crate::datasets::ROWS;
 use crate::datasets::data_file::import_rows;
 use crate::home::restrict;
 use crate::studio::{Studio, lock, now_ms};
-use crate::views::DatasetView;
 use alidade_data::write_row;
 use alidade_domain::{Dataset, Imported, Problem};
 use alidade_jobs::files::durable::{file_problem, write_folder, write_private};
 use alidade_jobs::train::execute::read_rows;
 use alidade_model::file_sha256;
-use alidade_store::Shelf;
+use alidade_store::DatasetRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
@@ -79,7 +78,7 @@ impl Studio {
         name: String,
         path: &Path,
         handle: &str,
-    ) -> Result<DatasetView, Problem> {
+    ) -> Result<DatasetRecord, Problem> {
         let importing = Importing::begin(self, handle);
         let folder = self.dataset_folder(&id);
         let mut kept = None;
@@ -93,7 +92,7 @@ impl Studio {
         })?;
         restrict(&folder, false);
         let (found, sha256) = kept.ok_or_else(|| Problem::internal("The import returned no result."))?;
-        let view = DatasetView {
+        let view = DatasetRecord {
             id,
             name,
             kind: found.kind,
@@ -105,9 +104,8 @@ impl Studio {
             licence: None,
             imported_ms: now_ms(),
             removed: false,
-            problem: None,
         };
-        self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
+        self.store.put_document(&view, view.imported_ms)?;
         Ok(view)
     }
 

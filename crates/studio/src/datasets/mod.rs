@@ -13,7 +13,8 @@ use crate::views::{DatasetPage, DatasetView};
 use alidade_data::{rows_from_jsonl, rows_to_jsonl};
 use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
 use alidade_jobs::files::durable::{create_folder, file_problem, remove_folder, write_private};
-use alidade_store::{Shelf, sha256};
+use alidade_store::DatasetRecord;
+use alidade_store::sha256;
 use alidade_world::{World, comparisons, pairs, questions, ratings, supervised};
 use std::path::PathBuf;
 
@@ -34,10 +35,10 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_datasets(&self) -> Result<Vec<DatasetView>, Problem> {
-        let sets: Vec<DatasetView> = self.store.all(Shelf::Datasets)?;
-        let view = |set: DatasetView| {
+        let sets: Vec<DatasetRecord> = self.store.documents()?;
+        let view = |set: DatasetRecord| {
             let problem = self.rows_problem(&set, &self.dataset_folder(&set.id).join(ROWS));
-            DatasetView { problem, ..set }
+            DatasetView::of(set, problem)
         };
         Ok(sets.into_iter().filter(|set| !set.removed).map(view).collect())
     }
@@ -46,7 +47,7 @@ impl Studio {
     ///
     /// # Errors
     /// When there is none of this id, or it was removed.
-    pub fn dataset(&self, id: &str) -> Result<DatasetView, Problem> {
+    pub(crate) fn dataset(&self, id: &str) -> Result<DatasetRecord, Problem> {
         let set = self.dataset_record(id)?;
         if set.removed {
             return Err(removed("data set", &set.name, "Choose another data set, or import the file again."));
@@ -70,7 +71,7 @@ impl Studio {
         let kept = self.import_as(self.fresh_id("d"), name, &path, handle)?;
         self.take_back(handle);
         self.want_backup();
-        Ok(kept)
+        Ok(DatasetView::of(kept, None))
     }
 
     /// A page of rows, and of the rows that were left out.
@@ -105,7 +106,7 @@ impl Studio {
             ));
         }
         set.removed = true;
-        self.store.put(Shelf::Datasets, id, &set, set.imported_ms)?;
+        self.store.put_document(&set, set.imported_ms)?;
         self.forget_unused()?;
         // The folder of a removed data set is never read again; a leftover only costs disk space.
         let _ = remove_folder(&self.dataset_folder(id));
@@ -135,7 +136,7 @@ impl Studio {
         self.configuration.home.join("datasets").join(id)
     }
 
-    fn keep_bundled(&self, id: String, name: String, dataset: Dataset) -> Result<DatasetView, Problem> {
+    fn keep_bundled(&self, id: String, name: String, dataset: Dataset) -> Result<DatasetRecord, Problem> {
         let folder = self.dataset_folder(&id);
         create_folder(&folder)?;
         restrict(&folder, false);
@@ -143,7 +144,7 @@ impl Studio {
         write_private(&folder.join(ROWS), rows.as_bytes())?;
         let issues = serde_json::to_string(&dataset.issues).map_err(|error| Problem::internal(error.to_string()))?;
         write_private(&folder.join("issues.json"), issues.as_bytes())?;
-        let view = DatasetView {
+        let view = DatasetRecord {
             id,
             name,
             kind: dataset.kind,
@@ -155,9 +156,8 @@ impl Studio {
             licence: Some("Apache-2.0".to_owned()),
             imported_ms: 0,
             removed: false,
-            problem: None,
         };
-        self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?;
+        self.store.put_document(&view, view.imported_ms)?;
         Ok(view)
     }
 }

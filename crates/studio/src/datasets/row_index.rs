@@ -2,10 +2,10 @@
 //! keyed by the hash of the content, built when a data set is first viewed, and sparse.
 
 use crate::studio::{Studio, lock};
-use crate::views::DatasetView;
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{Example, Problem};
 use alidade_jobs::files::durable::file_problem;
+use alidade_store::DatasetRecord;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, Seek, SeekFrom};
 use std::path::Path;
@@ -30,7 +30,7 @@ impl Studio {
     /// When its file has changed or cannot be read.
     pub(crate) fn some_rows(
         &self,
-        set: &DatasetView,
+        set: &DatasetRecord,
         offset: usize,
         limit: usize,
     ) -> Result<(usize, Vec<Example>), Problem> {

@@ -3,12 +3,12 @@
 
 use crate::experiments::stages::Rows;
 use crate::studio::Studio;
-use crate::views::{DatasetView, ModelView};
 use alidade_domain::{Example, Problem, Recipe, Stage, Tuning};
 use alidade_jobs::train::estimate;
 use alidade_jobs::train::estimate::ModelFacts;
 use alidade_jobs::train::estimate::StageAsk;
 use alidade_jobs::train::warnings;
+use alidade_store::{DatasetRecord, ModelRecord};
 use alidade_train::{Method, method};
 use std::path::PathBuf;
 
@@ -64,16 +64,20 @@ impl Studio {
     }
 
     /// Training rows and held-out rows of a data set.
-    pub(crate) fn split_rows(&self, dataset: &DatasetView, seed: u64) -> Result<(Vec<Example>, Vec<Example>), Problem> {
+    pub(crate) fn split_rows(
+        &self,
+        dataset: &DatasetRecord,
+        seed: u64,
+    ) -> Result<(Vec<Example>, Vec<Example>), Problem> {
         Ok(estimate::split_rows(self.rows_of(&dataset.id)?, seed))
     }
 
     /// True if Alder Bay's oracle can judge the resulting model.
-    pub(crate) fn has_oracle(&self, model: &ModelView, dataset: &DatasetView) -> bool {
+    pub(crate) fn has_oracle(&self, model: &ModelRecord, dataset: &DatasetRecord) -> bool {
         model.bundled && dataset.bundled
     }
 
-    pub(crate) fn model_of(&self, recipe: &Recipe) -> Result<ModelView, Problem> {
+    pub(crate) fn model_of(&self, recipe: &Recipe) -> Result<ModelRecord, Problem> {
         self.model_named(&recipe.model)
     }
 }
@@ -89,7 +93,7 @@ pub(crate) fn makes_scorer(stage: &Stage) -> bool {
 }
 
 /// The facts about a model that an estimate needs.
-pub(crate) fn facts_of(model: &ModelView) -> ModelFacts {
+pub(crate) fn facts_of(model: &ModelRecord) -> ModelFacts {
     ModelFacts {
         model: model.model.clone(),
         folder: PathBuf::from(&model.folder),

@@ -3,7 +3,6 @@
 use crate::experiments::stages::origin;
 use crate::runs::inputs::Inputs;
 use crate::studio::Studio;
-use crate::views::ModelView;
 use crate::{experiments::links, experiments::pipeline};
 use alidade_domain::{AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage};
 use alidade_jobs::asking::questions::own_prompts;
@@ -12,6 +11,7 @@ use alidade_jobs::machine::today::asks_for_date;
 use alidade_jobs::train::comparing::AFTER;
 use alidade_jobs::train::estimate::WORLD_PROMPTS;
 use alidade_jobs::train::warnings;
+use alidade_store::ModelRecord;
 use alidade_store::{RunRecord, sha256};
 use alidade_train::method;
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ impl Studio {
         Ok(self.run_folder(&found.id))
     }
 
-    pub(crate) fn judged_by_oracle(&self, experiment: &Experiment, model: &ModelView) -> bool {
+    pub(crate) fn judged_by_oracle(&self, experiment: &Experiment, model: &ModelRecord) -> bool {
         let stages = &experiment.stages;
         let bundled = |recipe: &Recipe| {
             let set = origin(&recipe.dataset, stages).map(|id| self.dataset_record(id));

@@ -114,11 +114,13 @@ impl Studio {
     fn followed_model(&self, base: Option<&Path>, text: &str, wanted: Option<&str>) -> Result<String, Problem> {
         let found = match ModelSource::from(text) {
             ModelSource::Stage(_) => return Ok(text.to_owned()),
-            ModelSource::Stored(id) => self.model(&id),
-            ModelSource::Path(path) => self.add_model(&self.hand_out(beside(base, &path, "model")?)),
+            ModelSource::Stored(id) => self.model(&id).map(|model| model.model),
+            ModelSource::Path(path) => {
+                self.add_model(&self.hand_out(beside(base, &path, "model")?)).map(|model| model.model)
+            }
         };
         let others = || Ok(self.list_models()?.into_iter().map(|model| (model.model.id, model.model.sha256)).collect());
-        let found = found.map(|model| (model.model.id, model.model.sha256));
+        let found = found.map(|model| (model.id, model.sha256));
         chosen("model", text, found, wanted, others).map(|id| ModelSource::Stored(id).to_string())
     }
 

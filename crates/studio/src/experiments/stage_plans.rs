@@ -4,7 +4,6 @@
 use crate::experiments::stages::adapter_of;
 use crate::runs::inputs::Inputs;
 use crate::studio::Studio;
-use crate::views::DatasetView;
 use alidade_data::builder;
 use alidade_domain::{
     AdapterRef, AdapterSource, BuildPlan, BuildRecipe, DatasetSource, EvaluatePlan, EvaluateRecipe, EvaluatedAdapter,
@@ -12,6 +11,7 @@ use alidade_domain::{
 };
 use alidade_jobs::asking::evaluate::fitting_suite;
 use alidade_jobs::machine::today::asks_for_date;
+use alidade_store::DatasetRecord;
 use alidade_store::{RunRecord, sha256};
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ impl Studio {
     ///
     /// # Errors
     /// When it is missing, or the stage that makes it is not done.
-    pub(crate) fn dataset_for(&self, source: &DatasetSource, experiment: &str) -> Result<DatasetView, Problem> {
+    pub(crate) fn dataset_for(&self, source: &DatasetSource, experiment: &str) -> Result<DatasetRecord, Problem> {
         match source {
             DatasetSource::Stored(id) => self.dataset(id),
             DatasetSource::Stage(stage) => self.dataset(&self.done_run(experiment, *stage)?.id),
@@ -75,7 +75,7 @@ impl Studio {
     ///
     /// # Errors
     /// When nothing is known about it.
-    pub(crate) fn dataset_of_run(&self, source: &DatasetSource, run: &RunRecord) -> Result<DatasetView, Problem> {
+    pub(crate) fn dataset_of_run(&self, source: &DatasetSource, run: &RunRecord) -> Result<DatasetRecord, Problem> {
         match source {
             DatasetSource::Stage(stage) => self.dataset_record(&self.done_run(&run.experiment, *stage)?.id),
             source => self.dataset_record(source.stored().unwrap_or_default()),

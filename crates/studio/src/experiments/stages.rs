@@ -4,7 +4,6 @@
 use crate::experiments::links::fault_of_scorer;
 use crate::experiments::pipeline::{facts_of, split_seed};
 use crate::studio::Studio;
-use crate::views::{DatasetView, ModelView};
 use alidade_data::builder;
 use alidade_domain::{
     AdapterSource, BuildRecipe, DatasetKind, DatasetSource, EvaluateRecipe, ExportRecipe, ModelSource, Problem,
@@ -13,13 +12,14 @@ use alidade_domain::{
 use alidade_evaluation::HELD_OUT_PAIRS;
 use alidade_jobs::kinds::{Ask, BuildAsk, EvaluateAsk, ExportAsk, FetchAsk, job};
 use alidade_jobs::machine::folder_bytes;
+use alidade_store::{DatasetRecord, ModelRecord};
 use alidade_train::makes_scorer;
 use std::path::Path;
 
 /// The origin of a stage's rows.
 pub(crate) enum Rows {
     /// An existing data set.
-    There(Box<DatasetView>),
+    There(Box<DatasetRecord>),
     /// An earlier stage makes them.
     Made {
         /// Its number, from 1.
@@ -137,7 +137,7 @@ impl Studio {
     ///
     /// # Errors
     /// When none is named, or it does not exist.
-    pub(crate) fn model_named(&self, source: &ModelSource) -> Checked<ModelView> {
+    pub(crate) fn model_named(&self, source: &ModelSource) -> Checked<ModelRecord> {
         match source {
             ModelSource::Stored(id) if !id.is_empty() => self.model(id),
             ModelSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(

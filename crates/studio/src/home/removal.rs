@@ -3,9 +3,8 @@
 //! where they are.
 
 use crate::studio::Studio;
-use crate::views::{DatasetView, ModelView};
 use alidade_domain::{DatasetSource, ModelSource, Problem, ProblemCode, Recipe};
-use alidade_store::Shelf;
+use alidade_store::{DatasetRecord, ModelRecord};
 use std::collections::BTreeSet;
 
 impl Studio {
@@ -13,10 +12,10 @@ impl Studio {
     ///
     /// # Errors
     /// When there is none of this id.
-    pub(crate) fn model_record(&self, id: &str) -> Result<ModelView, Problem> {
+    pub(crate) fn model_record(&self, id: &str) -> Result<ModelRecord, Problem> {
         match self.bundled.iter().find(|model| model.model.id == id) {
             Some(model) => Ok(model.clone()),
-            None => Ok(self.store.one(Shelf::Models, id)?),
+            None => Ok(self.store.document(id)?),
         }
     }
 
@@ -24,15 +23,15 @@ impl Studio {
     ///
     /// # Errors
     /// When there is none of this id.
-    pub(crate) fn dataset_record(&self, id: &str) -> Result<DatasetView, Problem> {
-        Ok(self.store.one(Shelf::Datasets, id)?)
+    pub(crate) fn dataset_record(&self, id: &str) -> Result<DatasetRecord, Problem> {
+        Ok(self.store.document(id)?)
     }
 
     /// The facts about a recipe's model, whether it can still be used or not.
     ///
     /// # Errors
     /// When the recipe names none, or nothing is known about it.
-    pub(crate) fn model_facts(&self, recipe: &Recipe) -> Result<ModelView, Problem> {
+    pub(crate) fn model_facts(&self, recipe: &Recipe) -> Result<ModelRecord, Problem> {
         self.model_record(recipe.model.stored().unwrap_or_default())
     }
 
@@ -56,14 +55,14 @@ impl Studio {
             let _ = stage.clone().map_sources(&mut look);
         }
         let uses = |source: String| named.contains(&source);
-        for model in self.store.all::<ModelView>(Shelf::Models)?.into_iter().filter(|model| model.removed) {
+        for model in self.store.documents::<ModelRecord>()?.into_iter().filter(|model| model.removed) {
             if !uses(ModelSource::Stored(model.model.id.clone()).to_string()) {
-                self.store.remove(Shelf::Models, &model.model.id)?;
+                self.store.delete_document::<ModelRecord>(&model.model.id)?;
             }
         }
-        for set in self.store.all::<DatasetView>(Shelf::Datasets)?.into_iter().filter(|set| set.removed) {
+        for set in self.store.documents::<DatasetRecord>()?.into_iter().filter(|set| set.removed) {
             if !uses(DatasetSource::Stored(set.id.clone()).to_string()) {
-                self.store.remove(Shelf::Datasets, &set.id)?;
+                self.store.delete_document::<DatasetRecord>(&set.id)?;
             }
         }
         Ok(())

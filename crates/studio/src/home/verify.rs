@@ -2,9 +2,9 @@
 //! problem at its field. A verified file is not read again as long as its size and times do not change.
 
 use crate::studio::{Studio, lock};
-use crate::views::DatasetView;
 use alidade_domain::{ModelRef, Problem, ProblemCode};
 use alidade_model::{adapter_sha256, file_sha256, model_sha256};
+use alidade_store::DatasetRecord;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -52,7 +52,7 @@ impl Studio {
     }
 
     /// The problem with the rows of a data set, if any.
-    pub(crate) fn rows_problem(&self, set: &DatasetView, path: &Path) -> Option<Problem> {
+    pub(crate) fn rows_problem(&self, set: &DatasetRecord, path: &Path) -> Option<Problem> {
         let bytes = path.metadata().map_or(0, |data| data.len());
         let right = match bytes {
             0 => false,
@@ -66,7 +66,7 @@ impl Studio {
     ///
     /// # Errors
     /// At `dataset`.
-    pub(crate) fn verify_rows(&self, set: &DatasetView, path: &Path) -> Result<(), Problem> {
+    pub(crate) fn verify_rows(&self, set: &DatasetRecord, path: &Path) -> Result<(), Problem> {
         if !path.exists() {
             return Err(damaged_rows(set));
         }
@@ -95,7 +95,7 @@ impl Studio {
 }
 
 /// The problem of a data set whose rows are missing or changed.
-pub(crate) fn damaged_rows(set: &DatasetView) -> Problem {
+pub(crate) fn damaged_rows(set: &DatasetRecord) -> Problem {
     let message = format!("The rows of “{}” on the disk have changed since they were imported.", set.name);
     let hint = if set.bundled {
         "Restart the program: it restores its own data sets."

@@ -7,7 +7,7 @@ use crate::models::vetting::{Depth, look_into};
 use crate::studio::{Studio, now_ms};
 use crate::views::ModelView;
 use alidade_domain::{Problem, ProblemCode};
-use alidade_store::Shelf;
+use alidade_store::ModelRecord;
 use std::path::Path;
 
 impl Studio {
@@ -16,8 +16,13 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_models(&self) -> Result<Vec<ModelView>, Problem> {
+        Ok(self.model_records()?.into_iter().map(ModelView::from).collect())
+    }
+
+    /// The records of all models that can be used, bundled ones first.
+    pub(crate) fn model_records(&self) -> Result<Vec<ModelRecord>, Problem> {
         let mut models = self.bundled.clone();
-        models.extend(self.store.all::<ModelView>(Shelf::Models)?.into_iter().filter(|model| !model.removed));
+        models.extend(self.store.documents::<ModelRecord>()?.into_iter().filter(|model| !model.removed));
         Ok(models)
     }
 
@@ -25,7 +30,7 @@ impl Studio {
     ///
     /// # Errors
     /// When there is none of this id, or it was removed.
-    pub fn model(&self, id: &str) -> Result<ModelView, Problem> {
+    pub(crate) fn model(&self, id: &str) -> Result<ModelRecord, Problem> {
         let view = self.model_record(id)?;
         if view.removed {
             return Err(removed("model", &view.model.name, "Add its folder again, or choose another model."));
@@ -42,12 +47,12 @@ impl Studio {
         let folder = self.path_of(handle)?;
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
         let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
-        if let Some(known) = self.list_models()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
-            return Ok(known);
+        if let Some(known) = self.model_records()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
+            return Ok(known.into());
         }
         view.model.id = self.fresh_id("m");
-        self.store.put(Shelf::Models, &view.model.id, &view, now_ms())?;
-        Ok(view)
+        self.store.put_document(&view, now_ms())?;
+        Ok(view.into())
     }
 
     /// Removes a model from the list; its files stay. Experiments that used it keep its facts for reports and exports.
@@ -64,13 +69,13 @@ impl Studio {
         let mut view = self.model(id)?;
         view.removed = true;
         self.unload(id);
-        self.store.put(Shelf::Models, id, &view, now_ms())?;
+        self.store.put_document(&view, now_ms())?;
         self.forget_unused()
     }
 }
 
 /// The bundled models.
-pub(crate) fn bundled(resources: &Path) -> Vec<ModelView> {
+pub(crate) fn bundled(resources: &Path) -> Vec<ModelRecord> {
     let Ok(entries) = std::fs::read_dir(resources.join("starter")) else { return Vec::new() };
     let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     folders.sort();

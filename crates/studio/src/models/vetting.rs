@@ -3,13 +3,13 @@
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
-use crate::views::ModelView;
 use alidade_domain::{Message, ModelRef, Problem};
 use alidade_jobs::machine::compute;
 use alidade_model::{
     ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, load_adapter, model_sha256, read_text,
     template_source,
 };
+use alidade_store::ModelRecord;
 use alidade_store::RunRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,7 +74,7 @@ pub(crate) fn inspect(
     folder: &Path,
     depth: Depth,
     texts: &[&str],
-) -> Result<Option<ModelView>, Problem> {
+) -> Result<Option<ModelRecord>, Problem> {
     inspect_stack(program, (folder, None), depth, texts)
 }
 
@@ -83,7 +83,7 @@ fn inspect_stack(
     (folder, adapter): (&Path, Option<&Path>),
     depth: Depth,
     texts: &[&str],
-) -> Result<Option<ModelView>, Problem> {
+) -> Result<Option<ModelRecord>, Problem> {
     let weights = adapter.map_or(0, alidade_jobs::machine::folder_bytes);
     let limits = limits_for(folder, depth == Depth::Everything).plus(weights, PER_WEIGHT_BYTE);
     let what = format!("Reading the model folder {}", folder.display());
@@ -196,14 +196,14 @@ fn name_of(folder: &Path) -> String {
 ///
 /// # Errors
 /// When it is not a model.
-pub(crate) fn look_into(folder: &Path, bundled: bool) -> Result<ModelView, Problem> {
+pub(crate) fn look_into(folder: &Path, bundled: bool) -> Result<ModelRecord, Problem> {
     let model = ModelFolder::open(folder)?;
     let name = name_of(folder);
     let card = read_text(&folder.join("README.md"), SMALL_TEXT).ok();
     let (licence, card) = split_card(card);
     let bytes = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.metadata().ok());
     let template = template_source(folder).is_ok_and(|source| source.is_some());
-    Ok(ModelView {
+    Ok(ModelRecord {
         model: ModelRef { id: name.clone(), name, sha256: model_sha256(folder)? },
         family: model.spec.family.to_owned(),
         parameters: model.spec.parameters(),

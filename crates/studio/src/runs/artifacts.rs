@@ -6,12 +6,12 @@ use crate::experiments::stages::origin;
 use crate::home::restrict;
 use crate::models::vetting::{self, Depth};
 use crate::studio::{Studio, now_ms};
-use crate::views::DatasetView;
 use alidade_data::builder;
 use alidade_domain::{Artifact, DatasetSource, ImportSummary, Problem, ReasonCount, Stage};
 use alidade_jobs::files::durable::{file_problem, remove_folder, write_folder, write_private};
 use alidade_jobs::kinds::BUILT;
-use alidade_store::{RunRecord, Shelf, sha256};
+use alidade_store::DatasetRecord;
+use alidade_store::{RunRecord, sha256};
 use std::path::Path;
 
 impl Studio {
@@ -78,7 +78,7 @@ impl Studio {
             0 => Vec::new(),
             rows => vec![ReasonCount { reason: "nothing could be made".to_owned(), rows }],
         };
-        let view = DatasetView {
+        let view = DatasetRecord {
             id: run.id.clone(),
             name: format!("{}: {}", experiment.title, card.title.en.to_lowercase()),
             kind: card.makes,
@@ -96,9 +96,8 @@ impl Studio {
             licence: source.and_then(|set| set.licence),
             imported_ms: now_ms(),
             removed: false,
-            problem: None,
         };
-        Ok(self.store.put(Shelf::Datasets, &view.id, &view, view.imported_ms)?)
+        Ok(self.store.put_document(&view, view.imported_ms)?)
     }
 
     /// Lists a model in the run's folder, after an inspection like for any other model.
@@ -110,7 +109,7 @@ impl Studio {
         if let Some(name) = name {
             view.model.name = name.to_owned();
         }
-        Ok(self.store.put(Shelf::Models, &run.id, &view, now_ms())?)
+        Ok(self.store.put_document(&view, now_ms())?)
     }
 
     /// Removes models in the folders of deleted runs from the list; experiments that used them keep their facts.
