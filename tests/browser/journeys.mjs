@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync, mkdtempSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keyboard } from "./keyboard.mjs";
 import { memoryGroup, processNaming } from "./memory.mjs";
 import { otherStages } from "./stages.mjs";
 import { call, check, openPage, root, startBrowser, startProgram, until } from "./program.mjs";
@@ -434,30 +435,6 @@ async function strangers(browser) {
     ),
   );
   check(blocked, "the page cannot call out");
-  await program.close();
-}
-
-/** Both languages, and using only the keyboard. */
-async function keyboard(browser) {
-  const program = await startProgram();
-  const { page, errors } = await openPage(browser, program.address);
-  await page.getByTestId("new-experiment").waitFor(wait);
-  for (const [keys, title] of [
-    ["gm", "Models"],
-    ["gd", "Data"],
-    ["gr", "Runs"],
-    ["ge", "Experiments"],
-  ]) {
-    for (const key of keys) await page.keyboard.press(key);
-    await page.getByRole("heading", { name: title, level: 1 }).waitFor(wait);
-  }
-  await page.keyboard.press("?");
-  await page.getByRole("dialog").waitFor(wait);
-  await page.keyboard.press("Escape");
-  await page.getByTestId("language-zh").click();
-  await page.getByRole("heading", { name: "实验", level: 1 }).waitFor(wait);
-  check((await page.evaluate(() => document.documentElement.lang)) === "zh-CN", "the page names its language");
-  check(errors.length === 0, errors.join("\n"));
   await program.close();
 }
 

@@ -1,5 +1,5 @@
-// The current path, matched against the route table (views/screens.ts). It is kept in the browser's history, so Back and
-// reload work; it is not shown in the address.
+// The current path, matched against the route table (views/screens.ts). It is the fragment of the address (`#/runs/7f`), so Back,
+// reload, bookmarks and a second tab work.
 import type { Path } from "../views/screens";
 
 /** The parameter names of a pattern: required ones and optional ones. */
@@ -24,19 +24,26 @@ export type PathOf<Pattern extends string> = Pattern extends `${infer Head}/:${s
 
 export const START = "experiments";
 
-const kept = (state: unknown): string => (state as { path?: string } | null)?.path ?? START;
-const state = $state<{ path: string }>({ path: kept(history.state) });
+/** The path of an address; START where it names none. */
+const shown = (): string => (location.hash.startsWith("#/") ? decodeURI(location.hash.slice(2)) : "") || START;
+const state = $state<{ path: string }>({ path: shown() });
 
 export const path = (): string => state.path;
 
+/** The address of a path, for links. */
+export const href = (target: Path): string => `#/${encodeURI(target)}`;
+
 export function go(next: Path): void {
-  history.pushState({ path: next }, "");
+  if (next === state.path) return;
+  history.pushState(null, "", href(next));
   state.path = next;
 }
 
-window.addEventListener("popstate", (event) => {
-  state.path = kept(event.state);
-});
+const follow = (): void => {
+  state.path = shown();
+};
+window.addEventListener("popstate", follow);
+window.addEventListener("hashchange", follow);
 
 /** The parameters of the path under a pattern; nothing when they do not match. */
 export function match(pattern: string, path: string): Record<string, string> | null {
