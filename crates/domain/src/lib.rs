@@ -6,6 +6,7 @@
 mod artifact;
 mod conversation;
 mod dataset;
+mod device;
 mod earlier_evaluation;
 mod evaluation;
 mod example;
@@ -36,6 +37,7 @@ mod words;
 pub use artifact::{Artifact, ItemNote, WorkUnit};
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
+pub use device::Device;
 pub use earlier_evaluation::one_or_many;
 pub use evaluation::{
     Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Outcome, Sample, SampleAnswer, ScoreHistogram,

@@ -2,7 +2,7 @@
 //! all read the same list.
 
 use crate::artifact::artifacts;
-use crate::{Artifact, Evaluation, ItemNote, Problem, WorkUnit};
+use crate::{Artifact, Device, Evaluation, ItemNote, Problem, WorkUnit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -96,6 +96,9 @@ pub enum EventKind {
         arithmetic: String,
         /// What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
         keep: String,
+        /// What it computes on.
+        #[serde(default)]
+        device: Device,
         /// The instruction set that a person forced, if they did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]

@@ -382,6 +382,8 @@ removed: boolean,
  */
 problem: Problem | null, };
 
+export type Device = string;
+
 export type Estimate = { 
 /**
  * The figure; a rate lies in [0, 1].
@@ -1183,6 +1185,10 @@ arithmetic: string,
  * What is kept of each block for the way back: everything, all but the widest rows, or its input alone.
  */
 keep: string, 
+/**
+ * What it computes on.
+ */
+device: Device, 
 /**
  * The instruction set that a person forced, if they did.
  */
