@@ -7,7 +7,7 @@ use crate::train::outcome::{self, Computed, Outcome, Trained};
 use crate::train::passes::{Passes, SAMPLE_TOKENS, SAMPLES};
 use crate::train::provenance::{self, Making};
 use crate::train::roles::{self, Oracles};
-use crate::{machine, machine::compute, train::comparing, train::memory, train::warnings};
+use crate::{machine, machine::compute, train::changed, train::comparing, train::memory, train::warnings};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
     Artifact, Device, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem,
@@ -160,6 +160,7 @@ fn train(
     policy.set_checkpointing(keep);
     let oracles = Oracles::new();
     let raters = roles::install(plan, model, (needs, configured.critic()), &mut policy, &oracles)?;
+    changed::tell((plan, configured.common()), &policy, outside.observer)?;
     let (arithmetic, keep) = (policy.decoder().path(), keep.name().to_owned());
     let device = policy.decoder().capabilities().engine.device();
     let forced = compute::forced()?.map(|set| set.name().to_owned());
