@@ -52,6 +52,13 @@ const CONFIGURATIONS = [
   ["smollm2-135m", ["sft", 100, batch(2)]],
   ["smollm2-135m", ["sft", 300, batch(4, { bf16: true })]],
   ["smollm2-135m", ["dpo", 200, batch(2, { bf16: true })]],
+  // Adapters that candle runs.
+  ["tiny", ["sft", 120, batch(4), { dora: true }]],
+  ["tiny", ["sft", 200, batch(4, { bf16: true }), { dora: true, dropout: 0.1 }]],
+  ["tiny", ["dpo", 200, batch(4), { dora: true }]],
+  ["tiny", ["sft", 200, batch(4), { prefix: { num_virtual_tokens: 16 } }]],
+  ["starter", ["grpo", 12, batch(16, { max_completion_length: 64 }), { ...oracle, dora: true }]],
+  ["small", ["sft", 120, batch(4), { dora: true }]],
 ];
 
 const program = await startProgram();
@@ -108,10 +115,11 @@ async function dataset(shape, kind, words) {
 }
 
 async function recipe(shape, [method, words, settings, more = {}]) {
-  const { dropout = 0, ...rest } = more;
-  const lora = rest.adapter
-    ? {}
-    : { lora: { r: 16, lora_alpha: 32, lora_dropout: dropout, target_modules: "all-linear" } };
+  const { dropout = 0, dora = false, ...rest } = more;
+  const lora =
+    rest.adapter || rest.prefix
+      ? {}
+      : { lora: { r: 16, lora_alpha: 32, lora_dropout: dropout, use_dora: dora, target_modules: "all-linear" } };
   return {
     method,
     model: `model:${await model(shape)}`,
@@ -140,7 +148,7 @@ function peaks(runs, found) {
 let missed = 0;
 console.log("| stage | expected MB | taken MB | off |\n|---|---|---|---|");
 for (const [shape, ...stages] of CONFIGURATIONS) {
-  const name = `${shape} ${stages.map(([method, words, settings]) => `${method} ${words}${settings.bf16 ? " bf16" : ""}${settings.gradient_checkpointing ? " again" : ""}`).join(", ")}`;
+  const name = `${shape} ${stages.map(([method, words, settings, more = {}]) => `${method} ${words}${settings.bf16 ? " bf16" : ""}${settings.gradient_checkpointing ? " again" : ""}${more.dora ? " dora" : ""}${more.prefix ? " prefix" : ""}`).join(", ")}`;
   if (!new RegExp(names).test(name)) continue;
   const recipes = [];
   for (const stage of stages) recipes.push(await recipe(shape, stage));

@@ -191,3 +191,26 @@ fn a_forced_instruction_set_is_used_and_recorded_or_refused_in_words() {
     assert_eq!(record["machine"]["forced_instructions"], "portable");
     assert!(record["versions"]["arithmetic"].as_str().unwrap().contains("portable"), "{record}");
 }
+
+/// Where candle does otherwise than the recipe asks, a warning of its own code says so, and the run goes on.
+#[test]
+fn what_candle_computes_otherwise_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(folder.path(), "sft", "max_steps = 2\nbf16 = true\ngradient_checkpointing = true\n");
+    let words = std::fs::read_to_string(&recipe).unwrap();
+    let codes = |lora: &str| {
+        std::fs::write(&recipe, words.replace("[lora]", &format!("[lora]\n{lora}"))).unwrap();
+        let events = ok(&["train", text(&recipe), "--json"]);
+        let record: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.path().join("out/run.json")).unwrap()).unwrap();
+        assert_eq!((&record["machine"]["device"], &record["plan"]["device"]), (&"cpu".into(), &"cpu".into()));
+        // Plans of earlier versions name no device.
+        let mut plan = record["plan"].clone();
+        plan.as_object_mut().unwrap().remove("device");
+        assert_eq!(serde_json::from_value::<alidade_domain::Plan>(plan).unwrap().device, alidade_domain::Device::Cpu);
+        std::fs::remove_dir_all(folder.path().join("out")).unwrap();
+        ["precision_changed", "checkpointing_changed"].map(|code| events.contains(code))
+    };
+    assert_eq!(codes(""), [false, false]);
+    assert_eq!(codes("use_dora = true"), [true, true]);
+}

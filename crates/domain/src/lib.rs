@@ -7,6 +7,7 @@ mod artifact;
 mod chat;
 mod conversation;
 mod dataset;
+mod device;
 mod earlier_evaluation;
 mod evaluation;
 mod example;
@@ -38,6 +39,7 @@ pub use artifact::{Artifact, ItemNote, WorkUnit};
 pub use chat::{AnswerEnd, ChatMessage};
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
+pub use device::Device;
 pub use earlier_evaluation::one_or_many;
 pub use evaluation::{
     Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Outcome, Sample, SampleAnswer, ScoreHistogram,

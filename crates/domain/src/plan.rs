@@ -1,7 +1,7 @@
 //! A resolved recipe for training: every file exists and every default is filled in. A worker needs nothing else; running
 //! the same plan again gives the same bytes.
 
-use crate::{LocalTime, LoraSpec, MethodName, ModelRef, PrefixSpec, Problem, Settings};
+use crate::{Device, LocalTime, LoraSpec, MethodName, ModelRef, PrefixSpec, Problem, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use ts_rs::TS;
@@ -67,6 +67,9 @@ pub struct Plan {
     /// Longest expected answer in tokens, as estimated when the run was planned.
     #[serde(default)]
     pub answer_tokens: Option<u64>,
+    /// What it computes on.
+    #[serde(default)]
+    pub device: Device,
     /// Number of threads; the result does not depend on it.
     pub threads: usize,
     /// Optimizer steps between checkpoints.

@@ -2,7 +2,7 @@
 //! a restart all read the same list.
 
 use crate::artifact::artifacts;
-use crate::{Artifact, Evaluation, ItemNote, Problem, WorkUnit};
+use crate::{Artifact, Device, Evaluation, ItemNote, Problem, WorkUnit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -96,6 +96,9 @@ pub enum EventKind {
         arithmetic: String,
         /// Saved activations of each block: everything, all but the widest ones, or only its input.
         keep: String,
+        /// What it computes on.
+        #[serde(default)]
+        device: Device,
         /// The instruction set that a person forced, if they did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]

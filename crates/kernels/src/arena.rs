@@ -111,6 +111,19 @@ unsafe impl<T: Send> Send for ArenaVec<T> {}
 unsafe impl<T: Sync> Sync for ArenaVec<T> {}
 
 impl<T: Zeroable> ArenaVec<T> {
+    /// Reserves capacity for so many further values. A vector that outgrows its place in the arena moves to the heap.
+    pub fn reserve(&mut self, further: usize) {
+        match &mut self.0 {
+            Storage::Heap(values) => values.reserve(further),
+            Storage::Arena { length, capacity, .. } if further <= *capacity - *length => {}
+            Storage::Arena { .. } => {
+                let mut values = self.to_vec();
+                values.reserve(further);
+                self.0 = Storage::Heap(values);
+            }
+        }
+    }
+
     /// Appends `count` zeros and returns them. A vector that outgrows its capacity moves to the heap.
     pub fn grow(&mut self, count: usize) -> &mut [T] {
         let before = self.len();

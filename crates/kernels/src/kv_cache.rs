@@ -54,6 +54,17 @@ impl CachedHead {
         self.len() == 0
     }
 
+    /// Reserves capacity for so many further keys; appending them then allocates nothing.
+    pub fn reserve(&mut self, further: usize) {
+        match &mut self.storage {
+            Storage::F32 { keys, values } => {
+                keys.reserve(further * self.dim);
+                values.reserve(further * self.dim);
+            }
+            Storage::Bf16(head) => head.reserve(further),
+        }
+    }
+
     /// Appends a key and its value.
     ///
     /// # Panics

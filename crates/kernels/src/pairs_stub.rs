@@ -64,6 +64,10 @@ impl Bf16Head {
         panic!("no instructions for bf16 pairs");
     }
 
+    pub(crate) fn reserve(&mut self, _: usize) {
+        panic!("no instructions for bf16 pairs");
+    }
+
     pub(crate) fn push(&mut self, _: &[f32], _: &[f32]) {
         panic!("no instructions for bf16 pairs");
     }

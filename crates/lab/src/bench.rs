@@ -5,7 +5,8 @@
 
 use alidade_data::import;
 use alidade_domain::{
-    EventKind, Example, Message, Observer, Place, Precision, Problem, Scorer, SettingValue, Settings, StopSignal,
+    Device, EventKind, Example, Message, Observer, Place, Precision, Problem, Scorer, SettingValue, Settings,
+    StopSignal,
 };
 use alidade_jobs::Clock;
 use alidade_jobs::machine::peak_memory_bytes;
@@ -17,7 +18,8 @@ use alidade_kernels::{
     Arena, InstructionSet, Mat, MatMut, Panels, Rows, ThreadPool, Threads, matmul, pairs_forward, rows_times,
 };
 use alidade_model::{
-    Backend, Checkpointing, DecoderSpec, GenerationOptions, ModelFolder, Policy, generate_streaming, load_adapter,
+    AdapterSize, AdapterWeights, Backend, Checkpointing, DecoderSpec, Footprint, GenerationOptions, ModelFolder,
+    Policy, generate_streaming, load_adapter,
 };
 use alidade_train::{
     AnswerScorer, Encoder, Method, PlanFacts, Prepared, Rollouts, Session, SessionOptions, Training, method,
@@ -29,9 +31,7 @@ use std::path::PathBuf;
 /// Rows of a training step and tokens of a row.
 const ROWS: usize = 4;
 const TOKENS: usize = 256;
-/// Rank of the adapter.
-const RANK: u64 = 16;
-/// First steps of generation that are not timed: the KV cache is still small.
+/// First steps of generation that are not counted: the cache is still small.
 const WARM: usize = 4;
 
 /// What to train.
@@ -110,9 +110,10 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let prepared = configured.prepare(&rows_of(bench, method)?, &encoder)?;
     let precision = Precision::named(&bench.dtype)?;
     let set = compute::instructions()?;
-    let keep = if bench.checkpointing { memory::checkpointed(precision, set) } else { Checkpointing::Off };
+    let backend = if bench.candle { Backend::Candle(Device::Cpu) } else { Backend::Best(set) };
     let adapter = load_adapter(&bench.model.join("adapter_init"), &folder.spec)?;
-    let backend = if bench.candle { Backend::Candle } else { Backend::Best(set) };
+    let footprint = counted(&folder.spec, &adapter, backend, precision);
+    let keep = footprint.checkpointed().first().copied().filter(|_| bench.checkpointing).unwrap_or(Checkpointing::Off);
     let mut decoder = folder.decoder_with(backend, precision)?;
     decoder.set_checkpointing(keep);
     let mut policy = Policy::fresh(decoder, &adapter)?;
@@ -144,8 +145,8 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
     let times: Vec<f64> = steps.ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let rows = ROWS * prepared.items.first().map_or(1, |item| item.sequences.len());
     let mut figures = figures(&format!("alidade {} {}", bench.method, bench.dtype), &times, rows * TOKENS);
-    // Only after the peak was read, because the probe takes memory of its own.
-    let expected = expected(bench, &folder, configured.as_ref(), &prepared, adapter.parameters(), (keep, set))?;
+    // After the peak was read: the probe has memory of its own.
+    let expected = expected(bench, footprint, configured.as_ref(), &prepared, adapter.parameters(), (keep, set))?;
     let work = train_operations(&folder.spec, bench, adapter.parameters(), configured.passes().reads_batches);
     put(
         &mut figures,
@@ -166,10 +167,22 @@ fn rows_of(bench: &TrainBench, method: &dyn Method) -> Result<Vec<Example>, Prob
     Ok(for_method(method, import(&bytes, file)?.rows))
 }
 
+/// The model with its adapter, as the plan counts it.
+fn counted<'m>(
+    spec: &'m DecoderSpec,
+    adapter: &AdapterWeights,
+    backend: Backend,
+    precision: Precision,
+) -> Footprint<'m> {
+    let sizes = adapter.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.values.len()));
+    let size = AdapterSize::of(spec, sizes, adapter.config.lora_dropout > 0.0);
+    Footprint::new(spec, backend.engine(spec, Some(adapter)), precision, size, false)
+}
+
 /// What the plan of such a run would say: milliseconds a step and peak memory, from one probed step.
 fn expected(
     bench: &TrainBench,
-    folder: &ModelFolder,
+    model: Footprint,
     configured: &dyn Training,
     prepared: &Prepared,
     trained: u64,
@@ -178,24 +191,18 @@ fn expected(
     let precision = Precision::named(&bench.dtype)?;
     let steps = configured.steps(prepared.items.len());
     let need = memory::Need {
-        spec: &folder.spec,
-        precision,
-        set,
+        model,
         program: machine::program_bytes() + memory::FRESH_BYTES,
         words: 0,
         trained,
         beside: 0,
-        inner: 7 * RANK,
         passes: Passes::of(configured, prepared, (&steps, 0), None),
         compared: memory::Compared::default(),
-        slices: !bench.candle && alidade_model::runs_on_slices(&folder.spec, None),
-        dropout: false,
-        full: false,
     };
     let subject = Subject { folder: &bench.model, sha256: "", precision, set };
     let mut gauge = Gauge::default();
-    let stops = folder.tokenizer()?.stops().clone();
-    let mut measuring = Measuring { gauge: &mut gauge, subject: &subject, keep, spec: &folder.spec, stops: &stops };
+    let stops = ModelFolder::open(&bench.model)?.tokenizer()?.stops().clone();
+    let mut measuring = Measuring { gauge: &mut gauge, subject: &subject, keep, spec: model.spec(), stops: &stops };
     let mut of_steps = |steps| training(configured, prepared, steps, &mut measuring);
     let seconds = of_steps(1)? - of_steps(0)?;
     Ok(json!({"ms": (seconds * 1e4).round() / 10.0, "peak_rss_mb": need.bytes(keep) >> 20}))

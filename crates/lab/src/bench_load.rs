@@ -1,6 +1,6 @@
 //! How long loading takes and how much memory it needs: a model is loaded into its back-end several times in a row.
 
-use alidade_domain::{Precision, Problem};
+use alidade_domain::{Device, Precision, Problem};
 use alidade_jobs::machine::{peak_memory_bytes, resident_bytes};
 use alidade_jobs::{Clock, machine::compute};
 use alidade_model::{Backend, ModelFolder};
@@ -25,7 +25,7 @@ pub struct LoadBench {
 /// When the model cannot be opened or loaded.
 pub fn bench_load(bench: &LoadBench) -> Result<Value, Problem> {
     let precision = Precision::named(&bench.dtype)?;
-    let backend = if bench.candle { Backend::Candle } else { compute::backend()? };
+    let backend = if bench.candle { Backend::Candle(Device::Cpu) } else { compute::backend()? };
     let before = resident_bytes();
     let folder = ModelFolder::open(&bench.model)?;
     let first = folder.decoder_with(backend, precision)?;

@@ -5,30 +5,75 @@
 
 use crate::adapter::{AdapterWeights, NamedTensor};
 use crate::candle_backend::CandleDecoder;
-use crate::decoder::{Cache, Checkpointing, Decoder, ForwardOptions, TokenScores};
+use crate::decoder::{Cache, Capabilities, Carried, Checkpointing, Decoder, ForwardOptions, TokenScores};
 use crate::error::Result;
+use crate::memory::Footprint;
 use crate::slice_backend::{SliceDecoder, carries, runs};
 use crate::source::Weights;
 use crate::{DecoderSpec, ModelError, TokenBatch};
-use alidade_domain::Precision;
+use alidade_domain::{Device, Precision};
 use alidade_kernels::InstructionSet;
 use std::collections::BTreeMap;
 
 /// Which back-end computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// The kernels with these instructions where they can run the model; else candle.
+    /// The kernels with these instructions where they can run the model; else candle, with weights as they are stored.
     Best(InstructionSet),
-    /// The kernels with these instructions and nothing else: a model that they do not run is refused (tests).
+    /// The kernels with these instructions and nothing else: models and adapters that they do not support are refused (tests).
     Slices(InstructionSet),
-    /// Candle (tests: it is the oracle).
-    Candle,
+    /// Candle on a device: for GPUs, and the oracle of tests. It rounds weights to bf16 where that is asked for, and holds f32.
+    Candle(Device),
 }
 
 impl Default for Backend {
     /// The fastest instructions that the processor has.
     fn default() -> Self {
         Backend::Best(InstructionSet::best())
+    }
+}
+
+impl Backend {
+    /// The engine that runs a model of this shape with this adapter.
+    pub fn engine(self, spec: &DecoderSpec, adapter: Option<&AdapterWeights>) -> Engine {
+        match self {
+            Backend::Best(set) | Backend::Slices(set) if runs_on_slices(spec, adapter) => Engine::Slices(set),
+            Backend::Best(_) | Backend::Slices(_) => Engine::Candle(Device::Cpu),
+            Backend::Candle(device) => Engine::Candle(device),
+        }
+    }
+
+    /// The same back-end for a model that gets this adapter: where the kernels run the model but do not support the adapter,
+    /// candle from the beginning, so that the weights do not have to move. The arithmetic is the same either way.
+    pub fn carrying(self, spec: &DecoderSpec, adapter: Option<&AdapterWeights>) -> Self {
+        match (self, self.engine(spec, adapter)) {
+            (Backend::Best(_), Engine::Candle(device)) if runs(spec) => Backend::Candle(device),
+            _ => self,
+        }
+    }
+}
+
+/// The implementation that runs a model, and what it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The kernels, with these instructions.
+    Slices(InstructionSet),
+    /// Candle, on a device.
+    Candle(Device),
+}
+
+impl Engine {
+    /// The device that it computes on.
+    pub fn device(self) -> Device {
+        match self {
+            Engine::Slices(_) => Device::Cpu,
+            Engine::Candle(device) => device,
+        }
+    }
+
+    /// True when it holds weights in this number format; otherwise it holds f32.
+    pub fn holds(self, precision: Precision) -> bool {
+        matches!(self, Engine::Slices(_)) || precision == Precision::F32
     }
 }
 
@@ -51,14 +96,19 @@ pub(crate) fn decoder(
             let family = spec.family;
             return Err(ModelError::Request(format!("The kernels do not run a {family} model of this shape.")));
         }
-        Backend::Candle => None,
+        Backend::Candle(_) => None,
     };
-    Ok(match set {
-        Some(set) => {
-            Box::new(Switching { inner: Box::new(SliceDecoder::new(spec, source, precision, set)?), slices: true })
-        }
-        None => Box::new(CandleDecoder::new(spec, source.all()?)?),
-    })
+    let Some(set) = set else {
+        let (device, precision) = match backend {
+            Backend::Candle(device) if precision == Precision::Bf16 => (device, precision),
+            Backend::Candle(device) => (device, Precision::F32),
+            // A model that the kernels cannot run keeps its weights as they are stored.
+            _ => (Device::Cpu, Precision::F32),
+        };
+        return Ok(Box::new(CandleDecoder::new(spec, source, precision, device)?));
+    };
+    let inner = Box::new(SliceDecoder::new(spec, source, precision, set)?);
+    Ok(if let Backend::Slices(_) = backend { inner } else { Box::new(Switching { inner, slices: true }) })
 }
 
 /// The slice back-end for as long as it supports every adapter, then candle.
@@ -74,7 +124,9 @@ impl Switching {
         let installed = self.inner.installed();
         let adapters = installed.into_iter().map(|(name, trained)| Ok((self.inner.extract(&name)?, name, trained)));
         let adapters = adapters.collect::<Result<Vec<_>>>()?;
-        self.inner = Box::new(CandleDecoder::new(spec, weights)?);
+        // The weights are those that the kernels held, rounded already.
+        let precision = self.inner.capabilities().precision;
+        self.inner = Box::new(CandleDecoder::new(spec, Weights::Made(weights), precision, Device::Cpu)?);
         self.slices = false;
         adapters.iter().try_for_each(|(weights, name, trained)| self.inner.install(name, weights, *trained))
     }
@@ -85,8 +137,14 @@ impl Decoder for Switching {
         self.inner.spec()
     }
 
-    fn path(&self) -> String {
-        self.inner.path()
+    fn capabilities(&self) -> Capabilities {
+        // The model moves to candle for adapters that the kernels do not support.
+        let adapters = if self.slices { Carried::ALL } else { self.inner.capabilities().adapters };
+        Capabilities { adapters, ..self.inner.capabilities() }
+    }
+
+    fn footprint(&self) -> Footprint<'_> {
+        self.inner.footprint()
     }
 
     fn set_checkpointing(&mut self, checkpointing: Checkpointing) {

@@ -2,8 +2,11 @@
 //! computes its loss as a plain function of them, and returns the coefficients ∂loss/∂logp.
 
 use crate::adapter::AdapterWeights;
+use crate::backend::Engine;
 use crate::error::Result;
+use crate::memory::{Footprint, Work};
 use crate::{DecoderSpec, TokenBatch};
+use alidade_domain::{Device, Precision};
 use std::collections::BTreeMap;
 
 /// Identifies the dropout masks of one forward pass, so that a resumed run draws the same ones.
@@ -111,13 +114,73 @@ pub(crate) fn decode_loop(
     Ok(())
 }
 
+/// A kind of adapter tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// LoRA pairs on the linear layers of blocks.
+    Pairs,
+    /// DoRA magnitudes of those pairs.
+    Magnitudes,
+    /// LoRA pairs on the embedding or the LM head.
+    Tables,
+    /// Full matrices that replace those of the base.
+    Whole,
+    /// A learned prefix of keys and values.
+    Prefix,
+}
+
+impl Carried {
+    /// All kinds.
+    pub const ALL: &[Carried] =
+        &[Carried::Pairs, Carried::Magnitudes, Carried::Tables, Carried::Whole, Carried::Prefix];
+}
+
+/// What runs a decoder, and what it supports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The engine, with its instructions or its device.
+    pub engine: Engine,
+    /// The number format that the matrices are rounded to; not every engine holds it.
+    pub precision: Precision,
+    /// Number formats that it holds weights in.
+    pub precisions: &'static [Precision],
+    /// Supported kinds of adapter tensors.
+    pub adapters: &'static [Carried],
+    /// True when it supports activation checkpointing.
+    pub checkpointing: bool,
+    /// True when adapters can be trained on it.
+    pub training: bool,
+    /// True when all weights can be trained, in the number format that they are held in.
+    pub full: bool,
+}
+
 /// A decoder with adapters, on some back-end.
 pub trait Decoder: Send {
     /// Shape of the model.
     fn spec(&self) -> &DecoderSpec;
 
-    /// Which arithmetic runs, for logs: back-end, instruction set, dtype ("slices, avx512, f32").
-    fn path(&self) -> String;
+    /// What runs it, and what it supports.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What its memory depends on: the model as it is loaded, with the trained adapter.
+    fn footprint(&self) -> Footprint<'_>;
+
+    /// Bytes of the buffers that the work takes in addition to the weights.
+    fn memory(&self, work: &Work) -> u64 {
+        self.footprint().work(work)
+    }
+
+    /// Which arithmetic runs, for logs: back-end, instruction set, dtype ("slices, avx512, f32"). Read [`Decoder::capabilities`]
+    /// to decide anything.
+    fn path(&self) -> String {
+        let Capabilities { engine, precision, .. } = self.capabilities();
+        let held = if engine.holds(precision) { "" } else { " held as f32" };
+        match engine {
+            Engine::Slices(set) => format!("slices, {}, {}", set.name(), precision.name()),
+            Engine::Candle(Device::Cpu) => format!("candle, {}{held}", precision.name()),
+            Engine::Candle(device) => format!("candle, {device}, {}{held}", precision.name()),
+        }
+    }
 
     /// Sets activation checkpointing for taped passes from now on. A back-end without it saves all activations.
     fn set_checkpointing(&mut self, _checkpointing: Checkpointing) {}

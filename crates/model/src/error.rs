@@ -142,6 +142,14 @@ pub enum ModelError {
         /// Names of the tensors.
         names: Vec<String>,
     },
+    /// A device that does not exist, or that this build does not support.
+    #[error("The device {device} cannot be used: {found}.")]
+    Device {
+        /// Its name.
+        device: String,
+        /// What the tensor library said.
+        found: String,
+    },
     /// The tensor library refused.
     #[error("The tensor library failed: {0}")]
     Compute(#[from] candle_core::Error),
@@ -184,6 +192,7 @@ impl ModelError {
             ModelError::NoGradient { .. } => {
                 Some("Please report this: it is a fault of the program, and training would have been incomplete.")
             }
+            ModelError::Device { .. } => Some("Choose cpu, or a build of the program that knows the device."),
             ModelError::NotFiniteScores { .. } => Some(
                 "Its weights or its adapter have overflowed: use an earlier checkpoint, or train again with a lower rate.",
             ),

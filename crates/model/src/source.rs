@@ -101,12 +101,4 @@ impl Weights {
             }
         }
     }
-
-    /// Every tensor in memory, as f32.
-    pub(crate) fn all(self) -> Result<BTreeMap<String, NamedTensor>> {
-        match self {
-            Weights::Made(tensors) => Ok(tensors),
-            Weights::Stored(source) => read_all(source.as_ref()),
-        }
-    }
 }

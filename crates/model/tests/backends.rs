@@ -8,11 +8,11 @@
 
 mod common;
 
-use alidade_domain::Precision;
+use alidade_domain::{Device, Precision};
 use alidade_kernels::Level;
 use alidade_model::{
-    Backend, Checkpointing, Decoder, DropoutSeed, Finish, ForwardOptions, GenerationOptions, ModelFolder, TensorData,
-    TokenBatch, TokenRow, TokenScores, generate, load_adapter, read_tensors, write_tensors,
+    Backend, Checkpointing, Decoder, DropoutSeed, Engine, Finish, ForwardOptions, GenerationOptions, ModelFolder,
+    TensorData, TokenBatch, TokenRow, TokenScores, generate, load_adapter, read_tensors, write_tensors,
 };
 use common::{golden, relative_l2, there};
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,7 +97,7 @@ fn every_kind_of_pass_agrees_with_candle() {
         for case in cases() {
             let run = |backend| step(open(family, backend, case.dropout).as_mut(), &case.options, case.packed);
             for set in there(&WHOLE) {
-                let gap = compare(case.name, run(Backend::Slices(set)), run(Backend::Candle));
+                let gap = compare(case.name, run(Backend::Slices(set)), run(Backend::Candle(Device::Cpu)));
                 assert!(gap <= 1e-5, "{family}, {}, {set:?}: {gap}", case.name);
                 worst = worst.max(gap);
             }
@@ -116,7 +116,7 @@ fn full_training_agrees_with_candle() {
             step(decoder.as_mut(), &options, false);
             step(decoder.as_mut(), &options, true)
         };
-        let gap = compare(family, run(Backend::default()), run(Backend::Candle));
+        let gap = compare(family, run(Backend::default()), run(Backend::Candle(Device::Cpu)));
         println!("{family}: worst gradient {gap:.1e}");
         assert!(gap <= 1e-5, "{family}: {gap}");
     }
@@ -154,7 +154,7 @@ fn rows_of_a_batch_are_written_as_alone_and_as_candle_writes_them() {
     let prompts = [vec![1, 5, 9], vec![7], vec![2, 3, 4, 5, 6, 8, 11, 30]];
     for family in FAMILIES {
         let ours = open(family, Backend::default(), 0.0);
-        let candle = open(family, Backend::Candle, 0.0);
+        let candle = open(family, Backend::Candle(Device::Cpu), 0.0);
         for adapter in [None, Some("adapter")] {
             let together = generate(ours.as_ref(), adapter, &prompts, &options).unwrap();
             assert_eq!(together, generate(candle.as_ref(), adapter, &prompts, &options).unwrap(), "{family}");
@@ -182,12 +182,37 @@ fn an_adapter_that_the_slices_do_not_carry_moves_the_model_to_candle() {
     let mut decoder = folder.decoder().unwrap();
     let plain = load_adapter(&path.join("lora_qv_r4_a8"), &folder.spec).unwrap();
     decoder.install("first", &plain, true).unwrap();
-    assert!(decoder.path().starts_with("slices"), "{}", decoder.path());
+    assert!(matches!(decoder.capabilities().engine, Engine::Slices(_)), "{}", decoder.path());
     let names = decoder.trainable();
     decoder.install("second", &load_adapter(&path.join("dora_all_r4_a8"), &folder.spec).unwrap(), false).unwrap();
-    assert!(decoder.path().starts_with("candle"), "{}", decoder.path());
+    assert_eq!(decoder.capabilities().engine, Engine::Candle(Device::Cpu));
     assert_eq!(decoder.trainable(), names);
     assert_eq!(decoder.extract("first").unwrap(), plain);
+}
+
+/// A decoder that is opened for such an adapter computes the same bytes as one that moves when the adapter arrives.
+#[test]
+fn a_model_opened_on_candle_is_the_one_that_moves_there() {
+    let path = golden("methods").join("llama");
+    let folder = ModelFolder::open(&path.join("base")).unwrap();
+    let dora = load_adapter(&path.join("dora_all_r4_a8"), &folder.spec).unwrap();
+    let options = ForwardOptions { adapter: Some("dora"), tape: true, ..ForwardOptions::default() };
+    for precision in [Precision::F32, Precision::Bf16] {
+        let run = |backend: Backend| {
+            let mut decoder = folder.decoder_with(backend, precision).unwrap();
+            decoder.install("dora", &dora, true).unwrap();
+            let found = decoder.capabilities();
+            assert_eq!((found.engine, found.precision), (Engine::Candle(Device::Cpu), precision));
+            assert_eq!((found.precisions, found.checkpointing), ([Precision::F32].as_slice(), false));
+            step(decoder.as_mut(), &options, false)
+        };
+        let opened = Backend::default().carrying(&folder.spec, Some(&dora));
+        assert_eq!(opened, Backend::Candle(Device::Cpu));
+        let ((moved, gradients), (ours, same)) = (run(Backend::default()), run(opened));
+        assert_eq!((moved.logp, gradients), (ours.logp, same), "{precision:?}");
+    }
+    // Without such an adapter nothing changes.
+    assert_eq!(Backend::default().carrying(&folder.spec, None), Backend::default());
 }
 
 /// A model of bf16 weights gives the same whether they are held as such or as f32.
@@ -213,7 +238,7 @@ fn weights_held_in_half_the_memory_are_the_rounded_ones() {
         // Tiles round the other operand too: they have tests of their own.
         for set in there(&WHOLE) {
             let ours = run(Backend::Slices(set), Precision::Bf16);
-            let gap = compare(family, ours, run(Backend::Candle, Precision::F32));
+            let gap = compare(family, ours, run(Backend::Candle(Device::Cpu), Precision::F32));
             println!("{family}, {set:?}: worst gradient {gap:.1e}");
             assert!(gap <= 1e-5, "{family}, {set:?}: {gap}");
         }

@@ -378,6 +378,8 @@ imported_ms: number,
  */
 problem: Problem | null, };
 
+export type Device = string;
+
 export type Estimate = { 
 /**
  * The figure; a rate lies in [0, 1].
@@ -1175,6 +1177,10 @@ arithmetic: string,
  * Saved activations of each block: everything, all but the widest ones, or only its input.
  */
 keep: string, 
+/**
+ * What it computes on.
+ */
+device: Device, 
 /**
  * The instruction set that a person forced, if they did.
  */

@@ -3,10 +3,9 @@
 use crate::train::memory::AtOnce;
 use crate::{machine::compute, train::provenance};
 use alidade_domain::{LocalTime, Message, Precision, Problem, Sampling};
-use alidade_model::InstructionSet;
 use alidade_model::{
-    Backend, ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch,
-    generate, generate_seeded, generate_streaming, load_adapter, runs_on_slices,
+    ChatTemplate, Decoder, Finish, ForwardOptions, GenerationOptions, ModelFolder, TextTokenizer, TokenBatch, generate,
+    generate_seeded, generate_streaming, load_adapter, runs_on_slices,
 };
 use alidade_train::Encoder;
 use std::path::Path;
@@ -21,7 +20,6 @@ pub struct Speaker {
     template: Option<ChatTemplate>,
     adapter: Option<String>,
     precision: Precision,
-    set: InstructionSet,
 }
 
 /// A decoder with an adapter, and how its weights are held: f32 where the kernels do not run the two together.
@@ -36,8 +34,10 @@ pub fn load(
     }
     let weights = adapter.map(|path| load_adapter(path, &folder.spec)).transpose();
     let weights = weights.map_err(|error| Problem::from(error).at("adapter"))?;
-    let precision = if runs_on_slices(&folder.spec, weights.as_ref()) { precision } else { Precision::F32 };
-    let decoder = folder.decoder_with(compute::backend()?, precision);
+    let backend = compute::backend()?.carrying(&folder.spec, weights.as_ref());
+    let held = backend.engine(&folder.spec, weights.as_ref()).holds(precision);
+    let precision = if held { precision } else { Precision::F32 };
+    let decoder = folder.decoder_with(backend, precision);
     let mut decoder = decoder.map_err(|error| Problem::from(error).at("model"))?;
     if let Some(weights) = &weights {
         decoder.install(ADAPTER, weights, trainable)?;
@@ -70,14 +70,8 @@ impl Speaker {
         let tokenizer = folder.tokenizer().map_err(at_model)?;
         let template = folder.chat_template(&tokenizer, crate::local_time()).map_err(at_model)?;
         let (decoder, precision) = load(&folder, adapter, precision, false)?;
-        Ok(Self {
-            decoder,
-            tokenizer,
-            template,
-            adapter: adapter.map(|_| ADAPTER.to_owned()),
-            precision,
-            set: compute::instructions()?,
-        })
+        let adapter = adapter.map(|_| ADAPTER.to_owned());
+        Ok(Self { decoder, tokenizer, template, adapter, precision })
     }
 
     /// How the weights are held.
@@ -87,7 +81,7 @@ impl Speaker {
 
     /// How much it may read and write at a time.
     pub fn at_once(&self) -> AtOnce {
-        AtOnce::of(self.decoder.spec(), self.precision, self.set)
+        AtOnce::of(&self.decoder.footprint())
     }
 
     /// Continues plain text; no template is applied.
@@ -226,16 +220,20 @@ impl Speaker {
         let load = |(name, path): (String, &Path)| Ok((name, load_adapter(path, &folder.spec)?));
         let adapters: Result<Vec<_>, alidade_model::ModelError> = named.map(load).collect();
         let adapters = adapters.map_err(|error| Problem::from(error).at("adapter"))?;
-        let slices = adapters.iter().all(|(_, weights)| runs_on_slices(&folder.spec, Some(weights)));
-        let precision = if slices { precision } else { Precision::F32 };
-        let set = compute::instructions()?;
+        let moved = adapters.iter().map(|(_, weights)| weights).find(|weights| {
+            // One adapter that the kernels do not support moves the model for all.
+            !runs_on_slices(&folder.spec, Some(weights))
+        });
+        let backend = compute::backend()?.carrying(&folder.spec, moved);
+        let held = backend.engine(&folder.spec, moved).holds(precision);
+        let precision = if held { precision } else { Precision::F32 };
         let tokenizer = folder.tokenizer().map_err(at_model)?;
         let template = folder.chat_template(&tokenizer, now).map_err(at_model)?;
-        let mut decoder = folder.decoder_with(Backend::Best(set), precision).map_err(at_model)?;
+        let mut decoder = folder.decoder_with(backend, precision).map_err(at_model)?;
         for (name, weights) in &adapters {
             decoder.install(name, weights, false)?;
         }
-        let mut speaker = Self { decoder, tokenizer, template, adapter: None, precision, set };
+        let mut speaker = Self { decoder, tokenizer, template, adapter: None, precision };
         speaker.turn(0);
         Ok(speaker)
     }

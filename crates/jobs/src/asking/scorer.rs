@@ -8,12 +8,12 @@ use crate::asking::{batches, evaluated, tokens_of};
 use crate::train::memory::AtOnce;
 use crate::{Clock, machine::compute, train::provenance};
 use alidade_domain::{
-    AdapterRef, EvaluatedStack, Evaluation, Example, Listener, LocalTime, Message, Plan, Precision, Problem,
-    RatedAnswer, RatedRow, RewardSource, Scorer, SettingValue, Settings, Stack,
+    AdapterRef, EvaluatedStack, Evaluation, Example, Listener, LocalTime, Message, Plan, Problem, RatedAnswer,
+    RatedRow, RewardSource, Scorer, SettingValue, Settings, Stack,
 };
 use alidade_evaluation::{HELD_OUT_PAIRS, Material, Part, Question, Subject, conclude, histogram, suite};
 use alidade_model::{
-    Backend, ChatTemplate, ModelFolder, Policy, ScorerKind, TextTokenizer, TokenRow, adapter_sha256, load_adapter,
+    ChatTemplate, ModelFolder, Policy, ScorerKind, TextTokenizer, TokenRow, adapter_sha256, load_adapter,
 };
 use alidade_train::{Before, Encoder, TrainError, Training, before, method, scored_rows};
 use std::cell::RefCell;
@@ -50,10 +50,10 @@ impl RatingModel {
         let tokenizer = folder.tokenizer()?;
         let template = folder.chat_template(&tokenizer, now)?;
         let weights = load_adapter(adapter, &folder.spec).map_err(|error| Problem::from(error).at("adapter"))?;
-        let set = compute::instructions()?;
-        let mut policy = Policy::fresh(folder.decoder_on(Backend::Best(set))?, &weights)?;
+        let backend = compute::backend()?.carrying(&folder.spec, Some(&weights));
+        let mut policy = Policy::fresh(folder.decoder_on(backend)?, &weights)?;
         policy.install_scorer(ScorerKind::Reward, &weights)?;
-        let budget = AtOnce::of(&folder.spec, Precision::F32, set);
+        let budget = AtOnce::of(&policy.decoder().footprint());
         let (policy, sign) = (RefCell::new(policy), if rates == Some(ScorerKind::Cost) { -1.0 } else { 1.0 });
         Ok(Self { policy, tokenizer, template, training, budget, sign, given: RefCell::default() })
     }

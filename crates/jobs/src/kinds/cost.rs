@@ -5,7 +5,7 @@ use crate::train::memory::{AtOnce, CODE_BYTES, FRESH_BYTES};
 use crate::train::pace::{Asked, Gauge, Subject, Writing, operations};
 use crate::{machine, machine::compute};
 use alidade_domain::{Message, Planning, Precision, Problem, ProblemCode, Sampling, StageEstimate};
-use alidade_model::{ChatTemplate, Checkpointing, ModelFolder, TextTokenizer};
+use alidade_model::{AdapterSize, ChatTemplate, Checkpointing, Footprint, ModelFolder, TextTokenizer};
 use alidade_train::Encoder;
 
 /// Answers per batch while generation is measured.
@@ -47,7 +47,8 @@ impl Measured {
     /// Peak memory with this number of copies of the weights and bytes of adapters.
     pub(super) fn memory(&self, copies: u64, adapters: u64) -> Result<u64, Problem> {
         let spec = &self.folder.spec;
-        let at_once = AtOnce::of(spec, Precision::F32, compute::instructions()?);
+        let engine = compute::backend()?.engine(spec, None);
+        let at_once = AtOnce::of(&Footprint::new(spec, engine, Precision::F32, AdapterSize::default(), false));
         let program = machine::program_bytes() + FRESH_BYTES + CODE_BYTES + self.words;
         Ok(program + spec.parameters() * 4 * copies + at_once.bytes + adapters)
     }

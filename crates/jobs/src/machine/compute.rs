@@ -1,7 +1,7 @@
 //! What models compute with: the fastest instructions of the processor, or those that a person names through the environment
 //! (to compare machines, to go around a fault). Nothing below the jobs asks the environment; it is handed the answer.
 
-use alidade_domain::Problem;
+use alidade_domain::{Device, Problem};
 use alidade_model::Backend;
 use alidade_model::{InstructionSet, Level};
 
@@ -24,12 +24,21 @@ pub fn forced() -> Result<Option<InstructionSet>, Problem> {
     }
 }
 
-/// Kernels where they can run the model, with these instructions; else candle.
+/// On the processor kernels where they can run the model, with these instructions, else candle; elsewhere candle.
+///
+/// # Errors
+/// As [`instructions`].
+pub fn backend_on(device: Device) -> Result<Backend, Problem> {
+    let set = instructions()?;
+    Ok(if device == Device::Cpu { Backend::Best(set) } else { Backend::Candle(device) })
+}
+
+/// As [`backend_on`] the processor.
 ///
 /// # Errors
 /// As [`instructions`].
 pub fn backend() -> Result<Backend, Problem> {
-    instructions().map(Backend::Best)
+    backend_on(Device::Cpu)
 }
 
 fn named(said: &str) -> Result<InstructionSet, Problem> {

@@ -2,7 +2,7 @@
 //! tokenizers and templates, so it runs where a fault of theirs ends no more than itself; it knows no database.
 
 use crate::asking::questions::{Questions, own_prompts};
-use crate::train::execute::{fresh_adapter, read_rows};
+use crate::train::execute::{read_rows, sketch};
 use crate::train::pace::{Asked, Gauge, Subject, Writing, operations};
 use crate::train::passes::Passes;
 use crate::{asking::world_oracle, machine, machine::compute, train::memory, train::warnings};
@@ -10,8 +10,9 @@ use alidade_data::split;
 use alidade_domain::{
     DatasetKind, Example, ModelRef, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate,
 };
-use alidade_model::InstructionSet;
-use alidade_model::{AdapterWeights, Checkpointing, DecoderSpec, ModelFolder, NamedTensor, runs_on_slices};
+use alidade_model::{
+    AdapterSize, AdapterWeights, Backend, Checkpointing, DecoderSpec, Footprint, InstructionSet, ModelFolder,
+};
 use alidade_train::{Encoder, Prepared, Steps, Training, method};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -103,7 +104,7 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     if let Some(problem) = faults.into_iter().flatten().next() {
         return Err(problem);
     }
-    let adapter = sketch(&folder, recipe)?;
+    let adapter = sketch(&folder.spec, recipe.lora.as_ref(), recipe.prefix.as_ref())?;
     let mut estimate = count(ask, &prepared, &steps, &adapter, held_out.len());
     if known.about().learns_from == [DatasetKind::Pairs] {
         estimate.chosen_longer = prepared.chosen_longer();
@@ -152,15 +153,6 @@ pub fn split_rows(rows: Vec<Example>, seed: u64) -> (Vec<Example>, Vec<Example>)
     let (train, held) = split(rows.len(), held, seed);
     let take = |indices: Vec<usize>| indices.into_iter().map(|index| rows[index].clone()).collect();
     (take(train), take(held))
-}
-
-/// An adapter of the right size, to be counted.
-fn sketch(folder: &ModelFolder, recipe: &Recipe) -> Result<AdapterWeights, Problem> {
-    let blank = |path: &str| {
-        let (outputs, inputs) = folder.spec.linear_shape(path).unwrap_or((0, 0));
-        Ok(NamedTensor { shape: vec![outputs, inputs], values: vec![1.0; outputs * inputs] })
-    };
-    fresh_adapter(&folder.spec, recipe.lora.as_ref(), recipe.prefix.as_ref(), "estimate", 0, &blank)
 }
 
 fn count(
@@ -219,21 +211,17 @@ impl Work<'_> {
         let raters = models.filter(|named| **named != ScorerSource::Oracle).count();
         let sizes = || adapter.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.values.len()));
         let policy = sizes().map(|(_, size)| size as u64).sum();
+        let size = AdapterSize::of(self.spec, sizes(), adapter.config.lora_dropout > 0.0);
+        let engine = Backend::Best(set).engine(self.spec, Some(adapter));
         let [critic, beside] = memory::beside(policy, training.critic(), recipe.adapter.is_some(), raters as u64);
         memory::Need {
-            spec: self.spec,
-            precision: memory::precision(training.common()),
-            set,
+            model: Footprint::new(self.spec, engine, memory::precision(training.common()), size, false),
             program: machine::program_bytes() + memory::FRESH_BYTES + memory::CODE_BYTES + read,
             words,
             trained: policy + critic,
             beside,
-            inner: memory::inner(self.spec, sizes()),
             passes: Passes::of(training, self.prepared, (self.steps, recipe.seed), answer),
             compared,
-            slices: runs_on_slices(self.spec, Some(adapter)),
-            dropout: adapter.config.lora_dropout > 0.0,
-            full: false,
         }
     }
 

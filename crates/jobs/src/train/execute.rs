@@ -7,10 +7,10 @@ use crate::train::outcome::{self, Computed, Outcome, Trained};
 use crate::train::passes::{Passes, SAMPLE_TOKENS, SAMPLES};
 use crate::train::provenance::{self, Making};
 use crate::train::roles::{self, Oracles};
-use crate::{machine, machine::compute, train::comparing, train::memory, train::warnings};
+use crate::{machine, machine::compute, train::changed, train::comparing, train::memory, train::warnings};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    Artifact, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem,
+    Artifact, Device, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem,
     RewardSource, StopReason, StopSignal, conversation_text,
 };
 use alidade_model::{
@@ -156,13 +156,15 @@ fn train(
     let free_bytes = machine::free_memory_bytes().saturating_add(program);
     let needs = method(&plan.method)?.needs();
     let mut policy = policy((plan, configured), model)?;
-    let keep = choose_keep((plan, configured), &policy, &model.spec, prepared, [free_bytes, program])?;
+    let keep = choose_keep((plan, configured), &policy, prepared, [free_bytes, program])?;
     policy.set_checkpointing(keep);
     let oracles = Oracles::new();
     let raters = roles::install(plan, model, (needs, configured.critic()), &mut policy, &oracles)?;
+    changed::tell((plan, configured.common()), &policy, outside.observer)?;
     let (arithmetic, keep) = (policy.decoder().path(), keep.name().to_owned());
+    let device = policy.decoder().capabilities().engine.device();
     let forced = compute::forced()?.map(|set| set.name().to_owned());
-    let mut computed = Computed { arithmetic, keep, forced, generation_share: None };
+    let mut computed = Computed { arithmetic, keep, device, forced, generation_share: None };
     outside.observer.observe(computed.event())?;
     outside.observer.observe(EventKind::Stage { phase: Phase::Training })?;
     let now = || clock.seconds();
@@ -202,7 +204,6 @@ fn train(
 fn choose_keep(
     (plan, configured): (&Plan, &dyn Training),
     policy: &Policy,
-    spec: &DecoderSpec,
     prepared: &Prepared,
     [free_bytes, program]: [u64; 2],
 ) -> Result<Checkpointing, Problem> {
@@ -214,19 +215,13 @@ fn choose_keep(
     let [critic, beside] = memory::beside(trained, configured.critic(), plan.adapter_dir.is_some(), raters);
     let compares = plan.prompts.is_some() || plan.held_out.is_some();
     let need = memory::Need {
-        spec,
-        precision: memory::precision(configured.common()),
-        set: compute::instructions()?,
+        model: policy.decoder().footprint(),
         program: program + memory::CODE_BYTES,
         words: 0,
         trained: trained + critic,
         beside,
-        inner: memory::inner(spec, trainable.iter().map(|(name, size)| (name.as_str(), *size))),
         passes: Passes::of(configured, prepared, (&steps, plan.seed), plan.answer_tokens),
         compared: if compares { Compared::MUCH } else { Compared::default() },
-        slices: policy.decoder().path().starts_with("slices"),
-        dropout: plan.lora.as_ref().is_some_and(|lora| lora.lora_dropout > 0.0),
-        full: plan.full,
     };
     let keep = memory::keep(configured.common(), &need, free_bytes);
     memory::refuse(need.bytes(keep), free_bytes).map_or(Ok(keep), Err)
@@ -342,24 +337,41 @@ pub fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
 
 fn policy((plan, configured): (&Plan, &dyn Training), model: &ModelFolder) -> Result<Policy, Problem> {
     let precision = if plan.full { Precision::F32 } else { memory::precision(configured.common()) };
-    let decoder =
-        model.decoder_with(compute::backend()?, precision).map_err(|error| Problem::from(error).at("model"))?;
+    let backend = compute::backend_on(plan.device)?;
+    let open = |adapter: Option<&AdapterWeights>| {
+        let opened = model.decoder_with(backend.carrying(&model.spec, adapter), precision);
+        opened.map_err(|error| Problem::from(error).at("model"))
+    };
     if plan.full {
-        return Ok(Policy::full(decoder)?);
+        return Ok(Policy::full(open(None)?)?);
     }
     match &plan.adapter_dir {
         Some(folder) => {
             provenance::check(folder, plan).map_err(|problem| problem.at("adapter"))?;
             let start = load_adapter(folder, &model.spec).map_err(|error| Problem::from(error).at("adapter"))?;
-            Ok(Policy::continuing(decoder, &start)?)
+            Ok(Policy::continuing(open(Some(&start))?, &start)?)
         }
         None => {
+            let decoder = open(Some(&sketch(&model.spec, plan.lora.as_ref(), plan.prefix.as_ref())?))?;
             let base = |path: &str| decoder.base_weight(path);
             let (lora, prefix) = (plan.lora.as_ref(), plan.prefix.as_ref());
             let fresh = fresh_adapter(&model.spec, lora, prefix, &plan.model.name, plan.seed, &base)?;
             Ok(Policy::fresh(decoder, &fresh)?)
         }
     }
+}
+
+/// An adapter of the right shape and size, before the model is there.
+pub fn sketch(
+    spec: &DecoderSpec,
+    lora: Option<&LoraSpec>,
+    prefix: Option<&PrefixSpec>,
+) -> Result<AdapterWeights, Problem> {
+    let blank = |path: &str| {
+        let (outputs, inputs) = spec.linear_shape(path).unwrap_or((0, 0));
+        Ok(NamedTensor { shape: vec![outputs, inputs], values: vec![1.0; outputs * inputs] })
+    };
+    fresh_adapter(spec, lora, prefix, "sketch", 0, &blank)
 }
 
 /// The adapter that a recipe asks for; problems stand at its table.
@@ -407,6 +419,10 @@ pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
         "settings": settings,
         "seed": plan.seed,
     });
+    // The processor goes without saying: plans were made before there was a choice.
+    if plan.device != Device::Cpu {
+        facts["device"] = plan.device.to_string().into();
+    }
     // A day is a fact only of what is told one.
     if let Some(now) = plan.now {
         facts["now"] = String::from(now).into();

@@ -1,17 +1,13 @@
-//! How much memory a run needs, and what its passes therefore keep. Every term names a buffer that is really taken: by the slice
-//! back-end in passes and in writing, by the loop that trains, by comparing afterwards. The candle back-end keeps more and is
-//! estimated from above.
+//! How much memory a run needs, and what its passes therefore keep. Each back-end counts the buffers of its own passes
+//! (`alidade_model::Footprint`); here the optimizer loop, the comparison afterwards and the program itself are added.
 
 use crate::train::passes::Passes;
 use alidade_domain::{Precision, Problem};
-use alidade_model::InstructionSet;
-use alidade_model::{Checkpointing, Critic, DecoderSpec, QueryKeyNorm, logit_rows};
+use alidade_model::{Checkpointing, Critic, Footprint, PerToken, Work};
 use alidade_train::CommonSettings;
 
 /// Pages of code, stacks and scratch of threads that training and writing touch for the first time.
 pub const CODE_BYTES: u64 = 2 << 20;
-/// Products of f32 numbers pack the matrix that they read, as much of it as a large last cache holds.
-const PACKED_BYTES: u64 = 24 << 20;
 /// What a program holds beside its files before it reads anything.
 pub const FRESH_BYTES: u64 = 2 << 20;
 /// Numbers that go with each trained one: value, its copy in the loop, gradient, its copy, two moments, and one more copy while
@@ -23,20 +19,14 @@ const PER_WRITING: u64 = 2;
 const PER_COMPARED: u64 = 3;
 /// Share of the free memory that a run may take when it chooses by itself.
 const SHARE: f64 = 0.7;
-/// Bytes of activations per token, layer and hidden unit that the candle back-end keeps.
-const CANDLE_BYTES: u64 = 4 * 24;
 /// Most rows of answers at a time while stacks are compared: from some tens on, more are no faster.
 pub const MOST_ROWS: usize = 64;
 
 /// What the memory of a run depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Need<'a> {
-    /// Shape of the model.
-    pub spec: &'a DecoderSpec,
-    /// Number format of the frozen weights.
-    pub precision: Precision,
-    /// Instructions of the kernels.
-    pub set: InstructionSet,
+    /// The model with the adapter that is trained.
+    pub model: Footprint<'a>,
     /// The program itself with a tokenizer and rows, in bytes.
     pub program: u64,
     /// A tokenizer with its chat template; comparing opens another.
@@ -45,18 +35,10 @@ pub struct Need<'a> {
     pub trained: u64,
     /// Numbers of adapters that stand beside it: a frozen reference, models that rate.
     pub beside: u64,
-    /// Rows of inner values of the adapter per layer: about the sum of its ranks.
-    pub inner: u64,
     /// The largest passes.
     pub passes: Passes,
     /// What is compared afterwards.
     pub compared: Compared,
-    /// True when our kernels run it.
-    pub slices: bool,
-    /// True when the adapter drops inputs.
-    pub dropout: bool,
-    /// True when every weight is trained.
-    pub full: bool,
 }
 
 /// What comparing reads and writes, in tokens where nothing else is said.
@@ -84,64 +66,30 @@ pub fn beside(policy: u64, critic: Option<Critic>, continues: bool, raters: u64)
     [critic, policy * (u64::from(continues) + raters)]
 }
 
-/// Rows of inner values of an adapter in a layer: the ranks of its pairs, from the sizes of the tensors in the first layer.
-pub fn inner<'t>(spec: &DecoderSpec, tensors: impl Iterator<Item = (&'t str, usize)>) -> u64 {
-    let rank = |(name, size): (&str, usize)| {
-        let path = name.strip_suffix(".lora_A.weight")?.strip_prefix("base_model.model.")?;
-        path.starts_with("model.layers.0.")
-            .then(|| spec.linear_shape(path).map_or(0, |(_, inputs)| size / inputs.max(1)))
-    };
-    tensors.filter_map(rank).sum::<usize>() as u64
-}
-
 impl Need<'_> {
     /// Peak memory in bytes.
     pub fn bytes(&self, keep: Checkpointing) -> u64 {
-        let per_weight = if self.precision == Precision::Bf16 && !self.full { 2 } else { 4 };
-        let weights = self.spec.parameters() * per_weight;
-        self.program + weights + self.training(keep).max(self.comparing())
+        self.program + self.model.weights() + self.training(keep).max(self.comparing())
     }
 
     /// What training takes beside the weights.
     fn training(&self, keep: Checkpointing) -> u64 {
+        let Passes { taped, scored, read, padded: [taped_padded, read_padded], longest, .. } = self.passes;
         let beside = 4 * (self.trained * PER_TRAINED + self.beside);
-        let passes = if self.slices { self.taped(keep).max(self.untaped(self.passes.read)) } else { self.on_candle() };
+        let learned = self.model.work(&Work::Taped { tokens: taped, padded: taped_padded, scored, longest, keep });
+        let passes =
+            learned.max(self.model.work(&Work::Read { tokens: read, padded: read_padded, scored: read, longest }));
         // What passes gave back is kept for the next one; writing has buffers of its own.
         beside + passes + self.writing()
     }
 
-    fn taped(&self, keep: Checkpointing) -> u64 {
-        let (four, tokens) = (4, self.passes.taped);
-        let kept = tokens * four * self.spec.layers as u64 * self.per_layer(keep);
-        // Rows that are scored: before and after the norm, ∂logp/∂hidden, and what comes back.
-        let scored = self.passes.scored * four * 4 * self.spec.hidden as u64;
-        kept + tokens * four * self.passing() + scored + self.logits(self.passes.scored)
-    }
-
-    /// A pass that keeps nothing: one block's rows at a time.
-    fn untaped(&self, tokens: u64) -> u64 {
-        tokens * 4 * reading(self.spec, self.paired()) + self.logits(tokens)
-    }
-
-    /// Logits of the rows that are scored at a time, and what the kernels round of them.
-    fn logits(&self, scored: u64) -> u64 {
-        let matrix = (self.spec.vocabulary * self.spec.hidden * 4) as u64;
-        let (rounded, packed) = match self.paired() {
-            true => (2, 0),
-            false => (0, if scored > 0 { matrix.min(PACKED_BYTES) } else { 0 }),
-        };
-        (logit_rows(self.spec.vocabulary) as u64).min(scored) * self.spec.vocabulary as u64 * (4 + rounded) + packed
-    }
-
-    /// Caches of a batch of answers, the pass that reads their prompts, the logits of a round, a copy of the adapter.
+    /// A batch of answers, and a copy of the adapter.
     fn writing(&self) -> u64 {
         let Passes { rows, asked, answer, .. } = self.passes;
         if rows == 0 {
             return 0;
         }
-        let at_once = AtOnce::of(self.spec, self.precision, self.set);
-        let round = rows * self.spec.vocabulary as u64 * 4;
-        at_once.taken(asked, rows * answer) + round + 4 * self.trained * PER_WRITING
+        self.model.work(&Work::Written { rows, asked, answer }) + 4 * self.trained * PER_WRITING
     }
 
     /// What comparing takes beside the weights: both adapters and copies of them, and batches that are bounded.
@@ -150,94 +98,26 @@ impl Need<'_> {
         if rows + scored == 0 {
             return 0;
         }
-        let at_once = AtOnce::of(self.spec, self.precision, self.set);
-        let writing = at_once.taken(read, written).min(at_once.bytes)
-            + rows.min(MOST_ROWS as u64) * self.spec.vocabulary as u64 * 4;
-        let scoring = scored.saturating_mul(at_once.passing).min(at_once.bytes) + self.logits(scored);
+        let at_once = AtOnce::of(&self.model);
+        let round = rows.min(MOST_ROWS as u64) * self.model.spec().vocabulary as u64 * 4;
+        let writing = at_once.taken(read, written).min(at_once.bytes) + round;
+        let PerToken { passing, scored: wanted, .. } = at_once.per_token;
+        let most = scored.min(at_once.bytes / (passing + wanted).max(1));
+        let scoring = most * passing + self.model.logits(most);
         self.words + 4 * self.trained * PER_COMPARED + writing.max(scoring)
     }
-
-    fn on_candle(&self) -> u64 {
-        let (spec, tokens) = (self.spec, self.passes.taped.max(self.passes.read));
-        let wide = (spec.hidden + spec.intermediate) as u64;
-        let kept = tokens * spec.layers as u64 * wide * CANDLE_BYTES;
-        let scores = tokens * self.passes.longest * spec.heads as u64 * 4 * 3;
-        kept + scores + tokens * spec.vocabulary as u64 * 4 * 3
-    }
-
-    /// Numbers of four bytes per token that a block leaves behind.
-    fn per_layer(&self, keep: Checkpointing) -> u64 {
-        let spec = self.spec;
-        let (queries, keys) = ((spec.heads * spec.head_dim) as u64, (spec.kv_heads * spec.head_dim) as u64);
-        let before = if spec.query_key_norm == QueryKeyNorm::None { 0 } else { queries + keys };
-        let hidden = spec.hidden as u64;
-        let attention = (2 * queries + 2 * keys) / if self.rounds() { 2 } else { 1 };
-        let slim = 2 * hidden + attention + spec.heads as u64 + self.inner + before + 2;
-        let widened = if self.paired() { spec.intermediate as u64 } else { 2 * spec.intermediate as u64 };
-        match keep {
-            Checkpointing::Blocks => hidden,
-            Checkpointing::GateUp => slim,
-            Checkpointing::MiddleStream => slim + widened - hidden,
-            Checkpointing::Off => slim + widened,
-        }
-    }
-
-    /// True when what attention reads and gives is kept as bf16.
-    fn rounds(&self) -> bool {
-        takes_pairs(self.precision, self.set) && !self.full
-    }
-
-    /// True when gate and up are kept as bf16.
-    fn paired(&self) -> bool {
-        self.rounds() && !self.dropout
-    }
-
-    /// Numbers per token that come and go with a block: its input and output and a normed row, queries, keys and values and what
-    /// comes back to them, and two rows as wide as the gate, which are bf16 where products take pairs.
-    fn passing(&self) -> u64 {
-        passing(self.spec, self.paired())
-    }
-}
-
-fn passing(spec: &DecoderSpec, paired: bool) -> u64 {
-    let attention = 2 * (spec.heads + spec.kv_heads) * spec.head_dim;
-    let gate = if paired { spec.intermediate } else { 2 * spec.intermediate };
-    (attention + gate + 3 * spec.hidden) as u64
-}
-
-/// The same for a pass that keeps nothing: a block's input, middle and output and a normed row, queries, keys, values and what
-/// attention gives, gate and up and what they become; the last three are bf16 where products take pairs.
-fn reading(spec: &DecoderSpec, paired: bool) -> u64 {
-    let attention = 2 * (spec.heads + spec.kv_heads) * spec.head_dim;
-    let gate = 3 * spec.intermediate / if paired { 2 } else { 1 };
-    (attention + gate + 4 * spec.hidden) as u64
-}
-
-/// What passes may keep, from most to least.
-const LESS: [Checkpointing; 4] =
-    [Checkpointing::Off, Checkpointing::MiddleStream, Checkpointing::GateUp, Checkpointing::Blocks];
-
-/// True when products with weights of this precision take numbers in pairs.
-fn takes_pairs(precision: Precision, set: InstructionSet) -> bool {
-    precision == Precision::Bf16 && set.takes_pairs()
-}
-
-/// What checkpointing keeps where memory is no concern: gate and up in bf16 are not worth computing again.
-pub fn checkpointed(precision: Precision, set: InstructionSet) -> Checkpointing {
-    if takes_pairs(precision, set) { Checkpointing::MiddleStream } else { Checkpointing::GateUp }
 }
 
 /// The setting says whether something is computed again, and the free memory how much.
 pub fn keep(settings: &CommonSettings, need: &Need, free_bytes: u64) -> Checkpointing {
     let room = (free_bytes as f64 * SHARE) as u64;
-    let fits = |keep: &Checkpointing| need.bytes(*keep) <= room;
     let choices = match settings.gradient_checkpointing {
         Some(false) => return Checkpointing::Off,
-        Some(true) if need.paired() => &LESS[1..],
-        Some(true) => &LESS[2..],
-        None => &LESS,
+        Some(true) => need.model.checkpointed(),
+        None => need.model.levels(),
     };
-    choices.iter().copied().find(fits).unwrap_or(Checkpointing::Blocks)
+    let fits = |keep: &&Checkpointing| need.bytes(**keep) <= room;
+    choices.iter().find(fits).or(choices.last()).copied().unwrap_or(Checkpointing::Off)
 }
 
 /// Why a run of this size cannot start, if it cannot.
@@ -262,10 +142,8 @@ pub fn precision(settings: &CommonSettings) -> Precision {
 pub struct AtOnce {
     /// Bytes for all of it.
     pub bytes: u64,
-    /// Bytes that a token takes on its way through a pass.
-    pub passing: u64,
-    /// Bytes that a token leaves in the caches of all layers.
-    pub cached: u64,
+    /// Bytes of a token.
+    per_token: PerToken,
 }
 
 /// Bytes that batches may take however small the model is.
@@ -273,16 +151,8 @@ const FLOOR: u64 = 64 << 20;
 
 impl AtOnce {
     /// What batches of this model may take.
-    pub fn of(spec: &DecoderSpec, precision: Precision, set: InstructionSet) -> Self {
-        let pairs = takes_pairs(precision, set);
-        let per_weight = if precision == Precision::Bf16 { 2 } else { 4 };
-        let keys = (2 * spec.layers * spec.kv_heads * spec.head_dim) as u64;
-        Self {
-            bytes: (spec.parameters() * per_weight / 2).max(FLOOR),
-            passing: 4 * reading(spec, pairs),
-            // Keys and values are appended to vectors that double: half as much again on average.
-            cached: keys * if pairs { 3 } else { 6 },
-        }
+    pub fn of(model: &Footprint) -> Self {
+        Self { bytes: (model.weights() / 2).max(FLOOR), per_token: model.per_token() }
     }
 
     /// True when so many tokens of prompts may be read and so many be written after them.
@@ -292,11 +162,11 @@ impl AtOnce {
 
     /// True when so many tokens may go through one pass.
     pub fn reads(&self, tokens: usize) -> bool {
-        tokens as u64 * self.passing <= self.bytes
+        tokens as u64 * (self.per_token.passing + self.per_token.scored) <= self.bytes
     }
 
     /// Bytes of a batch that reads and writes so many tokens.
     fn taken(&self, read: u64, written: u64) -> u64 {
-        read * self.passing + (read + written) * self.cached
+        read * self.per_token.passing + (read + written) * self.per_token.cached
     }
 }

@@ -1,5 +1,6 @@
 //! A stage that trains: from its rows to the adapter and its comparison, and what that costs.
 
+pub(crate) mod changed;
 pub mod comparing;
 pub mod estimate;
 pub mod execute;

@@ -5,7 +5,7 @@
 use crate::files::durable;
 use crate::files::event_log::each_event;
 use crate::train::provenance::{self, Making};
-use alidade_domain::{EventKind, Plan, Problem, ProblemCode, RunEvent};
+use alidade_domain::{Device, EventKind, Plan, Problem, ProblemCode, RunEvent};
 use alidade_model::{AdapterWeights, ModelFolder, NamedTensor, adapter_sha256, model_sha256, save_adapter, save_model};
 use alidade_train::Prepared;
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ pub struct Computed {
     pub arithmetic: String,
     /// What a pass saved for its backward pass.
     pub keep: String,
+    /// The device that computed it.
+    pub device: Device,
     /// The instruction set that a person forced.
     pub forced: Option<String>,
     /// Share of the training time in which the policy wrote; unknown when another process trained.
@@ -38,22 +40,28 @@ pub struct Computed {
 impl Computed {
     /// What is told before training begins.
     pub fn event(&self) -> EventKind {
-        let Self { arithmetic, keep, forced, .. } = self.clone();
-        EventKind::Computing { arithmetic, keep, forced }
+        let Self { arithmetic, keep, device, forced, .. } = self.clone();
+        EventKind::Computing { arithmetic, keep, device, forced }
     }
 
     /// As the process that trained has told it; words of the last one count.
     pub fn of_events(folder: &Path) -> Self {
         let mut told = None;
         let mut look = |event: RunEvent| {
-            if let EventKind::Computing { arithmetic, keep, forced } = event.kind {
-                told = Some((arithmetic, keep, forced));
+            if let EventKind::Computing { arithmetic, keep, device, forced } = event.kind {
+                told = Some(Self { arithmetic, keep, device, forced, generation_share: None });
             }
         };
         let whole = each_event(folder, 0, &mut look).is_ok();
-        let unknown = || ("unknown".to_owned(), "unknown".to_owned(), None);
-        let (arithmetic, keep, forced) = told.filter(|_| whole).unwrap_or_else(unknown);
-        Self { arithmetic, keep, forced, generation_share: None }
+        let unknown = || "unknown".to_owned();
+        let (device, generation_share) = (Device::Cpu, None);
+        told.filter(|_| whole).unwrap_or_else(|| Self {
+            arithmetic: unknown(),
+            keep: unknown(),
+            device,
+            forced: None,
+            generation_share,
+        })
     }
 }
 
@@ -129,7 +137,8 @@ pub fn write_record(
         "keep": computed.keep,
         "generation_share": computed.generation_share,
         "machine": {
-            "system": std::env::consts::OS, "processor": std::env::consts::ARCH, "forced_instructions": computed.forced,
+            "system": std::env::consts::OS, "processor": std::env::consts::ARCH, "device": computed.device,
+            "forced_instructions": computed.forced,
         },
         "hashes": {"model": plan.model.sha256, "rows": plan.rows_sha256, "adapter": outcome.sha256},
         "rows": {

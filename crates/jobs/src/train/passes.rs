@@ -19,6 +19,8 @@ pub struct Passes {
     pub scored: u64,
     /// Tokens of a pass without a tape: a reference, or answers before they are learned from.
     pub read: u64,
+    /// The same two, with all rows padded to the longest of their batch.
+    pub padded: [u64; 2],
     /// The longest row.
     pub longest: u64,
     /// Answers that are generated at a time (a number of rows).
@@ -43,7 +45,6 @@ impl Passes {
             }
         };
         let mut largest = batches.map(of_step).fold(Self::default(), Self::larger);
-        largest.longest = prepared.longest() as u64;
         let samples = training.scorer_kind().is_none() && steps.total > training.common().save_steps;
         if largest.rows == 0 && samples {
             largest = largest.with_samples(prepared);
@@ -56,6 +57,7 @@ impl Passes {
             taped: self.taped.max(other.taped),
             scored: self.scored.max(other.scored),
             read: self.read.max(other.read),
+            padded: [0, 1].map(|pass| self.padded[pass].max(other.padded[pass])),
             longest: self.longest.max(other.longest),
             rows: self.rows.max(other.rows),
             asked: self.asked.max(other.asked),
@@ -72,18 +74,23 @@ impl Passes {
 
 /// The largest pass of a step that learns from rows as they are.
 fn learned(per_row: &PassesPerRow, prepared: &Prepared, step: &[Vec<usize>]) -> Passes {
-    let tokens = |batch: &[usize]| -> [u64; 2] {
+    let of_batch = |batch: &Vec<usize>| {
         let items = batch.iter().map(|index| &prepared.items[*index]);
         let rows = items.flat_map(|item| item.sequences.iter().take(per_row.trained_sequences));
-        rows.fold([0, 0], |[all, scored], row| [all + row.ids.len() as u64, scored + row.scored_tokens() as u64])
+        let lengths: Vec<u64> = rows.clone().map(|row| row.ids.len() as u64).collect();
+        let scored = rows.map(|row| row.scored_tokens() as u64).sum();
+        let (taped, longest) = (lengths.iter().sum(), lengths.iter().copied().max().unwrap_or(0));
+        let padded = lengths.len() as u64 * longest;
+        Passes {
+            taped,
+            scored: if per_row.scores_tokens { scored } else { 0 },
+            read: if per_row.reads_batches { taped } else { 0 },
+            padded: [padded, if per_row.reads_batches { padded } else { 0 }],
+            longest,
+            ..Passes::default()
+        }
     };
-    let passes = step.iter().map(|batch| tokens(batch)).map(|[taped, scored]| Passes {
-        taped,
-        scored: if per_row.scores_tokens { scored } else { 0 },
-        read: if per_row.reads_batches { taped } else { 0 },
-        ..Passes::default()
-    });
-    passes.fold(Passes::default(), Passes::larger)
+    step.iter().map(of_batch).fold(Passes::default(), Passes::larger)
 }
 
 /// The largest passes of a step that generates answers of so many tokens.
@@ -95,11 +102,12 @@ fn generated(answers: &AnswerPasses, prepared: &Prepared, step: &[usize], answer
     let learned = answers.trained_at_once.min(prompts.len().div_ceil(answers.parts));
     let passes = prompts.chunks(answers.at_once).map(|chunk| {
         let (rows, asked) = (chunk.len() as u64, chunk.iter().sum::<u64>());
-        let mut longest = chunk.to_vec();
-        longest.sort_unstable_by(|a, b| b.cmp(a));
-        let taped = longest.iter().take(learned).map(|prompt| prompt + answer).sum();
-        let scored = answer * (learned as u64).min(rows);
-        Passes { taped, scored, read: asked + rows * answer, longest: 0, rows, asked, answer }
+        let mut sorted = chunk.to_vec();
+        sorted.sort_unstable_by(|a, b| b.cmp(a));
+        let taped = sorted.iter().take(learned).map(|prompt| prompt + answer).sum();
+        let (learned, longest) = ((learned as u64).min(rows), sorted[0] + answer);
+        let padded = [learned * longest, rows * longest];
+        Passes { taped, scored: answer * learned, read: asked + rows * answer, padded, longest, rows, asked, answer }
     });
     passes.fold(Passes::default(), Passes::larger)
 }

@@ -32,6 +32,13 @@ impl Bf16Head {
         self.count
     }
 
+    /// Reserves capacity for so many further keys.
+    pub(crate) fn reserve(&mut self, further: usize) {
+        self.keys.reserve(further * self.dim);
+        let lines = (self.count + further).next_multiple_of(DEPTH);
+        self.values.iter_mut().for_each(|values| values.reserve(lines.saturating_sub(values.len())));
+    }
+
     /// Appends a key and its value.
     pub(crate) fn push(&mut self, key: &[f32], value: &[f32]) {
         self.keys.push(key);

@@ -80,6 +80,12 @@ impl Panels {
         self.count.checked_div(self.inputs).unwrap_or(0)
     }
 
+    /// Reserves capacity for so many further elements.
+    pub(super) fn reserve(&mut self, further: usize) {
+        let wanted = lines(self.count + further, self.inputs);
+        self.lines.reserve(wanted.saturating_sub(self.lines.len()));
+    }
+
     /// Appends elements, row after row, rounded to bf16. A piece may end within a row.
     pub fn push(&mut self, values: &[f32]) {
         let mut room = [0; PIECE];

@@ -142,6 +142,11 @@ impl Weights {
         self.tensors.iter().map(|(name, tensor)| Ok((name.clone(), values(tensor)?))).collect()
     }
 
+    /// The device that they are on.
+    pub(super) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The frozen weight of a linear layer, by its full path.
     pub(super) fn weight(&self, path: &str) -> Option<&Tensor> {
         self.tensors.get(&format!("{path}.weight"))

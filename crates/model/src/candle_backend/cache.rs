@@ -7,7 +7,7 @@ use super::positions::{Layout, Positions};
 use crate::decoder::{Cache, NextTokens};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use candle_nn::kv_cache::KvCache;
 
 /// Room for this many positions at first; candle grows it in steps of the same size.
@@ -32,7 +32,7 @@ impl CandleCache {
 
 impl Cache for CandleCache {
     fn advance(&mut self, tokens: &[Vec<u32>], next: &mut NextTokens) -> Result<Option<Vec<Vec<u32>>>> {
-        let device = Device::Cpu;
+        let device = self.weights.device().clone();
         let width = tokens.iter().map(Vec::len).max().unwrap_or(0);
         if self.length == 0 {
             self.padding = tokens.iter().map(|row| width - row.len()).collect();

@@ -1,7 +1,7 @@
 //! Linear layers with and without LoRA, as tensors.
 
 use super::block::{Context, Weights};
-use super::rules::frozen_matmul;
+use super::rules::{attach, frozen_matmul};
 use crate::adapter::{AdapterConfig, AdapterWeights, NamedTensor};
 use crate::adapter_names::{Part, parse_name};
 use crate::decoder::DropoutSeed;
@@ -107,6 +107,16 @@ impl Adapter {
         Ok(AdapterWeights { config: self.config.clone(), tensors: tensors.collect::<Result<_>>()? })
     }
 
+    /// Names and sizes of its tensors.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.elem_count()))
+    }
+
+    /// True when it has dropout.
+    pub(super) fn drops(&self) -> bool {
+        self.config.lora_dropout > 0.0
+    }
+
     /// The trained replacement of a whole layer, if the adapter has one.
     pub(super) fn full(&self, path: &str) -> Option<&Tensor> {
         self.full.get(path)
@@ -159,7 +169,7 @@ pub(super) fn linear(x: &Tensor, matrix: &Matrix, path: &str, context: &Context)
     let mut y = base(x)?;
     if let Some((pair, adapter)) = context.adapter.and_then(|adapter| Some((adapter.pairs.get(path)?, adapter))) {
         let dropped = match context.dropout.filter(|_| adapter.config.lora_dropout > 0.0) {
-            Some(seed) => Some(drop_out(x, adapter.config.lora_dropout, seed, pair.index)?),
+            Some(seed) => Some(drop_out(x, adapter.config.lora_dropout, seed, pair.index, context.tape)?),
             None => None,
         };
         let input = dropped.as_ref().unwrap_or(x);
@@ -190,7 +200,13 @@ fn weighted(base: &Tensor, dropped: &Tensor, update: &Tensor, ratio: &Tensor) ->
 }
 
 /// Zeroes each entry with the given probability and scales the rest up.
-fn drop_out(x: &Tensor, probability: f64, seed: DropoutSeed, layer: u64) -> Result<Tensor> {
+fn drop_out(x: &Tensor, probability: f64, seed: DropoutSeed, layer: u64, tape: bool) -> Result<Tensor> {
     let mask = dropout::mask(probability, seed, layer, x.elem_count());
-    Ok((x * Tensor::from_vec(mask, x.shape(), x.device())?)?)
+    let mask = Tensor::from_vec(mask, x.shape(), x.device())?;
+    let value = (x.detach() * &mask)?;
+    if !tape {
+        return Ok(value);
+    }
+    // Candle's own rule would compute a gradient of the mask too, and keep it until the backward pass ends.
+    Ok(attach(x, value, move |gradient| gradient * &mask)?)
 }

@@ -8,23 +8,31 @@ mod attention;
 mod block;
 mod cache;
 mod layers;
+mod memory;
 mod positions;
 mod rules;
 mod tape;
 
 use crate::adapter::{AdapterWeights, NamedTensor};
-use crate::decoder::{Cache, Decoder, ForwardOptions, TokenScores, installing_order};
+use crate::backend::Engine;
+use crate::decoder::{Cache, Capabilities, Carried, Decoder, ForwardOptions, TokenScores, installing_order};
 use crate::error::Result;
-use crate::{DecoderSpec, ModelError, TokenBatch};
+use crate::memory::{AdapterSize, Footprint};
+use crate::source;
+use crate::{DecoderSpec, FloatFormat, ModelError, TokenBatch};
+use alidade_domain::Precision;
 use block::{Context, Noise, Weights};
 use candle_core::{Device, Tensor, Var};
 use layers::Adapter;
+pub(crate) use memory::{logits_bytes, per_token, work_bytes};
 use positions::{Layout, Positions};
 use std::collections::{BTreeMap, BTreeSet};
 use tape::Tape;
 
 /// A decoder on candle.
 pub(crate) struct CandleDecoder {
+    engine: Engine,
+    precision: Precision,
     spec: DecoderSpec,
     weights: Weights,
     adapters: BTreeMap<String, Adapter>,
@@ -41,13 +49,27 @@ pub(crate) struct CandleDecoder {
 }
 
 impl CandleDecoder {
-    pub(crate) fn new(spec: DecoderSpec, weights: BTreeMap<String, NamedTensor>) -> Result<Self> {
-        let device = Device::Cpu;
-        let tensors = weights
-            .into_iter()
-            .map(|(name, tensor)| Tensor::from_vec(tensor.values, tensor.shape, &device).map(|values| (name, values)));
-        let weights = Weights::new(&spec, tensors.collect::<candle_core::Result<_>>()?, &device)?;
+    /// With bf16 matrices are rounded as the kernels round them, and held as f32.
+    pub(crate) fn new(
+        spec: DecoderSpec,
+        mut source: source::Weights,
+        precision: Precision,
+        device: alidade_domain::Device,
+    ) -> Result<Self> {
+        let (engine, device) = (Engine::Candle(device), open(device)?);
+        let mut tensors = BTreeMap::new();
+        for (name, shape) in spec.tensors() {
+            let mut values = Vec::with_capacity(shape.iter().product());
+            source.read(&name, &mut |chunk| chunk.widen_into(&mut values))?;
+            if precision == Precision::Bf16 && shape.len() > 1 {
+                values.iter_mut().for_each(|value| *value = FloatFormat::Bf16.round(*value));
+            }
+            tensors.insert(name, Tensor::from_vec(values, shape, &device)?);
+        }
+        let weights = Weights::new(&spec, tensors, &device)?;
         Ok(Self {
+            engine,
+            precision,
             spec,
             weights,
             adapters: BTreeMap::new(),
@@ -87,13 +109,40 @@ impl CandleDecoder {
     }
 }
 
+/// The device of this name.
+fn open(device: alidade_domain::Device) -> Result<Device> {
+    let opened = match device {
+        alidade_domain::Device::Cpu => Ok(Device::Cpu),
+        alidade_domain::Device::Cuda(number) => Device::new_cuda(number),
+        alidade_domain::Device::Metal(number) => Device::new_metal(number),
+    };
+    opened.map_err(|error| ModelError::Device { device: device.to_string(), found: error.to_string() })
+}
+
 impl Decoder for CandleDecoder {
     fn spec(&self) -> &DecoderSpec {
         &self.spec
     }
 
-    fn path(&self) -> String {
-        "candle, f32".to_owned()
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            engine: self.engine,
+            precision: self.precision,
+            precisions: &[Precision::F32],
+            adapters: Carried::ALL,
+            checkpointing: false,
+            training: true,
+            full: true,
+        }
+    }
+
+    fn footprint(&self) -> Footprint<'_> {
+        let installed = self.installed();
+        let counted = installed.iter().find(|(_, trained)| *trained).or(installed.first());
+        let counted = counted.and_then(|(name, _)| self.adapters.get(name));
+        let adapter = counted.map(|adapter| AdapterSize::of(&self.spec, adapter.sizes(), adapter.drops()));
+        let full = self.prefixes.is_empty() && !self.variables.is_empty();
+        Footprint::new(&self.spec, self.engine, self.precision, adapter.unwrap_or_default(), full)
     }
 
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {

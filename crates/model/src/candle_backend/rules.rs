@@ -3,7 +3,13 @@
 //! `attach` connects a computed value to its input with a rule for the backward pass, on any device. The rules here are
 //! those of RMSNorm, rotary embedding, softmax, the frozen linear layer and the log-probability of a token.
 
-use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Storage, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp1, D, DType, Device, Layout, MetalStorage, Result, Shape, Storage, Tensor,
+};
+
+/// The error of a value that was computed on another device than its input.
+const ELSEWHERE: &str = "the value lies on another device than its input";
 
 struct Attached<F> {
     value: Tensor,
@@ -19,7 +25,24 @@ impl<F: Fn(&Tensor) -> Result<Tensor> + Send + Sync> CustomOp1 for Attached<F> {
         let (storage, _) = self.value.storage_and_layout();
         match &*storage {
             Storage::Cpu(storage) => Ok((storage.clone(), self.value.shape().clone())),
-            _ => candle_core::bail!("the value lies on another device than its input"),
+            _ => candle_core::bail!("{ELSEWHERE}"),
+        }
+    }
+
+    // Without the features `cuda` and `metal` no tensor is on such a device, and these are never called.
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (storage, layout) = self.value.storage_and_layout();
+        match &*storage {
+            Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, self.value.shape().clone())),
+            _ => candle_core::bail!("{ELSEWHERE}"),
+        }
+    }
+
+    fn metal_fwd(&self, _: &MetalStorage, _: &Layout) -> Result<(MetalStorage, Shape)> {
+        let (storage, layout) = self.value.storage_and_layout();
+        match &*storage {
+            Storage::Metal(storage) => Ok((storage.try_clone(layout)?, self.value.shape().clone())),
+            _ => candle_core::bail!("{ELSEWHERE}"),
         }
     }
 
@@ -94,12 +117,18 @@ pub(super) fn frozen_matmul(x: &Tensor, weight: &Tensor, tape: bool) -> Result<T
     attach(x, value, move |gradient| gradient.contiguous()?.matmul(&weight))
 }
 
+/// The dtype of long sums: f64 where the device supports it.
+pub(super) fn wide(device: &Device) -> DType {
+    if device.is_metal() { DType::F32 } else { DType::F64 }
+}
+
 /// Log-probability of `targets` `[n]` under `logits` `[n, V]`; dz = g·(onehot − softmax z).
 pub(super) fn token_logp(logits: &Tensor, targets: &Tensor, tape: bool) -> Result<(Tensor, Tensor)> {
     let detached = logits.detach();
     // Accumulated in f64: a long f32 sum rounds small terms next to a large one, alike in every row.
     let shifted = detached.broadcast_sub(&detached.max_keepdim(D::Minus1)?)?;
-    let normaliser = shifted.exp()?.to_dtype(DType::F64)?.sum_keepdim(D::Minus1)?.log()?.to_dtype(shifted.dtype())?;
+    let normaliser =
+        shifted.exp()?.to_dtype(wide(shifted.device()))?.sum_keepdim(D::Minus1)?.log()?.to_dtype(shifted.dtype())?;
     let log_probabilities = shifted.broadcast_sub(&normaliser)?;
     let value = log_probabilities.gather(&targets.unsqueeze(1)?, 1)?.squeeze(1)?;
     if !tape {
@@ -117,7 +146,7 @@ pub(super) fn token_logp(logits: &Tensor, targets: &Tensor, tape: bool) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
+    use candle_core::Var;
 
     fn ramp(shape: (usize, usize), step: f64) -> Tensor {
         let values: Vec<f32> = (0..shape.0 * shape.1).map(|i| ((i as f64 * step).sin() * 1.3) as f32).collect();

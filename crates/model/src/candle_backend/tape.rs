@@ -3,12 +3,12 @@
 //! Only rows whose next token is scored are multiplied with the LM head, by far the widest matmul of the model.
 
 use super::block::{Context, Weights};
-use super::rules::token_logp;
+use super::rules::{token_logp, wide};
 use crate::decoder::{ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::{ModelError, TokenBatch};
 use candle_core::backprop::GradStore;
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 /// What the backward pass needs.
 pub(super) struct Tape {
@@ -42,15 +42,15 @@ pub(super) fn score(
         logits = (logits / temperature)?;
     }
     let (logp, log_probabilities) = token_logp(&logits, &Tensor::from_slice(&ids, ids.len(), device)?, context.tape)?;
-    let entropy = (log_probabilities.exp()? * &log_probabilities)?.to_dtype(DType::F64)?.sum(D::Minus1)?.neg()?;
+    let entropy = (log_probabilities.exp()? * &log_probabilities)?.to_dtype(wide(device))?.sum(D::Minus1)?.neg()?;
     let top: Vec<u32> = log_probabilities.argmax(D::Minus1)?.to_vec1()?;
-    let wide =
+    let doubles =
         |tensor: &Tensor| -> Result<Vec<f64>> { Ok(tensor.to_vec1::<f32>()?.into_iter().map(f64::from).collect()) };
     let scores = TokenScores {
-        logp: wide(&logp.detach())?,
-        entropy: entropy.to_vec1()?,
+        logp: doubles(&logp.detach())?,
+        entropy: entropy.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec1()?,
         top: top.iter().zip(&ids).map(|(top, id)| top == id).collect(),
-        mean_logit: wide(&logits.detach().mean(D::Minus1)?)?,
+        mean_logit: doubles(&logits.detach().mean(D::Minus1)?)?,
         hidden: if options.hidden { flat.flatten_all()?.to_vec1()? } else { Vec::new() },
     };
     Ok((scores, Tape { logp: Some(logp), hidden: flat }))

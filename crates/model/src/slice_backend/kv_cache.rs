@@ -79,6 +79,11 @@ fn attend(pass: &mut Pass, layer: usize, mut qkv: Vec<f32>, cached: &mut Vec<Cac
     let (dim, kv, group) = (shape.head_dim, shape.kv_heads, shape.heads / shape.kv_heads);
     cached.resize_with(pass.layout.segments.len() * kv, || CachedHead::new(pass.set, pass.operands(), dim));
     let (stride, width) = (shape.row(), group * dim);
+    // Reserved here, on one thread: allocators keep an arena per thread, and if the threads that append also allocated, the
+    // memory taken in all would depend on their order.
+    for (index, cached) in cached.iter_mut().enumerate() {
+        cached.reserve(pass.layout.segments[index / kv].length);
+    }
     let mut out = if first { Vec::new() } else { pass.pool.take(pass.layout.rows() * kv * width) };
     let mut places = out.chunks_exact_mut(width);
     // Slices of the result: token after token, head after head.

@@ -11,20 +11,25 @@ mod feed_forward;
 mod kv_cache;
 mod layout;
 mod linear;
+mod memory;
 mod pass;
 mod score;
 mod weight_storage;
 mod weights;
 
 use crate::adapter::AdapterWeights;
-use crate::decoder::{Cache, Checkpointing, Decoder, ForwardOptions, TokenScores, installing_order};
+use crate::backend::Engine;
+use crate::decoder::{
+    Cache, Capabilities, Carried, Checkpointing, Decoder, ForwardOptions, TokenScores, installing_order,
+};
 use crate::error::Result;
+use crate::memory::{AdapterSize, Footprint};
 use crate::source;
 use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryKeyNorm, TokenBatch, dropout};
 use adapter::Adapter;
 use alidade_domain::Precision;
 use alidade_kernels::{InstructionSet, RotaryTable};
-pub use score::logit_rows;
+pub(crate) use memory::{keeps_pairs, logits_bytes, per_token, work_bytes};
 
 use block::{SavedActivations, block_backward, block_forward, recompute_block};
 use buffer_pool::BufferPool;
@@ -254,8 +259,29 @@ impl Decoder for SliceDecoder {
         &self.spec
     }
 
-    fn path(&self) -> String {
-        format!("slices, {}, {}", self.set.name(), self.weights.precision.name())
+    fn capabilities(&self) -> Capabilities {
+        let precision = self.weights.precision;
+        Capabilities {
+            engine: Engine::Slices(self.set),
+            precision,
+            precisions: &Precision::ALL,
+            adapters: &[Carried::Pairs],
+            checkpointing: true,
+            training: true,
+            full: precision == Precision::F32,
+        }
+    }
+
+    fn footprint(&self) -> Footprint<'_> {
+        let installed = self.installed();
+        let counted = installed.iter().find(|(_, trained)| *trained).or(installed.first());
+        let counted = counted.and_then(|(name, _)| self.adapters.get(name));
+        let adapter = counted.map(|adapter| {
+            let sizes = adapter.names().map(|name| (name.as_str(), adapter.values(name).map_or(0, <[f32]>::len)));
+            AdapterSize::of(&self.spec, sizes, adapter.config.lora_dropout > 0.0)
+        });
+        let (engine, full) = (Engine::Slices(self.set), self.gradients.is_some());
+        Footprint::new(&self.spec, engine, self.weights.precision, adapter.unwrap_or_default(), full)
     }
 
     fn set_checkpointing(&mut self, checkpointing: Checkpointing) {

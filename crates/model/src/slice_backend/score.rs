@@ -17,7 +17,7 @@ const CHUNK_LOGITS: usize = 12 << 20;
 const CHUNK_ROWS: std::ops::RangeInclusive<usize> = 128..=256;
 
 /// Rows per chunk of logits for a vocabulary.
-pub fn logit_rows(vocabulary: usize) -> usize {
+pub(crate) fn logit_rows(vocabulary: usize) -> usize {
     (CHUNK_LOGITS / vocabulary.max(1)).clamp(*CHUNK_ROWS.start(), *CHUNK_ROWS.end())
 }
 

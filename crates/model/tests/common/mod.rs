@@ -1,6 +1,7 @@
 //! What the golden tests share.
 #![allow(dead_code, clippy::print_stdout, reason = "each test uses its part, and tells what it left out")]
 
+use alidade_domain::Device;
 use alidade_kernels::{InstructionSet, Level};
 use alidade_model::{Backend, DecoderSpec, TensorData, runs_on_slices};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ pub fn there(levels: &[Level]) -> Vec<InstructionSet> {
 /// Every way in which this processor can run such a model: candle, and the kernels with each of their levels.
 pub fn backends(spec: &DecoderSpec) -> Vec<Backend> {
     let sets = if runs_on_slices(spec, None) { there(&Level::ALL) } else { Vec::new() };
-    std::iter::once(Backend::Candle).chain(sets.into_iter().map(Backend::Slices)).collect()
+    std::iter::once(Backend::Candle(Device::Cpu)).chain(sets.into_iter().map(Backend::Slices)).collect()
 }
 
 pub type Tensors = BTreeMap<String, (Vec<usize>, TensorData)>;

@@ -4,7 +4,9 @@ use crate::experiments::stages::origin;
 use crate::runs::inputs::Inputs;
 use crate::studio::Studio;
 use crate::{experiments::links, experiments::pipeline};
-use alidade_domain::{AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage};
+use alidade_domain::{
+    AdapterSource, Device, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage,
+};
 use alidade_jobs::asking::questions::own_prompts;
 use alidade_jobs::asking::world_oracle;
 use alidade_jobs::machine::today::asks_for_date;
@@ -81,6 +83,7 @@ impl Studio {
             settings,
             answer_tokens: run.estimate.as_ref().map(|estimate| estimate.answer_tokens).filter(|tokens| *tokens > 0),
             seed: recipe.seed,
+            device: Device::Cpu,
             threads: self.configuration.threads,
             now: asks_for_date(Path::new(&model.folder)).then(crate::local_time),
         })

@@ -4,8 +4,8 @@ use crate::terminal::places::Given;
 use crate::{experiments::links, import_checked};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
-    AdapterSource, Dataset, DatasetSource, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe, RewardSource,
-    ScorerSource, Tuning, why,
+    AdapterSource, Dataset, DatasetSource, Device, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe,
+    RewardSource, ScorerSource, Tuning, why,
 };
 use alidade_jobs::machine::today::asks_for_date;
 use alidade_jobs::train::warnings;
@@ -99,6 +99,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
         checkpoint_every: training.common().save_steps,
         settings,
         seed: recipe.seed,
+        device: Device::Cpu,
         threads,
         answer_tokens: None,
         now,
