@@ -289,7 +289,7 @@ fn an_export_touches_nothing_but_its_own_folder() {
         tree.into_iter().filter(|(path, _)| !path.starts_with(&to)).collect()
     };
     assert_eq!(others(tree(at)), before);
-    refused_untouched(at, &arguments, &["error (output)", "exists already"]);
+    refused_untouched(at, &arguments, &["error (output)", "already exists"]);
     // One that fails leaves nothing behind.
     let nowhere = at.join("nowhere");
     let other = at.join("y");
@@ -300,7 +300,7 @@ fn an_export_touches_nothing_but_its_own_folder() {
         std::os::unix::fs::symlink(at.join("gone"), at.join("z")).unwrap();
         let to = at.join("z");
         let through = ["export", "--model", text(&model), "--adapter", text(&adapter), "--output", text(&to)];
-        refused_untouched(at, &through, &["exists already"]);
+        refused_untouched(at, &through, &["already exists"]);
         assert!(!at.join("gone").exists());
     }
 }
@@ -312,5 +312,5 @@ fn a_starter_model_is_not_written_over_another_one() {
     copy(&golden("trl/model"), &at.join("model"));
     let (output, work) = (at.join("model"), at.join("work"));
     let arguments = ["starter", "--output", text(&output), "--work", text(&work), "--tokens", "128"];
-    refused_untouched(at, &arguments, &["error (output)", "no starter model"]);
+    refused_untouched(at, &arguments, &["error (output)", "not a starter model"]);
 }

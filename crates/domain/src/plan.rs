@@ -1,7 +1,7 @@
 //! A resolved recipe for training: every file exists and every default is filled in. A worker needs nothing else; running
 //! the same plan again gives the same bytes.
 
-use crate::{Device, LocalTime, LoraSpec, MethodName, ModelRef, PrefixSpec, Problem, Settings};
+use crate::{Device, LocalTime, MethodName, ModelRef, Problem, Settings, Trainable};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use ts_rs::TS;
@@ -30,16 +30,9 @@ pub struct Plan {
     pub model: ModelRef,
     /// Its folder.
     pub model_dir: PathBuf,
-    /// A PEFT folder to start from.
-    pub adapter_dir: Option<PathBuf>,
-    /// Shape of a fresh adapter; absent when one is continued.
-    pub lora: Option<LoraSpec>,
-    /// Shape of a fresh prefix, when that is trained instead.
-    #[serde(default)]
-    pub prefix: Option<PrefixSpec>,
-    /// True when every weight of the model is trained, and the result is a model instead of an adapter.
-    #[serde(default)]
-    pub full: bool,
+    /// What is trained.
+    #[serde(flatten)]
+    pub trains: Trainable,
     /// What scores answers, for methods that learn from scores.
     #[serde(default)]
     pub reward: Option<RewardSource>,

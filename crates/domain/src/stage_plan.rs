@@ -159,7 +159,7 @@ impl StagePlan {
     pub fn adapters(&self) -> Vec<(&'static str, &Path)> {
         let named: Vec<(&'static str, Option<&Path>)> = match self {
             StagePlan::Train(plan) => vec![
-                ("adapter", plan.adapter_dir.as_deref()),
+                ("adapter", plan.trains.continued()),
                 ("reward", scorer(&plan.reward)),
                 ("cost", scorer(&plan.cost)),
             ],

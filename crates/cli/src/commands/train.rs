@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     vet_model(&model_dir(&recipe, base)?, Depth::Text, &[])?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let resolved = resolve_recipe(&recipe, &arguments.recipe, threads)?;
-    if let Some(adapter) = &resolved.plan.adapter_dir {
+    if let Some(adapter) = resolved.plan.trains.continued() {
         vet_stack(&resolved.plan.model_dir, Some(adapter), Depth::Configuration, &[])?;
     }
     let mut say = |text: &str| output::note(&format!("note: {text}"));
@@ -60,7 +60,7 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if !arguments.json {
-        let (what, name) = if plan.full { ("model", "model") } else { ("adapter", "adapter") };
+        let (what, name) = if plan.trains.is_full() { ("model", "model") } else { ("adapter", "adapter") };
         output::note(&format!("The {what} is in {}.", output.join(name).display()));
     }
     Ok(if output::events_lost() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

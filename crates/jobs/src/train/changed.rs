@@ -17,7 +17,7 @@ pub(crate) fn tell(
     policy: &Policy,
     observer: &mut dyn Observer,
 ) -> Result<(), Problem> {
-    for (code, message) in changes(plan.full, settings, &policy.decoder().capabilities()) {
+    for (code, message) in changes(plan.trains.is_full(), settings, &policy.decoder().capabilities()) {
         observer.observe(EventKind::Warning { code: code.to_owned(), message })?;
     }
     Ok(())

@@ -44,7 +44,7 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     let precision = memory::precision(method(&plan.method)?.configure(&plan.settings)?.common());
     let now = plan.now.unwrap_or_else(crate::local_time);
     let adapter = folder.join("adapter");
-    let adapters = [plan.adapter_dir.as_deref(), Some(adapter.as_path())];
+    let adapters = [plan.trains.continued(), Some(adapter.as_path())];
     let speaker = Speaker::of_stacks(&plan.model_dir, &adapters, precision, now)?;
     let questions = answerable(asked, &speaker, plan)?.by_suite()?;
     let earlier = plan.earlier_answers.as_deref().map(read_snapshot).transpose()?;
@@ -100,7 +100,7 @@ fn stacks(
     earlier: Option<Snapshot>,
     adapter_sha256: &str,
 ) -> Result<([EvaluatedStack; 2], Option<Snapshot>), Problem> {
-    let before = match &plan.adapter_dir {
+    let before = match plan.trains.continued() {
         None => Stack::base(plan.model.clone()),
         Some(folder) => {
             let (name, sha256) = ("earlier stage".to_owned(), alidade_model::adapter_sha256(folder)?);

@@ -8,7 +8,7 @@ use crate::train::passes::Passes;
 use crate::{asking::world_oracle, machine, machine::compute, train::memory, train::warnings};
 use alidade_data::split;
 use alidade_domain::{
-    DatasetKind, Example, ModelRef, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate,
+    AdapterShape, DatasetKind, Example, ModelRef, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate,
 };
 use alidade_model::{
     AdapterSize, AdapterWeights, Backend, Checkpointing, DecoderSpec, Footprint, InstructionSet, ModelFolder,
@@ -104,7 +104,7 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     if let Some(problem) = faults.into_iter().flatten().next() {
         return Err(problem);
     }
-    let adapter = sketch(&folder.spec, recipe.lora.as_ref(), recipe.prefix.as_ref())?;
+    let adapter = sketch(&folder.spec, &AdapterShape::of(recipe))?;
     let mut estimate = count(ask, &prepared, &steps, &adapter, held_out.len());
     if known.about().learns_from == [DatasetKind::Pairs] {
         estimate.chosen_longer = prepared.chosen_longer();

@@ -10,8 +10,8 @@ use crate::train::roles::{self, Oracles};
 use crate::{machine, machine::compute, train::changed, train::comparing, train::memory, train::warnings};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
-    Artifact, Device, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, PrefixSpec, Problem,
-    RewardSource, StopReason, StopSignal, conversation_text,
+    AdapterShape, Artifact, Device, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, Problem,
+    RewardSource, StopReason, StopSignal, Trainable, conversation_text,
 };
 use alidade_model::{
     AdapterWeights, Checkpointing, DecoderSpec, GenerationOptions, ModelError, ModelFolder, NamedTensor, Policy,
@@ -81,7 +81,7 @@ pub fn execute_telling(
     observer.observe(EventKind::Started { pid: std::process::id(), threads: plan.threads, from_step })?;
     observer.observe(EventKind::Stage { phase: Phase::Preparing })?;
     let model = ModelFolder::open(&plan.model_dir)?;
-    for message in folder_notes(&plan.model_dir, plan.adapter_dir.as_deref()) {
+    for message in folder_notes(&plan.model_dir, plan.trains.continued()) {
         observer.observe(EventKind::Warning { code: "folder".to_owned(), message })?;
     }
     let tokenizer = model.tokenizer()?;
@@ -212,7 +212,7 @@ fn choose_keep(
     let trained: u64 = trainable.iter().map(|(_, size)| *size as u64).sum();
     let model = |source: &Option<RewardSource>| u64::from(matches!(source, Some(RewardSource::Adapter { .. })));
     let raters = model(&plan.reward) + model(&plan.cost);
-    let [critic, beside] = memory::beside(trained, configured.critic(), plan.adapter_dir.is_some(), raters);
+    let [critic, beside] = memory::beside(trained, configured.critic(), plan.trains.continued().is_some(), raters);
     let compares = plan.prompts.is_some() || plan.held_out.is_some();
     let need = memory::Need {
         model: policy.decoder().footprint(),
@@ -308,14 +308,14 @@ fn finish(
     }
     let (steps, adapter_sha256) = (outcome.steps, outcome.sha256.clone());
     if reason.is_none()
-        && !plan.full
+        && !plan.trains.is_full()
         && let Err(problem) = comparing::compare(plan, folder, &adapter_sha256, outside)
     {
         // The adapter is whole; a comparison that fails takes nothing from it.
         let message = format!("Before and after could not be compared: {}", problem.message);
         outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message })?;
     }
-    let artifacts = vec![match plan.full {
+    let artifacts = vec![match plan.trains.is_full() {
         true => Artifact::Model { folder: "model".to_owned(), sha256: adapter_sha256, name: None },
         false => Artifact::Adapter { sha256: adapter_sha256 },
     }];
@@ -336,59 +336,58 @@ pub fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
 }
 
 fn policy((plan, configured): (&Plan, &dyn Training), model: &ModelFolder) -> Result<Policy, Problem> {
-    let precision = if plan.full { Precision::F32 } else { memory::precision(configured.common()) };
+    let precision = if plan.trains.is_full() { Precision::F32 } else { memory::precision(configured.common()) };
     let backend = compute::backend_on(plan.device)?;
     let open = |adapter: Option<&AdapterWeights>| {
         let opened = model.decoder_with(backend.carrying(&model.spec, adapter), precision);
         opened.map_err(|error| Problem::from(error).at("model"))
     };
-    if plan.full {
-        return Ok(Policy::full(open(None)?)?);
-    }
-    match &plan.adapter_dir {
-        Some(folder) => {
+    match &plan.trains {
+        Trainable::Full => Ok(Policy::full(open(None)?)?),
+        Trainable::Continued { folder } => {
             provenance::check(folder, plan).map_err(|problem| problem.at("adapter"))?;
             let start = load_adapter(folder, &model.spec).map_err(|error| Problem::from(error).at("adapter"))?;
             Ok(Policy::continuing(open(Some(&start))?, &start)?)
         }
-        None => {
-            let decoder = open(Some(&sketch(&model.spec, plan.lora.as_ref(), plan.prefix.as_ref())?))?;
+        Trainable::Fresh(shape) => {
+            let decoder = open(Some(&sketch(&model.spec, shape)?))?;
             let base = |path: &str| decoder.base_weight(path);
-            let (lora, prefix) = (plan.lora.as_ref(), plan.prefix.as_ref());
-            let fresh = fresh_adapter(&model.spec, lora, prefix, &plan.model.name, plan.seed, &base)?;
+            let fresh = fresh_adapter(&model.spec, shape, &plan.model.name, plan.seed, &base)?;
             Ok(Policy::fresh(decoder, &fresh)?)
         }
     }
 }
 
 /// An adapter of the right shape and size, before the model is there.
-pub fn sketch(
-    spec: &DecoderSpec,
-    lora: Option<&LoraSpec>,
-    prefix: Option<&PrefixSpec>,
-) -> Result<AdapterWeights, Problem> {
+///
+/// # Errors
+/// As [`fresh_adapter`].
+pub fn sketch(spec: &DecoderSpec, shape: &AdapterShape) -> Result<AdapterWeights, Problem> {
     let blank = |path: &str| {
         let (outputs, inputs) = spec.linear_shape(path).unwrap_or((0, 0));
         Ok(NamedTensor { shape: vec![outputs, inputs], values: vec![1.0; outputs * inputs] })
     };
-    fresh_adapter(spec, lora, prefix, "sketch", 0, &blank)
+    fresh_adapter(spec, shape, "sketch", 0, &blank)
 }
 
-/// The adapter that a recipe asks for; problems stand at its table.
+/// A fresh adapter.
+///
+/// # Errors
+/// When the shape does not fit the model; the problem stands at its table of the recipe.
 pub fn fresh_adapter(
     spec: &DecoderSpec,
-    lora: Option<&LoraSpec>,
-    prefix: Option<&PrefixSpec>,
+    shape: &AdapterShape,
     base_name: &str,
     seed: u64,
     base: &dyn Fn(&str) -> Result<NamedTensor, ModelError>,
 ) -> Result<AdapterWeights, Problem> {
-    if let Some(prefix) = prefix {
-        let made = AdapterWeights::fresh_prefix(spec, prefix.num_virtual_tokens, base_name, seed);
-        return made.map_err(|error| Problem::from(error).at("prefix"));
-    }
-    let lora = lora.cloned().unwrap_or_default();
-    AdapterWeights::fresh(spec, &lora, base_name, seed, base).map_err(|error| Problem::from(error).at("lora"))
+    let (made, field) = match shape {
+        AdapterShape::Prefix(prefix) => {
+            (AdapterWeights::fresh_prefix(spec, prefix.num_virtual_tokens, base_name, seed), "prefix")
+        }
+        AdapterShape::Lora(lora) => (AdapterWeights::fresh(spec, lora, base_name, seed, base), "lora"),
+    };
+    made.map_err(|error| Problem::from(error).at(field))
 }
 
 /// Everything that the numbers of a run depend on, by name; threads are left out, because they do not change them. With it
@@ -397,7 +396,7 @@ pub fn fresh_adapter(
 /// # Errors
 /// When an adapter that the plan names cannot be read.
 pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
-    let adapter = match &plan.adapter_dir {
+    let adapter = match plan.trains.continued() {
         Some(folder) => Some(adapter_sha256(folder).map_err(|error| Problem::from(error).at("adapter"))?),
         None => None,
     };
@@ -406,13 +405,16 @@ pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
     for key in ["save_steps", "gradient_checkpointing"] {
         settings.0.remove(key);
     }
+    // Plans always named a shape beside `full`; a folder of an earlier version is still known by it.
+    let unused = LoraSpec::default();
+    let lora = if plan.trains.is_full() { Some(&unused) } else { plan.trains.lora() };
     let mut facts = json!({
         "method": plan.method,
         "model": plan.model.sha256,
         "adapter": adapter,
-        "lora": plan.lora,
-        "prefix": plan.prefix,
-        "full": plan.full,
+        "lora": lora,
+        "prefix": plan.trains.prefix(),
+        "full": plan.trains.is_full(),
         "reward": roles::sha256(plan.reward.as_ref(), "reward")?,
         "cost": roles::sha256(plan.cost.as_ref(), "cost")?,
         "rows": plan.rows_sha256,

@@ -75,12 +75,12 @@ pub struct Outcome {
 }
 
 fn name_of(plan: &Plan) -> &'static str {
-    if plan.full { "model" } else { "adapter" }
+    if plan.trains.is_full() { "model" } else { "adapter" }
 }
 
 /// The result of all steps of this plan, when it lies unchanged in the run folder.
 pub fn completed(folder: &Path, plan: &Plan, fingerprint: &str) -> Option<Outcome> {
-    let weights = |place: &Path| if plan.full { model_sha256(place) } else { adapter_sha256(place) }.ok();
+    let weights = |place: &Path| if plan.trains.is_full() { model_sha256(place) } else { adapter_sha256(place) }.ok();
     let (steps, sha256) = provenance::completed(&folder.join(name_of(plan)), fingerprint, weights)?;
     Some(Outcome { steps, sha256 })
 }

@@ -37,7 +37,7 @@ pub fn install<'o>(
         let own = match critic {
             Critic::Adapter => {
                 let base = |path: &str| policy.decoder().base_weight(path);
-                let lora = plan.lora.clone().unwrap_or_default();
+                let lora = plan.trains.lora().cloned().unwrap_or_default();
                 Some(AdapterWeights::fresh(&model.spec, &lora, &plan.model.name, plan.seed ^ 1, &base)?)
             }
             Critic::SharedHead { .. } => None,

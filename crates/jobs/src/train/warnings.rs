@@ -1,6 +1,6 @@
 //! Warnings about the rows and steps of a run before it starts, and faults that make a run pointless.
 
-use alidade_domain::{LoraSpec, Problem, Recipe, StageEstimate};
+use alidade_domain::{Problem, Recipe, StageEstimate};
 use alidade_train::{CommonSettings, Outlook, Prepared, Steps, Training};
 
 /// Below this many steps no visible change is expected.
@@ -68,9 +68,4 @@ pub fn warnings(training: &dyn Training, estimate: &StageEstimate) -> Vec<Proble
         );
     }
     found
-}
-
-/// The shape of an adapter when the recipe does not give one.
-pub fn lora_of(recipe: &Recipe) -> Option<LoraSpec> {
-    (recipe.adapter.is_none() && recipe.prefix.is_none()).then(|| recipe.lora.clone().unwrap_or_default())
 }

@@ -5,14 +5,14 @@ use crate::runs::inputs::Inputs;
 use crate::studio::Studio;
 use crate::{experiments::links, experiments::pipeline};
 use alidade_domain::{
-    AdapterSource, Device, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage,
+    AdapterShape, AdapterSource, Device, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage,
+    Trainable,
 };
 use alidade_jobs::asking::questions::own_prompts;
 use alidade_jobs::asking::world_oracle;
 use alidade_jobs::machine::today::asks_for_date;
 use alidade_jobs::train::comparing::AFTER;
 use alidade_jobs::train::estimate::WORLD_PROMPTS;
-use alidade_jobs::train::warnings;
 use alidade_store::ModelRecord;
 use alidade_store::{RunRecord, sha256};
 use alidade_train::method;
@@ -66,10 +66,10 @@ impl Studio {
             method: recipe.method.clone(),
             model: model.model.clone(),
             model_dir: PathBuf::from(&model.folder),
-            adapter_dir: start.as_deref().map(|folder| folder.join("adapter")),
-            lora: warnings::lora_of(recipe),
-            prefix: recipe.prefix.clone(),
-            full: false,
+            trains: match start.as_deref() {
+                Some(folder) => Trainable::Continued { folder: folder.join("adapter") },
+                None => Trainable::Fresh(AdapterShape::of(recipe)),
+            },
             reward,
             cost,
             rows_sha256: sha256(text.as_bytes()),

@@ -4,8 +4,8 @@ use crate::terminal::places::Given;
 use crate::{experiments::links, import_checked};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
-    AdapterSource, Dataset, DatasetSource, Device, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe,
-    RewardSource, ScorerSource, Tuning, why,
+    AdapterShape, AdapterSource, Dataset, DatasetSource, Device, LocalTime, ModelRef, ModelSource, Plan, Problem,
+    Recipe, RewardSource, ScorerSource, Trainable, Tuning, why,
 };
 use alidade_jobs::machine::today::asks_for_date;
 use alidade_jobs::train::warnings;
@@ -78,17 +78,19 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let sha256 = model_sha256(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     // A run that is resumed on another day keeps its date.
     let now = asks_for_date(&model_dir).then(|| day_of_work(&output).unwrap_or_else(crate::local_time));
+    let trains = match adapter_dir {
+        _ if full => Trainable::Full,
+        Some(folder) => Trainable::Continued { folder },
+        None => Trainable::Fresh(AdapterShape::of(recipe)),
+    };
     let plan = Plan {
         run: "terminal".to_owned(),
         method: recipe.method.clone(),
         model: ModelRef { id: name.clone(), name, sha256 },
         model_dir,
-        lora: warnings::lora_of(recipe),
-        prefix: recipe.prefix.clone(),
-        full,
+        trains,
         reward,
         cost,
-        adapter_dir,
         rows_sha256: format!("{:x}", Sha256::digest(&rows)),
         rows: output.join("rows.jsonl"),
         held_out: None,

@@ -50,20 +50,20 @@ impl RunFolder {
     pub fn take(resolved: &ResolvedRecipe, overwrite: bool, say: &mut dyn FnMut(&str)) -> Result<Self, Problem> {
         let (path, plan) = (&resolved.output, &resolved.plan);
         let at = |problem: Problem| if problem.field.is_none() { problem.at("output_dir") } else { problem };
-        apart(path, &made::names(plan.full), &resolved.given)?;
+        apart(path, &made::names(plan.trains.is_full()), &resolved.given)?;
         if overwrite {
             clearable(path, &resolved.given)?;
         }
         // Nothing is left behind in a foreign folder, not even a lock; a running run is reported before its plan is
         // compared.
-        unlinked(path, plan.full)?;
+        unlinked(path, plan.trains.is_full())?;
         if !alidade_jobs::files::run_lock::is_held(path) {
-            Self::refuse_foreign(path, plan.full)?;
+            Self::refuse_foreign(path, plan.trains.is_full())?;
         }
         create_folder(path).map_err(at)?;
         let lock = RunLock::take(path).map_err(at)?;
-        unlinked(path, plan.full)?;
-        Self::refuse_foreign(path, plan.full)?;
+        unlinked(path, plan.trains.is_full())?;
+        Self::refuse_foreign(path, plan.trains.is_full())?;
         let facts = plan_facts(plan)?;
         let made = Made::find(path);
         if made.as_ref().and_then(|made| made.plan.as_ref()).is_some_and(|old| old.run != plan.run) {
@@ -75,7 +75,7 @@ impl RunFolder {
         let start = match &made {
             None => Start::Fresh,
             Some(made) if overwrite => {
-                made.remove(plan.full, say)?;
+                made.remove(plan.trains.is_full(), say)?;
                 Start::Fresh
             }
             Some(made) => standing(made, path, plan, &facts)?,
@@ -138,7 +138,7 @@ impl RunFolder {
 
 /// The state that an earlier run left, and whether this one may resume it.
 fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<Start, Problem> {
-    if let Some(result) = made.result(plan.full) {
+    if let Some(result) = made.result(plan.trains.is_full()) {
         if let Some(outcome) = outcome::completed(path, plan, facts.fingerprint())
             && !(outcome::is_recorded(path, &outcome.sha256) && is_finished(path))
         {
