@@ -33,7 +33,7 @@ mod tests {
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
         let told = words(&"index out of bounds", "a.rs:1:2");
         assert!(told[0].contains("an internal error: index out of bounds (a.rs:1:2)"));
-        assert!(words(&String::from("x"), "")[0].contains("own: x"));
+        assert!(words(&String::from("x"), "")[0].contains("internal error: x"));
         assert!(words(&7, "")[0].contains("no reason"));
         let _ = std::panic::take_hook();
     }
