@@ -54,7 +54,7 @@ pub use method::{GoalWords, MethodCard, MethodName, Place, Variant};
 pub use patterns::Patterns;
 pub use plan::{CheckedPipeline, Plan, PlanNews, Planning, RewardSource, StageEstimate};
 pub use ports::{
-    Generator, Listener, Observer, RatedAnswer, RatedRow, Response, Sampling, Scorer, StopReason, StopSignal,
+    Generator, Listener, Observer, Response, Sampling, ScoredAnswer, ScoredRow, Scorer, StopReason, StopSignal,
 };
 pub use precision::Precision;
 pub use problem::{Problem, ProblemCode};

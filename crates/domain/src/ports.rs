@@ -61,7 +61,7 @@ pub trait Generator {
 
 /// A score of one answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RatedAnswer {
+pub struct ScoredAnswer {
     /// The score; `None` if the answer is unreadable.
     pub score: Option<f64>,
     /// Length of prompt and answer, in tokens of the scorer.
@@ -70,16 +70,16 @@ pub struct RatedAnswer {
 
 /// The scores of one row of a data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RatedRow {
+pub struct ScoredRow {
     /// Index of the row among those that were given.
     pub row: usize,
     /// The wanted answer, or the preferred one of a pair.
-    pub wanted: RatedAnswer,
+    pub wanted: ScoredAnswer,
     /// The other answer of a pair.
-    pub other: Option<RatedAnswer>,
+    pub other: Option<ScoredAnswer>,
 }
 
-impl RatedRow {
+impl ScoredRow {
     /// Score of the preferred answer minus that of the other; `None` for a single answer, or if one is unreadable.
     pub fn margin(&self) -> Option<f64> {
         Some(self.wanted.score? - self.other?.score?)
@@ -99,19 +99,19 @@ pub trait Scorer {
     ///
     /// # Errors
     /// When the scorer itself fails, or `watch` cancels it ([`Problem::ended`]).
-    fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<RatedRow>, Problem> {
+    fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<ScoredRow>, Problem> {
         let mut scored = Vec::with_capacity(rows.len());
         for (row, example) in rows.iter().enumerate() {
             let prompt = example.prompt().unwrap_or_default();
             let words = |text: &str| text.split_whitespace().count();
             let asked: usize = prompt.iter().map(|message| words(&message.content)).sum();
             let score = |text: &str| {
-                Ok::<_, Problem>(RatedAnswer { score: self.score(&prompt, text)?, tokens: asked + words(text) })
+                Ok::<_, Problem>(ScoredAnswer { score: self.score(&prompt, text)?, tokens: asked + words(text) })
             };
             let answer = example.answer_text();
             if !answer.is_empty() {
                 let other = example.other_text().map(|text| score(&text)).transpose()?;
-                scored.push(RatedRow { row, wanted: score(&answer)?, other });
+                scored.push(ScoredRow { row, wanted: score(&answer)?, other });
             }
             if !watch(row + 1, (row + 1) as f64 / rows.len() as f64) {
                 return Err(Problem::ended());

@@ -6,7 +6,7 @@ use crate::judge::{Case, NamedJudge};
 use crate::observations::Observations;
 use crate::suite::{Reply, Suite, Verdict};
 use alidade_domain::{
-    Example, Generator, Listener, Message, Outcome, Problem, RatedAnswer, RatedRow, Response, Scorer, WorstRow,
+    Example, Generator, Listener, Message, Outcome, Problem, Response, ScoredAnswer, ScoredRow, Scorer, WorstRow,
     row_seed,
 };
 use serde::{Deserialize, Serialize};
@@ -196,10 +196,10 @@ impl<'a> Question<'a> {
 }
 
 /// Scores that are not finite count as unreadable.
-fn readable(row: &RatedRow) -> RatedRow {
+fn readable(row: &ScoredRow) -> ScoredRow {
     let readable =
-        |answer: RatedAnswer| RatedAnswer { score: answer.score.filter(|score| score.is_finite()), ..answer };
-    RatedRow { row: row.row, wanted: readable(row.wanted), other: row.other.map(readable) }
+        |answer: ScoredAnswer| ScoredAnswer { score: answer.score.filter(|score| score.is_finite()), ..answer };
+    ScoredRow { row: row.row, wanted: readable(row.wanted), other: row.other.map(readable) }
 }
 
 /// The label of an outcome, shown with an answer.

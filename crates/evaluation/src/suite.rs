@@ -3,7 +3,7 @@
 use crate::card::MeasureCard;
 use crate::item::{Item, Material, Prompt};
 use crate::observations::Observations;
-use alidade_domain::{Outcome, RatedRow, Response, Sampling, Words};
+use alidade_domain::{Outcome, Response, Sampling, ScoredRow, Words};
 
 /// Description of a suite for users and programs.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub enum Reply<'a> {
     /// An answer, and the verdict of the suite's judge on it.
     Answer(&'a Response, Option<&'a Verdict>),
     /// The scores of a row.
-    Row(&'a RatedRow),
+    Row(&'a ScoredRow),
 }
 
 /// A set of prompts and rows with the measures that are taken on them.

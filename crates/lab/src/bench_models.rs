@@ -92,5 +92,5 @@ fn write_lines(path: &Path, lines: Vec<Value>) -> Result<(), Problem> {
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::internal(format!("Writing {} failed: {error}.", path.display()))
+    Problem::internal(format!("GenerationPace {} failed: {error}.", path.display()))
 }

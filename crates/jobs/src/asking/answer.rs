@@ -247,7 +247,7 @@ impl Speaker {
 
     /// Answers to prompts of tokens, each row with its own seed. The listener hears of every token as (row, id); writing ends
     /// when it returns false.
-    pub fn write(
+    pub fn generate(
         &self,
         prompts: &[Vec<u32>],
         seeds: &[u64],

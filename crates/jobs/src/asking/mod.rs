@@ -14,8 +14,8 @@ use crate::asking::logged::Logged;
 use crate::files::item_log::ItemLog;
 use crate::train::memory::{self, MOST_ROWS as MOST};
 use alidade_domain::{
-    EvaluatedStack, Evaluation, Example, Generator, Listener, Message, Problem, RatedAnswer, RatedRow, Response,
-    Sampling, Scorer, Stack,
+    EvaluatedStack, Evaluation, Example, Generator, Listener, Message, Problem, Response, Sampling, ScoredAnswer,
+    ScoredRow, Scorer, Stack,
 };
 use alidade_evaluation::{JudgeCard, Part, Question, Snapshot, Subject, conclude};
 use alidade_model::{TokenBatch, TokenRow};
@@ -67,7 +67,7 @@ impl Generator for StackSpeaker<'_> {
                 (last, seen) = (row, seen + 1);
                 wanted
             };
-            let answers = speaker.write(&prompts[batch.clone()], &seeds[batch], sampling, &mut listener)?;
+            let answers = speaker.generate(&prompts[batch.clone()], &seeds[batch], sampling, &mut listener)?;
             for text in answers {
                 let tokens = speaker.tokens(&text)?;
                 responses.push(Response { text, tokens });
@@ -88,7 +88,7 @@ impl Scorer for StackSpeaker<'_> {
         Ok(scored.first().and_then(|row| row.wanted.score).filter(|score| score.is_finite()))
     }
 
-    fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<RatedRow>, Problem> {
+    fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<ScoredRow>, Problem> {
         let mut speaker = self.speaker.borrow_mut();
         speaker.turn(self.place);
         let items = items(&speaker, rows)?;
@@ -106,11 +106,11 @@ impl Scorer for StackSpeaker<'_> {
             for item in items {
                 let mut next = || {
                     let (mean, sequence) = answers.next()?;
-                    Some(RatedAnswer { score: Some(mean), tokens: sequence.ids.len() })
+                    Some(ScoredAnswer { score: Some(mean), tokens: sequence.ids.len() })
                 };
                 let Some(wanted) = next() else { continue };
                 let other = if item.sequences.len() > 1 { next() } else { None };
-                scored.push(RatedRow { row: item.row - 1, wanted, other });
+                scored.push(ScoredRow { row: item.row - 1, wanted, other });
             }
             if !watch(end, work as f64 / all) {
                 return Err(Problem::ended());
@@ -141,7 +141,7 @@ fn answer_batches(lengths: &[usize], longest: usize, context: usize, budget: &me
     batches(lengths.len(), MOST, |range| {
         let short = range.len() > 1 && lengths[range.clone()].iter().any(|length| length + longest > context);
         let read = lengths[range.clone()].iter().sum();
-        !short && budget.writes(read, range.len() * longest)
+        !short && budget.generates(read, range.len() * longest)
     })
 }
 

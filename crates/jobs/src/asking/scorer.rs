@@ -8,8 +8,8 @@ use crate::asking::{batches, evaluated, tokens_of};
 use crate::train::memory::AtOnce;
 use crate::{Clock, machine::compute, train::provenance};
 use alidade_domain::{
-    AdapterRef, EvaluatedStack, Evaluation, Example, Listener, LocalTime, Message, Plan, Problem, RatedAnswer,
-    RatedRow, RewardSource, Scorer, SettingValue, Settings, Stack,
+    AdapterRef, EvaluatedStack, Evaluation, Example, Listener, LocalTime, Message, Plan, Problem, RewardSource,
+    ScoredAnswer, ScoredRow, Scorer, SettingValue, Settings, Stack,
 };
 use alidade_evaluation::{HELD_OUT_PAIRS, Material, Part, Question, Subject, conclude, histogram, suite};
 use alidade_model::{
@@ -79,7 +79,7 @@ impl Scorer for RatingModel {
         Ok(scores.first().map(|score| self.sign * score).filter(|score| score.is_finite()))
     }
 
-    fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<RatedRow>, Problem> {
+    fn score_rows(&self, rows: &[Example], watch: Listener) -> Result<Vec<ScoredRow>, Problem> {
         let encoder = Encoder { tokenizer: &self.tokenizer, template: self.template.as_ref() };
         let items = match self.training.prepare(rows, &encoder) {
             // Held-out rows that say nothing of the question are no figure, and no fault of the run.
@@ -100,9 +100,9 @@ impl Scorer for RatingModel {
                 given[0].push(*wanted);
                 given[1].push(*other);
                 let answer =
-                    |score: f64, row: &TokenRow| RatedAnswer { score: Some(self.sign * score), tokens: row.ids.len() };
+                    |score: f64, row: &TokenRow| ScoredAnswer { score: Some(self.sign * score), tokens: row.ids.len() };
                 let (wanted, other) = (answer(*wanted, first), answer(*other, second));
-                rated.push(RatedRow { row: item.row - 1, wanted, other: Some(other) });
+                rated.push(ScoredRow { row: item.row - 1, wanted, other: Some(other) });
             }
             if !watch(end, end as f64 / items.len() as f64) {
                 return Err(Problem::ended());

@@ -2,7 +2,7 @@
 
 use crate::train::estimate::{ModelFacts, Tell};
 use crate::train::memory::{AtOnce, CODE_BYTES, FRESH_BYTES};
-use crate::train::pace::{Asked, Gauge, Subject, Writing, operations};
+use crate::train::pace::{Asked, Gauge, GenerationPace, Subject, operations};
 use crate::{machine, machine::compute};
 use alidade_domain::{Message, Planning, Precision, Problem, ProblemCode, Sampling, StageEstimate};
 use alidade_model::{AdapterSize, ChatTemplate, Checkpointing, Footprint, ModelFolder, TextTokenizer};
@@ -66,9 +66,9 @@ impl Measured {
         let row = (prompts.iter().map(Vec::len).sum::<usize>() / prompts.len().max(1)).max(8);
         let passes = gauge.training(&subject, Checkpointing::Off, PASS, row)?;
         let per_token = passes.seconds_per_operation * operations(&self.folder.spec, row as f64) * WITHOUT_GRADIENTS;
-        let writing = match prompts {
+        let generation = match prompts {
             [] => None,
-            prompts => Some(gauge.writing(
+            prompts => Some(gauge.generation(
                 &subject,
                 &Asked {
                     prompts: prompts.iter().take(AT_A_TIME).cloned().collect(),
@@ -78,7 +78,7 @@ impl Measured {
                 },
             )?),
         };
-        Ok(Pace { load: passes.load_seconds, per_token, row: row as f64, writing })
+        Ok(Pace { load: passes.load_seconds, per_token, row: row as f64, generation })
     }
 }
 
@@ -91,13 +91,13 @@ pub(super) struct Pace {
     /// Tokens of a prompt.
     pub(super) row: f64,
     /// Speed of generation; none without prompts.
-    pub(super) writing: Option<Writing>,
+    pub(super) generation: Option<GenerationPace>,
 }
 
 impl Pace {
     /// Seconds for this number of answers.
     pub(super) fn answers(&self, answers: f64) -> f64 {
-        let generated = self.writing.map_or(0.0, |writing| writing.answer_tokens * writing.seconds_per_token);
+        let generated = self.generation.map_or(0.0, |pace| pace.answer_tokens * pace.seconds_per_token);
         answers * (self.row * self.per_token + generated)
     }
 }

@@ -24,6 +24,22 @@ pub fn forced() -> Result<Option<InstructionSet>, Problem> {
     }
 }
 
+/// Set to “cuda:0” or “metal:0”, it moves the arithmetic to a GPU; the build must have the feature of that name.
+const DEVICE: &str = "ALIDADE_DEVICE";
+
+/// The device that models compute on: the processor, unless the environment names another.
+///
+/// # Errors
+/// When the name is no device. Whether the device is there is found out when a model is opened on it.
+pub fn device() -> Result<Device, Problem> {
+    match std::env::var(DEVICE).ok().filter(|value| !value.is_empty()) {
+        None => Ok(Device::Cpu),
+        Some(text) => Device::try_from(text).map_err(|message| {
+            Problem::input(format!("{DEVICE}: {message}.")).hint(format!("Unset {DEVICE} to compute on the processor."))
+        }),
+    }
+}
+
 /// On the processor kernels where they can run the model, with these instructions, else candle; elsewhere candle.
 ///
 /// # Errors
@@ -33,12 +49,12 @@ pub fn backend_on(device: Device) -> Result<Backend, Problem> {
     Ok(if device == Device::Cpu { Backend::Best(set) } else { Backend::Candle(device) })
 }
 
-/// As [`backend_on`] the processor.
+/// As [`backend_on`] the device that the environment names.
 ///
 /// # Errors
-/// As [`instructions`].
+/// As [`instructions`] and [`device`].
 pub fn backend() -> Result<Backend, Problem> {
-    backend_on(Device::Cpu)
+    backend_on(device()?)
 }
 
 fn named(said: &str) -> Result<InstructionSet, Problem> {

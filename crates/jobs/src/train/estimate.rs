@@ -3,7 +3,7 @@
 
 use crate::asking::questions::{Questions, own_prompts};
 use crate::train::execute::{read_rows, sketch};
-use crate::train::pace::{Asked, Gauge, Subject, Writing, operations};
+use crate::train::pace::{Asked, Gauge, GenerationPace, Subject, operations};
 use crate::train::passes::Passes;
 use crate::{asking::world_oracle, machine, machine::compute, train::memory, train::warnings};
 use alidade_data::split;
@@ -284,7 +284,7 @@ impl Work<'_> {
             temperature: suite.sampling().temperature,
             stops: self.encoder.stops(),
         };
-        let writing = gauge.writing(subject, &asked)?;
+        let writing = gauge.generation(subject, &asked)?;
         // What an earlier stage answered is taken over.
         let stacks = if self.ask.recipe.adapter.is_some() { 1.0 } else { 2.0 };
         let one = read * token(read / answers) + answers * writing.answer_tokens * writing.seconds_per_token;
@@ -349,11 +349,11 @@ fn answers(
     stops: &BTreeSet<u32>,
     gauge: &mut Gauge,
     subject: &Subject,
-) -> Result<Option<Writing>, Problem> {
+) -> Result<Option<GenerationPace>, Problem> {
     let Some(answers) = training.passes().answers else { return Ok(None) };
     let batch = training.common().per_device_train_batch_size.min(ANSWERS);
     let prompts = prepared.items.iter().flat_map(|item| &item.sequences).map(|sequence| sequence.ids.clone());
     let (limit, temperature) = (answers.limit, answers.temperature);
     let asked = Asked { prompts: prompts.take(batch).collect(), limit, temperature, stops: stops.clone() };
-    gauge.writing(subject, &asked).map(Some)
+    gauge.generation(subject, &asked).map(Some)
 }

@@ -156,7 +156,7 @@ impl AtOnce {
     }
 
     /// True when so many tokens of prompts may be read and so many be written after them.
-    pub fn writes(&self, read: usize, written: usize) -> bool {
+    pub fn generates(&self, read: usize, written: usize) -> bool {
         self.taken(read as u64, written as u64) <= self.bytes
     }
 

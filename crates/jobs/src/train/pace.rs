@@ -72,7 +72,7 @@ pub struct Training {
 
 /// Speed of generation.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Writing {
+pub struct GenerationPace {
     /// Seconds of one generated token.
     pub seconds_per_token: f64,
     /// Tokens of an answer; the limit when none ended during the probe.
@@ -118,12 +118,12 @@ impl Gauge {
     }
 
     /// Speed of generating answers to all these prompts in one batch.
-    pub fn writing(&mut self, subject: &Subject, asked: &Asked) -> Result<Writing, Problem> {
+    pub fn generation(&mut self, subject: &Subject, asked: &Asked) -> Result<GenerationPace, Problem> {
         let mut hasher = DefaultHasher::new();
         (&asked.prompts, asked.limit, asked.temperature.to_bits(), &asked.stops).hash(&mut hasher);
         let key = format!("{} write {:x}", subject.key(), hasher.finish());
         if let Some([seconds_per_token, answer_tokens]) = self.paces.get(&key).copied() {
-            return Ok(Writing { seconds_per_token, answer_tokens });
+            return Ok(GenerationPace { seconds_per_token, answer_tokens });
         }
         let (policy, _) = self.load(subject)?;
         let found = generate(policy, asked)?;
@@ -213,7 +213,7 @@ fn pass(policy: &mut Policy, spec: &DecoderSpec, tokens: usize, row: usize) -> R
 }
 
 /// Generates for a moment. The first step, which reads the prompts, is not timed.
-fn generate(policy: &Policy, asked: &Asked) -> Result<Writing, Problem> {
+fn generate(policy: &Policy, asked: &Asked) -> Result<GenerationPace, Problem> {
     let spec = policy.decoder().spec();
     let (prompts, whole) = affordable(&asked.prompts, READING_OPERATIONS / (2.0 * weights(spec)));
     let options = GenerationOptions {
@@ -243,7 +243,7 @@ fn generate(policy: &Policy, asked: &Asked) -> Result<Writing, Problem> {
         _ => seconds / generated.max(1) as f64,
     };
     let answer_tokens = if whole { expected_length(&answers, asked.limit) } else { asked.limit as f64 };
-    Ok(Writing { seconds_per_token, answer_tokens })
+    Ok(GenerationPace { seconds_per_token, answer_tokens })
 }
 
 /// The prompts, or as many tokens from their ends as the probe may read; and whether they are complete.

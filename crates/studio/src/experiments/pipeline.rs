@@ -4,10 +4,10 @@
 use crate::experiments::stages::Rows;
 use crate::studio::Studio;
 use alidade_domain::{Example, Problem, Recipe, Stage, Tuning};
+use alidade_jobs::kinds::job;
 use alidade_jobs::train::estimate;
 use alidade_jobs::train::estimate::ModelFacts;
 use alidade_jobs::train::estimate::StageAsk;
-use alidade_jobs::train::warnings;
 use alidade_store::{DatasetRecord, ModelRecord};
 use alidade_train::{Method, method};
 use std::path::PathBuf;
@@ -21,7 +21,8 @@ impl Studio {
         pipeline: &[Stage],
     ) -> Result<Option<StageAsk>, Vec<Problem>> {
         let known = method(&recipe.method).map_err(|problem| vec![problem])?;
-        let settings = recipe.settings.resolve(&known.fields());
+        // What is wrong with the recipe by itself is told by the job, for the terminal and the window alike.
+        let mut problems = job("train").map_err(|problem| vec![problem])?.check(&pipeline[index]);
         let model = self.model_of(recipe).map_err(|problem| problem.at("model"));
         let dataset = self
             .rows_named(&recipe.dataset, index, pipeline)
@@ -35,18 +36,16 @@ impl Studio {
         let oracle = model.as_ref().is_ok_and(|model| model.bundled);
         let reward = self.reward_problem(index, (recipe, known), pipeline, oracle);
         let limit = self.cost_problem(index, (recipe, known), pipeline, oracle);
-        let mut problems: Vec<Problem> =
-            start.into_iter().chain(reward).chain(limit).chain(full).chain(warnings::prefix_problem(recipe)).collect();
-        let (settings, model, dataset) = match (settings, model, dataset) {
-            (Ok(settings), Ok(model), Ok(dataset)) if problems.is_empty() => (settings, model, dataset),
-            (settings, model, dataset) => {
-                problems.extend(settings.err().unwrap_or_default());
+        problems.extend([start, reward, limit, full].into_iter().flatten());
+        let (model, dataset) = match (model, dataset) {
+            (Ok(model), Ok(dataset)) if problems.is_empty() => (model, dataset),
+            (model, dataset) => {
                 problems.extend(model.err());
                 problems.extend(dataset.err());
                 return Err(problems);
             }
         };
-        known.configure(&settings).map_err(|problem| vec![problem])?;
+        let settings = recipe.settings.resolve(&known.fields())?;
         // The estimate counts the resulting adapter, so it needs its shape even if an adapter is continued.
         let (lora, prefix) = self.shape_of(recipe, pipeline).map_err(|problem| vec![problem])?;
         // Rows that an earlier stage makes can only be counted once they exist.

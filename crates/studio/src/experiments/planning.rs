@@ -5,11 +5,12 @@ use crate::runs::inputs::Inputs;
 use crate::studio::Studio;
 use crate::{experiments::links, experiments::pipeline};
 use alidade_domain::{
-    AdapterShape, AdapterSource, Device, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage,
+    AdapterShape, AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage,
     Trainable,
 };
 use alidade_jobs::asking::questions::own_prompts;
 use alidade_jobs::asking::world_oracle;
+use alidade_jobs::machine::compute;
 use alidade_jobs::machine::today::asks_for_date;
 use alidade_jobs::train::comparing::AFTER;
 use alidade_jobs::train::estimate::WORLD_PROMPTS;
@@ -83,7 +84,7 @@ impl Studio {
             settings,
             answer_tokens: run.estimate.as_ref().map(|estimate| estimate.answer_tokens).filter(|tokens| *tokens > 0),
             seed: recipe.seed,
-            device: Device::Cpu,
+            device: compute::device()?,
             threads: self.configuration.threads,
             now: asks_for_date(Path::new(&model.folder)).then(crate::local_time),
         })

@@ -24,6 +24,7 @@ impl Configuration {
     /// When no folder can be found or created, or when an instruction set is forced that this processor lacks.
     pub fn of_environment() -> Result<Self, Problem> {
         crate::instructions()?;
+        alidade_jobs::machine::compute::device()?;
         let program = std::env::current_exe()
             .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
         let home = variable("ALIDADE_HOME").map(PathBuf::from).or_else(data_folder).ok_or_else(|| {

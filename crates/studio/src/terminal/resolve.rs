@@ -4,11 +4,12 @@ use crate::terminal::places::Given;
 use crate::{experiments::links, import_checked};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
-    AdapterShape, AdapterSource, Dataset, DatasetSource, Device, LocalTime, ModelRef, ModelSource, Plan, Problem,
-    Recipe, RewardSource, ScorerSource, Trainable, Tuning, why,
+    AdapterShape, AdapterSource, Dataset, DatasetSource, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe,
+    RewardSource, ScorerSource, Stage, Trainable, Tuning, why,
 };
+use alidade_jobs::kinds::job;
+use alidade_jobs::machine::compute;
 use alidade_jobs::machine::today::asks_for_date;
-use alidade_jobs::train::warnings;
 use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
 use alidade_train::{Method, method, names_of, work_facts};
 use sha2::{Digest, Sha256};
@@ -57,6 +58,10 @@ pub(crate) fn read_file(what: &str, path: &Path) -> Result<String, Problem> {
 pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<ResolvedRecipe, Problem> {
     let base = file.parent().unwrap_or(Path::new("."));
     let known = method(&recipe.method)?;
+    // As the window and experiment files are checked.
+    if let Some(problem) = job("train")?.check(&Stage::Train(recipe.clone())).into_iter().next() {
+        return Err(problem);
+    }
     let settings = recipe.settings.resolve(&known.fields()).map_err(first)?;
     let output = recipe.output_dir.as_ref().map(|path| base.join(path));
     let output = output.ok_or_else(|| Problem::input("The recipe has no “output_dir”.").at("output_dir"))?;
@@ -64,9 +69,6 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let dataset_file = dataset_file(recipe, base)?;
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
     let training = known.configure(&settings)?;
-    if let Some(problem) = warnings::prefix_problem(recipe) {
-        return Err(problem);
-    }
     let reward = reward_of((recipe, known), base)?;
     let cost = cost_of((recipe, known), base)?;
     let full = is_full(recipe, known)?;
@@ -101,7 +103,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
         checkpoint_every: training.common().save_steps,
         settings,
         seed: recipe.seed,
-        device: Device::Cpu,
+        device: compute::device()?,
         threads,
         answer_tokens: None,
         now,
