@@ -327,7 +327,7 @@ async function powerCut(browser) {
   const { page, errors } = await openPage(browser, second.address);
   if (paused.state === "paused") {
     await page.getByTestId("nav-runs").click();
-    await page.getByRole("button", { name: "cut" }).click();
+    await page.getByRole("button", { name: "cut", exact: true }).click();
     await page.getByTestId("run-resume").click();
   }
   await until(async () => (await call(second.address, "get_run", { run: run.id })).state === "finished", "the end");
