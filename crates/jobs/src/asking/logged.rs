@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
 /// Answers per batch; all of them are logged when the batch is done.
-const BATCH: usize = 16;
+pub(crate) const BATCH: usize = 16;
 
 /// A generator that logs its answers.
 pub(crate) struct Logged<'a> {

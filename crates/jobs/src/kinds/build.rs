@@ -1,7 +1,7 @@
 //! A stage that builds a data set: a builder of the registry turns each row into others. Every row is logged, so a build
 //! that was killed continues at the row where it stopped, and its file is the same to the byte.
 
-use super::cost::{Measured, estimate_of, tell_or_end};
+use super::cost::{Batch, Measured, estimate_of, tell_or_end};
 use super::progress::{ProgressReporter, show};
 use super::{Ask, Job, foreign, record};
 use crate::Speaker;
@@ -71,7 +71,12 @@ impl Job for Build {
         let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
         let measured = Measured::open(&ask.model)?;
         let models = matches!(ask.recipe.scorer, Some(ScorerSource::Model(_)));
-        estimate.memory_bytes = measured.memory(if models { 2 } else { 1 }, 0)?;
+        let copies = if models { 2 } else { 1 };
+        let (answers, sampling) = builder(&ask.recipe.builder)?.draws(&ask.settings);
+        // Until the rows exist, prompts are expected to be as long as the answers.
+        let length = sampling.max_new_tokens as u64;
+        let unknown = Batch { rows: answers as u64, read: length, generated: length };
+        estimate.memory_bytes = measured.memory(copies, 0, unknown)?;
         let Some(rows) = &ask.rows else { return Ok(estimate) };
         let (mut rows, held_out) = split_rows(read_rows(rows)?, ask.split);
         rows.truncate(ask.recipe.limit.unwrap_or(usize::MAX));
@@ -82,8 +87,8 @@ impl Job for Build {
                 .at("dataset"));
         }
         (estimate.rows, estimate.held_out_rows) = (rows.len(), held_out.len());
-        let (answers, sampling) = builder(&ask.recipe.builder)?.draws(&ask.settings);
         let ids = measured.prompts(&prompts);
+        estimate.memory_bytes = measured.memory(copies, 0, Batch::of(answers, &ids, &sampling))?;
         tell_or_end(tell, Planning::Measuring)?;
         let pace = measured.pace(&ask.model, &ids, &sampling, gauge)?;
         estimate.tokens = ids.iter().map(|ids| ids.len() as u64).sum();

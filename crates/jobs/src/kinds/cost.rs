@@ -15,6 +15,22 @@ const WITHOUT_GRADIENTS: f64 = 1.0 / 3.0;
 /// Tokens of a pass that is measured.
 const PASS: usize = 512;
 
+/// Answers that are generated together, and their lengths in tokens.
+#[derive(Clone, Copy)]
+pub(super) struct Batch {
+    pub(super) rows: u64,
+    pub(super) read: u64,
+    pub(super) generated: u64,
+}
+
+impl Batch {
+    /// This number of answers to the longest of the prompts.
+    pub(super) fn of(rows: usize, prompts: &[Vec<u32>], sampling: &Sampling) -> Self {
+        let read = prompts.iter().map(Vec::len).max().unwrap_or(0) as u64;
+        Self { rows: rows as u64, read, generated: sampling.max_new_tokens as u64 }
+    }
+}
+
 /// A model folder under measurement.
 pub(super) struct Measured {
     folder: ModelFolder,
@@ -44,13 +60,17 @@ impl Measured {
         ids.filter(|ids| !ids.is_empty() && ids.len() < self.folder.spec.context).collect()
     }
 
-    /// Peak memory with this number of copies of the weights and bytes of adapters.
-    pub(super) fn memory(&self, copies: u64, adapters: u64) -> Result<u64, Problem> {
+    /// Peak memory with this number of copies of the weights, bytes of adapters, and batches of this size; a batch is cut where it
+    /// would take more than its share.
+    pub(super) fn memory(&self, copies: u64, adapters: u64, batch: Batch) -> Result<u64, Problem> {
         let spec = &self.folder.spec;
         let engine = compute::backend()?.engine(spec, None);
         let at_once = AtOnce::of(&Footprint::new(spec, engine, Precision::F32, AdapterSize::default(), false));
         let program = machine::program_bytes() + FRESH_BYTES + CODE_BYTES + self.words;
-        Ok(program + spec.parameters() * 4 * copies + at_once.bytes + adapters)
+        let Batch { rows, read, generated } = batch;
+        let cached = at_once.taken(rows * read, rows * generated).min(at_once.bytes);
+        let logits = rows * spec.vocabulary as u64 * 4;
+        Ok(program + spec.parameters() * 4 * copies + cached + logits + adapters)
     }
 
     /// Measures loading, reading and generating.

@@ -1,10 +1,11 @@
 //! A stage that asks stacks of one base model the questions of a suite. Every answer is logged, so an evaluation that was
 //! killed only generates the missing answers, and its figures are the same to the byte.
 
-use super::cost::{Measured, estimate_of, tell_or_end};
+use super::cost::{Batch, Measured, estimate_of, tell_or_end};
 use super::progress::{ProgressReporter, show};
 use super::{Ask, Job, foreign, record};
 use crate::asking::evaluate::{Comparison, asked, fitting_suite, judge, judges_of};
+use crate::asking::logged::BATCH as TOGETHER;
 use crate::asking::scorer::evaluate_scorers;
 use crate::asking::{Progress, ask_stacks, concluded, evaluated};
 use crate::files::durable::write_durably;
@@ -78,10 +79,11 @@ impl Job for Evaluate {
         tell_or_end(tell, Planning::Preparing)?;
         let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
         let measured = Measured::open(&ask.model)?;
-        estimate.memory_bytes = measured.memory(1, 0)?;
         estimate.disk_bytes = 1_000_000;
         if ask.rows.is_none() && ask.recipe.dataset.is_some() {
-            // An earlier stage makes the rows.
+            // An earlier stage makes the rows; a batch is then counted at its bound.
+            let bound = Batch { rows: TOGETHER as u64, read: 1 << 20, generated: 0 };
+            estimate.memory_bytes = measured.memory(1, 0, bound)?;
             return Ok(estimate);
         }
         let comparison = Comparison {
@@ -95,6 +97,7 @@ impl Job for Evaluate {
         };
         let asked = asked(&comparison)?;
         let prompts = measured.prompts(&asked.prompts());
+        estimate.memory_bytes = measured.memory(1, 0, Batch::of(TOGETHER, &prompts, &asked.sampling()))?;
         tell_or_end(tell, Planning::Measuring)?;
         let pace = measured.pace(&ask.model, &prompts, &asked.sampling(), gauge)?;
         let stacks = (ask.recipe.stacks.len() + 1) as f64;

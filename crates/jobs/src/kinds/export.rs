@@ -1,7 +1,7 @@
 //! A stage that exports an adapter for other programs. The export is verified (`export.rs`); one that was interrupted is
 //! made again.
 
-use super::cost::{Measured, estimate_of, tell_or_end};
+use super::cost::{Batch, Measured, estimate_of, tell_or_end};
 use super::{Ask, Job, foreign, record};
 use crate::export::export;
 use crate::files::durable::remove_folder;
@@ -23,6 +23,8 @@ pub(super) struct Export;
 const EXPORT: &str = "export";
 /// Copies of the weights in memory at once: the base, the merged model, and the export that is read again for verification.
 const COPIES: u64 = 3;
+/// What is read to compare them: two rows of 24 tokens.
+const PROBE: Batch = Batch { rows: 48, read: 1, generated: 0 };
 /// How often the model is loaded: with the adapter, merged, and as exported.
 const LOADS: f64 = 3.0;
 
@@ -44,7 +46,7 @@ impl Job for Export {
         let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
         let measured = Measured::open(&ask.model)?;
         let merged = ask.recipe.form == ExportForm::Merged;
-        estimate.memory_bytes = measured.memory(if merged { COPIES } else { 1 }, ask.adapter_bytes)?;
+        estimate.memory_bytes = measured.memory(if merged { COPIES } else { 1 }, ask.adapter_bytes, PROBE)?;
         estimate.disk_bytes = if merged { folder_bytes(&ask.model.folder) } else { ask.adapter_bytes };
         tell_or_end(tell, Planning::Measuring)?;
         let silent = Sampling { temperature: 0.0, top_p: 1.0, max_new_tokens: 0, seed: 0 };

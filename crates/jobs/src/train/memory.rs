@@ -166,7 +166,7 @@ impl AtOnce {
     }
 
     /// Bytes of a batch that reads and writes so many tokens.
-    fn taken(&self, read: u64, written: u64) -> u64 {
+    pub fn taken(&self, read: u64, written: u64) -> u64 {
         read * self.per_token.passing + (read + written) * self.per_token.cached
     }
 }
