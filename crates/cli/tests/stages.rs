@@ -241,3 +241,48 @@ fn a_build_that_is_paused_goes_on_and_one_that_is_stopped_keeps_its_rows() {
         sets.as_array().unwrap().iter().any(|set| set["id"] == json!(run) && set["summary"]["kept"] == json!(rows))
     });
 }
+
+#[test]
+fn a_stage_works_on_the_model_that_an_earlier_one_brought_or_merged() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path());
+    let source = golden("../../resources/starter/starter");
+    let train = |model: &str| {
+        json!({
+            "kind": "train", "method": "sft", "model": model, "dataset": "dataset:alder-bay-answers", "seed": 1,
+            "lora": {"r": 2, "lora_alpha": 4, "lora_dropout": 0.0},
+            "settings": {"max_steps": 2, "per_device_train_batch_size": 4, "learning_rate": 1e-3},
+        })
+    };
+    let stages = json!([
+        {"kind": "fetch", "source": text(&source)},
+        train("stage:1"),
+        {"kind": "export", "model": "stage:1", "adapter": "stage:2", "form": "merged"},
+        {"kind": "evaluate", "model": "stage:3", "stacks": [], "limit": 4},
+    ]);
+    let checked = server.ok("check_pipeline", json!({"stages": stages}));
+    let fields: Vec<&Value> = checked["warnings"].as_array().unwrap().iter().map(|note| &note["field"]).collect();
+    assert_eq!(checked["problems"], json!([]));
+    assert_eq!(fields, ["stage.1.model", "stage.2.model", "stage.3.model"]);
+    for (wrong, number) in [("stage:2", 1), ("stage:9", 1), ("stage:1", 0)] {
+        let mut others = stages.clone();
+        others[number] = train(wrong);
+        let problems = server.ok("check_pipeline", json!({"stages": others}))["problems"].clone();
+        assert_eq!(problems[0]["field"], format!("stage.{number}.model"), "{wrong}: {problems}");
+    }
+    let made = server.ok("create_experiment", json!({"title": "t", "question": "", "stages": stages}));
+    let id = made["experiment"]["id"].clone();
+    server.ok("start_experiment", json!({"id": id}));
+    wait_for("all stages", || {
+        let summary = server.ok("get_experiment", json!({"id": id}));
+        assert_ne!(summary["state"], "failed", "{summary}");
+        summary["state"] == "finished"
+    });
+    let summary = server.ok("get_experiment", json!({"id": id}));
+    let runs = summary["runs"].as_array().unwrap();
+    // The fetched model is the bundled one; the merged one is new.
+    assert_eq!(runs[1]["work"]["model"], "model:starter");
+    assert_eq!(runs[3]["work"]["model"], format!("model:{}", runs[2]["id"].as_str().unwrap()));
+    assert_eq!(runs[3]["evaluations"][0]["suite"], "starter_world");
+    server.ok("get_report", json!({"experiment": id}));
+}

@@ -23,7 +23,7 @@ impl Studio {
         let known = method(&recipe.method).map_err(|problem| vec![problem])?;
         // What is wrong with the recipe by itself is told by the job, for the terminal and the window alike.
         let mut problems = job("train").map_err(|problem| vec![problem])?.check(&pipeline[index]);
-        let model = self.model_of(recipe).map_err(|problem| problem.at("model"));
+        let model = self.base_of(&recipe.model, index, pipeline).map_err(|problem| problem.at("model"));
         let dataset = self
             .rows_named(&recipe.dataset, index, pipeline)
             .and_then(|rows| fits(known, rows))
@@ -33,7 +33,7 @@ impl Studio {
             let message = "Training every weight makes a new model; experiments train adapters.";
             Problem::input(message).hint("Use alidade train in a terminal, or train an adapter.").at("tuning")
         });
-        let oracle = model.as_ref().is_ok_and(|model| model.bundled);
+        let oracle = model.as_ref().is_ok_and(|model| model.as_ref().is_some_and(|model| model.bundled));
         let reward = self.reward_problem(index, (recipe, known), pipeline, oracle);
         let limit = self.cost_problem(index, (recipe, known), pipeline, oracle);
         problems.extend([start, reward, limit, full].into_iter().flatten());
@@ -49,7 +49,7 @@ impl Studio {
         // The estimate counts the resulting adapter, so it needs its shape even if an adapter is continued.
         let (lora, prefix) = self.shape_of(recipe, pipeline).map_err(|problem| vec![problem])?;
         // Rows that an earlier stage makes can only be counted once they exist.
-        let Rows::There(dataset) = dataset else { return Ok(None) };
+        let (Rows::There(dataset), Some(model)) = (dataset, model) else { return Ok(None) };
         Ok(Some(StageAsk {
             stage: index,
             recipe: Recipe { lora, prefix, ..recipe.clone() },

@@ -4,7 +4,7 @@
 use crate::confined::{Limits, Link, Received, Session, request_of};
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, models::vetting};
-use alidade_domain::{CheckedPipeline, PlanNews, Planning, Problem, Stage, StageEstimate};
+use alidade_domain::{CheckedPipeline, ModelSource, PlanNews, Planning, Problem, Stage, StageEstimate};
 use alidade_jobs::files::durable::write_private;
 use alidade_jobs::kinds::{Ask, job};
 use alidade_jobs::train::estimate::unwanted;
@@ -247,10 +247,13 @@ fn plan_stages(
 /// The note on a stage whose rows are made by an earlier one.
 fn unknown_yet(stage: &Stage) -> Problem {
     let kind = stage.kind();
-    Problem::input(format!(
-        "An earlier stage makes the rows of this one ({kind}): its cost is known once they are there."
-    ))
-    .at("dataset")
+    let (what, field) = match stage.model() {
+        Some(ModelSource::Stage(_)) => ("model", "model"),
+        _ => ("rows", "dataset"),
+    };
+    let message =
+        format!("An earlier stage makes the {what} of this one ({kind}): its cost is known once that exists.");
+    Problem::input(message).at(field)
 }
 
 /// Limits of the child for these stages: their models one after another, and the rows of the largest data set.

@@ -6,8 +6,9 @@ use crate::runs::inputs::Inputs;
 use crate::studio::Studio;
 use alidade_data::builder;
 use alidade_domain::{
-    AdapterRef, AdapterSource, BuildPlan, BuildRecipe, DatasetSource, EvaluatePlan, EvaluateRecipe, EvaluatedAdapter,
-    Example, Experiment, ExportPlan, ExportRecipe, FetchPlan, FetchRecipe, Problem, RunState, Stage, StagePlan,
+    AdapterRef, AdapterSource, Artifact, BuildPlan, BuildRecipe, DatasetSource, EvaluatePlan, EvaluateRecipe,
+    EvaluatedAdapter, Example, Experiment, ExportPlan, ExportRecipe, FetchPlan, FetchRecipe, ModelSource, Problem,
+    RunState, Stage, StagePlan,
 };
 use alidade_jobs::asking::evaluate::fitting_suite;
 use alidade_jobs::machine::today::asks_for_date;
@@ -80,6 +81,31 @@ impl Studio {
             DatasetSource::Stage(stage) => self.dataset_record(&self.done_run(&run.experiment, *stage)?.id),
             source => self.dataset_record(source.stored().unwrap_or_default()),
         }
+    }
+
+    /// The run with the model that an earlier stage made in place of that stage's number: once it starts, a run names what it
+    /// really works on.
+    ///
+    /// # Errors
+    /// When that model is not there, at `model`.
+    pub(crate) fn with_model(&self, run: &RunRecord) -> Result<RunRecord, Problem> {
+        let Some(ModelSource::Stage(stage)) = run.work.model() else { return Ok(run.clone()) };
+        let at = |problem: Problem| problem.at("model");
+        let maker = self.done_run(&run.experiment, *stage).map_err(at)?;
+        let made = maker.artifacts.iter().find_map(|artifact| match artifact {
+            Artifact::Model { sha256, .. } => Some(sha256),
+            _ => None,
+        });
+        let known = self.model_records()?.into_iter().find(|model| Some(&model.model.sha256) == made);
+        let known = known.ok_or_else(|| {
+            let message = format!("The model that stage {stage} made is not in the list of models.");
+            at(Problem::input(message).hint("Run that stage again."))
+        })?;
+        let mut run = run.clone();
+        let source = ModelSource::Stored(known.model.id).to_string();
+        run.work.map_sources(&mut |field, text| Ok(if field == "model" { source.clone() } else { text.to_owned() }))?;
+        self.store.put_run(&run)?;
+        Ok(run)
     }
 
     /// The run of a stage that is done.

@@ -6,8 +6,8 @@ use crate::experiments::pipeline::{facts_of, split_seed};
 use crate::studio::Studio;
 use alidade_data::builder;
 use alidade_domain::{
-    AdapterSource, BuildRecipe, DatasetKind, DatasetSource, EvaluateRecipe, ExportRecipe, ModelSource, Problem,
-    ScorerSource, StackSource, Stage,
+    AdapterSource, BuildRecipe, DatasetKind, DatasetSource, EvaluateRecipe, ExportForm, ExportRecipe, ModelSource,
+    Problem, ScorerSource, StackSource, Stage,
 };
 use alidade_evaluation::HELD_OUT_PAIRS;
 use alidade_jobs::kinds::{Ask, BuildAsk, EvaluateAsk, ExportAsk, FetchAsk, job};
@@ -59,7 +59,7 @@ impl Studio {
         stages: &[Stage],
         problems: &mut Vec<Problem>,
     ) -> Option<Ask> {
-        let model = keep(self.model_named(&recipe.model), "model", problems);
+        let model = keep(self.base_of(&recipe.model, index, stages), "model", problems).flatten();
         let rows = keep(self.rows_named(&recipe.dataset, index, stages), "dataset", problems);
         if let Some(adapter) = &recipe.adapter {
             let policy = self.policy_named(adapter, &recipe.model, index, stages);
@@ -102,7 +102,7 @@ impl Studio {
         stages: &[Stage],
         problems: &mut Vec<Problem>,
     ) -> Option<Ask> {
-        let model = keep(self.model_named(&recipe.model), "model", problems);
+        let model = keep(self.base_of(&recipe.model, index, stages), "model", problems).flatten();
         let rows = recipe.dataset.as_ref().map(|dataset| self.rows_named(dataset, index, stages));
         let rows = rows.and_then(|rows| keep(rows, "dataset", problems));
         let scoring = recipe.suite.as_deref() == Some(HELD_OUT_PAIRS);
@@ -121,7 +121,7 @@ impl Studio {
         stages: &[Stage],
         problems: &mut Vec<Problem>,
     ) -> Option<Ask> {
-        let model = keep(self.model_named(&recipe.model), "model", problems);
+        let model = keep(self.base_of(&recipe.model, index, stages), "model", problems).flatten();
         let maker = self.maker(&recipe.adapter, index, stages).and_then(|maker| match maker.stands_on(&recipe.model) {
             true => Ok(()),
             false => Err(maker.other_base()),
@@ -140,17 +140,32 @@ impl Studio {
     pub(crate) fn model_named(&self, source: &ModelSource) -> Checked<ModelRecord> {
         match source {
             ModelSource::Stored(id) if !id.is_empty() => self.model(id),
-            ModelSource::Path(path) if !path.is_empty() => Err(Problem::input(format!(
-                "An experiment uses models of the program's list; “{path}” is a path."
-            ))
-            .hint("Add the folder as a model, and name it as in model:ID.")),
+            ModelSource::Path(path) if !path.is_empty() => {
+                Err(Problem::input(format!("An experiment uses models of the program's list; “{path}” is a path."))
+                    .hint("Add the folder as a model, and name it as in model:ID."))
+            }
             ModelSource::Stored(_) | ModelSource::Path(_) => {
                 Err(Problem::input("No model is chosen.").hint("Choose a model."))
             }
-            ModelSource::Stage(number) => Err(Problem::input(format!(
-                "The model of stage {number} is not listed before that stage has run, so this stage cannot be planned."
-            ))
-            .hint("Name the base as the model and the stage as the adapter; or run that stage first, then choose its model.")),
+            ModelSource::Stage(number) => {
+                Err(Problem::input(format!("Stage {number} has made no model yet.")).hint("Run that stage first."))
+            }
+        }
+    }
+
+    /// The base model that a stage names, if it exists already; `None` if an earlier stage makes it.
+    ///
+    /// # Errors
+    /// When none is named, it is not there, or the earlier stage makes no model.
+    pub(crate) fn base_of(&self, source: &ModelSource, index: usize, stages: &[Stage]) -> Checked<Option<ModelRecord>> {
+        let ModelSource::Stage(number) = source else { return self.model_named(source).map(Some) };
+        match stages[..index.min(stages.len())].get(number - 1) {
+            Some(Stage::Fetch(_)) => Ok(None),
+            Some(Stage::Export(recipe)) if recipe.form == ExportForm::Merged => Ok(None),
+            Some(_) => Err(Problem::input(format!("Stage {number} makes no model to work on."))
+                .hint("Name a stage that fetches a model or exports a merged one; an adapter continues on its base.")),
+            None => Err(Problem::input(format!("There is no stage {number} before this one."))
+                .hint("Name an earlier stage that makes a model.")),
         }
     }
 

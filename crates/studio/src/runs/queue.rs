@@ -273,6 +273,7 @@ impl Studio {
 
     /// Starts a worker; returns it with the number of the last event before it.
     fn start(&self, run: &RunRecord) -> Result<(Child, u64), Problem> {
+        let run = &self.with_model(run)?;
         self.vet_run(run)?;
         let told = self.prepare_run(run)?;
         let mut run = self.repair_events(&run.id)?;
