@@ -5,7 +5,7 @@
 mod common;
 
 use common::server::{Server, wait_for};
-use common::{alidade, golden, hostile, text};
+use common::{hostile, run_file, text};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -106,17 +106,6 @@ fn write_file(folder: &Path) -> PathBuf {
     let path = folder.join("experiment.toml");
     std::fs::write(&path, text).unwrap();
     path
-}
-
-/// `alidade run` in a data folder: status, standard output and standard error.
-fn run_file(home: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = alidade(&[&["run"], arguments].concat())
-        .env("ALIDADE_HOME", home)
-        .env("ALIDADE_RESOURCES", golden("../../resources"))
-        .output()
-        .unwrap();
-    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), words(&output.stdout), words(&output.stderr))
 }
 
 /// The hashes of the adapters that a run of a file names.

@@ -5,7 +5,7 @@
 mod common;
 
 use common::server::{Server, wait_for};
-use common::{alidade, golden, text};
+use common::{golden, run_file, text};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -26,16 +26,6 @@ fn write_file(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("kinds.toml");
     std::fs::write(&path, text).unwrap();
     path
-}
-
-fn run_file(home: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = alidade(&[&["run"], arguments].concat())
-        .env("ALIDADE_HOME", home)
-        .env("ALIDADE_RESOURCES", golden("../../resources"))
-        .output()
-        .unwrap();
-    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), words(&output.stdout), words(&output.stderr))
 }
 
 /// What was printed without identifiers, which differ from run to run.

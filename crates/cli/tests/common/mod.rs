@@ -118,3 +118,14 @@ pub fn lines(path: &Path) -> Vec<Value> {
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
+
+/// `alidade run` in a data folder: status, standard output and standard error.
+pub fn run_file(home: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = alidade(&[&["run"], arguments].concat())
+        .env("ALIDADE_HOME", home)
+        .env("ALIDADE_RESOURCES", golden("../../resources"))
+        .output()
+        .unwrap();
+    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), words(&output.stdout), words(&output.stderr))
+}

@@ -1,7 +1,7 @@
 //! A stage that builds a data set: a builder of the registry turns each row into others. Every row is logged, so a build
 //! that was killed continues at the row where it stopped, and its file is the same to the byte.
 
-use super::cost::{Batch, Measured, estimate_of, tell_or_end};
+use super::cost::{Batch, Measured, estimate_of};
 use super::progress::{ProgressReporter, show};
 use super::{Ask, Job, foreign, record};
 use crate::Speaker;
@@ -9,7 +9,7 @@ use crate::asking::StackSpeaker;
 use crate::asking::scorer::scorer_of;
 use crate::files::durable::write_durably;
 use crate::files::item_log::{ItemLog, item_key, item_seed};
-use crate::train::estimate::{Tell, split_rows};
+use crate::train::estimate::{Tell, split_rows, wanted};
 use crate::train::execute::{Outside, read_rows};
 use crate::train::pace::Gauge;
 use alidade_data::{Builder, Made, Workshop, builder, rows_to_jsonl};
@@ -67,7 +67,7 @@ impl Job for Build {
 
     fn estimate(&self, ask: &Ask, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
         let Ask::Build(ask) = ask else { return Err(foreign(self, ask.kind())) };
-        tell_or_end(tell, Planning::Preparing)?;
+        wanted(tell(Planning::Preparing))?;
         let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
         let measured = Measured::open(&ask.model)?;
         let models = matches!(ask.recipe.scorer, Some(ScorerSource::Model(_)));
@@ -89,7 +89,7 @@ impl Job for Build {
         (estimate.rows, estimate.held_out_rows) = (rows.len(), held_out.len());
         let ids = measured.prompts(&prompts);
         estimate.memory_bytes = measured.memory(copies, 0, Batch::of(answers, &ids, &sampling))?;
-        tell_or_end(tell, Planning::Measuring)?;
+        wanted(tell(Planning::Measuring))?;
         let pace = measured.pace(&ask.model, &ids, &sampling, gauge)?;
         estimate.tokens = ids.iter().map(|ids| ids.len() as u64).sum();
         estimate.longest_tokens = ids.iter().map(Vec::len).max().unwrap_or(0);

@@ -1,10 +1,10 @@
 //! The cost of generating and scoring for jobs that do not train: seconds are measured on this machine, memory is counted.
 
-use crate::train::estimate::{ModelFacts, Tell};
+use crate::train::estimate::ModelFacts;
 use crate::train::memory::{AtOnce, CODE_BYTES, FRESH_BYTES};
 use crate::train::pace::{Asked, Gauge, GenerationPace, Subject, operations};
 use crate::{machine, machine::compute};
-use alidade_domain::{Message, Planning, Precision, Problem, ProblemCode, Sampling, StageEstimate};
+use alidade_domain::{Message, Precision, Problem, Sampling, StageEstimate};
 use alidade_model::{AdapterSize, ChatTemplate, Checkpointing, Footprint, ModelFolder, TextTokenizer};
 use alidade_train::Encoder;
 
@@ -146,13 +146,4 @@ pub(super) fn estimate_of(kind: &str, stage: usize, facts: Option<&ModelFacts>) 
         comparing_seconds: 0.0,
         seconds: 0.0,
     }
-}
-
-/// Reports what is being done; an error when nobody waits for the answer any more.
-pub(super) fn tell_or_end(tell: Tell, doing: Planning) -> Result<(), Problem> {
-    if tell(doing) {
-        return Ok(());
-    }
-    let message = "The plan was given up before it was made.";
-    Err(Problem::new(ProblemCode::Conflict, message).hint("Ask for it again."))
 }

@@ -1,7 +1,7 @@
 //! A stage that asks stacks of one base model the questions of a suite. Every answer is logged, so an evaluation that was
 //! killed only generates the missing answers, and its figures are the same to the byte.
 
-use super::cost::{Batch, Measured, estimate_of, tell_or_end};
+use super::cost::{Batch, Measured, estimate_of};
 use super::progress::{ProgressReporter, show};
 use super::{Ask, Job, foreign, record};
 use crate::asking::evaluate::{Comparison, asked, fitting_suite, judge, judges_of};
@@ -10,7 +10,7 @@ use crate::asking::scorer::evaluate_scorers;
 use crate::asking::{Progress, ask_stacks, concluded, evaluated};
 use crate::files::durable::write_durably;
 use crate::files::item_log::{ItemLog, item_key};
-use crate::train::estimate::Tell;
+use crate::train::estimate::{Tell, wanted};
 use crate::train::execute::{Outside, read_rows};
 use crate::train::pace::Gauge;
 use crate::{Clock, Speaker, StackSpeaker};
@@ -76,7 +76,7 @@ impl Job for Evaluate {
 
     fn estimate(&self, ask: &Ask, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
         let Ask::Evaluate(ask) = ask else { return Err(foreign(self, ask.kind())) };
-        tell_or_end(tell, Planning::Preparing)?;
+        wanted(tell(Planning::Preparing))?;
         let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
         let measured = Measured::open(&ask.model)?;
         estimate.disk_bytes = 1_000_000;
@@ -98,7 +98,7 @@ impl Job for Evaluate {
         let asked = asked(&comparison)?;
         let prompts = measured.prompts(&asked.prompts());
         estimate.memory_bytes = measured.memory(1, 0, Batch::of(TOGETHER, &prompts, &asked.sampling()))?;
-        tell_or_end(tell, Planning::Measuring)?;
+        wanted(tell(Planning::Measuring))?;
         let pace = measured.pace(&ask.model, &prompts, &asked.sampling(), gauge)?;
         let stacks = (ask.recipe.stacks.len() + 1) as f64;
         (estimate.rows, estimate.held_out_rows) = (prompts.len(), asked.rows());

@@ -1,12 +1,12 @@
 //! A stage that exports an adapter for other programs. The export is verified (`export.rs`); one that was interrupted is
 //! made again.
 
-use super::cost::{Batch, Measured, estimate_of, tell_or_end};
+use super::cost::{Batch, Measured, estimate_of};
 use super::{Ask, Job, foreign, record};
 use crate::export::export;
 use crate::files::durable::remove_folder;
 use crate::machine::folder_bytes;
-use crate::train::estimate::Tell;
+use crate::train::estimate::{Tell, wanted};
 use crate::train::execute::Outside;
 use crate::train::pace::Gauge;
 use alidade_domain::{
@@ -42,13 +42,13 @@ impl Job for Export {
 
     fn estimate(&self, ask: &Ask, gauge: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
         let Ask::Export(ask) = ask else { return Err(foreign(self, ask.kind())) };
-        tell_or_end(tell, Planning::Preparing)?;
+        wanted(tell(Planning::Preparing))?;
         let mut estimate = estimate_of(self.kind(), ask.stage, Some(&ask.model));
         let measured = Measured::open(&ask.model)?;
         let merged = ask.recipe.form == ExportForm::Merged;
         estimate.memory_bytes = measured.memory(if merged { COPIES } else { 1 }, ask.adapter_bytes, PROBE)?;
         estimate.disk_bytes = if merged { folder_bytes(&ask.model.folder) } else { ask.adapter_bytes };
-        tell_or_end(tell, Planning::Measuring)?;
+        wanted(tell(Planning::Measuring))?;
         let silent = Sampling { temperature: 0.0, top_p: 1.0, max_new_tokens: 0, seed: 0 };
         estimate.seconds = LOADS * measured.pace(&ask.model, &[], &silent, gauge)?.load;
         Ok(estimate)

@@ -1,12 +1,12 @@
 //! A stage that copies a model into the data folder: its files are copied one by one and the hash of the weights is compared
 //! with the expected one. The content is inspected afterwards, in a child process, before the model is listed.
 
-use super::cost::{estimate_of, tell_or_end};
+use super::cost::estimate_of;
 use super::progress::ProgressReporter;
 use super::{Ask, Job, foreign, record};
 use crate::files::durable::{create_folder, file_problem, sync_folder};
 use crate::machine::folder_bytes;
-use crate::train::estimate::Tell;
+use crate::train::estimate::{Tell, wanted};
 use crate::train::execute::Outside;
 use crate::train::pace::Gauge;
 use alidade_domain::{
@@ -53,7 +53,7 @@ impl Job for Fetch {
 
     fn estimate(&self, ask: &Ask, _: &mut Gauge, tell: Tell) -> Result<StageEstimate, Problem> {
         let Ask::Fetch(ask) = ask else { return Err(foreign(self, ask.kind())) };
-        tell_or_end(tell, Planning::Preparing)?;
+        wanted(tell(Planning::Preparing))?;
         let mut estimate = estimate_of(self.kind(), ask.stage, None);
         estimate.disk_bytes = folder_bytes(Path::new(&ask.recipe.source));
         estimate.memory_bytes = crate::machine::program_bytes() + 2 * CHUNK as u64;

@@ -136,14 +136,17 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     Ok(estimate)
 }
 
-/// Goes on as long as somebody waits.
-fn wanted(heard: bool) -> Result<(), Problem> {
+/// Ends the estimate if nobody waits for it any more; `heard` is what a listener answered.
+///
+/// # Errors
+/// [`unwanted`].
+pub fn wanted(heard: bool) -> Result<(), Problem> {
     if heard { Ok(()) } else { Err(unwanted()) }
 }
 
-/// What a plan comes to that nobody waits for.
+/// The problem of a plan that nobody waits for.
 pub fn unwanted() -> Problem {
-    let message = "The plan was given up before it was made.";
+    let message = "The plan was given up before it was complete.";
     Problem::new(alidade_domain::ProblemCode::Conflict, message).hint("Ask for it again.")
 }
 

@@ -227,11 +227,11 @@ fn choose_keep(
     memory::refuse(need.bytes(keep), free_bytes).map_or(Ok(keep), Err)
 }
 
-/// Who is told, and who may wish.
+/// The outside of a job: who hears its events, and who may ask it to end.
 pub struct Outside<'a> {
     /// Hears every event.
     pub observer: &'a mut dyn Observer,
-    /// Knows the wish of the person.
+    /// Says whether the person asked it to end.
     pub stop: &'a dyn StopSignal,
 }
 
