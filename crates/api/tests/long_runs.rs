@@ -34,7 +34,7 @@ fn long_run(home: &Path) {
     let text = "method = \"sft\"\nmodel = \"model:starter\"\ndataset = \"dataset:alder-bay-answers\"";
     let work = Stage::Train(Recipe::from_toml(text).unwrap());
     let (id, title, question) = ("e".to_owned(), "long".to_owned(), String::new());
-    store.put_experiment(&Experiment { id, title, question, stages: vec![work.clone()], created_ms: 1 }).unwrap();
+    store.put_experiment(&Experiment::new(id, title, question, vec![work.clone()], 1)).unwrap();
     store.put_run(&RunRecord::new("r".to_owned(), "e".to_owned(), 0, work, 1)).unwrap();
     let end = EventKind::Finished { steps: STEPS, artifacts: Vec::new() };
     let mut kinds = (1..=STEPS).map(step).chain([end]);

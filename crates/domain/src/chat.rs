@@ -33,4 +33,10 @@ pub struct ChatMessage {
     pub end: Option<AnswerEnd>,
     /// Its random seed.
     pub seed: Option<u64>,
+    /// Tokens of the answer.
+    #[serde(default)]
+    pub tokens: Option<usize>,
+    /// Seconds that generating it took, without loading the model.
+    #[serde(default)]
+    pub seconds: Option<f64>,
 }

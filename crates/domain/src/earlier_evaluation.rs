@@ -2,8 +2,8 @@
 //! before and after. Both become the same type; nothing is written in the earlier format.
 
 use crate::{
-    Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, Sample, SampleAnswer, ScoreHistogram,
-    Wording, WorstRow,
+    Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, PairShift, Sample, SampleAnswer,
+    ScoreHistogram, Wording, WorstRow,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -27,6 +27,8 @@ pub(crate) struct EvaluationOnDisk {
     worst: Vec<WorstRow>,
     #[serde(default)]
     scores: Option<ScoreHistogram>,
+    #[serde(default)]
+    pairs: Vec<PairShift>,
     seconds: f64,
 }
 
@@ -45,6 +47,7 @@ impl From<EvaluationOnDisk> for Evaluation {
             samples: found.samples,
             worst: found.worst,
             scores: found.scores,
+            pairs: found.pairs,
             seconds: found.seconds,
         }
     }

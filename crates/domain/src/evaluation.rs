@@ -147,6 +147,22 @@ pub struct Sample {
     pub flagged: bool,
 }
 
+/// A held-out pair and how likely each stack finds its answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct PairShift {
+    /// The prompt.
+    pub prompt: String,
+    /// The preferred answer.
+    pub chosen: String,
+    /// The other answer.
+    pub rejected: String,
+    /// True if the texts may be harmful: blurred until revealed.
+    pub flagged: bool,
+    /// Log-probability of the chosen and of the rejected answer, in nats, summed over their tokens; in the order of the
+    /// evaluation's stacks.
+    pub logps: Vec<[f64; 2]>,
+}
+
 /// A stack that was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct EvaluatedStack {
@@ -175,12 +191,14 @@ pub struct Evaluation {
     pub seed: u64,
     /// The figures, most important first.
     pub measures: Vec<Measure>,
-    /// A few prompts side by side.
+    /// The prompts with all answers side by side, changed answers first.
     pub samples: Vec<Sample>,
     /// Held-out rows that the last stack is worst at, worst first.
     pub worst: Vec<WorstRow>,
     /// Scores of a reward or cost model on held-out pairs.
     pub scores: Option<ScoreHistogram>,
+    /// Held-out pairs with the log-probabilities of both answers under each stack, those that changed most first.
+    pub pairs: Vec<PairShift>,
     /// Duration in seconds.
     pub seconds: f64,
 }

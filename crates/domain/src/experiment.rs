@@ -1,6 +1,6 @@
 //! An experiment: a question and the ordered list of stages that is to answer it.
 
-use crate::Stage;
+use crate::{Choices, Stage};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -17,4 +17,20 @@ pub struct Experiment {
     pub stages: Vec<Stage>,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
+    /// The person's notes on it.
+    #[serde(default)]
+    pub notes: String,
+    /// The person's tags, in lower case, in order.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The choices of the wizard that it came from; absent for one that was opened from a file.
+    #[serde(default)]
+    pub choices: Option<Choices>,
+}
+
+impl Experiment {
+    /// An experiment without notes, tags or choices.
+    pub fn new(id: String, title: String, question: String, stages: Vec<Stage>, created_ms: u64) -> Self {
+        Self { id, title, question, stages, created_ms, notes: String::new(), tags: Vec::new(), choices: None }
+    }
 }

@@ -5,6 +5,7 @@
 
 mod artifact;
 mod chat;
+mod choices;
 mod conversation;
 mod dataset;
 mod device;
@@ -38,12 +39,13 @@ mod words;
 
 pub use artifact::{Artifact, ItemNote, WorkUnit};
 pub use chat::{AnswerEnd, ChatMessage};
+pub use choices::{Choices, Chosen, Limit, Strength, Trains};
 pub use conversation::{Message, Role, conversation_text};
 pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, RowIssue};
 pub use device::Device;
 pub use earlier_evaluation::one_or_many;
 pub use evaluation::{
-    Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Outcome, Sample, SampleAnswer, ScoreHistogram,
+    Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Outcome, PairShift, Sample, SampleAnswer, ScoreHistogram,
     Side, WorstRow,
 };
 pub use example::{Example, PreferencePair};

@@ -121,6 +121,18 @@ pub struct StageEstimate {
     /// Expected time of comparing before and after, on this machine.
     #[serde(default)]
     pub comparing_seconds: f64,
+    /// Prompts that before and after are compared on.
+    #[serde(default)]
+    pub comparing_prompts: usize,
+    /// Held-out rows that before and after are compared on.
+    #[serde(default)]
+    pub comparing_rows: usize,
+    /// The part of `comparing_seconds` that one prompt takes.
+    #[serde(default)]
+    pub seconds_per_prompt: f64,
+    /// The part of `comparing_seconds` that one held-out row takes.
+    #[serde(default)]
+    pub seconds_per_row: f64,
     /// Expected time in all, on this machine.
     pub seconds: f64,
 }
@@ -140,6 +152,10 @@ pub struct CheckedPipeline {
     pub warnings: Vec<Problem>,
     /// An estimate for each stage without a fault, in order.
     pub stages: Vec<StageEstimate>,
+    /// The largest number of prompts and rows that stages are compared on, where the plan had to choose one so that comparing
+    /// takes no longer than training.
+    #[serde(default)]
+    pub compare: Option<usize>,
     /// Free memory of this machine.
     pub free_memory_bytes: u64,
     /// Free disk space.

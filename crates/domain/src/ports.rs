@@ -66,6 +66,8 @@ pub struct ScoredAnswer {
     pub score: Option<f64>,
     /// Length of prompt and answer, in tokens of the scorer.
     pub tokens: usize,
+    /// Length of the answer alone: the tokens that a log-probability is the mean of.
+    pub scored: usize,
 }
 
 /// The scores of one row of a data set.
@@ -106,7 +108,8 @@ pub trait Scorer {
             let words = |text: &str| text.split_whitespace().count();
             let asked: usize = prompt.iter().map(|message| words(&message.content)).sum();
             let score = |text: &str| {
-                Ok::<_, Problem>(ScoredAnswer { score: self.score(&prompt, text)?, tokens: asked + words(text) })
+                let (score, scored) = (self.score(&prompt, text)?, words(text));
+                Ok::<_, Problem>(ScoredAnswer { score, tokens: asked + scored, scored })
             };
             let answer = example.answer_text();
             if !answer.is_empty() {

@@ -39,6 +39,11 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub tuning: Option<Tuning>,
+    /// Largest number of prompts, and of held-out rows, that before and after are compared on; decided by the plan when absent,
+    /// none at 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub compare: Option<usize>,
     /// Shape of a fresh adapter; absent when `adapter` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraSpec>,
@@ -167,6 +172,7 @@ const TOP_KEYS: &[&str] = &[
     "tuning",
     "lora",
     "prefix",
+    "compare",
     "settings",
 ];
 const LORA_KEYS: &[&str] = &[
@@ -251,6 +257,7 @@ struct RawRecipe {
     tuning: Option<Tuning>,
     lora: Option<LoraSpec>,
     prefix: Option<PrefixSpec>,
+    compare: Option<usize>,
     #[serde(default)]
     settings: BTreeMap<String, SettingValue>,
 }
@@ -270,6 +277,7 @@ impl RawRecipe {
             tuning: self.tuning,
             lora: self.lora,
             prefix: self.prefix,
+            compare: self.compare,
             settings: Settings(self.settings),
         })
     }

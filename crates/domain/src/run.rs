@@ -104,6 +104,11 @@ pub enum EventKind {
         #[ts(optional)]
         forced: Option<String>,
     },
+    /// Peak memory of the process that does the work, so far.
+    Memory {
+        /// Its size.
+        peak_bytes: u64,
+    },
     /// A new phase began.
     Stage {
         /// Which.

@@ -64,6 +64,24 @@ pub struct Part {
     pub of_rows: Observations,
     /// Rows that it is worst at, worst first.
     pub worst: Vec<WorstRow>,
+    /// Its log-probabilities of held-out pairs, in the order of the rows.
+    #[serde(default)]
+    pub pairs: Vec<PairScore>,
+}
+
+/// A held-out pair and how likely one stack finds its answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairScore {
+    /// The prompt.
+    pub prompt: String,
+    /// The preferred answer.
+    pub chosen: String,
+    /// The other answer.
+    pub rejected: String,
+    /// True if the source says that an answer is harmful.
+    pub flagged: bool,
+    /// Log-probabilities of both answers, in nats, summed over their tokens.
+    pub logps: [f64; 2],
 }
 
 impl<'a> Question<'a> {
@@ -157,6 +175,7 @@ impl<'a> Question<'a> {
             of_answers: Observations::default(),
             of_rows: Observations::default(),
             worst: Vec::new(),
+            pairs: Vec::new(),
         };
         for (item, response) in self.prompts.iter().zip(responses) {
             let verdict = self.verdict(item, &response)?;
@@ -176,7 +195,7 @@ impl<'a> Question<'a> {
     }
 
     fn score(&self, scorer: Option<&dyn Scorer>, part: &mut Part, watch: Listener) -> Result<(), Problem> {
-        (part.of_rows, part.worst) = (Observations::default(), Vec::new());
+        (part.of_rows, part.worst, part.pairs) = (Observations::default(), Vec::new(), Vec::new());
         let Some(scorer) = scorer.filter(|_| !self.examples.is_empty()) else { return Ok(()) };
         let rated = scorer.score_rows(&self.examples, watch)?;
         for row in rated.iter().map(readable) {
@@ -185,6 +204,7 @@ impl<'a> Question<'a> {
             if let Some(likelihood) = row.wanted.score.filter(|_| self.suite.shows_worst()) {
                 let (prompt, answer) = (example.prompt_text(), example.answer_text());
                 part.worst.push(WorstRow { prompt, answer, loss: -likelihood, margin: row.margin() });
+                part.pairs.extend(pair_score(example, &row));
             }
         }
         // Pairs by how wrongly they are ranked, single answers by their loss.
@@ -193,6 +213,15 @@ impl<'a> Question<'a> {
         part.worst.truncate(WORST);
         Ok(())
     }
+}
+
+/// What a pair is worth showing with; `None` for a single answer or an unreadable score.
+fn pair_score(example: &Example, row: &ScoredRow) -> Option<PairScore> {
+    let sum = |answer: ScoredAnswer| Some(answer.score? * answer.scored as f64);
+    let logps = [sum(row.wanted)?, sum(row.other?)?];
+    let flagged = matches!(example, Example::Pair(pair) if pair.harmful.is_some_and(|[first, second]| first || second));
+    let (prompt, chosen) = (example.prompt_text(), example.answer_text());
+    Some(PairScore { prompt, chosen, rejected: example.other_text()?, flagged, logps })
 }
 
 /// Scores that are not finite count as unreadable.

@@ -1,28 +1,31 @@
 //! Computes an evaluation from observations: estimates for each stack, paired changes against the baseline, and the samples
 //! to show.
 
-use crate::asking::{Part, Question};
+use crate::asking::{PairScore, Part, Question};
 use crate::card::{MeasureCard, Unit};
 use crate::judge::JudgeCard;
 use crate::observations::{Observations, Series};
 use crate::registry::any_measure;
 use crate::statistics::paired_change;
 use alidade_domain::{
-    Better, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, Sample, SampleAnswer, Wording,
+    Better, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, PairShift, Sample, SampleAnswer, Wording,
 };
 
-/// Prompts that are shown side by side.
-const SHOWN: usize = 12;
+/// Prompts that the record of a run keeps side by side; all of them are in the stored answers.
+pub const KEPT: usize = 12;
+/// Pairs that are shown with their log-probabilities.
+const PAIRS: usize = 12;
 
 /// Computes the evaluation of the stacks of `parts`; changes are relative to `baseline`. Measures of rows are given
 /// only where all stacks scored the same rows, measures of answers only where all answered the same prompts. Measures
-/// that `judges` add follow the suite's own; one that nobody declares is given under its key.
+/// that `judges` add follow the suite's own; one that nobody declares is given under its key. At most `shown` prompts are
+/// given side by side.
 pub fn conclude(
     question: &Question,
     judges: &[&'static JudgeCard],
     parts: &[(&EvaluatedStack, &Part)],
     baseline: usize,
-    seconds: f64,
+    (shown, seconds): (usize, f64),
 ) -> Evaluation {
     let last = parts.last().map(|(_, part)| *part);
     let (card, sampling) = (question.suite.card(), question.suite.sampling());
@@ -49,11 +52,38 @@ pub fn conclude(
         temperature: sampling.temperature,
         seed: sampling.seed,
         measures: measures(&cards, &observed, baseline),
-        samples: if answered { samples(question, parts) } else { Vec::new() },
+        samples: if answered { samples(question, parts, shown) } else { Vec::new() },
         worst: last.filter(|_| same_rows).map_or_else(Vec::new, |part| part.worst.clone()),
         scores: None,
+        pairs: if same_rows { pair_shifts(parts) } else { Vec::new() },
         seconds,
     }
+}
+
+/// Pairs that every stack scored, those whose margin changed most first.
+fn pair_shifts(parts: &[(&EvaluatedStack, &Part)]) -> Vec<PairShift> {
+    let Some((first, _)) = parts.split_first() else { return Vec::new() };
+    let same = |one: &PairScore, other: &PairScore| {
+        (&one.prompt, &one.chosen, &one.rejected) == (&other.prompt, &other.chosen, &other.rejected)
+    };
+    let shift = |pair: &PairScore| {
+        let logps = parts.iter().map(|(_, part)| part.pairs.iter().find(|own| same(own, pair)).map(|own| own.logps));
+        Some(PairShift {
+            prompt: pair.prompt.clone(),
+            chosen: pair.chosen.clone(),
+            rejected: pair.rejected.clone(),
+            flagged: pair.flagged,
+            logps: logps.collect::<Option<Vec<_>>>()?,
+        })
+    };
+    let mut shifts: Vec<PairShift> = first.1.pairs.iter().filter_map(shift).collect();
+    let moved = |shift: &PairShift| {
+        let margin = |logps: Option<&[f64; 2]>| logps.map_or(0.0, |[chosen, rejected]| chosen - rejected);
+        (margin(shift.logps.last()) - margin(shift.logps.first())).abs()
+    };
+    shifts.sort_by(|one, other| moved(other).total_cmp(&moved(one)));
+    shifts.truncate(PAIRS);
+    shifts
 }
 
 fn measures(cards: &[&MeasureCard], observed: &[Observations], baseline: usize) -> Vec<Measure> {
@@ -93,7 +123,7 @@ fn measured(key: &str, card: Option<&MeasureCard>, series: &[Option<&Series>], b
 }
 
 /// Samples, changed answers first.
-fn samples(question: &Question, parts: &[(&EvaluatedStack, &Part)]) -> Vec<Sample> {
+fn samples(question: &Question, parts: &[(&EvaluatedStack, &Part)], shown: usize) -> Vec<Sample> {
     let answered = parts.iter().map(|(_, part)| part.answers.len()).min().unwrap_or_default();
     let mut order: Vec<usize> = (0..question.prompts().len().min(answered)).collect();
     order.sort_by_key(|place| parts.windows(2).all(|two| two[0].1.answers[*place] == two[1].1.answers[*place]));
@@ -109,7 +139,7 @@ fn samples(question: &Question, parts: &[(&EvaluatedStack, &Part)]) -> Vec<Sampl
             flagged: parts.iter().any(|(_, part)| part.flagged.get(place).copied().unwrap_or_default()),
         }
     };
-    order.into_iter().take(SHOWN).map(sample).collect()
+    order.into_iter().take(shown).map(sample).collect()
 }
 
 /// Warnings on measures with unreadable values, stack by stack: a loss or score that is not finite means that the

@@ -67,7 +67,9 @@ impl From<SnapshotOnDisk> for Snapshot {
                 // Only the oracle gave labels; where it judged, rows were scored along with its prompts.
                 let world = labels.iter().any(Option::is_some);
                 let suite = if world { STARTER_WORLD } else { HELD_OUT_ROWS }.to_owned();
-                let mut whole = Part { suite, prompts, rows, answers, labels, flagged, of_answers, of_rows, worst };
+                let pairs = Vec::new();
+                let mut whole =
+                    Part { suite, prompts, rows, answers, labels, flagged, of_answers, of_rows, worst, pairs };
                 let parts = if world { vec![whole.split_rows(), whole] } else { vec![whole] };
                 Self { stack: EvaluatedStack { label: stack, key: String::new() }, parts }
             }
@@ -88,6 +90,7 @@ impl Part {
             of_answers: Observations::default(),
             of_rows: std::mem::take(&mut self.of_rows),
             worst: std::mem::take(&mut self.worst),
+            pairs: std::mem::take(&mut self.pairs),
         }
     }
 }

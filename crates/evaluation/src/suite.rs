@@ -58,6 +58,11 @@ pub trait Suite: Sync {
         material.prompts.clone()
     }
 
+    /// True if it asks its own questions or reads its own texts, and takes no data.
+    fn brings_its_own(&self) -> bool {
+        false
+    }
+
     /// How answers are sampled. Each prompt has its own seed, derived from this one and the same for every stack.
     fn sampling(&self) -> Sampling {
         Sampling { temperature: TEMPERATURE, top_p: 1.0, max_new_tokens: 96, seed: SEED }

@@ -14,7 +14,7 @@ pub mod worker;
 pub(crate) use asking::StackSpeaker;
 pub use asking::answer::{ADAPTER, AnswerRequest, Speaker, load};
 pub use asking::concluded;
-pub use files::durable::{create_folder, file_problem, sync_folder, write_durably, write_folder};
+pub use files::durable::{create_folder, file_problem, sync_folder, write_durably, write_folder, write_private};
 pub use files::event_log::{EventLog, read_events};
 pub use machine::today::local_time;
 pub use train::execute::{Clock, Outline, execute, execute_telling, plan_facts};

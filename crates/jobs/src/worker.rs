@@ -1,11 +1,11 @@
 //! The process of a run: it reads the plan, holds a lock while it lives, and writes everything to the event log.
 
-use crate::EventLog;
+use crate::{EventLog, machine};
 use crate::files::control::ControlFile;
 use crate::files::run_lock::{RunLock, is_held};
 use crate::kinds::job;
 use crate::train::execute::Outside;
-use alidade_domain::{EventKind, Observer, Problem, StagePlan};
+use alidade_domain::{EventKind, Observer, Phase, Problem, StagePlan};
 use std::path::Path;
 
 /// The plan in a run folder.
@@ -22,10 +22,28 @@ pub fn work(folder: &Path) -> Result<(), Problem> {
     let plan: StagePlan = serde_json::from_slice(&text).map_err(|error| failed("Reading the plan", &error))?;
     let control = ControlFile::watch(folder);
     let mut log = EventLog::open(folder, plan.run())?;
-    let mut outside = Outside { observer: &mut log, stop: &control };
+    let mut measured = Measured(&mut log);
+    let mut outside = Outside { observer: &mut measured, stop: &control };
     match job(plan.kind()).and_then(|job| job.run(&plan, folder, &mut outside)) {
         Ok(()) => Ok(()),
         Err(problem) => log.observe(EventKind::Failed { problem }),
+    }
+}
+
+/// Tells the peak memory of this process at the end of each phase.
+struct Measured<'a>(&'a mut EventLog);
+
+impl Observer for Measured<'_> {
+    fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
+        let phase_ends = match &kind {
+            EventKind::Stage { phase } => *phase != Phase::Preparing,
+            EventKind::Finished { .. } | EventKind::Stopped { .. } => true,
+            _ => false,
+        };
+        if phase_ends {
+            self.0.observe(EventKind::Memory { peak_bytes: machine::peak_memory_bytes() })?;
+        }
+        self.0.observe(kind)
     }
 }
 

@@ -13,20 +13,50 @@ pub(crate) const MIGRATION: &str = "CREATE TABLE experiments (
 /// Stages have kinds; before that, each was a recipe for training.
 pub(crate) const STAGES: &str = "ALTER TABLE experiments RENAME COLUMN pipeline TO stages;";
 
-type Row = (String, String, String, String, u64);
+/// What the person adds to an experiment, and the choices that it came from, as JSON.
+pub(crate) const EXTRAS: &str = "ALTER TABLE experiments ADD COLUMN notes TEXT NOT NULL DEFAULT '';
+ALTER TABLE experiments ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE experiments ADD COLUMN choices TEXT NOT NULL DEFAULT 'null';";
+
+/// The columns in the order of a [`Row`].
+const COLUMNS: &str = "id, title, question, stages, created_ms, notes, tags, choices";
+
+struct Row {
+    id: String,
+    title: String,
+    question: String,
+    stages: String,
+    created_ms: u64,
+    notes: String,
+    tags: String,
+    choices: String,
+}
 
 impl Store {
-    /// Adds an experiment, or replaces title, question and stages of one.
+    /// Adds an experiment, or replaces everything but the time of an existing one.
     ///
     /// # Errors
     /// When the database refuses.
     pub fn put_experiment(&self, experiment: &Experiment) -> Result<()> {
         let stages = to_json("stages", &experiment.stages)?;
+        let (tags, choices) = (to_json("tags", &experiment.tags)?, to_json("choices", &experiment.choices)?);
         self.write(|transaction| {
             transaction.execute(
-                "INSERT INTO experiments VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (id) DO UPDATE SET title = ?2, question = ?3, stages = ?4",
-                params![experiment.id, experiment.title, experiment.question, stages, experiment.created_ms],
+                &format!(
+                    "INSERT INTO experiments ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                     ON CONFLICT (id) DO UPDATE SET title = ?2, question = ?3, stages = ?4, notes = ?6, tags = ?7,
+                     choices = ?8"
+                ),
+                params![
+                    experiment.id,
+                    experiment.title,
+                    experiment.question,
+                    stages,
+                    experiment.created_ms,
+                    experiment.notes,
+                    tags,
+                    choices
+                ],
             )?;
             Ok(())
         })
@@ -38,7 +68,7 @@ impl Store {
     /// When the database refuses.
     pub fn experiments(&self) -> Result<Vec<Experiment>> {
         let connection = self.connection();
-        let mut query = connection.prepare("SELECT * FROM experiments ORDER BY created_ms DESC, id")?;
+        let mut query = connection.prepare(&format!("SELECT {COLUMNS} FROM experiments ORDER BY created_ms DESC, id"))?;
         self.readable(Some("experiments"), &mut query, [], |row| experiment(read(row)?))
     }
 
@@ -48,7 +78,9 @@ impl Store {
     /// When there is none of this id.
     pub fn experiment(&self, id: &str) -> Result<Experiment> {
         let connection = self.connection();
-        let row = connection.query_row("SELECT * FROM experiments WHERE id = ?1", [id], read).optional()?;
+        let row = connection
+            .query_row(&format!("SELECT {COLUMNS} FROM experiments WHERE id = ?1"), [id], read)
+            .optional()?;
         experiment(row.ok_or_else(|| StoreError::Missing { what: "experiment", id: id.to_owned() })?)
     }
 
@@ -62,11 +94,29 @@ impl Store {
 }
 
 fn read(row: &rusqlite::Row) -> rusqlite::Result<Row> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+    Ok(Row {
+        id: row.get(0)?,
+        title: row.get(1)?,
+        question: row.get(2)?,
+        stages: row.get(3)?,
+        created_ms: row.get(4)?,
+        notes: row.get(5)?,
+        tags: row.get(6)?,
+        choices: row.get(7)?,
+    })
 }
 
-fn experiment((id, title, question, stages, created_ms): Row) -> Result<Experiment> {
-    Ok(Experiment { id, title, question, stages: from_json("stages", &stages)?, created_ms })
+fn experiment(row: Row) -> Result<Experiment> {
+    Ok(Experiment {
+        id: row.id,
+        title: row.title,
+        question: row.question,
+        stages: from_json("stages", &row.stages)?,
+        created_ms: row.created_ms,
+        notes: row.notes,
+        tags: from_json("tags", &row.tags)?,
+        choices: from_json("choices", &row.choices)?,
+    })
 }
 
 #[cfg(test)]
@@ -76,11 +126,12 @@ mod tests {
     #[test]
     fn experiments_are_kept_changed_and_removed() {
         let store = Store::in_memory().unwrap();
-        let mut first =
-            Experiment { id: "a".into(), title: "t".into(), question: "q".into(), stages: vec![], created_ms: 1 };
+        let mut first = Experiment::new("a".into(), "t".into(), "q".into(), vec![], 1);
         store.put_experiment(&first).unwrap();
         store.put_experiment(&Experiment { id: "b".into(), created_ms: 2, ..first.clone() }).unwrap();
         first.title = "new".into();
+        (first.notes, first.tags) = ("a note".into(), vec!["beta".into()]);
+        first.choices = Some(alidade_domain::Choices { model: "starter".into(), ..Default::default() });
         store.put_experiment(&first).unwrap();
         assert_eq!(store.experiments().unwrap().iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
         assert_eq!(store.experiment("a").unwrap(), first);

@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     experiments::STAGES,
     runs::UNSETTLED,
     UNREAD,
+    experiments::EXTRAS,
 ];
 
 /// Drops tables that were written but never read. Samples are events; labels of answers are in `before.json` and

@@ -66,6 +66,9 @@ pub struct RunRecord {
     pub evaluations: Vec<Evaluation>,
     /// The problem that ended it.
     pub problem: Option<Problem>,
+    /// Peak memory of its processes so far.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
     /// Number of the last event that is stored.
     pub last_sequence: u64,
     /// Time of the last event.
@@ -94,6 +97,7 @@ impl RunRecord {
             artifacts: Vec::new(),
             evaluations: Vec::new(),
             problem: None,
+            memory_bytes: None,
             last_sequence: 0,
             last_ms: created_ms,
             offset: 0,
@@ -143,6 +147,7 @@ impl RunRecord {
             EventKind::Progress { done, total, .. } if self.work.recipe().is_none() => {
                 (self.step, self.total_steps) = (*done, *total);
             }
+            EventKind::Memory { peak_bytes } => self.memory_bytes = self.memory_bytes.max(Some(*peak_bytes)),
             EventKind::Progress { .. }
             | EventKind::Sample { .. }
             | EventKind::Item { .. }
@@ -275,7 +280,7 @@ pub(crate) mod tests {
         let recipe = Recipe::from_toml("method = \"sft\"\nmodel = \"m\"\ndataset = \"d\"").unwrap();
         let work = Stage::Train(recipe);
         let (title, question, stages) = ("t".to_owned(), "q".to_owned(), vec![work.clone()]);
-        store.put_experiment(&Experiment { id: "e".into(), title, question, stages, created_ms: 1 }).unwrap();
+        store.put_experiment(&Experiment::new("e".into(), title, question, stages, 1)).unwrap();
         store.put_run(&RunRecord::new(id.to_owned(), "e".into(), 0, work, 1)).unwrap();
         store
     }

@@ -28,7 +28,7 @@ pub use alidade_jobs::train::notes::folder_notes;
 pub use alidade_jobs::worker::work;
 pub use alidade_jobs::{
     AnswerRequest, Clock, EventLog, Outline, Speaker, create_folder, execute, execute_telling, file_problem,
-    local_time, plan_facts, read_events, sync_folder, write_durably, write_folder,
+    local_time, plan_facts, read_events, sync_folder, write_durably, write_folder, write_private,
 };
 pub use chats::ChatChange;
 pub use datasets::importing::{import_checked, inspect_file};

@@ -3,15 +3,16 @@
 use crate::chats::answering::Slot;
 use crate::datasets::row_index::RowIndex;
 use crate::home::configuration::Configuration;
+use crate::home::settings::Settings;
 use crate::home::verify::Stamp;
 use crate::home::wake::Bell;
-use crate::views::AppInfo;
+use crate::views::{AppInfo, DatasetProfile};
 use crate::{create_folder, datasets, home, models};
 use alidade_domain::{Problem, ProblemCode};
 use alidade_store::ModelRecord;
 use alidade_store::Store;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,6 +38,14 @@ pub struct Studio {
     pub(crate) chat_writes: Mutex<()>,
     /// Cached estimates by everything that they depend on.
     pub(crate) estimates: Mutex<BTreeMap<String, alidade_domain::StageEstimate>>,
+    /// Name of the processor, which does not change.
+    processor: String,
+    /// Settings of the program.
+    pub(crate) settings: Mutex<Settings>,
+    /// Cached profiles of data sets, by the hashes of the set and of the model.
+    pub(crate) profiles: Mutex<BTreeMap<String, DatasetProfile>>,
+    /// Cached comparisons of whole experiments, each with the state of the runs that it was computed from.
+    pub(crate) overalls: Mutex<BTreeMap<String, (String, Vec<alidade_domain::Evaluation>)>>,
     /// Verified files, by path and hash.
     pub(crate) verified: Mutex<BTreeMap<(PathBuf, String), Stamp>>,
     /// Current faults, by run or part of the program.
@@ -60,6 +69,7 @@ impl Studio {
         home::prepare(&configuration.home)?;
         let store = Store::open(&home::database(&configuration.home))?;
         store.repair_runs()?;
+        let settings = Settings::of(&configuration.home);
         let studio = Self {
             store,
             bundled: models::bundled(&configuration.resources),
@@ -73,6 +83,10 @@ impl Studio {
             importing: Mutex::default(),
             chat_writes: Mutex::default(),
             estimates: Mutex::default(),
+            processor: alidade_jobs::machine::processor(),
+            settings: Mutex::new(settings),
+            profiles: Mutex::default(),
+            overalls: Mutex::default(),
             verified: Mutex::default(),
             faults: Mutex::default(),
             event_writes: Mutex::default(),
@@ -89,17 +103,26 @@ impl Studio {
     pub fn app_info(&self) -> AppInfo {
         AppInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            machine: format!(
-                "{} · {} · {} threads",
-                std::env::consts::OS,
-                std::env::consts::ARCH,
-                self.configuration.threads
-            ),
+            machine: self.machine(),
             home: self.configuration.home.display().to_string(),
-            threads: self.configuration.threads,
+            threads: self.threads(),
+            available_threads: self.configuration.threads,
             memory_bytes: alidade_jobs::machine::total_memory_bytes(),
+            held: self.held(),
             problems: self.own_faults(),
         }
+    }
+
+    /// Operating system and processor, in words.
+    pub(crate) fn machine(&self) -> String {
+        let threads = format!("{} threads", self.configuration.threads);
+        let parts = [std::env::consts::OS, std::env::consts::ARCH, &self.processor, &threads];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    }
+
+    /// The data folder.
+    pub fn home(&self) -> &Path {
+        &self.configuration.home
     }
 
     /// Free space on the disk of the data folder, if known.

@@ -82,7 +82,7 @@ pub(crate) fn recipe(dataset: &str) -> Recipe {
 pub(crate) fn queued(studio: &Studio, name: &str, dataset: &str, created_ms: u64) -> RunRecord {
     let work = Stage::Train(recipe(dataset));
     let (id, title, question) = (name.to_owned(), name.to_owned(), String::new());
-    let experiment = Experiment { id: id.clone(), title, question, stages: vec![work.clone()], created_ms };
+    let experiment = Experiment::new(id.clone(), title, question, vec![work.clone()], created_ms);
     studio.store.put_experiment(&experiment).unwrap();
     let run = RunRecord::new(id.clone(), id, 0, work, created_ms);
     studio.store.put_run(&run).unwrap();

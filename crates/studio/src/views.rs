@@ -1,8 +1,8 @@
 //! Views for the hosts: plain data about stored things, with exactly what a screen needs.
 
 use alidade_domain::{
-    AdapterRef, Artifact, ChatMessage, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary,
-    MethodName, ModelRef, Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
+    AdapterRef, Artifact, Better, ChatMessage, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary, Measure,
+    MethodName, ModelRef, Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate, Wording,
 };
 use alidade_store::{ChatRecord, DatasetRecord, ModelRecord};
 use serde::{Deserialize, Serialize};
@@ -20,10 +20,25 @@ pub struct AppInfo {
     pub home: String,
     /// Threads that runs compute with.
     pub threads: usize,
+    /// Threads that the machine has.
+    pub available_threads: usize,
     /// Memory of the machine.
     pub memory_bytes: u64,
+    /// What the program and its processes hold of it now.
+    pub held: Vec<Held>,
     /// Current faults of the program, apart from those of single runs and data sets.
     pub problems: Vec<Problem>,
+}
+
+/// What holds memory.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct Held {
+    /// Name of what holds it.
+    pub what: Wording,
+    /// Its size.
+    pub bytes: u64,
+    /// True if it can be given back now.
+    pub can_free: bool,
 }
 
 /// A base model.
@@ -51,6 +66,21 @@ pub struct ModelView {
     pub folder: String,
     /// The model card in Markdown, if there is one.
     pub card: Option<String>,
+    /// Prompts that it can answer, for the start of a chat.
+    pub suggestions: Vec<Wording>,
+    /// Experiments whose stages name it, newest first.
+    pub used_by: Vec<Use>,
+}
+
+/// An experiment that uses something.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+pub struct Use {
+    /// Identifier of the experiment.
+    pub experiment: String,
+    /// Its title.
+    pub title: String,
+    /// Its state.
+    pub state: ExperimentState,
 }
 
 /// A data set.
@@ -78,6 +108,44 @@ pub struct DatasetView {
     pub imported_ms: u64,
     /// The problem with its rows on the disk, if any.
     pub problem: Option<Problem>,
+    /// Experiments whose stages name it, newest first.
+    pub used_by: Vec<Use>,
+}
+
+/// Lengths of texts in equal bins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Histogram {
+    /// Lower end of the first bin, in tokens.
+    pub low: f64,
+    /// Width of a bin, in tokens.
+    pub width: f64,
+    /// Texts in each bin.
+    pub counts: Vec<usize>,
+    /// Median length, in tokens.
+    pub median: usize,
+    /// Length of the longest, in tokens.
+    pub longest: usize,
+}
+
+/// What a data set looks like to a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct DatasetProfile {
+    /// Model whose tokens are counted.
+    pub model: String,
+    /// Rows that were counted; all of them unless the set is very large.
+    pub rows: usize,
+    /// Lengths of the prompts; absent for texts.
+    pub prompts: Option<Histogram>,
+    /// Lengths of the answers, of the chosen ones for pairs, of the documents for texts; absent for prompts.
+    pub answers: Option<Histogram>,
+    /// Lengths of the rejected answers; only for pairs.
+    pub rejected: Option<Histogram>,
+    /// Share of pairs whose chosen answer is clearly longer; only for pairs.
+    pub chosen_longer: Option<f64>,
+    /// Rows that repeat an earlier one.
+    pub duplicates: usize,
+    /// Rows longer than the model's context.
+    pub too_long: usize,
 }
 
 /// A page of rows or of row issues.
@@ -104,6 +172,31 @@ pub struct Preset {
     pub stages: Vec<Stage>,
     /// Its texts; without any it is only available by its name.
     pub words: Option<GoalWords>,
+    /// What it gave when we ran it; absent for one that works on the person's own data.
+    pub measured: Option<MeasuredPreset>,
+}
+
+/// The result of a preset, as measured by us.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct MeasuredPreset {
+    /// The figures, base first and the final stack second, most important first.
+    pub measures: Vec<Measure>,
+    /// Seconds that the whole experiment took.
+    pub seconds: f64,
+    /// The machine that it was measured on.
+    pub machine: String,
+}
+
+impl MeasuredPreset {
+    /// The result of a finished experiment: the figures that have a better direction.
+    pub fn of(finished: &ExperimentSummary, machine: String) -> Self {
+        let measures = finished.overall.iter().flat_map(|evaluation| &evaluation.measures);
+        Self {
+            measures: measures.filter(|measure| measure.better != Better::Neither).cloned().collect(),
+            seconds: finished.runs.iter().map(|run| run.seconds).sum(),
+            machine,
+        }
+    }
 }
 
 /// The state of an experiment: that of its most significant run, or `Draft` before the first.
@@ -137,6 +230,20 @@ pub struct ExperimentSummary {
     pub runs: Vec<RunView>,
     /// First stack against last, on the same prompts and rows, suite by suite; empty before any evaluation.
     pub overall: Vec<Evaluation>,
+}
+
+impl ExperimentSummary {
+    /// Without samples, pairs and rows, which are large and not part of a list.
+    pub(crate) fn brief(mut self) -> Self {
+        let evaluations = self.runs.iter_mut().flat_map(|run| &mut run.evaluations).chain(&mut self.overall);
+        evaluations.for_each(without_samples);
+        self
+    }
+}
+
+/// Empties what is large in an evaluation.
+pub(crate) fn without_samples(evaluation: &mut Evaluation) {
+    (evaluation.samples, evaluation.worst, evaluation.pairs) = (Vec::new(), Vec::new(), Vec::new());
 }
 
 /// A run.
@@ -178,6 +285,8 @@ pub struct RunView {
     pub work: Stage,
     /// Its estimate.
     pub estimate: Option<StageEstimate>,
+    /// Peak memory of its process so far; absent where the system does not tell.
+    pub memory_bytes: Option<u64>,
     /// Last event number that is stored.
     pub last_sequence: u64,
 }
@@ -270,9 +379,12 @@ pub struct ReportView {
     pub markdown: String,
 }
 
-impl From<ModelRecord> for ModelView {
-    fn from(record: ModelRecord) -> Self {
+impl ModelView {
+    /// What is shown of a model.
+    pub(crate) fn of(record: ModelRecord, used_by: Vec<Use>) -> Self {
         Self {
+            suggestions: if record.bundled { suggestions() } else { Vec::new() },
+            used_by,
             model: record.model,
             family: record.family,
             parameters: record.parameters,
@@ -290,8 +402,9 @@ impl From<ModelRecord> for ModelView {
 
 impl DatasetView {
     /// What is shown of a data set, with what is wrong with its rows at the moment.
-    pub(crate) fn of(record: DatasetRecord, problem: Option<Problem>) -> Self {
+    pub(crate) fn of(record: DatasetRecord, problem: Option<Problem>, used_by: Vec<Use>) -> Self {
         Self {
+            used_by,
             id: record.id,
             name: record.name,
             kind: record.kind,
@@ -320,4 +433,9 @@ impl From<ChatRecord> for ChatView {
             created_ms: record.created_ms,
         }
     }
+}
+
+/// Questions that the bundled models can answer: the town's facts, and one request of each kind.
+fn suggestions() -> Vec<Wording> {
+    alidade_jobs::asking::world_oracle::suggestions().into_iter().map(|question| Wording::name(&question)).collect()
 }

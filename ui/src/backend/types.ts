@@ -36,9 +36,17 @@ home: string,
  */
 threads: number, 
 /**
+ * Threads that the machine has.
+ */
+available_threads: number, 
+/**
  * Memory of the machine.
  */
 memory_bytes: number, 
+/**
+ * What the program and its processes hold of it now.
+ */
+held: Array<Held>, 
 /**
  * Current faults of the program, apart from those of single runs and data sets.
  */
@@ -196,7 +204,15 @@ end: AnswerEnd | null,
 /**
  * Its random seed.
  */
-seed: number | null, };
+seed: number | null, 
+/**
+ * Tokens of the answer.
+ */
+tokens: number | null, 
+/**
+ * Seconds that generating it took, without loading the model.
+ */
+seconds: number | null, };
 
 export type ChatView = { 
 /**
@@ -250,6 +266,11 @@ warnings: Array<Problem>,
  */
 stages: Array<StageEstimate>, 
 /**
+ * The largest number of prompts and rows that stages are compared on, where the plan had to choose one so that comparing
+ * takes no longer than training.
+ */
+compare: number | null, 
+/**
  * Free memory of this machine.
  */
 free_memory_bytes: number, 
@@ -298,7 +319,28 @@ strength: Strength,
 /**
  * Settings that the person changed, by method.
  */
-changes: { [key in string]: Settings }, };
+changes: { [key in string]: Settings }, 
+/**
+ * Random seed of every stage.
+ */
+seed: number, 
+/**
+ * What is trained: a LoRA adapter, a prefix, or every weight.
+ */
+trains: Trains, 
+/**
+ * Shape of the LoRA adapter; the model's default when absent.
+ */
+lora: LoraSpec | null, 
+/**
+ * Length of the prefix.
+ */
+virtual_tokens: number, 
+/**
+ * Largest number of prompts, and of held-out rows, that before and after are compared on; as many as fit into the time of
+ * training when absent, none at 0.
+ */
+compare: number | null, };
 
 export type Chosen = { 
 /**
@@ -329,6 +371,40 @@ total_issues: number,
  * Issues from the requested offset.
  */
 issues: Array<RowIssue>, };
+
+export type DatasetProfile = { 
+/**
+ * Model whose tokens are counted.
+ */
+model: string, 
+/**
+ * Rows that were counted; all of them unless the set is very large.
+ */
+rows: number, 
+/**
+ * Lengths of the prompts; absent for texts.
+ */
+prompts: Histogram | null, 
+/**
+ * Lengths of the answers, of the chosen ones for pairs, of the documents for texts; absent for prompts.
+ */
+answers: Histogram | null, 
+/**
+ * Lengths of the rejected answers; only for pairs.
+ */
+rejected: Histogram | null, 
+/**
+ * Share of pairs whose chosen answer is clearly longer; only for pairs.
+ */
+chosen_longer: number | null, 
+/**
+ * Rows that repeat an earlier one.
+ */
+duplicates: number, 
+/**
+ * Rows longer than the model's context.
+ */
+too_long: number, };
 
 export type DatasetSource = string;
 
@@ -376,7 +452,11 @@ imported_ms: number,
 /**
  * The problem with its rows on the disk, if any.
  */
-problem: Problem | null, };
+problem: Problem | null, 
+/**
+ * Experiments whose stages name it, newest first.
+ */
+used_by: Array<Use>, };
 
 export type Device = string;
 
@@ -468,7 +548,7 @@ seed: number,
  */
 measures: Array<Measure>, 
 /**
- * A few prompts side by side.
+ * The prompts with all answers side by side, changed answers first.
  */
 samples: Array<Sample>, 
 /**
@@ -479,6 +559,10 @@ worst: Array<WorstRow>,
  * Scores of a reward or cost model on held-out pairs.
  */
 scores: ScoreHistogram | null, 
+/**
+ * Held-out pairs with the log-probabilities of both answers under each stack, those that changed most first.
+ */
+pairs: Array<PairShift>, 
 /**
  * Duration in seconds.
  */
@@ -570,7 +654,19 @@ stages: Array<Stage>,
 /**
  * When it was made, in milliseconds since 1970.
  */
-created_ms: number, };
+created_ms: number, 
+/**
+ * The person's notes on it.
+ */
+notes: string, 
+/**
+ * The person's tags, in lower case, in order.
+ */
+tags: Array<string>, 
+/**
+ * The choices of the wizard that it came from; absent for one that was opened from a file.
+ */
+choices: Choices | null, };
 
 export type ExperimentState = "draft" | "running" | "paused" | "interrupted" | "stopped" | "finished" | "failed";
 
@@ -639,6 +735,42 @@ title: Words,
  * The question that the experiment answers.
  */
 question: Words, };
+
+export type Held = { 
+/**
+ * Name of what holds it.
+ */
+what: Wording, 
+/**
+ * Its size.
+ */
+bytes: number, 
+/**
+ * True if it can be given back now.
+ */
+can_free: boolean, };
+
+export type Histogram = { 
+/**
+ * Lower end of the first bin, in tokens.
+ */
+low: number, 
+/**
+ * Width of a bin, in tokens.
+ */
+width: number, 
+/**
+ * Texts in each bin.
+ */
+counts: Array<number>, 
+/**
+ * Median length, in tokens.
+ */
+median: number, 
+/**
+ * Length of the longest, in tokens.
+ */
+longest: number, };
 
 export type ImportSummary = { 
 /**
@@ -773,6 +905,20 @@ explanation: Wording,
  * Its unit beside a value; empty for a rate, which is shown in per cent.
  */
 unit: Wording, };
+
+export type MeasuredPreset = { 
+/**
+ * The figures, base first and the final stack second, most important first.
+ */
+measures: Array<Measure>, 
+/**
+ * Seconds that the whole experiment took.
+ */
+seconds: number, 
+/**
+ * The machine that it was measured on.
+ */
+machine: string, };
 
 export type Message = { 
 /**
@@ -914,7 +1060,15 @@ folder: string,
 /**
  * The model card in Markdown, if there is one.
  */
-card: string | null, };
+card: string | null, 
+/**
+ * Prompts that it can answer, for the start of a chat.
+ */
+suggestions: Array<Wording>, 
+/**
+ * Experiments whose stages name it, newest first.
+ */
+used_by: Array<Use>, };
 
 export type Multiple = { 
 /**
@@ -929,6 +1083,29 @@ key: string,
  * Which point of the curve.
  */
 at: At, };
+
+export type PairShift = { 
+/**
+ * The prompt.
+ */
+prompt: string, 
+/**
+ * The preferred answer.
+ */
+chosen: string, 
+/**
+ * The other answer.
+ */
+rejected: string, 
+/**
+ * True if the texts may be harmful: blurred until revealed.
+ */
+flagged: boolean, 
+/**
+ * Log-probability of the chosen and of the rejected answer, in nats, summed over their tokens; in the order of the
+ * evaluation's stacks.
+ */
+logps: Array<[number, number]>, };
 
 export type Phase = "preparing" | "training" | "evaluating" | "saving" | "building" | "fetching" | "exporting";
 
@@ -1000,7 +1177,11 @@ stages: Array<Stage>,
 /**
  * Its texts; without any it is only available by its name.
  */
-words: GoalWords | null, };
+words: GoalWords | null, 
+/**
+ * What it gave when we ran it; absent for one that works on the person's own data.
+ */
+measured: MeasuredPreset | null, };
 
 export type Problem = { 
 /**
@@ -1087,6 +1268,11 @@ cost?: ScorerSource,
  * `full` trains every weight of the model instead of an adapter (terminal only); absent means an adapter.
  */
 tuning?: Tuning, 
+/**
+ * Largest number of prompts, and of held-out rows, that before and after are compared on; decided by the plan when absent,
+ * none at 0.
+ */
+compare?: number, 
 /**
  * Shape of a fresh adapter; absent when `adapter` is given.
  */
@@ -1184,7 +1370,11 @@ device: Device,
 /**
  * The instruction set that a person forced, if they did.
  */
-forced?: string, } | { "kind": "stage", 
+forced?: string, } | { "kind": "memory", 
+/**
+ * Its size.
+ */
+peak_bytes: number, } | { "kind": "stage", 
 /**
  * Which.
  */
@@ -1377,6 +1567,10 @@ work: Stage,
  * Its estimate.
  */
 estimate: StageEstimate | null, 
+/**
+ * Peak memory of its process so far; absent where the system does not tell.
+ */
+memory_bytes: number | null, 
 /**
  * Last event number that is stored.
  */
@@ -1650,6 +1844,22 @@ answer_tokens: number,
  */
 comparing_seconds: number, 
 /**
+ * Prompts that before and after are compared on.
+ */
+comparing_prompts: number, 
+/**
+ * Held-out rows that before and after are compared on.
+ */
+comparing_rows: number, 
+/**
+ * The part of `comparing_seconds` that one prompt takes.
+ */
+seconds_per_prompt: number, 
+/**
+ * The part of `comparing_seconds` that one held-out row takes.
+ */
+seconds_per_row: number, 
+/**
  * Expected time in all, on this machine.
  */
 seconds: number, };
@@ -1684,7 +1894,23 @@ pieces: Array<TokenPiece>, };
 
 export type Tone = "accent" | "base" | "dashed";
 
+export type Trains = "lora" | "prefix" | "full";
+
 export type Tuning = "adapter" | "full";
+
+export type Use = { 
+/**
+ * Identifier of the experiment.
+ */
+experiment: string, 
+/**
+ * Its title.
+ */
+title: string, 
+/**
+ * Its state.
+ */
+state: ExperimentState, };
 
 export type Variant = { 
 /**
@@ -1764,22 +1990,41 @@ margin: number | null, };
 
 export interface Commands {
   app_info: { request: Record<symbol, never>; answer: AppInfo };
+  set_threads: { request: { 
+/**
+ * Their number; all of the machine when absent.
+ */
+threads: number | null, }; answer: AppInfo };
+  free_memory: { request: Record<symbol, never>; answer: AppInfo };
   list_methods: { request: Record<symbol, never>; answer: Array<MethodCard> };
   list_presets: { request: Record<symbol, never>; answer: Array<Preset> };
   list_models: { request: Record<symbol, never>; answer: Array<ModelView> };
-  add_model: { request: { handle: string, }; answer: ModelView };
+  add_model: { request: { handle: string, 
+/**
+ * Its name for people; that of the folder when absent.
+ */
+name: string | null, }; answer: ModelView };
+  rename_model: { request: { id: string, name: string, }; answer: ModelView };
   remove_model: { request: { id: string, }; answer: null };
   list_datasets: { request: Record<symbol, never>; answer: Array<DatasetView> };
   import_dataset: { request: { handle: string, name: string | null, }; answer: DatasetView };
   stop_import: { request: { handle: string, }; answer: null };
   dataset_rows: { request: { id: string, offset: number, limit: number, }; answer: DatasetPage };
+  rename_dataset: { request: { id: string, name: string, }; answer: DatasetView };
+  dataset_profile: { request: { id: string, model: string | null, }; answer: DatasetProfile };
   remove_dataset: { request: { id: string, }; answer: null };
   compose_pipeline: { request: { choices: Choices, }; answer: Array<Stage> };
   check_pipeline: { request: { stages: Array<Stage>, }; answer: CheckedPipeline };
-  create_experiment: { request: { title: string, question: string, stages: Array<Stage>, }; answer: ExperimentSummary };
+  create_experiment: { request: { title: string, question: string, stages: Array<Stage>, 
+/**
+ * The choices of the wizard that the stages follow from.
+ */
+choices: Choices | null, }; answer: ExperimentSummary };
   list_experiments: { request: Record<symbol, never>; answer: Array<ExperimentSummary> };
   get_experiment: { request: { id: string, }; answer: ExperimentSummary };
-  rename_experiment: { request: { id: string, title: string, question: string, }; answer: ExperimentSummary };
+  update_draft: { request: { id: string, title: string, question: string, stages: Array<Stage>, choices: Choices | null, }; answer: ExperimentSummary };
+  update_experiment: { request: { id: string, title: string, question: string, notes: string, tags: Array<string>, }; answer: ExperimentSummary };
+  duplicate_experiment: { request: { id: string, }; answer: ExperimentSummary };
   delete_experiment: { request: { id: string, }; answer: null };
   experiment_file: { request: { id: string, }; answer: string };
   open_experiment_file: { request: { handle: string, }; answer: ExperimentSummary };

@@ -23,3 +23,19 @@ pub(super) struct Rows {
     pub offset: usize,
     pub limit: usize,
 }
+
+/// A new name.
+#[derive(Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rename {
+    pub id: String,
+    pub name: String,
+}
+
+/// The data set to profile, and the model whose tokens count.
+#[derive(Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Profile {
+    pub id: String,
+    pub model: Option<String>,
+}

@@ -1,9 +1,8 @@
 //! Experiments and the check before them.
 
 use crate::table::Listener;
-use alidade_domain::{PlanNews, Problem, Stage};
+use alidade_domain::{Choices, PlanNews, Problem, Stage};
 use alidade_studio::Studio;
-use alidade_studio::experiments::compose::Choices;
 use serde::Deserialize;
 use ts_rs::TS;
 
@@ -19,14 +18,30 @@ pub(super) struct Create {
     pub title: String,
     pub question: String,
     pub stages: Vec<Stage>,
+    /// The choices of the wizard that the stages follow from.
+    pub choices: Option<Choices>,
 }
 
+/// New contents of a draft.
 #[derive(Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Rename {
+pub(super) struct Draft {
     pub id: String,
     pub title: String,
     pub question: String,
+    pub stages: Vec<Stage>,
+    pub choices: Option<Choices>,
+}
+
+/// What a person may change of an experiment at any time.
+#[derive(Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Update {
+    pub id: String,
+    pub title: String,
+    pub question: String,
+    pub notes: String,
+    pub tags: Vec<String>,
 }
 
 #[derive(Deserialize, TS)]

@@ -7,11 +7,12 @@ mod experiments;
 mod models;
 mod reports;
 mod runs;
+mod settings;
 
 use crate::table::{Command, Nothing, Stream, command, stream};
 use alidade_domain::{CheckedPipeline, MethodCard, PlanNews, RunEvent, Stage};
 use alidade_studio::views::{
-    AppInfo, ChatDelta, ChatView, DatasetPage, DatasetView, ExperimentSummary, ModelView, Preset, ReportView, RunView,
+    AppInfo, ChatDelta, ChatView, DatasetPage, DatasetProfile, DatasetView, ExperimentSummary, ModelView, Preset, ReportView, RunView,
     StackView, TokenRowView,
 };
 use serde::Deserialize;
@@ -29,25 +30,32 @@ struct ById {
 #[rustfmt::skip]
 pub static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| vec![
     command::<Nothing, AppInfo>("app_info", |studio, _| Ok(studio.app_info())),
+    command::<settings::Threads, AppInfo>("set_threads", |studio, set| studio.set_threads(set.threads)),
+    command::<Nothing, AppInfo>("free_memory", |studio, _| Ok(studio.free_memory())),
     command::<Nothing, Vec<MethodCard>>("list_methods", |_, _| Ok(alidade_studio::methods())),
     command::<Nothing, Vec<Preset>>("list_presets", |studio, _| Ok(studio.list_presets())),
 
     command::<Nothing, Vec<ModelView>>("list_models", |studio, _| studio.list_models()),
-    command::<models::Add, ModelView>("add_model", |studio, add| studio.add_model(&add.handle)),
+    command::<models::Add, ModelView>("add_model", |studio, add| studio.add_model(&add.handle, add.name.as_deref())),
+    command::<datasets::Rename, ModelView>("rename_model", |studio, new| studio.rename_model(&new.id, &new.name)),
     command::<ById, ()>("remove_model", |studio, model| studio.remove_model(&model.id)),
 
     command::<Nothing, Vec<DatasetView>>("list_datasets", |studio, _| studio.list_datasets()),
     command::<datasets::Import, DatasetView>("import_dataset", |studio, file| studio.import_dataset(&file.handle, file.name)),
     command::<datasets::Stop, ()>("stop_import", |studio, file| { studio.stop_import(&file.handle); Ok(()) }),
     command::<datasets::Rows, DatasetPage>("dataset_rows", |studio, page| studio.dataset_rows(&page.id, page.offset, page.limit)),
+    command::<datasets::Rename, DatasetView>("rename_dataset", |studio, new| studio.rename_dataset(&new.id, &new.name)),
+    command::<datasets::Profile, DatasetProfile>("dataset_profile", |studio, of| studio.dataset_profile(&of.id, of.model.as_deref())),
     command::<ById, ()>("remove_dataset", |studio, set| studio.remove_dataset(&set.id)),
 
     command::<experiments::Compose, Vec<Stage>>("compose_pipeline", |studio, of| studio.compose_pipeline(&of.choices)),
     command::<experiments::Check, CheckedPipeline>("check_pipeline", |studio, check| studio.check_pipeline(&check.stages)),
-    command::<experiments::Create, ExperimentSummary>("create_experiment", |studio, new| studio.create_experiment(&new.title, &new.question, new.stages)),
+    command::<experiments::Create, ExperimentSummary>("create_experiment", |studio, new| studio.create_experiment(&new.title, &new.question, new.stages, new.choices)),
     command::<Nothing, Vec<ExperimentSummary>>("list_experiments", |studio, _| studio.list_experiments()),
     command::<ById, ExperimentSummary>("get_experiment", |studio, experiment| studio.get_experiment(&experiment.id)),
-    command::<experiments::Rename, ExperimentSummary>("rename_experiment", |studio, new| studio.rename_experiment(&new.id, &new.title, &new.question)),
+    command::<experiments::Draft, ExperimentSummary>("update_draft", |studio, new| studio.update_draft(&new.id, &new.title, &new.question, new.stages, new.choices)),
+    command::<experiments::Update, ExperimentSummary>("update_experiment", |studio, new| studio.update_experiment(&new.id, &new.title, &new.question, &new.notes, new.tags)),
+    command::<ById, ExperimentSummary>("duplicate_experiment", |studio, of| studio.duplicate_experiment(&of.id)),
     command::<ById, ()>("delete_experiment", |studio, experiment| studio.delete_experiment(&experiment.id)),
     command::<ById, String>("experiment_file", |studio, experiment| studio.experiment_file(&experiment.id)),
     command::<experiments::Open, ExperimentSummary>("open_experiment_file", |studio, file| studio.open_experiment_file(&file.handle)),

@@ -7,4 +7,6 @@ use ts_rs::TS;
 #[serde(deny_unknown_fields)]
 pub(super) struct Add {
     pub handle: String,
+    /// Its name for people; that of the folder when absent.
+    pub name: Option<String>,
 }

@@ -3,9 +3,11 @@
 
 use crate::output;
 use alidade_domain::{Estimate, Evaluation, MethodName, Problem, RunState, Stage};
-use alidade_studio::views::{ExperimentSummary, Preset, RunView};
-use alidade_studio::{Configuration, Studio, run_queue_in_background};
+use alidade_studio::views::{ExperimentSummary, MeasuredPreset, Preset, RunView};
+use alidade_studio::{Configuration, Studio, run_queue_in_background, write_durably};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the printed measures.
@@ -23,6 +25,9 @@ pub struct Arguments {
     /// Print one JSON document per line for each stage, as experiments finish.
     #[arg(long)]
     json: bool,
+    /// Also write the results of the last seed to this file, as the app shows them beside the presets.
+    #[arg(long)]
+    keep: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
@@ -33,22 +38,26 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     if presets.is_empty() {
         return Err(Problem::input("There is no preset of this name.").at("preset"));
     }
+    let mut kept: BTreeMap<&str, MeasuredPreset> = BTreeMap::new();
     for preset in &presets {
         for seed in &arguments.seeds {
             let finished = experiment(&studio, preset, *seed)?;
+            kept.insert(&preset.id, MeasuredPreset::of(&finished, studio.app_info().machine));
             for run in &finished.runs {
                 let row = figures(&preset.id, *seed, run);
                 if arguments.json { output::json(&row) } else { print(&row) }
             }
         }
     }
-    Ok(())
+    let Some(path) = &arguments.keep else { return Ok(()) };
+    let text = serde_json::to_string_pretty(&kept).map_err(|error| Problem::internal(error.to_string()))?;
+    write_durably(path, text.as_bytes())
 }
 
 fn experiment(studio: &Studio, preset: &Preset, seed: u64) -> Result<ExperimentSummary, Problem> {
     let mut stages = preset.stages.clone();
     stages.iter_mut().filter_map(Stage::recipe_mut).for_each(|recipe| recipe.seed = seed);
-    let made = studio.create_experiment(&format!("{} · seed {seed}", preset.id), "", stages)?;
+    let made = studio.create_experiment(&format!("{} · seed {seed}", preset.id), "", stages, None)?;
     studio.start_experiment(&made.experiment.id)?;
     loop {
         std::thread::sleep(Duration::from_millis(300));

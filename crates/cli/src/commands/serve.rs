@@ -1,7 +1,7 @@
-//! `alidade serve`: the window's screens in a browser, on this machine only, behind a random token.
+//! `alidade serve`: the window's screens in a browser, on this machine only, behind the token of the data folder.
 
 use crate::output;
-use crate::serve::{Server, token};
+use crate::serve::{Server, token_of};
 use alidade_domain::{Problem, why};
 use alidade_studio::{Configuration, Studio, run_queue_in_background};
 
@@ -25,7 +25,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
                 .at("port")
         })?;
         let port = listener.local_addr().map_err(failed)?.port();
-        let token = token()?;
+        let token = token_of(&studio)?;
         // The address is for programs too; a closed pipe must not end the server.
         output::announce(&format!("http://127.0.0.1:{port}/#token={token}"));
         output::note("Open this address in a browser on this machine. Ctrl-C ends the server; runs go on.");

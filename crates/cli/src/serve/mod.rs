@@ -4,9 +4,11 @@
 mod connections;
 mod files;
 mod routes;
+mod token;
 mod uploads;
 
-use alidade_domain::Problem;
+pub use token::token_of;
+
 use alidade_studio::Studio;
 use std::future::Future;
 use std::sync::Arc;
@@ -38,15 +40,4 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, stopped: impl Future<Output = ()>) {
         connections::serve(self, listener, stopped).await;
     }
-}
-
-/// A random token.
-///
-/// # Errors
-/// When the system has no random bytes.
-pub fn token() -> Result<String, Problem> {
-    let mut bytes = [0u8; 24];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Problem::internal(format!("The system gave no random bytes: {error}.")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

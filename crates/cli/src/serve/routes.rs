@@ -29,6 +29,7 @@ impl Server {
             .route("/api/stream/{name}", post(stream))
             .route("/api/upload", post(upload).layer(DefaultBodyLimit::disable()))
             .route("/api/folder", post(folder))
+            .route("/api/path", post(path))
             .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
             .layer(middleware::from_fn_with_state(self.clone(), with_token));
         let page = get(|uri: Uri| async move { files::file(uri.path()) });
@@ -123,6 +124,22 @@ async fn upload(
 async fn folder(State(server): State<Server>) -> Response {
     let made = server.studio.fresh_folder("exports");
     respond(made.map(|path| json!({ "handle": server.studio.hand_out(path.clone()), "path": path })))
+}
+
+#[derive(Deserialize)]
+struct Named {
+    path: String,
+}
+
+/// A handle for a folder on the server's machine, in place of the window's dialog: whoever has the token may read whatever
+/// the person may.
+async fn path(State(server): State<Server>, Json(named): Json<Named>) -> Response {
+    let path = std::path::PathBuf::from(named.path.trim());
+    if !path.is_absolute() || !path.is_dir() {
+        let problem = Problem::input(format!("“{}” is no folder on the machine that Alidade runs on.", path.display()));
+        return respond(Err(problem.hint("Type its whole path, as in /home/me/models/NAME.").at("path")));
+    }
+    respond(Ok(json!({ "handle": server.studio.hand_out(path) })))
 }
 
 fn respond(result: Result<Value, Problem>) -> Response {

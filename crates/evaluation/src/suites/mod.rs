@@ -1,9 +1,11 @@
 //! All suites, one file each.
 
+mod general_text;
 mod held_out_pairs;
 mod held_out_rows;
 mod starter_world;
 
+pub use general_text::GeneralText;
 pub use held_out_pairs::HeldOutPairs;
 pub use held_out_rows::HeldOutRows;
 pub use starter_world::StarterWorld;
@@ -19,8 +21,11 @@ pub const HELD_OUT_ROWS: &str = "held_out_rows";
 /// Name of the suite for scorers.
 pub const HELD_OUT_PAIRS: &str = "held_out_pairs";
 
+/// Name of the suite that measures what was forgotten.
+pub const GENERAL_TEXT: &str = "general_text";
+
 /// Every suite, in the order in which the UI shows them.
-pub const SUITES: &[&dyn Suite] = &[&StarterWorld, &HeldOutRows, &HeldOutPairs];
+pub const SUITES: &[&dyn Suite] = &[&StarterWorld, &HeldOutRows, &HeldOutPairs, &GeneralText];
 
 /// Measure of every suite with generated answers.
 const LENGTH: MeasureCard = MeasureCard {

@@ -78,6 +78,10 @@ impl Suite for StarterWorld {
         &CARD
     }
 
+    fn brings_its_own(&self) -> bool {
+        true
+    }
+
     fn sampling(&self) -> Sampling {
         Sampling { temperature: TEMPERATURE, top_p: 1.0, max_new_tokens: 64, seed: SEED }
     }

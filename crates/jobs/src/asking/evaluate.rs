@@ -7,7 +7,7 @@ use crate::asking::{StackSpeaker, ask_stacks, concluded, evaluated};
 use crate::{Clock, Speaker};
 use alidade_domain::{AdapterRef, EvaluatedStack, Evaluation, Example, Generator, ModelRef, Precision, Problem, Stack};
 use alidade_evaluation::{
-    HELD_OUT_PAIRS, HELD_OUT_ROWS, JUDGES, JudgeCard, JudgeSpec, NamedJudge, Question, STARTER_WORLD, SUITES, Snapshot,
+    GENERAL_TEXT, HELD_OUT_PAIRS, HELD_OUT_ROWS, JUDGES, JudgeCard, JudgeSpec, KEPT, NamedJudge, Question, STARTER_WORLD, SUITES, Snapshot,
     SuiteCard, judge_answers, judge_kind, suite,
 };
 use alidade_model::{adapter_sha256, model_sha256};
@@ -73,7 +73,7 @@ pub fn evaluate(comparison: &Comparison) -> Result<Vec<Evaluation>, Problem> {
     let mut snapshots = ask_stacks(&questions, &speaker, &stacks, None, None, &mut |_| true)?;
     judge(&questions, &judges, &mut snapshots)?;
     let cards: Vec<&'static JudgeCard> = judges.iter().map(|named| named.card).collect();
-    Ok(questions.iter().map(|question| concluded(question, &cards, &snapshots, clock.seconds())).collect())
+    Ok(questions.iter().map(|question| concluded(question, &cards, &snapshots, (KEPT, clock.seconds()))).collect())
 }
 
 /// The named suite, else the one that fits the data.
@@ -87,7 +87,8 @@ pub(crate) fn asked(comparison: &Comparison) -> Result<Questions, Problem> {
     let found = suite(name)?;
     match (name, &comparison.rows) {
         (STARTER_WORLD, None) => Ok(Questions::of_world(comparison.limit)),
-        (STARTER_WORLD, Some(_)) => {
+        (GENERAL_TEXT, None) => Ok(Questions::of_general_text(false)),
+        (_, Some(_)) if found.brings_its_own() => {
             needs(format!("The suite “{name}” brings its own questions and reads no data."), "Leave --data out.")
         }
         (_, None) => needs(format!("The suite “{name}” asks about rows, but none were given."), "Add --data FILE."),

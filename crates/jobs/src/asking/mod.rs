@@ -106,7 +106,7 @@ impl Scorer for StackSpeaker<'_> {
             for item in items {
                 let mut next = || {
                     let (mean, sequence) = answers.next()?;
-                    Some(ScoredAnswer { score: Some(mean), tokens: sequence.ids.len() })
+                    Some(ScoredAnswer { score: Some(mean), tokens: sequence.ids.len(), scored: sequence.scored_tokens() })
                 };
                 let Some(wanted) = next() else { continue };
                 let other = if item.sequences.len() > 1 { next() } else { None };
@@ -120,14 +120,25 @@ impl Scorer for StackSpeaker<'_> {
     }
 }
 
-/// Rows as a model reads them: pairs where there are any, else single answers.
+/// Rows as a model reads them: pairs as pairs, all others as single answers, in the order of the rows.
 fn items(speaker: &Speaker, rows: &[Example]) -> Result<Vec<Item>, Problem> {
-    let pairs = rows.iter().any(|row| matches!(row, Example::Pair(_) | Example::PlainPair { .. }));
-    match scored_rows(rows, &speaker.encoder(), speaker.context(), pairs) {
-        // Rows without anything to score yield no figure, which is not a fault of the run.
-        Err(TrainError::NoRows { .. }) => Ok(Vec::new()),
-        prepared => Ok(prepared?.items),
+    let mut items = Vec::with_capacity(rows.len());
+    for as_pairs in [true, false] {
+        let is_pair = |row: &Example| matches!(row, Example::Pair(_) | Example::PlainPair { .. });
+        let places: Vec<usize> = (0..rows.len()).filter(|place| is_pair(&rows[*place]) == as_pairs).collect();
+        if places.is_empty() {
+            continue;
+        }
+        let own: Vec<Example> = places.iter().map(|place| rows[*place].clone()).collect();
+        match scored_rows(&own, &speaker.encoder(), speaker.context(), as_pairs) {
+            // Rows without anything to score yield no figure, which is not a fault of the run.
+            Err(TrainError::NoRows { .. }) => {}
+            // Numbers of rows count from 1.
+            prepared => items.extend(prepared?.items.into_iter().map(|item| Item { row: places[item.row - 1] + 1, ..item })),
+        }
     }
+    items.sort_by_key(|item| item.row);
+    Ok(items)
 }
 
 /// Tokens of all sequences of a row.
@@ -225,17 +236,18 @@ pub fn ask_stacks(
     Ok(snapshots)
 }
 
-/// The figures of one suite from the snapshots, compared with the first of them.
+/// The figures of one suite from the snapshots, compared with the first of them; so many prompts are shown, and it took so
+/// many seconds.
 pub fn concluded(
     question: &Question,
     judges: &[&'static JudgeCard],
     snapshots: &[Snapshot],
-    seconds: f64,
+    shown: (usize, f64),
 ) -> Evaluation {
     let name = question.suite.card().name;
     let parts: Vec<(&EvaluatedStack, &Part)> =
         snapshots.iter().filter_map(|snapshot| Some((&snapshot.stack, snapshot.part(name)?))).collect();
-    conclude(question, judges, &parts, 0, seconds)
+    conclude(question, judges, &parts, 0, shown)
 }
 
 #[cfg(test)]

@@ -5,12 +5,23 @@ use crate::Speaker;
 use crate::asking::world_oracle::{self, OF_HOST, WorldOracle};
 use alidade_domain::{Example, Message, Problem, Sampling, Scorer};
 use alidade_evaluation::{
-    HARMFUL, HeldOutRows, Material, NamedJudge, Prompt, Question, STARTER_WORLD, StarterWorld, Suite, judge_kind, suite,
+    GeneralText, HARMFUL, HeldOutRows, Material, NamedJudge, Prompt, Question, STARTER_WORLD, StarterWorld, Suite, judge_kind, suite,
 };
 use std::path::Path;
 
 /// Sampling where no suite asks for answers.
 const SILENT: Sampling = Sampling { temperature: 0.0, top_p: 1.0, max_new_tokens: 0, seed: 0 };
+
+/// Texts of the starter world's chronicle that stand for general text.
+const GENERAL_TEXTS: usize = 40;
+
+/// General texts in both languages, written for this purpose: paragraphs with an empty line between them.
+static GENERAL: &str = include_str!("general_text.txt");
+
+/// The general texts, one a paragraph.
+fn general_texts() -> Vec<String> {
+    GENERAL.split("\n\n").map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect()
+}
 
 /// Suites with their prompts and rows.
 #[derive(Default)]
@@ -46,6 +57,20 @@ impl Questions {
         Self::of([(&HeldOutRows, Material { prompts, rows })])
     }
 
+    /// Texts that show what was forgotten; those of the starter world for a model that knows nothing else.
+    pub fn of_general_text(of_town: bool) -> Self {
+        Self::default().with_general_text(of_town)
+    }
+
+    /// With texts that show what was forgotten.
+    #[must_use]
+    pub fn with_general_text(mut self, of_town: bool) -> Self {
+        let texts = if of_town { world_oracle::chronicle(GENERAL_TEXTS) } else { general_texts() };
+        let rows = texts.into_iter().map(|text| Example::Text { text }).collect();
+        self.parts.push((&GeneralText, Material { prompts: Vec::new(), rows }));
+        self
+    }
+
     /// A person's own rows, each prompt asked once, with its answer as the reference answer.
     pub fn of_rows(suite: &'static dyn Suite, rows: Vec<Example>) -> Self {
         let mut prompts: Vec<Prompt> = Vec::new();
@@ -70,6 +95,12 @@ impl Questions {
     /// All prompts, suite after suite.
     pub fn prompts(&self) -> Vec<Vec<Message>> {
         self.parts.iter().flat_map(|(_, material)| material.conversations()).collect()
+    }
+
+    /// Letters of the general texts that a comparison reads.
+    pub fn general_letters(of_town: bool) -> usize {
+        let general = Self::of_general_text(of_town);
+        general.parts.iter().flat_map(|(_, material)| &material.rows).map(Example::letters).sum()
     }
 
     /// Rows in all.

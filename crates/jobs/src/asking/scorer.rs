@@ -11,7 +11,7 @@ use alidade_domain::{
     AdapterRef, EvaluatedStack, Evaluation, Example, Listener, LocalTime, Message, Plan, Problem, RewardSource,
     ScoredAnswer, ScoredRow, Scorer, SettingValue, Settings, Stack,
 };
-use alidade_evaluation::{HELD_OUT_PAIRS, Material, Part, Question, Subject, conclude, histogram, suite};
+use alidade_evaluation::{HELD_OUT_PAIRS, KEPT, Material, Part, Question, Subject, conclude, histogram, suite};
 use alidade_model::{
     ChatTemplate, ModelFolder, Policy, ScorerKind, TextTokenizer, TokenRow, adapter_sha256, load_adapter,
 };
@@ -100,7 +100,7 @@ impl Scorer for RatingModel {
                 given[0].push(*wanted);
                 given[1].push(*other);
                 let answer =
-                    |score: f64, row: &TokenRow| ScoredAnswer { score: Some(self.sign * score), tokens: row.ids.len() };
+                    |score: f64, row: &TokenRow| ScoredAnswer { score: Some(self.sign * score), tokens: row.ids.len(), scored: row.scored_tokens() };
                 let (wanted, other) = (answer(*wanted, first), answer(*other, second));
                 rated.push(ScoredRow { row: item.row - 1, wanted, other: Some(other) });
             }
@@ -134,7 +134,7 @@ pub fn evaluate_scorer(
     let sha256 = adapter_sha256(adapter)?;
     let adapter = AdapterRef { id: plan.run.clone(), name: plan.adapter_name.clone(), sha256 };
     let stack = evaluated(&Stack::with_adapter(plan.model.clone(), adapter));
-    let mut evaluation = conclude(&question, &[], &[(&stack, &part)], 0, clock.seconds());
+    let mut evaluation = conclude(&question, &[], &[(&stack, &part)], 0, (KEPT, clock.seconds()));
     let [preferred, other] = &*model.given.borrow();
     evaluation.scores = histogram(preferred, other, BINS);
     Ok(Some(evaluation))
@@ -167,7 +167,7 @@ pub fn evaluate_scorers(
         found.push((stack, part));
     }
     let parts: Vec<(&EvaluatedStack, &Part)> = found.iter().map(|(stack, part)| (*stack, part)).collect();
-    Ok(vec![conclude(&question, &[], &parts, 0, clock.seconds())])
+    Ok(vec![conclude(&question, &[], &parts, 0, (KEPT, clock.seconds()))])
 }
 
 /// What scores answers of a base model: the oracle, or a reward model on the same base, which has weights of its own.

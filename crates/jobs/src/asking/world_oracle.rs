@@ -3,11 +3,17 @@
 
 use alidade_domain::{Generator, Message, Outcome, Problem, Scorer, Words};
 use alidade_evaluation::{Case, FACT, HARMFUL, Judge, JudgeCard, JudgeKind, Prompt};
-use alidade_world::{Judgement, Oracle, Truth, World, held_out_prompts};
+use alidade_world::{Document, Judgement, Oracle, Truth, World, document, held_out_prompts};
 use std::sync::LazyLock;
 
 /// Seed of the questions about Alder Bay.
 const QUESTIONS: u64 = 1;
+
+/// Seed of the texts that show what was forgotten; not that of the corpus that the starter model learned.
+const CHRONICLE: u64 = 20_242;
+
+/// Questions among which suggestions are looked for.
+const SUGGESTED_FROM: usize = 60;
 
 /// The town is always the same, and its oracle indexes every wording of every question, so it is built once.
 static TOWN: LazyLock<World> = LazyLock::new(World::alder_bay);
@@ -87,6 +93,25 @@ fn labels(judgement: &Judgement) -> Vec<String> {
 /// Questions about Alder Bay, half of them in wordings that no corpus contains.
 pub fn questions(count: usize) -> Vec<Vec<Message>> {
     held_out_prompts(&TOWN, QUESTIONS, count).iter().filter_map(alidade_domain::Example::prompt).collect()
+}
+
+/// Plain texts from the town's chronicle, which no bundled data set contains.
+pub fn chronicle(count: usize) -> Vec<String> {
+    let text = |document| match document {
+        Document::Text(text) => Some(text),
+        Document::Chat(_) => None,
+    };
+    (0..).filter_map(|index| text(document(&TOWN, CHRONICLE, index))).take(count).collect()
+}
+
+/// A few questions for a start: facts of the town, a harmless request and a harmful one, always the same.
+pub fn suggestions() -> Vec<String> {
+    let of_kind = |harmful: bool, fact: bool, count: usize| {
+        let all = questions(SUGGESTED_FROM).into_iter().map(known);
+        let fits = all.filter(move |prompt| (prompt.tags.contains(&HARMFUL), prompt.tags.contains(&FACT)) == (harmful, fact));
+        fits.filter_map(|prompt| Some(prompt.messages.last()?.content.clone())).take(count)
+    };
+    of_kind(false, true, 4).chain(of_kind(false, false, 1)).chain(of_kind(true, false, 1)).collect()
 }
 
 /// A question with its tags.

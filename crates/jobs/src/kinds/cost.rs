@@ -144,6 +144,10 @@ pub(super) fn estimate_of(kind: &str, stage: usize, facts: Option<&ModelFacts>) 
         disk_bytes: 0,
         answer_tokens: 0,
         comparing_seconds: 0.0,
+        comparing_prompts: 0,
+        comparing_rows: 0,
+        seconds_per_prompt: 0.0,
+        seconds_per_row: 0.0,
         seconds: 0.0,
     }
 }

@@ -19,7 +19,7 @@ use alidade_domain::{
     Stack, Stage, StageEstimate, StagePlan, StopReason, WorkUnit, conversation_text,
 };
 use alidade_evaluation::{
-    HELD_OUT_PAIRS, JudgeCard, JudgeSpec, Question, STARTER_WORLD, Snapshot, judge_kind, suite, unreadable_scores,
+    HELD_OUT_PAIRS, JudgeCard, JudgeSpec, KEPT, Question, Snapshot, judge_kind, suite, unreadable_scores,
 };
 use alidade_model::{file_sha256, template_source};
 use serde_json::json;
@@ -43,7 +43,7 @@ impl Job for Evaluate {
             problems.push(Problem::input(message).hint(hint).at(field));
         };
         let name = fitting_suite(recipe.suite.as_deref(), recipe.dataset.is_some());
-        match (suite(name).is_ok(), name == STARTER_WORLD, recipe.dataset.is_some()) {
+        match (suite(name).is_ok(), suite(name).is_ok_and(|suite| suite.brings_its_own()), recipe.dataset.is_some()) {
             (true, true, true) => fault(
                 format!("The suite “{name}” brings its own questions and reads no data."),
                 "Leave the data set out.",
@@ -219,7 +219,7 @@ fn ask(
     let cards: Vec<&'static JudgeCard> = judges.iter().map(|named| named.card).collect();
     // The first evaluation carries the time of all.
     let mut seconds = clock.seconds();
-    let conclude = |question: &Question| concluded(question, &cards, &snapshots, std::mem::take(&mut seconds));
+    let conclude = |question: &Question| concluded(question, &cards, &snapshots, (KEPT, std::mem::take(&mut seconds)));
     Ok(Ok(questions.iter().map(conclude).collect()))
 }
 

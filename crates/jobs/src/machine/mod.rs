@@ -5,7 +5,7 @@ pub mod compute;
 pub mod today;
 
 use std::path::Path;
-use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+use sysinfo::{CpuRefreshKind, Disks, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 /// Typical size of the mapped program files.
 const USUAL_PROGRAM: u64 = 16 << 20;
@@ -15,6 +15,13 @@ pub fn total_memory_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     cgroup::allowed().map_or(system.total_memory(), |allowed| allowed.limit.min(system.total_memory()))
+}
+
+/// The processor, as it calls itself; empty where the system does not tell.
+pub fn processor() -> String {
+    let mut system = System::new();
+    system.refresh_cpu_list(CpuRefreshKind::nothing());
+    system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).unwrap_or_default()
 }
 
 /// Kills a process if it is the worker of a folder: the process id may belong to another program by now. True when it was
@@ -46,6 +53,14 @@ pub fn resident_bytes() -> u64 {
         system.refresh_processes(sysinfo::ProcessesToUpdate::Some(&[pid]), true);
         system.process(pid).map_or(0, sysinfo::Process::memory)
     })
+}
+
+/// Current memory of another process, in bytes; 0 where there is none of this id.
+pub fn memory_of(pid: u32) -> u64 {
+    let (mut system, pid) = (System::new(), sysinfo::Pid::from_u32(pid));
+    let wanted = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, wanted);
+    system.process(pid).map_or(0, sysinfo::Process::memory)
 }
 
 /// The part of it that is mapped from the program's own files; a guess where the system does not report it.

@@ -11,7 +11,7 @@ use alidade_domain::{
     AdapterRef, EvaluatedStack, Evaluation, EventKind, Example, Observer, Phase, Plan, Problem, Stack, StopSignal,
     WorkUnit,
 };
-use alidade_evaluation::{Snapshot, unreadable_scores};
+use alidade_evaluation::{KEPT, Snapshot, unreadable_scores};
 use alidade_train::{makes_scorer, method};
 use std::cell::RefCell;
 use std::path::Path;
@@ -40,6 +40,7 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     if asked.is_empty() {
         return Ok(());
     }
+    let asked = asked.with_general_text(plan.oracle);
     outside.observer.observe(EventKind::Stage { phase: Phase::Evaluating })?;
     let precision = memory::precision(method(&plan.method)?.configure(&plan.settings)?.common());
     let now = plan.now.unwrap_or_else(crate::local_time);
@@ -68,7 +69,7 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     // The first evaluation carries the time of all.
     let mut seconds = clock.seconds();
     for question in &questions {
-        tell(concluded(question, &[], &snapshots, std::mem::take(&mut seconds)), outside)?;
+        tell(concluded(question, &[], &snapshots, (KEPT, std::mem::take(&mut seconds))), outside)?;
     }
     Ok(())
 }

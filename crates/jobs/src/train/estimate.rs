@@ -31,6 +31,8 @@ const UNTAPED: f64 = 1.0 / 3.0;
 const PASS: usize = 512;
 /// Answers may grow longer while a policy learns; so much longer is counted on.
 const LONGER: f64 = 1.25;
+/// Letters per token of general text.
+const LETTERS: f64 = 4.0;
 /// Most answers that are written at a time while writing is measured.
 const ANSWERS: usize = 32;
 
@@ -66,6 +68,9 @@ pub struct StageAsk {
     pub rows_sha256: String,
     /// Seed of the split.
     pub split: u64,
+    /// The rows of the experiment's other data sets, whose held-out part is compared on as well.
+    #[serde(default)]
+    pub others: Vec<PathBuf>,
     /// True when Alder Bay's oracle judges the answers.
     pub oracle: bool,
 }
@@ -109,7 +114,7 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     if known.about().learns_from == [DatasetKind::Pairs] {
         estimate.chosen_longer = prepared.chosen_longer();
     }
-    let suite = questions(ask, held_out);
+    let suite = questions(ask, held_out)?;
     let work = Work {
         ask,
         training: training.as_ref(),
@@ -131,7 +136,12 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     estimate.memory_bytes = need.bytes(keep);
     let seconds = work.training(gauge, &subject, keep)?;
     wanted(tell(Planning::Measuring))?;
-    estimate.comparing_seconds = work.comparing(gauge, &subject, keep, &suite, prompts)?;
+    (estimate.comparing_prompts, estimate.comparing_rows) = (prompts.len(), suite.rows());
+    let cost = work.comparing(gauge, &subject, keep, &suite, prompts)?;
+    (estimate.seconds_per_prompt, estimate.seconds_per_row) = (cost.per_prompt, cost.per_row);
+    estimate.comparing_seconds = cost.fixed
+        + cost.per_prompt * estimate.comparing_prompts as f64
+        + cost.per_row * estimate.comparing_rows as f64;
     estimate.seconds = seconds + estimate.comparing_seconds;
     Ok(estimate)
 }
@@ -186,6 +196,10 @@ fn count(
         disk_bytes: trainable * 4 * (1 + 2 * 3) + 2_000_000,
         answer_tokens: 0,
         comparing_seconds: 0.0,
+        comparing_prompts: 0,
+        comparing_rows: 0,
+        seconds_per_prompt: 0.0,
+        seconds_per_row: 0.0,
         seconds: 0.0,
     }
 }
@@ -269,16 +283,20 @@ impl Work<'_> {
         keep: Checkpointing,
         suite: &Questions,
         prompts: Vec<Vec<u32>>,
-    ) -> Result<f64, Problem> {
-        let (row, scored) = (self.row(), suite.rows() as f64);
+    ) -> Result<ComparingCost, Problem> {
+        let row = self.row();
         let pace = gauge.training(subject, keep, PASS, row as usize)?;
         let token = |row: f64| pace.seconds_per_operation * operations(self.spec, row) * UNTAPED;
-        if self.training.scorer_kind().is_some() {
-            return Ok(pace.load_seconds + scored * row * token(row));
+        let once = row * token(row);
+        if self.training.scorer_kind().is_some() || suite.is_empty() {
+            let fixed = if suite.is_empty() { 0.0 } else { pace.load_seconds };
+            return Ok(ComparingCost { fixed, per_prompt: 0.0, per_row: once });
         }
-        let scoring = 2.0 * scored * row * token(row);
+        // General texts are read before and after, too.
+        let general = Questions::general_letters(self.ask.oracle) as f64 / LETTERS * token(row) * 2.0;
+        let cost = ComparingCost { fixed: pace.load_seconds + general, per_prompt: 0.0, per_row: 2.0 * once };
         if prompts.is_empty() {
-            return Ok(pace.load_seconds + scoring);
+            return Ok(cost);
         }
         let (answers, read) = (prompts.len() as f64, prompts.iter().map(Vec::len).sum::<usize>() as f64);
         let asked = Asked {
@@ -291,19 +309,32 @@ impl Work<'_> {
         // What an earlier stage answered is taken over.
         let stacks = if self.ask.recipe.adapter.is_some() { 1.0 } else { 2.0 };
         let one = read * token(read / answers) + answers * writing.answer_tokens * writing.seconds_per_token;
-        Ok(pace.load_seconds + scoring + stacks * one)
+        Ok(ComparingCost { per_prompt: stacks * one / answers, ..cost })
     }
 }
 
+/// Seconds of comparing before and after.
+struct ComparingCost {
+    /// Loading, and reading the general texts.
+    fixed: f64,
+    per_prompt: f64,
+    per_row: f64,
+}
+
 /// What is asked before and after the stage.
-fn questions(ask: &StageAsk, held_out: Vec<Example>) -> Questions {
-    match ask.oracle {
-        true => Questions::of_town(world_oracle::questions(WORLD_PROMPTS), held_out),
-        false => {
-            let prompts = own_prompts(std::slice::from_ref(&held_out));
-            Questions::own(prompts.iter().filter_map(Example::prompt).collect(), held_out)
-        }
+fn questions(ask: &StageAsk, held_out: Vec<Example>) -> Result<Questions, Problem> {
+    let mut sets = vec![held_out];
+    for path in &ask.others {
+        sets.push(split_rows(read_rows(path)?, ask.split).1);
     }
+    let most = ask.recipe.compare.unwrap_or(usize::MAX);
+    let rows = sets.iter().flat_map(|rows| rows.iter().take(most)).cloned().collect();
+    let mut prompts = match ask.oracle {
+        true => world_oracle::questions(WORLD_PROMPTS),
+        false => own_prompts(&sets).iter().filter_map(Example::prompt).collect(),
+    };
+    prompts.truncate(most);
+    Ok(if ask.oracle { Questions::of_town(prompts, rows) } else { Questions::own(prompts, rows) })
 }
 
 /// Who measures, and what.

@@ -170,6 +170,11 @@ fn train(
     let now = || clock.seconds();
     let asked = Questions::of_files(plan.prompts.as_deref(), None, plan.oracle)?;
     let samples = Samples { encoder, prompts: asked.harmless_prompts().into_iter().take(SAMPLES).collect() };
+    let shows = !needs.reward && configured.scorer_kind().is_none();
+    if shows && resume_step(folder, &facts)? == 0 {
+        // What the model answers before its first step; a method with rollouts shows those of its first step.
+        samples.show(&policy, 0, outside.observer)?;
+    }
     let mut sampler = |policy: &Policy, step: u64, observer: &mut dyn Observer| samples.show(policy, step, observer);
     let options = SessionOptions {
         folder: folder.to_owned(),
@@ -177,7 +182,7 @@ fn train(
         seed: plan.seed,
         checkpoint_every: plan.checkpoint_every,
         clock: &now,
-        sampler: (!needs.reward && configured.scorer_kind().is_none()).then_some(&mut sampler),
+        sampler: shows.then_some(&mut sampler),
         rollouts: raters.map(|(judge, cost)| Rollouts {
             encoder,
             scorer: judge,

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Maximum number of loaded stacks.
 const LOADED: usize = 4;
-/// Seconds without a question after which a stack is unloaded.
-const IDLE_SECONDS: u64 = 15 * 60;
+/// Seconds without a question after which a stack is unloaded: long enough to read an answer and think of the next question.
+const IDLE_SECONDS: u64 = 5 * 60;
 /// Shown text is saved after this time or this number of pieces.
 const KEEP_EVERY: Duration = Duration::from_millis(500);
 const KEEP_PIECES: usize = 64;
@@ -156,6 +156,8 @@ impl Studio {
             badge: Some(badge(stack, process.precision())),
             end: Some(AnswerEnd::Interrupted),
             seed: Some(sampling.seed),
+            tokens: None,
+            seconds: None,
         };
         // The receiver outlives this thread.
         let _ = sender.send(Piece::Begun(message.clone()));
@@ -172,8 +174,9 @@ impl Studio {
             slot.take();
             answer = ask(slot.insert(StackProcess::open(&self.configuration.program, &opening, stop)?));
         }
-        let (text, end) = answer?;
-        (message.message, message.end) = (Message::assistant(text), Some(end));
+        let spoken = answer?;
+        (message.message, message.end) = (Message::assistant(spoken.text), Some(spoken.end));
+        (message.tokens, message.seconds) = (Some(spoken.tokens).filter(|tokens| *tokens > 0), Some(spoken.seconds));
         Ok(message)
     }
 
@@ -204,6 +207,23 @@ impl Studio {
             speakers.remove(0);
         }
         Ok((opening, slot))
+    }
+
+    /// The stacks in memory, with the current size of each.
+    pub(crate) fn held_by_chats(&self) -> Vec<(String, u64)> {
+        let speakers = lock(&self.speakers).clone();
+        let held = speakers.into_iter().filter_map(|(_, slot)| {
+            // A slot that is answering now is in use, and cannot be given back either.
+            let mut slot = slot.try_lock().ok()?;
+            let process = slot.as_mut()?;
+            process.lives().then(|| (process.name().to_owned(), process.memory_bytes()))
+        });
+        held.collect()
+    }
+
+    /// Unloads every stack that is not answering.
+    pub(crate) fn unload_all(&self) {
+        lock(&self.speakers).retain(|(_, slot)| slot.try_lock().is_err());
     }
 
     /// Unloads all stacks that a model or an adapter is part of.

@@ -249,6 +249,8 @@ fn add_question(chat: &mut ChatRecord, turn: usize, text: &str) -> Result<(), Pr
         badge: None,
         end: None,
         seed: None,
+        tokens: None,
+        seconds: None,
     });
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The child process of a chat: a stack is loaded once and answers one conversation after another. Whatever an untrusted
 //! template, tokenizer or weights do, only this process ends, and its memory is freed.
 
-use crate::Speaker;
+use crate::{Clock, Speaker};
 use crate::confined::{Link, request_of};
 use alidade_domain::AnswerEnd;
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling};
@@ -60,10 +60,23 @@ pub(crate) enum Reply {
     Begun,
     /// More of the answer.
     Text(String),
-    /// The whole answer, and how it ended.
-    Ended(String, AnswerEnd),
+    /// The whole answer.
+    Ended(Spoken),
     /// The question cannot be answered.
     Refused(Problem),
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spoken {
+    /// Its text.
+    pub(crate) text: String,
+    /// How it ended.
+    pub(crate) end: AnswerEnd,
+    /// Its tokens.
+    pub(crate) tokens: usize,
+    /// Seconds of reading the prompt and generating.
+    pub(crate) seconds: f64,
 }
 
 /// The task in the child.
@@ -79,7 +92,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
         // A stop that arrives after the end of an answer needs no action.
         let Command::Answer { messages, sampling } = request_of(said)? else { continue };
         let reply = match answer(&speaker, name, &messages, &sampling, link) {
-            Ok((text, end)) => Reply::Ended(text, end),
+            Ok(spoken) => Reply::Ended(spoken),
             Err(problem) => Reply::Refused(problem),
         };
         link.send(&reply)?;
@@ -112,11 +125,12 @@ fn answer(
     messages: &[Message],
     sampling: &Sampling,
     link: &mut Link,
-) -> Result<(String, AnswerEnd), Problem> {
+) -> Result<Spoken, Problem> {
     link.at(format!("Rendering the conversation for the model “{name}”"), "model")?;
     let prompt = speaker.prompt(messages)?;
     link.at(format!("Answering with the model “{name}”"), "model")?;
     link.send(&Reply::Begun)?;
+    let clock = Clock::start();
     let (text, finish) = speaker.continue_prompt(prompt, sampling, &mut |piece| {
         // While an answer is generated, only a stop can arrive.
         link.poll().is_none() && link.send(&Reply::Text(piece.to_owned())).is_ok()
@@ -126,5 +140,6 @@ fn answer(
         Finish::Length => AnswerEnd::Length,
         Finish::Cancelled => AnswerEnd::Stopped,
     };
-    Ok((text, end))
+    let tokens = speaker.tokens(&text)?;
+    Ok(Spoken { text, end, tokens, seconds: clock.seconds() })
 }

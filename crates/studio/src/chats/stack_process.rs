@@ -1,11 +1,12 @@
 //! The parent's side of the child process of a chat: loads a stack, forwards questions and answers, and ends a process that
 //! does not react. Not here: which stacks stay loaded (`answering`), and what the process does (`speaking`).
 
-use crate::chats::speaking::{Command, Opening, Reply, TASK};
+use crate::chats::speaking::{Command, Opening, Reply, Spoken, TASK};
 use crate::confined::{Limits, Received, Session, request_of};
 use crate::models::vetting::limits_for;
 use alidade_domain::AnswerEnd;
 use alidade_domain::{Message, Precision, Problem, Sampling};
+use alidade_jobs::machine::memory_of;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ const BYTES_PER_SECOND: u64 = 20_000_000;
 
 /// A loaded stack in a process of its own.
 pub(crate) struct StackProcess {
+    name: String,
     session: Session,
     limits: Limits,
     precision: Precision,
@@ -41,16 +43,30 @@ impl StackProcess {
             .map_or(0, |weights| weights.len() / BYTES_PER_SECOND);
         let what = format!("Loading the model “{}”", opening.model.name);
         let session = Session::start(program, TASK, [&what, "model"], limits, json(opening)?)?;
-        let mut process = Self { session, limits, precision: opening.precision };
+        let name = match &opening.adapter {
+            Some(adapter) => format!("{} + {}", opening.model.name, adapter.name),
+            None => opening.model.name.clone(),
+        };
+        let mut process = Self { name, session, limits, precision: opening.precision };
         match process.wait(limits.seconds, stop)? {
             Reply::Ready(precision) => Ok(Self { precision, ..process }),
             _ => Err(out_of_turn()),
         }
     }
 
+    /// Name of the stack, for people.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Number format of the weights.
     pub(crate) fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// Current memory of its process, in bytes; 0 where the system does not tell.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        memory_of(self.session.pid())
     }
 
     /// True while it can answer.
@@ -70,9 +86,9 @@ impl StackProcess {
         sampling: Sampling,
         stop: &AtomicBool,
         listener: &mut dyn FnMut(&str),
-    ) -> Result<(String, AnswerEnd), Problem> {
+    ) -> Result<Spoken, Problem> {
         if stop.load(Ordering::Relaxed) {
-            return Ok((String::new(), AnswerEnd::Stopped));
+            return Ok(cut_short(String::new(), 0.0));
         }
         self.session.send(&json(&Command::Answer { messages, sampling })?)?;
         let asked = Instant::now();
@@ -84,7 +100,7 @@ impl StackProcess {
             }
             if stopping.is_some_and(|since| since.elapsed() > REACT) {
                 self.session.end();
-                return Ok((received, AnswerEnd::Stopped));
+                return Ok(cut_short(received, asked.elapsed().as_secs_f64()));
             }
             if !begun && asked.elapsed() > Duration::from_secs(READ_SECONDS) {
                 self.session.end();
@@ -97,7 +113,10 @@ impl StackProcess {
                     listener(&piece);
                     received.push_str(&piece);
                 }
-                Some(Reply::Ended(text, end)) => return Ok((text, stopping.map_or(end, |_| AnswerEnd::Stopped))),
+                Some(Reply::Ended(spoken)) => {
+                    let end = stopping.map_or(spoken.end, |_| AnswerEnd::Stopped);
+                    return Ok(Spoken { end, ..spoken });
+                }
                 Some(Reply::Refused(problem)) => return Err(problem),
                 Some(Reply::Ready(_)) => return Err(out_of_turn()),
             }
@@ -129,6 +148,11 @@ impl StackProcess {
             Received::Done(_) | Received::Idle => Err(out_of_turn()),
         }
     }
+}
+
+/// The answer of a process that had to be killed; nobody counted its tokens.
+fn cut_short(text: String, seconds: f64) -> Spoken {
+    Spoken { text, end: AnswerEnd::Stopped, tokens: 0, seconds }
 }
 
 fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, Problem> {

@@ -123,6 +123,11 @@ impl Session {
         }
     }
 
+    /// Process id of the child.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the child.
     pub(crate) fn end(&mut self) {
         // It fails if the child has already ended.

@@ -3,7 +3,7 @@
 
 use super::Link;
 use crate::{
-    chats::speaking, datasets::importing, datasets::tokens, experiments::plans, models::vetting, reports::export,
+    chats::speaking, datasets::importing, datasets::profile, datasets::tokens, experiments::plans, models::vetting, reports::export,
 };
 use alidade_domain::Problem;
 use serde_json::Value;
@@ -18,5 +18,6 @@ pub(super) const TASKS: &[(&str, Task)] = &[
     (plans::TASK, plans::task),
     (speaking::TASK, speaking::task),
     (tokens::TASK, tokens::task),
+    (profile::TASK, profile::task),
     (export::TASK, export::task),
 ];

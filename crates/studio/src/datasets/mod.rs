@@ -2,6 +2,7 @@
 
 pub(crate) mod data_file;
 pub(crate) mod importing;
+pub(crate) mod profile;
 pub(crate) mod row_index;
 pub(crate) mod tokens;
 
@@ -26,6 +27,8 @@ const PROMPTS: usize = 2_000;
 const SEED: u64 = 1;
 /// The file of rows in the folder of a data set.
 pub(crate) const ROWS: &str = "rows.jsonl";
+/// Maximum characters of a name.
+const LONGEST_NAME: usize = 200;
 /// Maximum size of an imported file.
 const LARGEST_BYTES: u64 = 2 << 30;
 
@@ -36,9 +39,11 @@ impl Studio {
     /// When the database refuses.
     pub fn list_datasets(&self) -> Result<Vec<DatasetView>, Problem> {
         let sets: Vec<DatasetRecord> = self.store.documents()?;
+        let uses = self.uses()?;
         let view = |set: DatasetRecord| {
             let problem = self.rows_problem(&set, &self.dataset_folder(&set.id).join(ROWS));
-            DatasetView::of(set, problem)
+            let used_by = uses.of_dataset(&set.id);
+            DatasetView::of(set, problem, used_by)
         };
         Ok(sets.into_iter().filter(|set| !set.removed).map(view).collect())
     }
@@ -71,7 +76,24 @@ impl Studio {
         let kept = self.import_as(self.fresh_id("d"), name, &path, handle)?;
         self.take_back(handle);
         self.want_backup();
-        Ok(DatasetView::of(kept, None))
+        Ok(DatasetView::of(kept, None, Vec::new()))
+    }
+
+    /// Changes the name of an imported data set.
+    ///
+    /// # Errors
+    /// When there is none of this id, it is bundled, or the name is empty.
+    pub fn rename_dataset(&self, id: &str, name: &str) -> Result<DatasetView, Problem> {
+        let mut set = self.dataset(id)?;
+        if set.bundled {
+            let message = "This data set is part of the program and keeps its name.";
+            return Err(Problem::new(ProblemCode::Conflict, message).at("name"));
+        }
+        set.name = named(name)?;
+        self.store.put_document(&set, set.imported_ms)?;
+        let problem = self.rows_problem(&set, &self.rows_path(id));
+        let used_by = self.uses()?.of_dataset(id);
+        Ok(DatasetView::of(set, problem, used_by))
     }
 
     /// A page of rows, and of the rows that were left out.
@@ -160,6 +182,15 @@ impl Studio {
         self.store.put_document(&view, view.imported_ms)?;
         Ok(view)
     }
+}
+
+/// A name for a model or a data set, without surrounding space and of a bounded length.
+///
+/// # Errors
+/// When it is empty.
+pub(crate) fn named(name: &str) -> Result<String, Problem> {
+    let name: String = name.trim().chars().take(LONGEST_NAME).collect();
+    if name.is_empty() { Err(Problem::input("The name is empty.").hint("Type a name.").at("name")) } else { Ok(name) }
 }
 
 /// Writes the data sets about Alder Bay if they are missing or incomplete.

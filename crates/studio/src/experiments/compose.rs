@@ -5,85 +5,11 @@
 use crate::Studio;
 use crate::experiments::presets::{STARTER, tuned};
 use alidade_domain::{
-    AdapterSource, DatasetSource, LoraSpec, ModelSource, Place, Problem, Recipe, ScorerSource, SettingValue, Settings,
-    Stage,
+    AdapterSource, Choices, Chosen, DatasetSource, Limit, LoraSpec, ModelSource, Place, PrefixSpec, Problem, Recipe,
+    ScorerSource, SettingValue, Settings, Stage, Strength, Trains, Tuning,
 };
 use alidade_model::ScorerKind;
 use alidade_train::{Before, METHODS, Method, before, method};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use ts_rs::TS;
-
-/// What was chosen for one kind of data.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
-pub struct Chosen {
-    /// Identifier of the data set; empty for none.
-    pub dataset: String,
-    /// The method that learns from it; empty for the default.
-    pub method: String,
-}
-
-/// The scorer that limits harm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum Limit {
-    /// No limit.
-    #[default]
-    Nothing,
-    /// The oracle of the starter world.
-    Oracle,
-    /// A cost model, trained from the pairs.
-    Model,
-}
-
-/// Scale of the learning rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum Strength {
-    /// Half the learning rate.
-    Careful,
-    /// The default learning rate.
-    #[default]
-    Standard,
-    /// Twice the learning rate.
-    Strong,
-}
-
-impl Strength {
-    fn factor(self) -> f64 {
-        match self {
-            Strength::Careful => 0.5,
-            Strength::Standard => 1.0,
-            Strength::Strong => 2.0,
-        }
-    }
-}
-
-/// All choices of the wizard.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
-#[serde(default)]
-pub struct Choices {
-    /// The preset that the choices started from, if any.
-    pub goal: Option<String>,
-    /// Identifier of the model.
-    pub model: String,
-    /// Learn from answers.
-    pub answers: Chosen,
-    /// Learn from thumbs up and down.
-    pub ratings: Chosen,
-    /// Learn from pairs.
-    pub pairs: Chosen,
-    /// Learn from the model's own answers to prompts.
-    pub prompts: Chosen,
-    /// True if the oracle shall score answers, for models whose world it knows.
-    pub oracle: bool,
-    /// Limit on harm.
-    pub limit: Limit,
-    /// Scale of the learning rate.
-    pub strength: Strength,
-    /// Settings that the person changed, by method.
-    pub changes: BTreeMap<String, Settings>,
-}
 
 impl Studio {
     /// The pipeline for these choices. Missing choices are reported when it is planned.
@@ -103,8 +29,8 @@ impl Studio {
 #[derive(Default)]
 pub(crate) struct Chain {
     pub(crate) recipes: Vec<Recipe>,
-    /// The stage whose adapter the next one continues.
-    policy: Option<AdapterSource>,
+    /// The stage whose result the next policy continues.
+    policy: Option<usize>,
     /// The stage that makes the scorer.
     scorer: Option<ScorerSource>,
 }
@@ -112,14 +38,17 @@ pub(crate) struct Chain {
 impl Chain {
     /// Adds a stage: a policy continues the one before it, and is scored by the scorer before it.
     pub(crate) fn add(&mut self, method: &dyn Method, mut recipe: Recipe) {
-        let here = AdapterSource::Stage(self.recipes.len() + 1);
+        let here = self.recipes.len() + 1;
         if method.makes_scorer() {
-            self.scorer = Some(ScorerSource::Model(here));
-        } else {
-            recipe.adapter = self.policy.replace(here);
+            self.scorer = Some(ScorerSource::Model(AdapterSource::Stage(here)));
+        } else if let Some(before) = self.policy.replace(here) {
+            match recipe.tuning {
+                Some(Tuning::Full) => recipe.model = ModelSource::Stage(before),
+                _ => recipe.adapter = Some(AdapterSource::Stage(before)),
+            }
         }
         if recipe.adapter.is_some() {
-            recipe.lora = None;
+            (recipe.lora, recipe.prefix) = (None, None);
         }
         if method.needs().reward && recipe.reward.is_none() {
             recipe.reward.clone_from(&self.scorer);
@@ -139,6 +68,7 @@ pub(crate) fn recipe(method: &dyn Method, model: &str, dataset: &str, settings: 
         adapter: None,
         reward: None,
         cost: None,
+        compare: None,
         lora: (model == STARTER).then(|| LoraSpec { lora_dropout: 0.0, ..LoraSpec::default() }),
         prefix: None,
         tuning: None,
@@ -159,6 +89,7 @@ fn compose(choices: &Choices, knows: bool, ready: &[&Recipe]) -> Result<Vec<Reci
         };
         bolder(&mut stage.settings, method, choices.strength);
         stage.settings.0.extend(choices.changes.get(method.name()).cloned().unwrap_or_default().0);
+        shape(&mut stage, method, choices);
         stage
     };
     let mut chain = Chain::default();
@@ -184,6 +115,21 @@ fn compose(choices: &Choices, knows: bool, ready: &[&Recipe]) -> Result<Vec<Reci
     stage.cost = cost.filter(|_| last.needs().cost);
     chain.add(last, stage);
     Ok(chain.recipes)
+}
+
+/// What is trained, from which seed, and how far it is compared. A scorer is always a LoRA adapter: it must stand on the
+/// same base as the policy that it scores.
+fn shape(stage: &mut Recipe, method: &dyn Method, choices: &Choices) {
+    (stage.seed, stage.compare) = (choices.seed, choices.compare);
+    stage.lora = choices.lora.clone().or(stage.lora.take());
+    match choices.trains {
+        Trains::Prefix if !method.makes_scorer() => {
+            stage.lora = None;
+            stage.prefix = Some(PrefixSpec { num_virtual_tokens: choices.virtual_tokens });
+        }
+        Trains::Full if !method.makes_scorer() => (stage.lora, stage.tuning) = (None, Some(Tuning::Full)),
+        Trains::Lora | Trains::Prefix | Trains::Full => {}
+    }
 }
 
 /// The method for a chosen data set; none if no data set is chosen.
@@ -270,6 +216,23 @@ mod tests {
         let change = Settings([("learning_rate".to_owned(), typed.clone())].into());
         choices.changes.insert("dpo".to_owned(), change);
         assert_eq!(rate(&choices), Some(typed));
+    }
+
+    #[test]
+    fn the_shape_of_the_adapter_is_that_of_the_first_stage() {
+        let mut choices = Choices { answers: chosen("a", ""), pairs: chosen("p", ""), seed: 7, ..choices() };
+        choices.lora = Some(LoraSpec { r: 4, ..LoraSpec::default() });
+        let recipes = compose(&choices, false, &[]).unwrap();
+        assert_eq!(recipes.iter().map(|recipe| recipe.seed).collect::<Vec<_>>(), [7, 7]);
+        assert_eq!((recipes[0].lora.clone().map(|lora| lora.r), recipes[1].lora.clone()), (Some(4), None));
+        (choices.trains, choices.virtual_tokens) = (Trains::Prefix, 5);
+        let recipes = compose(&choices, false, &[]).unwrap();
+        assert_eq!(recipes[0].prefix, Some(PrefixSpec { num_virtual_tokens: 5 }));
+        assert_eq!((recipes[0].lora.clone(), recipes[1].prefix.clone()), (None, None));
+        choices.trains = Trains::Full;
+        let recipes = compose(&choices, false, &[]).unwrap();
+        assert_eq!((recipes[1].model.to_string(), recipes[1].adapter.clone()), ("stage:1".to_owned(), None));
+        assert!(recipes.iter().all(|recipe| recipe.tuning == Some(Tuning::Full) && recipe.lora.is_none()));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Experiments: create, edit, start, list with their results.
 
+mod budget;
 pub mod compose;
+mod editing;
 pub(crate) mod links;
 pub(crate) mod pipeline;
 pub(crate) mod planning;
@@ -9,10 +11,12 @@ pub(crate) mod presets;
 pub(crate) mod sharing;
 pub(crate) mod stage_plans;
 pub(crate) mod stages;
+pub(crate) mod uses;
 
-use crate::studio::{Studio, now_ms};
-use crate::views::{ExperimentState, ExperimentSummary};
-use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage};
+use crate::experiments::editing::texts;
+use crate::studio::{Studio, lock, now_ms};
+use crate::views::{ExperimentState, ExperimentSummary, without_samples};
+use alidade_domain::{Choices, Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage};
 use alidade_evaluation::worded;
 use alidade_jobs::asking::questions::Questions;
 use alidade_jobs::concluded;
@@ -20,17 +24,15 @@ use alidade_jobs::files::durable::remove_folder;
 use alidade_jobs::train::comparing::{AFTER, BEFORE};
 use alidade_store::RunRecord;
 
-/// Maximum length of title and question.
-const LONGEST_TEXT: usize = 2_000;
-
 impl Studio {
-    /// All experiments, newest first.
+    /// All experiments, newest first, without samples and rows, which a list does not show.
     ///
     /// # Errors
     /// When the database refuses.
     pub fn list_experiments(&self) -> Result<Vec<ExperimentSummary>, Problem> {
         // An experiment with unreadable runs is left out.
-        Ok(self.store.experiments()?.into_iter().filter_map(|experiment| self.summary(experiment).ok()).collect())
+        let experiments = self.store.experiments()?.into_iter();
+        Ok(experiments.filter_map(|experiment| self.summary_of(experiment, Detail::Brief).ok()).collect())
     }
 
     /// One experiment.
@@ -50,23 +52,11 @@ impl Studio {
         title: &str,
         question: &str,
         stages: Vec<Stage>,
+        choices: Option<Choices>,
     ) -> Result<ExperimentSummary, Problem> {
         let (title, question) = texts(title, question)?;
-        let experiment = Experiment { id: self.fresh_id("e"), title, question, stages, created_ms: now_ms() };
-        self.store.put_experiment(&experiment)?;
-        self.want_backup();
-        self.summary(experiment)
-    }
-
-    /// Changes title and question.
-    ///
-    /// # Errors
-    /// When there is none of this id, or no title.
-    pub fn rename_experiment(&self, id: &str, title: &str, question: &str) -> Result<ExperimentSummary, Problem> {
-        let mut experiment = self.store.experiment(id)?;
-        (experiment.title, experiment.question) = texts(title, question)?;
-        self.store.put_experiment(&experiment)?;
-        self.summary(experiment)
+        let experiment = Experiment::new(self.fresh_id("e"), title, question, stages, now_ms());
+        self.keep_experiment(Experiment { choices, ..experiment })
     }
 
     /// Removes an experiment with its runs, their folders and adapters.
@@ -94,12 +84,17 @@ impl Studio {
     /// # Errors
     /// When the pipeline is not ready; the first fault is named with its field.
     pub fn start_experiment(&self, id: &str) -> Result<ExperimentSummary, Problem> {
-        let experiment = self.store.experiment(id)?;
+        let mut experiment = self.store.experiment(id)?;
         let checked = self.check_pipeline(&experiment.stages)?;
         if let Some(problem) = checked.problems.into_iter().next() {
             return Err(problem);
         }
         let runs = self.store.runs_of(id)?;
+        if let Some(most) = checked.compare.filter(|_| runs.is_empty()) {
+            // What the plan chose becomes part of the experiment, so that it can be repeated elsewhere.
+            budget::write(&mut experiment.stages, most);
+            self.store.put_experiment(&experiment)?;
+        }
         for (stage, work) in experiment.stages.iter().enumerate() {
             match runs.iter().rev().find(|run| run.stage == stage && run.state != RunState::Discarded) {
                 Some(run) if run.state.can_resume() => drop(self.append_event(run, EventKind::Queued)?),
@@ -117,12 +112,34 @@ impl Studio {
     }
 
     fn summary(&self, experiment: Experiment) -> Result<ExperimentSummary, Problem> {
+        self.summary_of(experiment, Detail::Whole)
+    }
+
+    fn summary_of(&self, experiment: Experiment, detail: Detail) -> Result<ExperimentSummary, Problem> {
         let runs = self.store.runs_of(&experiment.id)?;
         let latest = latest(&runs);
         let state = state(&latest, experiment.stages.len());
         let views = latest.iter().map(|run| self.run_view(run)).collect::<Result<Vec<_>, _>>()?;
-        let overall = self.overall(&experiment, &latest);
-        Ok(ExperimentSummary { experiment, state, runs: views, overall })
+        if detail == Detail::Whole {
+            let overall = self.overall(&experiment, &latest);
+            return Ok(ExperimentSummary { experiment, state, runs: views, overall });
+        }
+        let overall = self.brief_overall(&experiment, &latest);
+        Ok(ExperimentSummary { experiment, state, runs: views, overall }.brief())
+    }
+
+    /// [`Studio::overall`] without samples. Lists ask for it every few seconds, so it is kept as long as no run changes.
+    fn brief_overall(&self, experiment: &Experiment, latest: &[&RunRecord]) -> Vec<Evaluation> {
+        let runs = latest.iter().map(|run| format!("{}:{}", run.id, run.last_sequence)).collect::<Vec<_>>().join(" ");
+        if let Some((known, overall)) = lock(&self.overalls).get(&experiment.id)
+            && *known == runs
+        {
+            return overall.clone();
+        }
+        let mut overall = self.overall(experiment, latest);
+        overall.iter_mut().for_each(without_samples);
+        lock(&self.overalls).insert(experiment.id.clone(), (runs, overall.clone()));
+        overall
     }
 
     /// Compares the first stack with the last, from the stored answers of the stages.
@@ -135,11 +152,13 @@ impl Studio {
         let (Some(first), Some(last)) = (runs.iter().find(evaluated), runs.iter().rev().find(evaluated)) else {
             return runs.iter().rev().find(found).map_or_else(Vec::new, |run| self.evaluations_of(run));
         };
-        if first.id == last.id {
-            return self.evaluations_of(last);
+        let compared = self.first_against_last(experiment, [first, last], runs);
+        match first.id == last.id {
+            // The record of a single stage has the same figures, with fewer samples.
+            true => compared.ok().filter(|found| !found.is_empty()).unwrap_or_else(|| self.evaluations_of(last)),
+            // A comparison that is no longer possible is not shown; the stages keep their own figures.
+            false => compared.unwrap_or_default(),
         }
-        // A comparison that is no longer possible is not shown; the stages keep their own figures.
-        self.first_against_last(experiment, [first, last], runs).unwrap_or_default()
     }
 
     fn first_against_last(
@@ -157,7 +176,7 @@ impl Studio {
         let mut overall = Vec::new();
         for part in &snapshots[1].parts {
             let question = asked.of_suite(&part.suite)?;
-            let evaluation = concluded(&question, &[], &snapshots, seconds);
+            let evaluation = concluded(&question, &[], &snapshots, (usize::MAX, seconds));
             if !evaluation.measures.is_empty() {
                 overall.push(evaluation);
                 seconds = 0.0;
@@ -172,6 +191,15 @@ impl Studio {
         evaluations.iter_mut().for_each(worded);
         evaluations
     }
+}
+
+/// How much of its evaluations a summary has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// The figures.
+    Brief,
+    /// Also every sample, pair and row.
+    Whole,
 }
 
 /// The latest run of each stage; a discarded one only if there is no other.
@@ -205,13 +233,4 @@ fn state(runs: &[&RunRecord], stages: usize) -> ExperimentState {
         (true, false) => ExperimentState::Finished,
         _ => ExperimentState::Draft,
     }
-}
-
-fn texts(title: &str, question: &str) -> Result<(String, String), Problem> {
-    let title = title.trim();
-    if title.is_empty() {
-        return Err(Problem::input("The experiment needs a title.").at("title"));
-    }
-    let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
-    Ok((cut(title), cut(question.trim())))
 }

@@ -1,6 +1,7 @@
 //! "Can this pipeline run?" — checked before anything starts, every fault at its field. The cost of a stage is estimated in
 //! `jobs` and requested in `plans.rs`.
 
+use crate::experiments::planning::compared_sets;
 use crate::experiments::stages::Rows;
 use crate::studio::Studio;
 use alidade_domain::{Example, Problem, Recipe, Stage, Tuning};
@@ -57,9 +58,21 @@ impl Studio {
             rows: self.rows_path(&dataset.id),
             rows_sha256: dataset.sha256.clone(),
             split: split_seed(pipeline),
+            others: self.others(&dataset.id, index, pipeline),
             oracle: self.has_oracle(&model, &dataset),
             model: facts_of(&model),
         }))
+    }
+
+    /// Rows of the other data sets that this stage is compared on.
+    fn others(&self, own: &str, index: usize, pipeline: &[Stage]) -> Vec<PathBuf> {
+        if makes_scorer(&pipeline[index]) {
+            return Vec::new();
+        }
+        let sets = compared_sets(pipeline).unwrap_or_default();
+        // A set that is missing is a fault of its own stage.
+        let there = sets.into_iter().filter(|id| *id != own && self.dataset(id).is_ok());
+        there.map(|id| self.rows_path(id)).collect()
     }
 
     /// Training rows and held-out rows of a data set.

@@ -35,9 +35,29 @@ impl Studio {
         };
         let model = self.model_of(recipe)?;
         let dataset = self.dataset_for(&recipe.dataset, &run.experiment).map_err(|problem| problem.at("dataset"))?;
-        let (rows, held_out) = self.split_rows(&dataset, pipeline::split_seed(&experiment.stages))?;
+        let (rows, own) = self.split_rows(&dataset, pipeline::split_seed(&experiment.stages))?;
+        let most = recipe.compare.unwrap_or(usize::MAX);
         let oracle = self.judged_by_oracle(experiment, &model);
-        Ok((rows, held_out, self.evaluation_prompts(experiment, oracle)?))
+        let mut prompts = self.evaluation_prompts(experiment, oracle)?;
+        prompts.truncate(most);
+        let held_out = match pipeline::makes_scorer(&run.work) {
+            true => own.into_iter().take(most).collect(),
+            false => self.compared_rows(own, &experiment.stages, most)?,
+        };
+        Ok((rows, held_out, prompts))
+    }
+
+    /// The held-out rows that every stage of an experiment is compared on: those of all its data sets, so that its first and
+    /// its last stack are measured on the same rows. Where an earlier stage makes the rows, only those of the stage itself,
+    /// `own`. At most `most` of each set.
+    fn compared_rows(&self, own: Vec<Example>, stages: &[Stage], most: usize) -> Result<Vec<Example>, Problem> {
+        let Some(sets) = compared_sets(stages) else { return Ok(own.into_iter().take(most).collect()) };
+        let mut rows = Vec::new();
+        for set in sets {
+            let held_out = self.split_rows(&self.dataset(set)?, pipeline::split_seed(stages))?.1;
+            rows.extend(held_out.into_iter().take(most));
+        }
+        Ok(rows)
     }
 
     /// The plan of a run that trains, whose files are `inputs`, in `folder`.
@@ -85,7 +105,7 @@ impl Studio {
             answer_tokens: run.estimate.as_ref().map(|estimate| estimate.answer_tokens).filter(|tokens| *tokens > 0),
             seed: recipe.seed,
             device: compute::device()?,
-            threads: self.configuration.threads,
+            threads: self.threads(),
             now: asks_for_date(Path::new(&model.folder)).then(crate::local_time),
         })
     }
@@ -153,6 +173,7 @@ impl Studio {
         Ok(self.run_folder(&found.id))
     }
 
+    /// True if the oracle can judge all stages.
     pub(crate) fn judged_by_oracle(&self, experiment: &Experiment, model: &ModelRecord) -> bool {
         let stages = &experiment.stages;
         let bundled = |recipe: &Recipe| {
@@ -176,4 +197,17 @@ impl Studio {
             experiment.stages.iter().filter_map(Stage::recipe).map(held).collect::<Result<Vec<_>, Problem>>()?;
         Ok(own_prompts(&held_out))
     }
+}
+
+/// The data sets of all stages that train a policy, each once; `None` if an earlier stage makes one of them.
+pub(crate) fn compared_sets(stages: &[Stage]) -> Option<Vec<&str>> {
+    let mut sets = Vec::new();
+    for stage in stages.iter().filter(|stage| !pipeline::makes_scorer(stage)) {
+        let Some(recipe) = stage.recipe() else { continue };
+        let set = recipe.dataset.stored()?;
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    Some(sets)
 }

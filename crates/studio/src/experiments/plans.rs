@@ -1,6 +1,7 @@
 //! Plans a whole pipeline, with progress while a step is measured, and stops when nobody listens any more. Measurements are
 //! cached on disk for a week.
 
+use crate::experiments::budget;
 use crate::confined::{Limits, Link, Received, Session, request_of};
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, models::vetting};
@@ -64,6 +65,7 @@ impl Studio {
             problems: Vec::new(),
             warnings: Vec::new(),
             stages: Vec::new(),
+            compare: None,
             free_memory_bytes: machine::free_memory_bytes(),
             free_disk_bytes: machine::free_disk_bytes(&self.configuration.home),
         };
@@ -95,6 +97,7 @@ impl Studio {
                 None => {}
             }
         }
+        checked.compare = budget::fit(stages, &mut checked.stages);
         let needed = checked.stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or(0);
         checked.problems.extend(memory::refuse(needed, checked.free_memory_bytes));
         checked.problems.extend(no_room(&checked));
@@ -273,7 +276,7 @@ fn limits(stages: &[Ask]) -> Limits {
 fn key(ask: &Ask) -> String {
     match ask {
         Ask::Train(ask) => {
-            serde_json::json!([ask.model.model.sha256, ask.rows_sha256, ask.recipe, ask.settings, ask.split])
+            serde_json::json!([ask.model.model.sha256, ask.rows_sha256, ask.recipe, ask.settings, ask.split, ask.others])
                 .to_string()
         }
         other => serde_json::json!(other).to_string(),

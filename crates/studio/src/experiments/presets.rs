@@ -4,13 +4,18 @@
 use crate::Studio;
 use crate::datasets::{ANSWERS_ID, COMPARISONS_ID, PAIRS_ID, PROMPTS_ID, RATINGS_ID};
 use crate::experiments::compose::{Chain, recipe};
-use crate::views::Preset;
+use crate::views::{MeasuredPreset, Preset};
 use alidade_domain::{MethodCard, Place, Problem, ScorerSource, SettingValue, Settings, Stage};
 use alidade_train::{Before, Goal, METHODS, Method, before};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Epochs of SFT before another method, about ten steps: the model learns how to answer, and the other method can still
 /// improve it. After a complete SFT the starter model has nothing to gain from preferences or rewards.
 const SHORT_EPOCHS: f64 = 0.32;
+
+/// The file of their results, beside the models.
+const MEASURED: &str = "measured.json";
 
 /// The cards of all methods.
 pub fn methods() -> Vec<MethodCard> {
@@ -23,8 +28,16 @@ impl Studio {
         let Some(starter) = self.bundled.iter().find(|model| model.model.id == STARTER) else { return Vec::new() };
         let goals =
             METHODS.iter().flat_map(|method| method.starter().goals.into_iter().map(move |goal| (*method, goal)));
-        goals.filter_map(|(method, goal)| preset(method, &goal, &starter.model.id).ok()).collect()
+        let measured = measured(&self.configuration.resources);
+        let made = goals.filter_map(|(method, goal)| preset(method, &goal, &starter.model.id).ok());
+        made.map(|preset| Preset { measured: measured.get(&preset.id).cloned(), ..preset }).collect()
     }
+}
+
+/// Results of the presets, as `alidade learning --keep` wrote them; none if the file is missing.
+fn measured(resources: &Path) -> BTreeMap<String, MeasuredPreset> {
+    let text = std::fs::read(resources.join("starter").join(MEASURED)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
 /// The model of the presets.
@@ -44,7 +57,7 @@ fn preset(last: &dyn Method, goal: &Goal, model: &str) -> Result<Preset, Problem
         stage.reward = Some(ScorerSource::Oracle);
     }
     let stages = recipes.into_iter().map(Stage::Train).collect();
-    Ok(Preset { id: goal.id.to_owned(), model: Some(model.to_owned()), stages, words: goal.words.clone() })
+    Ok(Preset { id: goal.id.to_owned(), model: Some(model.to_owned()), stages, words: goal.words.clone(), measured: None })
 }
 
 /// The settings for the starter model, with some changes.

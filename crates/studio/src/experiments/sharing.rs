@@ -1,6 +1,7 @@
 //! Experiments as files. A saved file has the hashes of models, adapters and data sets; when it is opened, they are
 //! compared, and an input with another identifier here is found by its hash. The file format is in `domain`.
 
+use crate::experiments::budget;
 use crate::studio::Studio;
 use crate::views::ExperimentSummary;
 use alidade_domain::{
@@ -55,7 +56,7 @@ impl Studio {
         let text = crate::terminal::resolve::read_file("the experiment file", &self.path_of(handle)?);
         self.take_back(handle);
         let file = self.follow_file(ExperimentFile::from_toml(&text?)?, None)?;
-        self.create_experiment(&file.title, &file.question, file.stages)
+        self.create_experiment(&file.title, &file.question, file.stages, None)
     }
 
     /// Reads the person's own experiment file; models and data sets that it names by path, relative to it, are added.
@@ -75,11 +76,11 @@ impl Studio {
         for known in self.store.experiments()? {
             let runs = self.store.runs_of(&known.id)?;
             let open = runs.iter().any(|run| !matches!(run.state, RunState::Finished | RunState::Discarded));
-            if open && known.title == file.title && known.stages == file.stages {
+            if open && known.title == file.title && budget::same_work(&known.stages, &file.stages) {
                 return self.get_experiment(&known.id);
             }
         }
-        self.create_experiment(&file.title, &file.question, file.stages)
+        self.create_experiment(&file.title, &file.question, file.stages, None)
     }
 
     /// The file with every name resolved to one that is valid here.
@@ -116,7 +117,7 @@ impl Studio {
             ModelSource::Stage(_) => return Ok(text.to_owned()),
             ModelSource::Stored(id) => self.model(&id).map(|model| model.model),
             ModelSource::Path(path) => {
-                self.add_model(&self.hand_out(beside(base, &path, "model")?)).map(|model| model.model)
+                self.add_model(&self.hand_out(beside(base, &path, "model")?), None).map(|model| model.model)
             }
         };
         let others = || Ok(self.list_models()?.into_iter().map(|model| (model.model.id, model.model.sha256)).collect());

@@ -5,6 +5,7 @@ pub(crate) mod backups;
 pub(crate) mod configuration;
 pub(crate) mod faults;
 pub(crate) mod removal;
+pub(crate) mod settings;
 pub(crate) mod verify;
 pub(crate) mod wake;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod vetting;
 
+use crate::datasets::named;
 use crate::home::removal::removed;
 use crate::models::vetting::{Depth, look_into};
 use crate::studio::{Studio, now_ms};
@@ -16,7 +17,12 @@ impl Studio {
     /// # Errors
     /// When the database refuses.
     pub fn list_models(&self) -> Result<Vec<ModelView>, Problem> {
-        Ok(self.model_records()?.into_iter().map(ModelView::from).collect())
+        let uses = self.uses()?;
+        let view = |model: ModelRecord| {
+            let used_by = uses.of_model(&model.model.id);
+            ModelView::of(model, used_by)
+        };
+        Ok(self.model_records()?.into_iter().map(view).collect())
     }
 
     /// The records of all models that can be used, bundled ones first.
@@ -38,21 +44,42 @@ impl Studio {
         Ok(view)
     }
 
-    /// Adds a model folder in place; nothing is copied. It is loaded once, in a child process, so that a broken one is
-    /// refused here.
+    /// Adds a model folder in place, under a name or that of its folder; nothing is copied. It is loaded once, in a child
+    /// process, so that a broken one is refused here.
     ///
     /// # Errors
     /// When it is not a usable model; says what was found.
-    pub fn add_model(&self, handle: &str) -> Result<ModelView, Problem> {
+    pub fn add_model(&self, handle: &str, name: Option<&str>) -> Result<ModelView, Problem> {
+        let name = name.map(named).transpose()?;
         let folder = self.path_of(handle)?;
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
         let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
         if let Some(known) = self.model_records()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
-            return Ok(known.into());
+            let used_by = self.uses()?.of_model(&known.model.id);
+            return Ok(ModelView::of(known, used_by));
         }
         view.model.id = self.fresh_id("m");
+        if let Some(name) = name {
+            view.model.name = name;
+        }
         self.store.put_document(&view, now_ms())?;
-        Ok(view.into())
+        Ok(ModelView::of(view, Vec::new()))
+    }
+
+    /// Changes the name of a model that was added. Results keep the name that they were made under.
+    ///
+    /// # Errors
+    /// When there is none of this id, it is bundled, or the name is empty.
+    pub fn rename_model(&self, id: &str, name: &str) -> Result<ModelView, Problem> {
+        let mut record = self.model(id)?;
+        if record.bundled {
+            let message = "This model is part of the program and keeps its name.";
+            return Err(Problem::new(ProblemCode::Conflict, message).at("name"));
+        }
+        record.model.name = named(name)?;
+        self.store.put_document(&record, now_ms())?;
+        let used_by = self.uses()?.of_model(id);
+        Ok(ModelView::of(record, used_by))
     }
 
     /// Removes a model from the list; its files stay. Experiments that used it keep its facts for reports and exports.

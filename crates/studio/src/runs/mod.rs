@@ -12,20 +12,21 @@ pub(crate) mod upkeep;
 
 use crate::home::faults::RUNS;
 use crate::studio::Studio;
-use crate::views::RunView;
+use crate::views::{RunView, without_samples};
 use alidade_domain::{AdapterRef, EventKind, Problem, ProblemCode, RunState, StopReason};
 use alidade_jobs::files::control;
 use alidade_jobs::worker::is_alive;
 use alidade_store::{EventPage, RunRecord};
 
 impl Studio {
-    /// All runs, newest first.
+    /// All runs, newest first, without samples and rows, which a list does not show.
     ///
     /// # Errors
     /// When the database refuses.
     pub fn list_runs(&self) -> Result<Vec<RunView>, Problem> {
         let runs = self.store.runs()?;
-        let views: Vec<RunView> = runs.iter().filter_map(|run| self.run_view(run).ok()).collect();
+        let mut views: Vec<RunView> = runs.iter().filter_map(|run| self.run_view(run).ok()).collect();
+        views.iter_mut().flat_map(|run| &mut run.evaluations).for_each(without_samples);
         let hidden = runs.len() - views.len();
         let message = format!("{hidden} runs are left out of the lists: their experiments cannot be read.");
         self.note(RUNS, (hidden > 0).then(|| Problem::internal(message)));
@@ -150,6 +151,7 @@ impl Studio {
             problem: run.problem.clone().or_else(|| self.fault_of(&run.id)),
             work: run.work.clone(),
             estimate: run.estimate.clone(),
+            memory_bytes: run.memory_bytes,
             last_sequence: run.last_sequence,
         })
     }

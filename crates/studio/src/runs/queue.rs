@@ -348,13 +348,7 @@ mod tests {
         let mut second = recipe(&set.id);
         second.adapter = Some(AdapterSource::Stage(1));
         let stages = vec![Stage::Train(recipe(&set.id)), Stage::Train(second)];
-        let experiment = Experiment {
-            id: "e".to_owned(),
-            title: "t".to_owned(),
-            question: String::new(),
-            stages: stages.clone(),
-            created_ms: 1,
-        };
+        let experiment = Experiment::new("e".to_owned(), "t".to_owned(), String::new(), stages.clone(), 1);
         studio.store.put_experiment(&experiment).unwrap();
         for (stage, work) in stages.into_iter().enumerate() {
             let run = RunRecord::new(format!("r{stage}"), "e".to_owned(), stage, work, 1);

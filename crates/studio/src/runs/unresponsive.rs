@@ -54,7 +54,7 @@ impl Studio {
     }
 
     /// The latest process of the run.
-    fn pid_of(&self, run: &RunRecord) -> Result<Option<u32>, Problem> {
+    pub(crate) fn pid_of(&self, run: &RunRecord) -> Result<Option<u32>, Problem> {
         let (mut found, mut after) = (None, 0);
         loop {
             let page = self.store.events_after(&run.id, after)?;
