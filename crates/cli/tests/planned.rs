@@ -27,7 +27,7 @@ fn stage(studio: &Studio, folder: &Path) -> (PathBuf, Recipe) {
     };
     let rows = folder.join("rows.jsonl");
     std::fs::write(&rows, (0..40).map(row).collect::<String>()).unwrap();
-    let added = studio.add_model(&studio.hand_out(model.clone())).unwrap();
+    let added = studio.add_model(&studio.hand_out(model.clone()), None).unwrap();
     let data = studio.import_dataset(&studio.hand_out(rows), None).unwrap();
     let text = format!("method = \"sft\"\nmodel = \"model:{}\"\ndataset = \"dataset:{}\"", added.model.id, data.id);
     (model, Recipe::from_toml(&text).unwrap())

@@ -123,5 +123,3 @@ pub enum Trains {
     /// Every weight of the model.
     Full,
 }
-
-

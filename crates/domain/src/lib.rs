@@ -45,8 +45,8 @@ pub use dataset::{Dataset, DatasetKind, ImportSummary, Imported, ReasonCount, Ro
 pub use device::Device;
 pub use earlier_evaluation::one_or_many;
 pub use evaluation::{
-    Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Outcome, PairShift, Sample, SampleAnswer, ScoreHistogram,
-    Side, WorstRow,
+    Better, Estimate, EvaluatedStack, Evaluation, Measure, MeasureWords, Outcome, PairShift, Sample, SampleAnswer,
+    ScoreHistogram, Side, WorstRow,
 };
 pub use example::{Example, PreferencePair};
 pub use experiment::Experiment;

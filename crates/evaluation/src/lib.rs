@@ -34,4 +34,7 @@ pub use results::{KEPT, conclude, unreadable_scores};
 pub use snapshot::Snapshot;
 pub use statistics::{SplitMix64, bootstrap, mean, paired_change, rate, wilson};
 pub use suite::{Reply, Suite, SuiteCard, Verdict};
-pub use suites::{GENERAL_TEXT, GeneralText, HELD_OUT_PAIRS, HELD_OUT_ROWS, HeldOutPairs, HeldOutRows, STARTER_WORLD, SUITES, StarterWorld};
+pub use suites::{
+    GENERAL_TEXT, GeneralText, HELD_OUT_PAIRS, HELD_OUT_ROWS, HeldOutPairs, HeldOutRows, STARTER_WORLD, SUITES,
+    StarterWorld,
+};

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use alidade_domain::{EvaluatedStack, Evaluation, EventKind, RunEvent};
-use alidade_evaluation::{HELD_OUT_ROWS, Material, Part, Question, STARTER_WORLD, Snapshot, conclude, suite, worded};
+use alidade_evaluation::{
+    HELD_OUT_ROWS, KEPT, Material, Part, Question, STARTER_WORLD, Snapshot, conclude, suite, worded,
+};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -79,7 +81,7 @@ fn earlier_answers_give_the_figures_that_they_gave() {
         let part = |snapshot: &'_ Snapshot| snapshot.part(name).unwrap().clone();
         let parts = [part(&snapshots[0]), part(&snapshots[1])];
         let of: Vec<(&EvaluatedStack, &Part)> = snapshots.iter().map(|one| &one.stack).zip(&parts).collect();
-        let now = conclude(&question, &[], &of, 0, 0.0);
+        let now = conclude(&question, &[], &of, 0, (KEPT, 0.0));
         for measure in &now.measures {
             let then = before.measure(&measure.key).unwrap();
             assert_eq!((&measure.values, &measure.changes), (&then.values, &then.changes), "{}", measure.key);

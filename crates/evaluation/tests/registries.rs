@@ -7,8 +7,8 @@ use alidade_domain::{
     Sampling, Scorer, Words,
 };
 use alidade_evaluation::{
-    Case, FACT, HARMFUL, JUDGES, Judge, JudgeCard, Material, MeasureCard, NamedJudge, Part, Prompt, Question, SUITES,
-    Subject, Suite, conclude, judge_answers, unreadable_scores,
+    Case, FACT, HARMFUL, JUDGES, Judge, JudgeCard, KEPT, Material, MeasureCard, NamedJudge, Part, Prompt, Question,
+    SUITES, Subject, Suite, conclude, judge_answers, unreadable_scores,
 };
 use std::collections::BTreeSet;
 
@@ -122,7 +122,7 @@ fn compared(question: &Question, judges: &[&'static JudgeCard], parts: &[Part]) 
     let stack = |place: usize| EvaluatedStack { label: format!("stack {place}"), key: String::new() };
     let stacks: Vec<EvaluatedStack> = (0..parts.len()).map(stack).collect();
     let parts: Vec<(&EvaluatedStack, &Part)> = stacks.iter().zip(parts).collect();
-    conclude(question, judges, &parts, 0, 0.0)
+    conclude(question, judges, &parts, 0, (KEPT, 0.0))
 }
 
 fn speaks(words: &Words, of: &str) {

@@ -1,10 +1,10 @@
 //! The process of a run: it reads the plan, holds a lock while it lives, and writes everything to the event log.
 
-use crate::{EventLog, machine};
 use crate::files::control::ControlFile;
 use crate::files::run_lock::{RunLock, is_held};
 use crate::kinds::job;
 use crate::train::execute::Outside;
+use crate::{EventLog, machine};
 use alidade_domain::{EventKind, Observer, Phase, Problem, StagePlan};
 use std::path::Path;
 

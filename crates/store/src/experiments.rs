@@ -68,7 +68,8 @@ impl Store {
     /// When the database refuses.
     pub fn experiments(&self) -> Result<Vec<Experiment>> {
         let connection = self.connection();
-        let mut query = connection.prepare(&format!("SELECT {COLUMNS} FROM experiments ORDER BY created_ms DESC, id"))?;
+        let mut query =
+            connection.prepare(&format!("SELECT {COLUMNS} FROM experiments ORDER BY created_ms DESC, id"))?;
         self.readable(Some("experiments"), &mut query, [], |row| experiment(read(row)?))
     }
 
@@ -78,9 +79,8 @@ impl Store {
     /// When there is none of this id.
     pub fn experiment(&self, id: &str) -> Result<Experiment> {
         let connection = self.connection();
-        let row = connection
-            .query_row(&format!("SELECT {COLUMNS} FROM experiments WHERE id = ?1"), [id], read)
-            .optional()?;
+        let row =
+            connection.query_row(&format!("SELECT {COLUMNS} FROM experiments WHERE id = ?1"), [id], read).optional()?;
         experiment(row.ok_or_else(|| StoreError::Missing { what: "experiment", id: id.to_owned() })?)
     }
 

@@ -1,8 +1,9 @@
 //! Views for the hosts: plain data about stored things, with exactly what a screen needs.
 
 use alidade_domain::{
-    AdapterRef, Artifact, Better, ChatMessage, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary, Measure,
-    MethodName, ModelRef, Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate, Wording,
+    AdapterRef, Artifact, Better, ChatMessage, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary,
+    Measure, MethodName, ModelRef, Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage,
+    StageEstimate, Wording,
 };
 use alidade_store::{ChatRecord, DatasetRecord, ModelRecord};
 use serde::{Deserialize, Serialize};

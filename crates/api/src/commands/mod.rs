@@ -12,8 +12,8 @@ mod settings;
 use crate::table::{Command, Nothing, Stream, command, stream};
 use alidade_domain::{CheckedPipeline, MethodCard, PlanNews, RunEvent, Stage};
 use alidade_studio::views::{
-    AppInfo, ChatDelta, ChatView, DatasetPage, DatasetProfile, DatasetView, ExperimentSummary, ModelView, Preset, ReportView, RunView,
-    StackView, TokenRowView,
+    AppInfo, ChatDelta, ChatView, DatasetPage, DatasetProfile, DatasetView, ExperimentSummary, ModelView, Preset,
+    ReportView, RunView, StackView, TokenRowView,
 };
 use serde::Deserialize;
 use std::sync::LazyLock;

@@ -7,8 +7,8 @@ use crate::asking::{StackSpeaker, ask_stacks, concluded, evaluated};
 use crate::{Clock, Speaker};
 use alidade_domain::{AdapterRef, EvaluatedStack, Evaluation, Example, Generator, ModelRef, Precision, Problem, Stack};
 use alidade_evaluation::{
-    GENERAL_TEXT, HELD_OUT_PAIRS, HELD_OUT_ROWS, JUDGES, JudgeCard, JudgeSpec, KEPT, NamedJudge, Question, STARTER_WORLD, SUITES, Snapshot,
-    SuiteCard, judge_answers, judge_kind, suite,
+    GENERAL_TEXT, HELD_OUT_PAIRS, HELD_OUT_ROWS, JUDGES, JudgeCard, JudgeSpec, KEPT, NamedJudge, Question,
+    STARTER_WORLD, SUITES, Snapshot, SuiteCard, judge_answers, judge_kind, suite,
 };
 use alidade_model::{adapter_sha256, model_sha256};
 use std::cell::RefCell;

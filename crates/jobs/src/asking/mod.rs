@@ -106,7 +106,11 @@ impl Scorer for StackSpeaker<'_> {
             for item in items {
                 let mut next = || {
                     let (mean, sequence) = answers.next()?;
-                    Some(ScoredAnswer { score: Some(mean), tokens: sequence.ids.len(), scored: sequence.scored_tokens() })
+                    Some(ScoredAnswer {
+                        score: Some(mean),
+                        tokens: sequence.ids.len(),
+                        scored: sequence.scored_tokens(),
+                    })
                 };
                 let Some(wanted) = next() else { continue };
                 let other = if item.sequences.len() > 1 { next() } else { None };
@@ -134,7 +138,9 @@ fn items(speaker: &Speaker, rows: &[Example]) -> Result<Vec<Item>, Problem> {
             // Rows without anything to score yield no figure, which is not a fault of the run.
             Err(TrainError::NoRows { .. }) => {}
             // Numbers of rows count from 1.
-            prepared => items.extend(prepared?.items.into_iter().map(|item| Item { row: places[item.row - 1] + 1, ..item })),
+            prepared => {
+                items.extend(prepared?.items.into_iter().map(|item| Item { row: places[item.row - 1] + 1, ..item }))
+            }
         }
     }
     items.sort_by_key(|item| item.row);

@@ -5,7 +5,8 @@ use crate::Speaker;
 use crate::asking::world_oracle::{self, OF_HOST, WorldOracle};
 use alidade_domain::{Example, Message, Problem, Sampling, Scorer};
 use alidade_evaluation::{
-    GeneralText, HARMFUL, HeldOutRows, Material, NamedJudge, Prompt, Question, STARTER_WORLD, StarterWorld, Suite, judge_kind, suite,
+    GeneralText, HARMFUL, HeldOutRows, Material, NamedJudge, Prompt, Question, STARTER_WORLD, StarterWorld, Suite,
+    judge_kind, suite,
 };
 use std::path::Path;
 

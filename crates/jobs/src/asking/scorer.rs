@@ -99,8 +99,11 @@ impl Scorer for RatingModel {
                 let ([wanted, other], [first, second]) = (scores, rows) else { continue };
                 given[0].push(*wanted);
                 given[1].push(*other);
-                let answer =
-                    |score: f64, row: &TokenRow| ScoredAnswer { score: Some(self.sign * score), tokens: row.ids.len(), scored: row.scored_tokens() };
+                let answer = |score: f64, row: &TokenRow| ScoredAnswer {
+                    score: Some(self.sign * score),
+                    tokens: row.ids.len(),
+                    scored: row.scored_tokens(),
+                };
                 let (wanted, other) = (answer(*wanted, first), answer(*other, second));
                 rated.push(ScoredRow { row: item.row - 1, wanted, other: Some(other) });
             }

@@ -108,7 +108,8 @@ pub fn chronicle(count: usize) -> Vec<String> {
 pub fn suggestions() -> Vec<String> {
     let of_kind = |harmful: bool, fact: bool, count: usize| {
         let all = questions(SUGGESTED_FROM).into_iter().map(known);
-        let fits = all.filter(move |prompt| (prompt.tags.contains(&HARMFUL), prompt.tags.contains(&FACT)) == (harmful, fact));
+        let fits =
+            all.filter(move |prompt| (prompt.tags.contains(&HARMFUL), prompt.tags.contains(&FACT)) == (harmful, fact));
         fits.filter_map(|prompt| Some(prompt.messages.last()?.content.clone())).take(count)
     };
     of_kind(false, true, 4).chain(of_kind(false, false, 1)).chain(of_kind(true, false, 1)).collect()

@@ -5,13 +5,14 @@ use crate::asking::questions::Questions;
 use crate::asking::scorer::evaluate_scorer;
 use crate::asking::{Progress, ask_stacks, concluded, evaluated};
 use crate::train::execute::{Clock, Outside, read_rows};
+use crate::train::outcome::{self, MODEL};
 use crate::{Speaker, files::durable, train::memory};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
-    AdapterRef, EvaluatedStack, Evaluation, EventKind, Example, Observer, Phase, Plan, Problem, Stack, StopSignal,
-    WorkUnit,
+    AdapterRef, EvaluatedStack, Evaluation, EventKind, Example, ModelRef, Observer, Phase, Plan, Problem, Stack,
+    StopSignal, WorkUnit,
 };
-use alidade_evaluation::{KEPT, Snapshot, unreadable_scores};
+use alidade_evaluation::{KEPT, Question, Snapshot, unreadable_scores};
 use alidade_train::{makes_scorer, method};
 use std::cell::RefCell;
 use std::path::Path;
@@ -46,14 +47,16 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     let now = plan.now.unwrap_or_else(crate::local_time);
     let adapter = folder.join("adapter");
     let adapters = [plan.trains.continued(), Some(adapter.as_path())];
-    let speaker = Speaker::of_stacks(&plan.model_dir, &adapters, precision, now)?;
+    // A model whose every weight was trained is loaded after the one before it has answered.
+    let adapters = if plan.trains.is_full() { &adapters[..1] } else { &adapters[..] };
+    let speaker = Speaker::of_stacks(&plan.model_dir, adapters, precision, now)?;
     let questions = answerable(asked, &speaker, plan)?.by_suite()?;
     let earlier = plan.earlier_answers.as_deref().map(read_snapshot).transpose()?;
     let (stacks, earlier) = stacks(plan, earlier, adapter_sha256)?;
     let mut reporter = Reporter::new(outside, &clock);
-    let found = ask_stacks(&questions, &RefCell::new(speaker), &stacks, earlier, None, &mut |progress| {
-        reporter.report(progress)
-    });
+    let after = || Speaker::of_stacks(&folder.join(MODEL), &[None], precision, now);
+    let after = plan.trains.is_full().then_some(&after as &dyn Fn() -> _);
+    let found = ask(&questions, speaker, after, (&stacks, earlier), &mut reporter);
     if reporter.ended {
         let message = "The run was ended before its evaluation; the adapter is complete.".to_owned();
         return outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message });
@@ -72,6 +75,30 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
         tell(concluded(question, &[], &snapshots, (KEPT, std::mem::take(&mut seconds))), outside)?;
     }
     Ok(())
+}
+
+/// Asks both stacks: with one speaker that has both adapters, or with one after the other.
+fn ask(
+    questions: &[Question],
+    before: Speaker,
+    after: Option<&dyn Fn() -> Result<Speaker, Problem>>,
+    (stacks, earlier): (&[EvaluatedStack; 2], Option<Snapshot>),
+    reporter: &mut Reporter,
+) -> Result<Vec<Snapshot>, Problem> {
+    let before = RefCell::new(before);
+    let Some(after) = after else {
+        return ask_stacks(questions, &before, stacks, earlier, None, &mut |progress| reporter.report(progress));
+    };
+    let mut half = |place: usize, progress: Progress| {
+        let done = place * progress.total + progress.done;
+        let share = (place as f64 + progress.share) / stacks.len() as f64;
+        reporter.report(Progress { done, total: stacks.len() * progress.total, share })
+    };
+    let mut snapshots = ask_stacks(questions, &before, &stacks[..1], earlier, None, &mut |told| half(0, told))?;
+    drop(before);
+    let after = RefCell::new(after()?);
+    snapshots.extend(ask_stacks(questions, &after, &stacks[1..], None, None, &mut |told| half(1, told))?);
+    Ok(snapshots)
 }
 
 /// Reports an evaluation, with warnings for scores that could not be read.
@@ -113,9 +140,12 @@ fn stacks(
     if let Some(known) = &earlier {
         before.label.clone_from(&known.stack.label);
     }
-    let adapter =
-        AdapterRef { id: plan.run.clone(), name: plan.adapter_name.clone(), sha256: adapter_sha256.to_owned() };
-    Ok(([before, evaluated(&Stack::with_adapter(plan.model.clone(), adapter))], earlier))
+    let (id, sha256) = (plan.run.clone(), adapter_sha256.to_owned());
+    let after = match plan.trains.is_full() {
+        true => Stack::base(ModelRef { id, name: outcome::model_name(plan), sha256 }),
+        false => Stack::with_adapter(plan.model.clone(), AdapterRef { id, name: plan.adapter_name.clone(), sha256 }),
+    };
+    Ok(([before, evaluated(&after)], earlier))
 }
 
 /// Reports progress about once a second, and checks for a request of the person.

@@ -9,6 +9,7 @@ use crate::{asking::world_oracle, machine, machine::compute, train::memory, trai
 use alidade_data::split;
 use alidade_domain::{
     AdapterShape, DatasetKind, Example, ModelRef, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate,
+    Tuning,
 };
 use alidade_model::{
     AdapterSize, AdapterWeights, Backend, Checkpointing, DecoderSpec, Footprint, InstructionSet, ModelFolder,
@@ -31,6 +32,8 @@ const UNTAPED: f64 = 1.0 / 3.0;
 const PASS: usize = 512;
 /// Answers may grow longer while a policy learns; so much longer is counted on.
 const LONGER: f64 = 1.25;
+/// Training every weight adds the gradients of the weights to the two products that an adapter needs.
+const FULL: f64 = 1.5;
 /// Letters per token of general text.
 const LETTERS: f64 = 4.0;
 /// Most answers that are written at a time while writing is measured.
@@ -175,7 +178,10 @@ fn count(
     adapter: &AdapterWeights,
     held_out: usize,
 ) -> StageEstimate {
-    let trainable: u64 = adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum();
+    let trainable: u64 = match is_full(&ask.recipe) {
+        true => ask.model.parameters,
+        false => adapter.tensors.values().map(|tensor| tensor.values.len() as u64).sum(),
+    };
     StageEstimate {
         stage: ask.stage,
         kind: "train".to_owned(),
@@ -226,13 +232,17 @@ impl Work<'_> {
         let (recipe, training) = (&self.ask.recipe, self.training);
         let models = [&recipe.reward, &recipe.cost].into_iter().flatten();
         let raters = models.filter(|named| **named != ScorerSource::Oracle).count();
+        let full = is_full(recipe);
         let sizes = || adapter.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.values.len()));
-        let policy = sizes().map(|(_, size)| size as u64).sum();
-        let size = AdapterSize::of(self.spec, sizes(), adapter.config.lora_dropout > 0.0);
-        let engine = Backend::Best(set).engine(self.spec, Some(adapter));
+        let policy = if full { self.spec.parameters() } else { sizes().map(|(_, size)| size as u64).sum() };
+        let size = match full {
+            true => AdapterSize::default(),
+            false => AdapterSize::of(self.spec, sizes(), adapter.config.lora_dropout > 0.0),
+        };
+        let engine = Backend::Best(set).engine(self.spec, Some(adapter).filter(|_| !full));
         let [critic, beside] = memory::beside(policy, training.critic(), recipe.adapter.is_some(), raters as u64);
         memory::Need {
-            model: Footprint::new(self.spec, engine, memory::precision(training.common()), size, false),
+            model: Footprint::new(self.spec, engine, memory::precision(training.common()), size, full),
             program: machine::program_bytes() + memory::FRESH_BYTES + memory::CODE_BYTES + read,
             words,
             trained: policy + critic,
@@ -244,12 +254,13 @@ impl Work<'_> {
 
     /// Seconds of loading and training.
     fn training(&self, gauge: &mut Gauge, subject: &Subject, keep: Checkpointing) -> Result<f64, Problem> {
-        training(
+        let seconds = training(
             self.training,
             self.prepared,
             self.steps.total,
             &mut Measuring { gauge, subject, keep, spec: self.spec, stops: &self.encoder.stops() },
-        )
+        )?;
+        Ok(if is_full(&self.ask.recipe) { seconds * FULL } else { seconds })
     }
 
     /// The prompts of a suite that can be answered, as tokens.
@@ -311,6 +322,11 @@ impl Work<'_> {
         let one = read * token(read / answers) + answers * writing.answer_tokens * writing.seconds_per_token;
         Ok(ComparingCost { per_prompt: stacks * one / answers, ..cost })
     }
+}
+
+/// True if a recipe trains every weight.
+fn is_full(recipe: &Recipe) -> bool {
+    recipe.tuning == Some(Tuning::Full)
 }
 
 /// Seconds of comparing before and after.

@@ -3,7 +3,7 @@
 use crate::asking::questions::Questions;
 use crate::train::memory::Compared;
 use crate::train::notes::folder_notes;
-use crate::train::outcome::{self, Computed, Outcome, Trained};
+use crate::train::outcome::{self, Computed, MODEL, Outcome, Trained};
 use crate::train::passes::{Passes, SAMPLE_TOKENS, SAMPLES};
 use crate::train::provenance::{self, Making};
 use crate::train::roles::{self, Oracles};
@@ -313,7 +313,6 @@ fn finish(
     }
     let (steps, adapter_sha256) = (outcome.steps, outcome.sha256.clone());
     if reason.is_none()
-        && !plan.trains.is_full()
         && let Err(problem) = comparing::compare(plan, folder, &adapter_sha256, outside)
     {
         // The adapter is whole; a comparison that fails takes nothing from it.
@@ -321,7 +320,9 @@ fn finish(
         outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message })?;
     }
     let artifacts = vec![match plan.trains.is_full() {
-        true => Artifact::Model { folder: "model".to_owned(), sha256: adapter_sha256, name: None },
+        true => {
+            Artifact::Model { folder: MODEL.to_owned(), sha256: adapter_sha256, name: Some(outcome::model_name(plan)) }
+        }
         false => Artifact::Adapter { sha256: adapter_sha256 },
     }];
     outside.observer.observe(match reason {

@@ -65,6 +65,9 @@ impl Computed {
     }
 }
 
+/// The folder of a model whose every weight was trained.
+pub const MODEL: &str = "model";
+
 /// A result that a run has left whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -74,8 +77,13 @@ pub struct Outcome {
     pub sha256: String,
 }
 
+/// Name for people of a model whose every weight was trained.
+pub fn model_name(plan: &Plan) -> String {
+    format!("{} + {}", plan.model.name, plan.adapter_name)
+}
+
 fn name_of(plan: &Plan) -> &'static str {
-    if plan.trains.is_full() { "model" } else { "adapter" }
+    if plan.trains.is_full() { MODEL } else { "adapter" }
 }
 
 /// The result of all steps of this plan, when it lies unchanged in the run folder.

@@ -1,8 +1,8 @@
 //! The child process of a chat: a stack is loaded once and answers one conversation after another. Whatever an untrusted
 //! template, tokenizer or weights do, only this process ends, and its memory is freed.
 
-use crate::{Clock, Speaker};
 use crate::confined::{Link, request_of};
+use crate::{Clock, Speaker};
 use alidade_domain::AnswerEnd;
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling};
 use alidade_model::{Finish, adapter_sha256, model_sha256};

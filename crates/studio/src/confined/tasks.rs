@@ -3,7 +3,8 @@
 
 use super::Link;
 use crate::{
-    chats::speaking, datasets::importing, datasets::profile, datasets::tokens, experiments::plans, models::vetting, reports::export,
+    chats::speaking, datasets::importing, datasets::profile, datasets::tokens, experiments::plans, models::vetting,
+    reports::export,
 };
 use alidade_domain::Problem;
 use serde_json::Value;

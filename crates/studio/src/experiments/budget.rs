@@ -87,7 +87,8 @@ mod tests {
         let mut long = vec![estimate(0, 100.0, 200), estimate(1, 100.0, 200)];
         // 200 seconds of training pay for two times 49 prompts, and for loading twice.
         assert_eq!(fit(&stages, &mut long), Some(49));
-        let told = |estimate: &StageEstimate| (estimate.comparing_prompts, estimate.comparing_seconds, estimate.seconds);
+        let told =
+            |estimate: &StageEstimate| (estimate.comparing_prompts, estimate.comparing_seconds, estimate.seconds);
         assert_eq!(told(&long[0]), (49, 99.0, 199.0));
         let mut short = vec![estimate(0, 1.0, 14)];
         assert_eq!(fit(&stages, &mut short), None);

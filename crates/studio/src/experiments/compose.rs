@@ -3,6 +3,7 @@
 //! logic of its own.
 
 use crate::Studio;
+use crate::experiments::links;
 use crate::experiments::presets::{STARTER, tuned};
 use alidade_domain::{
     AdapterSource, Choices, Chosen, DatasetSource, Limit, LoraSpec, ModelSource, Place, PrefixSpec, Problem, Recipe,
@@ -29,8 +30,10 @@ impl Studio {
 #[derive(Default)]
 pub(crate) struct Chain {
     pub(crate) recipes: Vec<Recipe>,
-    /// The stage whose result the next policy continues.
-    policy: Option<usize>,
+    /// The stage whose adapter the next policy continues.
+    policy: Option<AdapterSource>,
+    /// The last stage that trained every weight: all later ones work on its model.
+    full: Option<usize>,
     /// The stage that makes the scorer.
     scorer: Option<ScorerSource>,
 }
@@ -39,13 +42,15 @@ impl Chain {
     /// Adds a stage: a policy continues the one before it, and is scored by the scorer before it.
     pub(crate) fn add(&mut self, method: &dyn Method, mut recipe: Recipe) {
         let here = self.recipes.len() + 1;
+        if let Some(stage) = self.full {
+            recipe.model = ModelSource::Stage(stage);
+        }
         if method.makes_scorer() {
             self.scorer = Some(ScorerSource::Model(AdapterSource::Stage(here)));
-        } else if let Some(before) = self.policy.replace(here) {
-            match recipe.tuning {
-                Some(Tuning::Full) => recipe.model = ModelSource::Stage(before),
-                _ => recipe.adapter = Some(AdapterSource::Stage(before)),
-            }
+        } else if recipe.tuning == Some(Tuning::Full) {
+            (self.full, self.policy) = (Some(here), None);
+        } else {
+            recipe.adapter = self.policy.replace(AdapterSource::Stage(here));
         }
         if recipe.adapter.is_some() {
             (recipe.lora, recipe.prefix) = (None, None);
@@ -118,7 +123,8 @@ fn compose(choices: &Choices, knows: bool, ready: &[&Recipe]) -> Result<Vec<Reci
 }
 
 /// What is trained, from which seed, and how far it is compared. A scorer is always a LoRA adapter: it must stand on the
-/// same base as the policy that it scores.
+/// same base as the policy that it scores. A method that compares with the model as it was trains an adapter even where
+/// every weight was asked for.
 fn shape(stage: &mut Recipe, method: &dyn Method, choices: &Choices) {
     (stage.seed, stage.compare) = (choices.seed, choices.compare);
     stage.lora = choices.lora.clone().or(stage.lora.take());
@@ -127,7 +133,7 @@ fn shape(stage: &mut Recipe, method: &dyn Method, choices: &Choices) {
             stage.lora = None;
             stage.prefix = Some(PrefixSpec { num_virtual_tokens: choices.virtual_tokens });
         }
-        Trains::Full if !method.makes_scorer() => (stage.lora, stage.tuning) = (None, Some(Tuning::Full)),
+        Trains::Full if links::trains_every_weight(method) => (stage.lora, stage.tuning) = (None, Some(Tuning::Full)),
         Trains::Lora | Trains::Prefix | Trains::Full => {}
     }
 }
@@ -231,8 +237,10 @@ mod tests {
         assert_eq!((recipes[0].lora.clone(), recipes[1].prefix.clone()), (None, None));
         choices.trains = Trains::Full;
         let recipes = compose(&choices, false, &[]).unwrap();
+        // DPO needs the model as it was, so it trains an adapter on what SFT made.
         assert_eq!((recipes[1].model.to_string(), recipes[1].adapter.clone()), ("stage:1".to_owned(), None));
-        assert!(recipes.iter().all(|recipe| recipe.tuning == Some(Tuning::Full) && recipe.lora.is_none()));
+        assert_eq!((recipes[0].tuning, recipes[1].tuning), (Some(Tuning::Full), None));
+        assert_eq!((recipes[0].lora.clone(), recipes[1].lora.clone().map(|lora| lora.r)), (None, Some(4)));
     }
 
     #[test]

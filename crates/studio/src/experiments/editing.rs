@@ -95,7 +95,9 @@ fn tidy_tags(tags: Vec<String>) -> Result<Vec<String>, Problem> {
     tags.sort();
     tags.dedup();
     if tags.len() > TAGS {
-        return Err(Problem::input(format!("An experiment has at most {TAGS} tags; these are {}.", tags.len())).at("tags"));
+        return Err(
+            Problem::input(format!("An experiment has at most {TAGS} tags; these are {}.", tags.len())).at("tags")
+        );
     }
     Ok(tags)
 }

@@ -4,7 +4,7 @@
 
 use crate::studio::Studio;
 use alidade_domain::{
-    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage,
+    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage, Tuning,
 };
 use alidade_model::ScorerKind;
 use alidade_store::RunRecord;
@@ -221,6 +221,29 @@ pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
         .hint(format!("Name a {wanted}, or the oracle with the bundled model."))
 }
 
+/// True if every weight is trained.
+///
+/// # Errors
+/// When the method needs an adapter, at `tuning`.
+pub(crate) fn is_full(recipe: &Recipe, method: &dyn Method) -> Result<bool, Problem> {
+    let full = recipe.tuning == Some(Tuning::Full);
+    if full && !trains_every_weight(method) {
+        let message = format!(
+            "{} needs an adapter: it compares with the base model, or trains a model that only scores.",
+            recipe.method.as_str()
+        );
+        return Err(Problem::input(message)
+            .hint(format!("Train an adapter, or use one of: {}.", names_of(trains_every_weight)))
+            .at("tuning"));
+    }
+    Ok(full)
+}
+
+/// True if a method may train every weight: it keeps no frozen reference, and its result generates answers.
+pub(crate) fn trains_every_weight(method: &dyn Method) -> bool {
+    !method.needs().reference && !method.makes_scorer()
+}
+
 /// The problem of a cost for a method without a limit on harm.
 pub(crate) fn no_limit(method: &dyn Method) -> Problem {
     let limiting = names_of(|method| method.needs().cost);
@@ -272,8 +295,12 @@ mod tests {
             recipe.lora = Some(LoraSpec::default());
         });
         assert_eq!(faults(&studio, &[answers(), shaped]), ["lora"]);
-        let full = with("sft", &set, |recipe| recipe.tuning = Some(Tuning::Full));
-        assert_eq!(faults(&studio, &[full]), ["tuning"]);
+        let full = |method: &str| with(method, &set, |recipe| recipe.tuning = Some(Tuning::Full));
+        let on_it = with("sft", &set, |recipe| recipe.model = ModelSource::Stage(1));
+        assert_eq!(faults(&studio, &[full("sft"), on_it.clone()]), Vec::<String>::new());
+        assert_eq!(faults(&studio, &[answers(), on_it]), ["model"]);
+        // DPO compares with the model as it was, of which full training keeps none.
+        assert!(faults(&studio, &[full("dpo")]).contains(&"tuning".to_owned()));
     }
 
     #[test]

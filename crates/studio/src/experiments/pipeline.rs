@@ -1,10 +1,11 @@
 //! "Can this pipeline run?" — checked before anything starts, every fault at its field. The cost of a stage is estimated in
 //! `jobs` and requested in `plans.rs`.
 
+use crate::experiments::links;
 use crate::experiments::planning::compared_sets;
 use crate::experiments::stages::Rows;
 use crate::studio::Studio;
-use alidade_domain::{Example, Problem, Recipe, Stage, Tuning};
+use alidade_domain::{Example, Problem, Recipe, Stage};
 use alidade_jobs::kinds::job;
 use alidade_jobs::train::estimate;
 use alidade_jobs::train::estimate::ModelFacts;
@@ -12,6 +13,9 @@ use alidade_jobs::train::estimate::StageAsk;
 use alidade_store::{DatasetRecord, ModelRecord};
 use alidade_train::{Method, method};
 use std::path::PathBuf;
+
+/// Models between a bundled one and one that was made out of it, at most.
+const LONGEST_DESCENT: usize = 8;
 
 impl Studio {
     /// Faults of a training stage; else the input of its estimate.
@@ -30,10 +34,7 @@ impl Studio {
             .and_then(|rows| fits(known, rows))
             .map_err(|problem| problem.at("dataset"));
         let start = self.start_problem(index, recipe, pipeline);
-        let full = (recipe.tuning == Some(Tuning::Full)).then(|| {
-            let message = "Training every weight makes a new model; experiments train adapters.";
-            Problem::input(message).hint("Use alidade train in a terminal, or train an adapter.").at("tuning")
-        });
+        let full = links::is_full(recipe, known).err();
         let oracle = model.as_ref().is_ok_and(|model| model.as_ref().is_some_and(|model| model.bundled));
         let reward = self.reward_problem(index, (recipe, known), pipeline, oracle);
         let limit = self.cost_problem(index, (recipe, known), pipeline, oracle);
@@ -86,7 +87,23 @@ impl Studio {
 
     /// True if Alder Bay's oracle can judge the resulting model.
     pub(crate) fn has_oracle(&self, model: &ModelRecord, dataset: &DatasetRecord) -> bool {
-        model.bundled && dataset.bundled
+        dataset.bundled && self.knows_the_town(model)
+    }
+
+    /// True for the bundled models, and for those that runs here made out of them.
+    fn knows_the_town(&self, model: &ModelRecord) -> bool {
+        let mut model = model.clone();
+        for _ in 0..LONGEST_DESCENT {
+            if model.bundled {
+                return true;
+            }
+            // A model that a run made has the run's identifier.
+            let Ok(run) = self.store.run(&model.model.id) else { return false };
+            let base = run.work.model().and_then(|source| source.stored().map(str::to_owned));
+            let Some(Ok(base)) = base.map(|id| self.model_record(&id)) else { return false };
+            model = base;
+        }
+        false
     }
 
     pub(crate) fn model_of(&self, recipe: &Recipe) -> Result<ModelRecord, Problem> {

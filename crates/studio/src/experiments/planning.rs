@@ -6,7 +6,7 @@ use crate::studio::Studio;
 use crate::{experiments::links, experiments::pipeline};
 use alidade_domain::{
     AdapterShape, AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage,
-    Trainable,
+    Trainable, Tuning,
 };
 use alidade_jobs::asking::questions::own_prompts;
 use alidade_jobs::asking::world_oracle;
@@ -89,6 +89,7 @@ impl Studio {
             model_dir: PathBuf::from(&model.folder),
             trains: match start.as_deref() {
                 Some(folder) => Trainable::Continued { folder: folder.join("adapter") },
+                None if recipe.tuning == Some(Tuning::Full) => Trainable::Full,
                 None => Trainable::Fresh(AdapterShape::of(recipe)),
             },
             reward,

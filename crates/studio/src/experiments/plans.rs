@@ -1,8 +1,8 @@
 //! Plans a whole pipeline, with progress while a step is measured, and stops when nobody listens any more. Measurements are
 //! cached on disk for a week.
 
-use crate::experiments::budget;
 use crate::confined::{Limits, Link, Received, Session, request_of};
+use crate::experiments::budget;
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, models::vetting};
 use alidade_domain::{CheckedPipeline, ModelSource, PlanNews, Planning, Problem, Stage, StageEstimate};
@@ -275,10 +275,15 @@ fn limits(stages: &[Ask]) -> Limits {
 /// Everything that an estimate depends on except the machine.
 fn key(ask: &Ask) -> String {
     match ask {
-        Ask::Train(ask) => {
-            serde_json::json!([ask.model.model.sha256, ask.rows_sha256, ask.recipe, ask.settings, ask.split, ask.others])
-                .to_string()
-        }
+        Ask::Train(ask) => serde_json::json!([
+            ask.model.model.sha256,
+            ask.rows_sha256,
+            ask.recipe,
+            ask.settings,
+            ask.split,
+            ask.others
+        ])
+        .to_string(),
         other => serde_json::json!(other).to_string(),
     }
 }

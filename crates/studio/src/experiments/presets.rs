@@ -57,7 +57,13 @@ fn preset(last: &dyn Method, goal: &Goal, model: &str) -> Result<Preset, Problem
         stage.reward = Some(ScorerSource::Oracle);
     }
     let stages = recipes.into_iter().map(Stage::Train).collect();
-    Ok(Preset { id: goal.id.to_owned(), model: Some(model.to_owned()), stages, words: goal.words.clone(), measured: None })
+    Ok(Preset {
+        id: goal.id.to_owned(),
+        model: Some(model.to_owned()),
+        stages,
+        words: goal.words.clone(),
+        measured: None,
+    })
 }
 
 /// The settings for the starter model, with some changes.

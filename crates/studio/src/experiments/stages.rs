@@ -7,7 +7,7 @@ use crate::studio::Studio;
 use alidade_data::builder;
 use alidade_domain::{
     AdapterSource, BuildRecipe, DatasetKind, DatasetSource, EvaluateRecipe, ExportForm, ExportRecipe, ModelSource,
-    Problem, ScorerSource, StackSource, Stage,
+    Problem, ScorerSource, StackSource, Stage, Tuning,
 };
 use alidade_evaluation::HELD_OUT_PAIRS;
 use alidade_jobs::kinds::{Ask, BuildAsk, EvaluateAsk, ExportAsk, FetchAsk, job};
@@ -161,9 +161,10 @@ impl Studio {
         let ModelSource::Stage(number) = source else { return self.model_named(source).map(Some) };
         match stages[..index.min(stages.len())].get(number - 1) {
             Some(Stage::Fetch(_)) => Ok(None),
+            Some(Stage::Train(recipe)) if recipe.tuning == Some(Tuning::Full) => Ok(None),
             Some(Stage::Export(recipe)) if recipe.form == ExportForm::Merged => Ok(None),
             Some(_) => Err(Problem::input(format!("Stage {number} makes no model to work on."))
-                .hint("Name a stage that fetches a model or exports a merged one; an adapter continues on its base.")),
+                .hint("Name a stage that fetches a model, trains every weight or exports a merged model; an adapter continues on its base.")),
             None => Err(Problem::input(format!("There is no stage {number} before this one."))
                 .hint("Name an earlier stage that makes a model.")),
         }

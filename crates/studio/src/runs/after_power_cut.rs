@@ -263,6 +263,7 @@ fn finished(house: &House, studio: &Studio, run: &RunRecord) {
         of_answers: Observations::default(),
         of_rows: Observations::default(),
         worst: Vec::new(),
+        pairs: Vec::new(),
     };
     let snapshot = |label: &str| Snapshot { stack: stack(label), parts: vec![part.clone()] };
     for (name, stack) in [(BEFORE, "base"), (AFTER, "trained")] {
@@ -283,6 +284,7 @@ fn finished(house: &House, studio: &Studio, run: &RunRecord) {
         worst: Vec::new(),
         scores: None,
         seconds: 1.0,
+        pairs: Vec::new(),
     };
     let mut log = EventLog::open(&folder, &run.id).unwrap();
     log.observe(EventKind::Started { pid: 1, threads: 1, from_step: 0 }).unwrap();

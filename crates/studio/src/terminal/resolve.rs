@@ -5,13 +5,13 @@ use crate::{experiments::links, import_checked};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
     AdapterShape, AdapterSource, Dataset, DatasetSource, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe,
-    RewardSource, ScorerSource, Stage, Trainable, Tuning, why,
+    RewardSource, ScorerSource, Stage, Trainable, why,
 };
 use alidade_jobs::kinds::job;
 use alidade_jobs::machine::compute;
 use alidade_jobs::machine::today::asks_for_date;
 use alidade_model::{ModelFolder, SMALL_TEXT, model_sha256, read_text};
-use alidade_train::{Method, method, names_of, work_facts};
+use alidade_train::{Method, method, work_facts};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,7 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     let training = known.configure(&settings)?;
     let reward = reward_of((recipe, known), base)?;
     let cost = cost_of((recipe, known), base)?;
-    let full = is_full(recipe, known)?;
+    let full = links::is_full(recipe, known)?;
     let adapter_dir = recipe.adapter.as_ref().map(|adapter| adapter_dir(adapter, base, "adapter")).transpose()?;
     let dataset = import_checked(&dataset_file)?;
     let rows = rows_to_jsonl(&dataset.rows)?;
@@ -109,22 +109,6 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
         now,
     };
     Ok(ResolvedRecipe { plan, output, rows, given, remarks: remarks(&dataset) })
-}
-
-/// True if every weight is trained.
-fn is_full(recipe: &Recipe, method: &dyn Method) -> Result<bool, Problem> {
-    let full = recipe.tuning == Some(Tuning::Full);
-    let full_weights = |method: &dyn Method| !method.needs().reference && !method.makes_scorer();
-    if full && !full_weights(method) {
-        let message = format!(
-            "{} needs an adapter: it compares with the base model, or trains a model that only scores.",
-            recipe.method.as_str()
-        );
-        return Err(Problem::input(message)
-            .hint(format!("Remove tuning, or use one of: {}.", names_of(full_weights)))
-            .at("tuning"));
-    }
-    Ok(full)
 }
 
 fn given(
