@@ -31,7 +31,7 @@ class Case:
         return ended.returncode, ended.stdout, ended.stderr
 
     def imported(self, name):
-        code, out, words = self.run("import", name, "--json")
+        code, out, words = self.run("check", name, "--json")
         return (json.loads(out) if code == 0 else None), words
 
     def trained(self, recipe):

@@ -3,14 +3,17 @@
 //! Standard output of a `--json` command is one JSON document (`train`: one event a line); everything else goes to
 //! standard error. Exit 2 for the person's input, 1 for a failure, 130 when the person stopped it.
 
+mod chosen;
 mod commands;
 mod faults;
+mod help;
 mod interruption;
 mod output;
 mod progress;
 mod serve;
+mod table;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Shown below the list of commands and options.
@@ -24,6 +27,9 @@ const EXIT_CODES: &str = "Exit codes:\n  \
 #[derive(Parser)]
 #[command(name = "alidade", version, about = "Align language models on your own machine.", after_help = EXIT_CODES)]
 struct Arguments {
+    /// Print results and errors only, no notes.
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -42,12 +48,20 @@ enum Command {
     Logits(commands::logits::Arguments),
     /// Show what a model's files do with given input.
     Inspect(commands::inspect::Arguments),
-    /// Read a data file and say what is in it.
+    /// List, add, rename or remove the base models of the app.
+    Models(commands::models::Arguments),
+    /// List, add, rename or remove the data sets of the app.
+    Data(commands::data::Arguments),
+    /// Add a data file to the app and say what is in it.
     Import(commands::import::Arguments),
+    /// Read a data file and say what is in it, without storing anything.
+    Check(commands::import::CheckArguments),
     /// Export an adapter, merged into its base model or as a copy.
     Export(commands::export::Arguments),
     /// Compare a model with and without an adapter on held-out prompts.
     Evaluate(commands::evaluate::Arguments),
+    /// List the experiments of the app, or write the file of one.
+    Experiments(commands::experiments::Arguments),
     /// List the runs of the app.
     Runs(commands::runs::Arguments),
     /// Write the report of an experiment.
@@ -56,6 +70,10 @@ enum Command {
     Restore(commands::restore::Arguments),
     /// Serve the app to a browser on this machine.
     Serve(commands::serve::Arguments),
+    /// Print completions for a shell.
+    Completions(commands::completions::Arguments),
+    /// Print or write the manual pages.
+    Man(commands::completions::ManArguments),
     /// Carry out a run (started by the app).
     #[command(hide = true)]
     Worker(commands::worker::Arguments),
@@ -68,13 +86,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Arguments::try_parse() {
+    match help::described().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches)) {
         // Its output is read by the program that started it.
-        Ok(Arguments { command: Command::Worker(arguments) }) if arguments.is_task() => run(Command::Worker(arguments)),
-        Ok(arguments) => faults::guarded(|| run(arguments.command)),
+        Ok(Arguments { command: Command::Worker(arguments), .. }) if arguments.is_task() => {
+            run(Command::Worker(arguments))
+        }
+        Ok(arguments) => {
+            output::be_quiet(arguments.quiet);
+            faults::guarded(|| run(arguments.command))
+        }
         Err(refusal) if refusal.use_stderr() => {
             // Without styles: the arguments may contain control characters.
-            output::note(refusal.render().to_string().trim_end());
+            output::fault(refusal.render().to_string().trim_end());
             ExitCode::from(2)
         }
         // Help and version.
@@ -93,7 +116,13 @@ fn run(command: Command) -> ExitCode {
         Command::Chat(arguments) => commands::chat::run(&arguments),
         Command::Logits(arguments) => commands::logits::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Models(arguments) => commands::models::run(&arguments),
+        Command::Data(arguments) => commands::data::run(&arguments),
         Command::Import(arguments) => commands::import::run(&arguments),
+        Command::Check(arguments) => commands::import::check(&arguments),
+        Command::Experiments(arguments) => commands::experiments::run(&arguments),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Man(arguments) => commands::completions::man(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Runs(arguments) => commands::runs::run(&arguments),

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const CLOSED_PIPE: i32 = 141;
 /// Set when an event could not be printed for another reason than a closed pipe.
 static EVENTS_LOST: AtomicBool = AtomicBool::new(false);
+/// Set by `--quiet`.
+static QUIET: AtomicBool = AtomicBool::new(false);
 static LISTENED_TO: AtomicBool = AtomicBool::new(true);
 
 /// A line on standard output.
@@ -56,8 +58,25 @@ pub fn announce(text: &str) {
     let _ = write(&format!("{}\n", printable(text)));
 }
 
-/// A line on standard error; failures cannot be reported anywhere.
+/// A text on standard output as it is; for what another program reads.
+pub fn text(text: &str) {
+    write(text).unwrap_or_else(|error| end(&error));
+}
+
+/// With `--quiet` notes are not printed.
+pub fn be_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// A note on standard error, for the person at the terminal; failures cannot be reported anywhere.
 pub fn note(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        fault(text);
+    }
+}
+
+/// A line on standard error that is printed in any case.
+pub fn fault(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
 }
 
@@ -84,10 +103,10 @@ pub fn notes(model: &Path, adapter: Option<&Path>) {
 pub fn report(problem: &Problem) -> ExitCode {
     let message = without_number(&problem.message);
     match &problem.field {
-        Some(field) => note(&format!("error ({field}): {message}")),
-        None => note(&format!("error: {message}")),
+        Some(field) => fault(&format!("error ({field}): {message}")),
+        None => fault(&format!("error: {message}")),
     }
-    problem.hints.iter().for_each(|hint| note(&format!("hint: {hint}")));
+    problem.hints.iter().for_each(|hint| fault(&format!("hint: {hint}")));
     match problem.code {
         ProblemCode::Input | ProblemCode::NotFound | ProblemCode::Conflict => ExitCode::from(2),
         _ => ExitCode::from(1),
@@ -125,7 +144,7 @@ fn end(error: &Error) -> ! {
     if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(CLOSED_PIPE);
     }
-    note(&format!("error: {}", lost(error)));
+    fault(&format!("error: {}", lost(error)));
     std::process::exit(1)
 }
 

@@ -1,7 +1,8 @@
 //! Progress of a run: a bar in a terminal, occasional lines in a file, one event per line with `--json`.
 
+use crate::commands::experiments::duration;
 use crate::output;
-use alidade_domain::{EventKind, Plan, Problem};
+use alidade_domain::{EventKind, Phase, Plan, Problem};
 use alidade_studio::{Outline, Start};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
@@ -58,9 +59,11 @@ impl Progress {
         }
         match kind {
             EventKind::Warning { message, .. } => self.line(&format!("note: {message}")),
+            EventKind::Stage { phase } => self.phase(*phase),
             EventKind::Step { step, total, metrics, tokens_per_second, seconds_left } => {
                 let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
-                let words = format!("loss {loss:.4} · {tokens_per_second:.0} tokens/s");
+                let left = duration(*seconds_left);
+                let words = format!("loss {loss:.4} · {tokens_per_second:.0} tokens/s · {left} left");
                 match &self.bar {
                     Some(bar) => {
                         bar.set_length(*total);
@@ -68,7 +71,7 @@ impl Progress {
                         bar.set_message(words);
                     }
                     None if !self.json && self.due(*step, *total) => {
-                        self.line(&format!("step {step} of {total} · {words} · {seconds_left:.0} s left"));
+                        self.line(&format!("step {step} of {total} · {words}"));
                     }
                     None => {}
                 }
@@ -76,6 +79,24 @@ impl Progress {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Names the phase: beside the bar, or on a line where there is none.
+    fn phase(&self, phase: Phase) {
+        let name = match phase {
+            Phase::Preparing => "preparing rows and model",
+            Phase::Training => "training",
+            Phase::Saving => "saving",
+            Phase::Evaluating => "comparing before and after",
+            Phase::Building => "building rows",
+            Phase::Fetching => "fetching",
+            Phase::Exporting => "exporting",
+        };
+        match &self.bar {
+            Some(bar) => bar.set_message(name),
+            None if !self.json => output::note(&format!("{name} …")),
+            None => {}
+        }
     }
 
     /// Removes the bar, so that further output begins on a line of its own.
@@ -103,6 +124,6 @@ impl Progress {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::no_length();
-    let style = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {eta} left · {msg}");
+    let style = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {msg}");
     style.map_or(bar.clone(), |style| bar.with_style(style))
 }

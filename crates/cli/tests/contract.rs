@@ -183,7 +183,7 @@ fn import_prints_one_document() {
     let file = folder.path().join("rows.jsonl");
     let rows = "{\"prompt\":\"a?\",\"chosen\":\"b\",\"rejected\":\"c\"}\n{\"prompt\":\"a?\",\"chosen\":\"\",\"rejected\":\"c\"}\n";
     std::fs::write(&file, rows).unwrap();
-    let found: Value = serde_json::from_str(&ok(&["import", text(&file), "--json"])).unwrap();
+    let found: Value = serde_json::from_str(&ok(&["check", text(&file), "--json"])).unwrap();
     assert_eq!((found["read"].as_u64(), found["kept"].as_u64()), (Some(2), Some(1)));
     assert_eq!(found["dropped"][0]["rows"], 1);
     assert_eq!(found["dataset"]["issues"][0]["row"], 2);

@@ -14,7 +14,7 @@ fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
 }
 
 fn found(path: &Path) -> Value {
-    serde_json::from_str(&ok(&["import", text(path), "--json"])).unwrap()
+    serde_json::from_str(&ok(&["check", text(path), "--json"])).unwrap()
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn a_cut_file_is_a_problem_in_words_and_in_figures() {
     let told = found(&cut);
     assert_eq!((told["read"].as_u64(), told["kept"].as_u64()), (Some(2), Some(1)));
     assert_eq!(told["dataset"]["issues"][0]["reason"], "cut off");
-    let words = ok(&["import", text(&cut)]);
+    let words = ok(&["check", text(&cut)]);
     assert!(words.contains("problem: the file is cut off") && words.contains("19 bytes"), "{words}");
 }
 
@@ -36,10 +36,10 @@ fn only_ordinary_files_are_opened() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
     for path in [pipe.as_path(), Path::new("/dev/zero"), folder.path()] {
-        let words = refused(&["import", text(path)], 2);
+        let words = refused(&["check", text(path)], 2);
         assert!(words.contains("no ordinary file") || words.contains("is a folder"), "{words}");
     }
-    assert!(refused(&["import", "nowhere.jsonl"], 2).contains("nowhere.jsonl"));
+    assert!(refused(&["check", "nowhere.jsonl"], 2).contains("nowhere.jsonl"));
     for (name, bytes, words) in [
         ("x.jsonl.gz", &b"\x1f\x8b\x08\0"[..], "gzip"),
         ("x.parquet", b"PAR1\x15\x04", "parquet"),
@@ -47,7 +47,7 @@ fn only_ordinary_files_are_opened() {
         ("x.pkl", b"\x80\x04\x95\0\0\0\0\0\0\0\0.", "pickle"),
         ("x.pdf", b"%PDF-1.7\n", "PDF"),
     ] {
-        let said = refused(&["import", text(&file(folder.path(), name, bytes))], 2);
+        let said = refused(&["check", text(&file(folder.path(), name, bytes))], 2);
         assert!(said.contains(words) && said.contains("hint:"), "{said}");
     }
 }
@@ -60,7 +60,7 @@ fn escape_sequences_do_not_reach_the_terminal() {
     let mixed = file(folder.path(), "rows\u{1b}[1m.jsonl", rows);
     let bad = file(folder.path(), "bad.jsonl", "{\"\\u001b[2J\":1}\n");
     for path in [mixed, bad] {
-        let output = alidade(&["import", text(&path)]).output().unwrap();
+        let output = alidade(&["check", text(&path)]).output().unwrap();
         for stream in [&output.stdout, &output.stderr] {
             let words = String::from_utf8_lossy(stream);
             assert!(!words.chars().any(|character| character.is_control() && character != '\n'), "{words:?}");
@@ -73,7 +73,7 @@ fn escape_sequences_do_not_reach_the_terminal() {
 fn a_full_disk_or_a_closed_pipe_behind_it_ends_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let rows = file(folder.path(), "rows.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
-    for arguments in [vec!["import", text(&rows)], vec!["import", text(&rows), "--json"]] {
+    for arguments in [vec!["check", text(&rows)], vec!["import", text(&rows), "--json"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = alidade(&arguments).stdout(full).output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -123,7 +123,7 @@ fn memory_does_not_grow_with_the_file() {
 /// The most memory that an import held, in kB: the program and the child that reads the file.
 #[cfg(target_os = "linux")]
 fn peak(path: &Path) -> u64 {
-    let mut child = alidade(&["import", text(path), "--json"])
+    let mut child = alidade(&["check", text(path), "--json"])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()

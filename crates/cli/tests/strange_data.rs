@@ -104,7 +104,7 @@ fn costly_files_cost_the_program_nothing() {
         if let Err(problem) = found {
             assert_eq!((problem.code, problem.field.as_deref()), (ProblemCode::Input, Some("dataset")), "{name}");
         }
-        let output = run(&["import", text(&path)]);
+        let output = run(&["check", text(&path)]);
         assert!(matches!(output.status.code(), Some(0 | 2)), "{name}: {output:?}");
         std::fs::remove_file(&path).unwrap();
     }

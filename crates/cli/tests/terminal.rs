@@ -40,8 +40,8 @@ fn a_closed_pipe_ends_quietly() {
     let model = golden("trl/model");
     let generate = ["generate", "--model", text(&model), "--prompt", "The", "--max-new-tokens", "2"];
     let commands: [&[&str]; 6] = [
-        &["import", text(&bad)],
-        &["import", text(&bad), "--json"],
+        &["check", text(&bad)],
+        &["check", text(&bad), "--json"],
         &generate,
         &[&generate[..], &["--json"]].concat(),
         &["runs"],
@@ -63,14 +63,14 @@ fn a_full_disk_behind_standard_output_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let data = rows(folder.path(), "rows.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
-    for arguments in [&["import", text(&data)][..], &["import", text(&data), "--json"], &["runs"]] {
+    for arguments in [&["check", text(&data)][..], &["import", text(&data), "--json"], &["runs"]] {
         let output = alidade(arguments).env("ALIDADE_HOME", folder.path()).stdout(full()).output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {words}");
         assert!(words.contains("standard output") && words.contains("no room left"), "{arguments:?}: {words}");
     }
     // Errors go to a full disk as well: the exit code is all that is left.
-    let status = alidade(&["import", "nowhere.jsonl"]).stderr(full()).status().unwrap();
+    let status = alidade(&["check", "nowhere.jsonl"]).stderr(full()).status().unwrap();
     assert_eq!(status.code(), Some(2));
     // Training is worth more than its listener.
     let path = recipe(folder.path(), "sft", "max_steps = 2");
@@ -100,8 +100,8 @@ fn what_strangers_wrote_steers_no_terminal() {
     rows(&model, "config.json", &config.replace("\\u001b", "\u{1b}"));
     let broken = rows(at, "recipe.toml", &format!("method = \"sft\"\nmodel = \"{STEERING}\"\n"));
     let asked: [&[&str]; 6] = [
-        &["import", text(&data)],
-        &["import", text(&named)],
+        &["check", text(&data)],
+        &["check", text(&named)],
         &["train", text(&broken)],
         &["generate", "--model", text(&model), "--prompt", "x"],
         &["generate", "--model", STEERING, "--prompt", "x"],
@@ -112,7 +112,7 @@ fn what_strangers_wrote_steers_no_terminal() {
         assert!(!steers(&output.stdout) && !steers(&output.stderr), "{arguments:?}: {output:?}");
     }
     // A document escapes what it must, and means the same.
-    let output = run(&["import", text(&data), "--json"]);
+    let output = run(&["check", text(&data), "--json"]);
     assert!(!steers(&output.stdout), "{output:?}");
     serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
 }
@@ -129,7 +129,7 @@ fn hints_fit_what_was_asked() {
     assert!(words.contains("error (temperature)") && words.contains("0 or more"), "{words}");
     let words = generate(&["--top-p", "-0.5"]);
     assert!(words.contains("above 0"), "{words}");
-    for asked in [vec!["import", "nowhere.jsonl"], vec!["train", "nowhere.toml"]] {
+    for asked in [vec!["check", "nowhere.jsonl"], vec!["train", "nowhere.toml"]] {
         let words = refused(&asked, 2);
         assert!(words.contains("There is no file nowhere.") && !words.contains("os error"), "{words}");
     }

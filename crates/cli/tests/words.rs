@@ -13,8 +13,12 @@ use std::path::Path;
 fn help_of(command: &[&str], all: &mut String) {
     let words = ok(&[command, &["--help"]].concat());
     let _ = write!(all, "$ alidade {}\n\n{words}\n", [command, &["--help"]].concat().join(" "));
-    let listed = words.split("Commands:\n").nth(1).unwrap_or_default();
-    for line in listed.lines().take_while(|line| !line.is_empty()) {
+    // The program's own commands stand in groups in front of its options, those of a command under one heading.
+    let listed = match command {
+        [] => words.split("Options:\n").next(),
+        _ => words.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()),
+    };
+    for line in listed.unwrap_or_default().lines().filter(|line| line.starts_with("  ")) {
         let name = line.split_whitespace().next().unwrap();
         if name != "help" {
             help_of(&[command, &[name]].concat(), all);
@@ -80,10 +84,10 @@ fn words_of_problems() {
     let mut commands: Vec<Vec<&str>> = vec![
         vec!["trian"],
         vec!["train", "nowhere.toml"],
-        vec!["import", "nowhere.jsonl"],
-        vec!["import", "empty.jsonl"],
-        vec!["import", "other.jsonl"],
-        vec!["import", "picture.png"],
+        vec!["check", "nowhere.jsonl"],
+        vec!["check", "empty.jsonl"],
+        vec!["check", "other.jsonl"],
+        vec!["check", "picture.png"],
         vec!["generate", "--model", "bare", "--prompt", "Hello"],
         vec!["report", "nothing"],
         vec!["restore"],

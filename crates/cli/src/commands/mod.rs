@@ -2,13 +2,17 @@
 
 pub mod bench;
 pub mod chat;
+pub mod completions;
+pub mod data;
 pub mod evaluate;
+pub mod experiments;
 pub mod export;
 pub mod generate;
 pub mod import;
 pub mod inspect;
 pub mod learning;
 pub mod logits;
+pub mod models;
 pub mod report;
 pub mod restore;
 pub mod run;

@@ -1,8 +1,10 @@
 //! `alidade run FILE`: runs an experiment file, stage by stage, in the data folder of the app, where the window shows it as
 //! well. The same command resumes what was stopped, and gives the same results when it is repeated.
 
+use crate::commands::experiments::duration;
 use crate::interruption::Interruption;
 use crate::output;
+use crate::table::{Align, table};
 use alidade_domain::{
     Artifact, CheckedPipeline, EventKind, MethodName, Problem, ProblemCode, RunEvent, RunState, StageEstimate,
     StopSignal,
@@ -27,7 +29,7 @@ pub struct Arguments {
     /// The experiment, in TOML; its paths are relative to it.
     file: PathBuf,
     /// Only print what the stages would do and cost.
-    #[arg(long)]
+    #[arg(long, visible_alias = "dry-run")]
     check: bool,
     /// Print JSON: the plan with --check, else one event per line and the finished experiment last.
     #[arg(long)]
@@ -54,7 +56,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         ended.runs.iter().for_each(show_result);
     }
     match ended.runs.iter().find(|run| run.state != RunState::Finished) {
-        None => Ok(ExitCode::SUCCESS),
+        None => {
+            output::note(&format!("Its report: alidade report {}", ended.experiment.id));
+            Ok(ExitCode::SUCCESS)
+        }
         Some(run) if run.state == RunState::Failed => Err(failure(run)),
         Some(_) => {
             output::note("Stopped; run the same command to continue.");
@@ -173,13 +178,11 @@ fn failure(run: &RunView) -> Problem {
 }
 
 /// Prints the plan. Faults lead to exit code 2, each at its field.
-fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Problem> {
+pub fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Problem> {
     if json {
         output::json(&json!(checked));
     } else {
-        for stage in &checked.stages {
-            output::line(plan_line(stage));
-        }
+        show_stages(&checked.stages);
         let told = checked.problems.iter().map(|problem| ("fault", problem));
         for (kind, problem) in told.chain(checked.warnings.iter().map(|warning| ("note", warning))) {
             let field = problem.field.as_deref().unwrap_or("experiment");
@@ -190,13 +193,32 @@ fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Problem>
     Ok(if checked.ready { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-fn plan_line(stage: &StageEstimate) -> String {
-    let name = stage.method.as_ref().map_or(stage.kind.as_str(), MethodName::as_str);
-    let work = match (stage.optimizer_steps, stage.rows) {
-        (0, 0) => "unknown rows".to_owned(),
-        (0, rows) => format!("{rows} rows"),
-        (steps, rows) => format!("{steps} steps over {rows} rows"),
+/// One line a stage: what it does, and what it costs on this machine.
+fn show_stages(stages: &[StageEstimate]) {
+    let row = |stage: &StageEstimate| {
+        let name = stage.method.as_ref().map_or(stage.kind.as_str(), MethodName::as_str);
+        let count = |count: u64| if count == 0 { "–".to_owned() } else { count.to_string() };
+        vec![
+            format!("{} {name}", stage.stage + 1),
+            count(stage.optimizer_steps),
+            count(stage.rows as u64),
+            count(stage.skipped_rows as u64),
+            count(stage.truncated_rows as u64),
+            duration(stage.seconds - stage.comparing_seconds),
+            duration(stage.comparing_seconds),
+            format!("{:.0} MB", stage.memory_bytes as f64 / 1e6),
+        ]
     };
-    let memory = stage.memory_bytes as f64 / 1e6;
-    format!("{} {name}  {work}, {memory:.0} MB of memory, {:.0} s", stage.stage + 1, stage.seconds)
+    let right = |name| (name, Align::Right);
+    let heads = [
+        ("stage", Align::Left),
+        right("steps"),
+        right("rows"),
+        right("left out"),
+        right("cut"),
+        right("work"),
+        right("comparing"),
+        right("memory"),
+    ];
+    table(&heads, &stages.iter().map(row).collect::<Vec<_>>()).into_iter().for_each(output::line);
 }

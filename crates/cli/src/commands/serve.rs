@@ -1,7 +1,7 @@
 //! `alidade serve`: the window's screens in a browser, on this machine only, behind the token of the data folder.
 
 use crate::output;
-use crate::serve::{Server, token_of};
+use crate::serve::{Server, browser, token_of};
 use alidade_domain::{Problem, why};
 use alidade_studio::{Configuration, Studio, run_queue_in_background};
 
@@ -11,6 +11,9 @@ pub struct Arguments {
     /// Port on 127.0.0.1; 0 picks a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Open the address in the browser.
+    #[arg(long)]
+    open: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
@@ -28,6 +31,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         let token = token_of(&studio)?;
         // The address is for programs too; a closed pipe must not end the server.
         output::announce(&format!("http://127.0.0.1:{port}/#token={token}"));
+        if arguments.open {
+            browser::open(&studio, port, &token)?;
+        }
         output::note("Open this address in a browser on this machine. Ctrl-C ends the server; runs go on.");
         Server::new(studio, token, port).serve(listener, stopped()).await;
         Ok::<(), Problem>(())

@@ -1,12 +1,13 @@
 //! `alidade train RECIPE`: trains in the foreground, from the newest checkpoint when there is one.
 
+use crate::commands::run::show_plan;
 use crate::interruption::Interruption;
 use crate::output;
 use crate::progress::Progress;
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode};
+use alidade_domain::{EventKind, Observer, Plan, Problem, ProblemCode};
 use alidade_studio::{
-    Depth, EventLog, ResolvedRecipe, RunFolder, execute_telling, model_dir, read_recipe, resolve_recipe, vet_model,
-    vet_stack,
+    Depth, EventLog, ResolvedRecipe, RunFolder, dry_run, execute_telling, model_dir, read_recipe, resolve_recipe,
+    vet_model, vet_stack,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// Remove what an earlier run left in the output folder and start over.
     #[arg(long)]
     overwrite: bool,
+    /// Only say what it would do and cost, and what deserves attention.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
@@ -38,6 +42,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     }
     let mut say = |text: &str| output::note(&format!("note: {text}"));
     resolved.remarks.iter().for_each(|remark| say(remark));
+    if arguments.dry_run {
+        return show_plan(&dry_run(&recipe, &resolved)?, arguments.json);
+    }
     let folder = RunFolder::take(&resolved, arguments.overwrite, &mut say)?;
     carry_out(arguments, &resolved, &folder).map_err(in_a_terminal)
 }
@@ -61,9 +68,19 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
     }
     if !arguments.json {
         let (what, name) = if plan.trains.is_full() { ("model", "model") } else { ("adapter", "adapter") };
-        output::note(&format!("The {what} is in {}.", output.join(name).display()));
+        let made = output.join(name);
+        output::note(&format!("The {what} is in {}.", made.display()));
+        output::note(&format!("Talk to it: alidade chat {}", stack_of(plan, &made)));
     }
     Ok(if output::events_lost() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The arguments that name what a run made.
+fn stack_of(plan: &Plan, made: &Path) -> String {
+    match plan.trains.is_full() {
+        true => format!("--model {}", made.display()),
+        false => format!("--model {} --adapter {}", plan.model_dir.display(), made.display()),
+    }
 }
 
 /// Hints name buttons of the window; in the terminal the same command resumes.

@@ -1,6 +1,7 @@
 //! The browser host: the command table over HTTP on loopback. Every request needs the token and our Host header, so that no
 //! other page in the browser can reach it.
 
+pub mod browser;
 mod connections;
 mod files;
 mod routes;

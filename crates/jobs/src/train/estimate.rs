@@ -71,11 +71,18 @@ pub struct StageAsk {
     pub rows_sha256: String,
     /// Seed of the split.
     pub split: u64,
+    /// True if a part of the rows is held out for evaluation; the terminal's runs learn from all of them.
+    #[serde(default = "yes")]
+    pub holds_out: bool,
     /// The rows of the experiment's other data sets, whose held-out part is compared on as well.
     #[serde(default)]
     pub others: Vec<PathBuf>,
     /// True when Alder Bay's oracle judges the answers.
     pub oracle: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Told what is being done; false when nobody wants to know any more.
@@ -98,7 +105,8 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     let template = folder.chat_template(&tokenizer, crate::local_time()).map_err(at_model)?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let words = machine::resident_bytes().saturating_sub(before);
-    let (rows, held_out) = split_rows(read_rows(&ask.rows)?, ask.split);
+    let rows = read_rows(&ask.rows)?;
+    let (rows, held_out) = if ask.holds_out { split_rows(rows, ask.split) } else { (rows, Vec::new()) };
     let at_dataset = |error| match Problem::from(error) {
         problem if problem.field.is_some() => problem,
         problem => problem.at("dataset"),

@@ -75,6 +75,13 @@ impl Studio {
         let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(stem);
         let kept = self.import_as(self.fresh_id("d"), name, &path, handle)?;
         self.take_back(handle);
+        if let Some(known) = self.twin_of(&kept)? {
+            self.store.delete_document::<DatasetRecord>(&kept.id)?;
+            // The folder of the second copy is never read; a leftover only costs disk space.
+            let _ = remove_folder(&self.dataset_folder(&kept.id));
+            let used_by = self.uses()?.of_dataset(&known.id);
+            return Ok(DatasetView::of(known, None, used_by));
+        }
         self.want_backup();
         Ok(DatasetView::of(kept, None, Vec::new()))
     }
@@ -94,6 +101,17 @@ impl Studio {
         let problem = self.rows_problem(&set, &self.rows_path(id));
         let used_by = self.uses()?.of_dataset(id);
         Ok(DatasetView::of(set, problem, used_by))
+    }
+
+    /// An earlier import of the same rows under the same name.
+    fn twin_of(&self, set: &DatasetRecord) -> Result<Option<DatasetRecord>, Problem> {
+        let twin = |known: &DatasetRecord| {
+            !known.removed && known.id != set.id && known.sha256 == set.sha256 && known.name == set.name
+        };
+        let sets: Vec<DatasetRecord> = self.store.documents()?;
+        // One whose rows are damaged is better replaced.
+        let whole = |known: &DatasetRecord| self.rows_problem(known, &self.rows_path(&known.id)).is_none();
+        Ok(sets.into_iter().filter(twin).find(whole))
     }
 
     /// A page of rows, and of the rows that were left out.

@@ -59,6 +59,7 @@ impl Studio {
             rows: self.rows_path(&dataset.id),
             rows_sha256: dataset.sha256.clone(),
             split: split_seed(pipeline),
+            holds_out: true,
             others: self.others(&dataset.id, index, pipeline),
             oracle: self.has_oracle(&model, &dataset),
             model: facts_of(&model),
