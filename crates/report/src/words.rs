@@ -152,6 +152,7 @@ pub(crate) mod tests {
             samples: vec![],
             worst: vec![],
             scores: None,
+            pairs: vec![],
             seconds: 1.0,
         }
     }

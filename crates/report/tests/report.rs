@@ -60,6 +60,7 @@ fn evaluation(after_stack: &str) -> Evaluation {
         ],
         worst: vec![],
         scores: None,
+        pairs: vec![],
         seconds: 4.0,
     }
 }

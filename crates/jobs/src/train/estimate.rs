@@ -147,12 +147,8 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     estimate.memory_bytes = need.bytes(keep);
     let seconds = work.training(gauge, &subject, keep)?;
     wanted(tell(Planning::Measuring))?;
-    (estimate.comparing_prompts, estimate.comparing_rows) = (prompts.len(), suite.rows());
-    let cost = work.comparing(gauge, &subject, keep, &suite, prompts)?;
-    (estimate.seconds_per_prompt, estimate.seconds_per_row) = (cost.per_prompt, cost.per_row);
-    estimate.comparing_seconds = cost.fixed
-        + cost.per_prompt * estimate.comparing_prompts as f64
-        + cost.per_row * estimate.comparing_rows as f64;
+    let counts = (prompts.len(), suite.rows());
+    work.comparing(gauge, &subject, keep, &suite, prompts)?.enter(counts, &mut estimate);
     estimate.seconds = seconds + estimate.comparing_seconds;
     Ok(estimate)
 }
@@ -343,6 +339,15 @@ struct ComparingCost {
     fixed: f64,
     per_prompt: f64,
     per_row: f64,
+}
+
+impl ComparingCost {
+    /// Enters the cost of comparing so many prompts and rows into an estimate.
+    fn enter(&self, (prompts, rows): (usize, usize), estimate: &mut StageEstimate) {
+        (estimate.comparing_prompts, estimate.comparing_rows) = (prompts, rows);
+        (estimate.seconds_per_prompt, estimate.seconds_per_row) = (self.per_prompt, self.per_row);
+        estimate.comparing_seconds = self.fixed + self.per_prompt * prompts as f64 + self.per_row * rows as f64;
+    }
 }
 
 /// What is asked before and after the stage.
