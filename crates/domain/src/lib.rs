@@ -72,4 +72,6 @@ pub use stage_recipes::{BuildRecipe, EvaluateRecipe, ExportForm, ExportRecipe, F
 pub use trainable::{AdapterShape, Trainable};
 pub use watch::{At, Chart, Line, Metric, Multiple, Reading, Sign, Tone, Watch};
 pub use why::{why, without_number};
-pub use words::{Wording, Words};
+pub use words::{Language, Wording, Words};
+#[doc(hidden)]
+pub use words::{check_languages, has_chinese};
