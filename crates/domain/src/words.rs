@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// A text in English and Chinese.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, TS)]
 pub struct Words {
     /// English.
     pub en: &'static str,
@@ -181,12 +181,12 @@ pub const fn check_languages(en: &str, zh: &str) {
     assert!(has_chinese(zh), "the second text must be Chinese");
 }
 
-/// True if a text has a Chinese character: U+3400 to U+9FFF, by the first bytes of their UTF-8.
+/// True if a text has a Chinese character (U+3400 to U+9FFF) or punctuation of full width, by the first bytes of their UTF-8.
 #[doc(hidden)]
 pub const fn has_chinese(text: &str) -> bool {
     let (bytes, mut place) = (text.as_bytes(), 0);
     while place + 1 < bytes.len() {
-        if matches!((bytes[place], bytes[place + 1]), (0xE3, 0x90..) | (0xE4..=0xE9, _)) {
+        if matches!((bytes[place], bytes[place + 1]), (0xE3, 0x80 | 0x90..) | (0xE4..=0xE9, _) | (0xEF, 0xBC)) {
             return true;
         }
         place += 1;
