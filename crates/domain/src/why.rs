@@ -1,10 +1,14 @@
 //! System errors about files, in words without error numbers.
 
 use crate::{Wording, Words};
+use std::fmt;
 use std::io::{Error, ErrorKind};
 
 /// The reason of a failed read or write as a clause ("there is no such file"), without the error number.
 pub fn why(error: &Error) -> Wording {
+    if let Some(Said(wording)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return wording.clone();
+    }
     let known = match error.kind() {
         ErrorKind::NotFound => Words::new("there is no such file", "没有这个文件"),
         ErrorKind::PermissionDenied => Words::new("permission denied", "没有访问权限"),
@@ -29,6 +33,22 @@ pub fn why(error: &Error) -> Wording {
     };
     known.into()
 }
+
+/// A system error with a reason of the program's own, which [`why`] tells in both languages.
+pub fn said(kind: ErrorKind, wording: impl Into<Wording>) -> Error {
+    Error::new(kind, Said(wording.into()))
+}
+
+#[derive(Debug)]
+struct Said(Wording);
+
+impl fmt::Display for Said {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(&self.0.en)
+    }
+}
+
+impl std::error::Error for Said {}
 
 /// A message without the numbers that systems add to it ("(os error 2)").
 pub fn without_number(text: &str) -> String {
@@ -57,6 +77,8 @@ mod tests {
     fn numbers_of_the_system_are_left_out() {
         assert_eq!(why(&Error::from_raw_os_error(2)).en, "there is no such file");
         assert_eq!(why(&Error::new(ErrorKind::InvalidData, "it is no UTF-8 text")).en, "it is no UTF-8 text");
+        let own = said(ErrorKind::InvalidData, Words::new("it is no UTF-8 text", "它不是 UTF-8 文本"));
+        assert_eq!((own.to_string().as_str(), why(&own).zh.as_str()), ("it is no UTF-8 text", "它不是 UTF-8 文本"));
         assert_eq!(without_number("Input/output error (os error 5)"), "Input/output error");
         assert_eq!(without_number("a (os error 2): b (os error 28)."), "a: b.");
         assert_eq!(without_number("a (os error x) (os error 1)"), "a (os error x)");
