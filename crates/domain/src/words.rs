@@ -70,6 +70,11 @@ impl Wording {
         Self::joined(parts, ", ", "、")
     }
 
+    /// Clauses one after the other.
+    pub fn clauses<W: Into<Wording>>(parts: impl IntoIterator<Item = W>) -> Self {
+        Self::joined(parts, "; ", "；")
+    }
+
     /// Sentences one after the other.
     pub fn sentences<W: Into<Wording>>(parts: impl IntoIterator<Item = W>) -> Self {
         Self::joined(parts, " ", "")
