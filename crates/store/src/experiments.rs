@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::database::{from_json, to_json};
 use crate::error::{Result, StoreError};
-use alidade_domain::Experiment;
+use alidade_domain::{Experiment, Words};
 use rusqlite::{OptionalExtension, params};
 
 pub(crate) const MIGRATION: &str = "CREATE TABLE experiments (
@@ -21,7 +21,7 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub fn put_experiment(&self, experiment: &Experiment) -> Result<()> {
-        let stages = to_json("stages", &experiment.stages)?;
+        let stages = to_json(Words::new("stages", "阶段"), &experiment.stages)?;
         self.write(|transaction| {
             transaction.execute(
                 "INSERT INTO experiments VALUES (?1, ?2, ?3, ?4, ?5)
@@ -49,7 +49,9 @@ impl Store {
     pub fn experiment(&self, id: &str) -> Result<Experiment> {
         let connection = self.connection();
         let row = connection.query_row("SELECT * FROM experiments WHERE id = ?1", [id], read).optional()?;
-        experiment(row.ok_or_else(|| StoreError::Missing { what: "experiment", id: id.to_owned() })?)
+        experiment(
+            row.ok_or_else(|| StoreError::Missing { what: Words::new("experiment", "实验"), id: id.to_owned() })?,
+        )
     }
 
     /// Removes an experiment with its runs and their events.
@@ -66,7 +68,7 @@ fn read(row: &rusqlite::Row) -> rusqlite::Result<Row> {
 }
 
 fn experiment((id, title, question, stages, created_ms): Row) -> Result<Experiment> {
-    Ok(Experiment { id, title, question, stages: from_json("stages", &stages)?, created_ms })
+    Ok(Experiment { id, title, question, stages: from_json(Words::new("stages", "阶段"), &stages)?, created_ms })
 }
 
 #[cfg(test)]

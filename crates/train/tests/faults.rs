@@ -129,7 +129,7 @@ fn sft() -> &'static dyn Method {
 fn not_finite(run: &Run) -> (String, u64, Vec<usize>) {
     let error = run.go().0.unwrap_err();
     let TrainError::NotFinite { what, step, rows, .. } = &error else { panic!("{:?}: {error}", run.method.name()) };
-    let told = (what.clone(), *step, rows.clone());
+    let told = (what.en.clone(), *step, rows.clone());
     let problem = Problem::from(error);
     assert_eq!(problem.code, ProblemCode::NotFinite);
     assert!(problem.message.en.contains(&format!("At step {} the {}", told.1, told.0)), "{problem}");
