@@ -1,12 +1,15 @@
 //! Lists of messages in the common formats: OpenAI's role and content, ShareGPT's from and value, contents in parts; and the
 //! rules that a conversation must satisfy to be learned from.
 
-use crate::fault::{Fault, described};
+use crate::fault::{Fault, described, reason};
 use crate::media;
-use alidade_domain::{Message, Role, shown};
+use alidade_domain::{Message, Role, Wording, Words, shown, wording};
 use serde_json::{Map, Value};
 
-const ROLES: &str = "Known roles: system, user, assistant, tool (also human, gpt, observation).";
+const ROLES: Words = Words::new(
+    "Known roles: system, user, assistant, tool (also human, gpt, observation).",
+    "可用的角色：system、user、assistant、tool（也可写 human、gpt、observation）。",
+);
 
 /// True for an object with a speaker and a text.
 pub(crate) fn is_message(value: &Value) -> bool {
@@ -37,8 +40,12 @@ pub(crate) fn conversation(value: Value, column: &str) -> Result<Vec<Message>, F
         Value::Array(list) => list.into_iter().map(message).collect(),
         Value::String(text) => Err(not_a_list(&text, column)),
         other => {
-            let found = format!("“{column}” is {}", described(&other));
-            Err(Fault::new("broken conversation", found, "It must be a list of messages."))
+            let found = wording!("“{column}” is {it}", "“{column}”是{it}"; it = described(&other));
+            Err(Fault::new(
+                reason::BROKEN_CONVERSATION,
+                found,
+                Words::new("It must be a list of messages.", "它必须是消息列表。"),
+            ))
         }
     }
 }
@@ -48,20 +55,27 @@ fn not_a_list(text: &str, column: &str) -> Fault {
     let begin = shown(text.trim_start(), 40);
     if text.trim().is_empty() {
         return Fault::new(
-            "empty conversation",
-            format!("“{column}” is blank"),
-            "Fill the field in or remove the row.",
+            reason::EMPTY_CONVERSATION,
+            wording!("“{column}” is blank", "“{column}”是空白"),
+            Words::new("Fill the field in or remove the row.", "填写该字段，或删除这一条。"),
         );
     }
     if looks_like_python(text) {
         return python(column, &begin);
     }
     let why = match serde_json::from_str::<Value>(text) {
-        Ok(value) => format!("it holds {}", described(&value)),
-        Err(error) => format!("read as JSON it gives: {error}"),
+        Ok(value) => wording!("it holds {it}", "其中是{it}"; it = described(&value)),
+        Err(error) => wording!("read as JSON it gives: {error}", "按 JSON 读取时出错：{error}"),
     };
-    let found = format!("the column “{column}” is text, not a list ({begin}); {why}");
-    Fault::new("broken conversation", found, "Write the list of messages as a list, or as valid JSON text.")
+    let found = wording!("the column “{column}” is text, not a list ({begin}); {why}", "“{column}”列是文本而不是列表（{begin}）；{why}"; why = why);
+    Fault::new(
+        reason::BROKEN_CONVERSATION,
+        found,
+        Words::new(
+            "Write the list of messages as a list, or as valid JSON text.",
+            "把消息列表写成列表，或写成有效的 JSON 文本。",
+        ),
+    )
 }
 
 /// True for a list as Python prints it.
@@ -71,22 +85,44 @@ pub(crate) fn looks_like_python(text: &str) -> bool {
 }
 
 pub(crate) fn python(column: &str, begin: &str) -> Fault {
-    let found = format!("the column “{column}” is text: a list as Python prints it ({begin})");
-    Fault::new("list printed by Python", found, "Write the column with json.dumps, or keep it as a list in JSON lines.")
+    let found = wording!(
+        "the column “{column}” is text: a list as Python prints it ({begin})",
+        "“{column}”列是文本：Python 打印出来的列表（{begin}）"
+    );
+    Fault::new(
+        Words::new("list printed by Python", "Python 打印的列表"),
+        found,
+        Words::new(
+            "Write the column with json.dumps, or keep it as a list in JSON lines.",
+            "用 json.dumps 写这一列，或在 JSON Lines 中保留为列表。",
+        ),
+    )
 }
 
 /// One message.
 pub(crate) fn message(value: Value) -> Result<Message, Fault> {
-    let broken = |found: String| Fault::new("broken message", found, "A message needs a role and its text.");
+    let broken = |found: Wording| {
+        Fault::new(
+            reason::BROKEN_MESSAGE,
+            found,
+            Words::new("A message needs a role and its text.", "消息要有角色和文本。"),
+        )
+    };
     let Value::Object(mut fields) = value else {
-        return Err(broken(format!("instead of a message there is {}", described(&value))));
+        return Err(broken(
+            wording!("instead of a message there is {it}", "这里不是消息，而是{it}"; it = described(&value)),
+        ));
     };
     let mut take = |names: [&str; 2]| names.iter().find_map(|name| fields.get_mut(*name).map(Value::take));
     let (role, content) = (take(["role", "from"]), take(["content", "value"]));
     let role = match role {
         Some(Value::String(role)) => role_of(&role)?,
-        Some(other) => return Err(broken(format!("the role is {}", described(&other)))),
-        None => return Err(broken(format!("a message without a role: {}", described(&Value::Object(fields))))),
+        Some(other) => return Err(broken(wording!("the role is {it}", "角色是{it}"; it = described(&other)))),
+        None => {
+            return Err(broken(
+                wording!("a message without a role: {it}", "消息没有角色：{it}"; it = described(&Value::Object(fields))),
+            ));
+        }
     };
     match content {
         Some(content) if !content.is_null() => Ok(Message { role, content: text_of(content)? }),
@@ -98,10 +134,21 @@ fn without_text(fields: &Map<String, Value>) -> Fault {
     let called =
         ["tool_calls", "function_call"].iter().any(|name| fields.get(*name).is_some_and(|call| !call.is_null()));
     if called {
-        let fix = "Tool calls as fields are not supported; write the call as the text of the message.";
-        return Fault::new("call of a tool", "a message with a call instead of a text", fix);
+        let fix = Words::new(
+            "Tool calls as fields are not supported; write the call as the text of the message.",
+            "不支持写成字段的工具调用；请把调用写进消息的文本。",
+        );
+        return Fault::new(
+            Words::new("call of a tool", "工具调用"),
+            Words::new("a message with a call instead of a text", "消息只有调用，没有文本"),
+            fix,
+        );
     }
-    Fault::new("broken message", "a message without a text", "A message needs a role and its text.")
+    Fault::new(
+        reason::BROKEN_MESSAGE,
+        Words::new("a message without a text", "消息没有文本"),
+        Words::new("A message needs a role and its text.", "消息要有角色和文本。"),
+    )
 }
 
 fn role_of(name: &str) -> Result<Role, Fault> {
@@ -110,7 +157,13 @@ fn role_of(name: &str) -> Result<Role, Fault> {
         "user" | "human" | "prompter" => Role::User,
         "assistant" | "gpt" | "model" | "chatgpt" | "bot" | "ai" | "function_call" => Role::Assistant,
         "tool" | "observation" | "function" | "ipython" => Role::Tool,
-        _ => return Err(Fault::new("unknown role", format!("the role “{}”", shown(name, 40)), ROLES)),
+        _ => {
+            return Err(Fault::new(
+                Words::new("unknown role", "未知角色"),
+                wording!("the role “{name}”", "角色“{name}”", name = shown(name, 40)),
+                ROLES,
+            ));
+        }
     })
 }
 
@@ -119,9 +172,11 @@ fn text_of(content: Value) -> Result<String, Fault> {
     match content {
         Value::String(text) => Ok(text),
         Value::Array(parts) => parts.into_iter().map(part).collect(),
-        other => {
-            Err(Fault::new("not text", format!("the text of a message is {}", described(&other)), "Write it as text."))
-        }
+        other => Err(Fault::new(
+            reason::NOT_TEXT,
+            wording!("the text of a message is {it}", "消息的文本是{it}"; it = described(&other)),
+            Words::new("Write it as text.", "写成文本。"),
+        )),
     }
 }
 
@@ -131,9 +186,9 @@ fn part(part: Value) -> Result<String, Fault> {
         Value::Object(fields) => fields,
         other => {
             return Err(Fault::new(
-                "broken message",
-                format!("a part that is {}", described(&other)),
-                "Each part must be text.",
+                reason::BROKEN_MESSAGE,
+                wording!("a part that is {it}", "有一部分是{it}"; it = described(&other)),
+                Words::new("Each part must be text.", "每一部分都必须是文本。"),
             ));
         }
     };
@@ -145,8 +200,12 @@ fn part(part: Value) -> Result<String, Fault> {
     match text {
         Some(Value::String(text)) if matches!(kind.as_str(), "text" | "input_text" | "output_text") => Ok(text),
         _ => {
-            let found = format!("a part of the kind “{}”", shown(&kind, 40));
-            Err(Fault::new("broken message", found, "Only parts of the kind “text” are supported."))
+            let found = wording!("a part of the kind “{kind}”", "有一部分的类型是“{kind}”", kind = shown(&kind, 40));
+            Err(Fault::new(
+                reason::BROKEN_MESSAGE,
+                found,
+                Words::new("Only parts of the kind “text” are supported.", "只支持类型为“text”的部分。"),
+            ))
         }
     }
 }
@@ -161,15 +220,31 @@ pub(crate) fn prompt_and_answer(mut messages: Vec<Message>) -> Result<(Vec<Messa
 /// Checks that a conversation ends with an answer to something.
 pub(crate) fn check_ending(messages: &[Message]) -> Result<(), Fault> {
     let Some((last, before)) = messages.split_last() else {
-        return Err(Fault::new("empty conversation", "a conversation without messages", "Remove the row."));
+        return Err(Fault::new(
+            reason::EMPTY_CONVERSATION,
+            Words::new("a conversation without messages", "对话中没有消息"),
+            Words::new("Remove the row.", "删除这一条。"),
+        ));
     };
     if last.role != Role::Assistant {
-        let found = format!("the last turn (“{}”) is of the {}", shown(&last.content, 40), who(last.role));
-        let fix = "End the conversation with the model's answer; perhaps the role is mislabelled.";
-        return Err(Fault::new("no answer", found, fix));
+        let found = wording!(
+            "the last turn (“{text}”) is of the {who}",
+            "最后一条消息（“{text}”）来自 {who}",
+            text = shown(&last.content, 40),
+            who = who(last.role)
+        );
+        let fix = Words::new(
+            "End the conversation with the model's answer; perhaps the role is mislabelled.",
+            "对话要以模型的回答结束；也可能是角色标错了。",
+        );
+        return Err(Fault::new(reason::NO_ANSWER, found, fix));
     }
     if last.content.trim().is_empty() {
-        return Err(Fault::new("no answer", "the last turn is blank", "Fill the answer in or remove the row."));
+        return Err(Fault::new(
+            reason::NO_ANSWER,
+            Words::new("the last turn is blank", "最后一条消息是空白"),
+            Words::new("Fill the answer in or remove the row.", "填写回答，或删除这一条。"),
+        ));
     }
     check_prompt(before)
 }
@@ -187,15 +262,22 @@ fn who(role: Role) -> &'static str {
 pub(crate) fn check_prompt(messages: &[Message]) -> Result<(), Fault> {
     let mut asked = messages.iter().filter(|message| message.role == Role::User).peekable();
     if asked.peek().is_none() {
-        let found = "no turn of the user before the answer";
+        let found = Words::new("no turn of the user before the answer", "回答之前没有用户的消息");
         return Err(Fault::new(
-            "no prompt",
+            Words::new("no prompt", "没有提问"),
             found,
-            "Add the question or remove the row; perhaps a role is mislabelled.",
+            Words::new(
+                "Add the question or remove the row; perhaps a role is mislabelled.",
+                "补上提问，或删除这一条；也可能是角色标错了。",
+            ),
         ));
     }
     if asked.all(|message| message.content.trim().is_empty()) {
-        return Err(Fault::new("empty prompt", "the user's turn is blank", "Add the question or remove the row."));
+        return Err(Fault::new(
+            Words::new("empty prompt", "提问为空"),
+            Words::new("the user's turn is blank", "用户的消息是空白"),
+            Words::new("Add the question or remove the row.", "补上提问，或删除这一条。"),
+        ));
     }
     Ok(())
 }
@@ -205,11 +287,19 @@ pub(crate) fn check_pair(chosen: &[Message], rejected: &[Message]) -> Result<(),
     let blank = |side: &[Message]| side.iter().all(|message| message.content.trim().is_empty());
     for (side, name) in [(chosen, "chosen"), (rejected, "rejected")] {
         if blank(side) {
-            return Err(Fault::new("no answer", format!("“{name}” is blank"), "A pair needs two answers."));
+            return Err(Fault::new(
+                reason::NO_ANSWER,
+                wording!("“{name}” is blank", "“{name}”是空白"),
+                Words::new("A pair needs two answers.", "偏好对要有两个回答。"),
+            ));
         }
         if side.iter().all(|message| message.role != Role::Assistant) {
-            let found = format!("“{name}” holds no turn of the assistant");
-            return Err(Fault::new("no answer", found, "Both answers must be the assistant's."));
+            let found = wording!("“{name}” holds no turn of the assistant", "“{name}”中没有 assistant 的消息");
+            return Err(Fault::new(
+                reason::NO_ANSWER,
+                found,
+                Words::new("Both answers must be the assistant's.", "两个回答都必须来自 assistant。"),
+            ));
         }
     }
     if chosen == rejected { Err(equal(&chosen[0].content)) } else { Ok(()) }
@@ -217,5 +307,9 @@ pub(crate) fn check_pair(chosen: &[Message], rejected: &[Message]) -> Result<(),
 
 /// The fault of a pair that teaches nothing.
 pub(crate) fn equal(answer: &str) -> Fault {
-    Fault::new("both answers equal", format!("“{}”", shown(answer, 60)), "The two answers of a pair must differ.")
+    Fault::new(
+        Words::new("both answers equal", "两个回答相同"),
+        Wording::name(format!("“{}”", shown(answer, 60))),
+        Words::new("The two answers of a pair must differ.", "偏好对的两个回答必须不同。"),
+    )
 }

@@ -3,14 +3,16 @@
 
 use crate::DataError;
 use crate::encoding::Encoding;
-use crate::fault::Fault;
+use crate::fault::{Fault, reason};
 use crate::importers::{IMPORTERS, Importer, RATED};
 use crate::layout::{Layout, sniff};
 use crate::notes::{Note, Notes};
 use crate::record::Record;
 use crate::records::{BARE, Stop, records};
 use crate::{columns, conversation, guess, json_text, media};
-use alidade_domain::{Dataset, Example, ImportSummary, Imported, ReasonCount, RowIssue, shown};
+use alidade_domain::{
+    Dataset, Example, ImportSummary, Imported, ReasonCount, RowIssue, Wording, Words, shown, wording,
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Seek};
@@ -99,7 +101,7 @@ struct Doctor {
     read: usize,
     kept: usize,
     issues: Vec<RowIssue>,
-    dropped: BTreeMap<&'static str, usize>,
+    dropped: BTreeMap<Words, usize>,
 }
 
 impl Doctor {
@@ -113,9 +115,9 @@ impl Doctor {
             Err(fault) => {
                 *self.dropped.entry(fault.reason).or_default() += 1;
                 if self.issues.len() < ISSUES {
-                    let found = shown(&fault.found, 300);
-                    let (reason, fix) = (fault.reason.to_owned(), fault.fix.into_owned());
-                    self.issues.push(RowIssue { row: self.read, reason, found, fix });
+                    let found = Wording { en: shown(&fault.found.en, 300), zh: shown(&fault.found.zh, 300) };
+                    let reason = fault.reason.into();
+                    self.issues.push(RowIssue { row: self.read, reason, found, fix: fault.fix });
                 }
                 Ok(())
             }
@@ -134,8 +136,15 @@ impl Doctor {
         record.turns |= self.survey.system || has_system(&record);
         let Some(importer) = importer_of(&record) else { return Err(guess::unknown(&record)) };
         if self.survey.is_rated() && importer.name() != RATED && !record.fields.contains_key("label") {
-            let fix = "Give every row of the file a label, or keep rows without one in a file of their own.";
-            return Err(Fault::new("no label", "a row without “label” in a file of labels", fix));
+            let fix = Words::new(
+                "Give every row of the file a label, or keep rows without one in a file of their own.",
+                "给文件的每一条都加上标签，或把没有标签的放到另一个文件。",
+            );
+            return Err(Fault::new(
+                reason::NO_LABEL,
+                Words::new("a row without “label” in a file of labels", "文件带有标签，而这一条没有“label”"),
+                fix,
+            ));
         }
         let unused: Vec<(bool, bool)> = record.fields.values().map(conversation::unused).collect();
         record.notes.extend(unused.iter().any(|(weight, _)| *weight).then_some(Note::Weights));
@@ -157,12 +166,14 @@ impl Doctor {
         remarks.extend(self.notes.remarks());
         if self.read - self.kept > self.issues.len() {
             let (bad, told) = (self.read - self.kept, self.issues.len());
-            remarks.push(format!("{bad} rows were left out; the first {told} of them are listed."));
+            remarks.push(wording!(
+                "{bad} rows were left out; the first {told} of them are listed.",
+                "略去 {bad} 条，这里列出前 {told} 条。"
+            ));
         }
-        let dropped =
-            self.dropped.iter().map(|(reason, rows)| ReasonCount { reason: (*reason).to_owned(), rows: *rows });
+        let dropped = self.dropped.iter().map(|(reason, rows)| ReasonCount { reason: (*reason).into(), rows: *rows });
         let summary = ImportSummary {
-            format: self.notes.shape().to_owned(),
+            format: self.notes.shape().into(),
             read: self.read,
             kept: self.kept,
             dropped: dropped.collect(),
@@ -174,26 +185,43 @@ impl Doctor {
 /// The error of a file without a record.
 fn nothing(name: &str, layout: &Layout) -> DataError {
     let found = match layout {
-        Layout::Table(_) => "a table with one row alone, which is taken for the names of the columns",
+        Layout::Table(_) => Words::new(
+            "a table with one row alone, which is taken for the names of the columns",
+            "只有一行的表格，而这一行会被当作列名",
+        ),
         Layout::Paragraphs | Layout::Lines => return DataError::Empty { name: name.to_owned() },
-        Layout::Values | Layout::Elements | Layout::Under(_) | Layout::Keyed => "a list without any record",
+        Layout::Values | Layout::Elements | Layout::Under(_) | Layout::Keyed => {
+            Words::new("a list without any record", "没有任何记录的列表")
+        }
     };
-    DataError::container(name, found, "Choose a file with at least one row.")
+    DataError::container(
+        name,
+        found,
+        Words::new("Choose a file with at least one row.", "请选择至少含有一条数据的文件。"),
+    )
 }
 
-fn container_remarks(layout: &Layout, encoding: Encoding) -> Vec<String> {
+fn container_remarks(layout: &Layout, encoding: Encoding) -> Vec<Wording> {
     let mut remarks = Vec::new();
     if encoding != Encoding::Utf8 {
-        remarks.push("The file is written in UTF-16; it was read as such.".to_owned());
+        remarks
+            .push(wording!("The file is written in UTF-16; it was read as such.", "文件为 UTF-16 编码，已按此读取。"));
     }
     match layout {
-        Layout::Under(key) => remarks.push(format!("The rows were found under the key “{}”.", shown(key, 60))),
-        Layout::Keyed => remarks.push("The rows were found under keys of their own; the keys are not used.".to_owned()),
-        Layout::Paragraphs => remarks.push("Each paragraph became one row.".to_owned()),
+        Layout::Under(key) => remarks.push(wording!(
+            "The rows were found under the key “{key}”.",
+            "数据在键“{key}”下。",
+            key = shown(key, 60)
+        )),
+        Layout::Keyed => remarks.push(wording!(
+            "The rows were found under keys of their own; the keys are not used.",
+            "每条数据各在一个键下；这些键没有使用。"
+        )),
+        Layout::Paragraphs => remarks.push(wording!("Each paragraph became one row.", "每个段落成为一条。")),
         Layout::Table(dialect) => match dialect.delimiter {
-            b'\t' => remarks.push("The columns are separated by tabs.".to_owned()),
-            b';' => remarks.push("The columns are separated by semicolons.".to_owned()),
-            b'|' => remarks.push("The columns are separated by bars.".to_owned()),
+            b'\t' => remarks.push(wording!("The columns are separated by tabs.", "各列以制表符分隔。")),
+            b';' => remarks.push(wording!("The columns are separated by semicolons.", "各列以分号分隔。")),
+            b'|' => remarks.push(wording!("The columns are separated by bars.", "各列以竖线分隔。")),
             _ => {}
         },
         Layout::Values | Layout::Elements | Layout::Lines => {}

@@ -1,6 +1,7 @@
 //! Streaming decoder from bytes to text: UTF-8 is validated, UTF-16 is converted to UTF-8, a byte order mark is removed.
 //! Nothing is guessed: invalid input is reported with the offset of its first bad byte.
 
+use alidade_domain::{Wording, wording};
 use std::io::{self, BufRead, Read};
 
 /// Bytes that are read at once.
@@ -23,6 +24,17 @@ pub(crate) struct Undecodable {
     encoding: &'static str,
     byte: String,
     offset: u64,
+}
+
+impl Undecodable {
+    /// The message in both languages.
+    pub(crate) fn wording(&self) -> Wording {
+        let Self { encoding, byte, offset } = self;
+        wording!(
+            "not valid {encoding} (first invalid byte{byte} at offset {offset})",
+            "无效的 {encoding} 文件（第一个无效字节{byte}，偏移 {offset}）"
+        )
+    }
 }
 
 /// A reader that yields the text of a source as UTF-8.

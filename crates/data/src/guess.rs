@@ -3,26 +3,48 @@
 use crate::columns::plain;
 use crate::fault::{Fault, described};
 use crate::record::Record;
-use alidade_domain::shown;
+use alidade_domain::{Wording, Words, shown, wording};
 use serde_json::Value;
 
 /// Published formats: the fields that identify one, its name, and what to do.
-const PUBLISHED: &[(&[&str], &str, &str)] = &[
-    (&["message_tree_id", "prompt"], "an OpenAssistant tree", TREE),
-    (&["message_id", "role", "text"], "a message of OpenAssistant", TREE),
-    (&["thread_id", "thread"], "an OpenAssistant thread", TREE),
-    (&["instruction", "completions"], "a record of UltraFeedback with several rated answers", BEST),
-    (&["better_response_id", "response_0", "response_1"], "a record of PKU-SafeRLHF", BEST),
-    (&["blue_conversations"], "a record of HarmfulQA with several conversations", BEST),
+const PUBLISHED: &[(&[&str], Words, Words)] = &[
+    (&["message_tree_id", "prompt"], Words::new("an OpenAssistant tree", "OpenAssistant 的对话树"), TREE),
+    (&["message_id", "role", "text"], Words::new("a message of OpenAssistant", "OpenAssistant 的单条消息"), TREE),
+    (&["thread_id", "thread"], Words::new("an OpenAssistant thread", "OpenAssistant 的对话线程"), TREE),
+    (
+        &["instruction", "completions"],
+        Words::new("a record of UltraFeedback with several rated answers", "UltraFeedback 的记录，含多个带评分的回答"),
+        BEST,
+    ),
+    (
+        &["better_response_id", "response_0", "response_1"],
+        Words::new("a record of PKU-SafeRLHF", "PKU-SafeRLHF 的记录"),
+        BEST,
+    ),
+    (
+        &["blue_conversations"],
+        Words::new("a record of HarmfulQA with several conversations", "HarmfulQA 的记录，含多段对话"),
+        BEST,
+    ),
 ];
-const TREE: &str = "Trees are not supported yet: write each path from a prompt to an answer as a list of messages.";
-const BEST: &str = "This format is not supported yet: write the better answer as chosen and the worse one as rejected.";
+const TREE: Words = Words::new(
+    "Trees are not supported yet: write each path from a prompt to an answer as a list of messages.",
+    "暂不支持对话树：请把从提问到回答的每条路径写成一个消息列表。",
+);
+const BEST: Words = Words::new(
+    "This format is not supported yet: write the better answer as chosen and the worse one as rejected.",
+    "暂不支持这种格式：请把较好的回答写为 chosen，较差的写为 rejected。",
+);
 
 /// The fault of a record in a published but unsupported format.
 pub(crate) fn published(record: &Record) -> Option<Fault> {
     let all = |fields: &&[&str]| fields.iter().all(|field| record.fields.contains_key(*field));
     let (_, name, fix) = PUBLISHED.iter().find(|(fields, ..)| all(fields))?;
-    Some(Fault::new("published form", format!("this is {name}"), *fix))
+    Some(Fault::new(
+        Words::new("published form", "已发布的格式"),
+        wording!("this is {name}", "格式：{name}"; name = name),
+        *fix,
+    ))
 }
 
 /// True for a transcript with “Human:” and “Assistant:” in it.
@@ -33,22 +55,36 @@ pub(crate) fn is_transcript(value: Option<&Value>) -> bool {
 
 /// The fault of a pair of transcripts.
 pub(crate) fn transcript() -> Fault {
-    let fix = "Transcripts are not split yet: write the turns as a list of messages, or what comes before the last answer as “prompt”.";
-    Fault::new("transcript", "whole transcripts (“Human: … Assistant: …”, as in HH-RLHF) without a prompt", fix)
+    let fix = Words::new(
+        "Transcripts are not split yet: write the turns as a list of messages, or what comes before the last answer as “prompt”.",
+        "暂不支持拆分整段对话：请把各轮写成消息列表，或把最后一个回答之前的内容写为“prompt”。",
+    );
+    Fault::new(
+        Words::new("transcript", "整段对话"),
+        Words::new(
+            "whole transcripts (“Human: … Assistant: …”, as in HH-RLHF) without a prompt",
+            "整段对话（“Human: … Assistant: …”，如 HH-RLHF），没有单独的提问",
+        ),
+        fix,
+    )
 }
 
 /// The fault of a record of no known shape.
 pub(crate) fn unknown(record: &Record) -> Fault {
     if record.fields.is_empty() {
-        return Fault::new("empty record", "an object without fields", "Remove the row.");
+        return Fault::new(
+            Words::new("empty record", "记录为空"),
+            Words::new("an object without fields", "没有字段的对象"),
+            Words::new("Remove the row.", "删除这一条。"),
+        );
     }
     let names: Vec<String> = record.fields.keys().take(12).map(|name| shown(name, 40)).collect();
-    let more = if record.fields.len() > names.len() { ", …" } else { "" };
-    let found = format!("the columns {}{more}", names.join(", "));
-    Fault::new("unknown shape", found, advice(record))
+    let more = if record.fields.len() > names.len() { Words::new(", …", "……") } else { Words::name("") };
+    let found = wording!("the columns {names}{more}", "列 {names}{more}"; names = Wording::names(&names), more = more);
+    Fault::new(Words::new("unknown shape", "未知格式"), found, advice(record))
 }
 
-fn advice(record: &Record) -> String {
+fn advice(record: &Record) -> Wording {
     let names: Vec<String> = record.fields.keys().map(|name| shown(name, 40)).collect();
     let like = |words: &[&str], not: &[&str]| {
         let fits = |name: &&String| {
@@ -67,34 +103,36 @@ fn advice(record: &Record) -> String {
     let better = like(&["correction", "corrected", "revision", "revised"], &["_id", "source"]);
     let rename = |from: &Option<String>, to: &str| match from {
         Some(from) if plain(from) == to => None,
-        Some(from) => Some(format!("rename “{from}” to “{to}”")),
-        None => Some(format!("add “{to}”")),
+        Some(from) => Some(wording!("rename “{from}” to “{to}”", "把“{from}”改名为“{to}”")),
+        None => Some(wording!("add “{to}”", "加上“{to}”")),
     };
-    let list = |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let list = |parts: Vec<Option<Wording>>| Wording::list(parts.into_iter().flatten());
     if let Some((one, two)) = twins(&names) {
-        let first = rename(&question, "prompt").map(|words| format!("; {words}")).unwrap_or_default();
-        return format!(
-            "“{one}” and “{two}” seem to be two answers: in each row call the better one “chosen” and the other one “rejected”{first}."
-        );
+        let first = rename(&question, "prompt")
+            .map(|words| wording!("; {words}", "；{words}"; words = words))
+            .unwrap_or_default();
+        return wording!("“{one}” and “{two}” seem to be two answers: in each row call the better one “chosen” and the other one “rejected”{first}.", "“{one}”和“{two}”像是两个回答：请在每一条中把较好的命名为“chosen”，另一个命名为“rejected”{first}。"; first = first);
     }
     if let Some(better) = &better {
-        return format!(
-            "“{better}” seems to improve an answer: call it “chosen”, what it improves “rejected”, and the question “prompt”."
+        return wording!(
+            "“{better}” seems to improve an answer: call it “chosen”, what it improves “rejected”, and the question “prompt”.",
+            "“{better}”像是改进后的回答：请把它命名为“chosen”，被改进的命名为“rejected”，提问命名为“prompt”。"
         );
     }
     if good.is_some() || bad.is_some() {
         let parts = list(vec![rename(&question, "prompt"), rename(&good, "chosen"), rename(&bad, "rejected")]);
-        return format!("To use the columns as preferences: {parts}.");
+        return wording!("To use the columns as preferences: {parts}.", "要把这些列当作偏好对：{parts}。"; parts = parts);
     }
     let answer =
         like(&["answer", "response", "output", "completion", "reply", "target", "solution"], &["_id", "model"]);
     if question.is_some() && answer.is_some() {
         let parts = list(vec![rename(&question, "prompt"), rename(&answer, "completion")]);
-        return format!(
-            "To use the columns as questions and answers: {parts}; put what else the question needs into “prompt”."
-        );
+        return wording!("To use the columns as questions and answers: {parts}; put what else the question needs into “prompt”.", "要把这些列当作提问和回答：{parts}；提问所需的其他内容放进“prompt”。"; parts = parts);
     }
-    "Call the columns as one of the known shapes does: messages; prompt and completion; prompt, chosen and rejected; prompt, completion and label; or text.".to_owned()
+    wording!(
+        "Call the columns as one of the known shapes does: messages; prompt and completion; prompt, chosen and rejected; prompt, completion and label; or text.",
+        "请按一种已知格式命名各列：messages；prompt 和 completion；prompt、chosen 和 rejected；prompt、completion 和 label；或 text。"
+    )
 }
 
 /// Two names that differ only in their last character, a and b or two digits.
@@ -118,14 +156,19 @@ fn twins(names: &[String]) -> Option<(String, String)> {
 /// The fault of a record that is no object.
 pub(crate) fn no_object(value: &Value) -> Fault {
     let fix = match value {
-        Value::String(text) if text.trim_start().starts_with('{') => {
-            "The record is text that holds JSON: write the object itself, without quotes around it."
-        }
-        Value::String(_) => "Write each text as an object: {\"text\": …} to learn it, {\"prompt\": …} to ask it.",
-        Value::Array(_) => {
-            "Write each record as an object with named fields, or as a list of messages with role and content."
-        }
-        _ => "Each record must be an object with named fields.",
+        Value::String(text) if text.trim_start().starts_with('{') => Words::new(
+            "The record is text that holds JSON: write the object itself, without quotes around it.",
+            "这条记录是包含 JSON 的文本：请直接写对象，外面不加引号。",
+        ),
+        Value::String(_) => Words::new(
+            "Write each text as an object: {\"text\": …} to learn it, {\"prompt\": …} to ask it.",
+            "把每段文本写成对象：{\"text\": …} 用于学习，{\"prompt\": …} 用于提问。",
+        ),
+        Value::Array(_) => Words::new(
+            "Write each record as an object with named fields, or as a list of messages with role and content.",
+            "把每条记录写成带字段名的对象，或带 role 和 content 的消息列表。",
+        ),
+        _ => Words::new("Each record must be an object with named fields.", "每条记录必须是带字段名的对象。"),
     };
-    Fault::new("not an object", described(value), fix)
+    Fault::new(Words::new("not an object", "不是对象"), described(value), fix)
 }

@@ -8,6 +8,7 @@ use crate::records::Stop;
 use crate::scan::{LONGEST, Scanner};
 use crate::table::{Dialect, dialect};
 use crate::unsupported;
+use alidade_domain::{Wording, Words, wording};
 use serde::de::IgnoredAny;
 use std::io::{Read, Seek};
 
@@ -162,9 +163,11 @@ fn object(source: &mut dyn Source, name: &str) -> Result<Layout, Stop> {
         Ok(())
     })?;
     if columns > 1 || (row > 1 && objects == keys) {
-        let found = "a table that is stored column by column";
-        let fix =
-            "Store it row by row: a list of objects, or one object a line (in pandas orient=\"records\", lines=True).";
+        let found = Words::new("a table that is stored column by column", "按列存放的表格");
+        let fix = Words::new(
+            "Store it row by row: a list of objects, or one object a line (in pandas orient=\"records\", lines=True).",
+            "请按行存放：对象的列表，或每行一个对象（在 pandas 中 orient=\"records\", lines=True）。",
+        );
         return Err(DataError::container(name, found, fix).into());
     }
     match lists.as_slice() {
@@ -175,8 +178,13 @@ fn object(source: &mut dyn Source, name: &str) -> Result<Layout, Stop> {
         several => {
             let names: Vec<String> =
                 several.iter().take(8).map(|key| format!("“{}”", alidade_domain::shown(key, 40))).collect();
-            let found = format!("an object with {} lists of rows ({})", several.len(), names.join(", "));
-            Err(DataError::container(name, found, "Keep the list that you want in a file of its own.").into())
+            let found = wording!("an object with {count} lists of rows ({names})", "含有 {count} 个数据列表的对象（{names}）"; names = Wording::names(&names); count = several.len());
+            Err(DataError::container(
+                name,
+                found,
+                Words::new("Keep the list that you want in a file of its own.", "把需要的列表单独存成一个文件。"),
+            )
+            .into())
         }
     }
 }

@@ -2,28 +2,28 @@
 //! placeholder as text.
 
 use crate::fault::{Fault, described};
-use alidade_domain::{Example, shown};
+use alidade_domain::{Example, Wording, Words, shown, wording};
 use serde_json::{Map, Value};
 
-const COLUMNS: &[(&str, &str)] =
+const COLUMNS: &[(&str, Words)] =
     &[("images", IMAGE), ("image", IMAGE), ("videos", VIDEO), ("video", VIDEO), ("audios", SOUND), ("audio", SOUND)];
-const IMAGE: &str = "row with an image";
-const VIDEO: &str = "row with a video";
-const SOUND: &str = "row with sound";
+const IMAGE: Words = Words::new("row with an image", "含有图片");
+const VIDEO: Words = Words::new("row with a video", "含有视频");
+const SOUND: Words = Words::new("row with sound", "含有声音");
 /// Placeholders for images in a text. Those that are also HTML count only when there is an image column.
 const PLACEHOLDERS: &[&str] = &["<image>", "<|image|>", "<|image_pad|>", "<|vision_start|>", "<image_soft_token>"];
-const WITH_COLUMN: &[(&str, &str)] = &[("<image>", IMAGE), ("<video>", VIDEO), ("<audio>", SOUND)];
+const WITH_COLUMN: &[(&str, Words)] = &[("<image>", IMAGE), ("<video>", VIDEO), ("<audio>", SOUND)];
 
-fn fault(reason: &'static str, found: String) -> Fault {
+fn fault(reason: Words, found: Wording) -> Fault {
     let thing = match reason {
-        VIDEO => "video",
-        SOUND => "sound",
-        _ => "picture (image)",
+        VIDEO => Words::new("video", "视频"),
+        SOUND => Words::new("sound", "声音"),
+        _ => Words::new("picture (image)", "图片"),
     };
     Fault::new(
         reason,
         found,
-        format!("The program trains on text; take the {thing} out of the row, or remove the row."),
+        wording!("The program trains on text; take the {thing} out of the row, or remove the row.", "本程序用文本训练；请从这一条中去掉{thing}，或删除这一条。"; thing = thing),
     )
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn take_columns(record: &mut Map<String, Value>) -> Result<bool, Faul
         if let Some(value) = record.shift_remove(*column) {
             found = true;
             if filled(&value) {
-                return Err(fault(reason, format!("“{column}” is {}", described(&value))));
+                return Err(fault(*reason, wording!("“{column}” is {it}", "“{column}”是{it}"; it = described(&value))));
             }
         }
     }
@@ -61,7 +61,7 @@ pub(crate) fn of_part(kind: &str) -> Option<Fault> {
         () if has("audio") => SOUND,
         () => return None,
     };
-    Some(fault(reason, format!("a part of the kind “{}”", shown(kind, 40))))
+    Some(fault(reason, wording!("a part of the kind “{kind}”", "有一部分的类型是“{kind}”", kind = shown(kind, 40))))
 }
 
 /// Refuses an example whose text has a placeholder for an image.
@@ -72,7 +72,7 @@ pub(crate) fn check_texts(example: &Example, column: bool) -> Result<(), Fault> 
         let alone = |mark: &&&str| text.contains(**mark) && !(**mark == "<image>" && text.contains("</image>"));
         let found = beside.copied().or_else(|| PLACEHOLDERS.iter().find(alone).map(|mark| (*mark, IMAGE)));
         if let Some((mark, reason)) = found {
-            return Err(fault(reason, format!("the placeholder {mark} in the text")));
+            return Err(fault(reason, wording!("the placeholder {mark} in the text", "文本中有占位符 {mark}")));
         }
     }
     Ok(())

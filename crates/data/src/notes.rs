@@ -2,7 +2,7 @@
 //! streamed, in bounded memory.
 
 use crate::media::turns;
-use alidade_domain::{DatasetKind, Example, Role, shown};
+use alidade_domain::{DatasetKind, Example, Role, Wording, Words, shown, wording};
 use serde_json::{Map, Value};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashSet};
@@ -49,7 +49,7 @@ pub(crate) struct Notes {
     seen: HashSet<u64>,
     rows: usize,
     twins: usize,
-    shapes: BTreeMap<&'static str, usize>,
+    shapes: BTreeMap<Words, usize>,
     totals: Vec<(DatasetKind, usize)>,
 }
 
@@ -58,7 +58,7 @@ impl Notes {
     pub(crate) fn row(
         &mut self,
         row: usize,
-        shape: &'static str,
+        shape: Words,
         notes: Vec<Note>,
         rest: &Map<String, Value>,
         example: &Example,
@@ -115,64 +115,65 @@ impl Notes {
     }
 
     /// The shape that most rows have.
-    pub(crate) fn shape(&self) -> &'static str {
-        self.shapes.iter().max_by_key(|(_, rows)| **rows).map_or("unknown", |(shape, _)| *shape)
+    pub(crate) fn shape(&self) -> Words {
+        self.shapes.iter().max_by_key(|(_, rows)| **rows).map_or(Words::new("unknown", "未知"), |(shape, _)| *shape)
     }
 
     /// All remarks as sentences.
-    pub(crate) fn remarks(&self) -> Vec<String> {
+    pub(crate) fn remarks(&self) -> Vec<Wording> {
         let mut remarks = self.renamed();
         remarks.extend(self.counts.iter().filter_map(|(note, (rows, first))| sentence(note, *rows, *first)));
         remarks.extend(self.mixed());
         remarks.extend(self.thumbs());
         if self.twins > 0 {
             let among = if self.seen.len() == COMPARED {
-                format!(" (compared with the first {COMPARED})")
+                wording!(" (compared with the first {COMPARED})", "（只与前 {COMPARED} 条比较）")
             } else {
-                String::new()
+                Wording::default()
             };
             let repeat = if self.twins == 1 { "repeats" } else { "repeat" };
-            remarks.push(format!("{} {repeat} an earlier row word for word{among}.", rows(self.twins)));
+            remarks.push(wording!("{rows} {repeat} an earlier row word for word{among}.", "{rows}与前面的某一条完全相同{among}。"; rows = rows(self.twins), among = among));
         }
         if !self.unused.is_empty() {
             let names: Vec<String> = self.unused.keys().take(12).map(|name| format!("“{}”", shown(name, 40))).collect();
-            let more = if self.unused.len() > names.len() { ", …" } else { "" };
-            remarks.push(format!("Not used: {}{more}.", names.join(", ")));
+            let more = if self.unused.len() > names.len() { Words::new(", …", "……") } else { Words::name("") };
+            remarks.push(wording!("Not used: {names}{more}.", "未使用：{names}{more}。"; names = Wording::names(&names), more = more));
         }
         remarks
     }
 
-    fn renamed(&self) -> Vec<String> {
-        let taken: Vec<String> = self
+    fn renamed(&self) -> Vec<Wording> {
+        let taken: Vec<Wording> = self
             .counts
             .keys()
             .filter_map(|note| match note {
-                Note::Renamed(from, to) => Some(format!("“{from}” as “{to}”")),
+                Note::Renamed(from, to) => Some(wording!("“{from}” as “{to}”", "“{from}”作为“{to}”")),
                 _ => None,
             })
             .collect();
         if taken.is_empty() {
             Vec::new()
         } else {
-            vec![format!("Columns were read by their meaning: {}.", taken.join(", "))]
+            vec![
+                wording!("Columns were read by their meaning: {taken}.", "各列按含义读取：{taken}。"; taken = Wording::list(taken)),
+            ]
         }
     }
 
-    fn mixed(&self) -> Option<String> {
+    fn mixed(&self) -> Option<Wording> {
         let main = self.kind();
         let others = self.totals.iter().filter(|(kind, _)| *kind != main);
-        let parts: Vec<String> = others.map(|(kind, count)| format!("{count} are {}", name(*kind))).collect();
-        (!parts.is_empty()).then(|| format!("Most rows are {}, but {}.", name(main), parts.join(", ")))
+        let parts: Vec<Wording> = others
+            .map(|(kind, count)| wording!("{count} are {kind}", "{count} 条是{kind}"; kind = name(*kind)))
+            .collect();
+        (!parts.is_empty()).then(|| wording!("Most rows are {main}, but {parts}.", "大多数是{main}，但有 {parts}。"; main = name(main), parts = Wording::list(parts)))
     }
 
-    fn thumbs(&self) -> Option<String> {
+    fn thumbs(&self) -> Option<Wording> {
         let (down, up) = (self.labels[0], self.labels[1]);
         let (all, missing) = if down == 0 { ("true", "false") } else { ("false", "true") };
         ((down == 0) != (up == 0)).then(|| {
-            format!(
-                "All labels are {all} ({}): learning from thumbs needs rows with the label {missing} too.",
-                rows(down + up)
-            )
+            wording!("All labels are {all} ({rows}): learning from thumbs needs rows with the label {missing} too.", "所有标签都是 {all}（{rows}）：从点赞和点踩中学习还需要标签为 {missing} 的数据。"; rows = rows(down + up))
         })
     }
 }
@@ -198,46 +199,48 @@ fn filled(value: &Value) -> bool {
     }
 }
 
-fn rows(count: usize) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+fn rows(count: usize) -> Wording {
+    if count == 1 { wording!("1 row", "1 条") } else { wording!("{count} rows", "{count} 条") }
 }
 
-fn sentence(note: &Note, count: usize, first: usize) -> Option<String> {
+fn sentence(note: &Note, count: usize, first: usize) -> Option<Wording> {
     let rows = rows(count);
     Some(match note {
         Note::Renamed(..) => return None,
-        Note::SystemMadeTurns => format!(
-            "There is a system prompt as well as plain texts ({rows}). Only a chat template has a place for it, so prompts and answers became turns of a conversation."
-        ),
-        Note::SpellingMadeTurns => format!(
-            "Questions and answers became turns of a conversation ({rows}). To keep them as plain text without a chat template, call the columns prompt and completion, or prompt, chosen and rejected."
-        ),
+        Note::SystemMadeTurns => {
+            wording!("There is a system prompt as well as plain texts ({rows}). Only a chat template has a place for it, so prompts and answers became turns of a conversation.", "数据中既有系统提示又有纯文本（{rows}）。只有对话模板有系统提示的位置，因此提问和回答都转成了对话消息。"; rows = rows)
+        }
+        Note::SpellingMadeTurns => {
+            wording!("Questions and answers became turns of a conversation ({rows}). To keep them as plain text without a chat template, call the columns prompt and completion, or prompt, chosen and rejected.", "提问和回答转成了对话消息（{rows}）。如要作为纯文本、不用对话模板，请把各列命名为 prompt 和 completion，或 prompt、chosen 和 rejected。"; rows = rows)
+        }
         Note::OwnSystem => {
-            format!("“system” was not used where the conversation has a system prompt of its own ({rows}).")
+            wording!("“system” was not used where the conversation has a system prompt of its own ({rows}).", "对话自带系统提示的地方没有使用“system”（{rows}）。"; rows = rows)
         }
-        Note::BareList => format!("Bare lists of messages were taken as conversations ({rows})."),
+        Note::BareList => {
+            wording!("Bare lists of messages were taken as conversations ({rows}).", "单独的消息列表按对话读取（{rows}）。"; rows = rows)
+        }
         Note::TextWasList(column) => {
-            format!("The text in “{column}” was read as the list of messages that it holds ({rows}).")
+            wording!("The text in “{column}” was read as the list of messages that it holds ({rows}).", "“{column}”中的文本按其中的消息列表读取（{rows}）。"; rows = rows)
         }
-        Note::SameSpeaker => format!(
-            "Two turns of the same speaker follow each other in {rows} (the first is row {first}); some chat templates refuse that."
-        ),
+        Note::SameSpeaker => {
+            wording!("Two turns of the same speaker follow each other in {rows} (the first is row {first}); some chat templates refuse that.", "{rows}中有同一角色连续发言（最早在第 {first} 条）；有些对话模板不接受这种情况。"; rows = rows)
+        }
         Note::Thoughts => {
-            format!("Thoughts in addition to the text of messages (reasoning_content) are not used ({rows}).")
+            wording!("Thoughts in addition to the text of messages (reasoning_content) are not used ({rows}).", "消息文本之外的思考内容（reasoning_content）没有使用（{rows}）。"; rows = rows)
         }
         Note::Weights => {
-            format!("Weights of messages are not used ({rows}, the first is row {first}): every answer counts alike.")
+            wording!("Weights of messages are not used ({rows}, the first is row {first}): every answer counts alike.", "消息的权重没有使用（{rows}，最早在第 {first} 条）：所有回答同等对待。"; rows = rows)
         }
     })
 }
 
-fn name(kind: DatasetKind) -> &'static str {
+fn name(kind: DatasetKind) -> Words {
     match kind {
-        DatasetKind::Answers => "answers",
-        DatasetKind::Pairs => "preference pairs",
-        DatasetKind::Ratings => "answers with a label",
-        DatasetKind::Texts => "plain texts",
-        DatasetKind::Prompts => "prompts without an answer",
+        DatasetKind::Answers => Words::new("answers", "回答"),
+        DatasetKind::Pairs => Words::new("preference pairs", "偏好对"),
+        DatasetKind::Ratings => Words::new("answers with a label", "带标签的回答"),
+        DatasetKind::Texts => Words::new("plain texts", "纯文本"),
+        DatasetKind::Prompts => Words::new("prompts without an answer", "没有回答的提问"),
     }
 }
 

@@ -2,9 +2,9 @@
 //! that remain are known to be unused.
 
 use crate::conversation::{conversation, message};
-use crate::fault::{Fault, described};
+use crate::fault::{Fault, described, reason};
 use crate::notes::Note;
-use alidade_domain::{Message, Role};
+use alidade_domain::{Message, Role, Words, wording};
 use serde_json::{Map, Value};
 
 /// Fields of a record, and remarks on it.
@@ -39,30 +39,40 @@ impl Record {
     }
 
     /// A text that must not be blank. `empty` and `missing` name the faults.
-    pub(crate) fn text(&mut self, key: &str, empty: &'static str, missing: &'static str) -> Result<String, Fault> {
+    pub(crate) fn text(&mut self, key: &str, empty: Words, missing: Words) -> Result<String, Fault> {
         match self.fields.shift_remove(key) {
             Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
-            Some(Value::String(_)) => {
-                Err(Fault::new(empty, format!("“{key}” is blank"), "Fill the field in or remove the row."))
-            }
-            Some(Value::Null) => {
-                Err(Fault::new(missing, format!("“{key}” is null"), "Fill the field in or remove the row."))
-            }
-            Some(other) => {
-                Err(Fault::new("not text", format!("“{key}” is {}", described(&other)), "The field must be text."))
-            }
-            None => Err(Fault::new(missing, format!("there is no “{key}”"), "Add the field or remove the row.")),
+            Some(Value::String(_)) => Err(Fault::new(
+                empty,
+                wording!("“{key}” is blank", "“{key}”是空白"),
+                Words::new("Fill the field in or remove the row.", "填写该字段，或删除这一条。"),
+            )),
+            Some(Value::Null) => Err(Fault::new(
+                missing,
+                wording!("“{key}” is null", "“{key}”是 null"),
+                Words::new("Fill the field in or remove the row.", "填写该字段，或删除这一条。"),
+            )),
+            Some(other) => Err(Fault::new(
+                reason::NOT_TEXT,
+                wording!("“{key}” is {it}", "“{key}”是{it}"; it = described(&other)),
+                Words::new("The field must be text.", "该字段必须是文本。"),
+            )),
+            None => Err(Fault::new(
+                missing,
+                wording!("there is no “{key}”", "没有“{key}”"),
+                Words::new("Add the field or remove the row.", "加上该字段，或删除这一条。"),
+            )),
         }
     }
 
     /// The prompt as text.
     pub(crate) fn prompt_text(&mut self, key: &str) -> Result<String, Fault> {
-        self.text(key, "empty prompt", "no prompt")
+        self.text(key, Words::new("empty prompt", "提问为空"), Words::new("no prompt", "没有提问"))
     }
 
     /// An answer as text.
     pub(crate) fn answer_text(&mut self, key: &str) -> Result<String, Fault> {
-        self.text(key, "no answer", "no answer")
+        self.text(key, reason::NO_ANSWER, reason::NO_ANSWER)
     }
 
     /// A text that may be absent, null or blank.
@@ -70,9 +80,11 @@ impl Record {
         match self.fields.shift_remove(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok((!text.trim().is_empty()).then_some(text)),
-            Some(other) => {
-                Err(Fault::new("not text", format!("“{key}” is {}", described(&other)), "The field must be text."))
-            }
+            Some(other) => Err(Fault::new(
+                reason::NOT_TEXT,
+                wording!("“{key}” is {it}", "“{key}”是{it}"; it = described(&other)),
+                Words::new("The field must be text.", "该字段必须是文本。"),
+            )),
         }
     }
 
@@ -111,11 +123,20 @@ impl Record {
     /// The binary label.
     pub(crate) fn label(&mut self) -> Result<bool, Fault> {
         let value = self.take("label");
-        let fix = "Write true or false (also 1 or 0, yes or no); rename the column if it is not a label.";
+        let fix = Words::new(
+            "Write true or false (also 1 or 0, yes or no); rename the column if it is not a label.",
+            "写 true 或 false（也可写 1 或 0、yes 或 no）；如果它不是标签，请给这一列改名。",
+        );
         let blank = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
         truth(&value).ok_or_else(|| match blank {
-            true => Fault::new("no label", format!("“label” is {}", described(&value)), fix),
-            false => Fault::new("unknown label", format!("“label” is {}", described(&value)), fix),
+            true => {
+                Fault::new(reason::NO_LABEL, wording!("“label” is {it}", "“label”是{it}"; it = described(&value)), fix)
+            }
+            false => Fault::new(
+                Words::new("unknown label", "未知标签"),
+                wording!("“label” is {it}", "“label”是{it}"; it = described(&value)),
+                fix,
+            ),
         })
     }
 

@@ -3,11 +3,11 @@
 
 use crate::DataError;
 use crate::conversation::is_message;
-use crate::fault::Fault;
+use crate::fault::{Fault, reason};
 use crate::layout::{Layout, Source, members, open};
 use crate::scan::{DEEPEST, FULLEST, LONGEST, Piece, Scanner, weigh};
 use crate::table;
-use alidade_domain::shown;
+use alidade_domain::{Wording, Words, shown, wording};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead};
 
@@ -39,8 +39,11 @@ pub(crate) type Record = Result<Value, Fault>;
 /// Takes records in their order.
 pub(crate) type Each<'a> = &'a mut dyn FnMut(Record) -> Result<(), Stop>;
 
-const FETCH: &str = "Fetch or write the file again; the records before this place are used.";
-const SPLIT: &str = "Split the record or leave it out.";
+const FETCH: Words = Words::new(
+    "Fetch or write the file again; the records before this place are used.",
+    "请重新获取或写出该文件；此处之前的记录已使用。",
+);
+const SPLIT: Words = Words::new("Split the record or leave it out.", "拆分这条记录，或略去它。");
 
 /// Passes every record of a file to `each`.
 pub(crate) fn records(source: &mut dyn Source, layout: &Layout, name: &str, each: Each<'_>) -> Result<(), Stop> {
@@ -112,8 +115,11 @@ fn lists<B: BufRead>(scanner: &mut Scanner<B>, each: Each<'_>) -> Result<(), Sto
             _ => {
                 let at = scanner.offset();
                 let lost = scanner.rest()?;
-                let found = format!("{lost} bytes behind the end of the list, from byte {at} on, are no JSON");
-                each(Err(Fault::new("text behind the list", found, FETCH)))?;
+                let found = wording!(
+                    "{lost} bytes behind the end of the list, from byte {at} on, are no JSON",
+                    "列表结束之后，从第 {at} 字节起有 {lost} 字节不是 JSON"
+                );
+                each(Err(Fault::new(Words::new("text behind the list", "列表之后有文本"), found, FETCH)))?;
             }
         }
     }
@@ -263,40 +269,60 @@ fn oversized(piece: &Piece, count: usize) -> Option<Fault> {
         return Some(too_long(piece));
     }
     if piece.deepest > DEEPEST {
-        let found = format!("{} brackets inside each other; the limit is {DEEPEST}", piece.deepest);
-        return Some(Fault::new("nested too deep", found, "Flatten the record or leave it out."));
+        let found = wording!(
+            "{deepest} brackets inside each other; the limit is {DEEPEST}",
+            "括号嵌套 {deepest} 层，上限为 {DEEPEST} 层",
+            deepest = piece.deepest
+        );
+        return Some(Fault::new(
+            Words::new("nested too deep", "嵌套过深"),
+            found,
+            Words::new("Flatten the record or leave it out.", "展平这条记录，或略去它。"),
+        ));
     }
-    let found = format!("more than {FULLEST} values and names in one record");
-    (count > FULLEST).then(|| Fault::new("too many values", found, SPLIT))
+    let found = wording!("more than {FULLEST} values and names in one record", "一条记录中的值和名称超过 {FULLEST} 个");
+    (count > FULLEST).then(|| Fault::new(Words::new("too many values", "值过多"), found, SPLIT))
 }
 
 fn too_long(piece: &Piece) -> Fault {
-    let found = format!("{} bytes from byte {} on; the limit is {} MiB", piece.length, piece.start, LONGEST >> 20);
-    Fault::new("too long", found, SPLIT)
+    let found = wording!(
+        "{length} bytes from byte {start} on; the limit is {limit} MiB",
+        "从第 {start} 字节起有 {length} 字节，上限为 {limit} MiB",
+        length = piece.length,
+        start = piece.start,
+        limit = LONGEST >> 20
+    );
+    Fault::new(reason::TOO_LONG, found, SPLIT)
 }
 
 fn cut_off(piece: &Piece) -> Fault {
-    let deep = if piece.deepest > DEEPEST { format!(", {} brackets deep", piece.deepest) } else { String::new() };
-    let found = format!(
-        "the file ends inside this record{deep}: its {} bytes from byte {} on are lost",
-        piece.length, piece.start
-    );
-    Fault::new("cut off", found, FETCH)
+    let deep = match piece.deepest {
+        deepest if deepest > DEEPEST => wording!(", {deepest} brackets deep", "（括号嵌套 {deepest} 层）"),
+        _ => Wording::default(),
+    };
+    let found = wording!("the file ends inside this record{deep}: its {length} bytes from byte {start} on are lost", "文件在这条记录中间结束{deep}：从第 {start} 字节起的 {length} 字节丢失"; deep = deep; length = piece.length, start = piece.start);
+    Fault::new(reason::CUT_OFF, found, FETCH)
 }
 
 fn unclosed(offset: u64) -> Fault {
-    let found = format!("the file ends at byte {offset} without closing its list; what may have followed is lost");
-    Fault::new("cut off", found, FETCH)
+    let found = wording!(
+        "the file ends at byte {offset} without closing its list; what may have followed is lost",
+        "文件在第 {offset} 字节处结束，列表没有收尾；之后的内容可能已丢失"
+    );
+    Fault::new(reason::CUT_OFF, found, FETCH)
 }
 
 fn broken(text: &[u8], error: &serde_json::Error) -> Fault {
     let part = String::from_utf8_lossy(&text[..text.len().min(400)]).into_owned();
     let fix = match () {
-        () if text.contains(&0) => "The record holds zero bytes; write the file again.",
-        () if part.starts_with("{'") || part.starts_with("[{'") => {
-            "This is Python's print format; write it with json.dumps."
+        () if text.contains(&0) => {
+            Words::new("The record holds zero bytes; write the file again.", "记录中有零字节，请重新写出该文件。")
         }
-        () => "Correct the JSON of this record.",
+        () if part.starts_with("{'") || part.starts_with("[{'") => Words::new(
+            "This is Python's print format; write it with json.dumps.",
+            "这是 Python 的打印格式，请用 json.dumps 写出。",
+        ),
+        () => Words::new("Correct the JSON of this record.", "改正这条记录的 JSON。"),
     };
-    Fault::new("broken record", format!("{error}: {}", shown(&part, 60)), fix)
+    Fault::new(reason::BROKEN_RECORD, Wording::name(format!("{error}: {}", shown(&part, 60))), fix)
 }

@@ -3,9 +3,10 @@
 
 use crate::DataError;
 use crate::columns;
-use crate::fault::Fault;
+use crate::fault::{Fault, reason};
 use crate::records::{Each, Stop};
 use crate::scan::LONGEST;
+use alidade_domain::{Words, wording};
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
@@ -64,10 +65,13 @@ pub(crate) fn rows<B: BufRead>(text: B, dialect: &Dialect, name: &str, each: Eac
     let header = names(&cells);
     if let Some(cut) = cut(&mut reader) {
         let found = match cut {
-            Cut::Columns => format!("a table of more than {COLUMNS} columns"),
-            Cut::Long | Cut::Open => "a table whose row of names has no end".to_owned(),
+            Cut::Columns => wording!("a table of more than {COLUMNS} columns", "超过 {COLUMNS} 列的表格"),
+            Cut::Long | Cut::Open => wording!("a table whose row of names has no end", "列名一行没有结束的表格"),
         };
-        let fix = "Keep the columns that you need: a prompt and an answer, or a prompt, a chosen and a rejected one.";
+        let fix = Words::new(
+            "Keep the columns that you need: a prompt and an answer, or a prompt, a chosen and a rejected one.",
+            "只保留需要的列：提问和回答，或提问、优选回答和劣选回答。",
+        );
         return Err(DataError::container(name, found, fix).into());
     }
     while read(&mut reader, &mut cells)? {
@@ -102,12 +106,24 @@ fn names(cells: &csv::ByteRecord) -> Vec<String> {
 fn row(header: &[String], cells: &csv::ByteRecord) -> Result<Value, Fault> {
     // Blank cells after the last name are left by spreadsheets.
     if cells.len() < header.len() || cells.iter().skip(header.len()).any(|cell| !cell.trim_ascii().is_empty()) {
-        let found = format!("{} cells under {} names of columns", cells.len(), header.len());
-        let fix = "Give each row one cell a column; put texts with separators or line ends into quotes.";
-        return Err(Fault::new("odd number of cells", found, fix));
+        let found = wording!(
+            "{cells} cells under {names} names of columns",
+            "{names} 个列名下有 {cells} 个单元格",
+            cells = cells.len(),
+            names = header.len()
+        );
+        let fix = Words::new(
+            "Give each row one cell a column; put texts with separators or line ends into quotes.",
+            "每一列只写一个单元格；含有分隔符或换行的文本要加引号。",
+        );
+        return Err(Fault::new(reason::ODD_CELLS, found, fix));
     }
     if cells.iter().any(|cell| cell.contains(&0)) {
-        return Err(Fault::new("broken record", "zero bytes in a cell", "Write the file again as UTF-8 text."));
+        return Err(Fault::new(
+            reason::BROKEN_RECORD,
+            Words::new("zero bytes in a cell", "单元格中有零字节"),
+            Words::new("Write the file again as UTF-8 text.", "把文件重新写成 UTF-8 文本。"),
+        ));
     }
     Ok(Value::Object(header.iter().cloned().zip(cells.iter().map(cell)).collect::<Map<_, _>>()))
 }
@@ -134,19 +150,28 @@ impl Cut {
     fn fault(self, start: u64, length: u64) -> Fault {
         match self {
             Cut::Long => Fault::new(
-                "too long",
-                format!("a row of more than {} MiB", LONGEST >> 20),
-                "Split it or leave it out; a quote that is not closed also makes one row of many.",
-            ),
-            Cut::Columns => {
-                Fault::new("odd number of cells", format!("more than {COLUMNS} cells"), "Leave the row out.")
-            }
-            Cut::Open => Fault::new(
-                "cut off",
-                format!(
-                    "the file ends inside a cell that a quote opened: {length} bytes from byte {start} on are lost"
+                reason::TOO_LONG,
+                wording!("a row of more than {limit} MiB", "一行超过 {limit} MiB", limit = LONGEST >> 20),
+                Words::new(
+                    "Split it or leave it out; a quote that is not closed also makes one row of many.",
+                    "拆分或略去它；没有闭合的引号也会把多行并成一行。",
                 ),
-                "Close the quote, or fetch or write the file again; the rows before this place are used.",
+            ),
+            Cut::Columns => Fault::new(
+                reason::ODD_CELLS,
+                wording!("more than {COLUMNS} cells", "超过 {COLUMNS} 个单元格"),
+                Words::new("Leave the row out.", "略去这一行。"),
+            ),
+            Cut::Open => Fault::new(
+                reason::CUT_OFF,
+                wording!(
+                    "the file ends inside a cell that a quote opened: {length} bytes from byte {start} on are lost",
+                    "文件在引号打开的单元格中间结束：从第 {start} 字节起的 {length} 字节丢失"
+                ),
+                Words::new(
+                    "Close the quote, or fetch or write the file again; the rows before this place are used.",
+                    "补上引号，或重新获取、写出该文件；此处之前的数据已使用。",
+                ),
             ),
         }
     }

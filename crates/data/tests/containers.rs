@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use alidade_data::{ISSUES, import, import_from};
-use alidade_domain::{Dataset, DatasetKind, Example, Problem};
+use alidade_domain::{Dataset, DatasetKind, Example, Problem, Wording};
 use std::io::{self, Read, Seek, SeekFrom};
 
 const ROW: &str = "{\"prompt\":\"Wo?\",\"completion\":\"Am Fluß 🚢\"}";
@@ -13,7 +13,7 @@ fn read(text: &str, name: &str) -> Dataset {
 
 fn refused(bytes: &[u8], name: &str) -> String {
     let problem = Problem::from(import(bytes, name).unwrap_err());
-    format!("{} {}", problem.message, problem.hints.join(" "))
+    format!("{} {}", problem.message.en, Wording::sentences(&problem.hints).en)
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn tables_are_told_by_their_separator() {
         let dataset = read(text, name);
         let first = Example::PlainAnswer { prompt: "a, b".to_owned(), completion: "c".to_owned() };
         assert_eq!((dataset.rows.len(), &dataset.rows[0]), (2, &first), "{name}");
-        assert!(dataset.remarks.join(" ").contains(words), "{name}: {:?}", dataset.remarks);
+        assert!(Wording::sentences(&dataset.remarks).en.contains(words), "{name}: {:?}", dataset.remarks);
     }
     // Between tabs a lone quote is a quote.
     let inches = read("prompt\tcompletion\n\"5\" wide\ta\nb\tc\n", "x.tsv");
@@ -62,7 +62,7 @@ fn tables_are_told_by_their_separator() {
     assert_eq!(read("one\nline\n\ntwo, with a comma\r\n\r\nthree", "x.txt").rows.len(), 3);
     assert_eq!(read("[A link](x)\n\nText", "x.md").rows.len(), 2);
     let odd = read("prompt,completion\na,b,,\nc\nd,e,f\ng,nan\n", "x.csv");
-    let rows: Vec<(usize, &str)> = odd.issues.iter().map(|issue| (issue.row, issue.reason.as_str())).collect();
+    let rows: Vec<(usize, &str)> = odd.issues.iter().map(|issue| (issue.row, issue.reason.en.as_str())).collect();
     assert_eq!(rows, [(2, "odd number of cells"), (3, "odd number of cells"), (4, "no answer")]);
 }
 
@@ -70,7 +70,7 @@ fn tables_are_told_by_their_separator() {
 fn objects_around_rows_are_opened() {
     let dataset = read(&format!("{{\"version\":1,\"rows\":[{ROW},{ROW}],\"more\":[1]}}"), "x.json");
     assert_eq!(dataset.summary.kept, 2);
-    assert!(dataset.remarks.join(" ").contains("“rows”"), "{:?}", dataset.remarks);
+    assert!(Wording::sentences(&dataset.remarks).en.contains("“rows”"), "{:?}", dataset.remarks);
     assert_eq!(read(&format!("{{\"a\":{ROW},\n\"b\":{ROW}}}"), "x.json").summary.kept, 2);
     let pretty = ROW.replace(',', ",\n  ");
     assert_eq!(read(&format!("{pretty}\n{pretty}\n"), "x.json").summary.kept, 2);
@@ -98,13 +98,13 @@ fn a_cut_end_is_a_problem_that_counts() {
         let dataset = read(&text, "x");
         assert_eq!((dataset.summary.kept, dataset.summary.read, dataset.issues.len()), (kept, kept + 1, 1), "{text}");
         let issue = &dataset.issues[0];
-        assert!(issue.found.contains(words), "{text}: {issue:?}");
+        assert!(issue.found.en.contains(words), "{text}: {issue:?}");
         assert_eq!((issue.row, dataset.summary.dropped[0].rows), (kept + 1, 1));
     }
     // Truncation may fall inside a character.
     for text in [format!("[{ROW},{{\"prompt\":\"Flu"), format!("{ROW}\n{{\"prompt\":\"Flu")] {
         let dataset = import(&[text.as_bytes(), &b"\xc3"[..]].concat(), "x").unwrap();
-        assert_eq!((dataset.summary.kept, dataset.issues[0].reason.as_str()), (1, "cut off"));
+        assert_eq!((dataset.summary.kept, dataset.issues[0].reason.en.as_str()), (1, "cut off"));
     }
     // A broken record in the middle costs only itself.
     let middle = read(&format!("[{ROW}, {{\"prompt\": tru}}, nonsense, {ROW}]"), "x");
@@ -123,7 +123,7 @@ fn brackets_without_an_end_are_called_what_they_are() {
     }
     let deep = format!("[{{\"a\":{}{}}}, {ROW}]", "[".repeat(200), "]".repeat(200));
     let dataset = read(&deep, "x.json");
-    assert_eq!((dataset.summary.kept, dataset.issues[0].reason.as_str()), (1, "nested too deep"));
+    assert_eq!((dataset.summary.kept, dataset.issues[0].reason.en.as_str()), (1, "nested too deep"));
     for empty in ["", " \n\t ", "\u{feff}"] {
         assert!(refused(empty.as_bytes(), "x").contains("is empty"));
     }
@@ -154,7 +154,8 @@ fn records_without_measure_cost_themselves() {
         ),
     ] {
         let dataset = read(&text, name);
-        let rows: Vec<(usize, &str)> = dataset.issues.iter().map(|issue| (issue.row, issue.reason.as_str())).collect();
+        let rows: Vec<(usize, &str)> =
+            dataset.issues.iter().map(|issue| (issue.row, issue.reason.en.as_str())).collect();
         assert_eq!((dataset.summary.kept, rows), (2, vec![(2, reasons[0]), (3, reasons[1])]), "{name}");
     }
     let wide = format!("{}z\n", "column,".repeat(5_000));
@@ -169,7 +170,7 @@ fn of_many_bad_rows_the_first_are_told_and_all_are_counted() {
     assert_eq!((dataset.summary.read, dataset.summary.kept, dataset.issues.len()), (15_001, 5_001, ISSUES.min(10_000)));
     let more = read(&format!("{ROW}\n{}", "x\n".repeat(12_345)), "x.jsonl");
     assert_eq!((more.issues.len(), more.summary.dropped[0].rows), (ISSUES, 12_345));
-    assert!(more.remarks.join(" ").contains("12345 rows were left out"), "{:?}", more.remarks);
+    assert!(Wording::sentences(&more.remarks).en.contains("12345 rows were left out"), "{:?}", more.remarks);
 }
 
 /// A source that is larger than any memory.

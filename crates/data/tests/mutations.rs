@@ -32,7 +32,7 @@ fn damaged_files_end_in_rows_or_words() {
                 assert_eq!(dataset.summary.read, dataset.summary.kept + dataset.issues.len());
                 assert_eq!(dataset.summary.kept, dataset.rows.len());
                 assert_eq!(dataset.summary.dropped.iter().map(|count| count.rows).sum::<usize>(), dataset.issues.len());
-                assert!(dataset.issues.iter().all(|issue| !issue.found.chars().any(char::is_control)));
+                assert!(dataset.issues.iter().all(|issue| !issue.found.en.chars().any(char::is_control)));
             }
             Err(error) => {
                 refused += 1;

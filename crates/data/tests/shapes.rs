@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use alidade_data::import;
-use alidade_domain::{Dataset, DatasetKind, Example, Message, Role};
+use alidade_domain::{Dataset, DatasetKind, Example, Message, Role, Wording};
 
 fn read(text: &str) -> Dataset {
     import(text.as_bytes(), "rows.jsonl").unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -10,30 +10,30 @@ fn read(text: &str) -> Dataset {
 
 fn refused(text: &str) -> String {
     let problem = alidade_domain::Problem::from(import(text.as_bytes(), "rows.jsonl").unwrap_err());
-    format!("{} {}", problem.message, problem.hints.join(" "))
+    format!("{} {}", problem.message.en, Wording::sentences(&problem.hints).en)
 }
 
 fn remarks(dataset: &Dataset) -> String {
-    dataset.remarks.join(" ")
+    Wording::sentences(&dataset.remarks).en
 }
 
 #[test]
 fn every_shape_is_recognised() {
     use DatasetKind::{Answers, Pairs, Prompts, Ratings, Texts};
     let cases = [
-        (r#"{"instruction":"a","input":"b","output":"c"}"#, "alpaca", Answers),
-        (r#"{"instruction":"a","output":"c","history":[["q","r"]],"system":"s"}"#, "alpaca", Answers),
-        (r#"{"instruction":"a","chosen":"b","rejected":"c"}"#, "alpaca pairs", Pairs),
+        (r#"{"instruction":"a","input":"b","output":"c"}"#, "Alpaca", Answers),
+        (r#"{"instruction":"a","output":"c","history":[["q","r"]],"system":"s"}"#, "Alpaca", Answers),
+        (r#"{"instruction":"a","chosen":"b","rejected":"c"}"#, "Alpaca pairs", Pairs),
         (r#"{"instruction":"a","input":"","output":"b","kto_tag":false}"#, "rated answers", Ratings),
-        (r#"{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}"#, "sharegpt", Answers),
+        (r#"{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}"#, "ShareGPT", Answers),
         (
             r#"{"conversations":[{"from":"human","value":"a"}],"chosen":{"from":"gpt","value":"b"},"rejected":{"from":"gpt","value":"c"}}"#,
-            "sharegpt pairs",
+            "ShareGPT pairs",
             Pairs,
         ),
         (
             r#"{"messages":[{"role":"user","content":"a"}],"chosen_messages":[{"role":"assistant","content":"b"}],"rejected_messages":[{"role":"assistant","content":"c"}]}"#,
-            "sharegpt pairs",
+            "ShareGPT pairs",
             Pairs,
         ),
         (
@@ -70,7 +70,7 @@ fn every_shape_is_recognised() {
     ];
     for (line, format, kind) in cases {
         let dataset = read(line);
-        assert_eq!((dataset.summary.format.as_str(), dataset.kind), (format, kind), "{line}");
+        assert_eq!((dataset.summary.format.en.as_str(), dataset.kind), (format, kind), "{line}");
     }
 }
 
@@ -170,7 +170,7 @@ fn labels_are_read_as_people_write_them() {
     }
     let mixed = read(&text(&["true", "null", "false", "0.5", "\"good\"", "\"\"", "[true]", "1"]));
     assert_eq!((mixed.kind, mixed.summary.kept), (DatasetKind::Ratings, 3));
-    let rows: Vec<(usize, &str)> = mixed.issues.iter().map(|issue| (issue.row, issue.reason.as_str())).collect();
+    let rows: Vec<(usize, &str)> = mixed.issues.iter().map(|issue| (issue.row, issue.reason.en.as_str())).collect();
     assert_eq!(
         rows,
         [(2, "no label"), (4, "unknown label"), (5, "unknown label"), (6, "no label"), (7, "unknown label")]
@@ -276,7 +276,7 @@ fn rows_with_pictures_are_named_and_texts_are_kept() {
     let dataset = read(&[kept.as_slice(), left.as_slice()].concat().join("\n"));
     assert_eq!((dataset.summary.kept, dataset.issues.len()), (kept.len(), left.len()), "{:?}", dataset.issues);
     for issue in &dataset.issues {
-        assert!(issue.reason.starts_with("row with") && issue.fix.contains("trains on text"), "{issue:?}");
+        assert!(issue.reason.en.starts_with("row with") && issue.fix.en.contains("trains on text"), "{issue:?}");
     }
     let Example::Conversation { messages } = &dataset.rows[2] else { panic!() };
     assert_eq!(messages[0].content, "q3");
@@ -358,7 +358,7 @@ fn faults_say_what_is_there() {
         "{\"prompt\":\"a\",\"completion\":1e999}\n",
     ));
     assert_eq!((dataset.summary.read, dataset.summary.kept), (9, 1));
-    let rows: Vec<(usize, &str)> = dataset.issues.iter().map(|issue| (issue.row, issue.reason.as_str())).collect();
+    let rows: Vec<(usize, &str)> = dataset.issues.iter().map(|issue| (issue.row, issue.reason.en.as_str())).collect();
     assert_eq!(
         rows,
         [
@@ -372,7 +372,7 @@ fn faults_say_what_is_there() {
             (9, "broken record")
         ]
     );
-    assert!(dataset.issues[4].found.contains("the number 12"), "{:?}", dataset.issues[4]);
+    assert!(dataset.issues[4].found.en.contains("the number 12"), "{:?}", dataset.issues[4]);
     assert_eq!(dataset.summary.dropped.iter().map(|count| count.rows).sum::<usize>(), 8);
     let roles = read(concat!(
         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n",
@@ -382,7 +382,7 @@ fn faults_say_what_is_there() {
         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{}]}]}\n",
         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\",\"content\":\"b\"},{\"role\":\"assistant\",\"content\":\"c\"}]}\n",
     ));
-    let rows: Vec<(usize, &str)> = roles.issues.iter().map(|issue| (issue.row, issue.reason.as_str())).collect();
+    let rows: Vec<(usize, &str)> = roles.issues.iter().map(|issue| (issue.row, issue.reason.en.as_str())).collect();
     assert_eq!(rows, [(2, "no answer"), (3, "unknown role"), (4, "no prompt"), (5, "call of a tool")]);
     assert!(remarks(&roles).contains("the first is row 6"), "{:?}", roles.remarks);
 }

@@ -1,6 +1,6 @@
 //! A data set: rows, their origin, and what was wrong with the rows that were left out.
 
-use crate::Example;
+use crate::{Example, Wording};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -26,18 +26,18 @@ pub struct RowIssue {
     /// Number of the record in the file, from 1.
     pub row: usize,
     /// Short name of the reason, the same for the same fault ("no answer").
-    pub reason: String,
+    pub reason: Wording,
     /// What was found in this row.
-    pub found: String,
+    pub found: Wording,
     /// What to do about it.
-    pub fix: String,
+    pub fix: Wording,
 }
 
 /// How many rows were dropped for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ReasonCount {
     /// The reason, as in [`RowIssue::reason`].
-    pub reason: String,
+    pub reason: Wording,
     /// Rows dropped for it.
     pub rows: usize,
 }
@@ -46,7 +46,7 @@ pub struct ReasonCount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ImportSummary {
     /// Name of the detected shape ("alpaca", "sharegpt pairs", …).
-    pub format: String,
+    pub format: Wording,
     /// Records found in the file.
     pub read: usize,
     /// Rows in the data set.
@@ -65,7 +65,7 @@ pub struct Imported {
     /// The first of the rows that were left out, in file order; the summary counts all.
     pub issues: Vec<RowIssue>,
     /// Remarks that concern the whole file (what was taken as what, what was not used).
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Wording>,
 }
 
 impl Imported {
@@ -89,5 +89,5 @@ pub struct Dataset {
     /// The rows that were not, in file order.
     pub issues: Vec<RowIssue>,
     /// Remarks that concern the whole file (a repaired end, a template that was assumed).
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Wording>,
 }

@@ -93,14 +93,14 @@ pub(crate) struct SampleOnDisk {
     answers: Vec<SampleAnswer>,
     before: Option<String>,
     after: Option<String>,
-    before_label: Option<String>,
-    after_label: Option<String>,
+    before_label: Option<Wording>,
+    after_label: Option<Wording>,
     flagged: bool,
 }
 
 impl From<SampleOnDisk> for Sample {
     fn from(found: SampleOnDisk) -> Self {
-        let answer = |(text, label): (Option<String>, Option<String>)| Some(SampleAnswer { text: text?, label });
+        let answer = |(text, label): (Option<String>, Option<Wording>)| Some(SampleAnswer { text: text?, label });
         let earlier = [(found.before, found.before_label), (found.after, found.after_label)];
         let answers =
             if found.answers.is_empty() { earlier.into_iter().filter_map(answer).collect() } else { found.answers };

@@ -132,7 +132,7 @@ pub struct SampleAnswer {
     /// The answer.
     pub text: String,
     /// The label of the judge ("good", "wrong fact", …), if there is a judge.
-    pub label: Option<String>,
+    pub label: Option<Wording>,
 }
 
 /// One prompt with the answers of all stacks, generated with the same seed.

@@ -1,7 +1,7 @@
 //! The file format of an experiment, for sharing: title, question, stages, and the hashes of their inputs, so that whoever
 //! opens it learns if their model or data differ. Running it is not here.
 
-use crate::{ModelSource, Problem, Stage, nearest_name};
+use crate::{ModelSource, Problem, Stage, Wording, nearest_name, wording};
 use std::collections::{BTreeMap, BTreeSet};
 
 const TOP_KEYS: &[&str] = &["title", "question", "model", "seed", "stage", "sha256"];
@@ -27,25 +27,36 @@ impl ExperimentFile {
     /// # Errors
     /// When it is not TOML, lacks a key or has an unknown one; names the key, and the stage from 0.
     pub fn from_toml(text: &str) -> Result<Self, Problem> {
-        let mut table: toml::Table =
-            text.parse().map_err(|error| Problem::input(format!("The experiment file is not valid TOML: {error}")))?;
+        let mut table: toml::Table = text.parse().map_err(|error| {
+            Problem::input(wording!(
+                "The experiment file is not valid TOML: {error}",
+                "实验文件不是有效的 TOML：{error}"
+            ))
+        })?;
         if let Some(key) = table.keys().find(|key| !TOP_KEYS.contains(&key.as_str())) {
-            return Err(unknown("The experiment file has an unknown key", key, TOP_KEYS).at(key.clone()));
+            return Err(unknown(
+                wording!("The experiment file has an unknown key", "实验文件中有未知的键"),
+                key,
+                TOP_KEYS,
+            )
+            .at(key.clone()));
         }
         let shared: Vec<(&str, toml::Value)> =
             SHARED.iter().filter_map(|key| Some((*key, table.get(*key)?.clone()))).collect();
         let stages = match table.remove("stage") {
             Some(toml::Value::Array(stages)) if !stages.is_empty() => stages,
             _ => {
-                return Err(Problem::input("The experiment file has no stage.")
-                    .hint("Begin each stage with a line [[stage]].")
+                return Err(Problem::input(wording!("The experiment file has no stage.", "实验文件中没有阶段。"))
+                    .hint(wording!("Begin each stage with a line [[stage]].", "每个阶段以一行 [[stage]] 开头。"))
                     .at("stage"));
             }
         };
         let read = |(index, value)| stage(value, &shared).map_err(|problem| problem.at_stage(index));
         let title = words(&table, "title")?.unwrap_or_default();
         if title.trim().is_empty() {
-            return Err(Problem::input("The experiment file has no “title”.").at("title"));
+            return Err(
+                Problem::input(wording!("The experiment file has no “title”.", "实验文件缺少“title”。")).at("title")
+            );
         }
         Ok(Self {
             title,
@@ -60,7 +71,9 @@ impl ExperimentFile {
     /// # Errors
     /// When a value has no TOML form.
     pub fn to_toml(&self) -> Result<String, Problem> {
-        let failed = |error: toml::ser::Error| Problem::internal(format!("The experiment cannot be written: {error}"));
+        let failed = |error: toml::ser::Error| {
+            Problem::internal(wording!("The experiment cannot be written: {error}", "无法写出实验：{error}"))
+        };
         let mut table = toml::Table::new();
         table.insert("title".to_owned(), self.title.clone().into());
         if !self.question.is_empty() {
@@ -77,8 +90,9 @@ impl ExperimentFile {
                 Stage::Fetch(recipe) => toml::to_string(recipe).map_err(failed),
                 Stage::Export(recipe) => toml::to_string(recipe).map_err(failed),
             }?;
-            let keys: toml::Table =
-                keys.parse().map_err(|error| Problem::internal(format!("The stage cannot be read back: {error}")))?;
+            let keys: toml::Table = keys.parse().map_err(|error| {
+                Problem::internal(wording!("The stage cannot be read back: {error}", "无法读回阶段：{error}"))
+            })?;
             written.extend(keys);
             stages.push(written);
         }
@@ -110,22 +124,28 @@ fn takers<'s>(stages: &'s [toml::Table], key: &'s str) -> impl Iterator<Item = &
 
 fn stage(value: toml::Value, shared: &[(&str, toml::Value)]) -> Result<Stage, Problem> {
     let toml::Value::Table(mut table) = value else {
-        return Err(Problem::input("A stage is a table.").hint("Begin each stage with a line [[stage]]."));
+        return Err(Problem::input(wording!("A stage is a table.", "阶段必须是一个表。"))
+            .hint(wording!("Begin each stage with a line [[stage]].", "每个阶段以一行 [[stage]] 开头。")));
     };
     let kind = match table.remove("kind") {
         Some(toml::Value::String(kind)) if Stage::KINDS.contains(&kind.as_str()) => kind,
         Some(toml::Value::String(kind)) => {
-            return Err(unknown("There is no kind of stage", &kind, Stage::KINDS).at("kind"));
+            return Err(
+                unknown(wording!("There is no kind of stage", "未知的阶段类型"), &kind, Stage::KINDS).at("kind")
+            );
         }
         _ => {
-            let known = Stage::KINDS.join(", ");
-            return Err(Problem::input(format!("The stage does not say its “kind”. Known: {known}.")).at("kind"));
+            let known = Wording::names(Stage::KINDS);
+            return Err(Problem::input(wording!("The stage does not say its “kind”. Known: {known}.", "阶段没有写明类型“kind”。可用：{known}。"; known = known)).at("kind"));
         }
     };
     if table.contains_key("output_dir") {
-        return Err(Problem::input("A stage keeps its results in the experiment; “output_dir” means nothing to it.")
-            .hint("Remove the line.")
-            .at("output_dir"));
+        return Err(Problem::input(wording!(
+            "A stage keeps its results in the experiment; “output_dir” means nothing to it.",
+            "阶段的结果保存在实验中，“output_dir”对它不起作用。"
+        ))
+        .hint(wording!("Remove the line.", "删除这一行。"))
+        .at("output_dir"));
     }
     for (key, value) in shared.iter().filter(|(key, _)| Stage::takes(&kind, key)) {
         table.entry((*key).to_owned()).or_insert_with(|| value.clone());
@@ -137,12 +157,18 @@ fn words(table: &toml::Table, key: &str) -> Result<Option<String>, Problem> {
     match table.get(key) {
         None => Ok(None),
         Some(toml::Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Problem::input(format!("“{key}” must be a text.")).at(key)),
+        Some(_) => Err(Problem::input(wording!("“{key}” must be a text.", "“{key}”必须是文本。")).at(key)),
     }
 }
 
 fn hashes(table: &toml::Table) -> Result<BTreeMap<String, String>, Problem> {
-    let wrong = || Problem::input("[sha256] must list a hash of 64 hexadecimal digits for each name.").at("sha256");
+    let wrong = || {
+        Problem::input(wording!(
+            "[sha256] must list a hash of 64 hexadecimal digits for each name.",
+            "[sha256] 必须为每个名称列出 64 位十六进制的哈希值。"
+        ))
+        .at("sha256")
+    };
     let Some(value) = table.get("sha256") else { return Ok(BTreeMap::new()) };
     let toml::Value::Table(entries) = value else { return Err(wrong()) };
     let mut found = BTreeMap::new();
@@ -170,10 +196,12 @@ pub fn given(stages: &[Stage]) -> Vec<(String, String)> {
     found
 }
 
-fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {
-    let problem = Problem::input(format!("{what} “{name}”. Known: {}.", known.join(", ")));
+fn unknown(what: Wording, name: &str, known: &[&str]) -> Problem {
+    let problem = Problem::input(
+        wording!("{what} “{name}”. Known: {known}.", "{what}“{name}”。可用：{known}。"; what = what, known = Wording::names(known)),
+    );
     match nearest_name(name, known.iter().copied()) {
-        Some(near) => problem.hint(format!("Did you mean {near}?")),
+        Some(near) => problem.hint(wording!("Did you mean {near}?", "是否想写 {near}？")),
         None => problem,
     }
 }

@@ -73,5 +73,7 @@ pub use stage_plan::{BuildPlan, EvaluatePlan, EvaluatedAdapter, ExportPlan, Fetc
 pub use stage_recipes::{BuildRecipe, EvaluateRecipe, ExportForm, ExportRecipe, FetchRecipe};
 pub use trainable::{AdapterShape, Trainable};
 pub use watch::{At, Chart, Line, Metric, Multiple, Reading, Sign, Tone, Watch};
-pub use why::{why, without_number};
-pub use words::{Wording, Words};
+pub use why::{said, why, without_number};
+pub use words::{Language, Wording, Words};
+#[doc(hidden)]
+pub use words::{check_languages, has_chinese};

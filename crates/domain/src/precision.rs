@@ -1,6 +1,6 @@
 //! The number format that frozen weights are held in.
 
-use crate::Problem;
+use crate::{Problem, Wording, wording};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -43,8 +43,8 @@ impl Precision {
     /// When there is none; the message lists the names.
     pub fn named(name: &str) -> Result<Self, Problem> {
         Self::ALL.into_iter().find(|precision| precision.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            Problem::input(format!("“{name}” is not a known number format; choose one of {names}.")).at("dtype")
+            let names = Wording::names(Self::ALL.map(Self::name));
+            Problem::input(wording!("“{name}” is not a known number format; choose one of {names}.", "“{name}”不是已知的数值格式，可选：{names}。"; names = names)).at("dtype")
         })
     }
 }

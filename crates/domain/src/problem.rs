@@ -1,5 +1,6 @@
 //! The one type in which every error reaches a person: what was attempted, what was found, and what to do.
 
+use crate::{Wording, wording};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -25,42 +26,42 @@ pub enum ProblemCode {
 
 /// What was attempted, what was found, what to do, and at which field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", message.en)]
 pub struct Problem {
     /// Its kind.
     pub code: ProblemCode,
     /// What was attempted and what was found, in one or two sentences.
-    pub message: String,
+    pub message: Wording,
     /// What to do, one step each.
-    pub hints: Vec<String>,
+    pub hints: Vec<Wording>,
     /// The input field that it belongs to ("stage.0.settings.learning_rate"), when there is one.
     pub field: Option<String>,
 }
 
 impl Problem {
     /// A problem with the person's input.
-    pub fn input(message: impl Into<String>) -> Self {
+    pub fn input(message: impl Into<Wording>) -> Self {
         Self::new(ProblemCode::Input, message)
     }
 
     /// A fault of the program.
-    pub fn internal(message: impl Into<String>) -> Self {
+    pub fn internal(message: impl Into<Wording>) -> Self {
         Self::new(ProblemCode::Internal, message)
     }
 
     /// The problem of an evaluation that was cancelled.
     pub fn ended() -> Self {
-        Self::new(ProblemCode::Conflict, "The comparison of the stacks was cancelled.")
+        Self::new(ProblemCode::Conflict, wording!("The comparison of the stacks was cancelled.", "对比已取消。"))
     }
 
     /// A problem of any kind.
-    pub fn new(code: ProblemCode, message: impl Into<String>) -> Self {
+    pub fn new(code: ProblemCode, message: impl Into<Wording>) -> Self {
         Self { code, message: message.into(), hints: Vec::new(), field: None }
     }
 
     /// Adds a hint: one step that helps.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Wording>) -> Self {
         self.hints.push(hint.into());
         self
     }

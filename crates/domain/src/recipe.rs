@@ -3,6 +3,7 @@
 
 use crate::{
     AdapterSource, DatasetSource, MethodName, ModelSource, Patterns, Problem, ScorerSource, SettingValue, Settings,
+    wording,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -196,7 +197,9 @@ impl Recipe {
     /// When it is not TOML, lacks a key or has an unknown one; names the key and, for an unknown one, the nearest
     /// known name.
     pub fn from_toml(text: &str) -> Result<Recipe, Problem> {
-        let table = text.parse().map_err(|error| Problem::input(format!("The recipe is not valid TOML: {error}")))?;
+        let table = text.parse().map_err(|error| {
+            Problem::input(wording!("The recipe is not valid TOML: {error}", "配方不是有效的 TOML：{error}"))
+        })?;
         Self::from_table(table)
     }
 
@@ -212,23 +215,40 @@ impl Recipe {
             }
         }
         check_method(&table)?;
-        let recipe = RawRecipe::deserialize(table)
-            .map_err(|error| Problem::input(format!("The recipe cannot be read: {}", error.message())))?;
+        let recipe = RawRecipe::deserialize(table).map_err(|error| {
+            Problem::input(wording!(
+                "The recipe cannot be read: {reason}",
+                "无法读取配方：{reason}",
+                reason = error.message()
+            ))
+        })?;
         let recipe = recipe.finish()?;
         if recipe.prefix.is_some() && (recipe.adapter.is_some() || recipe.lora.is_some()) {
-            return Err(Problem::input("The recipe asks for a fresh prefix and names another adapter as well.")
-                .hint("Keep one of [prefix], [lora] and adapter.")
-                .at("prefix"));
+            return Err(Problem::input(wording!(
+                "The recipe asks for a fresh prefix and names another adapter as well.",
+                "配方既要求新建前缀，又指定了另一个适配器。"
+            ))
+            .hint(wording!("Keep one of [prefix], [lora] and adapter.", "[prefix]、[lora] 和 adapter 只保留一个。"))
+            .at("prefix"));
         }
         if recipe.tuning == Some(Tuning::Full) && (recipe.adapter.is_some() || recipe.lora.is_some()) {
-            return Err(Problem::input("The recipe trains every weight and describes an adapter as well.")
-                .hint("Remove [lora] and adapter, or tuning.")
-                .at("tuning"));
+            return Err(Problem::input(wording!(
+                "The recipe trains every weight and describes an adapter as well.",
+                "配方要训练全部权重，却又描述了适配器。"
+            ))
+            .hint(wording!("Remove [lora] and adapter, or tuning.", "删除 [lora] 和 adapter，或者删除 tuning。"))
+            .at("tuning"));
         }
         if recipe.adapter.is_some() && recipe.lora.is_some() {
-            return Err(Problem::input("The recipe names an adapter to start from and has a [lora] table as well.")
-                .hint("Remove [lora]: rank, alpha, targets and dropout come from the adapter's own configuration.")
-                .at("lora"));
+            return Err(Problem::input(wording!(
+                "The recipe names an adapter to start from and has a [lora] table as well.",
+                "配方指定了起始适配器，却又有 [lora] 表。"
+            ))
+            .hint(wording!(
+                "Remove [lora]: rank, alpha, targets and dropout come from the adapter's own configuration.",
+                "删除 [lora]：秩、alpha、目标模块和 dropout 取自适配器自身的配置。"
+            ))
+            .at("lora"));
         }
         Ok(recipe)
     }
@@ -240,7 +260,9 @@ impl Recipe {
     pub fn to_toml(&self) -> Result<String, Problem> {
         let mut recipe = self.clone();
         recipe.settings.0.retain(|_, value| *value != SettingValue::Automatic);
-        toml::to_string(&recipe).map_err(|error| Problem::internal(format!("The recipe cannot be written: {error}")))
+        toml::to_string(&recipe).map_err(|error| {
+            Problem::internal(wording!("The recipe cannot be written: {error}", "无法写出配方：{error}"))
+        })
     }
 }
 
@@ -264,7 +286,8 @@ struct RawRecipe {
 
 impl RawRecipe {
     fn finish(self) -> Result<Recipe, Problem> {
-        let missing = |key: &str| Problem::input(format!("The recipe has no “{key}”.")).at(key.to_owned());
+        let missing =
+            |key: &str| Problem::input(wording!("The recipe has no “{key}”.", "配方缺少“{key}”。")).at(key.to_owned());
         Ok(Recipe {
             method: self.method,
             model: self.model.ok_or_else(|| missing("model"))?,
@@ -286,7 +309,7 @@ impl RawRecipe {
 /// Whether a method of this name exists is checked where it is looked up.
 fn check_method(table: &toml::Table) -> Result<(), Problem> {
     match table.get("method").and_then(toml::Value::as_str) {
-        None => Err(Problem::input("The recipe has no “method”.").at("method")),
+        None => Err(Problem::input(wording!("The recipe has no “method”.", "配方缺少“method”。")).at("method")),
         Some(_) => Ok(()),
     }
 }
@@ -294,9 +317,10 @@ fn check_method(table: &toml::Table) -> Result<(), Problem> {
 fn check_keys(table: &toml::Table, known: &[&str], prefix: &str) -> Result<(), Problem> {
     let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
     let problem =
-        Problem::input(format!("The recipe has an unknown key “{prefix}{key}”.")).at(format!("{prefix}{key}"));
+        Problem::input(wording!("The recipe has an unknown key “{prefix}{key}”.", "配方中有未知的键“{prefix}{key}”。"))
+            .at(format!("{prefix}{key}"));
     Err(match nearest_name(key, known.iter().copied()) {
-        Some(near) => problem.hint(format!("Did you mean {prefix}{near}?")),
+        Some(near) => problem.hint(wording!("Did you mean {prefix}{near}?", "是否想写 {prefix}{near}？")),
         None => problem,
     })
 }
@@ -334,9 +358,9 @@ mod tests {
     #[test]
     fn unknown_keys_name_their_neighbour() {
         let problem = Recipe::from_toml(&RECIPE.replace("dataset", "datset")).unwrap_err();
-        assert_eq!(problem.hints, ["Did you mean dataset?"]);
+        assert_eq!(problem.hints[0].en, "Did you mean dataset?");
         let problem = Recipe::from_toml(&format!("{RECIPE}[lora]\nalpha = 3\n")).unwrap_err();
-        assert_eq!(problem.hints, ["Did you mean lora.lora_alpha?"]);
+        assert_eq!(problem.hints[0].zh, "是否想写 lora.lora_alpha？");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! a restart all read the same list.
 
 use crate::artifact::artifacts;
-use crate::{Artifact, Device, Evaluation, ItemNote, Problem, WorkUnit};
+use crate::{Artifact, Device, Evaluation, ItemNote, Problem, Wording, WorkUnit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -176,7 +176,7 @@ pub enum EventKind {
         /// Stable name.
         code: String,
         /// The sentence.
-        message: String,
+        message: Wording,
     },
     /// Stacks were compared by one suite; one event for each suite.
     Evaluated {

@@ -1,7 +1,7 @@
 //! Settings of a method or builder, declared once: a list of fields yields the form in the wizard, the keys of recipes,
 //! range checks, defaults and help texts.
 
-use crate::{Problem, Words, nearest_name};
+use crate::{Problem, Wording, Words, nearest_name, wording};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -103,11 +103,11 @@ impl SettingField {
     /// At the setting, with its allowed values.
     pub fn check(&self, value: &SettingValue) -> Result<SettingValue, Problem> {
         self.accepts(value).map_err(|rule| {
-            Problem::input(format!("{} is {}; it {rule}.", self.key, value.show())).at(format!("settings.{}", self.key))
+            Problem::input(wording!("{key} is {value}; it {rule}.", "{key} 的值是 {value}，{rule}。"; value = value.show(), rule = rule; key = self.key)).at(format!("settings.{}", self.key))
         })
     }
 
-    fn accepts(&self, value: &SettingValue) -> Result<SettingValue, String> {
+    fn accepts(&self, value: &SettingValue) -> Result<SettingValue, Wording> {
         match (&self.kind, value) {
             (SettingKind::Whole { low, high }, SettingValue::Whole(number)) => {
                 in_range(*number as f64, *low as f64, *high as f64).map(|()| value.clone())
@@ -133,29 +133,37 @@ impl SettingField {
             (SettingKind::Numbers { low, high }, SettingValue::Numbers(numbers)) => {
                 numbers.iter().try_for_each(|number| in_range(*number, *low, *high)).map(|()| value.clone())
             }
-            (kind, _) => Err(format!("must be {}", kind.describe())),
+            (kind, _) => Err(wording!("must be {rule}", "必须是{rule}"; rule = kind.describe())),
         }
     }
 }
 
 impl SettingKind {
-    fn describe(&self) -> String {
+    fn describe(&self) -> Wording {
         match self {
-            SettingKind::Whole { low, high } => format!("a whole number from {low} to {high}"),
-            SettingKind::Number { low, high } => format!("a number from {low} to {high}"),
-            SettingKind::Flag { .. } => "true or false".to_owned(),
-            SettingKind::Choice { options } => format!("one of: {}", options.join(", ")),
-            SettingKind::Choices { options } => format!("one or several of: {}", options.join(", ")),
-            SettingKind::Numbers { low, high } => format!("a list of numbers from {low} to {high}"),
+            SettingKind::Whole { low, high } => {
+                wording!("a whole number from {low} to {high}", "{low} 到 {high} 之间的整数")
+            }
+            SettingKind::Number { low, high } => wording!("a number from {low} to {high}", "{low} 到 {high} 之间的数"),
+            SettingKind::Flag { .. } => wording!("true or false", "true 或 false"),
+            SettingKind::Choice { options } => {
+                wording!("one of: {options}", "以下之一：{options}"; options = Wording::names(*options))
+            }
+            SettingKind::Choices { options } => {
+                wording!("one or several of: {options}", "以下的一个或几个：{options}"; options = Wording::names(*options))
+            }
+            SettingKind::Numbers { low, high } => {
+                wording!("a list of numbers from {low} to {high}", "一列 {low} 到 {high} 之间的数")
+            }
         }
     }
 }
 
-fn in_range(value: f64, low: f64, high: f64) -> Result<(), String> {
+fn in_range(value: f64, low: f64, high: f64) -> Result<(), Wording> {
     if value.is_finite() && (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(format!("must be from {low} to {high}"))
+    Err(wording!("must be from {low} to {high}", "必须在 {low} 到 {high} 之间"))
 }
 
 /// Settings by key; absent ones have their defaults. Methods do not read them by key: each declares its settings as a struct
@@ -197,23 +205,24 @@ impl Settings {
 }
 
 impl SettingValue {
-    fn show(&self) -> String {
-        match self {
+    fn show(&self) -> Wording {
+        Wording::name(match self {
             SettingValue::Flag(value) => value.to_string(),
             SettingValue::Whole(value) => value.to_string(),
             SettingValue::Number(value) => value.to_string(),
             SettingValue::Text(value) => format!("“{value}”"),
             SettingValue::Numbers(values) => format!("{values:?}"),
             SettingValue::Names(names) => format!("“{}”", names.join(", ")),
-            SettingValue::Automatic => "automatic".to_owned(),
-        }
+            SettingValue::Automatic => return wording!("automatic", "自动"),
+        })
     }
 }
 
 fn unknown_key(key: &str, fields: &[SettingField]) -> Problem {
-    let problem = Problem::input(format!("[settings] has no key “{key}”.")).at(format!("settings.{key}"));
+    let problem = Problem::input(wording!("[settings] has no key “{key}”.", "[settings] 中没有“{key}”这个键。"))
+        .at(format!("settings.{key}"));
     match nearest_name(key, fields.iter().map(|field| field.key)) {
-        Some(name) => problem.hint(format!("Did you mean {name}?")),
+        Some(name) => problem.hint(wording!("Did you mean {name}?", "是否想写 {name}？")),
         None => problem,
     }
 }

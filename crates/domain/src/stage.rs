@@ -3,6 +3,7 @@
 use crate::stage_recipes::StageTable;
 use crate::{
     BuildRecipe, DatasetSource, EvaluateRecipe, ExportRecipe, FetchRecipe, MethodName, ModelSource, Problem, Recipe,
+    wording,
 };
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -96,7 +97,9 @@ impl Stage {
     /// # Errors
     /// When a value has no TOML form.
     pub fn to_toml(&self) -> Result<String, Problem> {
-        let failed = |error: toml::ser::Error| Problem::internal(format!("The stage cannot be written: {error}"));
+        let failed = |error: toml::ser::Error| {
+            Problem::internal(wording!("The stage cannot be written: {error}", "无法写出阶段：{error}"))
+        };
         match self {
             Stage::Train(recipe) => recipe.to_toml(),
             Stage::Build(recipe) => toml::to_string(recipe).map_err(failed),

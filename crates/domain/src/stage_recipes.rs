@@ -1,7 +1,10 @@
 //! Recipes of stages that do not train; experiment files, the wire and the database use the same keys. The recipe for
 //! training is in `recipe.rs`.
 
-use crate::{AdapterSource, DatasetSource, ModelSource, Problem, ScorerSource, Settings, StackSource, nearest_name};
+use crate::{
+    AdapterSource, DatasetSource, ModelSource, Problem, ScorerSource, Settings, StackSource, Wording, nearest_name,
+    wording,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -122,14 +125,18 @@ pub(crate) trait StageTable: DeserializeOwned {
     /// When a key is missing, unknown or has an invalid value; names the key.
     fn read(table: toml::Table) -> Result<Self, Problem> {
         if let Some(key) = table.keys().find(|key| !Self::KEYS.contains(&key.as_str())) {
-            let problem = Problem::input(format!("The stage has an unknown key “{key}”.")).at(key.clone());
+            let problem =
+                Problem::input(wording!("The stage has an unknown key “{key}”.", "阶段中有未知的键“{key}”。"))
+                    .at(key.clone());
             return Err(match nearest_name(key, Self::KEYS.iter().copied()) {
-                Some(near) => problem.hint(format!("Did you mean {near}?")),
-                None => problem.hint(format!("Known: {}.", Self::KEYS.join(", "))),
+                Some(near) => problem.hint(wording!("Did you mean {near}?", "是否想写 {near}？")),
+                None => {
+                    problem.hint(wording!("Known: {known}.", "可用：{known}。"; known = Wording::names(Self::KEYS)))
+                }
             });
         }
         if let Some(key) = Self::NEEDED.iter().find(|key| !table.contains_key(**key)) {
-            return Err(Problem::input(format!("The stage has no “{key}”.")).at(*key));
+            return Err(Problem::input(wording!("The stage has no “{key}”.", "阶段缺少“{key}”。")).at(*key));
         }
         // The message of the parser does not name the wrong key, so each optional key is left out in turn.
         let keys: Vec<String> = table.keys().filter(|key| !Self::NEEDED.contains(&key.as_str())).cloned().collect();
@@ -139,7 +146,11 @@ pub(crate) trait StageTable: DeserializeOwned {
                 rest.remove(key);
                 Self::deserialize(rest).is_ok()
             });
-            let problem = Problem::input(format!("The stage cannot be read: {}", error.message()));
+            let problem = Problem::input(wording!(
+                "The stage cannot be read: {reason}",
+                "无法读取阶段：{reason}",
+                reason = error.message()
+            ));
             match culprit {
                 Some(key) => problem.at(key),
                 None => problem,

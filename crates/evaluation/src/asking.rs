@@ -6,8 +6,8 @@ use crate::judge::{Case, NamedJudge};
 use crate::observations::Observations;
 use crate::suite::{Reply, Suite, Verdict};
 use alidade_domain::{
-    Example, Generator, Listener, Message, Outcome, Problem, Response, ScoredAnswer, ScoredRow, Scorer, WorstRow,
-    row_seed,
+    Example, Generator, Listener, Message, Outcome, Problem, Response, ScoredAnswer, ScoredRow, Scorer, Words,
+    WorstRow, row_seed, wording,
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,9 +160,14 @@ impl<'a> Question<'a> {
             _ if prompts.is_empty() => Vec::new(),
             Some(generator) => generator.generate_many(&prompts, &sampling, &seeds, watch)?,
             None => {
-                let message =
-                    format!("The suite “{}” needs answers, but this model only scores.", self.suite.card().name);
-                return Err(Problem::input(message).hint("Choose a suite for models that score.").at("suite"));
+                let message = wording!(
+                    "The suite “{name}” needs answers, but this model only scores.",
+                    "评测“{name}”需要回答，而这个模型只会打分。",
+                    name = self.suite.card().name
+                );
+                return Err(Problem::input(message)
+                    .hint(Words::new("Choose a suite for models that score.", "请选择适用于打分模型的评测。"))
+                    .at("suite"));
             }
         };
         let mut part = Part {

@@ -2,7 +2,7 @@
 //! guesses.
 
 use crate::card::MeasureCard;
-use alidade_domain::{Generator, Message, Outcome, Problem, Words};
+use alidade_domain::{Generator, Message, Outcome, Problem, Words, wording};
 
 /// The input of a judge.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,17 @@ pub struct JudgeCard {
     pub asks: bool,
     /// What its outcomes become: a label counts for the measure of its name, a score or a preference for the first.
     pub measures: &'static [MeasureCard],
+    /// The texts of the labels that it gives, by their keys.
+    pub labels: &'static [(&'static str, Words)],
 }
+
+/// Labels of any judge.
+pub(crate) const LABELS: &[(&str, Words)] = &[
+    ("unreadable", Words::new("unreadable", "无法判读")),
+    ("as good", Words::new("as good", "相当")),
+    ("worse", Words::new("worse", "更差")),
+    ("better", Words::new("better", "更好")),
+];
 
 /// A kind of judge: its description and its constructor.
 pub trait JudgeKind: Sync {
@@ -103,7 +113,13 @@ pub struct NamedJudge<'a> {
 
 /// The model of a judge that asks one.
 pub(crate) fn needs_model<'a>(name: &str, model: Option<&'a dyn Generator>) -> Result<&'a dyn Generator, Problem> {
-    model.ok_or_else(|| Problem::input(format!("The judge “{name}” asks a model, but none was given.")).at("judge"))
+    model.ok_or_else(|| {
+        Problem::input(wording!(
+            "The judge “{name}” asks a model, but none was given.",
+            "裁判“{name}”要向模型提问，但没有给出模型。"
+        ))
+        .at("judge")
+    })
 }
 
 /// Refuses an argument for a judge that takes none.
@@ -111,8 +127,11 @@ pub(crate) fn no_argument(name: &str, argument: Option<&str>) -> Result<(), Prob
     match argument {
         None => Ok(()),
         Some(found) => {
-            let message = format!("The judge “{name}” takes no argument, but “{found}” was given.");
-            Err(Problem::input(message).hint(format!("Write “{name}” alone.")).at("judge"))
+            let message = wording!(
+                "The judge “{name}” takes no argument, but “{found}” was given.",
+                "裁判“{name}”不接受参数，却给出了“{found}”。"
+            );
+            Err(Problem::input(message).hint(wording!("Write “{name}” alone.", "只写“{name}”。")).at("judge"))
         }
     }
 }

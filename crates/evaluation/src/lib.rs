@@ -29,7 +29,7 @@ pub use judge::{Argument, Case, Judge, JudgeCard, JudgeKind, JudgeSpec, NamedJud
 pub use judges::JUDGES;
 pub use judging::judge_answers;
 pub use observations::{Observations, Series};
-pub use registry::{judge_kind, suite, suite_names, worded};
+pub use registry::{judge_kind, label_words, suite, suite_names, worded};
 pub use results::{KEPT, conclude, unreadable_scores};
 pub use snapshot::Snapshot;
 pub use statistics::{SplitMix64, bootstrap, mean, paired_change, rate, wilson};

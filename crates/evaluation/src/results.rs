@@ -5,10 +5,10 @@ use crate::asking::{PairScore, Part, Question};
 use crate::card::{MeasureCard, Unit};
 use crate::judge::JudgeCard;
 use crate::observations::{Observations, Series};
-use crate::registry::any_measure;
+use crate::registry::{any_measure, label_words};
 use crate::statistics::paired_change;
 use alidade_domain::{
-    Better, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, PairShift, Sample, SampleAnswer, Wording,
+    Better, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, PairShift, Sample, SampleAnswer, Wording, wording,
 };
 
 /// Prompts that the record of a run keeps side by side; all of them are in the stored answers.
@@ -131,7 +131,7 @@ fn samples(question: &Question, parts: &[(&EvaluatedStack, &Part)], shown: usize
         let prompt: &Vec<Message> = &question.prompts()[place].prompt.messages;
         let answer = |part: &Part| SampleAnswer {
             text: part.answers[place].clone(),
-            label: part.labels.get(place).cloned().flatten(),
+            label: part.labels.get(place).and_then(|label| Some(label_words(label.as_deref()?))),
         };
         Sample {
             prompt: prompt.clone(),
@@ -144,19 +144,16 @@ fn samples(question: &Question, parts: &[(&EvaluatedStack, &Part)], shown: usize
 
 /// Warnings on measures with unreadable values, stack by stack: a loss or score that is not finite means that the
 /// computation overflowed on that row.
-pub fn unreadable_scores(evaluation: &Evaluation) -> Vec<String> {
+pub fn unreadable_scores(evaluation: &Evaluation) -> Vec<Wording> {
     let mut found = Vec::new();
     for measure in evaluation.measures.iter().filter(|measure| measure.unit == Unit::Nats.name()) {
         for (stack, value) in evaluation.stacks.iter().zip(&measure.values) {
-            let what = format!("“{}” of {}", measure.words.title.en, stack.label);
+            let what = wording!("“{title}” of {stack}", "{stack} 的“{title}”"; title = measure.words.title; stack = stack.label);
             match value {
-                None => found.push(format!("{what} could not be measured: no row gave a finite value.")),
+                None => found.push(wording!("{what} could not be measured: no row gave a finite value.", "{what}无法测量：没有任何一条给出有限的值。"; what = what)),
                 Some(value) if value.unreadable > 0 => {
                     let rows = value.n + value.unreadable;
-                    found.push(format!(
-                        "{what} rests on {} of {rows} rows: the others gave no finite value and are not counted.",
-                        value.n
-                    ));
+                    found.push(wording!("{what} rests on {used} of {rows} rows: the others gave no finite value and are not counted.", "{what}只依据 {rows} 条中的 {used} 条：其余没有给出有限的值，不计入。"; what = what; used = value.n));
                 }
                 Some(_) => {}
             }

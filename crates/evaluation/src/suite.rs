@@ -18,6 +18,8 @@ pub struct SuiteCard {
     pub judge: Option<&'static str>,
     /// What it measures, most important first.
     pub measures: &'static [MeasureCard],
+    /// The texts of the labels that its own judge gives, by their keys.
+    pub labels: &'static [(&'static str, Words)],
 }
 
 /// Results of a judge and a scorer for one answer.

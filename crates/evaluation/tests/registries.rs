@@ -76,6 +76,7 @@ static GENEROUS: JudgeCard = JudgeCard {
     compares: false,
     asks: false,
     measures: &[],
+    labels: &[],
 };
 
 impl Judge for Generous {

@@ -3,7 +3,7 @@
 
 use crate::files::durable::write_folder;
 use crate::{machine::compute, train::provenance};
-use alidade_domain::{ExportForm, Problem, ProblemCode, Purpose, Stream};
+use alidade_domain::{ExportForm, Problem, ProblemCode, Purpose, Stream, Words, wording};
 use alidade_model::{AdapterWeights, Decoder, FloatFormat, Merged, ModelFolder, load_adapter, save_adapter};
 use std::path::Path;
 
@@ -46,8 +46,10 @@ fn absent(output: &Path) -> Result<(), Problem> {
     if output.symlink_metadata().is_err() {
         return Ok(());
     }
-    let message = format!("{} already exists.", output.display());
-    Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"))
+    let message = wording!("{path} already exists.", "{path} 已存在。", path = output.display());
+    Err(Problem::new(ProblemCode::Conflict, message)
+        .hint(Words::new("Choose another folder.", "请选择另一个文件夹。"))
+        .at("output"))
 }
 
 fn peft(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<Exported, Problem> {
@@ -55,7 +57,7 @@ fn peft(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Result<
     let live = logits(model, Some(adapter))?;
     let read = load_adapter(folder, &model.spec)?;
     let gap = difference(&live, &logits(model, Some(&read))?);
-    close(gap, "The copy")?;
+    close(gap, Words::new("The copy", "副本"))?;
     Ok(Exported { gap, rounded_to: None })
 }
 
@@ -67,19 +69,19 @@ fn merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Resul
     let stored = merged.save(model, folder)?;
     merged.verify(model, folder)?;
     let exact = probed(merged.decoder(compute::backend()?)?.as_ref(), None)?;
-    close(difference(&live, &exact), "The merged model")?;
+    close(difference(&live, &exact), Words::new("The merged model", "合并后的模型"))?;
     let gap = difference(&live, &logits(&ModelFolder::open(folder)?, None)?);
     if gap.is_nan() || (stored == FloatFormat::F32 && gap > TOLERANCE) {
-        close(gap, "The written model")?;
+        close(gap, Words::new("The written model", "写出的模型"))?;
     }
     Ok(Exported { gap, rounded_to: (stored != FloatFormat::F32).then(|| stored.name()) })
 }
 
-fn close(gap: f32, what: &str) -> Result<(), Problem> {
+fn close(gap: f32, what: Words) -> Result<(), Problem> {
     if gap.is_nan() || gap > TOLERANCE {
-        return Err(Problem::internal(format!(
-            "{what} was checked and differs from the live adapter by {gap} in a logit; it was not kept."
-        )));
+        return Err(Problem::internal(
+            wording!("{what} was checked and differs from the live adapter by {gap} in a logit; it was not kept.", "{what}经检查与当前的适配器相差 {gap}（logit），因此没有保留。"; what = what),
+        ));
     }
     Ok(())
 }

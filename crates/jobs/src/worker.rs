@@ -5,7 +5,7 @@ use crate::files::run_lock::{RunLock, is_held};
 use crate::kinds::job;
 use crate::train::execute::Outside;
 use crate::{EventLog, machine};
-use alidade_domain::{EventKind, Observer, Phase, Problem, StagePlan};
+use alidade_domain::{EventKind, Observer, Phase, Problem, StagePlan, Wording, why, wording};
 use std::path::Path;
 
 /// The plan in a run folder.
@@ -16,10 +16,12 @@ pub const PLAN: &str = "plan.json";
 /// # Errors
 /// When the plan cannot be read or another worker holds the folder; problems of the run itself are events.
 pub fn work(folder: &Path) -> Result<(), Problem> {
-    let failed = |what: &str, error: &dyn std::fmt::Display| Problem::internal(format!("{what} failed: {error}."));
+    let failed = |why: Wording| {
+        Problem::internal(wording!("Reading the plan failed: {why}.", "读取计划失败：{why}。"; why = why))
+    };
     let _lock = RunLock::take(folder)?;
-    let text = std::fs::read(folder.join(PLAN)).map_err(|error| failed("Reading the plan", &error))?;
-    let plan: StagePlan = serde_json::from_slice(&text).map_err(|error| failed("Reading the plan", &error))?;
+    let text = std::fs::read(folder.join(PLAN)).map_err(|error| failed(why(&error)))?;
+    let plan: StagePlan = serde_json::from_slice(&text).map_err(|error| failed(Wording::name(error.to_string())))?;
     let control = ControlFile::watch(folder);
     let mut log = EventLog::open(folder, plan.run())?;
     let mut measured = Measured(&mut log);

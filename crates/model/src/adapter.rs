@@ -9,7 +9,7 @@ use crate::peft_config::{fresh_config, fresh_prefix_config};
 use crate::python_pattern::{first, idle};
 use crate::targets::{targets, written};
 use crate::{DecoderSpec, ModelError};
-use alidade_domain::{LoraSpec, Purpose, Stream};
+use alidade_domain::{LoraSpec, Purpose, Stream, Wording, Words, wording};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -94,11 +94,17 @@ impl AdapterWeights {
         base: &dyn Fn(&str) -> Result<NamedTensor>,
     ) -> std::result::Result<Self, ModelError> {
         if lora.r == 0 || !(0.0..1.0).contains(&lora.lora_dropout) || !lora.lora_alpha.is_finite() {
-            return refused("the rank must be at least 1, dropout lie in [0, 1), and lora_alpha be a number");
+            return refused(Words::new(
+                "the rank must be at least 1, dropout lie in [0, 1), and lora_alpha be a number",
+                "秩至少为 1，dropout 须在 [0, 1) 内，lora_alpha 须为数",
+            ));
         }
         let ranks = || lora.rank_pattern.iter();
         if ranks().any(|(_, rank)| *rank == 0) || lora.alpha_pattern.iter().any(|(_, alpha)| !alpha.is_finite()) {
-            return refused("rank_pattern holds a rank of 0, or alpha_pattern something that is no number");
+            return refused(Words::new(
+                "rank_pattern holds a rank of 0, or alpha_pattern something that is no number",
+                "rank_pattern 中有秩为 0，或 alpha_pattern 中有不是数的值",
+            ));
         }
         let paths = targets(spec, lora)?;
         let mut tensors = BTreeMap::new();
@@ -109,7 +115,7 @@ impl AdapterWeights {
                 tensors.insert(part.name(path), NamedTensor { shape, values });
             };
             if path == EMBEDDING && rank > spec.hidden.max(spec.vocabulary) {
-                return refused(&format!("a rank of {rank} is larger than the embedding"));
+                return refused(wording!("a rank of {rank} is larger than the embedding", "秩 {rank} 大于嵌入"));
             }
             if path == EMBEDDING {
                 put(Part::EmbeddingA, vec![rank, spec.vocabulary], vec![0.0; rank * spec.vocabulary]);
@@ -119,7 +125,10 @@ impl AdapterWeights {
             }
             let Some((outputs, inputs)) = spec.linear_shape(path) else { continue };
             if rank > outputs.max(inputs) {
-                return refused(&format!("a rank of {rank} is larger than {path}, which is {outputs} × {inputs}"));
+                return refused(wording!(
+                    "a rank of {rank} is larger than {path}, which is {outputs} × {inputs}",
+                    "秩 {rank} 大于 {path}（{outputs} × {inputs}）"
+                ));
             }
             let bound = 1.0 / (inputs as f64).sqrt();
             let a = (0..rank * inputs).map(|_| ((2.0 * stream.unit() - 1.0) * bound) as f32).collect();
@@ -139,7 +148,10 @@ impl AdapterWeights {
     /// When `count` is 0 or leaves no room in the model's context.
     pub fn fresh_prefix(spec: &DecoderSpec, count: usize, base_name: &str, seed: u64) -> Result<Self> {
         if count == 0 || count >= spec.context {
-            return refused("the number of virtual tokens must be at least 1 and smaller than the model's context");
+            return refused(Words::new(
+                "the number of virtual tokens must be at least 1 and smaller than the model's context",
+                "虚拟词元的数量至少为 1，且小于模型的上下文",
+            ));
         }
         let width = 2 * spec.layers * spec.kv_heads * spec.head_dim;
         let mut stream = Stream::new(seed, Purpose::Initialise, 2, 0);
@@ -162,13 +174,16 @@ impl AdapterWeights {
     ///
     /// # Errors
     /// When a pattern cannot be read or matched.
-    pub fn notes(&self) -> std::result::Result<Vec<String>, ModelError> {
+    pub fn notes(&self) -> std::result::Result<Vec<Wording>, ModelError> {
         let paths: Vec<String> =
             self.tensors.keys().filter_map(|name| Some(crate::adapter_names::parse_name(name)?.0)).collect();
         let ranks = idle(self.config.rank_pattern.iter().map(|(key, _)| key.as_str()), &paths)?;
         let alphas = idle(self.config.alpha_pattern.iter().map(|(key, _)| key.as_str()), &paths)?;
         let note = |key: &str, pattern: &String| {
-            format!("{key} of the adapter holds “{pattern}”, which matches none of its layers and does nothing.")
+            wording!(
+                "{key} of the adapter holds “{pattern}”, which matches none of its layers and does nothing.",
+                "适配器的 {key} 中有“{pattern}”，它与适配器的任何层都不匹配，不起作用。"
+            )
         };
         let ranks = ranks.iter().map(|pattern| note("rank_pattern", pattern));
         Ok(ranks.chain(alphas.iter().map(|pattern| note("alpha_pattern", pattern))).collect())
@@ -183,8 +198,8 @@ impl AdapterWeights {
 /// Path of the embedding.
 pub(crate) const EMBEDDING: &str = "model.embed_tokens";
 
-pub(crate) fn refused<T>(reason: &str) -> Result<T> {
-    Err(ModelError::Adapter { reason: reason.to_owned() })
+pub(crate) fn refused<T>(reason: impl Into<Wording>) -> Result<T> {
+    Err(ModelError::Adapter { reason: reason.into() })
 }
 
 fn row_norms(weight: &NamedTensor) -> Vec<f32> {

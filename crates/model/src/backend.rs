@@ -11,7 +11,7 @@ use crate::memory::Footprint;
 use crate::slice_backend::{SliceDecoder, carries, runs};
 use crate::source::Weights;
 use crate::{DecoderSpec, ModelError, TokenBatch};
-use alidade_domain::{Device, Precision};
+use alidade_domain::{Device, Precision, wording};
 use alidade_kernels::InstructionSet;
 use std::collections::BTreeMap;
 
@@ -94,7 +94,10 @@ pub(crate) fn decoder(
         Backend::Slices(set) if runs(&spec) => Some(set),
         Backend::Slices(_) => {
             let family = spec.family;
-            return Err(ModelError::Request(format!("The kernels do not run a {family} model of this shape.")));
+            return Err(ModelError::Request(wording!(
+                "The kernels do not run a {family} model of this shape.",
+                "这些内核不能运行这种形状的 {family} 模型。"
+            )));
         }
         Backend::Candle(_) => None,
     };

@@ -4,6 +4,7 @@
 
 use crate::ModelError;
 use crate::error::Result;
+use alidade_domain::wording;
 
 /// One sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,9 +72,10 @@ impl TokenBatch {
     pub fn new(rows: &[TokenRow]) -> Result<Self> {
         let width = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         if rows.is_empty() || rows.iter().any(|row| row.ids.is_empty() || row.ids.len() != row.scored.len()) {
-            return Err(ModelError::Request(
-                "A batch needs at least one row, and each row at least one token.".to_owned(),
-            ));
+            return Err(ModelError::Request(wording!(
+                "A batch needs at least one row, and each row at least one token.",
+                "一个批次至少要有一条数据，每条至少要有一个词元。"
+            )));
         }
         let mut batch = Self {
             rows: rows.len(),

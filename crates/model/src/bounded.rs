@@ -1,8 +1,9 @@
 //! Reading untrusted files with a size limit. A link to a device has no end, and a file of many gigabytes in place of a
 //! configuration would exhaust the memory.
 
+use alidade_domain::{said, wording};
 use std::fs::File;
-use std::io::{Error, ErrorKind, Read, Result};
+use std::io::{ErrorKind, Read, Result};
 use std::path::Path;
 
 /// Most bytes of a configuration, an index or a model card.
@@ -22,8 +23,10 @@ pub const DATA: u64 = 1 << 30;
 pub fn open_ordinary(path: &Path) -> Result<File> {
     let ordinary = |about: std::fs::Metadata| match about.is_file() {
         true => Ok(()),
-        false if about.is_dir() => Err(Error::new(ErrorKind::IsADirectory, "it is a folder, no file")),
-        false => Err(Error::new(ErrorKind::InvalidInput, "it is no ordinary file")),
+        false if about.is_dir() => {
+            Err(said(ErrorKind::IsADirectory, wording!("it is a folder, no file", "它是文件夹，不是文件")))
+        }
+        false => Err(said(ErrorKind::InvalidInput, wording!("it is no ordinary file", "它不是普通文件"))),
     };
     ordinary(std::fs::metadata(path)?)?;
     let file = File::open(path)?;
@@ -40,9 +43,12 @@ pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>> {
     open_ordinary(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         let mebibytes = most >> 20;
-        return Err(Error::new(
+        return Err(said(
             ErrorKind::FileTooLarge,
-            format!("it is larger than {mebibytes} MiB, the most that is read"),
+            wording!(
+                "it is larger than {mebibytes} MiB, the most that is read",
+                "它大于 {mebibytes} MiB，即能读取的上限"
+            ),
         ));
     }
     Ok(bytes)
@@ -53,7 +59,8 @@ pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`read_bounded`], and when it is no UTF-8.
 pub fn read_text(path: &Path, most: u64) -> Result<String> {
-    String::from_utf8(read_bounded(path, most)?).map_err(|_| Error::new(ErrorKind::InvalidData, "it is no UTF-8 text"))
+    String::from_utf8(read_bounded(path, most)?)
+        .map_err(|_| said(ErrorKind::InvalidData, wording!("it is no UTF-8 text", "它不是 UTF-8 文本")))
 }
 
 #[cfg(test)]

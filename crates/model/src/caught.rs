@@ -1,6 +1,7 @@
 //! Converts panics of libraries that parse untrusted files into errors. They are expected reactions to input, so the panic
 //! hook does not report them on standard error; panics elsewhere are reported as before.
 
+use alidade_domain::{Wording, wording};
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -11,7 +12,7 @@ thread_local! {
 }
 
 /// Runs `work`; a panic inside becomes its message. What `work` changes must not be used after a panic.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Wording> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let earlier = take_hook();
@@ -27,9 +28,12 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|payload| message(payload.as_ref()))
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+fn message(payload: &(dyn Any + Send)) -> Wording {
     let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    text.unwrap_or("it ended without a word").trim_end_matches('.').to_owned()
+    match text {
+        Some(text) => Wording::name(text.trim_end_matches('.')),
+        None => wording!("it ended without a word", "异常退出，没有说明"),
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +48,7 @@ mod tests {
                     panic!("row {}", 3)
                 }
             }),
-            Err("row 3".to_owned())
+            Err(Wording::name("row 3"))
         );
         assert_eq!(caught(|| 7), Ok(7));
         assert!(!EXPECTED.get());

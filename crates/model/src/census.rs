@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::folder::weight_files;
 use crate::tensor_file::{FloatFormat, broken};
 use crate::{DecoderSpec, ModelError};
+use alidade_domain::{Wording, Words, why, wording};
 use safetensors::tensor::{Dtype, Metadata};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -47,13 +48,19 @@ impl Census {
                 let count = info.shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
                 let bytes = count.and_then(|count| count.checked_mul(info.dtype.bitsize())).map(|bits| bits / 8);
                 if first > last || last as u64 > length || bytes != Some(last - first) {
-                    return Err(broken(&path, &format!("{name} reaches beyond the file or has another size")));
+                    return Err(broken(
+                        &path,
+                        wording!(
+                            "{name} reaches beyond the file or has another size",
+                            "{name} 超出文件范围，或大小不符"
+                        ),
+                    ));
                 }
                 let (start, bytes, dtype) = (start + first as u64, last - first, info.dtype);
                 let entry = Entry { path: path.clone(), start, bytes, dtype, shape: info.shape.clone() };
                 let plain = plain_tensor_name(&name).unwrap_or_else(|| name.clone());
                 if entries.insert(plain, entry).is_some() {
-                    return Err(broken(&path, &format!("{name} is there twice")));
+                    return Err(broken(&path, wording!("{name} is there twice", "{name} 出现了两次")));
                 }
             }
         }
@@ -76,11 +83,14 @@ impl Census {
         ];
         for (name, entry) in &self.entries {
             if ENDINGS.iter().any(|ending| name.ends_with(ending)) || name.contains(".quant_state.") {
-                return Err(quantised_tensor(name, "is in its files"));
+                return Err(quantised_tensor(name, Words::new("is in its files", "在它的文件中")));
             }
             let floats = matches!(entry.dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16);
             if !floats && name.ends_with(".weight") {
-                return Err(quantised_tensor(name, &format!("is of the type {:?}", entry.dtype)));
+                return Err(quantised_tensor(
+                    name,
+                    &wording!("is of the type {kind:?}", "的类型是 {kind:?}", kind = entry.dtype),
+                ));
             }
         }
         Ok(())
@@ -94,27 +104,28 @@ impl Census {
             return Ok(());
         }
         let said = config.said("num_hidden_layers");
-        Err(Config::bad("num_hidden_layers", format!("is {said}; the weight files hold {} layers", held.len())))
+        Err(Config::bad(
+            "num_hidden_layers",
+            wording!("is {said}; the weight files hold {count} layers", "是 {said}，而权重文件中有 {count} 层"; said = said; count = held.len()),
+        ))
     }
 
     /// Decides whether LM head and embedding are tied. A head of its own counts, even where the flag says that there is
     /// none; what should be known of that is returned. Equal matrices are one.
-    pub(crate) fn settle_head(&self, spec: &mut DecoderSpec, config: &TextConfig) -> Result<Option<String>> {
+    pub(crate) fn settle_head(&self, spec: &mut DecoderSpec, config: &TextConfig) -> Result<Option<Wording>> {
         match (spec.tied, self.entries.get(HEAD), self.entries.get(TABLE)) {
             (true, Some(head), Some(table)) if !crate::weights::same_bytes(head, table)? => {
                 spec.tied = false;
                 Ok(Some(
-                    "config.json says tie_word_embeddings, but lm_head.weight is another matrix than the embedding: it is \
-                     used as the output matrix."
+                    wording!("config.json says tie_word_embeddings, but lm_head.weight is another matrix than the embedding: it is \
+                     used as the output matrix.", "config.json 写明 tie_word_embeddings，但 lm_head.weight 与嵌入是不同的矩阵：它被用作输出矩阵。")
                         .to_owned(),
                 ))
             }
             (false, None, _) => {
                 let said = config.said("tie_word_embeddings");
-                let found = format!(
-                    "is {said}, and the weight files hold no lm_head.weight: set it to true if the output matrix is the \
-                     embedding, else the weights are incomplete"
-                );
+                let found = wording!("is {said}, and the weight files hold no lm_head.weight: set it to true if the output matrix is the \
+                     embedding, else the weights are incomplete", "是 {said}，而权重文件中没有 lm_head.weight：如果输出矩阵就是嵌入，请改为 true，否则权重不完整"; said = said);
                 Err(Config::bad("tie_word_embeddings", found))
             }
             _ => Ok(None),
@@ -188,12 +199,9 @@ fn differing(name: &str, found: &[usize], expected: &[usize], config: &TextConfi
             let said = config.said(key);
             let heads = key.contains("head").then(|| {
                 let dim = config.said("head_dim");
-                format!(" (head_dim is {dim})")
+                wording!(" (head_dim is {dim})", "（head_dim 是 {dim}）"; dim = dim)
             });
-            let found = format!(
-                "is {said}{}, which asks for {expected:?}; in the weight files {name} is {found:?}",
-                heads.unwrap_or_default()
-            );
+            let found = wording!("is {said}{heads}, which asks for {expected:?}; in the weight files {name} is {found:?}", "是 {said}{heads}，对应 {expected:?}，而权重文件中 {name} 是 {found:?}"; said = said, heads = heads.unwrap_or_default());
             Config::bad(key, found)
         }
         None => ModelError::WrongShape { name: name.to_owned(), found: found.to_vec(), expected: expected.to_vec() },
@@ -202,23 +210,24 @@ fn differing(name: &str, found: &[usize], expected: &[usize], config: &TextConfi
 
 /// Where the data of a file begins, how long it is, and what it says of itself.
 fn header(path: &Path) -> Result<(u64, u64, Metadata)> {
-    let failed = |error: std::io::Error| ModelError::File { path: path.to_owned(), found: error.to_string() };
+    let failed = |error: std::io::Error| ModelError::File { path: path.to_owned(), found: why(&error) };
     let mut file = open_ordinary(path).map_err(failed)?;
     let whole = file.metadata().map_err(failed)?.len();
     let mut size = [0; 8];
-    file.read_exact(&mut size).map_err(|error| broken(path, &error))?;
+    file.read_exact(&mut size).map_err(|error| broken(path, Wording::name(error.to_string())))?;
     let size = u64::from_le_bytes(size);
     let Some(length) = whole.checked_sub(8).and_then(|rest| rest.checked_sub(size)) else {
-        return Err(broken(path, &"the file ends within its header"));
+        return Err(broken(path, Words::new("the file ends within its header", "文件在文件头中间结束")));
     };
     if size > LONGEST_HEADER {
-        return Err(broken(path, &"its header is too long"));
+        return Err(broken(path, Words::new("its header is too long", "文件头过长")));
     }
     let mut text = vec![0; size as usize];
-    file.read_exact(&mut text).map_err(|error| broken(path, &error))?;
-    let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| broken(path, &error))?;
+    file.read_exact(&mut text).map_err(|error| broken(path, Wording::name(error.to_string())))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&text).map_err(|error| broken(path, Wording::name(error.to_string())))?;
     if (metadata.data_len() as u64) > length {
-        return Err(broken(path, &"the file is cut off"));
+        return Err(broken(path, Words::new("the file is cut off", "文件被截断")));
     }
     Ok((8 + size, length, metadata))
 }

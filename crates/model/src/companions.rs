@@ -4,6 +4,7 @@
 use crate::ModelError;
 use crate::bounded::open_ordinary;
 use crate::error::Result;
+use alidade_domain::why;
 use std::path::Path;
 
 /// Files by their whole name; everything that begins with `tokenizer` goes along as well.
@@ -48,15 +49,14 @@ pub(crate) fn copy_companions(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn copy_chosen(from: &Path, to: &Path, chosen: impl Fn(&str) -> bool) -> Result<()> {
-    let failed = |error: std::io::Error| ModelError::File { path: from.to_owned(), found: error.to_string() };
+    let failed = |error: std::io::Error| ModelError::File { path: from.to_owned(), found: why(&error) };
     for entry in std::fs::read_dir(from).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         let (source, path) = (from.join(&name), to.join(&name));
         if !name.to_str().is_some_and(&chosen) || !source.is_file() {
             continue;
         }
-        let mut file =
-            open_ordinary(&source).map_err(|error| ModelError::File { path: source, found: error.to_string() })?;
+        let mut file = open_ordinary(&source).map_err(|error| ModelError::File { path: source, found: why(&error) })?;
         let written = std::fs::File::create(&path).and_then(|mut copy| std::io::copy(&mut file, &mut copy));
         written.map_err(|error| ModelError::Write { path, error })?;
     }

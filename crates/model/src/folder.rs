@@ -4,6 +4,7 @@ use crate::ModelError;
 use crate::bounded::{SMALL_TEXT, open_ordinary, read_text};
 use crate::error::Result;
 use crate::folder_kind::no_model;
+use alidade_domain::{Wording, Words, why, wording};
 use sha2::{Digest, Sha256};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -54,26 +55,30 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![single]);
     }
     let index = folder.join("model.safetensors.index.json");
-    let unreadable = |found: String| ModelError::File { path: single.clone(), found };
+    let unreadable = |found: Wording| ModelError::File { path: single.clone(), found };
     let text = read_text(&index, SMALL_TEXT).map_err(|error| match error.kind() {
-        ErrorKind::NotFound if single.exists() => unreadable("it is no ordinary file".to_owned()),
+        ErrorKind::NotFound if single.exists() => {
+            unreadable(wording!("it is no ordinary file", "它不是普通文件").to_owned())
+        }
         ErrorKind::NotFound => no_model(folder),
-        _ => unreadable(format!("the index cannot be read: {error}")),
+        _ => unreadable(wording!("the index cannot be read: {why}", "无法读取索引：{why}"; why = why(&error))),
     })?;
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| unreadable(format!("the index is broken: {error}")))?;
+    let value: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| unreadable(wording!("the index is broken: {error}", "索引损坏：{error}")))?;
     let map = value.get("weight_map").and_then(serde_json::Value::as_object);
     let mut names: Vec<&str> = map.into_iter().flatten().filter_map(|(_, file)| file.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() || names.iter().any(|name| Path::new(name).components().count() != 1 || name.starts_with('.')) {
-        return Err(unreadable("the index names no shard files in this folder".to_owned()));
+        return Err(unreadable(
+            Words::new("the index names no shard files in this folder", "索引中没有列出此文件夹内的分片文件").into(),
+        ));
     }
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
 fn feed(hasher: &mut Sha256, path: &Path) -> Result<()> {
-    let failed = |error: std::io::Error| ModelError::File { path: path.to_owned(), found: error.to_string() };
+    let failed = |error: std::io::Error| ModelError::File { path: path.to_owned(), found: why(&error) };
     let mut file = open_ordinary(path).map_err(failed)?;
     let mut buffer = vec![0; 1 << 20];
     loop {

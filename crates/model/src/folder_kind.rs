@@ -2,6 +2,7 @@
 //! then says what the user chose instead.
 
 use crate::ModelError;
+use alidade_domain::{Wording, Words, why, wording};
 use std::path::Path;
 
 /// Names of files and of folders in a folder; at most some hundreds, since a message is made of them.
@@ -42,27 +43,39 @@ impl Listing {
     }
 }
 
-fn told(path: &Path, found: impl Into<String>, hint: impl Into<String>) -> ModelError {
+fn told(path: &Path, found: impl Into<Wording>, hint: impl Into<Wording>) -> ModelError {
     ModelError::Folder { path: path.to_owned(), found: found.into(), hint: hint.into() }
 }
 
 /// What is no folder at all.
-fn no_folder(path: &Path, wanted: &str) -> Option<ModelError> {
-    let hint = format!("Choose {wanted}.");
+fn no_folder(path: &Path, wanted: Words) -> Option<ModelError> {
+    let hint = wording!("Choose {wanted}.", "请选择{wanted}。"; wanted = wanted);
     match std::fs::metadata(path) {
-        Err(error) => Some(told(path, format!("cannot be opened: {error}"), hint)),
+        Err(error) => Some(told(path, wording!("cannot be opened: {why}", "无法打开：{why}"; why = why(&error)), hint)),
         Ok(about) if !about.is_dir() => {
             let gguf = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"));
-            let found =
-                if gguf { "is a GGUF file; this version reads safetensors folders" } else { "is a file, no folder" };
+            let found = if gguf {
+                Words::new(
+                    "is a GGUF file; this version reads safetensors folders",
+                    "是 GGUF 文件；本版本读取 safetensors 文件夹",
+                )
+            } else {
+                Words::new("is a file, no folder", "是文件，不是文件夹")
+            };
             Some(told(path, found, hint))
         }
         Ok(_) => None,
     }
 }
 
-const MODEL: &str = "the folder that holds config.json, tokenizer.json and the .safetensors files";
-const ADAPTER: &str = "the folder that holds adapter_config.json and adapter_model.safetensors";
+const MODEL: Words = Words::new(
+    "the folder that holds config.json, tokenizer.json and the .safetensors files",
+    "含有 config.json、tokenizer.json 和 .safetensors 文件的文件夹",
+);
+const ADAPTER: Words = Words::new(
+    "the folder that holds adapter_config.json and adapter_model.safetensors",
+    "含有 adapter_config.json 和 adapter_model.safetensors 的文件夹",
+);
 
 /// What a folder is that has no config.json, or no safetensors beside it.
 pub(crate) fn no_model(folder: &Path) -> ModelError {
@@ -70,41 +83,97 @@ pub(crate) fn no_model(folder: &Path) -> ModelError {
         return error;
     }
     let Some(listing) = Listing::of(folder) else {
-        return told(folder, "cannot be listed", format!("Choose {MODEL}."));
+        return told(
+            folder,
+            Words::new("cannot be listed", "的内容无法列出"),
+            wording!("Choose {wanted}.", "请选择{wanted}。"; wanted = MODEL),
+        );
     };
-    let lacks = if listing.has("config.json") { "no model.safetensors" } else { "no config.json" };
+    let lacks = if listing.has("config.json") {
+        Words::new("no model.safetensors", "没有 model.safetensors")
+    } else {
+        Words::new("no config.json", "没有 config.json")
+    };
     let inner = listing.inner(folder, "config.json");
     if !listing.has("config.json") && listing.has("adapter_config.json") {
-        let hint = "Choose its base model here, and name this folder as the adapter; or merge the two with `export`.";
-        return told(folder, "is an adapter (adapter_config.json), not a model: it has no config.json", hint);
+        let hint = Words::new(
+            "Choose its base model here, and name this folder as the adapter; or merge the two with `export`.",
+            "在这里选择它的基座模型，并把此文件夹作为适配器；或者用“export”把两者合并。",
+        );
+        return told(
+            folder,
+            Words::new(
+                "is an adapter (adapter_config.json), not a model: it has no config.json",
+                "是适配器（adapter_config.json），不是模型：其中没有 config.json",
+            ),
+            hint,
+        );
     }
     if let Some(name) = listing.with(".gguf") {
-        let hint = "Fetch the model's original folder; a GGUF file cannot be trained here.";
-        return told(folder, format!("holds GGUF weights ({name}) and {lacks}"), hint);
+        let hint = Words::new(
+            "Fetch the model's original folder; a GGUF file cannot be trained here.",
+            "请获取模型的原始文件夹；GGUF 文件不能在这里训练。",
+        );
+        return told(
+            folder,
+            wording!("holds GGUF weights ({name}) and {lacks}", "含有 GGUF 权重（{name}），但{lacks}"; lacks = lacks),
+            hint,
+        );
     }
     if let (true, Some(name)) = (listing.has("config.json"), listing.with(".safetensors")) {
-        let found = format!(
-            "holds {name}, but neither model.safetensors nor a model.safetensors.index.json that names its parts"
+        let found = wording!(
+            "holds {name}, but neither model.safetensors nor a model.safetensors.index.json that names its parts",
+            "含有 {name}，但既没有 model.safetensors，也没有列出分片的 model.safetensors.index.json"
         );
-        return told(folder, found, "Fetch the whole folder again, in the form that transformers reads.");
+        return told(
+            folder,
+            found,
+            Words::new(
+                "Fetch the whole folder again, in the form that transformers reads.",
+                "请按 transformers 读取的形式重新获取整个文件夹。",
+            ),
+        );
     }
     if let Some(name) = listing.pickle() {
-        let hint =
-            "Convert them to safetensors, or fetch a folder that has them: a pickle can run code when it is opened.";
-        return told(folder, format!("holds its weights as pickles ({name}) and {lacks}"), hint);
+        let hint = Words::new(
+            "Convert them to safetensors, or fetch a folder that has them: a pickle can run code when it is opened.",
+            "请转换为 safetensors，或获取含有 safetensors 的文件夹：打开 pickle 时可能运行代码。",
+        );
+        return told(
+            folder,
+            wording!("holds its weights as pickles ({name}) and {lacks}", "权重是 pickle 文件（{name}），且{lacks}"; lacks = lacks),
+            hint,
+        );
     }
     if let Some(name) = [".onnx", ".msgpack", ".h5", ".tflite"].into_iter().find_map(|ending| listing.with(ending)) {
-        let hint = "Fetch a folder with .safetensors weights.";
-        return told(folder, format!("holds weights of another kind ({name}) and {lacks}"), hint);
+        let hint = Words::new("Fetch a folder with .safetensors weights.", "请获取含有 .safetensors 权重的文件夹。");
+        return told(
+            folder,
+            wording!("holds weights of another kind ({name}) and {lacks}", "含有其他类型的权重（{name}），且{lacks}"; lacks = lacks),
+            hint,
+        );
     }
     if let (false, false) = (inner.is_empty(), listing.has("config.json")) {
-        let hint = format!("Choose one of them: {}.", inner.join(", "));
-        return told(folder, format!("holds no config.json, but folders that do ({})", inner.join(", ")), hint);
+        let hint =
+            wording!("Choose one of them: {names}.", "请选择其中之一：{names}。"; names = Wording::names(&inner));
+        return told(
+            folder,
+            wording!("holds no config.json, but folders that do ({names})", "没有 config.json，但其中有些文件夹有（{names}）"; names = Wording::names(&inner)),
+            hint,
+        );
     }
     if listing.files.is_empty() && listing.folders.is_empty() {
-        return told(folder, "is empty", format!("Choose {MODEL}."));
+        return told(
+            folder,
+            Words::new("is empty", "是空的"),
+            wording!("Choose {wanted}.", "请选择{wanted}。"; wanted = MODEL),
+        );
     }
-    told(folder, format!("holds {lacks}, so it is no model"), format!("Choose {MODEL}."))
+    told(
+        folder,
+        wording!("holds {lacks}, so it is no model", "{lacks}，因此不是模型"; lacks = lacks),
+        wording!("Choose {wanted}.", "请选择{wanted}。"; wanted = MODEL),
+    )
 }
 
 /// What a folder is that has no adapter_config.json, or no weights beside it.
@@ -112,34 +181,65 @@ pub(crate) fn no_adapter(folder: &Path) -> ModelError {
     if let Some(error) = no_folder(folder, ADAPTER) {
         return error;
     }
-    let choose = format!("Choose {ADAPTER}.");
-    let Some(listing) = Listing::of(folder) else { return told(folder, "cannot be listed", choose) };
+    let choose = wording!("Choose {wanted}.", "请选择{wanted}。"; wanted = ADAPTER);
+    let Some(listing) = Listing::of(folder) else {
+        return told(folder, Words::new("cannot be listed", "的内容无法列出"), choose);
+    };
     let inner = listing.inner(folder, "adapter_config.json");
     let described = listing.has("adapter_config.json");
-    let lacks = if described { "no adapter_model.safetensors" } else { "no adapter_config.json" };
+    let lacks = if described {
+        Words::new("no adapter_model.safetensors", "没有 adapter_model.safetensors")
+    } else {
+        Words::new("no adapter_config.json", "没有 adapter_config.json")
+    };
     if listing.has("adapters.safetensors") || listing.has("adapters.npz") {
         return crate::peft_config::mlx();
     }
     if described && let Some(name) = listing.pickle() {
-        let hint = "Convert it to safetensors: a pickle can run code when it is opened.";
-        return told(folder, format!("holds the adapter's weights as a pickle ({name}) and {lacks}"), hint);
+        let hint = Words::new(
+            "Convert it to safetensors: a pickle can run code when it is opened.",
+            "请转换为 safetensors：打开 pickle 时可能运行代码。",
+        );
+        return told(
+            folder,
+            wording!("holds the adapter's weights as a pickle ({name}) and {lacks}", "适配器的权重是 pickle 文件（{name}），且{lacks}"; lacks = lacks),
+            hint,
+        );
     }
     if let Some(name) = listing.with(".gguf") {
-        return told(folder, format!("holds a GGUF adapter ({name}) and {lacks}"), "Fetch the adapter in PEFT's form.");
+        return told(
+            folder,
+            wording!("holds a GGUF adapter ({name}) and {lacks}", "含有 GGUF 适配器（{name}），但{lacks}"; lacks = lacks),
+            Words::new("Fetch the adapter in PEFT's form.", "请获取 PEFT 格式的适配器。"),
+        );
     }
     if !described && listing.has("config.json") {
-        let hint = "Name it as the model, and choose an adapter folder here.";
-        return told(folder, "is a model (config.json), not an adapter: it has no adapter_config.json", hint);
+        let hint = Words::new(
+            "Name it as the model, and choose an adapter folder here.",
+            "把它作为模型，在这里选择适配器文件夹。",
+        );
+        return told(
+            folder,
+            Words::new(
+                "is a model (config.json), not an adapter: it has no adapter_config.json",
+                "是模型（config.json），不是适配器：其中没有 adapter_config.json",
+            ),
+            hint,
+        );
     }
     if !described && !inner.is_empty() {
-        let names = inner.join(", ");
-        let found = format!("holds no adapter_config.json, but folders that do ({names})");
-        return told(folder, found, format!("Choose one of them: {names}."));
+        let names = Wording::names(&inner);
+        let found = wording!("holds no adapter_config.json, but folders that do ({names})", "没有 adapter_config.json，但其中有些文件夹有（{names}）"; names = names);
+        return told(
+            folder,
+            found,
+            wording!("Choose one of them: {names}.", "请选择其中之一：{names}。"; names = names),
+        );
     }
     if listing.files.is_empty() && listing.folders.is_empty() {
-        return told(folder, "is empty", choose);
+        return told(folder, Words::new("is empty", "是空的"), choose);
     }
-    told(folder, format!("holds {lacks}, so it is no adapter"), choose)
+    told(folder, wording!("holds {lacks}, so it is no adapter", "{lacks}，因此不是适配器"; lacks = lacks), choose)
 }
 
 #[cfg(test)]
@@ -191,7 +291,7 @@ mod tests {
             let folder = folder(files);
             let error = no_adapter(folder.path());
             assert!(error.to_string().contains(words), "{files:?}: {error}");
-            let hints = alidade_domain::Problem::from(error).hints.join(" ");
+            let hints = Wording::sentences(&alidade_domain::Problem::from(error).hints).en;
             assert!(!hints.contains("tokenizer.json") && !hints.contains(" config.json"), "{hints}");
         }
     }

@@ -4,7 +4,7 @@
 use crate::ModelError;
 use crate::decoder::Decoder;
 use crate::error::Result;
-use alidade_domain::row_seed;
+use alidade_domain::{row_seed, wording};
 use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling as TokenSampling};
 use std::collections::BTreeSet;
@@ -113,11 +113,15 @@ pub fn generate_seeded(
 fn room(context: usize, prompts: &[Vec<u32>], wanted: usize) -> Result<usize> {
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
     if prompts.iter().any(Vec::is_empty) {
-        return Err(ModelError::Request("A prompt without any token cannot be answered.".to_owned()));
+        return Err(ModelError::Request(wording!(
+            "A prompt without any token cannot be answered.",
+            "没有任何词元的提问无法回答。"
+        )));
     }
     if longest >= context {
-        return Err(ModelError::Request(format!(
-            "The prompt has {longest} tokens; the model's context holds {context}."
+        return Err(ModelError::Request(wording!(
+            "The prompt has {longest} tokens; the model's context holds {context}.",
+            "提问有 {longest} 个词元，而模型的上下文只有 {context} 个。"
         )));
     }
     Ok(wanted.min(context - longest + 1))

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::source::{Weights, read_all};
 use crate::tensor_file::{FloatFormat, write_floats};
 use crate::{DecoderSpec, ModelError, ModelFolder, NamedTensor};
-use alidade_domain::Precision;
+use alidade_domain::{Precision, Words, wording};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -35,8 +35,11 @@ impl Merged {
     /// When the adapter is a prefix, touches a layer that the model does not have, or a weight becomes infinite.
     pub fn new(model: &ModelFolder, adapter: &AdapterWeights) -> Result<Self> {
         if adapter.config.kind == AdapterKind::Prefix {
-            let reason = "a prefix stands in front of the layers and cannot be merged into them";
-            return Err(ModelError::Adapter { reason: reason.to_owned() });
+            let reason = Words::new(
+                "a prefix stands in front of the layers and cannot be merged into them",
+                "前缀位于各层之前，不能合并进各层",
+            );
+            return Err(ModelError::Adapter { reason: reason.into() });
         }
         let mut weights = read_all(model.source())?;
         let mut spec = model.spec.clone();
@@ -83,7 +86,10 @@ impl Merged {
                 at += piece.len();
             })?;
             if !equal || at != tensor.values.len() {
-                let found = format!("{name} was read back with other numbers than were written");
+                let found = wording!(
+                    "{name} was read back with other numbers than were written",
+                    "写入后读回的 {name} 数值不同"
+                );
                 return Err(ModelError::File { path: folder.join("model.safetensors"), found });
             }
         }
@@ -125,7 +131,10 @@ fn write_model(
                 return Err(ModelError::NotFinite { name: name.clone() });
             }
             let kind = stored.name();
-            let found = format!("{name} holds {value}, which {kind}, the type of the base's weights, cannot hold.");
+            let found = wording!(
+                "{name} holds {value}, which {kind}, the type of the base's weights, cannot hold.",
+                "{name} 中有 {value}，而基座权重的类型 {kind} 无法表示它。"
+            );
             return Err(ModelError::Request(found));
         }
     }
@@ -151,7 +160,9 @@ fn add_pairs(weights: &mut BTreeMap<String, NamedTensor>, adapter: &AdapterWeigh
     for (name, tensor) in &adapter.tensors {
         let part = |part: Part, path: &str| adapter.tensors.get(&part.name(path));
         let partner = |other: Part, path: &str| {
-            part(other, path).ok_or_else(|| ModelError::MissingTensor { name: format!("the partner of {name}") })
+            part(other, path).ok_or_else(|| ModelError::Adapter {
+                reason: wording!("{name} has no partner: half of the pair is missing", "{name} 缺少与它配对的矩阵"),
+            })
         };
         match parse_name(name) {
             Some((path, Part::A)) => {

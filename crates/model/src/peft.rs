@@ -10,6 +10,7 @@ use crate::folder_kind::no_adapter;
 use crate::peft_config::{configuration, flag, mlx, read_config, refuse};
 use crate::tensor_file::{TensorData, read_tensors, write_tensors};
 use crate::{DecoderSpec, ModelError};
+use alidade_domain::{Wording, Words, why, wording};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,9 +24,9 @@ pub fn load_adapter(folder: &Path, spec: &DecoderSpec) -> Result<AdapterWeights>
     if !path.exists() {
         return Err(no_adapter(folder));
     }
-    let text = read_text(&path, SMALL_TEXT).map_err(|error| ModelError::File { path, found: error.to_string() })?;
-    let mut raw: Map<String, Value> =
-        serde_json::from_str(&text).map_err(|error| configuration("(file)", format!("is no JSON object: {error}")))?;
+    let text = read_text(&path, SMALL_TEXT).map_err(|error| ModelError::File { path, found: why(&error) })?;
+    let mut raw: Map<String, Value> = serde_json::from_str(&text)
+        .map_err(|error| configuration("(file)", wording!("is no JSON object: {error}", "不是 JSON 对象：{error}")))?;
     // PEFT from 0.10 to 0.13 stops at keys that it does not know, and this one came later: it is not written again.
     if raw.get("exclude_modules").is_some_and(|value| value.is_null() || value.as_array().is_some_and(Vec::is_empty)) {
         raw.shift_remove("exclude_modules");
@@ -49,7 +50,9 @@ pub fn load_adapter(folder: &Path, spec: &DecoderSpec) -> Result<AdapterWeights>
 fn read_parts(file: &Path) -> Result<BTreeMap<String, NamedTensor>> {
     let (mut tensors, mut names) = (BTreeMap::new(), BTreeSet::new());
     for (name, (shape, data)) in read_tensors(file)? {
-        let TensorData::Floats(values) = data else { return adapter(&format!("{name} holds no floats")) };
+        let TensorData::Floats(values) = data else {
+            return adapter(wording!("{name} holds no floats", "{name} 中不是浮点数"));
+        };
         if values.iter().any(|value| !value.is_finite()) {
             return Err(ModelError::NotFinite { name });
         }
@@ -57,10 +60,13 @@ fn read_parts(file: &Path) -> Result<BTreeMap<String, NamedTensor>> {
         let own = canonical(&name)?;
         if tensors.insert(own, NamedTensor { shape, values }).is_some() {
             return match names.len() {
-                0 | 1 => adapter(&format!("it holds {name} twice, under two names")),
+                0 | 1 => adapter(wording!("it holds {name} twice, under two names", "{name} 以两个名称出现了两次")),
                 _ => {
                     let names = names.into_iter().collect::<Vec<_>>().join(", ");
-                    adapter(&format!("its file holds more than one adapter ({names}); save one of them alone"))
+                    adapter(wording!(
+                        "its file holds more than one adapter ({names}); save one of them alone",
+                        "其文件含有不止一个适配器（{names}）；请单独保存其中一个"
+                    ))
                 }
             };
         }
@@ -80,11 +86,12 @@ pub fn save_adapter(folder: &Path, weights: &AdapterWeights) -> Result<()> {
     write_tensors(&folder.join("adapter_model.safetensors"), &tensors.collect())?;
     let path = folder.join("adapter_config.json");
     let sorted: BTreeMap<&String, &Value> = weights.config.raw.iter().collect();
-    let text = serde_json::to_string_pretty(&sorted).map_err(|error| ModelError::Request(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&sorted).map_err(|error| ModelError::Request(Wording::name(error.to_string())))?;
     std::fs::write(&path, text + "\n").map_err(|error| ModelError::Write { path, error })
 }
 
-fn adapter<T>(reason: &str) -> Result<T> {
+fn adapter<T>(reason: impl Into<Wording>) -> Result<T> {
     crate::adapter::refused(reason)
 }
 
@@ -92,7 +99,10 @@ fn canonical(name: &str) -> Result<String> {
     match parse_name(name) {
         Some((path, part)) => Ok(part.name(&path)),
         None if name.ends_with(".lora_a") || name.ends_with(".lora_b") => Err(mlx()),
-        None => adapter(&format!("it holds the tensor {name}, which plain LoRA does not have")),
+        None => adapter(wording!(
+            "it holds the tensor {name}, which plain LoRA does not have",
+            "其中有张量 {name}，普通的 LoRA 没有它"
+        )),
     }
 }
 
@@ -108,22 +118,27 @@ fn check_shapes(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
         let outputs = tensor.shape.first().copied().unwrap_or(0);
         let head = (path == "score" && part == Part::Full).then_some((outputs, spec.hidden));
         let Some((outputs, inputs)) = spec.linear_shape(&path).or(embedding).or(head) else {
-            return adapter(&format!(
-                "it has weights for {path}, which the model does not have: it was made for another base"
+            return adapter(wording!(
+                "it has weights for {path}, which the model does not have: it was made for another base",
+                "其中有 {path} 的权重，而模型没有这一部分：它是为另一个基座做的"
             ));
         };
         if part == Part::Magnitude && path == EMBEDDING {
-            return adapter("it holds DoRA on the embedding, which is not carried out");
+            return adapter(Words::new(
+                "it holds DoRA on the embedding, which is not carried out",
+                "其中在嵌入上使用 DoRA，暂不支持",
+            ));
         }
         let sizes = tensor.shape.as_slice();
         if !fits(part, sizes, &path, outputs, inputs) {
-            return adapter(&format!(
-                "{name} has the shape {sizes:?}; the layer is {outputs} × {inputs}: it was made for another base"
+            return adapter(wording!(
+                "{name} has the shape {sizes:?}; the layer is {outputs} × {inputs}: it was made for another base",
+                "{name} 的形状是 {sizes:?}，而该层是 {outputs} × {inputs}：它是为另一个基座做的"
             ));
         }
         pairs += check_partner(weights, name, &path, part, sizes)?;
     }
-    if pairs == 0 { adapter("it holds no LoRA weights") } else { Ok(()) }
+    if pairs == 0 { adapter(Words::new("it holds no LoRA weights", "其中没有 LoRA 权重")) } else { Ok(()) }
 }
 
 fn fits(part: Part, sizes: &[usize], path: &str, outputs: usize, inputs: usize) -> bool {
@@ -151,17 +166,23 @@ fn check_partner(weights: &AdapterWeights, name: &str, path: &str, part: Part, s
             return if weights.tensors.contains_key(&Part::A.name(path)) {
                 Ok(0)
             } else {
-                adapter(&format!("{name} lies below pairs that are not there"))
+                adapter(wording!("{name} lies below pairs that are not there", "{name} 之下的矩阵对并不存在"))
             };
         }
         _ => return Ok(0),
     };
     let other = partner.name(path);
     match weights.tensors.get(&other) {
-        None => adapter(&format!("{name} has no partner {other}: half of the pair is missing")),
-        Some(found) if found.shape.get(theirs) != sizes.get(ours) => {
-            adapter(&format!("{name} and {other} differ in their rank ({:?} and {:?})", sizes, found.shape))
-        }
+        None => adapter(wording!(
+            "{name} has no partner {other}: half of the pair is missing",
+            "{name} 缺少与它配对的 {other}：矩阵对只有一半"
+        )),
+        Some(found) if found.shape.get(theirs) != sizes.get(ours) => adapter(wording!(
+            "{name} and {other} differ in their rank ({ranks:?} and {shape:?})",
+            "{name} 与 {other} 的秩不同（{ranks:?} 与 {shape:?}）",
+            ranks = sizes,
+            shape = found.shape
+        )),
         Some(_) => Ok(count),
     }
 }
@@ -177,16 +198,27 @@ fn check_agreement(weights: &AdapterWeights) -> Result<()> {
         let (rank, promised) = (tensor.shape.first().copied().unwrap_or(0), weights.config.rank(&path)?);
         if rank != promised {
             let key = if promised == weights.config.r { "r" } else { "rank_pattern" };
-            let found =
-                format!("promises {path} the rank {promised}; its matrices in adapter_model.safetensors have {rank}");
+            let found = wording!(
+                "promises {path} the rank {promised}; its matrices in adapter_model.safetensors have {rank}",
+                "为 {path} 声明的秩是 {promised}，而 adapter_model.safetensors 中其矩阵的秩是 {rank}"
+            );
             return Err(configuration(key, found));
         }
         let magnitude = weights.tensors.contains_key(&Part::Magnitude.name(&path));
         if dora && !magnitude {
-            return Err(configuration("use_dora", format!("is true, but {path} has no lora_magnitude_vector")));
+            return Err(configuration(
+                "use_dora",
+                wording!(
+                    "is true, but {path} has no lora_magnitude_vector",
+                    "是 true，但 {path} 没有 lora_magnitude_vector"
+                ),
+            ));
         }
         if magnitude && !dora {
-            let found = format!("is not true, but {path} has a lora_magnitude_vector, which only DoRA reads");
+            let found = wording!(
+                "is not true, but {path} has a lora_magnitude_vector, which only DoRA reads",
+                "不是 true，但 {path} 有只供 DoRA 读取的 lora_magnitude_vector"
+            );
             return Err(configuration("use_dora", found));
         }
     }
@@ -201,16 +233,25 @@ fn check_prefix(weights: &AdapterWeights, spec: &DecoderSpec) -> Result<()> {
         let theirs = weights.config.raw.get(key).and_then(Value::as_u64);
         if theirs.is_some_and(|theirs| theirs != ours as u64) {
             let found = theirs.unwrap_or_default();
-            return adapter(&format!("{key} is {found}, the model has {ours}: it was made for another base"));
+            return adapter(wording!(
+                "{key} is {found}, the model has {ours}: it was made for another base",
+                "{key} 是 {found}，而模型是 {ours}：它是为另一个基座做的"
+            ));
         }
     }
     let [(name, prompt)] = weights.tensors.iter().collect::<Vec<_>>()[..] else {
-        return adapter("a prefix holds exactly one tensor, prompt_embeddings");
+        return adapter(Words::new(
+            "a prefix holds exactly one tensor, prompt_embeddings",
+            "前缀应恰好有一个张量 prompt_embeddings",
+        ));
     };
     let shape = prompt.shape.as_slice();
     if name != "prompt_embeddings" || shape.len() != 2 || shape[0] == 0 || shape[1] != 2 * spec.layers * width {
         let wanted = 2 * spec.layers * width;
-        return adapter(&format!("{name} has the shape {shape:?}; the model needs [n, {wanted}]"));
+        return adapter(wording!(
+            "{name} has the shape {shape:?}; the model needs [n, {wanted}]",
+            "{name} 的形状是 {shape:?}，而模型需要 [n, {wanted}]"
+        ));
     }
     Ok(())
 }

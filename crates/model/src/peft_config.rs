@@ -5,7 +5,7 @@ use crate::adapter::{AdapterConfig, AdapterKind, refused};
 use crate::error::Result;
 use crate::python_pattern::Pattern;
 use crate::{DecoderSpec, ModelError};
-use alidade_domain::LoraSpec;
+use alidade_domain::{LoraSpec, Wording, Words, wording};
 use serde_json::{Map, Value, json};
 
 /// Largest accepted rank.
@@ -62,7 +62,7 @@ fn prefix_config(raw: Map<String, Value>) -> AdapterConfig {
     }
 }
 
-pub(crate) fn configuration(key: &str, found: impl Into<String>) -> ModelError {
+pub(crate) fn configuration(key: &str, found: impl Into<Wording>) -> ModelError {
     ModelError::Configuration { file: "adapter_config.json".to_owned(), key: key.to_owned(), found: found.into() }
 }
 
@@ -95,27 +95,46 @@ pub(crate) fn refuse(raw: &Map<String, Value>) -> Result<()> {
     match raw.get("peft_type") {
         Some(Value::String(kind)) if kind == "LORA" || kind == "PREFIX_TUNING" => {}
         Some(Value::String(other)) => {
-            return refused(&format!("it is of the kind {other}; this version applies LORA and PREFIX_TUNING"));
+            return refused(wording!(
+                "it is of the kind {other}; this version applies LORA and PREFIX_TUNING",
+                "它的类型是 {other}；本版本支持 LORA 和 PREFIX_TUNING"
+            ));
         }
         None if raw.contains_key("fine_tune_type") || raw.contains_key("lora_parameters") => return Err(mlx()),
-        None => return Err(configuration("peft_type", "is missing, so this is no adapter of PEFT")),
-        Some(other) => return Err(configuration("peft_type", format!("is {other}; it must be a text"))),
+        None => {
+            return Err(configuration(
+                "peft_type",
+                Words::new("is missing, so this is no adapter of PEFT", "缺失，因此不是 PEFT 的适配器"),
+            ));
+        }
+        Some(other) => {
+            return Err(configuration(
+                "peft_type",
+                wording!("is {other}; it must be a text", "是 {other}，必须是文本"),
+            ));
+        }
     }
     let init = raw.get("init_lora_weights").and_then(Value::as_str).unwrap_or("").to_lowercase();
     if CHANGED_BASES.iter().any(|name| init.starts_with(name)) {
-        return refused(&format!(
-            "it was created with init_lora_weights “{init}”, which changes the base weights; convert it to plain LoRA with PEFT"
+        return refused(wording!(
+            "it was created with init_lora_weights “{init}”, which changes the base weights; convert it to plain LoRA with PEFT",
+            "它是以 init_lora_weights “{init}”创建的，这会改变基座权重；请用 PEFT 转换成普通的 LoRA"
         ));
     }
     match raw.get("bias") {
         None | Some(Value::Null) => {}
         Some(Value::String(bias)) if bias == "none" => {}
         Some(bias) => {
-            return refused(&format!("bias is {bias}: trained biases change the model even with the adapter off"));
+            return refused(wording!(
+                "bias is {bias}: trained biases change the model even with the adapter off",
+                "bias 是 {bias}：训练过的偏置即使在适配器关闭时也会改变模型"
+            ));
         }
     }
     match UNSUPPORTED.iter().find(|key| set(key)) {
-        Some(key) => refused(&format!("{key} is set, which this version does not carry out")),
+        Some(key) => {
+            refused(wording!("{key} is set, which this version does not carry out", "设置了 {key}，本版本不支持"))
+        }
         None => Ok(()),
     }
 }
@@ -123,10 +142,12 @@ pub(crate) fn refuse(raw: &Map<String, Value>) -> Result<()> {
 /// mlx-lm writes other names, and transposed matrices.
 pub(crate) fn mlx() -> ModelError {
     ModelError::Adapter {
-        reason:
+        reason: Words::new(
             "it is an adapter of mlx-lm, not of PEFT: its matrices lie the other way round and its scale is a plain \
-                 factor; convert it to PEFT's form"
-                .to_owned(),
+                 factor; convert it to PEFT's form",
+            "它是 mlx-lm 而不是 PEFT 的适配器：其矩阵是转置的，缩放只是一个系数；请转换成 PEFT 格式",
+        )
+        .into(),
     }
 }
 
@@ -134,18 +155,28 @@ pub(crate) fn read_config(raw: Map<String, Value>) -> Result<AdapterConfig> {
     if raw.get("peft_type").and_then(Value::as_str) == Some("PREFIX_TUNING") {
         return Ok(prefix_config(raw));
     }
-    let shown = |key: &str| raw.get(key).map_or("missing".to_owned(), ToString::to_string);
+    let shown = |key: &str| match raw.get(key) {
+        None => wording!("missing", "空缺"),
+        Some(value) => Wording::name(value.to_string()),
+    };
     let r = raw.get("r").and_then(rank);
     let r =
-        r.ok_or_else(|| configuration("r", format!("is {}; it must be a rank from 1 to {LARGEST_RANK}", shown("r"))))?;
+        r.ok_or_else(|| configuration("r", wording!("is {said}; it must be a rank from 1 to {LARGEST_RANK}", "是 {said}，必须是 1 到 {LARGEST_RANK} 的秩"; said = shown("r"))))?;
     let alpha = raw.get("lora_alpha").and_then(number);
-    let alpha =
-        alpha.ok_or_else(|| configuration("lora_alpha", format!("is {}; it must be a number", shown("lora_alpha"))))?;
+    let alpha = alpha.ok_or_else(|| {
+        configuration(
+            "lora_alpha",
+            wording!("is {said}; it must be a number", "是 {said}，必须是数"; said = shown("lora_alpha")),
+        )
+    })?;
     let dropout = match raw.get("lora_dropout") {
         None | Some(Value::Null) => 0.0,
-        Some(value) => number(value)
-            .filter(|share| (0.0..1.0).contains(share))
-            .ok_or_else(|| configuration("lora_dropout", format!("is {value}; it must lie from 0 to below 1")))?,
+        Some(value) => number(value).filter(|share| (0.0..1.0).contains(share)).ok_or_else(|| {
+            configuration(
+                "lora_dropout",
+                wording!("is {value}; it must lie from 0 to below 1", "是 {value}，必须不小于 0 且小于 1"),
+            )
+        })?,
     };
     let config = AdapterConfig {
         kind: AdapterKind::Lora,
@@ -173,7 +204,10 @@ pub(crate) fn flag(raw: &Map<String, Value>, key: &str) -> Result<bool> {
     match raw.get(key) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(on)) => Ok(*on),
-        Some(other) => Err(configuration(key, format!("is {other}; it must be true or false"))),
+        Some(other) => Err(configuration(
+            key,
+            wording!("is {other}; it must be true or false", "是 {other}，必须是 true 或 false"),
+        )),
     }
 }
 
@@ -182,12 +216,22 @@ fn patterns<T>(raw: &Map<String, Value>, key: &str, read: impl Fn(&Value) -> Opt
     let map = match raw.get(key) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(map)) => map,
-        Some(other) => return Err(configuration(key, format!("is {other}; it must hold patterns with a number each"))),
+        Some(other) => {
+            return Err(configuration(
+                key,
+                wording!(
+                    "is {other}; it must hold patterns with a number each",
+                    "是 {other}，其中每个模式必须对应一个数"
+                ),
+            ));
+        }
     };
     let pair = |(pattern, value): (&String, &Value)| {
         Pattern::ending(pattern)?;
         let number = read(value);
-        let number = number.ok_or_else(|| configuration(key, format!("gives “{pattern}” the value {value}")))?;
+        let number = number.ok_or_else(|| {
+            configuration(key, wording!("gives “{pattern}” the value {value}", "为“{pattern}”给出的值是 {value}"))
+        })?;
         Ok((pattern.clone(), number))
     };
     map.iter().map(pair).collect()

@@ -11,6 +11,7 @@ use crate::decoder::{Checkpointing, Decoder, DropoutSeed, ForwardOptions, TokenS
 use crate::error::Result;
 use crate::head::ScalarHead;
 use crate::{ModelError, NamedTensor, TokenBatch, TokenRow};
+use alidade_domain::wording;
 use std::collections::BTreeMap;
 
 const POLICY: &str = "policy";
@@ -145,7 +146,10 @@ impl Policy {
     pub fn reference_scores(&mut self, batch: &TokenBatch, temperature: Option<f64>) -> Result<TokenScores> {
         let adapter = match (self.adapter, self.reference) {
             (None, _) => {
-                return Err(ModelError::Request("Full training keeps no reference model to compare with.".to_owned()));
+                return Err(ModelError::Request(wording!(
+                    "Full training keeps no reference model to compare with.",
+                    "全参数训练不保留用于比较的参考模型。"
+                )));
             }
             (Some(_), Reference::AdapterOff) => None,
             (Some(_), Reference::FrozenCopy) => Some(REFERENCE),
@@ -342,7 +346,9 @@ fn score_name(module: &str) -> String {
 }
 
 fn no_head() -> ModelError {
-    ModelError::Adapter { reason: "it has no score head, so it cannot score answers".to_owned() }
+    ModelError::Adapter {
+        reason: wording!("it has no score head, so it cannot score answers", "它没有打分头，因此不能给回答打分"),
+    }
 }
 
 /// Takes the scalar head out of an adapter; a back-end never sees it.
@@ -350,7 +356,11 @@ fn split_score(adapter: &AdapterWeights, module: &str) -> Result<(AdapterWeights
     let (mut rest, name) = (adapter.clone(), score_name(module));
     let Some(tensor) = rest.tensors.remove(&name) else { return Ok((rest, None)) };
     if tensor.shape[0] != 1 {
-        let reason = format!("its score head has {} outputs; a reward model has one", tensor.shape[0]);
+        let reason = wording!(
+            "its score head has {outputs} outputs; a reward model has one",
+            "它的打分头有 {outputs} 个输出，而奖励模型只有一个",
+            outputs = tensor.shape[0]
+        );
         return Err(ModelError::Adapter { reason });
     }
     Ok((rest, Some(ScalarHead::new(&name, tensor.values))))

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::source::{self, ModelSource, Weights};
 use crate::tensor_file::{FloatFormat, TensorData, write_tensors_as};
 use crate::{ChatTemplate, DecoderSpec, ModelError, NamedTensor, TextTokenizer};
-use alidade_domain::{LocalTime, Precision, Purpose, Stream};
+use alidade_domain::{LocalTime, Precision, Purpose, Stream, Wording};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub struct ModelFolder {
     /// Shape according to config.json, checked against the weight files.
     pub spec: DecoderSpec,
     /// Notes for the user on how it was read.
-    pub notes: Vec<String>,
+    pub notes: Vec<Wording>,
     source: Arc<dyn ModelSource>,
 }
 
@@ -141,7 +141,8 @@ impl RandomModel {
     pub fn save(&self, decoder: &dyn Decoder, folder: &Path, stored: FloatFormat) -> Result<()> {
         let mut config = self.config();
         config["torch_dtype"] = json!(stored.name());
-        let text = serde_json::to_string_pretty(&config).map_err(|error| ModelError::Request(error.to_string()))?;
+        let text = serde_json::to_string_pretty(&config)
+            .map_err(|error| ModelError::Request(Wording::name(error.to_string())))?;
         let path = folder.join("config.json");
         std::fs::write(&path, text + "\n").map_err(|error| ModelError::Write { path, error })?;
         let tensors =

@@ -4,6 +4,7 @@
 
 use crate::ModelError;
 use crate::error::Result;
+use alidade_domain::{Wording, wording};
 use fancy_regex::{Regex, RegexBuilder};
 
 /// Steps back that one match may take.
@@ -39,23 +40,27 @@ impl Pattern {
     }
 
     fn compile(text: &str, full: &str) -> Result<Self> {
-        let unreadable = |found: String| ModelError::Adapter {
-            reason: format!("the pattern “{text}” cannot be read as a regular expression of Python: {found}"),
+        let unreadable = |found: Wording| ModelError::Adapter {
+            reason: wording!("the pattern “{text}” cannot be read as a regular expression of Python: {found}", "模式“{text}”不能作为 Python 正则表达式读取：{found}"; found = found),
         };
         if text.len() > LONGEST {
-            return Err(unreadable(format!("it is longer than {LONGEST} bytes")));
+            return Err(unreadable(wording!("it is longer than {LONGEST} bytes", "它超过 {LONGEST} 字节")));
         }
         let regex = RegexBuilder::new(full).backtrack_limit(PATIENCE).delegate_size_limit(1 << 20).build();
         match regex {
             Ok(regex) => Ok(Self { text: text.to_owned(), form: Form::Compiled(Box::new(regex)) }),
-            Err(error) => Err(unreadable(error.to_string().replace(['\n', '\r'], " "))),
+            Err(error) => Err(unreadable(Wording::name(error.to_string().replace(['\n', '\r'], " ")))),
         }
     }
 
     /// True when it matches the path.
     pub(crate) fn matches(&self, path: &str) -> Result<bool> {
         let slow = |error| ModelError::Adapter {
-            reason: format!("the pattern “{}” cannot be matched against {path}: {error}", self.text),
+            reason: wording!(
+                "the pattern “{text}” cannot be matched against {path}: {error}",
+                "模式“{text}”无法与 {path} 匹配：{error}",
+                text = self.text
+            ),
         };
         match &self.form {
             Form::Compiled(regex) => regex.is_match(path).map_err(slow),

@@ -11,7 +11,7 @@ use crate::folder_kind::no_model;
 use crate::source::ModelSource;
 use crate::weights::read_entry;
 use crate::{ChatTemplate, DecoderSpec, FloatFormat, ModelError, TextTokenizer};
-use alidade_domain::LocalTime;
+use alidade_domain::{LocalTime, Wording, why, wording};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct SafetensorsFolder {
     path: PathBuf,
     spec: DecoderSpec,
-    notes: Vec<String>,
+    notes: Vec<Wording>,
     census: Census,
 }
 
@@ -48,7 +48,7 @@ impl ModelSource for SafetensorsFolder {
         &self.spec
     }
 
-    fn notes(&self) -> &[String] {
+    fn notes(&self) -> &[Wording] {
         &self.notes
     }
 
@@ -88,12 +88,11 @@ fn read_configuration(folder: &Path) -> Result<Value> {
     if !file.exists() {
         return Err(no_model(folder));
     }
-    let text =
-        read_text(&file, SMALL_TEXT).map_err(|error| ModelError::File { path: file, found: error.to_string() })?;
+    let text = read_text(&file, SMALL_TEXT).map_err(|error| ModelError::File { path: file, found: why(&error) })?;
     serde_json::from_str(&text).map_err(|error| ModelError::Configuration {
         file: "config.json".to_owned(),
         key: "(file)".to_owned(),
-        found: format!("is no valid JSON: {error}"),
+        found: wording!("is no valid JSON: {error}", "不是有效的 JSON：{error}"),
     })
 }
 
@@ -122,6 +121,7 @@ fn write_configuration(from: &Path, tied: bool, stored: FloatFormat, to: &Path) 
     for key in if keys.is_empty() { vec!["torch_dtype"] } else { keys } {
         value[key] = json!(stored.name());
     }
-    let text = serde_json::to_string_pretty(&value).map_err(|error| ModelError::Request(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&value).map_err(|error| ModelError::Request(Wording::name(error.to_string())))?;
     std::fs::write(to, text + "\n").map_err(|error| ModelError::Write { path: to.to_owned(), error })
 }

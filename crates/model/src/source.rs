@@ -7,7 +7,7 @@ use crate::chunk::Chunk;
 use crate::error::Result;
 use crate::safetensors_folder::SafetensorsFolder;
 use crate::{ChatTemplate, DecoderSpec, FloatFormat, NamedTensor, TextTokenizer};
-use alidade_domain::LocalTime;
+use alidade_domain::{LocalTime, Wording};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub trait ModelSource: Debug + Send + Sync {
     fn spec(&self) -> &DecoderSpec;
 
     /// Notes for the user on how it was read.
-    fn notes(&self) -> &[String];
+    fn notes(&self) -> &[Wording];
 
     /// Streams the elements of a tensor of the spec, row after row, in whole quantised blocks.
     ///

@@ -3,6 +3,7 @@
 
 use crate::ModelError;
 use crate::error::Result;
+use alidade_domain::wording;
 
 /// Frequencies of the rotary position embedding.
 #[derive(Debug, Clone, PartialEq)]
@@ -281,12 +282,16 @@ impl DecoderSpec {
     pub(crate) fn check_ids(&self, ids: &[u32], width: usize) -> Result<()> {
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocabulary) {
             let size = self.vocabulary;
-            return Err(ModelError::Request(format!("Token {id} is outside the model's vocabulary of {size}.")));
+            return Err(ModelError::Request(wording!(
+                "Token {id} is outside the model's vocabulary of {size}.",
+                "词元 {id} 超出模型的词表（{size} 个）。"
+            )));
         }
         if width > self.context {
             let context = self.context;
-            return Err(ModelError::Request(format!(
-                "A row of {width} tokens is longer than the model's context of {context}."
+            return Err(ModelError::Request(wording!(
+                "A row of {width} tokens is longer than the model's context of {context}.",
+                "一条有 {width} 个词元，超过模型的上下文 {context}。"
             )));
         }
         Ok(())

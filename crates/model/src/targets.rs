@@ -5,7 +5,7 @@ use crate::adapter::{EMBEDDING, refused};
 use crate::error::Result;
 use crate::python_pattern::{Pattern, idle};
 use crate::{DecoderSpec, Linear};
-use alidade_domain::{LoraSpec, TargetModules};
+use alidade_domain::{LoraSpec, TargetModules, Wording, Words, wording};
 
 /// Every path that an adapter can be put on.
 pub(crate) fn every_path(spec: &DecoderSpec) -> Vec<String> {
@@ -26,22 +26,32 @@ pub(crate) fn targets(spec: &DecoderSpec, lora: &LoraSpec) -> Result<Vec<String>
     let mut chosen = meant(&lora.target_modules, &every, &linears)?;
     chosen.retain(|path| !excluded.contains(path) && in_layers(path, &lora.layers_to_transform));
     if spec.tied && chosen.iter().any(|path| path == "lm_head") {
-        return refused("lm_head shares its weights with the embedding in this model");
+        return refused(Words::new(
+            "lm_head shares its weights with the embedding in this model",
+            "在这个模型中，lm_head 与嵌入共用权重",
+        ));
     }
     if lora.use_dora && chosen.iter().any(|path| path == EMBEDDING) {
-        return refused("DoRA on the embedding is not carried out; leave embed_tokens out, or switch use_dora off");
+        return refused(Words::new(
+            "DoRA on the embedding is not carried out; leave embed_tokens out, or switch use_dora off",
+            "不支持在嵌入上使用 DoRA；请去掉 embed_tokens，或关闭 use_dora",
+        ));
     }
     if chosen.is_empty() {
-        return refused("target_modules, exclude_modules and layers_to_transform leave no layer");
+        return refused(Words::new(
+            "target_modules, exclude_modules and layers_to_transform leave no layer",
+            "target_modules、exclude_modules 和 layers_to_transform 没有留下任何层",
+        ));
     }
     for (key, unused) in [
         ("rank_pattern", idle(lora.rank_pattern.iter().map(|(pattern, _)| pattern), &chosen)?),
         ("alpha_pattern", idle(lora.alpha_pattern.iter().map(|(pattern, _)| pattern), &chosen)?),
     ] {
         if let Some(pattern) = unused.first() {
-            return refused(&format!(
-                "{key} holds “{pattern}”, which matches none of the adapted layers; it must match the end of a path from a dot on, such as “{}”",
-                chosen.first().map_or("", |path| path.rsplit('.').next().unwrap_or(path))
+            return refused(wording!(
+                "{key} holds “{pattern}”, which matches none of the adapted layers; it must match the end of a path from a dot on, such as “{such}”",
+                "{key} 中有“{pattern}”，它与接入适配器的任何层都不匹配；它必须匹配路径从某个点开始的结尾，例如“{such}”",
+                such = chosen.first().map_or("", |path| path.rsplit('.').next().unwrap_or(path))
             ));
         }
     }
@@ -67,8 +77,10 @@ fn meant(modules: &TargetModules, every: &[String], linears: &[Linear]) -> Resul
         return Ok(every.iter().filter(|path| path.starts_with("model.layers.")).cloned().collect());
     }
     if let Some(name) = names.iter().find(|name| !every.iter().any(|path| named(path, name))) {
-        let known = linears.iter().filter_map(|linear| linear.path.rsplit('.').next()).collect::<Vec<_>>().join(", ");
-        return refused(&format!("no linear layer is called “{name}”; known: all-linear, {known}"));
+        let known = Wording::names(linears.iter().filter_map(|linear| linear.path.rsplit('.').next()));
+        return refused(
+            wording!("no linear layer is called “{name}”; known: all-linear, {known}", "没有名为“{name}”的线性层；可用：all-linear、{known}"; known = known),
+        );
     }
     Ok(every.iter().filter(|path| names.iter().any(|name| named(path, name))).cloned().collect())
 }

@@ -6,6 +6,7 @@ use crate::ModelError;
 use crate::adapter::NamedTensor;
 use crate::bounded::open_ordinary;
 use crate::error::Result;
+use alidade_domain::{Wording, wording};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -25,11 +26,11 @@ pub enum TensorData {
 /// # Errors
 /// When the file is missing, cut off or inconsistent.
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, TensorData)>> {
-    let unreadable = |found: String| ModelError::File { path: path.to_owned(), found };
+    let unreadable = |found: Wording| ModelError::File { path: path.to_owned(), found };
     let mut bytes = Vec::new();
     let read = open_ordinary(path).and_then(|mut file| file.read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(error.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(path, &error))?;
+    read.map_err(|error| unreadable(Wording::name(error.to_string())))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(path, Wording::name(error.to_string())))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {
         if let Some(data) = decode(&view) {
@@ -39,8 +40,8 @@ pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, TensorD
     Ok(tensors)
 }
 
-pub(crate) fn broken(path: &Path, error: &dyn std::fmt::Display) -> ModelError {
-    ModelError::BrokenWeights { path: path.to_owned(), found: error.to_string() }
+pub(crate) fn broken(path: &Path, found: impl Into<Wording>) -> ModelError {
+    ModelError::BrokenWeights { path: path.to_owned(), found: found.into() }
 }
 
 /// Elements of a view, or `None` for a dtype that is not read here.
@@ -144,7 +145,9 @@ pub(crate) fn write_floats(
 }
 
 fn write_encoded(path: &Path, encoded: Vec<(&str, Vec<usize>, Encoded)>) -> Result<()> {
-    let failed = |error: safetensors::SafeTensorError| ModelError::Request(format!("Writing tensors: {error}."));
+    let failed = |error: safetensors::SafeTensorError| {
+        ModelError::Request(wording!("Writing tensors: {error}.", "写入张量失败：{error}。"))
+    };
     let mut views = Vec::with_capacity(encoded.len());
     for (name, shape, (dtype, bytes)) in &encoded {
         views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?));

@@ -2,6 +2,7 @@
 
 use crate::ModelError;
 use crate::error::Result;
+use alidade_domain::Wording;
 use std::path::Path;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -14,7 +15,9 @@ use tokenizers::{AddedToken, Tokenizer, TokenizerBuilder};
 /// # Errors
 /// When training fails or the file cannot be written.
 pub fn train_byte_level_bpe(texts: &[String], size: usize, special: &[&str], path: &Path) -> Result<()> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| ModelError::Tokenizer { reason: error.to_string() };
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| ModelError::Tokenizer {
+        reason: Wording::name(error.to_string()),
+    };
     let special: Vec<AddedToken> = special.iter().map(|token| AddedToken::from(*token, true)).collect();
     let mut trainer = BpeTrainer::builder()
         .show_progress(false)

@@ -7,6 +7,7 @@ use crate::census::Entry;
 use crate::chunk::Chunk;
 use crate::error::Result;
 use crate::tensor_file::broken;
+use alidade_domain::{why, wording};
 use safetensors::tensor::Dtype;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -16,7 +17,7 @@ const PIECE: usize = 1 << 20;
 
 /// The file of a tensor, at its first byte.
 fn at_start(entry: &Entry) -> Result<File> {
-    let failed = |error: std::io::Error| ModelError::File { path: entry.path.clone(), found: error.to_string() };
+    let failed = |error: std::io::Error| ModelError::File { path: entry.path.clone(), found: why(&error) };
     let mut file = open_ordinary(&entry.path).map_err(failed)?;
     file.seek(SeekFrom::Start(entry.start)).map_err(failed)?;
     Ok(file)
@@ -27,7 +28,7 @@ pub(crate) fn same_bytes(one: &Entry, other: &Entry) -> Result<bool> {
     if one.dtype != other.dtype || one.shape != other.shape || one.bytes != other.bytes {
         return Ok(false);
     }
-    let failed = |error: std::io::Error| ModelError::File { path: one.path.clone(), found: error.to_string() };
+    let failed = |error: std::io::Error| ModelError::File { path: one.path.clone(), found: why(&error) };
     let (mut first, mut second, mut left) = (at_start(one)?, at_start(other)?, one.bytes);
     let mut pieces = [vec![0; PIECE.min(left)], vec![0; PIECE.min(left)]];
     while left > 0 {
@@ -45,7 +46,7 @@ pub(crate) fn same_bytes(one: &Entry, other: &Entry) -> Result<bool> {
 
 /// Streams a tensor of a file; `name` is told in errors.
 pub(crate) fn read_entry(name: &str, entry: &Entry, sink: &mut dyn FnMut(Chunk)) -> Result<()> {
-    let failed = |error: std::io::Error| ModelError::File { path: entry.path.clone(), found: error.to_string() };
+    let failed = |error: std::io::Error| ModelError::File { path: entry.path.clone(), found: why(&error) };
     let mut file = at_start(entry)?;
     let (mut left, mut piece, mut room) = (entry.bytes, vec![0; PIECE.min(entry.bytes)], Room::default());
     while left > 0 {
@@ -53,7 +54,11 @@ pub(crate) fn read_entry(name: &str, entry: &Entry, sink: &mut dyn FnMut(Chunk))
         file.read_exact(bytes).map_err(failed)?;
         left -= bytes.len();
         let Some(chunk) = room.chunk(entry.dtype, bytes) else {
-            let found = format!("{name} is of the type {:?}, which holds no floats", entry.dtype);
+            let found = wording!(
+                "{name} is of the type {kind:?}, which holds no floats",
+                "{name} 的类型是 {kind:?}，不是浮点数",
+                kind = entry.dtype
+            );
             return Err(broken(&entry.path, &found));
         };
         if !chunk.is_finite() {

@@ -143,7 +143,7 @@ fn the_first_pattern_counts_and_look_around_is_obeyed() {
         }
         let idle = adapter.notes().unwrap();
         assert_eq!(idle.len(), usize::from(patterns.get("^q_proj").is_some()), "{idle:?}");
-        assert!(idle.iter().all(|note| note.contains("alpha_pattern") && note.contains("^q_proj")));
+        assert!(idle.iter().all(|note| note.en.contains("alpha_pattern") && note.en.contains("^q_proj")));
     }
 }
 

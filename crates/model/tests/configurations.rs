@@ -279,7 +279,7 @@ fn the_text_model_of_gemma3_is_read_out_of_the_multimodal_folder() {
         named.insert("vision_tower.vision_model.post_layernorm.weight".to_owned(), made::tensor(&[8], 1, 1.0));
         let folder = made::write(&whole, &named);
         let opened = ModelFolder::open(folder.path()).unwrap();
-        assert!(opened.notes[0].contains("multimodal"), "{:?}", opened.notes);
+        assert!(opened.notes[0].en.contains("multimodal"), "{:?}", opened.notes);
         assert_eq!(logits(&opened), alone, "{prefix}");
         assert_eq!(logits(&ModelFolder::open(made::write(&text, &named).path()).unwrap()), alone, "{prefix}");
     }

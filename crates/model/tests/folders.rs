@@ -68,7 +68,7 @@ fn the_head_of_the_file_counts_and_a_missing_one_is_named() {
 
     let other = made::write(&tied, &weights);
     let other = ModelFolder::open(other.path()).unwrap();
-    assert!(!other.spec.tied && other.notes[0].contains("lm_head.weight"), "{:?}", other.notes);
+    assert!(!other.spec.tied && other.notes[0].en.contains("lm_head.weight"), "{:?}", other.notes);
     assert_eq!(logits(&other), right);
 
     weights.insert("lm_head.weight".to_owned(), weights["model.embed_tokens.weight"].clone());

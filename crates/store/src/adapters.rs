@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::error::{Result, StoreError};
-use alidade_domain::{AdapterRef, ModelRef};
+use alidade_domain::{AdapterRef, ModelRef, Words};
 use rusqlite::{OptionalExtension, params};
 
 pub(crate) const MIGRATION: &str = "CREATE TABLE adapters (
@@ -56,7 +56,7 @@ impl Store {
     pub fn adapter(&self, id: &str) -> Result<AdapterRecord> {
         let connection = self.connection();
         let found = connection.query_row("SELECT * FROM adapters WHERE id = ?1", [id], read).optional()?;
-        found.ok_or_else(|| StoreError::Missing { what: "adapter", id: id.to_owned() })
+        found.ok_or_else(|| StoreError::Missing { what: Words::new("adapter", "适配器"), id: id.to_owned() })
     }
 }
 

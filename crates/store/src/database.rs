@@ -3,6 +3,7 @@
 use crate::error::{Result, StoreError};
 use crate::migrations::{MIGRATIONS, migrate, version};
 use crate::{backups, opening};
+use alidade_domain::Words;
 use rusqlite::{Connection, Row, Statement, Transaction, TransactionBehavior};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -116,11 +117,11 @@ impl Store {
     }
 }
 
-pub(crate) fn to_json<T: Serialize>(what: &'static str, value: &T) -> Result<String> {
+pub(crate) fn to_json<T: Serialize>(what: Words, value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Damaged { what, found: error.to_string() })
 }
 
-pub(crate) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T> {
+pub(crate) fn from_json<T: DeserializeOwned>(what: Words, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| StoreError::Damaged { what, found: error.to_string() })
 }
 

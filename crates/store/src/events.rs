@@ -4,7 +4,7 @@ use crate::Store;
 use crate::database::to_json;
 use crate::error::{Result, StoreError};
 use crate::runs::{RunRecord, read_run, write_run};
-use alidade_domain::{EventKind, RunEvent};
+use alidade_domain::{EventKind, RunEvent, Words};
 use rusqlite::{Transaction, params};
 
 /// `samples` was dropped in [`crate::migrations::UNREAD`].
@@ -146,7 +146,7 @@ fn insert(transaction: &Transaction, run: &str, event: &RunEvent) -> Result<()> 
     transaction.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3)")?.execute(params![
         run,
         event.sequence,
-        to_json("event", event)?
+        to_json(Words::new("event", "事件"), event)?
     ])?;
     match &event.kind {
         // A step that is repeated after a resume has the same figures, so there is one row.
@@ -218,7 +218,12 @@ mod tests {
     #[test]
     fn events_come_in_pages_that_lose_and_repeat_none() {
         let store = store();
-        let long = |sequence| event(sequence, EventKind::Warning { code: "x".into(), message: "y".repeat(700_000) });
+        let long = |sequence| {
+            event(
+                sequence,
+                EventKind::Warning { code: "x".into(), message: alidade_domain::Wording::name("y".repeat(350_000)) },
+            )
+        };
         let mut all: Vec<RunEvent> = (1..=2_500).map(|sequence| step(sequence, sequence)).collect();
         all.extend((2_501..=2_505).map(long));
         store.take_events("r", &all, 1).unwrap();

@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::database::{from_json, to_json};
 use crate::error::{Result, StoreError};
-use alidade_domain::Experiment;
+use alidade_domain::{Experiment, Words};
 use rusqlite::{OptionalExtension, params};
 
 pub(crate) const MIGRATION: &str = "CREATE TABLE experiments (
@@ -38,8 +38,9 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub fn put_experiment(&self, experiment: &Experiment) -> Result<()> {
-        let stages = to_json("stages", &experiment.stages)?;
-        let (tags, choices) = (to_json("tags", &experiment.tags)?, to_json("choices", &experiment.choices)?);
+        let stages = to_json(Words::new("stages", "阶段"), &experiment.stages)?;
+        let tags = to_json(Words::new("tags", "标签"), &experiment.tags)?;
+        let choices = to_json(Words::new("choices", "选项"), &experiment.choices)?;
         self.write(|transaction| {
             transaction.execute(
                 &format!(
@@ -81,7 +82,9 @@ impl Store {
         let connection = self.connection();
         let row =
             connection.query_row(&format!("SELECT {COLUMNS} FROM experiments WHERE id = ?1"), [id], read).optional()?;
-        experiment(row.ok_or_else(|| StoreError::Missing { what: "experiment", id: id.to_owned() })?)
+        experiment(
+            row.ok_or_else(|| StoreError::Missing { what: Words::new("experiment", "实验"), id: id.to_owned() })?,
+        )
     }
 
     /// Removes an experiment with its runs and their events.
@@ -111,11 +114,11 @@ fn experiment(row: Row) -> Result<Experiment> {
         id: row.id,
         title: row.title,
         question: row.question,
-        stages: from_json("stages", &row.stages)?,
+        stages: from_json(Words::new("stages", "阶段"), &row.stages)?,
         created_ms: row.created_ms,
         notes: row.notes,
-        tags: from_json("tags", &row.tags)?,
-        choices: from_json("choices", &row.choices)?,
+        tags: from_json(Words::new("tags", "标签"), &row.tags)?,
+        choices: from_json(Words::new("choices", "选项"), &row.choices)?,
     })
 }
 

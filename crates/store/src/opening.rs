@@ -3,6 +3,7 @@
 
 use crate::error::{Result, StoreError};
 use crate::migrations::{APPLICATION_ID, MIGRATIONS, version};
+use alidade_domain::{Wording, wording};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub(crate) fn settle_in(connection: &Connection) -> Result<()> {
 /// Checks the integrity of every page of a database.
 pub(crate) fn check(connection: &Connection) -> Result<()> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(StoreError::Corrupt { found }) }
+    if found == "ok" { Ok(()) } else { Err(StoreError::Corrupt { found: Wording::name(found) }) }
 }
 
 fn identify(connection: &Connection) -> Result<()> {
@@ -50,12 +51,16 @@ fn identify(connection: &Connection) -> Result<()> {
     let known = MIGRATIONS.len();
     // Databases of early versions have no application id, but our tables.
     if (owner != 0 && owner != APPLICATION_ID) || (owner == 0 && tables > 0 && !ours && version != 1) {
-        return Err(StoreError::Foreign { found: "it belongs to another program".to_owned() });
+        return Err(StoreError::Foreign {
+            found: wording!("it belongs to another program", "它属于另一个程序")
+        });
     }
     match usize::try_from(version) {
-        Err(_) => Err(StoreError::Corrupt { found: format!("its version is {version}") }),
+        Err(_) => Err(StoreError::Corrupt { found: wording!("its version is {version}", "其版本是 {version}") }),
         Ok(found) if found > known => Err(StoreError::Newer { found, known }),
-        Ok(found) if found > 1 && !ours => Err(StoreError::Corrupt { found: "tables are missing".to_owned() }),
+        Ok(found) if found > 1 && !ours => {
+            Err(StoreError::Corrupt { found: wording!("tables are missing", "缺少一些表") })
+        }
         Ok(_) => Ok(()),
     }
 }
@@ -64,8 +69,10 @@ fn identify(connection: &Connection) -> Result<()> {
 fn in_words(error: StoreError) -> StoreError {
     let StoreError::Sqlite(rusqlite::Error::SqliteFailure(inner, _)) = &error else { return error };
     match inner.code {
-        ErrorCode::NotADatabase => StoreError::Foreign { found: "it is no SQLite database".to_owned() },
-        ErrorCode::DatabaseCorrupt => StoreError::Corrupt { found: error.to_string() },
+        ErrorCode::NotADatabase => {
+            StoreError::Foreign { found: wording!("it is no SQLite database", "它不是 SQLite 数据库") }
+        }
+        ErrorCode::DatabaseCorrupt => StoreError::Corrupt { found: Wording::name(error.to_string()) },
         _ => error,
     }
 }

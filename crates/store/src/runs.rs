@@ -4,7 +4,7 @@ use crate::Store;
 use crate::database::{from_json, to_json};
 use crate::error::{Result, StoreError};
 use alidade_domain::{
-    Artifact, Evaluation, EventKind, Phase, Problem, RunEvent, RunState, Stage, StageEstimate, one_or_many,
+    Artifact, Evaluation, EventKind, Phase, Problem, RunEvent, RunState, Stage, StageEstimate, Words, one_or_many,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -214,13 +214,16 @@ impl Store {
 }
 
 fn body(row: &rusqlite::Row) -> Result<RunRecord> {
-    from_json("run", &row.get::<_, String>(0)?)
+    from_json(Words::new("run", "运行"), &row.get::<_, String>(0)?)
 }
 
 pub(crate) fn read_run(connection: &Connection, id: &str) -> Result<RunRecord> {
     let body: Option<String> =
         connection.query_row("SELECT body FROM runs WHERE id = ?1", [id], |row| row.get(0)).optional()?;
-    from_json("run", &body.ok_or_else(|| StoreError::Missing { what: "run", id: id.to_owned() })?)
+    from_json(
+        Words::new("run", "运行"),
+        &body.ok_or_else(|| StoreError::Missing { what: Words::new("run", "运行"), id: id.to_owned() })?,
+    )
 }
 
 impl Store {
@@ -264,7 +267,7 @@ impl Store {
 pub(crate) fn write_run(connection: &Connection, run: &RunRecord) -> Result<()> {
     connection.execute(
         "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET body = ?5",
-        params![run.id, run.experiment, run.stage, run.created_ms, to_json("run", run)?],
+        params![run.id, run.experiment, run.stage, run.created_ms, to_json(Words::new("run", "运行"), run)?],
     )?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::Store;
 use crate::database::{from_json, to_json};
 use crate::error::{Result, StoreError};
+use alidade_domain::Words;
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,11 +33,11 @@ impl Shelf {
         }
     }
 
-    fn noun(self) -> &'static str {
+    fn noun(self) -> Words {
         match self {
-            Shelf::Models => "model",
-            Shelf::Datasets => "data set",
-            Shelf::Chats => "chat",
+            Shelf::Models => Words::new("model", "模型"),
+            Shelf::Datasets => Words::new("data set", "数据集"),
+            Shelf::Chats => Words::new("chat", "对话"),
         }
     }
 }
@@ -114,6 +115,8 @@ mod tests {
         assert_eq!(store.all::<Vec<i32>>(Shelf::Chats).unwrap(), [vec![3], vec![9]]);
         assert!(store.all::<Vec<i32>>(Shelf::Models).unwrap().is_empty());
         store.remove(Shelf::Chats, "a").unwrap();
-        assert!(matches!(store.one::<Vec<i32>>(Shelf::Chats, "a"), Err(StoreError::Missing { what: "chat", .. })));
+        assert!(
+            matches!(store.one::<Vec<i32>>(Shelf::Chats, "a"), Err(StoreError::Missing { what, .. }) if what.en == "chat")
+        );
     }
 }

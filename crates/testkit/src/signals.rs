@@ -18,7 +18,7 @@ impl Heard {
     /// Warnings as "code: message".
     pub fn warnings(&self) -> Vec<String> {
         let warning = |event: &EventKind| match event {
-            EventKind::Warning { code, message } => Some(format!("{code}: {message}")),
+            EventKind::Warning { code, message } => Some(format!("{code}: {}", message.en)),
             _ => None,
         };
         self.0.iter().filter_map(warning).collect()

@@ -6,6 +6,7 @@
 
 use crate::error::{Result, TrainError};
 use crate::plan_facts::{Difference, PlanFacts, sha256};
+use alidade_domain::{Wording, Words};
 use alidade_model::{ModelError, TensorData, file_sha256, read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,7 +79,7 @@ pub(crate) enum Flaw {
     /// It belongs to another plan.
     Foreign(Foreign),
     /// Its bytes have changed since it was written.
-    Damaged(String),
+    Damaged(Wording),
 }
 
 /// Writes a checkpoint below `folder` (the run's `checkpoints`) and returns its name and size in bytes.
@@ -144,45 +145,51 @@ pub(crate) fn leftovers(folder: &Path) -> Vec<PathBuf> {
 
 /// The manifest, when it matches its seal and belongs to this plan.
 fn manifest(place: &Path, plan: &PlanFacts) -> std::result::Result<Manifest, Flaw> {
-    let damaged = |what: &str| Flaw::Damaged(what.to_owned());
+    let damaged = |what: Words| Flaw::Damaged(what.into());
     let read = |name: &str| std::fs::read(place.join(name)).ok();
-    let text = read(MANIFEST).ok_or_else(|| damaged("it has no manifest"))?;
+    let text = read(MANIFEST).ok_or_else(|| damaged(Words::new("it has no manifest", "它没有清单")))?;
     let manifest = serde_json::from_slice::<Manifest>(&text).ok();
     let Some(written) = read(SEAL) else {
         return Err(match manifest {
             Some(old) if old.version < VERSION => Flaw::Foreign(Foreign { step: old.step, differences: Vec::new() }),
-            _ => damaged("the seal of its manifest is missing"),
+            _ => damaged(Words::new("the seal of its manifest is missing", "其清单的校验值缺失")),
         });
     };
     match manifest {
-        _ if written != seal(&text).as_bytes() => Err(damaged("its manifest has changed since it was written")),
+        _ if written != seal(&text).as_bytes() => {
+            Err(damaged(Words::new("its manifest has changed since it was written", "其清单在写入后被改动")))
+        }
         Some(found) if found.version == VERSION => match found.plan == plan.fingerprint() {
             true => Ok(found),
             false => Err(Flaw::Foreign(Foreign { step: found.step, differences: plan.differences(&found.facts) })),
         },
         Some(found) => Err(Flaw::Foreign(Foreign { step: found.step, differences: Vec::new() })),
-        None => Err(damaged("its manifest cannot be read")),
+        None => Err(damaged(Words::new("its manifest cannot be read", "其清单无法读取"))),
     }
 }
 
 /// Reads a checkpoint that is intact and belongs to this plan.
 pub(crate) fn load(place: &Path, plan: &PlanFacts) -> std::result::Result<Checkpoint, Flaw> {
-    let damaged = |what: &str| Flaw::Damaged(what.to_owned());
+    let damaged = |what: Words| Flaw::Damaged(what.into());
     let manifest = manifest(place, plan)?;
     if step_of(place) != Some(manifest.step) {
-        return Err(damaged("its folder has the name of another step"));
+        return Err(damaged(Words::new("its folder has the name of another step", "其文件夹的名称属于另一步")));
     }
     let state = place.join(STATE);
     if file_sha256(&state).ok().as_ref() != Some(&manifest.sha256) {
-        return Err(damaged("its state file has changed since it was written"));
+        return Err(damaged(Words::new("its state file has changed since it was written", "其状态文件在写入后被改动")));
     }
     let log = std::fs::read(place.join(LOG)).unwrap_or_default();
     if sha256(&log) != manifest.log_sha256 {
-        return Err(damaged("its copy of the log has changed since it was written"));
+        return Err(damaged(Words::new(
+            "its copy of the log has changed since it was written",
+            "其日志副本在写入后被改动",
+        )));
     }
     let Manifest { step, updates, tokens, state: carried, .. } = manifest;
     let mut checkpoint = Checkpoint { step, updates, tokens, state: carried, log, ..Checkpoint::default() };
-    read_state(&state, &mut checkpoint).ok_or_else(|| damaged("its state file holds something else"))?;
+    read_state(&state, &mut checkpoint)
+        .ok_or_else(|| damaged(Words::new("its state file holds something else", "其状态文件的内容不符")))?;
     Ok(checkpoint)
 }
 

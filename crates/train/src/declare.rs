@@ -4,7 +4,7 @@
 //!
 //! Not here: the settings themselves. Those shared by all methods are in `settings.rs`, a method's own in its file.
 
-use alidade_domain::{Problem, SettingField, SettingKind, SettingLevel, SettingValue, Settings, Words};
+use alidade_domain::{Problem, SettingField, SettingKind, SettingLevel, SettingValue, Settings, Words, wording};
 
 /// A setting that takes one of a list of names.
 pub(crate) trait Choice: Copy + PartialEq + 'static {
@@ -37,13 +37,19 @@ impl<T> Shape<T> {
 
     /// The value in the settings.
     pub(crate) fn read(self, key: &'static str, settings: &Settings) -> Result<T, Problem> {
-        let missing =
-            || Problem::internal(format!("The settings of the run lack “{key}”.")).at(format!("settings.{key}"));
+        let missing = || {
+            Problem::internal(wording!("The settings of the run lack “{key}”.", "运行的设置缺少“{key}”。"))
+                .at(format!("settings.{key}"))
+        };
         let value = self.value;
         let field = self.field(key, SettingLevel::Advanced, [Words::name(key); 2]);
         let checked = field.check(settings.0.get(key).ok_or_else(missing)?)?;
         value(&checked).ok_or_else(|| {
-            Problem::internal(format!("{key} takes {checked:?}, and nothing reads it.")).at(format!("settings.{key}"))
+            Problem::internal(wording!(
+                "{key} takes {checked:?}, and nothing reads it.",
+                "{key} 的值是 {checked:?}，但没有代码读取它。"
+            ))
+            .at(format!("settings.{key}"))
         })
     }
 }

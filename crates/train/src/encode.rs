@@ -3,9 +3,8 @@
 
 use crate::error::{Result, TrainError};
 use crate::method::Method;
-use alidade_domain::{Example, Message, Problem};
+use alidade_domain::{Example, Message, Problem, Wording, Words, wording};
 use alidade_model::{ChatTemplate, ModelError, Rendering, TextTokenizer, TokenRow, stop_tokens};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -43,7 +42,7 @@ impl Item {
 }
 
 /// Why a row is left out, as a clause.
-pub type Reason = Cow<'static, str>;
+pub type Reason = Wording;
 
 /// The result for a row: something to learn from, or the reason why it is left out.
 pub(crate) type Row<T> = std::result::Result<T, Reason>;
@@ -51,10 +50,16 @@ pub(crate) type Row<T> = std::result::Result<T, Reason>;
 /// A conversation that the chat template rejects leaves its row out; every other error ends the run.
 pub(crate) fn or_left_out<T>(made: Result<Row<T>>) -> Result<Row<T>> {
     match made {
-        Err(TrainError::Model(error @ ModelError::Refused { .. })) => {
-            Ok(Err(error.to_string().trim_end_matches('.').to_owned().into()))
-        }
+        Err(TrainError::Model(error @ ModelError::Refused { .. })) => Ok(Err(clause(&error.wording()))),
         made => made,
+    }
+}
+
+/// A sentence as a clause of another one.
+fn clause(sentence: &Wording) -> Wording {
+    Wording {
+        en: sentence.en.trim_end_matches('.').to_owned(),
+        zh: sentence.zh.trim_end_matches(['。', '.']).to_owned(),
     }
 }
 
@@ -122,7 +127,7 @@ impl Prepared {
     }
 
     /// The rows that were left out as text: how many for which reason, with the first of their numbers.
-    pub fn left_out(&self) -> Vec<String> {
+    pub fn left_out(&self) -> Vec<Wording> {
         let mut by_reason: BTreeMap<&Reason, Vec<usize>> = BTreeMap::new();
         for skipped in &self.skipped {
             by_reason.entry(&skipped.reason).or_default().push(skipped.row);
@@ -132,7 +137,9 @@ impl Prepared {
         let further: usize = reasons.iter().skip(REASONS).map(|(_, rows)| rows.len()).sum();
         let described = reasons.iter().take(REASONS).map(|(reason, rows)| describe(reason, rows));
         described
-            .chain((further > 0).then(|| format!("{further} more rows were left out for other reasons.")))
+            .chain((further > 0).then(|| {
+                wording!("{further} more rows were left out for other reasons.", "另有 {further} 条因其他原因略去。")
+            }))
             .collect()
     }
 
@@ -141,8 +148,9 @@ impl Prepared {
         if !self.items.is_empty() {
             return Ok(self);
         }
-        let reason = self.skipped.first().map_or("the data set is empty", |skipped| &skipped.reason);
-        Err(TrainError::NoRows { given, reason: reason.to_owned() })
+        let reason = self.skipped.first().map(|skipped| skipped.reason.clone());
+        let reason = reason.unwrap_or_else(|| wording!("the data set is empty", "数据集为空"));
+        Err(TrainError::NoRows { given, reason })
     }
 
     fn sequences(&self) -> impl Iterator<Item = &TokenRow> {
@@ -154,12 +162,15 @@ impl Prepared {
 const REASONS: usize = 5;
 const NAMED: usize = 10;
 
-fn describe(reason: &str, rows: &[usize]) -> String {
+fn describe(reason: &Wording, rows: &[usize]) -> Wording {
     let numbers: Vec<String> = rows.iter().take(NAMED).map(usize::to_string).collect();
     let more = if rows.len() > NAMED { " …" } else { "" };
-    let (were, row) = if rows.len() == 1 { ("1 row was", "row") } else { ("rows were", "rows") };
-    let count = if rows.len() == 1 { String::new() } else { format!("{} ", rows.len()) };
-    format!("{count}{were} left out ({row} {}{more}): {reason}.", numbers.join(", "))
+    let (were, row) = if rows.len() == 1 { ("row was", "row") } else { ("rows were", "rows") };
+    wording!(
+        "{count} {were} left out ({row} {numbers}{more}): {reason}.",
+        "略去 {count} 条（第 {numbers}{more} 条）：{reason}。";
+        reason = reason, numbers = Wording::names(numbers); count = rows.len()
+    )
 }
 
 /// Prompt and prompt-with-answer as ids.
@@ -172,8 +183,9 @@ pub(crate) struct Encoded {
 
 impl Encoder<'_> {
     fn template(&self) -> Result<&ChatTemplate> {
-        let reason = "the model has none, and the data are conversations";
-        Ok(self.template.ok_or_else(|| ModelError::Template { reason: reason.to_owned() })?)
+        let reason =
+            || wording!("the model has none, and the data are conversations", "模型没有对话模板，而数据是对话");
+        Ok(self.template.ok_or_else(|| ModelError::Template { reason: reason() })?)
     }
 
     /// Ids of a rendered conversation; the template writes all special tokens itself.
@@ -246,8 +258,14 @@ impl Encoder<'_> {
         if method.makes_scorer() || !rows.iter().any(taught) {
             return None;
         }
-        let message = "The model's chat template ends the assistant's turn with no special token, so the rows do not show where an answer ends: the trained model may generate up to its length limit.";
-        let hint = "Put the token that ends an answer after the assistant's content in the template, or choose a model whose template has one.";
+        let message = Words::new(
+            "The model's chat template ends the assistant's turn with no special token, so the rows do not show where an answer ends: the trained model may generate up to its length limit.",
+            "模型的对话模板没有用特殊词元结束 assistant 的回合，数据因此看不出回答在哪里结束：训练后的模型可能一直生成到长度上限。",
+        );
+        let hint = Words::new(
+            "Put the token that ends an answer after the assistant's content in the template, or choose a model whose template has one.",
+            "请在模板中 assistant 的内容之后加上结束回答的词元，或选择模板带有结束词元的模型。",
+        );
         Some(Problem::input(message).hint(hint).at("model"))
     }
 

@@ -6,7 +6,7 @@
 
 use crate::checkpoint::write_synced;
 use crate::error::{Result, TrainError};
-use alidade_domain::EventKind;
+use alidade_domain::{EventKind, wording};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -88,14 +88,15 @@ fn append(path: &Path) -> Result<File> {
 /// Moves a wrong file aside, writes the right lines and returns a warning.
 fn restore(path: &Path, found: Option<&[u8]>, right: &[u8]) -> Result<EventKind> {
     let message = match found {
-        None => "log.jsonl was missing; it has been written again.".to_owned(),
+        None => wording!("log.jsonl was missing; it has been written again.", "log.jsonl 缺失，已重新写出。"),
         Some(found) => {
             let line = 1 + common_lines(found, right);
             let aside = free_name(path);
             std::fs::rename(path, &aside).map_err(TrainError::file(path))?;
             let name = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            format!(
-                "log.jsonl was changed after this run wrote it, from line {line} on. The changed file is kept as {name}, and the log has been written again as it was."
+            wording!(
+                "log.jsonl was changed after this run wrote it, from line {line} on. The changed file is kept as {name}, and the log has been written again as it was.",
+                "log.jsonl 在这次运行写入后从第 {line} 行起被改动。改动过的文件保留为 {name}，日志已恢复原样。"
             )
         }
     };

@@ -8,7 +8,9 @@ pub use crate::methods::METHODS;
 use crate::passes::PassesPerRow;
 use crate::session::{End, Session};
 use crate::settings::CommonSettings;
-use alidade_domain::{DatasetKind, Example, MethodCard, Place, Problem, SettingField, Settings, Watch, nearest_name};
+use alidade_domain::{
+    DatasetKind, Example, MethodCard, Place, Problem, SettingField, Settings, Watch, Wording, nearest_name, wording,
+};
 use alidade_model::{Critic, ScorerKind};
 
 /// A training method. Everything specific to it is in its own file, behind this trait.
@@ -135,10 +137,10 @@ pub fn method(name: impl AsRef<str>) -> std::result::Result<&'static dyn Method,
     let name = name.as_ref();
     METHODS.iter().find(|method| method.name() == name).copied().ok_or_else(|| {
         let names = || METHODS.iter().map(|method| method.name());
-        let list = names().collect::<Vec<_>>().join(", ");
-        let problem = Problem::input(format!("There is no method “{name}”. Known: {list}.")).at("method");
+        let list = Wording::names(names());
+        let problem = Problem::input(wording!("There is no method “{name}”. Known: {list}.", "没有名为“{name}”的方法。可用：{list}。"; list = list)).at("method");
         match nearest_name(name, names()) {
-            Some(near) => problem.hint(format!("Did you mean {near}?")),
+            Some(near) => problem.hint(wording!("Did you mean {near}?", "是否想写 {near}？")),
             None => problem,
         }
     })
@@ -159,7 +161,9 @@ pub fn before(stage: Before) -> std::result::Result<&'static dyn Method, Problem
         Before::Scorer => method.makes_scorer(),
     };
     let found = METHODS.iter().find(does).copied();
-    found.ok_or_else(|| Problem::internal(format!("No method makes the stage {stage:?}.")))
+    found.ok_or_else(|| {
+        Problem::internal(wording!("No method makes the stage {stage:?}.", "没有方法对应阶段 {stage:?}。"))
+    })
 }
 
 /// Names of the methods for which `holds` is true, for hints.
@@ -217,7 +221,10 @@ mod tests {
     #[test]
     fn a_name_that_is_none_is_told_with_its_neighbour() {
         let problem = method("dop").err().unwrap();
-        assert_eq!((problem.hints, problem.field.as_deref()), (vec!["Did you mean dpo?".to_owned()], Some("method")));
+        assert_eq!(
+            (problem.hints, problem.field.as_deref()),
+            (vec![wording!("Did you mean dpo?", "是否想写 dpo？")], Some("method"))
+        );
     }
 
     /// Every declared key is unique and read by the method: an impossible value is reported at its field.

@@ -1,10 +1,10 @@
 //! Everything that determines the results of a run: method, model, rows, settings, seed. A session stores it with its
 //! checkpoints, so that a later one can tell whether it is the same run and, if not, in which points it differs.
 
+use alidade_domain::{Wording, wording};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 /// The facts of a plan as JSON, and the hash over them.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,17 +57,26 @@ impl PlanFacts {
     }
 }
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+impl Difference {
+    /// The difference as a clause.
+    pub fn wording(&self) -> Wording {
         let show = |value: &Option<String>| match value {
-            Some(value) if is_hash(value) => format!("{}…", &value[..8]),
-            Some(value) => value.clone(),
-            None => "not set".to_owned(),
+            Some(value) if is_hash(value) => Wording::name(format!("{}…", &value[..8])),
+            Some(value) => Wording::name(value),
+            None => wording!("not set", "未设置"),
         };
-        let (earlier, now) = (show(&self.earlier), show(&self.now));
+        let (field, earlier, now) = (&self.field, show(&self.earlier), show(&self.now));
         match [&self.earlier, &self.now].into_iter().flatten().any(|value| is_hash(value)) {
-            true => write!(f, "{} has other content (sha256 was {earlier}, is {now})", self.field),
-            false => write!(f, "{} was {earlier}, is {now}", self.field),
+            true => wording!(
+                "{field} has other content (sha256 was {earlier}, is {now})",
+                "{field} 的内容不同（sha256 原为 {earlier}，现为 {now}）";
+                earlier = earlier, now = now
+            ),
+            false => wording!(
+                "{field} was {earlier}, is {now}",
+                "{field} 原为 {earlier}，现为 {now}";
+                earlier = earlier, now = now
+            ),
         }
     }
 }
@@ -113,7 +122,7 @@ mod tests {
         let earlier = json!({"settings": {"max_steps": 40, "lr": 0.1}, "lora": {"r": 8}, "rows": old, "seed": 7});
         let now =
             PlanFacts::new(json!({"settings": {"max_steps": 60, "lr": 0.1}, "lora": null, "rows": new, "seed": 7}));
-        let told: Vec<String> = now.differences(&earlier).iter().map(ToString::to_string).collect();
+        let told: Vec<String> = now.differences(&earlier).iter().map(|difference| difference.wording().en).collect();
         let rows = "rows has other content (sha256 was aaaaaaaa…, is bbbbbbbb…)";
         assert_eq!(told, ["lora.r was 8, is not set", rows, "settings.max_steps was 40, is 60"]);
         assert!(now.differences(now.facts()).is_empty());

@@ -9,7 +9,7 @@ use crate::checkpoint::{
 };
 use crate::error::{Result, TrainError};
 use crate::plan_facts::PlanFacts;
-use alidade_domain::EventKind;
+use alidade_domain::{EventKind, Wording, wording};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -114,15 +114,12 @@ fn look(run_folder: &Path, plan: &PlanFacts) -> Result<Resume> {
     Ok(Resume { checkpoint, own_log, notes })
 }
 
-fn passed_over(step: u64, reason: &str, used: u64) -> EventKind {
+fn passed_over(step: u64, reason: &Wording, used: u64) -> EventKind {
     let from = match used {
-        0 => "No earlier one is intact, so training starts over".to_owned(),
-        used => format!("Training goes on from the checkpoint at step {used}"),
+        0 => wording!("No earlier one is intact, so training starts over", "之前的检查点都不完整，因此从头开始训练"),
+        used => wording!("Training goes on from the checkpoint at step {used}", "从第 {used} 步的检查点继续训练"),
     };
-    let message = format!(
-        "The checkpoint at step {step} is damaged and is not used: {reason}. {from}; {} steps are repeated.",
-        step.saturating_sub(used)
-    );
+    let message = wording!("The checkpoint at step {step} is damaged and is not used: {reason}. {from}; {steps} steps are repeated.", "第 {step} 步的检查点已损坏，不再使用：{reason}。{from}，重做 {steps} 步。"; reason = reason, from = from; steps = step.saturating_sub(used));
     EventKind::Warning { code: "checkpoint_damaged".to_owned(), message }
 }
 
@@ -143,7 +140,7 @@ mod tests {
 
     fn message(note: &EventKind) -> &str {
         let EventKind::Warning { message, .. } = note else { panic!("{note:?}") };
-        message
+        &message.en
     }
 
     #[test]
@@ -183,7 +180,7 @@ mod tests {
         commit(&folder, &plan("first"), &sample(30)).unwrap();
         let (step, differences) = refused("second");
         assert_eq!((step, differences.len()), (30, 2));
-        assert_eq!(differences[1].to_string(), "settings.max_steps was 5, is 6");
+        assert_eq!(differences[1].wording().en, "settings.max_steps was 5, is 6");
         assert_eq!(foreign_checkpoints(run.path(), &plan("second")).unwrap()[0].step, 30);
         assert!(foreign_checkpoints(run.path(), &plan("first")).unwrap().is_empty());
         assert_eq!(prepare(run.path(), &plan("first")).unwrap().checkpoint.step, 30);

@@ -6,7 +6,9 @@ use crate::encode::{Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::{Result, TrainError};
 use crate::passes::AnswerPasses;
 use crate::step::StepContext;
-use alidade_domain::{DatasetKind, EventKind, Example, Message, Purpose, Scorer, Stream, conversation_text};
+use alidade_domain::{
+    DatasetKind, EventKind, Example, Message, Purpose, Scorer, Stream, Wording, Words, conversation_text, wording,
+};
 use alidade_model::{Finish, GenerationOptions, ModelError, Policy, ScorerKind, TokenBatch, TokenRow, generate};
 
 /// What scores the answers.
@@ -118,11 +120,14 @@ fn prompt<'a>(
     let prompt = match example {
         Example::Prompt { prompt } | Example::Answer { prompt, .. } | Example::Rated { prompt, .. } => prompt,
         Example::Pair(pair) => &pair.prompt,
-        _ => return Ok(Err("it has no prompt".into())),
+        _ => return Ok(Err(wording!("it has no prompt", "它没有提问"))),
     };
     let ids = encoder.prompt(prompt)?;
     if ids.is_empty() || ids.len() + answer > limit {
-        return Ok(Err("its prompt leaves no room for an answer within max_length".into()));
+        return Ok(Err(wording!(
+            "its prompt leaves no room for an answer within max_length",
+            "它的提问在 max_length 之内没有给回答留下空间"
+        )));
     }
     Ok(Ok((prompt, TokenRow { scored: vec![false; ids.len()], ids })))
 }
@@ -150,7 +155,7 @@ pub(crate) fn generate_rollouts(context: &mut StepContext, sampling: Sampling) -
         let generated = generated.map_err(|error| match error {
             ModelError::NotFiniteScores { row, .. } => {
                 let rows = chunk.get(row - 1).map(|item| item.row).into_iter().collect();
-                context.not_finite("logit of the next token", f64::NAN, rows)
+                context.not_finite(Words::new("logit of the next token", "下一个词元的 logit"), f64::NAN, rows)
             }
             error => error.into(),
         })?;
@@ -176,15 +181,22 @@ pub(crate) fn generate_rollouts(context: &mut StepContext, sampling: Sampling) -
 
 fn no_scorer() -> TrainError {
     TrainError::Observer(
-        alidade_domain::Problem::input("This method learns from scores, but no scorer was named.")
-            .hint("Name a reward: a reward model's adapter, or the oracle for the bundled model.")
-            .at("reward"),
+        alidade_domain::Problem::input(Words::new(
+            "This method learns from scores, but no scorer was named.",
+            "这种方法从得分中学习，但没有指定由谁打分。",
+        ))
+        .hint(Words::new(
+            "Name a reward: a reward model's adapter, or the oracle for the bundled model.",
+            "请指定奖励：奖励模型的适配器，或内置模型的 oracle。",
+        ))
+        .at("reward"),
     )
 }
 
 fn score(context: &mut StepContext, rollouts: &Rollouts, answers: &mut [Rollout], rows: usize) -> Result<()> {
     let scores = scores_by(context.policy, rollouts.scorer, rollouts.encoder, answers, rows)?;
-    context.check_answers("reward", answers.iter().zip(scores.iter().map(|score| score.unwrap_or(0.0))))?;
+    context
+        .check_answers(Wording::name("reward"), answers.iter().zip(scores.iter().map(|score| score.unwrap_or(0.0))))?;
     let lowest = scores.iter().flatten().copied().reduce(f64::min).unwrap_or(0.0);
     for (rollout, score) in answers.iter_mut().zip(scores) {
         rollout.readable = score.is_some();
@@ -192,7 +204,7 @@ fn score(context: &mut StepContext, rollouts: &Rollouts, answers: &mut [Rollout]
     }
     let Some(scorer) = rollouts.cost else { return Ok(()) };
     let costs = scores_by(context.policy, scorer, rollouts.encoder, answers, rows)?;
-    context.check_answers("cost", answers.iter().zip(costs.iter().map(|cost| cost.unwrap_or(0.0))))?;
+    context.check_answers(Wording::name("cost"), answers.iter().zip(costs.iter().map(|cost| cost.unwrap_or(0.0))))?;
     let highest = costs.iter().flatten().copied().reduce(f64::max).unwrap_or(0.0);
     for (rollout, cost) in answers.iter_mut().zip(costs) {
         rollout.readable &= cost.is_some();
@@ -272,8 +284,14 @@ pub(crate) fn score_tokens(
         }
     }
     let total = |values: &[f64]| values.iter().sum::<f64>();
-    context.check_answers("log-probability", answers.iter().map(|rollout| (rollout, total(&rollout.old))))?;
-    context.check_answers("reference's log-probability", answers.iter().map(|r| (r, total(&r.reference))))
+    context.check_answers(
+        Wording::name("log-probability"),
+        answers.iter().map(|rollout| (rollout, total(&rollout.old))),
+    )?;
+    context.check_answers(
+        Words::new("reference's log-probability", "参考模型的对数概率"),
+        answers.iter().map(|r| (r, total(&r.reference))),
+    )
 }
 
 pub(crate) fn batch<'r>(rollouts: impl Iterator<Item = &'r Rollout>) -> Result<TokenBatch> {

@@ -12,7 +12,7 @@ use crate::rollout::Rollouts;
 use crate::schedule::Schedule;
 use crate::settings::CommonSettings;
 use crate::step::{StepBatch, StepContext, StepOutcome};
-use alidade_domain::{EventKind, Observer, StopReason, StopSignal};
+use alidade_domain::{EventKind, Observer, StopReason, StopSignal, wording};
 use alidade_model::Policy;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -236,7 +236,7 @@ impl Progress {
             if checkpoint.values.keys().ne(parameters.keys()) {
                 return Err(TrainError::Checkpoint {
                     path: folder,
-                    reason: "it holds other tensors than the model".to_owned(),
+                    reason: wording!("it holds other tensors than the model", "其中的张量与模型不同"),
                 });
             }
             for (name, values) in &checkpoint.values {
@@ -266,7 +266,7 @@ impl Progress {
         match self.parameters.iter().find_map(|(name, values)| Some((name, wrong(values)?))) {
             Some((name, value)) => Err(TrainError::NotFinite {
                 step: self.taken,
-                what: format!("weight {name}"),
+                what: wording!("weight {name}", "权重 {name}"),
                 value: f64::from(value),
                 learning_rate: self.schedule.rate(self.taken.saturating_sub(1)),
                 rows: Vec::new(),

@@ -4,7 +4,7 @@
 use crate::batches::Steps;
 use crate::declare::{automatic, choice, flag, number, options, settings, whole};
 use crate::schedule::{Schedule, SchedulerType};
-use alidade_domain::{Problem, SettingField, SettingValue, Settings};
+use alidade_domain::{Problem, SettingField, SettingValue, Settings, Words, wording};
 
 options! {
     /// The order in which rows come.
@@ -160,7 +160,10 @@ impl CommonSettings {
     fn check(&self) -> Result<(), Problem> {
         let warmup = self.warmup_steps;
         if warmup < 0.0 && warmup != -1.0 {
-            let message = format!("warmup_steps is {warmup}; it must be -1 (left to warmup_ratio), 0 (none) or more.");
+            let message = wording!(
+                "warmup_steps is {warmup}; it must be -1 (left to warmup_ratio), 0 (none) or more.",
+                "warmup_steps 是 {warmup}，必须是 -1（由 warmup_ratio 决定）、0（无预热）或更大。"
+            );
             return Err(Problem::input(message).at("settings.warmup_steps"));
         }
         Ok(())
@@ -178,19 +181,31 @@ impl CommonSettings {
         }
         let rate = self.learning_rate;
         Err(if rate as f32 == 0.0 {
-            let message = format!("learning_rate is {rate:e}, so no step changes a weight.");
-            Problem::input(message).hint("Choose a rate above 0.").at("settings.learning_rate")
-        } else if total == 0 {
-            let message = "num_train_epochs is 0, so there is no step to take.";
-            Problem::input(message).hint("Choose more than 0, or set max_steps.").at("settings.num_train_epochs")
-        } else {
-            let steps = if total == 1 { "one step".to_owned() } else { format!("{total} steps") };
-            let message = format!(
-                "The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be changed at all."
+            let message = wording!(
+                "learning_rate is {rate:e}, so no step changes a weight.",
+                "learning_rate 是 {rate:e}，任何一步都不会改变权重。"
             );
             Problem::input(message)
-                .hint("Set warmup_steps = 0.")
-                .hint("Or take more steps: more rows or epochs, or a smaller batch.")
+                .hint(Words::new("Choose a rate above 0.", "请选择大于 0 的学习率。"))
+                .at("settings.learning_rate")
+        } else if total == 0 {
+            let message = Words::new(
+                "num_train_epochs is 0, so there is no step to take.",
+                "num_train_epochs 是 0，没有任何一步可做。",
+            );
+            Problem::input(message)
+                .hint(Words::new("Choose more than 0, or set max_steps.", "请选择大于 0 的值，或设置 max_steps。"))
+                .at("settings.num_train_epochs")
+        } else {
+            let steps =
+                if total == 1 { wording!("one step", "一步") } else { wording!("{total} steps", "{total} 步") };
+            let message = wording!("The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be changed at all.", "运行共 {steps}，而预热从学习率 0 开始：权重完全不会改变。"; steps = steps);
+            Problem::input(message)
+                .hint(Words::new("Set warmup_steps = 0.", "设置 warmup_steps = 0。"))
+                .hint(Words::new(
+                    "Or take more steps: more rows or epochs, or a smaller batch.",
+                    "或增加步数：更多数据、更多轮数，或更小的批次。",
+                ))
                 .at("settings.warmup_steps")
         })
     }

@@ -5,7 +5,7 @@ use crate::encode::Item;
 use crate::error::{Result, TrainError};
 use crate::optimizer::AdamW;
 use crate::rollout::{Rollout, Rollouts};
-use alidade_domain::Observer;
+use alidade_domain::{Observer, Wording, Words};
 use alidade_model::{DropoutSeed, Policy};
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ impl StepContext<'_, '_> {
     pub fn update(&mut self) -> Result<()> {
         let gradients = self.policy.take_gradients()?;
         self.norm = AdamW::norm(&gradients);
-        self.check_finite("gradient norm", self.norm)?;
+        self.check_finite(Words::new("gradient norm", "梯度范数"), self.norm)?;
         self.optimizer.step(self.parameters, &gradients, self.norm, self.rate);
         for (name, values) in self.parameters.iter() {
             self.policy.set_parameter(name, values)?;
@@ -87,7 +87,7 @@ impl StepContext<'_, '_> {
     /// As [`StepContext::check_finite`] for values of single answers: names the row of the first that is not finite.
     pub(crate) fn check_answers<'r>(
         &self,
-        what: &str,
+        what: impl Into<Wording>,
         numbers: impl Iterator<Item = (&'r Rollout, f64)>,
     ) -> Result<()> {
         let mut numbers = numbers;
@@ -97,22 +97,22 @@ impl StepContext<'_, '_> {
         }
     }
 
-    pub(crate) fn not_finite(&self, what: &str, value: f64, rows: Vec<usize>) -> TrainError {
+    pub(crate) fn not_finite(&self, what: impl Into<Wording>, value: f64, rows: Vec<usize>) -> TrainError {
         let (step, learning_rate) = (self.batch.step + 1, self.rate);
-        TrainError::NotFinite { step, what: what.to_owned(), value, learning_rate, rows }
+        TrainError::NotFinite { step, what: what.into(), value, learning_rate, rows }
     }
 
     /// Fails when the loss or a metric is not finite.
     pub(crate) fn check_metrics(&self, outcome: &StepOutcome) -> Result<()> {
-        self.check_finite("loss", outcome.loss)?;
-        outcome.metrics.iter().try_for_each(|(name, value)| self.check_finite(name, *value))
+        self.check_finite(Wording::name("loss"), outcome.loss)?;
+        outcome.metrics.iter().try_for_each(|(name, value)| self.check_finite(Wording::name(name.as_str()), *value))
     }
 
     /// Fails when the value is not finite.
     ///
     /// # Errors
     /// Names the step, the rows and the learning rate.
-    pub fn check_finite(&self, what: &str, value: f64) -> Result<()> {
+    pub fn check_finite(&self, what: impl Into<Wording>, value: f64) -> Result<()> {
         if value.is_finite() {
             return Ok(());
         }

@@ -129,10 +129,10 @@ fn sft() -> &'static dyn Method {
 fn not_finite(run: &Run) -> (String, u64, Vec<usize>) {
     let error = run.go().0.unwrap_err();
     let TrainError::NotFinite { what, step, rows, .. } = &error else { panic!("{:?}: {error}", run.method.name()) };
-    let told = (what.clone(), *step, rows.clone());
+    let told = (what.en.clone(), *step, rows.clone());
     let problem = Problem::from(error);
     assert_eq!(problem.code, ProblemCode::NotFinite);
-    assert!(problem.message.contains(&format!("At step {} the {}", told.1, told.0)), "{problem}");
+    assert!(problem.message.en.contains(&format!("At step {} the {}", told.1, told.0)), "{problem}");
     told
 }
 
@@ -256,7 +256,7 @@ fn a_folder_of_another_plan_is_left_as_it_is() {
     let error = Run { plan, ..of(sft(), folder.path(), 9) }.go().0.unwrap_err();
     let problem = Problem::from(error);
     assert_eq!((problem.code, problem.field.as_deref()), (ProblemCode::Conflict, Some("output_dir")));
-    assert!(problem.message.contains("step 3") && problem.message.contains("seed was 5, is 6"), "{problem}");
+    assert!(problem.message.en.contains("step 3") && problem.message.en.contains("seed was 5, is 6"), "{problem}");
     assert_eq!(std::fs::read(folder.path().join("log.jsonl")).unwrap(), before);
     let end = of(sft(), folder.path(), 2).go().0.unwrap();
     assert!(matches!(end, End::Requested { step: 5, .. }));

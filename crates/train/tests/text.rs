@@ -223,7 +223,7 @@ fn rows_that_show_no_end_of_an_answer_are_told() {
     let open = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
     let talk = || said(&["Hi", "Hello"]);
     let problem = told(open, "sft", talk()).unwrap();
-    assert!(problem.message.contains("no special token") && problem.field.as_deref() == Some("model"), "{problem}");
+    assert!(problem.message.en.contains("no special token") && problem.field.as_deref() == Some("model"), "{problem}");
     assert_eq!(told(CHATML, "sft", talk()), None);
     assert_eq!(told(open, "reward_model", talk()), None);
     assert_eq!(told(open, "sft", Example::Text { text: "x".to_owned() }), None);

@@ -48,8 +48,11 @@ impl Builder for BestOf {
     fn build(&self, row: &Example, workshop: &Workshop, settings: &Settings, seed: u64) -> Result<Made, Problem> {
         let Some(prompt) = row.prompt() else { return Ok(Made::Nothing { reason: NO_PROMPT }) };
         let Some(scorer) = workshop.scorer else {
-            return Err(Problem::input("This builder chooses among answers, and nothing is named that scores them.")
-                .at("scorer"));
+            return Err(Problem::input(Words::new(
+                "This builder chooses among answers, and nothing is named that scores them.",
+                "这种构建方法要从多个回答中挑选，但没有指定由谁打分。",
+            ))
+            .at("scorer"));
         };
         let (answers, sampling) = self.draws(settings);
         let seeds: Vec<u64> = (0..answers).map(|place| row_seed(seed, place)).collect();
@@ -63,10 +66,12 @@ impl Builder for BestOf {
         // Of equals the one that was drawn first counts.
         scored.sort_by(|one, other| other.0.total_cmp(&one.0));
         let [(high, chosen), .., (low, rejected)] = scored.as_slice() else {
-            return Ok(Made::Nothing { reason: "no two answers with scores" });
+            return Ok(Made::Nothing {
+                reason: Words::new("no two answers with scores", "没有两个带得分的回答")
+            });
         };
         if high == low {
-            return Ok(Made::Nothing { reason: "all answers score alike" });
+            return Ok(Made::Nothing { reason: Words::new("all answers score alike", "所有回答得分相同") });
         }
         let pair = PreferencePair {
             chosen: reply(chosen),

@@ -9,7 +9,7 @@ mod sample;
 
 use alidade_domain::{
     DatasetKind, Example, Generator, Message, Problem, Sampling, Scorer, SettingField, SettingKind, SettingLevel,
-    SettingValue, Settings, Words, nearest_name,
+    SettingValue, Settings, Wording, Words, nearest_name, wording,
 };
 use serde::Serialize;
 use ts_rs::TS;
@@ -52,7 +52,7 @@ pub enum Made {
     /// Nothing could be made; a short reason, equal for equal causes.
     Nothing {
         /// The reason.
-        reason: &'static str,
+        reason: Words,
     },
 }
 
@@ -84,17 +84,17 @@ pub const BUILDERS: &[&dyn Builder] = &[&best_of::BestOf, &sample::Sample];
 pub fn builder(name: &str) -> Result<&'static dyn Builder, Problem> {
     let names = || BUILDERS.iter().map(|builder| builder.card().name);
     BUILDERS.iter().copied().find(|builder| builder.card().name == name).ok_or_else(|| {
-        let known = names().collect::<Vec<_>>().join(", ");
-        let problem = Problem::input(format!("There is no builder “{name}”. Known: {known}.")).at("builder");
+        let known = Wording::names(names());
+        let problem = Problem::input(wording!("There is no builder “{name}”. Known: {known}.", "没有名为“{name}”的构建方法。可用：{known}。"; known = known)).at("builder");
         match nearest_name(name, names()) {
-            Some(near) => problem.hint(format!("Did you mean {near}?")),
+            Some(near) => problem.hint(wording!("Did you mean {near}?", "是否想写 {near}？")),
             None => problem,
         }
     })
 }
 
 /// Why a row without a question is left out.
-const NO_PROMPT: &str = "asks nothing";
+const NO_PROMPT: Words = Words::new("asks nothing", "没有提问");
 
 /// The settings that say how answers are drawn, for every builder that draws some.
 fn sampling_fields(temperature: f64) -> Vec<SettingField> {
@@ -193,7 +193,7 @@ mod tests {
             let left = builder.build(&text, &workshop, &settings, 1).unwrap();
             assert_eq!(left, Made::Nothing { reason: NO_PROMPT });
         }
-        assert!(builder("best_off").err().unwrap().hints[0].contains("best_of"));
+        assert!(builder("best_off").err().unwrap().hints[0].en.contains("best_of"));
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!((value(&pair.rejected), value(&pair.chosen)), (low, high));
         assert_eq!((pair.margin, score), (Some(high - low), Some(high)));
         let spoilt = best_of.build(&asked("x"), &workshop, &settings, 11).unwrap();
-        assert_eq!(spoilt, Made::Nothing { reason: "no two answers with scores" });
+        assert_eq!(spoilt, Made::Nothing { reason: Words::new("no two answers with scores", "没有两个带得分的回答") });
     }
 
     #[test]
@@ -224,6 +224,6 @@ mod tests {
         let settings = settings.resolve(&best_of.fields()).unwrap();
         let workshop = Workshop { generator: &Dice, scorer: Some(&LargestNumber) };
         let made = best_of.build(&asked("n"), &workshop, &settings, 11).unwrap();
-        assert_eq!(made, Made::Nothing { reason: "all answers score alike" });
+        assert_eq!(made, Made::Nothing { reason: Words::new("all answers score alike", "所有回答得分相同") });
     }
 }

@@ -35,7 +35,7 @@ impl Builder for Sample {
         let Some(prompt) = row.prompt() else { return Ok(Made::Nothing { reason: NO_PROMPT }) };
         let answer = workshop.generator.generate(&prompt, &sampling_of(settings), seed)?.text;
         if answer.trim().is_empty() {
-            return Ok(Made::Nothing { reason: "empty answer" });
+            return Ok(Made::Nothing { reason: Words::new("empty answer", "回答为空") });
         }
         let score = workshop.scorer.map(|scorer| scorer.score(&prompt, &answer)).transpose()?.flatten();
         let row = Example::Answer { prompt, completion: reply(&answer) };

@@ -4,7 +4,7 @@ use super::Importer;
 use crate::conversation::check_pair;
 use crate::fault::{Fault, described};
 use crate::record::Record;
-use alidade_domain::{Example, Message, PreferencePair};
+use alidade_domain::{Example, Message, PreferencePair, Words, wording};
 use serde_json::Value;
 
 /// `{instruction, input?, output, system?, history?}`
@@ -14,8 +14,8 @@ pub(super) struct Alpaca;
 pub(super) struct AlpacaPairs;
 
 impl Importer for Alpaca {
-    fn name(&self) -> &'static str {
-        "alpaca"
+    fn name(&self) -> Words {
+        Words::name("Alpaca")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
@@ -28,8 +28,8 @@ impl Importer for Alpaca {
 }
 
 impl Importer for AlpacaPairs {
-    fn name(&self) -> &'static str {
-        "alpaca pairs"
+    fn name(&self) -> Words {
+        Words::new("Alpaca pairs", "Alpaca 偏好对")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
@@ -78,6 +78,13 @@ fn earlier(turn: Value, messages: &mut Vec<Message>) -> Result<(), Fault> {
 }
 
 fn broken(value: &Value) -> Fault {
-    let found = format!("in “history” there is {}", described(value));
-    Fault::new("broken history", found, "It must be a list of pairs of texts: a question and its answer.")
+    let found = wording!("in “history” there is {it}", "“history”中有{it}"; it = described(value));
+    Fault::new(
+        Words::new("broken history", "历史损坏"),
+        found,
+        Words::new(
+            "It must be a list of pairs of texts: a question and its answer.",
+            "它必须是成对文本的列表：提问和它的回答。",
+        ),
+    )
 }

@@ -4,14 +4,14 @@ use super::Importer;
 use crate::conversation::{check_ending, conversation};
 use crate::fault::Fault;
 use crate::record::Record;
-use alidade_domain::Example;
+use alidade_domain::{Example, Words};
 
 /// `{messages, system?}`
 pub(super) struct Messages;
 
 impl Importer for Messages {
-    fn name(&self) -> &'static str {
-        "messages"
+    fn name(&self) -> Words {
+        Words::new("messages", "消息列表")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {

@@ -11,12 +11,12 @@ mod sharegpt;
 use crate::fault::Fault;
 use crate::notes::Note;
 use crate::record::Record;
-use alidade_domain::Example;
+use alidade_domain::{Example, Words};
 
 /// One shape of record.
 pub trait Importer: Sync {
     /// Name shown to the user.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> Words;
 
     /// True when a record with these fields is of this shape; their contents may still be bad.
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool;
@@ -43,7 +43,7 @@ pub const IMPORTERS: &[&dyn Importer] = &[
 ];
 
 /// Name of the shape with labels; a file of it never yields answers without one.
-pub(crate) const RATED: &str = "rated answers";
+pub(crate) const RATED: Words = Words::new("rated answers", "带标签的回答");
 
 /// Whether plain texts of the record become turns; notes it.
 fn become_turns(record: &mut Record) -> bool {

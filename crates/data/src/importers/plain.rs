@@ -4,9 +4,9 @@
 use super::{Importer, alpaca, become_turns};
 use crate::columns::{plain, speaks_of_answers};
 use crate::conversation::check_prompt;
-use crate::fault::Fault;
+use crate::fault::{Fault, reason};
 use crate::record::Record;
-use alidade_domain::Example;
+use alidade_domain::{Example, Words};
 
 /// `{prompt, completion, system?}`, both strings or both message lists
 pub(super) struct PromptCompletion;
@@ -18,8 +18,8 @@ pub(super) struct Text;
 pub(super) struct Prompts;
 
 impl Importer for PromptCompletion {
-    fn name(&self) -> &'static str {
-        "prompt and completion"
+    fn name(&self) -> Words {
+        Words::new("prompt and completion", "提问和回答")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
@@ -37,15 +37,19 @@ impl Importer for PromptCompletion {
         let completion = record.answer_turns("completion")?;
         check_prompt(&prompt)?;
         if completion.iter().all(|message| message.content.trim().is_empty()) {
-            return Err(Fault::new("no answer", "the completion is blank", "Fill the answer in or remove the row."));
+            return Err(Fault::new(
+                reason::NO_ANSWER,
+                Words::new("the completion is blank", "回答是空白"),
+                Words::new("Fill the answer in or remove the row.", "填写回答，或删除这一条。"),
+            ));
         }
         Ok(Example::Answer { prompt, completion })
     }
 }
 
 impl Importer for Text {
-    fn name(&self) -> &'static str {
-        "text"
+    fn name(&self) -> Words {
+        Words::new("text", "纯文本")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
@@ -53,13 +57,15 @@ impl Importer for Text {
     }
 
     fn map(&self, record: &mut Record) -> Result<Example, Fault> {
-        Ok(Example::Text { text: record.text("text", "empty text", "no text")? })
+        Ok(Example::Text {
+            text: record.text("text", Words::new("empty text", "文本为空"), Words::new("no text", "没有文本"))?,
+        })
     }
 }
 
 impl Importer for Prompts {
-    fn name(&self) -> &'static str {
-        "prompts"
+    fn name(&self) -> Words {
+        Words::new("prompts", "提问")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {

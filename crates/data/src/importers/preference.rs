@@ -6,15 +6,15 @@ use crate::conversation::{check_pair, check_prompt, equal};
 use crate::fault::Fault;
 use crate::guess;
 use crate::record::Record;
-use alidade_domain::{Example, Message, PreferencePair, Role};
+use alidade_domain::{Example, Message, PreferencePair, Role, Words};
 use serde_json::Value;
 
 /// `{prompt?, chosen, rejected, system?, margin?, is_chosen_safe?, is_rejected_safe?}`
 pub(super) struct PreferencePairs;
 
 impl Importer for PreferencePairs {
-    fn name(&self) -> &'static str {
-        "preference pairs"
+    fn name(&self) -> Words {
+        Words::new("preference pairs", "偏好对")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {

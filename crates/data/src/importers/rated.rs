@@ -3,15 +3,15 @@
 
 use super::{Importer, RATED, alpaca, become_turns};
 use crate::conversation::{check_prompt, conversation, prompt_and_answer};
-use crate::fault::Fault;
+use crate::fault::{Fault, reason};
 use crate::record::Record;
-use alidade_domain::Example;
+use alidade_domain::{Example, Words};
 
 /// `{prompt, completion, label}`, `{messages, label}`, `{conversations, label}` or `{instruction, input?, output, label}`
 pub(super) struct RatedAnswers;
 
 impl Importer for RatedAnswers {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> Words {
         RATED
     }
 
@@ -43,7 +43,11 @@ impl Importer for RatedAnswers {
         };
         check_prompt(&prompt)?;
         if completion.iter().all(|message| message.content.trim().is_empty()) {
-            return Err(Fault::new("no answer", "the completion is blank", "Fill the answer in or remove the row."));
+            return Err(Fault::new(
+                reason::NO_ANSWER,
+                Words::new("the completion is blank", "回答是空白"),
+                Words::new("Fill the answer in or remove the row.", "填写回答，或删除这一条。"),
+            ));
         }
         Ok(Example::Rated { prompt, completion, label })
     }

@@ -5,7 +5,7 @@ use super::{Importer, preference};
 use crate::conversation::{check_ending, conversation};
 use crate::fault::Fault;
 use crate::record::Record;
-use alidade_domain::{Example, Role};
+use alidade_domain::{Example, Role, Words};
 
 /// `{conversations, system?}`
 pub(super) struct Sharegpt;
@@ -14,8 +14,8 @@ pub(super) struct Sharegpt;
 pub(super) struct SharegptPairs;
 
 impl Importer for Sharegpt {
-    fn name(&self) -> &'static str {
-        "sharegpt"
+    fn name(&self) -> Words {
+        Words::name("ShareGPT")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {
@@ -31,8 +31,8 @@ impl Importer for Sharegpt {
 }
 
 impl Importer for SharegptPairs {
-    fn name(&self) -> &'static str {
-        "sharegpt pairs"
+    fn name(&self) -> Words {
+        Words::new("ShareGPT pairs", "ShareGPT 偏好对")
     }
 
     fn fits(&self, has: &dyn Fn(&str) -> bool) -> bool {

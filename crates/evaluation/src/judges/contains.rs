@@ -31,6 +31,7 @@ static CARD: JudgeCard = JudgeCard {
         title: Words::new("answers with the wanted words", "包含所需文字的回答"),
         explanation: Words::new("Share of answers that contain the wanted words.", "包含所需文字的回答比例。"),
     }],
+    labels: &[("contains", Words::new("contains the words", "含有这些词"))],
 };
 
 impl JudgeKind for Contains {
@@ -40,8 +41,13 @@ impl JudgeKind for Contains {
 
     fn make<'a>(&self, argument: Option<&str>, _: Option<&'a dyn Generator>) -> Result<Box<dyn Judge + 'a>, Problem> {
         if argument.is_some_and(|words| plain(words).is_empty()) {
-            let message = "The judge “contains” was given no words to look for.";
-            return Err(Problem::input(message).hint("Write the words after it: contains=blue").at("judge"));
+            let message = Words::new(
+                "The judge “contains” was given no words to look for.",
+                "裁判“contains”没有得到要查找的词。",
+            );
+            return Err(Problem::input(message)
+                .hint(Words::new("Write the words after it: contains=blue", "把要查找的词写在后面：contains=blue"))
+                .at("judge"));
         }
         Ok(Box::new(Wanted(argument.map(plain))))
     }

@@ -31,6 +31,7 @@ static CARD: JudgeCard = JudgeCard {
             "与想要的回答完全一致的比例。",
         ),
     }],
+    labels: &[("exact_match", Words::new("exact match", "完全一致"))],
 };
 
 impl JudgeKind for Exact {

@@ -31,6 +31,7 @@ static CARD: JudgeCard = JudgeCard {
             "平均分，从 1（没有用）到 10（不能更好）。",
         ),
     }],
+    labels: &[],
 };
 
 impl JudgeKind for Grade {

@@ -32,6 +32,7 @@ static CARD: JudgeCard = JudgeCard {
             "裁判认为该模型的回答优于基准的提问比例；平局算一半，因此 50% 表示没有差别。",
         ),
     }],
+    labels: &[],
 };
 
 impl JudgeKind for Pair {

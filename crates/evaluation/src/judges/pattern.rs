@@ -3,7 +3,7 @@
 use super::label;
 use crate::card::{MeasureCard, Unit};
 use crate::judge::{Argument, Case, Judge, JudgeCard, JudgeKind};
-use alidade_domain::{Better, Generator, Outcome, Problem, Words};
+use alidade_domain::{Better, Generator, Outcome, Problem, Words, wording};
 use regex::{Regex, RegexBuilder};
 
 /// The kind.
@@ -35,6 +35,7 @@ static CARD: JudgeCard = JudgeCard {
             "正则表达式能找到匹配的回答比例。",
         ),
     }],
+    labels: &[("pattern", Words::new("matches", "匹配"))],
 };
 
 impl JudgeKind for PatternKind {
@@ -43,12 +44,20 @@ impl JudgeKind for PatternKind {
     }
 
     fn make<'a>(&self, argument: Option<&str>, _: Option<&'a dyn Generator>) -> Result<Box<dyn Judge + 'a>, Problem> {
-        let hint = "Write the expression after it: pattern=^[0-9]+$";
+        let hint = Words::new("Write the expression after it: pattern=^[0-9]+$", "把表达式写在后面：pattern=^[0-9]+$");
         let Some(expression) = argument else {
-            return Err(Problem::input("The judge “pattern” was given no expression.").hint(hint).at("judge"));
+            return Err(Problem::input(Words::new(
+                "The judge “pattern” was given no expression.",
+                "裁判“pattern”没有得到表达式。",
+            ))
+            .hint(hint)
+            .at("judge"));
         };
         let regex = RegexBuilder::new(expression).size_limit(LARGEST).build().map_err(|error| {
-            let message = format!("The judge “pattern” cannot read its expression: {error}.");
+            let message = wording!(
+                "The judge “pattern” cannot read its expression: {error}.",
+                "裁判“pattern”无法读取表达式：{error}。"
+            );
             Problem::input(message).hint(hint).at("judge")
         })?;
         Ok(Box::new(Pattern(regex)))

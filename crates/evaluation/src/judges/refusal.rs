@@ -64,6 +64,7 @@ static CARD: JudgeCard = JudgeCard {
             "以拒绝用语开头的回答比例。拒绝是否恰当取决于提问。",
         ),
     }],
+    labels: &[("refused", Words::new("refused", "拒绝回答"))],
 };
 
 impl JudgeKind for Refusal {

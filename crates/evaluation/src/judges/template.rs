@@ -5,7 +5,7 @@
 //! model's own output is parsed. An output with no verdict, two different ones on one line, or an unknown one is
 //! unreadable.
 
-use alidade_domain::{Generator, Message, Problem, ProblemCode, Sampling, conversation_text};
+use alidade_domain::{Generator, Message, Problem, ProblemCode, Sampling, Wording, conversation_text, wording};
 use serde::Deserialize;
 
 /// The files by name.
@@ -36,10 +36,13 @@ impl Template {
         let name = name.unwrap_or(judge);
         let found = TEMPLATES.iter().filter_map(|(known, text)| Some((*known, toml::from_str::<Self>(text).ok()?)));
         let own: Vec<(&str, Self)> = found.filter(|(_, template)| template.judge == judge).collect();
-        let names = own.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
+        let names = Wording::names(own.iter().map(|(known, _)| *known));
         own.into_iter().find(|(known, _)| *known == name).map(|(_, template)| template).ok_or_else(|| {
-            let message = format!("The judge “{judge}” has no prompt template “{name}”.");
-            Problem::input(message).hint(format!("There are: {names}.")).at("judge")
+            let message = wording!(
+                "The judge “{judge}” has no prompt template “{name}”.",
+                "裁判“{judge}”没有名为“{name}”的提示模板。"
+            );
+            Problem::input(message).hint(wording!("There are: {names}.", "可用：{names}。"; names = names)).at("judge")
         })
     }
 

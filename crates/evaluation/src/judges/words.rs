@@ -3,7 +3,7 @@
 
 use crate::card::{MeasureCard, Unit};
 use crate::judge::{Argument, Case, Judge, JudgeCard, JudgeKind};
-use alidade_domain::{Better, Generator, Outcome, Problem, Words};
+use alidade_domain::{Better, Generator, Outcome, Problem, Wording, Words, wording};
 use std::ops::RangeInclusive;
 
 /// The kind.
@@ -32,6 +32,7 @@ static CARD: JudgeCard = JudgeCard {
             "字数在范围内的回答比例。",
         ),
     }],
+    labels: &[("words_kept", Words::new("length kept", "长度符合"))],
 };
 
 impl JudgeKind for WordCount {
@@ -47,9 +48,11 @@ impl JudgeKind for WordCount {
         match argument.and_then(bounds).filter(|bounds| !bounds.is_empty()) {
             Some(bounds) => Ok(Box::new(Within(bounds))),
             None => {
-                let found = argument.unwrap_or("nothing");
-                let message = format!("The judge “words” needs two bounds, but was given “{found}”.");
-                Err(Problem::input(message).hint("Write them after it: words=10-80").at("judge"))
+                let found = argument.map_or_else(|| wording!("nothing", "空"), Wording::name);
+                let message = wording!("The judge “words” needs two bounds, but was given “{found}”.", "裁判“words”需要两个界限，却得到“{found}”。"; found = found);
+                Err(Problem::input(message)
+                    .hint(Words::new("Write them after it: words=10-80", "把界限写在后面：words=10-80"))
+                    .at("judge"))
             }
         }
     }

@@ -19,6 +19,7 @@ static CARD: SuiteCard = SuiteCard {
     ),
     judge: None,
     measures: &[RANKED, RANKED_WHEN_SHORTER_WINS, MARGIN],
+    labels: &[],
 };
 
 const RANKED: MeasureCard = MeasureCard {

@@ -20,6 +20,7 @@ static CARD: SuiteCard = SuiteCard {
     ),
     judge: None,
     measures: &[PREFERENCE, LOSS, LENGTH],
+    labels: &[],
 };
 
 const PREFERENCE: MeasureCard = MeasureCard {

@@ -5,7 +5,10 @@ use crate::asking::questions::Questions;
 use crate::asking::scorer::evaluate_scorers;
 use crate::asking::{StackSpeaker, ask_stacks, concluded, evaluated};
 use crate::{Clock, Speaker};
-use alidade_domain::{AdapterRef, EvaluatedStack, Evaluation, Example, Generator, ModelRef, Precision, Problem, Stack};
+use alidade_domain::{
+    AdapterRef, EvaluatedStack, Evaluation, Example, Generator, ModelRef, Precision, Problem, Stack, Wording, Words,
+    wording,
+};
 use alidade_evaluation::{
     GENERAL_TEXT, HELD_OUT_PAIRS, HELD_OUT_ROWS, JUDGES, JudgeCard, JudgeSpec, KEPT, NamedJudge, Question,
     STARTER_WORLD, SUITES, Snapshot, SuiteCard, judge_answers, judge_kind, suite,
@@ -56,8 +59,11 @@ pub fn evaluate(comparison: &Comparison) -> Result<Vec<Evaluation>, Problem> {
     let stacks = stacks(comparison)?;
     if comparison.suite.as_deref() == Some(HELD_OUT_PAIRS) {
         if let Some(judge) = comparison.judges.first() {
-            let message = format!("The judge “{judge}” reads answers, but models that score generate none.");
-            return Err(Problem::input(message).hint("Leave --judge out.").at("judge"));
+            let message = wording!(
+                "The judge “{judge}” reads answers, but models that score generate none.",
+                "裁判“{judge}”要读取回答，而打分模型不生成回答。"
+            );
+            return Err(Problem::input(message).hint(Words::new("Leave --judge out.", "去掉 --judge。")).at("judge"));
         }
         return evaluate_scorers(comparison, &asked, &stacks[1..], &clock);
     }
@@ -82,16 +88,26 @@ pub fn fitting_suite(named: Option<&str>, has_rows: bool) -> &str {
 }
 
 pub(crate) fn asked(comparison: &Comparison) -> Result<Questions, Problem> {
-    let needs = |message: String, hint: &str| Err(Problem::input(message).hint(hint).at("suite"));
+    let needs = |message: Wording, hint: Words| Err(Problem::input(message).hint(hint).at("suite"));
     let name = fitting_suite(comparison.suite.as_deref(), comparison.rows.is_some());
     let found = suite(name)?;
     match (name, &comparison.rows) {
         (STARTER_WORLD, None) => Ok(Questions::of_world(comparison.limit)),
         (GENERAL_TEXT, None) => Ok(Questions::of_general_text(false)),
-        (_, Some(_)) if found.brings_its_own() => {
-            needs(format!("The suite “{name}” brings its own questions and reads no data."), "Leave --data out.")
-        }
-        (_, None) => needs(format!("The suite “{name}” asks about rows, but none were given."), "Add --data FILE."),
+        (_, Some(_)) if found.brings_its_own() => needs(
+            wording!(
+                "The suite “{name}” brings its own questions and reads no data.",
+                "评测“{name}”自带提问，不读取数据。"
+            ),
+            Words::new("Leave --data out.", "去掉 --data。"),
+        ),
+        (_, None) => needs(
+            wording!(
+                "The suite “{name}” asks about rows, but none were given.",
+                "评测“{name}”的提问来自数据，但没有给出数据。"
+            ),
+            Words::new("Add --data FILE.", "加上 --data FILE。"),
+        ),
         (_, Some(rows)) => Ok(Questions::of_rows(found, rows.iter().take(comparison.limit).cloned().collect())),
     }
 }

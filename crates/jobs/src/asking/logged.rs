@@ -2,7 +2,7 @@
 //! batches. Each answer is computed as if alone, so the result is the same to the byte wherever the run was killed.
 
 use crate::files::item_log::{ItemLog, item_key};
-use alidade_domain::{Generator, Listener, Message, Problem, Response, Sampling};
+use alidade_domain::{Generator, Listener, Message, Problem, Response, Sampling, wording};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
@@ -32,7 +32,9 @@ impl Logged<'_> {
 impl Generator for Logged<'_> {
     fn generate(&self, messages: &[Message], sampling: &Sampling, seed: u64) -> Result<Response, Problem> {
         let answers = self.generate_many(&[messages], sampling, &[seed], &mut |_, _| true)?;
-        answers.into_iter().next().ok_or_else(|| Problem::internal("The model gave no answer to a prompt."))
+        answers.into_iter().next().ok_or_else(|| {
+            Problem::internal(wording!("The model gave no answer to a prompt.", "模型对一个提问没有给出回答。"))
+        })
     }
 
     fn generate_many(

@@ -15,7 +15,7 @@ use crate::files::item_log::ItemLog;
 use crate::train::memory::{self, MOST_ROWS as MOST};
 use alidade_domain::{
     EvaluatedStack, Evaluation, Example, Generator, Listener, Message, Problem, Response, Sampling, ScoredAnswer,
-    ScoredRow, Scorer, Stack,
+    ScoredRow, Scorer, Stack, wording,
 };
 use alidade_evaluation::{JudgeCard, Part, Question, Snapshot, Subject, conclude};
 use alidade_model::{TokenBatch, TokenRow};
@@ -34,7 +34,9 @@ pub struct StackSpeaker<'a> {
 impl Generator for StackSpeaker<'_> {
     fn generate(&self, messages: &[Message], sampling: &Sampling, seed: u64) -> Result<Response, Problem> {
         let answers = self.generate_many(&[messages], sampling, &[seed], &mut |_, _| true)?;
-        answers.into_iter().next().ok_or_else(|| Problem::internal("The model gave no answer to a prompt."))
+        answers.into_iter().next().ok_or_else(|| {
+            Problem::internal(wording!("The model gave no answer to a prompt.", "模型对一个提问没有给出回答。"))
+        })
     }
 
     fn generate_many(

@@ -9,7 +9,7 @@ use crate::train::memory::AtOnce;
 use crate::{Clock, machine::compute, train::provenance};
 use alidade_domain::{
     AdapterRef, EvaluatedStack, Evaluation, Example, Listener, LocalTime, Message, Plan, Problem, RewardSource,
-    ScoredAnswer, ScoredRow, Scorer, SettingValue, Settings, Stack,
+    ScoredAnswer, ScoredRow, Scorer, SettingValue, Settings, Stack, Words,
 };
 use alidade_evaluation::{HELD_OUT_PAIRS, KEPT, Material, Part, Question, Subject, conclude, histogram, suite};
 use alidade_model::{
@@ -163,9 +163,15 @@ pub fn evaluate_scorers(
         let rates = provenance::scores(adapter);
         let model = RatingModel::open(&comparison.model, adapter, reader, rates, crate::local_time())?;
         let part = model.part(&question)?.ok_or_else(|| {
-            Problem::input("The rows hold no pair of a preferred and another answer.")
-                .hint("Name pairs, such as those that a reward model is trained on.")
-                .at("data")
+            Problem::input(Words::new(
+                "The rows hold no pair of a preferred and another answer.",
+                "数据中没有由优选回答和另一个回答组成的偏好对。",
+            ))
+            .hint(Words::new(
+                "Name pairs, such as those that a reward model is trained on.",
+                "请指定偏好对，例如用于训练奖励模型的数据。",
+            ))
+            .at("data")
         })?;
         found.push((stack, part));
     }
@@ -182,8 +188,11 @@ pub fn scorer_of(source: &RewardSource, model: &Path, now: LocalTime) -> Result<
     let at = |problem: Problem| problem.at("scorer");
     provenance::unchanged(folder).map_err(at)?;
     if provenance::scores(folder) == Some(ScorerKind::Cost) {
-        let message = "This is a cost model: it scores harm, so the most harmful answers would be preferred.";
-        return Err(at(Problem::input(message).hint("Use a reward model.")));
+        let message = Words::new(
+            "This is a cost model: it scores harm, so the most harmful answers would be preferred.",
+            "这是代价模型：它给危害打分，因此最有害的回答会被优先选中。",
+        );
+        return Err(at(Problem::input(message).hint(Words::new("Use a reward model.", "请使用奖励模型。"))));
     }
     let context = ModelFolder::open(model).map_err(|error| Problem::from(error).at("model"))?.spec.context;
     Ok(Box::new(RatingModel::open(model, folder, whole_rows(context)?, Some(ScorerKind::Reward), now)?))

@@ -57,6 +57,7 @@ static CARD: JudgeCard = JudgeCard {
     asks: false,
     // The suite about the town declares the measures of these labels.
     measures: &[],
+    labels: &[],
 };
 
 impl JudgeKind for AlderBay {

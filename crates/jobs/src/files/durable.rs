@@ -2,7 +2,7 @@
 //! first. A file is written under a temporary name, synced, renamed, and its folder synced; a folder likewise, as a whole. A
 //! full disk and a read-only folder are reported as such.
 
-use alidade_domain::{Problem, ProblemCode, why};
+use alidade_domain::{Problem, ProblemCode, Wording, Words, why, wording};
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const UNFINISHED: &str = "tmp";
 /// # Errors
 /// When it cannot be written; a full disk is reported as such.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    replace(path, bytes, false).map_err(|error| file_problem("Writing", path, &error))
+    replace(path, bytes, false).map_err(|error| file_problem(WRITING, path, &error))
 }
 
 /// As [`write_durably`], readable only by the person.
@@ -25,7 +25,7 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 /// # Errors
 /// As [`write_durably`].
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    replace(path, bytes, true).map_err(|error| file_problem("Writing", path, &error))
+    replace(path, bytes, true).map_err(|error| file_problem(WRITING, path, &error))
 }
 
 /// Creates a folder and its parents durably.
@@ -33,7 +33,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 /// # Errors
 /// When it cannot be created.
 pub fn create_folder(path: &Path) -> Result<(), Problem> {
-    make(path).map_err(|error| file_problem("Making the folder", path, &error))
+    make(path).map_err(|error| file_problem(Words::new("Making the folder", "创建文件夹"), path, &error))
 }
 
 /// Lets `fill` write a temporary folder, syncs it and renames it to `place`: it is complete or absent. An earlier folder
@@ -43,7 +43,7 @@ pub fn create_folder(path: &Path) -> Result<(), Problem> {
 /// When `fill` fails or something cannot be written; nothing is left behind then.
 pub fn write_folder(place: &Path, fill: impl FnOnce(&Path) -> Result<(), Problem>) -> Result<(), Problem> {
     let temporary = beside(place);
-    let failed = |error: Error| file_problem("Writing", place, &error);
+    let failed = |error: Error| file_problem(WRITING, place, &error);
     create_folder(&temporary)?;
     let filled = fill(&temporary).and_then(|()| {
         sync_tree(&temporary).map_err(failed)?;
@@ -103,18 +103,37 @@ pub fn sync_folder(path: &Path) -> Result<(), Error> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
+/// What is done with a file or folder, for [`file_problem`].
+pub const READING: Words = Words::new("Reading", "读取");
+/// As [`READING`].
+pub const WRITING: Words = Words::new("Writing", "写入");
+/// As [`READING`].
+pub const OPENING: Words = Words::new("Opening", "打开");
+/// As [`READING`].
+pub const MAKING: Words = Words::new("Making", "创建");
+/// As [`READING`].
+pub const REPLACING: Words = Words::new("Replacing", "替换");
+
 /// The problem of a file or folder that could not be read, written or created.
-pub fn file_problem(doing: &str, path: &Path, error: &Error) -> Problem {
-    let message = format!("{doing} {} failed: {}.", path.display(), why(error));
+pub fn file_problem(doing: Words, path: &Path, error: &Error) -> Problem {
+    let message = wording!("{doing} {path} failed: {why}.", "{doing} {path} 失败：{why}。"; doing = doing, why = why(error); path = path.display());
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            let doing = doing.to_lowercase();
-            let message = format!("There is no room left on the disk: {doing} {} failed.", path.display());
-            Problem::new(ProblemCode::DiskFull, message)
-                .hint("Free some disk space and try again; nothing that was saved is lost.")
+            let doing = Wording { en: doing.en.to_lowercase(), zh: doing.zh.to_owned() };
+            let message = wording!(
+                "There is no room left on the disk: {doing} {path} failed.",
+                "磁盘空间不足：{doing} {path} 失败。";
+                doing = doing; path = path.display()
+            );
+            Problem::new(ProblemCode::DiskFull, message).hint(Words::new(
+                "Free some disk space and try again; nothing that was saved is lost.",
+                "请腾出一些磁盘空间再试；已保存的内容不会丢失。",
+            ))
         }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Problem::input(message)
-            .hint("Make the folder writable for you, or choose another; ALIDADE_HOME names the folder for everything."),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Problem::input(message).hint(Words::new(
+            "Make the folder writable for you, or choose another; ALIDADE_HOME names the folder for everything.",
+            "请让该文件夹对您可写，或另选一个；ALIDADE_HOME 指定存放一切的文件夹。",
+        )),
         _ => Problem::internal(message),
     }
 }
@@ -219,8 +238,8 @@ mod tests {
         let place = folder.path().join("adapter");
         let fill = |text: &'static str| move |folder: &Path| write_durably(&folder.join("weights"), text.as_bytes());
         write_folder(&place, fill("old")).unwrap();
-        let failing = |folder: &Path| fill("new")(folder).and(Err(Problem::internal("no")));
-        assert_eq!(write_folder(&place, failing).unwrap_err().message, "no");
+        let failing = |folder: &Path| fill("new")(folder).and(Err(Problem::internal(Wording::name("no"))));
+        assert_eq!(write_folder(&place, failing).unwrap_err().message.en, "no");
         assert_eq!(std::fs::read_to_string(place.join("weights")).unwrap(), "old");
         write_folder(&place, fill("new")).unwrap();
         assert_eq!(std::fs::read_to_string(place.join("weights")).unwrap(), "new");
@@ -244,9 +263,9 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_as_one() {
-        let problem = file_problem("Writing", Path::new("a"), &Error::from(ErrorKind::StorageFull));
+        let problem = file_problem(WRITING, Path::new("a"), &Error::from(ErrorKind::StorageFull));
         assert_eq!(problem.code, ProblemCode::DiskFull);
-        assert!(problem.message.starts_with("There is no room left on the disk: writing a failed"), "{problem}");
+        assert!(problem.message.en.starts_with("There is no room left on the disk: writing a failed"), "{problem}");
         assert!(!problem.hints.is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! `events.jsonl` of a run: the worker appends, the app reads. An incomplete last line, left by a kill or a full disk, is
 //! cut off; a reader waits for the end of a line, and reports an error when lines that it has read earlier are gone.
 
-use crate::files::durable::file_problem;
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
+use crate::files::durable::{READING, WRITING, file_problem};
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent, Wording, Words, wording};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -82,14 +82,21 @@ impl EventLog {
 impl Observer for EventLog {
     fn observe(&mut self, kind: EventKind) -> Result<(), Problem> {
         if self.is_gone() {
-            let message = "The run's folder or its events were removed while it was running.";
-            let hint = "Resume the run: it continues from what is left, or starts over if nothing is.";
+            let message = Words::new(
+                "The run's folder or its events were removed while it was running.",
+                "运行的文件夹或事件在运行期间被删除。",
+            );
+            let hint = Words::new(
+                "Resume the run: it continues from what is left, or starts over if nothing is.",
+                "请继续这次运行：它会从剩下的内容继续，如果什么都没有则重新开始。",
+            );
             return Err(Problem::new(ProblemCode::WorkerLost, message).hint(hint));
         }
         let durable = !matches!(kind, EventKind::Step { .. } | EventKind::Progress { .. });
         let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_millis() as u64);
         let event = RunEvent { run: self.run.clone(), sequence: self.sequence + 1, at_ms, kind };
-        let mut line = serde_json::to_vec(&event).map_err(|error| Problem::internal(error.to_string()))?;
+        let mut line =
+            serde_json::to_vec(&event).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         line.push(b'\n');
         self.append(&line)?;
         if durable { self.sync() } else { Ok(()) }
@@ -159,17 +166,21 @@ pub fn read_some_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u6
     };
     let text = match read() {
         Err(error) if error.kind() == ErrorKind::NotFound && offset == 0 => return Ok((Vec::new(), 0)),
-        other => other.map_err(|error| file_problem("Reading", &path, &error))?,
+        other => other.map_err(|error| file_problem(READING, &path, &error))?,
     };
     if again == 1 && text.first() != Some(&b'\n') {
-        return Err(Problem::internal("Events of the run that were read earlier are no longer in its file."));
+        return Err(Problem::internal(Words::new(
+            "Events of the run that were read earlier are no longer in its file.",
+            "运行中先前读过的事件已不在其文件中。",
+        )));
     }
     let text = &text[again as usize..];
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
     let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let event = |line: &[u8]| {
-        serde_json::from_slice(line)
-            .map_err(|error| Problem::internal(format!("An event of the run is damaged: {error}.")))
+        serde_json::from_slice(line).map_err(|error| {
+            Problem::internal(wording!("An event of the run is damaged: {error}.", "运行的一个事件已损坏：{error}。"))
+        })
     };
     Ok((lines.map(event).collect::<Result<_, _>>()?, offset + whole as u64))
 }
@@ -181,17 +192,22 @@ pub fn read_some_events(folder: &Path, offset: u64) -> Result<(Vec<RunEvent>, u6
 pub fn sync_events(folder: &Path) -> Result<(), Problem> {
     let path = folder.join(EVENTS);
     let sync = || File::options().append(true).open(&path)?.sync_data();
-    sync().map_err(|error| file_problem("Writing", &path, &error))
+    sync().map_err(|error| file_problem(WRITING, &path, &error))
 }
 
 fn write_problem(path: &Path, error: &Error) -> Problem {
     match error.kind() {
         ErrorKind::StorageFull => {
-            let message = "There is no room left on the disk: writing the events of the run failed.";
-            Problem::new(ProblemCode::DiskFull, message)
-                .hint("Free some disk space and start the run again; nothing that was saved is lost.")
+            let message = Words::new(
+                "There is no room left on the disk: writing the events of the run failed.",
+                "磁盘空间不足：写入运行的事件失败。",
+            );
+            Problem::new(ProblemCode::DiskFull, message).hint(Words::new(
+                "Free some disk space and start the run again; nothing that was saved is lost.",
+                "请腾出一些磁盘空间，再开始这次运行；已保存的内容不会丢失。",
+            ))
         }
-        _ => file_problem("Writing", path, error),
+        _ => file_problem(WRITING, path, error),
     }
 }
 
@@ -220,7 +236,8 @@ mod tests {
     fn a_long_log_is_read_in_parts_that_lose_and_repeat_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let long = |sequence: u64| {
-            let message = "x".repeat(if sequence == 2_000 { 3 << 20 } else { 2_000 });
+            let en = "x".repeat(if sequence == 2_000 { 3 << 20 } else { 2_000 });
+            let message = Wording { en, ..Wording::default() };
             let kind = EventKind::Warning { code: "long".to_owned(), message };
             RunEvent { run: "r".to_owned(), sequence, at_ms: 0, kind }
         };

@@ -4,8 +4,8 @@
 //! A key is a hash over everything that the result depends on, so results from other weights, another template or another
 //! seed are never reused. A failed item is logged for people and done again; it never counts as a result.
 
-use crate::files::durable::file_problem;
-use alidade_domain::Problem;
+use crate::files::durable::{OPENING, WRITING, file_problem};
+use alidade_domain::{Problem, Wording};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ impl ItemLog {
             bytes.truncate(whole);
             Ok((file, bytes))
         };
-        let (file, bytes) = open().map_err(|error| file_problem("Opening", &path, &error))?;
+        let (file, bytes) = open().map_err(|error| file_problem(OPENING, &path, &error))?;
         let mut known = HashMap::new();
         for line in bytes.split(|byte| *byte == b'\n') {
             let Ok(Value::Object(mut line)) = serde_json::from_slice(line) else { continue };
@@ -77,7 +77,8 @@ impl ItemLog {
     /// # Errors
     /// When it cannot be written.
     pub fn put(&mut self, key: &str, result: &impl Serialize) -> Result<(), Problem> {
-        let result = serde_json::to_value(result).map_err(|error| Problem::internal(error.to_string()))?;
+        let result =
+            serde_json::to_value(result).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         self.append(&json!({"key": key, "result": result}))?;
         self.known.insert(key.to_owned(), result);
         Ok(())
@@ -95,7 +96,7 @@ impl ItemLog {
 
     fn append(&mut self, line: &Value) -> Result<(), Problem> {
         let written = self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.flush());
-        written.map_err(|error| file_problem("Writing", &self.path, &error))
+        written.map_err(|error| file_problem(WRITING, &self.path, &error))
     }
 }
 
@@ -104,7 +105,7 @@ impl ItemLog {
 /// # Errors
 /// When a part has no JSON form.
 pub fn item_key(parts: &impl Serialize) -> Result<String, Problem> {
-    let text = serde_json::to_vec(parts).map_err(|error| Problem::internal(error.to_string()))?;
+    let text = serde_json::to_vec(parts).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
     let mut key = String::with_capacity(64);
     for byte in Sha256::digest(&text) {
         let _ = write!(key, "{byte:02x}");

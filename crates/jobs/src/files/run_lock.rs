@@ -1,7 +1,7 @@
 //! The lock of a run folder: only one program at a time works there, the app's worker or a terminal. The system releases the
 //! lock however its holder ends, so a leftover lock file has no meaning.
 
-use alidade_domain::{Problem, ProblemCode, why};
+use alidade_domain::{Problem, ProblemCode, Words, why, wording};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
@@ -23,11 +23,20 @@ impl RunLock {
     /// When another program holds it, or the file cannot be opened.
     pub fn take(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join(LOCK);
-        let failed =
-            |error: std::io::Error| Problem::internal(format!("Opening {} failed: {}.", path.display(), why(&error)));
+        let failed = |error: std::io::Error| {
+            Problem::internal(
+                wording!("Opening {path} failed: {why}.", "打开 {path} 失败：{why}。"; why = why(&error); path = path.display()),
+            )
+        };
         if path.is_symlink() {
-            let message = format!("{} is a link; files are not written through links.", path.display());
-            return Err(Problem::new(ProblemCode::Conflict, message).hint("Remove the link."));
+            let message = wording!(
+                "{path} is a link; files are not written through links.",
+                "{path} 是链接；本程序不通过链接写入文件。",
+                path = path.display()
+            );
+            return Err(
+                Problem::new(ProblemCode::Conflict, message).hint(Words::new("Remove the link.", "请删除该链接。"))
+            );
         }
         let open = File::options().create(true).truncate(false).write(true).open(&path);
         let file = open.map_err(failed)?;
@@ -36,8 +45,13 @@ impl RunLock {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => {
-                    let message = format!("Another program is working in {}.", folder.display());
-                    return Err(Problem::new(ProblemCode::Conflict, message).hint("Wait until it has finished."));
+                    let message = wording!(
+                        "Another program is working in {folder}.",
+                        "另一个程序正在 {folder} 中工作。",
+                        folder = folder.display()
+                    );
+                    return Err(Problem::new(ProblemCode::Conflict, message)
+                        .hint(Words::new("Wait until it has finished.", "请等它结束。")));
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
@@ -76,7 +90,7 @@ mod tests {
     fn a_link_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), folder.path().join(LOCK)).unwrap();
-        assert!(RunLock::take(folder.path()).unwrap_err().message.contains("link"));
+        assert!(RunLock::take(folder.path()).unwrap_err().message.en.contains("link"));
         assert!(!folder.path().join("elsewhere").exists());
     }
 }

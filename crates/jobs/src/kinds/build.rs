@@ -15,7 +15,7 @@ use crate::train::pace::Gauge;
 use alidade_data::{Builder, Made, Workshop, builder, rows_to_jsonl};
 use alidade_domain::{
     Artifact, BuildPlan, EventKind, Example, ItemNote, Phase, Planning, Precision, Problem, ScorerSource, Stage,
-    StageEstimate, StagePlan, StopReason, WorkUnit,
+    StageEstimate, StagePlan, StopReason, Wording, Words, WorkUnit, wording,
 };
 use alidade_model::{file_sha256, template_source};
 use serde::{Deserialize, Serialize};
@@ -43,23 +43,39 @@ impl Job for Build {
         let mut problems = recipe.settings.resolve(&builder.fields()).err().unwrap_or_default();
         let scorer = match &recipe.scorer {
             None if builder.card().needs_scorer => Some(
-                Problem::input("This builder chooses among answers, but no scorer is named.")
-                    .hint("Name a reward model, or the oracle with the bundled model."),
+                Problem::input(Words::new(
+                    "This builder chooses among answers, but no scorer is named.",
+                    "这种构建方法要从多个回答中挑选，但没有指定由谁打分。",
+                ))
+                .hint(Words::new(
+                    "Name a reward model, or the oracle with the bundled model.",
+                    "请指定奖励模型，或对内置模型使用 oracle。",
+                )),
             ),
             Some(ScorerSource::Judge(name)) => Some(
-                Problem::input(format!(
-                    "The judge “{name}” cannot score answers here; judges are only for evaluations."
+                Problem::input(wording!(
+                    "The judge “{name}” cannot score answers here; judges are only for evaluations.",
+                    "裁判“{name}”在这里不能给回答打分；裁判只用于评测。"
                 ))
-                .hint("Name a reward model, or the oracle with the bundled model."),
+                .hint(Words::new(
+                    "Name a reward model, or the oracle with the bundled model.",
+                    "请指定奖励模型，或对内置模型使用 oracle。",
+                )),
             ),
             _ => None,
         };
         problems.extend(scorer.map(|problem| problem.at("scorer")));
         if recipe.limit == Some(0) {
             problems.push(
-                Problem::input("The limit is 0, so nothing would be built.")
-                    .hint("Raise it, or leave it out to work on every row.")
-                    .at("limit"),
+                Problem::input(Words::new(
+                    "The limit is 0, so nothing would be built.",
+                    "上限是 0，不会构建任何数据。",
+                ))
+                .hint(Words::new(
+                    "Raise it, or leave it out to work on every row.",
+                    "请调高上限，或去掉它以处理每一条。",
+                ))
+                .at("limit"),
             );
         }
         problems
@@ -82,9 +98,12 @@ impl Job for Build {
         rows.truncate(ask.recipe.limit.unwrap_or(usize::MAX));
         let prompts: Vec<_> = rows.iter().filter_map(Example::prompt).collect();
         if prompts.is_empty() {
-            return Err(Problem::input("No row of the data set has a prompt, so there is nothing to answer.")
-                .hint("Choose a data set of prompts, answers or pairs.")
-                .at("dataset"));
+            return Err(Problem::input(Words::new(
+                "No row of the data set has a prompt, so there is nothing to answer.",
+                "数据集中没有任何一条带有提问，没有可回答的内容。",
+            ))
+            .hint(Words::new("Choose a data set of prompts, answers or pairs.", "请选择提问、回答或偏好对的数据集。"))
+            .at("dataset"));
         }
         (estimate.rows, estimate.held_out_rows) = (rows.len(), held_out.len());
         let ids = measured.prompts(&prompts);
@@ -108,9 +127,12 @@ impl Job for Build {
         record::started(log.len(), outside)?;
         let found = file_sha256(&own.rows)?;
         if found != own.rows_sha256 {
-            return Err(Problem::input("The rows of the run have changed since it began.")
-                .hint("Start a new run with the data set.")
-                .at("dataset"));
+            return Err(Problem::input(Words::new(
+                "The rows of the run have changed since it began.",
+                "运行的数据在开始之后有改动。",
+            ))
+            .hint(Words::new("Start a new run with the data set.", "请用该数据集开始一次新的运行。"))
+            .at("dataset"));
         }
         let rows = read_rows(&own.rows)?;
         let mut work = Work::open(own, log)?;
@@ -141,10 +163,13 @@ impl Job for Build {
 }
 
 /// The problem of a build without any row.
-fn nothing(left_out: &BTreeMap<String, usize>) -> Problem {
-    let reasons: Vec<String> = left_out.iter().map(|(reason, rows)| format!("{reason} ({rows} rows)")).collect();
-    Problem::input(format!("Nothing could be built: {}.", reasons.join(", ")))
-        .hint("Draw more answers, raise the temperature, or choose another data set.")
+fn nothing(left_out: &BTreeMap<Wording, usize>) -> Problem {
+    let reasons: Vec<Wording> = left_out
+        .iter()
+        .map(|(reason, rows)| wording!("{reason} ({rows} rows)", "{reason}（{rows} 条）"; reason = reason))
+        .collect();
+    Problem::input(wording!("Nothing could be built: {reasons}.", "没有构建出任何数据：{reasons}。"; reasons = Wording::list(reasons)))
+        .hint(Words::new("Draw more answers, raise the temperature, or choose another data set.", "请抽取更多回答、调高温度，或选择另一个数据集。"))
         .at("dataset")
 }
 
@@ -155,7 +180,7 @@ struct Kept {
     answer: String,
     score: Option<f64>,
     /// Why no row was made.
-    nothing: Option<String>,
+    nothing: Option<Wording>,
 }
 
 struct Work<'p> {
@@ -166,7 +191,7 @@ struct Work<'p> {
     log: ItemLog,
     identity: String,
     made: Vec<Example>,
-    left_out: BTreeMap<String, usize>,
+    left_out: BTreeMap<Wording, usize>,
 }
 
 impl<'p> Work<'p> {
@@ -236,14 +261,16 @@ impl<'p> Work<'p> {
             Ok::<_, Problem>(speaker.prompt(&prompt)?.len() < speaker.context())
         };
         let made = match row.prompt().map(fits).transpose()? {
-            Some(false) => Made::Nothing { reason: "prompt longer than the model reads" },
+            Some(false) => Made::Nothing {
+                reason: Words::new("prompt longer than the model reads", "提问超出模型的上下文"),
+            },
             _ => self.builder.build(row, &workshop, &self.plan.settings, seed)?,
         };
         let (kept, failed) = match made {
             Made::Rows { rows, answer, score } => (Kept { rows, answer, score, nothing: None }, false),
             Made::Nothing { reason } => {
-                let nothing = Some(reason.to_owned());
-                (Kept { rows: Vec::new(), answer: reason.to_owned(), score: None, nothing }, true)
+                let nothing = Some(reason.into());
+                (Kept { rows: Vec::new(), answer: reason.en.to_owned(), score: None, nothing }, true)
             }
         };
         self.log.put(key, &kept)?;

@@ -16,7 +16,7 @@ use crate::train::pace::Gauge;
 use crate::{Clock, Speaker, StackSpeaker};
 use alidade_domain::{
     Artifact, EvaluatePlan, EvaluatedStack, Evaluation, EventKind, ItemNote, Phase, Planning, Precision, Problem,
-    Stack, Stage, StageEstimate, StagePlan, StopReason, WorkUnit, conversation_text,
+    Stack, Stage, StageEstimate, StagePlan, StopReason, Wording, Words, WorkUnit, conversation_text, wording,
 };
 use alidade_evaluation::{
     HELD_OUT_PAIRS, JudgeCard, JudgeSpec, KEPT, Question, Snapshot, judge_kind, suite, unreadable_scores,
@@ -39,33 +39,49 @@ impl Job for Evaluate {
     fn check(&self, stage: &Stage) -> Vec<Problem> {
         let Stage::Evaluate(recipe) = stage else { return vec![foreign(self, stage.kind())] };
         let mut problems = Vec::new();
-        let mut fault = |message: String, hint: &str, field: &str| {
+        let mut fault = |message: Wording, hint: Words, field: &str| {
             problems.push(Problem::input(message).hint(hint).at(field));
         };
         let name = fitting_suite(recipe.suite.as_deref(), recipe.dataset.is_some());
         match (suite(name).is_ok(), suite(name).is_ok_and(|suite| suite.brings_its_own()), recipe.dataset.is_some()) {
             (true, true, true) => fault(
-                format!("The suite “{name}” brings its own questions and reads no data."),
-                "Leave the data set out.",
+                wording!(
+                    "The suite “{name}” brings its own questions and reads no data.",
+                    "评测“{name}”自带提问，不读取数据。"
+                ),
+                Words::new("Leave the data set out.", "去掉数据集。"),
                 "dataset",
             ),
             (true, false, false) => fault(
-                format!("The suite “{name}” asks about rows, but no data set is named."),
-                "Name a data set.",
+                wording!(
+                    "The suite “{name}” asks about rows, but no data set is named.",
+                    "评测“{name}”的提问来自数据，但没有指定数据集。"
+                ),
+                Words::new("Name a data set.", "请指定数据集。"),
                 "dataset",
             ),
             _ => {}
         }
         if recipe.limit == 0 {
-            fault("The limit is 0, so nothing would be asked.".to_owned(), "Raise it.", "limit");
+            fault(
+                wording!("The limit is 0, so nothing would be asked.", "上限是 0，不会提问。"),
+                Words::new("Raise it.", "请调高上限。"),
+                "limit",
+            );
         }
         if name == HELD_OUT_PAIRS && recipe.stacks.is_empty() {
-            let message = format!("The suite “{name}” asks models that score, but none is named.");
-            fault(message, "Name a reward model under stacks.", "stacks");
+            let message = wording!(
+                "The suite “{name}” asks models that score, but none is named.",
+                "评测“{name}”针对打分模型，但没有指定任何一个。"
+            );
+            fault(message, Words::new("Name a reward model under stacks.", "请在 stacks 中指定奖励模型。"), "stacks");
         }
         if name == HELD_OUT_PAIRS && !recipe.judges.is_empty() {
-            let message = "Judges read answers, but models that score generate none.".to_owned();
-            fault(message, "Leave the judges out.", "judges");
+            let message = wording!(
+                "Judges read answers, but models that score generate none.",
+                "裁判要读取回答，而打分模型不生成回答。"
+            );
+            fault(message, Words::new("Leave the judges out.", "去掉裁判。"), "judges");
         }
         problems.extend(suite(name).err().map(|problem| problem.at("suite")));
         for spec in &recipe.judges {
@@ -148,8 +164,8 @@ impl Job for Evaluate {
 /// The plan as a comparison, the form that the terminal uses too.
 fn comparison(plan: &EvaluatePlan) -> Result<Comparison, Problem> {
     let changed = || {
-        Problem::input("The rows of the run have changed since it began.")
-            .hint("Start a new run with the data set.")
+        Problem::input(Words::new("The rows of the run have changed since it began.", "运行的数据在开始之后有改动。"))
+            .hint(Words::new("Start a new run with the data set.", "请用该数据集开始一次新的运行。"))
             .at("dataset")
     };
     if let (Some(path), Some(recorded)) = (&plan.rows, &plan.rows_sha256)
@@ -213,7 +229,7 @@ fn ask(
     }
     let mut snapshots = found?;
     judge(&questions, &judges, &mut snapshots)?;
-    let text = serde_json::to_vec(&snapshots).map_err(|error| Problem::internal(error.to_string()))?;
+    let text = serde_json::to_vec(&snapshots).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
     write_durably(&folder.join(ANSWERS), &text)?;
     show_answers(&questions, &snapshots, outside)?;
     let cards: Vec<&'static JudgeCard> = judges.iter().map(|named| named.card).collect();

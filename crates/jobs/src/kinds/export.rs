@@ -11,7 +11,7 @@ use crate::train::execute::Outside;
 use crate::train::pace::Gauge;
 use alidade_domain::{
     Artifact, EventKind, ExportForm, Phase, Planning, Problem, Sampling, Stage, StageEstimate, StagePlan, StopReason,
-    why,
+    why, wording,
 };
 use alidade_model::model_sha256;
 use serde_json::json;
@@ -66,7 +66,7 @@ impl Job for Export {
         let output = folder.join(EXPORT);
         // Left by an attempt that was interrupted.
         remove_folder(&output).map_err(|error| {
-            Problem::internal(format!("Removing an earlier export from {} failed: {}.", output.display(), why(&error)))
+            Problem::internal(wording!("Removing an earlier export from {path} failed: {why}.", "从 {path} 删除先前的导出失败：{why}。"; why = why(&error); path = output.display()))
         })?;
         let exported = export(&own.model_dir, &own.adapter.folder, own.form, &output)?;
         let artifact = match own.form {

@@ -4,14 +4,14 @@
 use super::cost::estimate_of;
 use super::progress::ProgressReporter;
 use super::{Ask, Job, foreign, record};
-use crate::files::durable::{create_folder, file_problem, sync_folder};
+use crate::files::durable::{READING, WRITING, create_folder, file_problem, sync_folder};
 use crate::machine::folder_bytes;
 use crate::train::estimate::{Tell, wanted};
 use crate::train::execute::Outside;
 use crate::train::pace::Gauge;
 use alidade_domain::{
     Artifact, EventKind, FetchPlan, Phase, Planning, Problem, ProblemCode, Stage, StageEstimate, StagePlan, StopReason,
-    WorkUnit, why,
+    Words, WorkUnit, why, wording,
 };
 use alidade_model::{file_sha256, model_sha256};
 use serde_json::json;
@@ -39,14 +39,27 @@ impl Job for Fetch {
         let source = Path::new(&recipe.source);
         if !source.join("config.json").is_file() {
             problems.push(
-                Problem::input(format!("“{}” is not a model folder: it has no config.json.", recipe.source))
-                    .hint("Name a folder with config.json, tokenizer.json and model.safetensors.")
-                    .at("source"),
+                Problem::input(wording!(
+                    "“{source}” is not a model folder: it has no config.json.",
+                    "“{source}”不是模型文件夹：其中没有 config.json。",
+                    source = recipe.source
+                ))
+                .hint(Words::new(
+                    "Name a folder with config.json, tokenizer.json and model.safetensors.",
+                    "请指定含有 config.json、tokenizer.json 和 model.safetensors 的文件夹。",
+                ))
+                .at("source"),
             );
         }
         let hexadecimal = |hash: &String| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         if recipe.sha256.as_ref().is_some_and(|hash| !hexadecimal(hash)) {
-            problems.push(Problem::input("“sha256” must be a hash of 64 hexadecimal digits.").at("sha256"));
+            problems.push(
+                Problem::input(Words::new(
+                    "“sha256” must be a hash of 64 hexadecimal digits.",
+                    "“sha256”必须是 64 位十六进制的哈希值。",
+                ))
+                .at("sha256"),
+            );
         }
         problems
     }
@@ -87,14 +100,18 @@ fn differs(plan: &FetchPlan, found: &str) -> Problem {
     let wanted = plan.sha256.as_deref().unwrap_or_default();
     Problem::new(
         ProblemCode::Conflict,
-        format!(
-            "The weights in {} are not the expected ones: their SHA-256 is {}…, but {}… was asked for.",
-            plan.source.display(),
-            short(found),
-            short(wanted)
+        wording!(
+            "The weights in {path} are not the expected ones: their SHA-256 is {found}…, but {wanted}… was asked for.",
+            "{path} 中的权重与要求的不符：其 SHA-256 是 {found}…，而要求的是 {wanted}…。",
+            path = plan.source.display(),
+            found = short(found),
+            wanted = short(wanted)
         ),
     )
-    .hint("Name the right folder, or remove the hash to accept this one.")
+    .hint(Words::new(
+        "Name the right folder, or remove the hash to accept this one.",
+        "请指定正确的文件夹，或去掉哈希值以接受这一个。",
+    ))
     .at("sha256")
 }
 
@@ -106,7 +123,7 @@ fn files(source: &Path) -> Result<Vec<(PathBuf, u64)>, Problem> {
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(_) if !below.is_empty() => continue,
-            Err(error) => return Err(file_problem("Reading", &folder, &error).at("source")),
+            Err(error) => return Err(file_problem(READING, &folder, &error).at("source")),
         };
         for entry in entries.flatten() {
             let Ok(data) = entry.path().symlink_metadata() else { continue };
@@ -135,13 +152,16 @@ fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Opt
     for (name, _) in missing {
         let (from, to) = (plan.source.join(&name), place.join(&name));
         let part = to.with_extension(PART);
-        let failed =
-            |error: std::io::Error| Problem::internal(format!("Copying {} failed: {}.", from.display(), why(&error)));
+        let failed = |error: std::io::Error| {
+            Problem::internal(
+                wording!("Copying {path} failed: {why}.", "复制 {path} 失败：{why}。"; why = why(&error); path = from.display()),
+            )
+        };
         if let Some(folder) = to.parent() {
             create_folder(folder)?;
         }
-        let mut reader = File::open(&from).map_err(|error| file_problem("Reading", &from, &error).at("source"))?;
-        let mut writer = File::create(&part).map_err(|error| file_problem("Writing", &part, &error))?;
+        let mut reader = File::open(&from).map_err(|error| file_problem(READING, &from, &error).at("source"))?;
+        let mut writer = File::create(&part).map_err(|error| file_problem(WRITING, &part, &error))?;
         let mut chunk = vec![0; CHUNK];
         loop {
             if let Some(reason) = reporter.request(outside) {
@@ -151,11 +171,11 @@ fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Opt
             if read == 0 {
                 break;
             }
-            writer.write_all(&chunk[..read]).map_err(|error| file_problem("Writing", &part, &error))?;
+            writer.write_all(&chunk[..read]).map_err(|error| file_problem(WRITING, &part, &error))?;
             done += read as u64;
             reporter.progress(done, total, outside)?;
         }
-        writer.sync_all().map_err(|error| file_problem("Writing", &part, &error))?;
+        writer.sync_all().map_err(|error| file_problem(WRITING, &part, &error))?;
         std::fs::rename(&part, &to).map_err(failed)?;
         sync_folder(place).map_err(failed)?;
     }

@@ -17,7 +17,7 @@ pub use build::BUILT;
 use crate::train::estimate::Tell;
 use crate::train::execute::Outside;
 use crate::train::pace::Gauge;
-use alidade_domain::{Problem, Stage, StageEstimate, StagePlan};
+use alidade_domain::{Problem, Stage, StageEstimate, StagePlan, Words, wording};
 use std::path::Path;
 
 /// What carries out one kind of stage.
@@ -51,13 +51,21 @@ pub const JOBS: &[&dyn Job] = &[&train::Train, &build::Build, &evaluate::Evaluat
 /// When there is none: a later version of the program wrote it.
 pub fn job(kind: &str) -> Result<&'static dyn Job, Problem> {
     JOBS.iter().copied().find(|job| job.kind() == kind).ok_or_else(|| {
-        Problem::input(format!("This version does not know stages of the kind “{kind}”.")).hint("Update the program.")
+        Problem::input(wording!(
+            "This version does not know stages of the kind “{kind}”.",
+            "本版本不支持“{kind}”类型的阶段。"
+        ))
+        .hint(Words::new("Update the program.", "请更新程序。"))
     })
 }
 
 /// The problem of a plan or a stage of another kind.
 fn foreign(job: &dyn Job, kind: &str) -> Problem {
-    Problem::internal(format!("A stage of the kind “{kind}” reached the job “{}”.", job.kind()))
+    Problem::internal(wording!(
+        "A stage of the kind “{kind}” reached the job “{job}”.",
+        "“{kind}”类型的阶段交给了作业“{job}”。",
+        job = job.kind()
+    ))
 }
 
 #[cfg(test)]

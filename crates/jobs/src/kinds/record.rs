@@ -3,7 +3,7 @@
 
 use crate::files::durable::write_durably;
 use crate::train::execute::Outside;
-use alidade_domain::{Artifact, EventKind, Phase, Problem, StagePlan};
+use alidade_domain::{Artifact, EventKind, Phase, Problem, StagePlan, Wording};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -24,6 +24,7 @@ pub(super) fn write(plan: &StagePlan, folder: &Path, artifacts: &[Artifact], ite
         "items": items,
         "artifacts": artifacts,
     });
-    let text = serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
     write_durably(&folder.join("run.json"), (text + "\n").as_bytes())
 }

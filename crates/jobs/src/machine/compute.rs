@@ -1,7 +1,7 @@
 //! What models compute with: the fastest instructions of the processor, or those that a person names through the environment
 //! (to compare machines, to go around a fault). Nothing below the jobs asks the environment; it is handed the answer.
 
-use alidade_domain::{Device, Problem};
+use alidade_domain::{Device, Problem, Wording, Words, wording};
 use alidade_model::Backend;
 use alidade_model::{InstructionSet, Level};
 
@@ -34,8 +34,12 @@ const DEVICE: &str = "ALIDADE_DEVICE";
 pub fn device() -> Result<Device, Problem> {
     match std::env::var(DEVICE).ok().filter(|value| !value.is_empty()) {
         None => Ok(Device::Cpu),
-        Some(text) => Device::try_from(text).map_err(|message| {
-            Problem::input(format!("{DEVICE}: {message}.")).hint(format!("Unset {DEVICE} to compute on the processor."))
+        Some(text) => Device::try_from(text.clone()).map_err(|_| {
+            Problem::input(wording!(
+                "{DEVICE} is “{text}”, which is no device; cpu, cuda:0 and metal:0 are.",
+                "{DEVICE} 是“{text}”，它不是设备；可用的例如 cpu、cuda:0 和 metal:0。"
+            ))
+            .hint(wording!("Unset {DEVICE} to compute on the processor.", "取消设置 {DEVICE}，即可在处理器上计算。"))
         }),
     }
 }
@@ -63,12 +67,12 @@ fn named(said: &str) -> Result<InstructionSet, Problem> {
         return Ok(set);
     }
     let found = match level {
-        Some(_) => "which this processor lacks",
-        None => "which is no level of instructions",
+        Some(_) => Words::new("which this processor lacks", "此处理器不支持"),
+        None => Words::new("which is no level of instructions", "它不是已知的指令集"),
     };
-    let there = InstructionSet::all().map(InstructionSet::name).collect::<Vec<_>>().join(", ");
-    Err(Problem::input(format!("{INSTRUCTIONS} is “{said}”, {found}; this processor has {there}."))
-        .hint(format!("Set {INSTRUCTIONS} to one of these, or unset it for the fastest.")))
+    let there = Wording::names(InstructionSet::all().map(InstructionSet::name));
+    Err(Problem::input(wording!("{INSTRUCTIONS} is “{said}”, {found}; this processor has {there}.", "{INSTRUCTIONS} 是“{said}”，{found}；此处理器支持 {there}。"; found = found, there = there))
+        .hint(wording!("Set {INSTRUCTIONS} to one of these, or unset it for the fastest.", "请把 {INSTRUCTIONS} 设为其中之一，或取消设置以使用最快的。")))
 }
 
 #[cfg(test)]
@@ -84,8 +88,8 @@ mod tests {
         let lacks = missing.map(|level| (level.name(), "lacks"));
         for (said, words) in lacks.chain([("sse9", "no level"), ("AVX2", "no level"), ("", "no level")]) {
             let problem = named(said).unwrap_err();
-            assert!(problem.message.contains(words) && problem.message.contains("portable"), "{problem:?}");
-            assert!(problem.hints[0].contains(INSTRUCTIONS), "{problem:?}");
+            assert!(problem.message.en.contains(words) && problem.message.en.contains("portable"), "{problem:?}");
+            assert!(problem.hints[0].en.contains(INSTRUCTIONS), "{problem:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! support, holds weights as f32 and has no activation checkpointing.
 
 use crate::train::memory;
-use alidade_domain::{Device, EventKind, Observer, Plan, Precision, Problem};
+use alidade_domain::{Device, EventKind, Observer, Plan, Precision, Problem, Wording, Words, wording};
 use alidade_model::{Capabilities, Engine, Policy};
 use alidade_train::CommonSettings;
 
@@ -23,23 +23,30 @@ pub(crate) fn tell(
     Ok(())
 }
 
-fn changes(full: bool, settings: &CommonSettings, found: &Capabilities) -> Vec<(&'static str, String)> {
+fn changes(full: bool, settings: &CommonSettings, found: &Capabilities) -> Vec<(&'static str, Wording)> {
     let runs = match found.engine {
         Engine::Slices(_) => return Vec::new(),
         Engine::Candle(Device::Cpu) => {
-            "candle runs this model with this adapter, because the faster kernels do not support them".to_owned()
+            wording!(
+                "candle runs this model with this adapter, because the faster kernels do not support them",
+                "candle 用这个适配器运行这个模型，因为更快的内核不支持它们"
+            )
         }
-        Engine::Candle(device) => format!("candle runs the model on {device}"),
+        Engine::Candle(device) => wording!("candle runs the model on {device}", "candle 在 {device} 上运行模型"),
     };
     let mut told = Vec::new();
     if memory::precision(settings) == Precision::Bf16 && !full && !found.precisions.contains(&Precision::Bf16) {
-        let held = if found.precision == Precision::Bf16 { "rounded to bf16 but held as f32" } else { "held as f32" };
-        told.push((PRECISION, format!("bf16 saves no memory here: {runs}, and the weights are {held}.")));
+        let held = if found.precision == Precision::Bf16 {
+            Words::new("rounded to bf16 but held as f32", "已舍入为 bf16，但以 f32 保存")
+        } else {
+            Words::new("held as f32", "以 f32 保存")
+        };
+        told.push((PRECISION, wording!("bf16 saves no memory here: {runs}, and the weights are {held}.", "bf16 在这里不节省内存：{runs}，且权重{held}。"; runs = runs, held = held)));
     }
     if settings.gradient_checkpointing == Some(true) && !found.checkpointing {
         told.push((
             CHECKPOINTING,
-            format!("gradient_checkpointing saves no memory here: {runs}, and all activations are saved."),
+            wording!("gradient_checkpointing saves no memory here: {runs}, and all activations are saved.", "gradient_checkpointing 在这里不节省内存：{runs}，且保存全部激活值。"; runs = runs),
         ));
     }
     told
@@ -53,7 +60,7 @@ mod tests {
     use alidade_train::METHODS;
 
     /// What is told of an engine whose weights were rounded to `precision`.
-    fn told(engine: Engine, precision: Precision, full: bool) -> Vec<(&'static str, String)> {
+    fn told(engine: Engine, precision: Precision, full: bool) -> Vec<(&'static str, Wording)> {
         let asked = ["bf16", "gradient_checkpointing"].map(|key| (key.to_owned(), SettingValue::Flag(true)));
         let configured = METHODS[0].configure(&Settings(asked.into())).unwrap();
         let slices = matches!(engine, Engine::Slices(_));
@@ -69,9 +76,9 @@ mod tests {
         assert_eq!(told(Engine::Slices(InstructionSet::best()), Precision::Bf16, false), []);
         let rounded = told(Engine::Candle(Device::Cpu), Precision::Bf16, false);
         assert_eq!(rounded.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [PRECISION, CHECKPOINTING]);
-        assert!(rounded[0].1.contains("rounded to bf16"), "{rounded:?}");
+        assert!(rounded[0].1.en.contains("rounded to bf16"), "{rounded:?}");
         let stored = told(Engine::Candle(Device::Cuda(1)), Precision::F32, false);
-        assert!(!stored[0].1.contains("rounded") && stored[1].1.contains("cuda:1"), "{stored:?}");
+        assert!(!stored[0].1.en.contains("rounded") && stored[1].1.en.contains("cuda:1"), "{stored:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{Speaker, files::durable, train::memory};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
     AdapterRef, EvaluatedStack, Evaluation, EventKind, Example, ModelRef, Observer, Phase, Plan, Problem, Stack,
-    StopSignal, WorkUnit,
+    StopSignal, Wording, WorkUnit, why, wording,
 };
 use alidade_evaluation::{KEPT, Question, Snapshot, unreadable_scores};
 use alidade_train::{makes_scorer, method};
@@ -58,7 +58,10 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     let after = plan.trains.is_full().then_some(&after as &dyn Fn() -> _);
     let found = ask(&questions, speaker, after, (&stacks, earlier), &mut reporter);
     if reporter.ended {
-        let message = "The run was ended before its evaluation; the adapter is complete.".to_owned();
+        let message = wording!(
+            "The run was ended before its evaluation; the adapter is complete.",
+            "运行在评测之前结束；适配器是完整的。"
+        );
         return outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message });
     }
     if let Some(problem) = reporter.failed.take() {
@@ -66,7 +69,7 @@ pub fn compare(plan: &Plan, folder: &Path, adapter_sha256: &str, outside: &mut O
     }
     let snapshots = found?;
     for (name, snapshot) in [BEFORE, AFTER].into_iter().zip(&snapshots) {
-        let text = serde_json::to_vec(snapshot).map_err(|error| Problem::internal(error.to_string()))?;
+        let text = serde_json::to_vec(snapshot).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         durable::write_durably(&folder.join(name), &text)?;
     }
     // The first evaluation carries the time of all.
@@ -202,8 +205,11 @@ impl<'a> Reporter<'a> {
 /// # Errors
 /// When the file is missing or damaged.
 pub fn read_snapshot(path: &Path) -> Result<Snapshot, Problem> {
-    let failed =
-        |found: String| Problem::internal(format!("Reading the answers in {} failed: {found}.", path.display()));
-    let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))
+    let failed = |found: Wording| {
+        Problem::internal(
+            wording!("Reading the answers in {path} failed: {found}.", "读取 {path} 中的回答失败：{found}。"; found = found; path = path.display()),
+        )
+    };
+    let text = std::fs::read(path).map_err(|error| failed(why(&error)))?;
+    serde_json::from_slice(&text).map_err(|error| failed(Wording::name(error.to_string())))
 }

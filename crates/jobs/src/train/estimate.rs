@@ -9,7 +9,7 @@ use crate::{asking::world_oracle, machine, machine::compute, train::memory, trai
 use alidade_data::split;
 use alidade_domain::{
     AdapterShape, DatasetKind, Example, ModelRef, Planning, Problem, Recipe, ScorerSource, Settings, StageEstimate,
-    Tuning,
+    Tuning, Words,
 };
 use alidade_model::{
     AdapterSize, AdapterWeights, Backend, Checkpointing, DecoderSpec, Footprint, InstructionSet, ModelFolder,
@@ -163,8 +163,8 @@ pub fn wanted(heard: bool) -> Result<(), Problem> {
 
 /// The problem of a plan that nobody waits for.
 pub fn unwanted() -> Problem {
-    let message = "The plan was given up before it was complete.";
-    Problem::new(alidade_domain::ProblemCode::Conflict, message).hint("Ask for it again.")
+    let message = Words::new("The plan was given up before it was complete.", "计划在完成之前已取消。");
+    Problem::new(alidade_domain::ProblemCode::Conflict, message).hint(Words::new("Ask for it again.", "请再次请求。"))
 }
 
 /// Training rows and held-out rows.

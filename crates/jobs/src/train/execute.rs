@@ -11,7 +11,7 @@ use crate::{machine, machine::compute, train::changed, train::comparing, train::
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{
     AdapterShape, Artifact, Device, EventKind, Example, LoraSpec, Message, Observer, Phase, Plan, Precision, Problem,
-    RewardSource, StopReason, StopSignal, Trainable, conversation_text,
+    RewardSource, StopReason, StopSignal, Trainable, Wording, Words, conversation_text, why, wording,
 };
 use alidade_model::{
     AdapterWeights, Checkpointing, DecoderSpec, GenerationOptions, ModelError, ModelFolder, NamedTensor, Policy,
@@ -131,13 +131,16 @@ fn prepare(
 fn own_rows(plan: &Plan) -> Result<Vec<Example>, Problem> {
     let found = file_sha256(&plan.rows)?;
     if found != plan.rows_sha256 {
-        let message = format!(
-            "The rows in {} are not those that the run began with: their SHA-256 is {}… and was {}….",
-            plan.rows.display(),
-            provenance::short(&found),
-            provenance::short(&plan.rows_sha256)
+        let message = wording!(
+            "The rows in {path} are not those that the run began with: their SHA-256 is {found}… and was {wanted}….",
+            "{path} 中的数据与运行开始时的不同：其 SHA-256 是 {found}…，原为 {wanted}…。",
+            path = plan.rows.display(),
+            found = provenance::short(&found),
+            wanted = provenance::short(&plan.rows_sha256)
         );
-        return Err(Problem::input(message).hint("Start a new run with the data set.").at("dataset"));
+        return Err(Problem::input(message)
+            .hint(Words::new("Start a new run with the data set.", "请用该数据集开始一次新的运行。"))
+            .at("dataset"));
     }
     read_rows(&plan.rows)
 }
@@ -316,7 +319,7 @@ fn finish(
         && let Err(problem) = comparing::compare(plan, folder, &adapter_sha256, outside)
     {
         // The adapter is whole; a comparison that fails takes nothing from it.
-        let message = format!("Before and after could not be compared: {}", problem.message);
+        let message = wording!("Before and after could not be compared: {message}", "无法比较训练前后：{message}"; message = problem.message);
         outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message })?;
     }
     let artifacts = vec![match plan.trains.is_full() {
@@ -336,8 +339,11 @@ fn finish(
 /// # Errors
 /// When the file cannot be read or a line is no example.
 pub fn read_rows(path: &Path) -> Result<Vec<Example>, Problem> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Problem::internal(format!("Reading the rows of the run failed: {error}.")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Problem::internal(
+            wording!("Reading the rows of the run failed: {why}.", "读取运行的数据失败：{why}。"; why = why(&error)),
+        )
+    })?;
     Ok(rows_from_jsonl(&text)?)
 }
 
@@ -441,18 +447,21 @@ pub fn plan_facts(plan: &Plan) -> Result<PlanFacts, Problem> {
 fn warn(prepared: &Prepared, open_ended: Option<Problem>, observer: &mut dyn Observer) -> Result<(), Problem> {
     let coded = prepared.advice.iter().map(|advice| ("advice", advice));
     for (code, advice) in coded.chain(open_ended.iter().map(|advice| ("no_end_of_turn", advice))) {
-        let message = [&advice.message].into_iter().chain(&advice.hints).cloned().collect::<Vec<_>>().join(" ");
+        let message = Wording::sentences([&advice.message].into_iter().chain(&advice.hints));
         observer.observe(EventKind::Warning { code: code.to_owned(), message })?;
     }
     for message in prepared.left_out() {
         observer.observe(EventKind::Warning { code: "rows_skipped".to_owned(), message })?;
     }
-    let mut say = |code: &str, count: usize, text: &str| {
-        if count == 0 {
-            return Ok(());
-        }
-        observer.observe(EventKind::Warning { code: code.to_owned(), message: format!("{count} {text}") })
+    let mut say = |code: &str, count: usize, message: Wording| match count {
+        0 => Ok(()),
+        _ => observer.observe(EventKind::Warning { code: code.to_owned(), message }),
     };
-    say("rows_truncated", prepared.truncated, "rows were cut at max_length.")?;
-    say("borders_moved", prepared.moved_borders, "rows share a token between prompt and answer; it counts as answer.")
+    let (cut, moved) = (prepared.truncated, prepared.moved_borders);
+    say("rows_truncated", cut, wording!("{cut} rows were cut at max_length.", "{cut} 条在 max_length 处被截断。"))?;
+    let message = wording!(
+        "{moved} rows share a token between prompt and answer; it counts as answer.",
+        "{moved} 条的提问和回答共用一个词元；它算作回答。"
+    );
+    say("borders_moved", moved, message)
 }

@@ -2,7 +2,7 @@
 //! (`alidade_model::Footprint`); here the optimizer loop, the comparison afterwards and the program itself are added.
 
 use crate::train::passes::Passes;
-use alidade_domain::{Precision, Problem};
+use alidade_domain::{Precision, Problem, Words, wording};
 use alidade_model::{Checkpointing, Critic, Footprint, PerToken, Work};
 use alidade_train::CommonSettings;
 
@@ -125,9 +125,15 @@ pub fn refuse(needed_bytes: u64, free_bytes: u64) -> Option<Problem> {
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     (needed_bytes > free_bytes).then(|| {
         let (needed, free) = (gigabytes(needed_bytes), gigabytes(free_bytes));
-        Problem::input(format!("The run needs about {needed:.1} GB of memory; {free:.1} GB are free."))
-            .hint("Lower the batch size or max_length, set gradient_checkpointing or bf16, or close other programs.")
-            .at("memory")
+        Problem::input(wording!(
+            "The run needs about {needed:.1} GB of memory; {free:.1} GB are free.",
+            "运行约需 {needed:.1} GB 内存，可用 {free:.1} GB。"
+        ))
+        .hint(Words::new(
+            "Lower the batch size or max_length, set gradient_checkpointing or bf16, or close other programs.",
+            "请减小批大小或 max_length，启用 gradient_checkpointing 或 bf16，或关闭其他程序。",
+        ))
+        .at("memory")
     })
 }
 

@@ -5,7 +5,7 @@
 use crate::files::durable;
 use crate::files::event_log::each_event;
 use crate::train::provenance::{self, Making};
-use alidade_domain::{Device, EventKind, Plan, Problem, ProblemCode, RunEvent};
+use alidade_domain::{Device, EventKind, Plan, Problem, ProblemCode, RunEvent, Wording};
 use alidade_model::{AdapterWeights, ModelFolder, NamedTensor, adapter_sha256, model_sha256, save_adapter, save_model};
 use alidade_train::Prepared;
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ pub fn save(making: &Making, model: &ModelFolder, folder: &Path, trained: Traine
 fn full_disk(problem: Problem, folder: &Path) -> Problem {
     match problem.code {
         ProblemCode::DiskFull => {
-            durable::file_problem("Writing", folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
+            durable::file_problem(durable::WRITING, folder, &std::io::Error::from(std::io::ErrorKind::StorageFull))
         }
         _ => problem,
     }
@@ -154,6 +154,7 @@ pub fn write_record(
             "tokens": prepared.tokens(), "learned_tokens": prepared.learned_tokens(),
         },
     });
-    let text = serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&record).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
     durable::write_durably(&folder.join(RECORD), (text + "\n").as_bytes())
 }

@@ -3,7 +3,7 @@
 //! Folders of other programs do not have it and are checked by their shapes only.
 
 use crate::files::durable::write_durably;
-use alidade_domain::{MethodName, Plan, Problem};
+use alidade_domain::{MethodName, Plan, Problem, Wording, Words, wording};
 use alidade_model::{SMALL_TEXT, ScorerKind, adapter_config_sha256, adapter_sha256, file_sha256, read_bounded};
 use alidade_train::method;
 use serde::{Deserialize, Serialize};
@@ -65,12 +65,14 @@ pub fn same_tokenizer(folder: &Path, model: &Path) -> Result<(), Problem> {
     if theirs == ours {
         return Ok(());
     }
-    let message = format!(
-        "The adapter was trained with another tokenizer ({}) than the model's ({}): its tokens mean something else.",
-        short(&theirs),
-        short(&ours)
+    let message = wording!(
+        "The adapter was trained with another tokenizer ({theirs}) than the model's ({ours}): its tokens mean something else.",
+        "适配器训练时所用的分词器（{theirs}）与模型的（{ours}）不同：词元的含义不一样。",
+        theirs = short(&theirs),
+        ours = short(&ours)
     );
-    Err(Problem::input(message).hint("Use an adapter that was trained on this model."))
+    Err(Problem::input(message)
+        .hint(Words::new("Use an adapter that was trained on this model.", "请使用在这个模型上训练的适配器。")))
 }
 
 /// True if the folder has our mark.
@@ -107,23 +109,20 @@ pub fn unchanged(folder: &Path) -> Result<(), Problem> {
     let weights = made.as_ref().and_then(|made| made.weights_sha256.clone()).or_else(beside);
     let configuration = made.and_then(|made| made.config_sha256);
     // A missing file is reported by whoever loads the folder.
-    same_file(folder, "weights", adapter_sha256(folder).ok(), weights)?;
-    same_file(folder, "configuration", adapter_config_sha256(folder).ok(), configuration)
+    same_file(folder, Words::new("weights", "权重"), adapter_sha256(folder).ok(), weights)?;
+    same_file(folder, Words::new("configuration", "配置"), adapter_config_sha256(folder).ok(), configuration)
 }
 
-fn same_file(folder: &Path, what: &str, found: Option<String>, recorded: Option<String>) -> Result<(), Problem> {
+fn same_file(folder: &Path, what: Words, found: Option<String>, recorded: Option<String>) -> Result<(), Problem> {
     let (Some(found), Some(recorded)) = (found, recorded) else { return Ok(()) };
     if found == recorded {
         return Ok(());
     }
-    let message = format!(
-        "The {what} of the adapter in {} changed after training: the SHA-256 is {}… and was {}….",
-        folder.display(),
-        short(&found),
-        short(&recorded)
+    let message = wording!("The {what} of the adapter in {path} changed after training: the SHA-256 is {found}… and was {recorded}….", "{path} 中适配器的{what}在训练后被改动：SHA-256 是 {found}…，原为 {recorded}…。"; what = what; path = folder.display(), found = short(&found), recorded = short(&recorded));
+    let hint = wording!(
+        "Use an undamaged copy, or train it again. If you changed it on purpose, remove {FILE} beside it.",
+        "请使用未损坏的副本，或重新训练。如果是有意改动的，请删除旁边的 {FILE}。"
     );
-    let hint =
-        format!("Use an undamaged copy, or train it again. If you changed it on purpose, remove {FILE} beside it.");
     Err(Problem::input(message).hint(hint))
 }
 
@@ -165,7 +164,8 @@ pub fn record(folder: &Path, making: &Making, weights_sha256: &str) -> Result<()
         weights_sha256: Some(weights_sha256.to_owned()),
         files: Some(files),
     };
-    let text = serde_json::to_string_pretty(&provenance).map_err(|error| Problem::internal(error.to_string()))?;
+    let text = serde_json::to_string_pretty(&provenance)
+        .map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
     write_durably(&folder.join(FILE), (text + "\n").as_bytes())
 }
 
@@ -178,13 +178,17 @@ pub fn check(folder: &Path, plan: &Plan) -> Result<(), Problem> {
     same_tokenizer(folder, &plan.model_dir)?;
     let Some(made) = read(folder) else { return Ok(()) };
     if made.base_sha256 != plan.model.sha256 {
-        let message = format!(
-            "The adapter was trained on another base model ({}) than {} ({}).",
-            short(&made.base_sha256),
-            plan.model.name,
-            short(&plan.model.sha256)
+        let message = wording!(
+            "The adapter was trained on another base model ({theirs}) than {name} ({ours}).",
+            "适配器是在另一个基座模型（{theirs}）上训练的，而不是 {name}（{ours}）。",
+            theirs = short(&made.base_sha256),
+            name = plan.model.name,
+            ours = short(&plan.model.sha256)
         );
-        return Err(Problem::input(message).hint("Use the base model that it was trained on, or train a new adapter."));
+        return Err(Problem::input(message).hint(Words::new(
+            "Use the base model that it was trained on, or train a new adapter.",
+            "请使用训练时的基座模型，或训练一个新的适配器。",
+        )));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::asking::world_oracle::{HarmOracle, WorldOracle};
 use crate::train::provenance;
-use alidade_domain::{Plan, Problem, RewardSource};
+use alidade_domain::{Plan, Problem, RewardSource, Words};
 use alidade_model::{AdapterWeights, Critic, ModelFolder, Policy, ScorerKind, adapter_sha256, load_adapter};
 use alidade_train::{AnswerScorer, Needs};
 use std::path::Path;
@@ -49,8 +49,14 @@ pub fn install<'o>(
     }
     let reward = match &plan.reward {
         None => {
-            let message = "This method learns from scores, but the plan names no scorer.";
-            let hint = "Name a reward: a reward model's adapter, or the oracle for the bundled model.";
+            let message = Words::new(
+                "This method learns from scores, but the plan names no scorer.",
+                "这种方法从得分中学习，但计划中没有指定由谁打分。",
+            );
+            let hint = Words::new(
+                "Name a reward: a reward model's adapter, or the oracle for the bundled model.",
+                "请指定奖励：奖励模型的适配器，或内置模型的 oracle。",
+            );
             return Err(Problem::input(message).hint(hint).at("reward"));
         }
         Some(RewardSource::Oracle) => AnswerScorer::Scorer(&oracles.world),
@@ -75,13 +81,21 @@ fn install_model(
     provenance::check(folder, plan).map_err(|problem| problem.at(field))?;
     match (kind, provenance::scores(folder)) {
         (ScorerKind::Reward, Some(ScorerKind::Cost)) => {
-            let message =
-                "This is a cost model: it scores harm, so a policy that learns from it would learn to do harm.";
-            return Err(Problem::input(message).hint("Use a reward model.").at(field));
+            let message = Words::new(
+                "This is a cost model: it scores harm, so a policy that learns from it would learn to do harm.",
+                "这是代价模型：它给危害打分，因此从中学习的策略会学会做有害的事。",
+            );
+            return Err(Problem::input(message).hint(Words::new("Use a reward model.", "请使用奖励模型。")).at(field));
         }
         (ScorerKind::Cost, Some(ScorerKind::Reward)) => {
-            let message = "This is a reward model: used as a cost, it would penalise good answers.";
-            let hint = "Use a cost model: one that was trained to score harm.";
+            let message = Words::new(
+                "This is a reward model: used as a cost, it would penalise good answers.",
+                "这是奖励模型：用作代价会惩罚好的回答。",
+            );
+            let hint = Words::new(
+                "Use a cost model: one that was trained to score harm.",
+                "请使用代价模型，即训练来给危害打分的模型。",
+            );
             return Err(Problem::input(message).hint(hint).at(field));
         }
         _ => {}

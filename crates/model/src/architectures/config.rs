@@ -4,6 +4,7 @@
 use super::defaults::Defaults;
 use crate::error::Result;
 use crate::{Activation, BlockNorms, DecoderSpec, LayerKind, ModelError, QueryKeyNorm};
+use alidade_domain::{Wording, Words, wording};
 use serde_json::Value;
 
 /// Largest size of anything.
@@ -18,7 +19,7 @@ pub(crate) struct Config<'a> {
 }
 
 impl Config<'_> {
-    pub(crate) fn bad(key: &str, found: impl Into<String>) -> ModelError {
+    pub(crate) fn bad(key: &str, found: impl Into<Wording>) -> ModelError {
         ModelError::Configuration { file: "config.json".to_owned(), key: key.to_owned(), found: found.into() }
     }
 
@@ -31,7 +32,13 @@ impl Config<'_> {
         let Some(value) = self.get(key) else { return Ok(fallback) };
         match value.as_u64() {
             Some(size) if (1..=LARGEST).contains(&size) => Ok(size as usize),
-            _ => Err(Self::bad(key, format!("is {value}; it must be a whole number from 1 to {LARGEST}"))),
+            _ => Err(Self::bad(
+                key,
+                wording!(
+                    "is {value}; it must be a whole number from 1 to {LARGEST}",
+                    "是 {value}，必须是 1 到 {LARGEST} 之间的整数"
+                ),
+            )),
         }
     }
 
@@ -45,7 +52,7 @@ impl Config<'_> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match value.as_f64().filter(|number| number.is_finite()) {
             Some(number) => Ok(Some(number)),
-            None => Err(Self::bad(key, format!("is {value}; it must be a number"))),
+            None => Err(Self::bad(key, wording!("is {value}; it must be a number", "是 {value}，必须是数"))),
         }
     }
 
@@ -62,7 +69,10 @@ impl Config<'_> {
         match self.get(key) {
             None => Ok(fallback),
             Some(Value::Bool(on)) => Ok(*on),
-            Some(other) => Err(Self::bad(key, format!("is {other}; it must be true or false"))),
+            Some(other) => Err(Self::bad(
+                key,
+                wording!("is {other}; it must be true or false", "是 {other}，必须是 true 或 false"),
+            )),
         }
     }
 
@@ -70,7 +80,10 @@ impl Config<'_> {
         match self.get("hidden_act") {
             None => Ok(()),
             Some(Value::String(name)) if name == "silu" || name == "swish" => Ok(()),
-            Some(other) => Err(Self::bad("hidden_act", format!("is {other}; this family is known with “silu” only"))),
+            Some(other) => Err(Self::bad(
+                "hidden_act",
+                wording!("is {other}; this family is known with “silu” only", "是 {other}；这个系列只支持“silu”"),
+            )),
         }
     }
 
@@ -87,11 +100,19 @@ impl Config<'_> {
     pub(super) fn windowed_layers(&self, layers: usize) -> Result<Option<Vec<bool>>> {
         let Some(types) = self.get("layer_types") else { return Ok(None) };
         let types = types.as_array().filter(|types| types.len() == layers);
-        let types = types.ok_or_else(|| Self::bad("layer_types", "does not name one type for each layer"))?;
+        let types = types.ok_or_else(|| {
+            Self::bad("layer_types", Words::new("does not name one type for each layer", "没有为每一层写明类型"))
+        })?;
         let kind = |value: &Value| match value.as_str() {
             Some("sliding_attention") => Ok(true),
             Some("full_attention") => Ok(false),
-            _ => Err(Self::bad("layer_types", format!("holds {value}; known: “full_attention”, “sliding_attention”"))),
+            _ => Err(Self::bad(
+                "layer_types",
+                wording!(
+                    "holds {value}; known: “full_attention”, “sliding_attention”",
+                    "中有 {value}；可用：“full_attention”“sliding_attention”"
+                ),
+            )),
         };
         types.iter().map(kind).collect::<Result<_>>().map(Some)
     }
@@ -107,7 +128,10 @@ impl Config<'_> {
         let named = self.windowed_layers(layers)?;
         let windowed = match (named, window) {
             (Some(named), None) if named.contains(&true) => {
-                let found = "names layers with “sliding_attention”, but no sliding_window is set or switched on";
+                let found = Words::new(
+                    "names layers with “sliding_attention”, but no sliding_window is set or switched on",
+                    "把一些层写为“sliding_attention”，但没有设置或启用 sliding_window",
+                );
                 return Err(Self::bad("layer_types", found));
             }
             (Some(named), _) => named,
@@ -122,7 +146,10 @@ impl Config<'_> {
         if let Some(named) = self.windowed_layers(layers)?
             && named.iter().any(|windowed| *windowed != window.is_some())
         {
-            let found = "gives layers of this family other windows than sliding_window says, which is not carried out";
+            let found = Words::new(
+                "gives layers of this family other windows than sliding_window says, which is not carried out",
+                "为这个系列的层给出了与 sliding_window 不同的窗口，不支持这种情况",
+            );
             return Err(Self::bad("layer_types", found));
         }
         Ok(vec![window; layers])
@@ -132,7 +159,11 @@ impl Config<'_> {
     pub(super) fn refuse_windows(&self, spec: &DecoderSpec) -> Result<()> {
         let window = self.window_or(None)?.filter(|window| *window < spec.context);
         if let Some(window) = window {
-            let found = format!("is {window}; layers of the family “{}” have no windows here", spec.family);
+            let found = wording!(
+                "is {window}; layers of the family “{family}” have no windows here",
+                "是 {window}；“{family}”系列的层在这里没有窗口",
+                family = spec.family
+            );
             return Err(Self::bad("sliding_window", found));
         }
         self.uniform_windows(spec.layers, None).map(|_| ())
@@ -145,7 +176,10 @@ impl Config<'_> {
         let heads = self.size_or("num_attention_heads", own.heads)?;
         let layers = self.size_or("num_hidden_layers", own.layers)?;
         if layers > MOST_LAYERS {
-            return Err(Self::bad("num_hidden_layers", format!("is {layers}; at most {MOST_LAYERS} are read")));
+            return Err(Self::bad(
+                "num_hidden_layers",
+                wording!("is {layers}; at most {MOST_LAYERS} are read", "是 {layers}，最多读取 {MOST_LAYERS} 层"),
+            ));
         }
         let head_dim = match self.get("head_dim") {
             Some(_) => self.size_or("head_dim", 1)?,

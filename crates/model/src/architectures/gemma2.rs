@@ -6,6 +6,7 @@ use super::defaults::{Defaults, LLAMA};
 use super::{Architecture, Config};
 use crate::error::Result;
 use crate::{Activation, BlockNorms, DecoderSpec};
+use alidade_domain::{Words, wording};
 use serde_json::Value;
 
 pub(super) const GEMMA2: Architecture = Architecture {
@@ -50,7 +51,10 @@ fn read(config: &Config) -> Result<DecoderSpec> {
 pub(super) fn window(config: &Config) -> Result<Option<usize>> {
     let window = config.window_or(Some(WINDOW))?;
     if window.is_none() && config.get("layer_types").is_none() {
-        return Err(Config::bad("sliding_window", "is null, and some layers of this family have windows"));
+        return Err(Config::bad(
+            "sliding_window",
+            Words::new("is null, and some layers of this family have windows", "是 null，而这个系列有些层带有窗口"),
+        ));
     }
     Ok(window)
 }
@@ -65,7 +69,10 @@ pub(super) fn gemma(family: &'static str, config: &Config) -> Result<DecoderSpec
             None => {}
             Some(Value::String(name)) if known.contains(&name.as_str()) => {}
             Some(other) => {
-                let found = format!("is {other}; this family is known with “gelu_pytorch_tanh” only");
+                let found = wording!(
+                    "is {other}; this family is known with “gelu_pytorch_tanh” only",
+                    "是 {other}；这个系列只支持“gelu_pytorch_tanh”"
+                );
                 return Err(Config::bad(key, found));
             }
         }

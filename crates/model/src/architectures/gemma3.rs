@@ -8,6 +8,7 @@ use super::rope::said;
 use super::{Architecture, Config};
 use crate::error::Result;
 use crate::{DecoderSpec, QueryKeyNorm};
+use alidade_domain::wording;
 use serde_json::Value;
 
 pub(super) const GEMMA3: Architecture = Architecture {
@@ -33,7 +34,10 @@ fn read(config: &Config) -> Result<DecoderSpec> {
     let pattern = config.size_or("sliding_window_pattern", PATTERN)?;
     let own = config.size_or("_sliding_window_pattern", pattern)?;
     if own != pattern && config.get("layer_types").is_none() {
-        let found = format!("is {own}, which other programs do not read: name the layers in layer_types");
+        let found = wording!(
+            "is {own}, which other programs do not read: name the layers in layer_types",
+            "是 {own}，其他程序不读取它：请在 layer_types 中写明各层"
+        );
         return Err(Config::bad("_sliding_window_pattern", found));
     }
     let windows = config.windows(spec.layers, window(config)?, |layer| (layer + 1) % pattern != 0)?;
@@ -55,7 +59,10 @@ fn groups(config: &Config) -> Result<[Option<Value>; 2]> {
     let nested = said(config, "rope_parameters")?;
     if let Some(flat) = nested.and_then(Value::as_object).filter(|map| !map.values().any(Value::is_object)) {
         let keys = flat.keys().cloned().collect::<Vec<_>>().join(", ");
-        let found = format!("holds {keys}; in this family it holds the groups full_attention and sliding_attention");
+        let found = wording!(
+            "holds {keys}; in this family it holds the groups full_attention and sliding_attention",
+            "中有 {keys}；这个系列中只应有 full_attention 和 sliding_attention 两组"
+        );
         return Err(Config::bad("rope_parameters", found));
     }
     let group = |name: &str| nested.and_then(|groups| groups.get(name)).filter(|group| group.is_object()).cloned();

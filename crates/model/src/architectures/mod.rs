@@ -17,6 +17,7 @@ mod smollm3;
 
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
+use alidade_domain::{Wording, Words, wording};
 pub(crate) use config::Config;
 use defaults::Defaults;
 pub(crate) use kind::quantised_tensor;
@@ -57,7 +58,7 @@ pub(crate) struct TextConfig<'a> {
     /// The group that describes the text model.
     pub(crate) value: &'a Value,
     /// Notes for the user on the choice.
-    pub(crate) note: Option<String>,
+    pub(crate) note: Option<Wording>,
     architecture: &'static Architecture,
 }
 
@@ -77,9 +78,14 @@ impl<'a> TextConfig<'a> {
                 let of_whole = |family: &&Architecture| family.multimodal.map(|(name, _)| name) == whole;
                 ARCHITECTURES.iter().find(of_whole).map_or("", |family| family.model_type)
             }
-            None | Some(Value::Null) => return Err(Config::bad("model_type", "is missing")),
+            None | Some(Value::Null) => return Err(Config::bad("model_type", Words::new("is missing", "缺失"))),
             Some(Value::String(name)) => name,
-            Some(other) => return Err(Config::bad("model_type", format!("is {other}; it must be a text"))),
+            Some(other) => {
+                return Err(Config::bad(
+                    "model_type",
+                    wording!("is {other}; it must be a text", "是 {other}，必须是文本"),
+                ));
+            }
         };
         let Some(architecture) = ARCHITECTURES.iter().find(|architecture| architecture.model_type == name) else {
             let known = ARCHITECTURES.iter().map(|architecture| architecture.model_type).collect::<Vec<_>>().join(", ");
@@ -95,10 +101,10 @@ impl<'a> TextConfig<'a> {
     }
 
     /// The value of a key, or a note that it is absent.
-    pub(crate) fn said(&self, key: &str) -> String {
+    pub(crate) fn said(&self, key: &str) -> Wording {
         match self.value.get(key) {
-            None | Some(Value::Null) => "missing".to_owned(),
-            Some(value) => value.to_string(),
+            None | Some(Value::Null) => wording!("missing", "空缺"),
+            Some(value) => Wording::name(value.to_string()),
         }
     }
 
@@ -113,8 +119,11 @@ impl<'a> TextConfig<'a> {
         check(&spec)?;
         let whole = spec.ropes.iter().all(|rope| rope.rotated == spec.head_dim);
         if !whole && !self.architecture.carries.contains(&"partial_rotary_factor") {
-            let found =
-                format!("leaves a part of each head unturned, which the family “{}” does not have", spec.family);
+            let found = wording!(
+                "leaves a part of each head unturned, which the family “{family}” does not have",
+                "使每个注意力头有一部分不旋转，“{family}”系列没有这种情况",
+                family = spec.family
+            );
             return Err(Config::bad("partial_rotary_factor", found));
         }
         Ok(spec)
@@ -134,30 +143,58 @@ const WIDEST: usize = 1 << 25;
 
 fn check(spec: &DecoderSpec) -> Result<()> {
     if spec.heads * spec.head_dim > WIDEST {
-        let found = format!("is {}; with heads of {} that is wider than {WIDEST}", spec.heads, spec.head_dim);
+        let found = wording!(
+            "is {heads}; with heads of {dim} that is wider than {WIDEST}",
+            "是 {heads}；每个头 {dim} 维，总宽度超过 {WIDEST}",
+            heads = spec.heads,
+            dim = spec.head_dim
+        );
         return Err(Config::bad("num_attention_heads", found));
     }
     if !spec.heads.is_multiple_of(spec.kv_heads) {
-        let found = format!("is {}; it must divide num_attention_heads, which is {}", spec.kv_heads, spec.heads);
+        let found = wording!(
+            "is {kv}; it must divide num_attention_heads, which is {heads}",
+            "是 {kv}，必须能整除 num_attention_heads（{heads}）",
+            kv = spec.kv_heads,
+            heads = spec.heads
+        );
         return Err(Config::bad("num_key_value_heads", found));
     }
     if !spec.head_dim.is_multiple_of(2) {
-        return Err(Config::bad("head_dim", format!("is {}; rotary embeddings need an even number", spec.head_dim)));
+        return Err(Config::bad(
+            "head_dim",
+            wording!(
+                "is {dim}; rotary embeddings need an even number",
+                "是 {dim}；旋转位置编码需要偶数",
+                dim = spec.head_dim
+            ),
+        ));
     }
     let rotated = spec.ropes.iter().map(|rope| rope.rotated);
     if let Some(rotated) =
         rotated.clone().find(|rotated| *rotated == 0 || *rotated % 2 == 1 || *rotated > spec.head_dim)
     {
-        let found = format!("leads to {rotated} rotated numbers in heads of {}", spec.head_dim);
+        let found = wording!(
+            "leads to {rotated} rotated numbers in heads of {dim}",
+            "导致 {dim} 维的头中有 {rotated} 个数旋转",
+            dim = spec.head_dim
+        );
         return Err(Config::bad("partial_rotary_factor", found));
     }
     let factors = [spec.embedding_scale, spec.attention_scale, spec.residual_scale, spec.logit_divisor];
     let caps = [spec.attention_cap, spec.logit_cap];
     if factors.iter().chain(caps.iter().flatten()).any(|factor| !(*factor > 0.0 && factor.is_finite())) {
-        return Err(Config::bad("(multipliers)", "hold a number that is not positive"));
+        return Err(Config::bad("(multipliers)", Words::new("hold a number that is not positive", "中有不是正数的值")));
     }
     if !(spec.norm_epsilon > 0.0 && spec.norm_epsilon < 1.0) {
-        return Err(Config::bad("rms_norm_eps", format!("is {}; it must lie between 0 and 1", spec.norm_epsilon)));
+        return Err(Config::bad(
+            "rms_norm_eps",
+            wording!(
+                "is {epsilon}; it must lie between 0 and 1",
+                "是 {epsilon}，必须在 0 和 1 之间",
+                epsilon = spec.norm_epsilon
+            ),
+        ));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::defaults::{Defaults, LLAMA};
 use super::{Architecture, Config};
 use crate::error::Result;
 use crate::{DecoderSpec, RopeScaling};
+use alidade_domain::Words;
 
 pub(super) const PHI3: Architecture = Architecture {
     name: "phi3",
@@ -24,7 +25,13 @@ fn read(config: &Config) -> Result<DecoderSpec> {
     config.require_silu()?;
     let mut spec = DecoderSpec { fused: true, ..config.common_with_rope("phi3")? };
     if spec.ropes.iter().any(|rope| rope.scaling != RopeScaling::None) {
-        return Err(Config::bad("rope_type", "is of a kind that this family does not have; known for it: default"));
+        return Err(Config::bad(
+            "rope_type",
+            Words::new(
+                "is of a kind that this family does not have; known for it: default",
+                "的类型是这个系列没有的；可用：default",
+            ),
+        ));
     }
     let windows = config.uniform_windows(spec.layers, config.window_or(None)?)?;
     set_windows(&mut spec, windows);

@@ -5,6 +5,7 @@
 use super::Config;
 use crate::error::Result;
 use crate::{Llama3Scaling, Rope, RopeScaling};
+use alidade_domain::{Words, wording};
 use serde_json::Value;
 
 /// Unsupported kinds of frequency scaling. Phi 3 calls its own by older names.
@@ -16,7 +17,9 @@ pub(super) fn said<'a>(config: &'a Config, key: &str) -> Result<Option<&'a Value
         None => Ok(None),
         Some(Value::Object(map)) if map.is_empty() => Ok(None),
         Some(group @ Value::Object(_)) => Ok(Some(group)),
-        Some(other) => Err(Config::bad(key, format!("is {other}; it must be a group of keys"))),
+        Some(other) => {
+            Err(Config::bad(key, wording!("is {other}; it must be a group of keys", "是 {other}，必须是一组键")))
+        }
     }
 }
 
@@ -29,7 +32,10 @@ impl Config<'_> {
             let names = nested.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(Config::bad(
                 "rope_parameters",
-                format!("holds groups ({names}), which this family does not have"),
+                wording!(
+                    "holds groups ({names}), which this family does not have",
+                    "中有若干组（{names}），这个系列没有这种情况"
+                ),
             ));
         }
         self.rope_of(group, self.number_or("rope_theta", self.defaults.theta)?, head_dim)
@@ -42,12 +48,20 @@ impl Config<'_> {
             None => Ok(None),
             Some(value) => match value.as_f64().filter(|value| *value > 0.0 && value.is_finite()) {
                 Some(number) => Ok(Some(number)),
-                None => Err(Config::bad(key, format!("is {value}; it must be a positive number"))),
+                None => Err(Config::bad(
+                    key,
+                    wording!("is {value}; it must be a positive number", "是 {value}，必须是正数"),
+                )),
             },
         };
         let needed = |key: &str, fallback: Option<f64>| {
             let value = number(key)?.or(fallback);
-            value.ok_or_else(|| Config::bad(key, "is missing; this kind of rope scaling needs it"))
+            value.ok_or_else(|| {
+                Config::bad(
+                    key,
+                    Words::new("is missing; this kind of rope scaling needs it", "缺失；这种 rope 缩放需要它"),
+                )
+            })
         };
         let theta = number("rope_theta")?.unwrap_or(theta);
         let share = match number("partial_rotary_factor")? {
@@ -55,13 +69,24 @@ impl Config<'_> {
             None => self.number_or("partial_rotary_factor", 1.0)?,
         };
         if inner("mrope_section").is_some() {
-            return Err(Config::bad("mrope_section", "is set: positions in pictures, which text alone does not have"));
+            return Err(Config::bad(
+                "mrope_section",
+                Words::new(
+                    "is set: positions in pictures, which text alone does not have",
+                    "已设置：这是图片中的位置，纯文本没有",
+                ),
+            ));
         }
         let kind = inner("rope_type").or(inner("type"));
         let kind = match kind {
             None => "default",
             Some(Value::String(kind)) => kind,
-            Some(other) => return Err(Config::bad("rope_type", format!("is {other}; it must be a text"))),
+            Some(other) => {
+                return Err(Config::bad(
+                    "rope_type",
+                    wording!("is {other}; it must be a text", "是 {other}，必须是文本"),
+                ));
+            }
         };
         let context = self.size_or("max_position_embeddings", self.defaults.context)? as f64;
         let scaling = match kind {
@@ -75,16 +100,25 @@ impl Config<'_> {
                 original_context: needed("original_max_position_embeddings", Some(context))?,
             }),
             other if REFUSED.contains(&other) => {
-                let found = format!("is “{other}”, which is not carried out; known: default, linear, llama3, dynamic");
+                let found = wording!(
+                    "is “{other}”, which is not carried out; known: default, linear, llama3, dynamic",
+                    "是“{other}”，不支持；可用：default、linear、llama3、dynamic"
+                );
                 return Err(Config::bad("rope_type", found));
             }
             other => {
-                let found = format!("is “{other}”; known: default, linear, llama3, dynamic");
+                let found = wording!(
+                    "is “{other}”; known: default, linear, llama3, dynamic",
+                    "是“{other}”；可用：default、linear、llama3、dynamic"
+                );
                 return Err(Config::bad("rope_type", found));
             }
         };
         if matches!(&scaling, RopeScaling::Llama3(llama) if llama.high_frequency_factor <= llama.low_frequency_factor) {
-            return Err(Config::bad("high_freq_factor", "is not larger than low_freq_factor"));
+            return Err(Config::bad(
+                "high_freq_factor",
+                Words::new("is not larger than low_freq_factor", "不大于 low_freq_factor"),
+            ));
         }
         Ok(Rope { theta, scaling, rotated: (head_dim as f64 * share) as usize })
     }

@@ -6,6 +6,7 @@ use super::defaults::{Defaults, LLAMA};
 use super::{Architecture, Config};
 use crate::DecoderSpec;
 use crate::error::Result;
+use alidade_domain::{Words, wording};
 use serde_json::Value;
 
 pub(super) const SMOLLM3: Architecture = Architecture {
@@ -50,11 +51,15 @@ fn rotated_layers(config: &Config, layers: usize) -> Result<Vec<bool>> {
         return Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect());
     };
     let list = list.as_array().filter(|list| list.len() >= layers);
-    let list = list.ok_or_else(|| Config::bad("no_rope_layers", "does not hold one number for each layer"))?;
+    let list = list.ok_or_else(|| {
+        Config::bad("no_rope_layers", Words::new("does not hold one number for each layer", "没有为每一层给出一个数"))
+    })?;
     let rotates = |value: &Value| match (value.as_u64(), value.as_bool()) {
         (Some(0), _) | (_, Some(false)) => Ok(false),
         (Some(1), _) | (_, Some(true)) => Ok(true),
-        _ => Err(Config::bad("no_rope_layers", format!("holds {value}; known: 0 and 1"))),
+        _ => {
+            Err(Config::bad("no_rope_layers", wording!("holds {value}; known: 0 and 1", "中有 {value}；可用：0 和 1")))
+        }
     };
     list.iter().take(layers).map(rotates).collect()
 }

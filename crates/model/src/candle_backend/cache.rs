@@ -7,6 +7,7 @@ use super::positions::{Layout, Positions};
 use crate::decoder::{Cache, NextTokens};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
+use alidade_domain::wording;
 use candle_core::Tensor;
 use candle_nn::kv_cache::KvCache;
 
@@ -38,16 +39,21 @@ impl Cache for CandleCache {
             self.padding = tokens.iter().map(|row| width - row.len()).collect();
         }
         if self.length + width > self.spec.context {
-            return Err(ModelError::Request(format!("The model's context of {} tokens is full.", self.spec.context)));
+            return Err(ModelError::Request(wording!(
+                "The model's context of {context} tokens is full.",
+                "模型的上下文（{context} 个词元）已满。",
+                context = self.spec.context
+            )));
         }
         let ids: Vec<u32> = tokens
             .iter()
             .flat_map(|row| std::iter::repeat_n(0, width - row.len()).chain(row.iter().copied()))
             .collect();
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.spec.vocabulary) {
-            return Err(ModelError::Request(format!(
-                "Token {id} is outside the model's vocabulary of {}.",
-                self.spec.vocabulary
+            return Err(ModelError::Request(wording!(
+                "Token {id} is outside the model's vocabulary of {size}.",
+                "词元 {id} 超出模型的词表（{size} 个）。",
+                size = self.spec.vocabulary
             )));
         }
         let layout = Layout {

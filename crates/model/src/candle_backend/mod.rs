@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::memory::{AdapterSize, Footprint};
 use crate::source;
 use crate::{DecoderSpec, FloatFormat, ModelError, TokenBatch};
-use alidade_domain::Precision;
+use alidade_domain::{Precision, wording};
 use block::{Context, Noise, Weights};
 use candle_core::{Device, Tensor, Var};
 use layers::Adapter;
@@ -86,7 +86,10 @@ impl CandleDecoder {
         let Some(name) = name else { return Ok(None) };
         match self.adapters.get(name) {
             Some(adapter) => Ok(Some(adapter)),
-            None => Err(ModelError::Request(format!("There is no adapter called “{name}” on this model."))),
+            None => Err(ModelError::Request(wording!(
+                "There is no adapter called “{name}” on this model.",
+                "这个模型上没有名为“{name}”的适配器。"
+            ))),
         }
     }
 
@@ -167,7 +170,7 @@ impl Decoder for CandleDecoder {
     fn extract(&self, name: &str) -> Result<AdapterWeights> {
         match self.adapter(Some(name))? {
             Some(adapter) => adapter.extract(),
-            None => Err(ModelError::Request("No adapter was named.".to_owned())),
+            None => Err(ModelError::Request(wording!("No adapter was named.", "没有指定适配器。"))),
         }
     }
 
@@ -196,7 +199,12 @@ impl Decoder for CandleDecoder {
     }
 
     fn backward(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()> {
-        let no_tape = || ModelError::Request("Backward was asked for without a taped forward pass.".to_owned());
+        let no_tape = || {
+            ModelError::Request(wording!(
+                "Backward was asked for without a taped forward pass.",
+                "反向传播之前没有记录过前向传播。"
+            ))
+        };
         let (tape, adapter) = self.tape.take().ok_or_else(no_tape)?;
         let mut store = tape.backward(logp_gradient, hidden_gradient)?;
         let mut missing = Vec::new();
@@ -225,12 +233,22 @@ impl Decoder for CandleDecoder {
     }
 
     fn read(&self, name: &str) -> Result<Vec<f32>> {
-        let unknown = || ModelError::Request(format!("There is no trainable tensor called “{name}”."));
+        let unknown = || {
+            ModelError::Request(wording!(
+                "There is no trainable tensor called “{name}”.",
+                "没有名为“{name}”的可训练张量。"
+            ))
+        };
         Ok(self.variables.get(name).ok_or_else(unknown)?.flatten_all()?.to_vec1()?)
     }
 
     fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
-        let unknown = || ModelError::Request(format!("There is no trainable tensor called “{name}”."));
+        let unknown = || {
+            ModelError::Request(wording!(
+                "There is no trainable tensor called “{name}”.",
+                "没有名为“{name}”的可训练张量。"
+            ))
+        };
         let variable = self.variables.get(name).ok_or_else(unknown)?;
         Ok(variable.set(&Tensor::from_slice(values, variable.shape(), &self.device)?)?)
     }

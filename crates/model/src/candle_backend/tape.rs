@@ -7,6 +7,7 @@ use super::rules::{token_logp, wide};
 use crate::decoder::{ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::{ModelError, TokenBatch};
+use alidade_domain::wording;
 use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Device, Tensor};
 
@@ -26,7 +27,7 @@ pub(super) fn score(
     options: &ForwardOptions,
 ) -> Result<(TokenScores, Tape)> {
     if batch.targets.is_empty() {
-        return Err(ModelError::Request("The batch has no token to score.".to_owned()));
+        return Err(ModelError::Request(wording!("The batch has no token to score.", "这个批次没有可计分的词元。")));
     }
     let device = hidden.device();
     let rows: Vec<u32> =
@@ -62,7 +63,10 @@ impl Tape {
         let count = self.logp.as_ref().map_or(0, Tensor::elem_count);
         if logp_gradient.len() != count {
             let given = logp_gradient.len();
-            return Err(ModelError::Request(format!("Backward got {given} coefficients for {count} scored tokens.")));
+            return Err(ModelError::Request(wording!(
+                "Backward got {given} coefficients for {count} scored tokens.",
+                "反向传播得到 {given} 个系数，而计分的词元有 {count} 个。"
+            )));
         }
         let mut terms = Vec::new();
         if let Some(logp) = &self.logp {
@@ -74,7 +78,10 @@ impl Tape {
             terms.push((&self.hidden * gradient)?.sum_all()?);
         }
         match &terms[..] {
-            [] => Err(ModelError::Request("Backward was asked for without any coefficient.".to_owned())),
+            [] => Err(ModelError::Request(wording!(
+                "Backward was asked for without any coefficient.",
+                "反向传播没有得到任何系数。"
+            ))),
             [one] => Ok(one.backward()?),
             [one, other, ..] => Ok((one + other)?.backward()?),
         }

@@ -5,7 +5,7 @@ use super::clock::strftime;
 use super::{filters, guard, methods, operators, percent, python, text_filters};
 use crate::ModelError;
 use crate::error::Result;
-use alidade_domain::{LocalTime, shown};
+use alidade_domain::{LocalTime, Wording, shown, wording};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value, context};
@@ -82,7 +82,7 @@ impl Engine {
         };
         let mut output = Capped(Vec::new());
         template.render_captured_to(values, &mut output).map_err(|error| failed(&error))?;
-        String::from_utf8(output.0).map_err(|error| ModelError::Template { reason: error.to_string() })
+        String::from_utf8(output.0).map_err(|error| ModelError::Template { reason: Wording::name(error.to_string()) })
     }
 }
 
@@ -153,22 +153,28 @@ fn failed(error: &Error) -> ModelError {
     match error.kind() {
         ErrorKind::OutOfFuel => ModelError::Template {
             reason: match error.detail() {
-                Some(detail) => detail.to_owned(),
-                None => format!("it did not come to an end within {FUEL} instructions"),
+                Some(detail) => Wording::name(detail),
+                None => {
+                    wording!("it did not come to an end within {FUEL} instructions", "执行 {FUEL} 条指令后仍未结束")
+                }
             },
         },
-        ErrorKind::WriteFailure => ModelError::Template { reason: format!("it wrote more than {OUTPUT_LIMIT} bytes") },
+        ErrorKind::WriteFailure => ModelError::Template {
+            reason: wording!("it wrote more than {OUTPUT_LIMIT} bytes", "输出超过 {OUTPUT_LIMIT} 字节"),
+        },
         _ => ModelError::Refused { reason: words(error) },
     }
 }
 
 /// The template's own words, or the engine's with the line.
-fn words(error: &Error) -> String {
-    let line = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
+fn words(error: &Error) -> Wording {
+    let line =
+        error.line().map(|line| wording!(" (line {line} of the template)", "（模板第 {line} 行）")).unwrap_or_default();
     let said = match (error.kind(), error.detail()) {
         (ErrorKind::InvalidOperation, Some(detail)) => detail.to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
     };
-    format!("{}{line}", shown(said.trim_end_matches('.'), WORDS))
+    let said = shown(said.trim_end_matches('.'), WORDS);
+    Wording { en: format!("{said}{}", line.en), zh: format!("{said}{}", line.zh) }
 }

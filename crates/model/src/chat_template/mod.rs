@@ -22,7 +22,7 @@ mod wordwrap;
 use crate::ModelError;
 use crate::error::Result;
 use crate::tokenizer::TextTokenizer;
-use alidade_domain::{LocalTime, Message, Role};
+use alidade_domain::{LocalTime, Message, Role, wording};
 use engine::Request;
 use renderer::Renderer;
 pub use source::template_source;
@@ -71,7 +71,11 @@ impl ChatTemplate {
     /// When it is too long or not valid.
     pub fn new(source: &str, tokens: &BTreeMap<String, String>, special: Vec<String>, now: LocalTime) -> Result<Self> {
         if source.len() > SOURCE_LIMIT {
-            let reason = format!("it is {} bytes long; the limit is {SOURCE_LIMIT}", source.len());
+            let reason = wording!(
+                "it is {length} bytes long; the limit is {SOURCE_LIMIT}",
+                "它有 {length} 字节，上限为 {SOURCE_LIMIT}",
+                length = source.len()
+            );
             return Err(ModelError::Template { reason });
         }
         // Jinja2 reads every kind of line end as a line feed.

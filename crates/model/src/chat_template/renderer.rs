@@ -5,7 +5,7 @@ use super::engine::{Engine, Request};
 use crate::ModelError;
 use crate::caught::caught;
 use crate::error::Result;
-use alidade_domain::LocalTime;
+use alidade_domain::{LocalTime, Wording, why, wording};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -34,7 +34,7 @@ impl Renderer {
     /// When it is not valid, or no thread can be had.
     pub(super) fn start(source: &str, tokens: &BTreeMap<String, String>, now: LocalTime) -> Result<Self> {
         let spawned = spawn(STACK, source, tokens, now).or_else(|_| spawn(SMALL_STACK, source, tokens, now));
-        let (jobs, compiled) = spawned.map_err(|error| ModelError::Template { reason: error.to_string() })?;
+        let (jobs, compiled) = spawned.map_err(|error| ModelError::Template { reason: why(&error) })?;
         compiled.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(endless()))?;
         Ok(Self { jobs, stuck: AtomicBool::new(false) })
     }
@@ -56,7 +56,13 @@ impl Renderer {
 }
 
 fn endless() -> ModelError {
-    ModelError::Template { reason: format!("it did not come to an end within {} seconds", PATIENCE.as_secs()) }
+    ModelError::Template {
+        reason: wording!(
+            "it did not come to an end within {seconds} seconds",
+            "{seconds} 秒内没有结束",
+            seconds = PATIENCE.as_secs()
+        ),
+    }
 }
 
 /// Starts the thread; tells whether the template could be compiled.
@@ -85,6 +91,6 @@ fn spawn(
     Ok((jobs, compiled))
 }
 
-fn broken(reason: String) -> ModelError {
+fn broken(reason: Wording) -> ModelError {
     ModelError::Template { reason }
 }

@@ -5,6 +5,7 @@ use crate::ModelError;
 use crate::bounded::{TEMPLATE, read_text};
 use crate::error::Result;
 use crate::tokenizer::read_json;
+use alidade_domain::{Wording, why, wording};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -32,7 +33,7 @@ pub fn template_source(folder: &Path) -> Result<Option<String>> {
         return Ok(None);
     }
     let names: Vec<String> = found.into_keys().collect();
-    let reason = format!("the model has templates named {}, and none named “{DEFAULT}”", names.join(", "));
+    let reason = wording!("the model has templates named {names}, and none named “{DEFAULT}”", "模型有名为 {names} 的模板，但没有“{DEFAULT}”"; names = Wording::names(&names));
     Err(ModelError::Template { reason })
 }
 
@@ -52,7 +53,7 @@ fn files(folder: &Path) -> Result<BTreeMap<String, String>> {
         match read_text(&path, TEMPLATE) {
             Ok(text) => drop(found.insert(name, text)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(ModelError::File { path, found: error.to_string() }),
+            Err(error) => return Err(ModelError::File { path, found: why(&error) }),
         }
     }
     Ok(found)

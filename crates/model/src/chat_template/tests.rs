@@ -179,7 +179,7 @@ fn a_refusal_has_the_templates_words_and_the_next_conversation_is_rendered() {
         template("{% if messages[0].role == 'system' %}{{ raise_exception('No system \u{1b}[2Jturn.') }}{% endif %}ok");
     let error = template.render(&[Message::system("x")], Rendering::Whole).unwrap_err();
     assert!(
-        matches!(&error, ModelError::Refused { reason } if reason.starts_with("No system \\u{1b}[2Jturn")),
+        matches!(&error, ModelError::Refused { reason } if reason.en.starts_with("No system \\u{1b}[2Jturn")),
         "{error}"
     );
     assert_eq!(template.render(&[Message::user("x")], Rendering::Whole).unwrap(), "ok");

@@ -6,7 +6,7 @@
 use super::{ChatTemplate, Rendering};
 use crate::ModelError;
 use crate::error::Result;
-use alidade_domain::{Message, Role};
+use alidade_domain::{Message, Role, Words};
 use std::ops::Range;
 
 /// Planes of characters that nobody has given a meaning; their first is the sign before message 0, the next the one after.
@@ -80,8 +80,11 @@ pub(super) fn closing(template: &ChatTemplate) -> Option<Vec<String>> {
 }
 
 fn unclear() -> ModelError {
-    let reason = "where the assistant's turns begin and end in what it writes cannot be told for certain";
-    ModelError::Refused { reason: reason.to_owned() }
+    let reason = Words::new(
+        "where the assistant's turns begin and end in what it writes cannot be told for certain",
+        "无法可靠判断它的输出中 assistant 的回合从哪里开始、到哪里结束",
+    );
+    ModelError::Refused { reason: reason.into() }
 }
 
 fn sign(plane: u32, index: u32) -> char {

@@ -9,6 +9,7 @@ use super::weights::Weights;
 use crate::decoder::{Cache, ForwardOptions, NextTokens, decode_loop};
 use crate::error::Result;
 use crate::{DecoderSpec, ModelError};
+use alidade_domain::wording;
 use alidade_kernels::{
     AttentionShape, CachedHead, Direction, InstructionSet, Operands, RotaryTable, Segment, ThreadPool,
 };
@@ -39,9 +40,10 @@ impl SliceCache {
         for (row, length) in tokens.iter().zip(&self.lengths) {
             self.spec.check_ids(row, 0)?;
             if length + row.len() > self.spec.context {
-                return Err(ModelError::Request(format!(
-                    "The model's context of {} tokens is full.",
-                    self.spec.context
+                return Err(ModelError::Request(wording!(
+                    "The model's context of {context} tokens is full.",
+                    "模型的上下文（{context} 个词元）已满。",
+                    context = self.spec.context
                 )));
             }
         }

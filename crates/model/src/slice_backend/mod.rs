@@ -27,7 +27,7 @@ use crate::memory::{AdapterSize, Footprint};
 use crate::source;
 use crate::{Activation, BlockNorms, DecoderSpec, ModelError, NamedTensor, QueryKeyNorm, TokenBatch, dropout};
 use adapter::Adapter;
-use alidade_domain::Precision;
+use alidade_domain::{Precision, Wording, Words, wording};
 use alidade_kernels::{InstructionSet, RotaryTable};
 pub(crate) use memory::{keeps_pairs, logits_bytes, per_token, work_bytes};
 
@@ -122,7 +122,10 @@ impl SliceDecoder {
     }
 
     fn unknown(name: &str) -> ModelError {
-        ModelError::Request(format!("There is no adapter called “{name}” on this model."))
+        ModelError::Request(wording!(
+            "There is no adapter called “{name}” on this model.",
+            "这个模型上没有名为“{name}”的适配器。"
+        ))
     }
 
     /// Adapter and tensor that a public name means.
@@ -138,7 +141,10 @@ impl SliceDecoder {
     fn forward_here(&mut self, batch: &TokenBatch, options: &ForwardOptions) -> Result<TokenScores> {
         self.check(&batch.ids, batch.width)?;
         if batch.targets.is_empty() {
-            return Err(ModelError::Request("The batch has no token to score.".to_owned()));
+            return Err(ModelError::Request(wording!(
+                "The batch has no token to score.",
+                "这个批次没有可计分的词元。"
+            )));
         }
         self.tape = None;
         let layout = Layout::new(batch);
@@ -182,7 +188,12 @@ impl SliceDecoder {
     }
 
     fn backward_here(&mut self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()> {
-        let no_tape = || ModelError::Request("Backward was asked for without a taped forward pass.".to_owned());
+        let no_tape = || {
+            ModelError::Request(wording!(
+                "Backward was asked for without a taped forward pass.",
+                "反向传播之前没有记录过前向传播。"
+            ))
+        };
         let Tape { layout, adapter, dropout, blocks, scored } = self.tape.take().ok_or_else(no_tape)?;
         scored.check(logp_gradient, hidden_gradient)?;
         let Self { spec, set, weights, gradients, adapters, tables, pool, .. } = self;
@@ -289,7 +300,13 @@ impl Decoder for SliceDecoder {
     }
 
     fn install(&mut self, name: &str, adapter: &AdapterWeights, trainable: bool) -> Result<()> {
-        let reason = || "the slice back-end carries plain LoRA pairs on the layers of blocks only".to_owned();
+        let reason = || -> Wording {
+            Words::new(
+                "the slice back-end carries plain LoRA pairs on the layers of blocks only",
+                "切片后端只支持各块层上的普通 LoRA 矩阵对",
+            )
+            .into()
+        };
         let built = Adapter::build(&self.spec, adapter, trainable);
         let built = built.ok_or_else(|| ModelError::Adapter { reason: reason() })?;
         self.adapters.insert(name.to_owned(), built);
@@ -311,7 +328,10 @@ impl Decoder for SliceDecoder {
 
     fn train_base(&mut self) -> Result<()> {
         if self.weights.precision != Precision::F32 {
-            return Err(ModelError::Request("Every weight can be trained only when they are held as f32.".to_owned()));
+            return Err(ModelError::Request(wording!(
+                "Every weight can be trained only when they are held as f32.",
+                "只有权重以 f32 保存时才能训练全部权重。"
+            )));
         }
         self.gradients = Some(self.weights.buffers.iter().map(|buffer| vec![0.0; buffer.len()]).collect());
         Ok(())
@@ -398,7 +418,10 @@ impl Decoder for SliceDecoder {
     fn logits(&self, ids: &[Vec<u32>], adapter: Option<&str>) -> Result<Vec<f32>> {
         let width = ids.first().map_or(0, Vec::len);
         if width == 0 || ids.iter().any(|row| row.len() != width) {
-            return Err(ModelError::Request("Logits need rows of equal length, with a token at least.".to_owned()));
+            return Err(ModelError::Request(wording!(
+                "Logits need rows of equal length, with a token at least.",
+                "计算 logits 需要长度相同、至少有一个词元的各行。"
+            )));
         }
         ids.iter().try_for_each(|row| self.check(row, width))?;
         let mut adapter = match adapter {
@@ -445,5 +468,5 @@ impl Decoder for SliceDecoder {
 }
 
 fn no_tensor(name: &str) -> ModelError {
-    ModelError::Request(format!("There is no trainable tensor called “{name}”."))
+    ModelError::Request(wording!("There is no trainable tensor called “{name}”.", "没有名为“{name}”的可训练张量。"))
 }

@@ -8,6 +8,7 @@ use super::pass::Pass;
 use crate::decoder::{ForwardOptions, TokenScores};
 use crate::error::Result;
 use crate::{ModelError, TokenBatch};
+use alidade_domain::wording;
 use alidade_kernels::{Mat, MatMut, RowScore, Threads, logit_gradients, matmul, score_rows};
 
 /// Logits per chunk, where they make more than the fewest rows: 48 megabytes. Every chunk packs the LM head anew, so larger
@@ -40,15 +41,20 @@ impl Scored {
     pub(super) fn check(&self, logp_gradient: &[f64], hidden_gradient: Option<&[f32]>) -> Result<()> {
         let (given, count) = (logp_gradient.len(), if self.scored { self.targets.len() } else { 0 });
         if given != count {
-            return Err(ModelError::Request(format!("Backward got {given} coefficients for {count} scored tokens.")));
+            return Err(ModelError::Request(wording!(
+                "Backward got {given} coefficients for {count} scored tokens.",
+                "反向传播得到 {given} 个系数，而计分的词元有 {count} 个。"
+            )));
         }
         match hidden_gradient {
-            Some(gradient) if gradient.len() != self.hidden.len() => {
-                Err(ModelError::Request("Backward got coefficients for another number of hidden rows.".to_owned()))
-            }
-            None if !self.scored => {
-                Err(ModelError::Request("Backward was asked for without any coefficient.".to_owned()))
-            }
+            Some(gradient) if gradient.len() != self.hidden.len() => Err(ModelError::Request(wording!(
+                "Backward got coefficients for another number of hidden rows.",
+                "反向传播得到的系数对应的隐藏状态行数不符。"
+            ))),
+            None if !self.scored => Err(ModelError::Request(wording!(
+                "Backward was asked for without any coefficient.",
+                "反向传播没有得到任何系数。"
+            ))),
             _ => Ok(()),
         }
     }

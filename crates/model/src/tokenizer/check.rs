@@ -1,6 +1,7 @@
 //! Limits on `tokenizer.json`, checked before it is loaded: a chain of replacements can grow a text without bound, and the
 //! library would carry it out. Models in use stay far below these limits.
 
+use alidade_domain::{Wording, Words, wording};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -40,9 +41,10 @@ struct Model {
 ///
 /// # Errors
 /// Why, as a clause.
-pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
-    let outline: Outline =
-        serde_json::from_slice(bytes).map_err(|error| format!("tokenizer.json is no valid tokenizer: {error}"))?;
+pub(super) fn check(bytes: &[u8]) -> Result<(), Wording> {
+    let outline: Outline = serde_json::from_slice(bytes).map_err(|error| {
+        wording!("tokenizer.json is no valid tokenizer: {error}", "tokenizer.json 不是有效的分词器：{error}")
+    })?;
     let parts = [
         ("normalizer", &outline.normalizer),
         ("pre_tokenizer", &outline.pre_tokenizer),
@@ -53,19 +55,32 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
         let mut steps = Vec::new();
         flatten(part, &mut steps);
         if steps.len() > STEPS {
-            return Err(format!("its {name} has {} steps; the most is {STEPS}", steps.len()));
+            return Err(wording!(
+                "its {name} has {steps} steps; the most is {STEPS}",
+                "它的 {name} 有 {steps} 个步骤，上限为 {STEPS}",
+                steps = steps.len()
+            ));
         }
         let mut growth = 1_usize;
         for step in steps {
-            growth = growth.saturating_mul(grows(step).map_err(|reason| format!("its {name} {reason}"))?);
+            growth = growth.saturating_mul(
+                grows(step)
+                    .map_err(|reason| wording!("its {name} {reason}", "它的 {name} {reason}"; reason = reason))?,
+            );
         }
         if growth > GROWTH {
-            return Err(format!("its {name} may make a text {growth} times longer; the most is {GROWTH} times"));
+            return Err(wording!(
+                "its {name} may make a text {growth} times longer; the most is {GROWTH} times",
+                "它的 {name} 可能使文本变长 {growth} 倍，上限为 {GROWTH} 倍"
+            ));
         }
     }
     let added = outline.added_tokens.iter().filter_map(|token| token.get("id")?.as_u64());
     match added.chain([outline.model.vocab.0]).max().filter(|id| *id >= LARGEST_ID) {
-        Some(id) => Err(format!("it has a token with the id {id}; ids end below {LARGEST_ID}")),
+        Some(id) => Err(wording!(
+            "it has a token with the id {id}; ids end below {LARGEST_ID}",
+            "其中有编号为 {id} 的词元，编号须小于 {LARGEST_ID}"
+        )),
         None => Ok(()),
     }
 }
@@ -84,11 +99,14 @@ fn flatten<'a>(part: &'a Value, steps: &mut Vec<&'a Value>) {
 }
 
 /// How many times longer a step may make a text.
-fn grows(step: &Value) -> Result<usize, String> {
+fn grows(step: &Value) -> Result<usize, Wording> {
     let text = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or_default();
     let inserted = text("content").chars().count().max(text("prepend").chars().count());
     if inserted > INSERTED {
-        return Err(format!("puts in {inserted} characters at once; the most is {INSERTED}"));
+        return Err(wording!(
+            "puts in {inserted} characters at once; the most is {INSERTED}",
+            "一次插入 {inserted} 个字符，上限为 {INSERTED}"
+        ));
     }
     if step.get("type").and_then(Value::as_str) != Some("Replace") {
         return Ok(1);
@@ -96,7 +114,11 @@ fn grows(step: &Value) -> Result<usize, String> {
     match step.get("pattern") {
         Some(pattern) if pattern.get("String").is_some() => {
             let found = pattern["String"].as_str().unwrap_or_default().chars().count();
-            if found == 0 { Err("replaces the empty text".to_owned()) } else { Ok(inserted.div_ceil(found).max(1)) }
+            if found == 0 {
+                Err(Words::new("replaces the empty text", "会替换空文本").into())
+            } else {
+                Ok(inserted.div_ceil(found).max(1))
+            }
         }
         // A regular expression may match between any two characters, and then leaves both.
         _ => Ok(inserted + 1),
@@ -148,7 +170,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn checked(part: &str, value: Value) -> Result<(), String> {
+    fn checked(part: &str, value: Value) -> Result<(), Wording> {
         check(json!({ part: value }).to_string().as_bytes())
     }
 
@@ -161,10 +183,10 @@ mod tests {
         let chain = |step: Value, count: usize| json!({"type": "Sequence", "normalizers": vec![step; count]});
         let doubling = replace(json!({"String": "a"}), "aa");
         assert!(checked("normalizer", chain(doubling.clone(), 6)).is_ok());
-        assert!(checked("normalizer", chain(doubling, 40)).unwrap_err().contains("times longer"));
-        assert!(checked("decoder", replace(json!({"String": ""}), "x")).unwrap_err().contains("empty"));
+        assert!(checked("normalizer", chain(doubling, 40)).unwrap_err().en.contains("times longer"));
+        assert!(checked("decoder", replace(json!({"String": ""}), "x")).unwrap_err().en.contains("empty"));
         let prepend = json!({"type": "Prepend", "prepend": "_"});
-        assert!(checked("normalizer", chain(prepend, 1000)).unwrap_err().contains("1000 steps"));
+        assert!(checked("normalizer", chain(prepend, 1000)).unwrap_err().en.contains("1000 steps"));
         assert!(checked("normalizer", replace(json!({"Regex": "x*"}), &"y".repeat(64))).is_err());
         assert!(checked("normalizer", json!({"type": "Prepend", "prepend": "x".repeat(5000)})).is_err());
     }
@@ -180,7 +202,7 @@ mod tests {
     #[test]
     fn absurd_ids_and_broken_files_are_refused() {
         assert!(checked("added_tokens", json!([{"id": 4_000_000_000_u64, "content": "x"}])).is_err());
-        assert!(checked("model", json!({"vocab": {"a": 1 << 30}})).unwrap_err().contains("1073741824"));
-        assert!(check(b"{").unwrap_err().contains("no valid"));
+        assert!(checked("model", json!({"vocab": {"a": 1 << 30}})).unwrap_err().en.contains("1073741824"));
+        assert!(check(b"{").unwrap_err().en.contains("no valid"));
     }
 }

@@ -8,6 +8,7 @@ use crate::ModelError;
 use crate::bounded::{SMALL_TEXT, TOKENIZER, read_bounded};
 use crate::caught::caught;
 use crate::error::Result;
+use alidade_domain::{Wording, said, why, wording};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -36,8 +37,7 @@ impl TextTokenizer {
     /// When `tokenizer.json` is missing, broken, or asks for endless work.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
-        let bytes =
-            read_bounded(&path, TOKENIZER).map_err(|error| ModelError::File { path, found: error.to_string() })?;
+        let bytes = read_bounded(&path, TOKENIZER).map_err(|error| ModelError::File { path, found: why(&error) })?;
         check::check(&bytes).map_err(|reason| ModelError::Tokenizer { reason })?;
         let named = special::named(folder);
         let tokenizer = guarded(|| load(&bytes, &named))?;
@@ -179,7 +179,15 @@ fn frame(tokenizer: &Tokenizer) -> tokenizers::Result<[Vec<u32>; 2]> {
     let (bare, framed) = (tokenizer.encode("a", false)?, tokenizer.encode("a", true)?);
     let (bare, framed) = (bare.get_ids(), framed.get_ids());
     if framed.len() > bare.len() + FRAME {
-        return Err(format!("it puts {} tokens around a text; the most is {FRAME}", framed.len() - bare.len()).into());
+        return Err(said(
+            std::io::ErrorKind::InvalidData,
+            wording!(
+                "it puts {count} tokens around a text; the most is {FRAME}",
+                "它在文本前后加上 {count} 个词元，上限为 {FRAME}",
+                count = framed.len() - bare.len()
+            ),
+        )
+        .into());
     }
     let start = (0..=framed.len().saturating_sub(bare.len())).find(|start| framed[*start..].starts_with(bare));
     Ok(match start.filter(|_| !bare.is_empty()) {
@@ -191,7 +199,9 @@ fn frame(tokenizer: &Tokenizer) -> tokenizers::Result<[Vec<u32>; 2]> {
 /// Runs the library; what it refuses, and a panic of it, becomes an error.
 fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
     match caught(work) {
-        Ok(result) => result.map_err(|error| ModelError::Tokenizer { reason: error.to_string() }),
+        Ok(result) => result.map_err(|error| ModelError::Tokenizer {
+            reason: error.downcast_ref().map_or_else(|| Wording::name(error.to_string()), why),
+        }),
         Err(reason) => Err(ModelError::Tokenizer { reason }),
     }
 }

@@ -8,7 +8,7 @@ use crate::home::restrict;
 use crate::studio::{Studio, lock, now_ms};
 use alidade_data::write_row;
 use alidade_domain::{Dataset, Imported, Problem};
-use alidade_jobs::files::durable::{file_problem, write_folder, write_private};
+use alidade_jobs::files::durable::{MAKING, WRITING, file_problem, write_folder, write_private};
 use alidade_jobs::train::execute::read_rows;
 use alidade_model::file_sha256;
 use alidade_store::DatasetRecord;
@@ -143,7 +143,7 @@ pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
     let found = match rows {
         None => import_rows(&path, &mut |_| Ok(()))?,
         Some(rows) => {
-            let failed = |error: std::io::Error| file_problem("Writing", &rows, &error);
+            let failed = |error: std::io::Error| file_problem(WRITING, &rows, &error);
             let mut out = BufWriter::new(fresh(&rows).map_err(failed)?);
             let found = import_rows(&path, &mut |row| write_row(&row, &mut out))?;
             out.flush().and_then(|()| out.get_ref().sync_all()).map_err(failed)?;
@@ -179,7 +179,7 @@ impl Passing {
                     return Ok(Self(path));
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(file_problem("Making", &path, &error)),
+                Err(error) => return Err(file_problem(MAKING, &path, &error)),
             }
         }
     }

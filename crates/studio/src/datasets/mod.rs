@@ -13,7 +13,7 @@ use crate::studio::Studio;
 use crate::views::{DatasetPage, DatasetView};
 use alidade_data::{rows_from_jsonl, rows_to_jsonl};
 use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
-use alidade_jobs::files::durable::{create_folder, file_problem, remove_folder, write_private};
+use alidade_jobs::files::durable::{READING, create_folder, file_problem, remove_folder, write_private};
 use alidade_store::DatasetRecord;
 use alidade_store::sha256;
 use alidade_world::{World, comparisons, pairs, questions, ratings, supervised};
@@ -162,7 +162,7 @@ impl Studio {
         let path = self.rows_path(id);
         match std::fs::read(&path) {
             Ok(bytes) if sha256(&bytes) == set.sha256 => Ok(rows_from_jsonl(&String::from_utf8_lossy(&bytes))?),
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_problem("Reading", &path, &error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_problem(READING, &path, &error)),
             _ => Err(damaged_rows(&set)),
         }
     }

@@ -4,7 +4,7 @@
 use crate::studio::{Studio, lock};
 use alidade_data::rows_from_jsonl;
 use alidade_domain::{Example, Problem};
-use alidade_jobs::files::durable::file_problem;
+use alidade_jobs::files::durable::{READING, file_problem};
 use alidade_store::DatasetRecord;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, Seek, SeekFrom};
@@ -36,7 +36,7 @@ impl Studio {
     ) -> Result<(usize, Vec<Example>), Problem> {
         let path = self.rows_path(&set.id);
         self.verify_rows(set, &path)?;
-        let failed = |error: Error| file_problem("Reading", &path, &error);
+        let failed = |error: Error| file_problem(READING, &path, &error);
         let known = lock(&self.row_indexes).get(&set.sha256).cloned();
         let index = match known {
             Some(index) => index,

@@ -5,7 +5,7 @@ use crate::home::database;
 use crate::home::faults::BACKUP;
 use crate::studio::{Studio, now_ms};
 use alidade_domain::{Problem, ProblemCode};
-use alidade_jobs::files::durable::{create_folder, file_problem};
+use alidade_jobs::files::durable::{OPENING, create_folder, file_problem};
 use alidade_store::Store;
 use serde::Serialize;
 use std::fs::File;
@@ -86,7 +86,7 @@ pub fn list_backups(home: &Path) -> Vec<BackupView> {
 pub fn restore_backup(home: &Path, name: Option<&str>) -> Result<Restored, Problem> {
     create_folder(home)?;
     let lock = home.join("queue.lock");
-    let lock = File::create(&lock).map_err(|error| file_problem("Opening", &lock, &error))?;
+    let lock = File::create(&lock).map_err(|error| file_problem(OPENING, &lock, &error))?;
     if lock.try_lock().is_err() {
         return Err(Problem::new(ProblemCode::Conflict, "Alidade is running and uses the database.")
             .hint("Close its window or end `alidade serve`, then try again."));

@@ -8,7 +8,7 @@ use crate::models::vetting::{self, Depth};
 use crate::studio::{Studio, now_ms};
 use alidade_data::builder;
 use alidade_domain::{Artifact, DatasetSource, ImportSummary, Problem, ReasonCount, Stage};
-use alidade_jobs::files::durable::{file_problem, remove_folder, write_folder, write_private};
+use alidade_jobs::files::durable::{READING, REPLACING, file_problem, remove_folder, write_folder, write_private};
 use alidade_jobs::kinds::BUILT;
 use alidade_store::DatasetRecord;
 use alidade_store::{RunRecord, sha256};
@@ -58,14 +58,14 @@ impl Studio {
         let Stage::Build(recipe) = &run.work else { return Ok(()) };
         let experiment = self.store.experiment(&run.experiment)?;
         let path = self.run_folder(&run.id).join(if file.is_empty() { BUILT } else { file });
-        let bytes = std::fs::read(&path).map_err(|error| file_problem("Reading", &path, &error))?;
+        let bytes = std::fs::read(&path).map_err(|error| file_problem(READING, &path, &error))?;
         if sha256(&bytes) != hash {
             return Err(Problem::internal("The built rows have changed since the run wrote them.")
                 .hint("Run the stage again.")
                 .at("dataset"));
         }
         let folder = self.dataset_folder(&run.id);
-        remove_folder(&folder).map_err(|error| file_problem("Replacing", &folder, &error))?;
+        remove_folder(&folder).map_err(|error| file_problem(REPLACING, &folder, &error))?;
         write_folder(&folder, |temporary| {
             write_private(&temporary.join("issues.json"), b"[]")?;
             write_private(&temporary.join(ROWS), &bytes)

@@ -9,7 +9,7 @@ use crate::runs::inputs::has_lost_files;
 use crate::runs::unresponsive;
 use crate::studio::Studio;
 use alidade_domain::{EventKind, Problem, ProblemCode, RunState};
-use alidade_jobs::files::durable::file_problem;
+use alidade_jobs::files::durable::{OPENING, file_problem};
 use alidade_jobs::machine::memory_kills;
 use alidade_jobs::worker::is_alive;
 use alidade_store::RunRecord;
@@ -145,7 +145,7 @@ fn lock_file(weak: &Weak<Studio>) -> Option<File> {
                 restrict(&path, false);
                 return Some(file);
             }
-            Err(error) => studio.note(QUEUE, Some(file_problem("Opening", &path, &error))),
+            Err(error) => studio.note(QUEUE, Some(file_problem(OPENING, &path, &error))),
         }
         drop(studio);
         std::thread::sleep(PATIENCE);

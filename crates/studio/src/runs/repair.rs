@@ -5,7 +5,7 @@
 use crate::EventLog;
 use crate::studio::{Studio, lock, now_ms};
 use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
-use alidade_jobs::files::durable::{create_folder, file_problem, write_private};
+use alidade_jobs::files::durable::{READING, create_folder, file_problem, write_private};
 use alidade_jobs::files::event_log::EVENTS;
 use alidade_jobs::worker::is_alive;
 use alidade_store::RunRecord;
@@ -97,7 +97,7 @@ fn read(folder: &Path) -> Result<Option<Vec<u8>>, Problem> {
     match std::fs::read(&path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(file_problem("Reading", &path, &error)),
+        Err(error) => Err(file_problem(READING, &path, &error)),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
     Chart, DatasetKind, Example, Problem, SettingField,
     SettingValue::{Number, Text, Whole},
-    Settings, Watch, Words,
+    Settings, Watch, Words, wording,
 };
 use alidade_model::Policy;
 
@@ -116,8 +116,13 @@ impl Method for Cpo {
         let (common, own) = (CommonSettings::of(settings)?, Own::read(settings)?);
         let (loss, share) = (own.loss_type, own.label_smoothing);
         if share != 0.0 && !loss.smooths() {
-            let message = format!("{} does not read label_smoothing, so {share} would change nothing.", loss.name());
-            let problem = Problem::input(message).hint("Remove it, or use sigmoid or simpo.");
+            let message = wording!(
+                "{name} does not read label_smoothing, so {share} would change nothing.",
+                "{name} 不读取 label_smoothing，因此 {share} 不起作用。",
+                name = loss.name()
+            );
+            let problem = Problem::input(message)
+                .hint(Words::new("Remove it, or use sigmoid or simpo.", "删除它，或使用 sigmoid 或 simpo。"));
             return Err(problem.at("settings.label_smoothing"));
         }
         Ok(Box::new(Run { common, own }))
@@ -130,7 +135,11 @@ impl Training for Run {
     }
 
     fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
-        let longer = longer(outlook, "simpo compares averages per token.", "settings.loss_type");
+        let longer = longer(
+            outlook,
+            Words::new("simpo compares averages per token.", "simpo 比较的是每个词元的平均值。"),
+            "settings.loss_type",
+        );
         high_rate(&self.common, outlook).into_iter().chain(longer).collect()
     }
 

@@ -24,7 +24,7 @@ use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
     At, Chart, DatasetKind, Example, GoalWords, Problem, Reading, SettingField, SettingValue,
     SettingValue::{Number, Numbers, Whole},
-    Settings, Sign, Watch, Words,
+    Settings, Sign, Watch, Wording, Words, wording,
 };
 use alidade_model::Policy;
 
@@ -199,7 +199,7 @@ impl Training for Run {
     }
 
     fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
-        let hint = "sigmoid_norm compares averages per token.";
+        let hint = Words::new("sigmoid_norm compares averages per token.", "sigmoid_norm 比较的是每个词元的平均值。");
         let longer = longer(outlook, hint, "settings.loss_type");
         high_rate(&self.common, outlook).into_iter().chain(longer).collect()
     }
@@ -224,17 +224,34 @@ impl Losses {
         let losses = &pair.loss_type;
         let weights = if own.loss_weights.is_empty() { vec![1.0; losses.len()] } else { own.loss_weights.clone() };
         if losses.len() != weights.len() {
-            let message = format!("loss_type names {} losses, loss_weights {} numbers.", losses.len(), weights.len());
-            return Err(Problem::input(message).hint("Give one weight for each loss.").at("settings.loss_weights"));
+            let message = wording!(
+                "loss_type names {losses} losses, loss_weights {weights} numbers.",
+                "loss_type 有 {losses} 个损失，而 loss_weights 有 {weights} 个数。",
+                losses = losses.len(),
+                weights = weights.len()
+            );
+            return Err(Problem::input(message)
+                .hint(Words::new("Give one weight for each loss.", "请为每个损失给出一个权重。"))
+                .at("settings.loss_weights"));
         }
         if weights.iter().all(|weight| *weight == 0.0) {
-            let problem = Problem::input("Every weight in loss_weights is 0, so no step changes the model.");
-            return Err(problem.hint("Set at least one of them above 0.").at("settings.loss_weights"));
+            let problem = Problem::input(Words::new(
+                "Every weight in loss_weights is 0, so no step changes the model.",
+                "loss_weights 中的权重全是 0，任何一步都不会改变模型。",
+            ));
+            return Err(problem
+                .hint(Words::new("Set at least one of them above 0.", "至少把其中一个设为大于 0。"))
+                .at("settings.loss_weights"));
         }
         let divergence = own.f_divergence_type;
         if let Some(loss) = losses.iter().find(|loss| divergence != Divergence::ReverseKl && !loss.allows_divergence())
         {
-            let message = format!("{} is defined for reverse_kl only, not for {}.", loss.name(), divergence.name());
+            let message = wording!(
+                "{loss} is defined for reverse_kl only, not for {divergence}.",
+                "{loss} 只对 reverse_kl 有定义，不适用于 {divergence}。",
+                loss = loss.name(),
+                divergence = divergence.name()
+            );
             return Err(Problem::input(message).at("settings.f_divergence_type"));
         }
         smoothing(losses, pair.label_smoothing)?;
@@ -275,15 +292,24 @@ impl Losses {
 
 /// Refuses label_smoothing where no loss uses it, and exo_pair, which is not defined without it.
 fn smoothing(losses: &[DpoLoss], share: f64) -> std::result::Result<(), Problem> {
-    let problem = |message: String, hint: &str| Err(Problem::input(message).hint(hint).at("settings.label_smoothing"));
+    let problem =
+        |message: Wording, hint: Words| Err(Problem::input(message).hint(hint).at("settings.label_smoothing"));
     if share > 0.0 && !losses.iter().any(|loss| loss.smooths()) {
-        let names: Vec<&str> = losses.iter().map(|loss| loss.name()).collect();
-        let message =
-            format!("{} does not read label_smoothing, so {share} would change nothing.", names.join(" and "));
-        return problem(message, "Remove it, or use robust, exo_pair, aot or aot_unpaired.");
+        let names = Wording::names(losses.iter().map(|loss| loss.name()));
+        let message = wording!("{names} does not read label_smoothing, so {share} would change nothing.", "{names} 不读取 label_smoothing，因此 {share} 不起作用。"; names = names);
+        return problem(
+            message,
+            Words::new(
+                "Remove it, or use robust, exo_pair, aot or aot_unpaired.",
+                "删除它，或使用 robust、exo_pair、aot 或 aot_unpaired。",
+            ),
+        );
     }
     if share == 0.0 && losses.contains(&DpoLoss::ExoPair) {
-        return problem("exo_pair needs a label_smoothing above 0.".to_owned(), "Its paper recommends 1e-3.");
+        return problem(
+            wording!("exo_pair needs a label_smoothing above 0.", "exo_pair 需要大于 0 的 label_smoothing。"),
+            Words::new("Its paper recommends 1e-3.", "其论文建议 1e-3。"),
+        );
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::heads::kl::k3;
 use crate::rollout::{Rollout, Sampling, batch, generate_rollouts, rollout_metrics, score_tokens};
 use crate::settings::{CommonSettings, SamplingStrategy};
 use crate::step::{StepContext, StepOutcome};
-use alidade_domain::Problem;
+use alidade_domain::{Problem, Wording, Words, wording};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -62,8 +62,14 @@ pub(super) fn check(common: &CommonSettings, group: usize) -> std::result::Resul
     if answers.is_multiple_of(group) {
         return Ok(());
     }
-    let message = format!("A step holds {answers} answers, which cannot be divided into groups of {group}.");
-    let hint = "per_device_train_batch_size times gradient_accumulation_steps counts answers; make it a multiple.";
+    let message = wording!(
+        "A step holds {answers} answers, which cannot be divided into groups of {group}.",
+        "一步有 {answers} 个回答，不能分成每组 {group} 个。"
+    );
+    let hint = Words::new(
+        "per_device_train_batch_size times gradient_accumulation_steps counts answers; make it a multiple.",
+        "per_device_train_batch_size 乘以 gradient_accumulation_steps 是回答的数量，请使它成为组大小的倍数。",
+    );
     Err(Problem::input(message).hint(hint).at("settings.num_generations"))
 }
 
@@ -94,7 +100,7 @@ pub(super) fn step(context: &mut StepContext, shape: &Shape) -> Result<StepOutco
             let part = start..(start + shape.sampling.rows).min(rollouts.len());
             pass(context, &rollouts, &advantages, part, shape, &mut totals)?;
         }
-        context.check_finite("loss", totals.loss)?;
+        context.check_finite(Wording::name("loss"), totals.loss)?;
         context.update()?;
     }
     let mut metrics: BTreeMap<String, f64> = rollout_metrics(&rollouts).into_iter().collect();

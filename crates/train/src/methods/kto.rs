@@ -21,7 +21,7 @@ use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
     Chart, DatasetKind, Example, GoalWords, Metric, Problem, Reading, SettingField,
     SettingValue::{Number, Whole},
-    Settings, Sign, Watch, Words,
+    Settings, Sign, Watch, Words, wording,
 };
 use alidade_model::{Policy, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
@@ -163,22 +163,34 @@ impl Method for Kto {
 impl Run {
     fn check(&self) -> std::result::Result<(), Problem> {
         if self.own.desirable_weight == 0.0 && self.own.undesirable_weight == 0.0 {
-            let problem =
-                Problem::input("Both desirable_weight and undesirable_weight are 0, so no step changes the model.");
-            return Err(problem.hint("Set at least one of them above 0.").at("settings.desirable_weight"));
+            let problem = Problem::input(Words::new(
+                "Both desirable_weight and undesirable_weight are 0, so no step changes the model.",
+                "desirable_weight 和 undesirable_weight 都是 0，任何一步都不会改变模型。",
+            ));
+            return Err(problem
+                .hint(Words::new("Set at least one of them above 0.", "至少把其中一个设为大于 0。"))
+                .at("settings.desirable_weight"));
         }
         if !self.own.loss_type.estimates_drift() {
             return Ok(());
         }
         if self.common.train_sampling_strategy != SamplingStrategy::Sequential {
-            let message =
-                "KTO forms its mismatched rows within each batch as the rows stand, so they cannot be shuffled.";
-            let hint = "Set train_sampling_strategy = \"sequential\", or loss_type = \"apo_zero_unpaired\".";
+            let message = Words::new(
+                "KTO forms its mismatched rows within each batch as the rows stand, so they cannot be shuffled.",
+                "KTO 在每个批次内按数据的顺序组成错配的样本，因此不能打乱顺序。",
+            );
+            let hint = Words::new(
+                "Set train_sampling_strategy = \"sequential\", or loss_type = \"apo_zero_unpaired\".",
+                "设置 train_sampling_strategy = \"sequential\"，或 loss_type = \"apo_zero_unpaired\"。",
+            );
             return Err(Problem::input(message).hint(hint).at("settings.train_sampling_strategy"));
         }
         if self.common.per_device_train_batch_size < SMALLEST_BATCH {
-            let message = "KTO compares each prompt with its neighbour's answer, and a batch of one has no neighbour.";
-            let problem = Problem::input(message).hint("Use a batch of at least 4.");
+            let message = Words::new(
+                "KTO compares each prompt with its neighbour's answer, and a batch of one has no neighbour.",
+                "KTO 把每个提问与相邻样本的回答比较，而大小为 1 的批次没有相邻样本。",
+            );
+            let problem = Problem::input(message).hint(Words::new("Use a batch of at least 4.", "批次至少为 4。"));
             return Err(problem.at("settings.per_device_train_batch_size"));
         }
         Ok(())
@@ -198,9 +210,12 @@ impl Training for Run {
 
     fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
         let small = (self.common.per_device_train_batch_size < SMALL_BATCH).then(|| {
-            Problem::input("A batch below 4 leaves KTO without a usable estimate of how far the model has moved.")
-                .hint("Use a batch of 4 or more.")
-                .at("settings.per_device_train_batch_size")
+            Problem::input(Words::new(
+                "A batch below 4 leaves KTO without a usable estimate of how far the model has moved.",
+                "批次小于 4 时，KTO 无法可靠估计模型偏离了多远。",
+            ))
+            .hint(Words::new("Use a batch of 4 or more.", "使用 4 或更大的批次。"))
+            .at("settings.per_device_train_batch_size")
         });
         high_rate(&self.common, outlook).into_iter().chain(small).collect()
     }
@@ -240,16 +255,15 @@ fn both_kinds(labelled: &[Labelled]) -> Result<()> {
     let wanted = labelled.iter().filter(|row| row.wanted).count();
     let (label, missing) = match wanted {
         _ if labelled.is_empty() => return Ok(()),
-        0 => (false, "wanted"),
-        all if all == labelled.len() => (true, "unwanted"),
+        0 => (false, Words::new("wanted", "想要")),
+        all if all == labelled.len() => (true, Words::new("unwanted", "不想要")),
         _ => return Ok(()),
     };
-    let message = format!(
-        "All {} usable rows have the label {label}. KTO learns from wanted and unwanted answers, and no {missing} one is left.",
-        labelled.len()
-    );
-    let problem = Problem::input(message)
-        .hint("Add rows of the other kind; wanted answers alone can be learned by supervised fine-tuning.");
+    let message = wording!("All {count} usable rows have the label {label}. KTO learns from wanted and unwanted answers, and no {missing} one is left.", "可用的 {count} 条的标签全是 {label}。KTO 从想要的和不想要的回答中学习，而{missing}的回答一条也没有。"; missing = missing; count = labelled.len());
+    let problem = Problem::input(message).hint(Words::new(
+        "Add rows of the other kind; wanted answers alone can be learned by supervised fine-tuning.",
+        "请加入另一类数据；如果只有想要的回答，可以用监督微调来学习。",
+    ));
     Err(TrainError::Refused(problem.at("dataset")))
 }
 
@@ -267,11 +281,12 @@ fn uneven(labelled: &[Labelled], own: &Own) -> Option<Problem> {
     if labelled.is_empty() || good * bad == 0.0 || EVEN.contains(&share) {
         return None;
     }
-    let message = format!(
-        "{wanted} wanted answers weigh {share:.2} times as much as {u} unwanted ones; KTO is advised to give them from 1 to 1.33 times the weight."
+    let message = wording!(
+        "{wanted} wanted answers weigh {share:.2} times as much as {u} unwanted ones; KTO is advised to give them from 1 to 1.33 times the weight.",
+        "{wanted} 个想要的回答的总权重是 {u} 个不想要的回答的 {share:.2} 倍；建议 KTO 把这个比值控制在 1 到 1.33 之间。"
     );
     let (field, weight) = if w < u { ("desirable_weight", u * bad / w) } else { ("undesirable_weight", w * good / u) };
-    let hint = format!("{field} = {weight:.2} would balance them.");
+    let hint = wording!("{field} = {weight:.2} would balance them.", "{field} = {weight:.2} 可使两者平衡。");
     Some(Problem::input(message).hint(hint).at(format!("settings.{field}")))
 }
 
@@ -445,7 +460,7 @@ mod tests {
         for label in [true, false] {
             let rows = [plain("The river", " keeps.", label), plain("A lamp", " finds.", label)];
             let problem = Problem::from(prepare(&rows, &[]).err().unwrap());
-            assert!(problem.message.contains(&format!("All 2 usable rows have the label {label}")), "{problem}");
+            assert!(problem.message.en.contains(&format!("All 2 usable rows have the label {label}")), "{problem}");
             assert_eq!(problem.field.as_deref(), Some("dataset"));
         }
         let other = Example::Prompt { prompt: vec![Message::user("Who?")] };
@@ -461,7 +476,7 @@ mod tests {
         };
         let advice = told(&[]);
         assert_eq!(advice[0].field.as_deref(), Some("settings.undesirable_weight"));
-        assert!(advice[0].message.contains("3.00 times") && advice[0].hints[0].contains("3.00"), "{}", advice[0]);
+        assert!(advice[0].message.en.contains("3.00 times") && advice[0].hints[0].en.contains("3.00"), "{}", advice[0]);
         for good in [&[("undesirable_weight", 3.0)][..], &[("undesirable_weight", 2.25)], &[("desirable_weight", 0.4)]]
         {
             assert!(told(good).is_empty(), "{good:?}");

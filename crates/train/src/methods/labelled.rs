@@ -2,7 +2,7 @@
 
 use crate::encode::{Encoder, Prepared, Row};
 use crate::error::Result;
-use alidade_domain::Example;
+use alidade_domain::{Example, wording};
 use alidade_model::TokenRow;
 
 /// A labelled answer as ids.
@@ -25,15 +25,15 @@ pub(super) fn read(
     let (encoded, wanted) = match example {
         Example::Rated { prompt, completion, label } => (encoder.answer(prompt, completion)?, *label),
         Example::PlainRated { prompt, completion, label } => (encoder.plain_answer(prompt, completion)?, *label),
-        _ => return Ok(Err("it has no thumb up or down".into())),
+        _ => return Ok(Err(wording!("it has no thumb up or down", "它没有点赞或点踩"))),
     };
     let (mut prompt, moved) = (encoded.ids, encoded.moved_border);
     let answer = prompt.split_off(encoded.prompt);
     if prompt.len() >= limit {
-        return Ok(Err("its prompt alone fills max_length".into()));
+        return Ok(Err(wording!("its prompt alone fills max_length", "仅提问就占满了 max_length")));
     }
     if sequence(&prompt, &answer, limit).scored_tokens() == 0 {
-        return Ok(Err("its answer is empty".into()));
+        return Ok(Err(wording!("its answer is empty", "它的回答为空")));
     }
     prepared.moved_borders += usize::from(moved);
     prepared.truncated += usize::from(prompt.len() + answer.len() > limit);

@@ -17,7 +17,7 @@ use crate::step::{StepContext, StepOutcome};
 use alidade_domain::{
     Chart, Example, Metric, Problem, SettingField,
     SettingValue::{Number, Whole},
-    Settings, Watch, Words,
+    Settings, Watch, Wording, Words,
 };
 
 /// The method.
@@ -165,7 +165,7 @@ fn step(context: &mut StepContext, sampling: Sampling, losses: &Losses) -> Resul
     if !pairs.is_empty() {
         let micro_batches = pairs.chunks(sampling.rows / 2).map(|chunk| chunk.iter().collect()).collect();
         outcome = dpo_step(context.policy, &context.batch.with_rows(micro_batches), losses)?;
-        context.check_finite("loss", outcome.loss)?;
+        context.check_finite(Wording::name("loss"), outcome.loss)?;
         context.update()?;
     }
     outcome.metrics.extend(rollout_metrics(&rollouts));

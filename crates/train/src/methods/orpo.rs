@@ -129,7 +129,10 @@ impl Training for Run {
     }
 
     fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
-        let hint = "look for pairs in which the better answer is not the longer one.";
+        let hint = Words::new(
+            "look for pairs in which the better answer is not the longer one.",
+            "请寻找较好的回答并不更长的偏好对。",
+        );
         longer(outlook, hint, "dataset").into_iter().collect()
     }
 

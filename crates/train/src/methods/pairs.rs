@@ -2,7 +2,7 @@
 
 use crate::encode::{Encoded, Encoder, Item, Prepared, Row, Skipped, or_left_out};
 use crate::error::Result;
-use alidade_domain::{Example, PreferencePair};
+use alidade_domain::{Example, PreferencePair, wording};
 use alidade_model::{TokenBatch, TokenRow, TokenScores};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,18 +29,18 @@ fn pair(example: &Example, encoder: &Encoder, limit: usize, prepared: &mut Prepa
     let both: [Encoded; 2] = match example {
         Example::Pair(PreferencePair { prompt, chosen, rejected, .. }) => encoder.pair(prompt, [chosen, rejected])?,
         Example::PlainPair { prompt, chosen, rejected } => encoder.plain_pair(prompt, [chosen, rejected])?,
-        _ => return Ok(Err("it is not a pair of answers".into())),
+        _ => return Ok(Err(wording!("it is not a pair of answers", "它不是一对回答"))),
     };
     prepared.moved_borders += usize::from(both.iter().any(|encoded| encoded.moved_border));
     let [Some((chosen, cut)), Some((rejected, other_cut))] = both.map(|encoded| encoded.fit(limit)) else {
-        return Ok(Err("its prompt alone fills max_length".into()));
+        return Ok(Err(wording!("its prompt alone fills max_length", "仅提问就占满了 max_length")));
     };
     let rows = vec![chosen.row(), rejected.row()];
     if rows[0] == rows[1] {
-        return Ok(Err("both answers are the same within max_length".into()));
+        return Ok(Err(wording!("both answers are the same within max_length", "两个回答在 max_length 之内相同")));
     }
     if rows.iter().any(|row| row.scored_tokens() == 0) {
-        return Ok(Err("one of its answers is empty".into()));
+        return Ok(Err(wording!("one of its answers is empty", "其中一个回答为空")));
     }
     prepared.truncated += usize::from(cut || other_cut);
     Ok(Ok(rows))

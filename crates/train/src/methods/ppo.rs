@@ -28,7 +28,7 @@ use crate::step::{StepContext, StepOutcome};
 use alidade_domain::{
     Chart, Example, GoalWords, Metric, Problem, Purpose, SettingField,
     SettingValue::{Number, Text, Whole},
-    Settings, Stream, Watch, Words,
+    Settings, Stream, Watch, Wording, Words,
 };
 use alidade_model::Critic;
 use std::collections::BTreeMap;
@@ -295,7 +295,8 @@ fn step(context: &mut StepContext, run: &Run) -> Result<StepOutcome> {
         let found = context.policy.values(&batch)?;
         values.extend(batch.target_ranges().into_iter().map(|range| found[range].to_vec()));
     }
-    context.check_answers("value", rollouts.iter().zip(values.iter().map(|values| values.iter().sum())))?;
+    context
+        .check_answers(Wording::name("value"), rollouts.iter().zip(values.iter().map(|values| values.iter().sum())))?;
     let lagrange = update_multiplier(context, &rollouts, run);
     let reward =
         |rollout: &Rollout| lagrange.map_or(rollout.score, |lagrange| lagrange.penalised(rollout.score, rollout.cost));
@@ -427,7 +428,7 @@ fn learn(context: &mut StepContext, rollouts: &[Rollout], estimates: &[Estimates
             }
             let n = (totals.tokens - before.0).max(1.0);
             totals.first.get_or_insert(((totals.ratio - before.1) / n, (totals.clipped - before.2) / n));
-            context.check_finite("loss", totals.policy + totals.value)?;
+            context.check_finite(Wording::name("loss"), totals.policy + totals.value)?;
             context.update()?;
         }
     }

@@ -19,7 +19,7 @@ use crate::step::{StepContext, StepOutcome};
 use alidade_domain::{
     Chart, Example, Metric, Problem, SettingField,
     SettingValue::{Number, Whole},
-    Settings, Tone, Watch, Words,
+    Settings, Tone, Watch, Wording, Words,
 };
 use std::collections::BTreeMap;
 
@@ -168,7 +168,7 @@ fn step(context: &mut StepContext, sampling: Sampling) -> Result<StepOutcome> {
         nll -= scores.logp.iter().sum::<f64>();
         context.policy.backward(&vec![-1.0 / learned; scores.logp.len()])?;
     }
-    context.check_finite("loss", nll / learned)?;
+    context.check_finite(Wording::name("loss"), nll / learned)?;
     context.update()?;
     let mut metrics: BTreeMap<String, f64> = rollout_metrics(&rollouts).into_iter().collect();
     let mut k = 2;

@@ -21,7 +21,7 @@ use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
     Chart, DatasetKind, Example, Metric, Problem, Reading, SettingField,
     SettingValue::{Number, Whole},
-    Settings, Sign, Tone, Variant, Watch, Words,
+    Settings, Sign, Tone, Variant, Watch, Words, wording,
 };
 use alidade_model::{Policy, ScorerKind, TokenRow};
 
@@ -160,7 +160,10 @@ impl Training for Run {
     }
 
     fn advice(&self, outlook: &Outlook) -> Vec<Problem> {
-        let hint = "look for pairs in which the better answer is not the longer one.";
+        let hint = Words::new(
+            "look for pairs in which the better answer is not the longer one.",
+            "请寻找较好的回答并不更长的偏好对。",
+        );
         longer(outlook, hint, "dataset").into_iter().collect()
     }
 
@@ -176,9 +179,9 @@ impl Training for Run {
         if self.own.loss_type == RewardLoss::Cost {
             let (labelled, unlabelled) = prepared.items.into_iter().partition(|item| item.harmful.is_some());
             prepared.items = labelled;
-            let reason = "it does not say which of its answers are harmful";
+            let reason = wording!("it does not say which of its answers are harmful", "它没有说明哪个回答有害");
             let unlabelled: Vec<Item> = unlabelled;
-            prepared.skipped.extend(unlabelled.iter().map(|item| Skipped { row: item.row, reason: reason.into() }));
+            prepared.skipped.extend(unlabelled.iter().map(|item| Skipped { row: item.row, reason: reason.clone() }));
             prepared = prepared.or_nothing(rows.len())?;
         }
         if !self.own.use_margins {

@@ -16,7 +16,7 @@ use crate::step::{StepBatch, StepOutcome};
 use alidade_domain::{
     At, Chart, DatasetKind, Example, Metric, PreferencePair, Problem, Reading, SettingField,
     SettingValue::{Number, Whole},
-    Settings, Sign, Watch, Words,
+    Settings, Sign, Watch, Words, wording,
 };
 use alidade_model::{Policy, TokenBatch, TokenRow};
 use std::collections::BTreeMap;
@@ -191,8 +191,10 @@ fn sequence(
         Example::PlainPair { prompt, chosen, .. } => encoder.plain_answer(prompt, chosen)?,
         Example::Rated { prompt, completion, label: true } => encoder.answer(prompt, completion)?,
         Example::PlainRated { prompt, completion, label: true } => encoder.plain_answer(prompt, completion)?,
-        Example::Rated { .. } | Example::PlainRated { .. } => return Ok(Err("its label is false".into())),
-        Example::Prompt { .. } => return Ok(Err("it has no answer".into())),
+        Example::Rated { .. } | Example::PlainRated { .. } => {
+            return Ok(Err(wording!("its label is false", "它的标签是 false")));
+        }
+        Example::Prompt { .. } => return Ok(Err(wording!("it has no answer", "它没有回答"))),
         Example::Conversation { messages } if own.assistant_only_loss => {
             return Ok(cut(encoder.assistant_turns(messages)?, limit, prepared));
         }
@@ -211,11 +213,13 @@ fn sequence(
 
 fn fit(encoded: Encoded, limit: usize, prepared: &mut Prepared) -> Row<TokenRow> {
     let moved = encoded.moved_border;
-    let Some((encoded, was_cut)) = encoded.fit(limit) else { return Err("its prompt alone fills max_length".into()) };
+    let Some((encoded, was_cut)) = encoded.fit(limit) else {
+        return Err(wording!("its prompt alone fills max_length", "仅提问就占满了 max_length"));
+    };
     prepared.moved_borders += usize::from(moved);
     let row = encoded.row();
     if row.scored_tokens() == 0 {
-        return Err("its answer is empty".into());
+        return Err(wording!("its answer is empty", "它的回答为空"));
     }
     prepared.truncated += usize::from(was_cut);
     Ok(row)
@@ -226,7 +230,7 @@ fn cut(mut row: TokenRow, limit: usize, prepared: &mut Prepared) -> Row<TokenRow
     row.ids.truncate(limit);
     row.scored.truncate(limit);
     if row.scored_tokens() == 0 {
-        return Err("it has no tokens to learn".into());
+        return Err(wording!("it has no tokens to learn", "其中没有可供学习的词元"));
     }
     prepared.truncated += usize::from(was_cut);
     Ok(row)
