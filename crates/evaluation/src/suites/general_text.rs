@@ -20,6 +20,7 @@ static CARD: SuiteCard = SuiteCard {
     ),
     judge: None,
     measures: &[LOSS],
+    labels: &[],
 };
 
 const LOSS: MeasureCard = MeasureCard {

@@ -6,7 +6,7 @@ use crate::experiments::presets::STARTER;
 use crate::models::vetting::limits_for;
 use crate::studio::{Studio, lock};
 use crate::views::{DatasetProfile, Histogram};
-use alidade_domain::{Example, Problem};
+use alidade_domain::{Example, Problem, Wording, wording};
 use alidade_jobs::train::execute::read_rows;
 use alidade_model::{ModelFolder, TextTokenizer};
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,11 @@ impl Studio {
         let rows = self.rows_path(id);
         let bytes = std::fs::metadata(&rows).map_or(0, |data| data.len());
         let limits = limits_for(&PathBuf::from(&model.folder), false).plus(bytes, PER_ROW_BYTE);
-        let what = format!("Counting the tokens of “{}” as the model “{}” does", set.name, model.model.name);
+        let (name, counting) = (&set.name, &model.model.name);
+        let what = wording!(
+            "Counting the tokens of “{name}” as the model “{counting}” does",
+            "按模型“{counting}”的方式计算“{name}”的词元"
+        );
         let (stop, program) = (AtomicBool::new(false), &self.configuration.program);
         let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
         let request = Request {
@@ -70,7 +74,7 @@ pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
     let folder = ModelFolder::open(&request.folder).map_err(|error| Problem::from(error).at("model"))?;
     let tokenizer = folder.tokenizer().map_err(|error| Problem::from(error).at("model"))?;
     let profile = profile(&request, &read_rows(&request.rows)?, &tokenizer)?;
-    serde_json::to_value(profile).map_err(|error| Problem::internal(error.to_string()))
+    serde_json::to_value(profile).map_err(|error| Problem::internal(Wording::name(error.to_string())))
 }
 
 fn profile(request: &Request, rows: &[Example], tokenizer: &TextTokenizer) -> Result<DatasetProfile, Problem> {

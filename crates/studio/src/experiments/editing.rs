@@ -3,7 +3,7 @@
 
 use crate::studio::{Studio, now_ms};
 use crate::views::ExperimentSummary;
-use alidade_domain::{Choices, Experiment, Problem, ProblemCode, Stage};
+use alidade_domain::{Choices, Experiment, Problem, ProblemCode, Stage, Words, wording};
 
 /// Maximum length of title and question.
 const LONGEST_TEXT: usize = 2_000;
@@ -47,8 +47,13 @@ impl Studio {
     ) -> Result<ExperimentSummary, Problem> {
         let mut experiment = self.store.experiment(id)?;
         if !self.store.runs_of(id)?.is_empty() {
-            let message = format!("“{}” was started already, so its stages can no longer change.", experiment.title);
-            return Err(Problem::new(ProblemCode::Conflict, message).hint("Save the changes as a new experiment."));
+            let title = &experiment.title;
+            let message = wording!(
+                "“{title}” was started already, so its stages can no longer change.",
+                "“{title}”已经启动过，它的阶段不能再改。"
+            );
+            return Err(Problem::new(ProblemCode::Conflict, message)
+                .hint(Words::new("Save the changes as a new experiment.", "把改动另存为新实验。")));
         }
         (experiment.title, experiment.question) = texts(title, question)?;
         (experiment.stages, experiment.choices) = (stages, choices);
@@ -83,7 +88,7 @@ impl Studio {
 pub(super) fn texts(title: &str, question: &str) -> Result<(String, String), Problem> {
     let title = title.trim();
     if title.is_empty() {
-        return Err(Problem::input("The experiment needs a title.").at("title"));
+        return Err(Problem::input(Words::new("The experiment needs a title.", "实验需要一个标题。")).at("title"));
     }
     let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
     Ok((cut(title), cut(question.trim())))
@@ -94,10 +99,13 @@ fn tidy_tags(tags: Vec<String>) -> Result<Vec<String>, Problem> {
     let mut tags: Vec<String> = tags.filter(|tag| !tag.is_empty()).collect();
     tags.sort();
     tags.dedup();
-    if tags.len() > TAGS {
-        return Err(
-            Problem::input(format!("An experiment has at most {TAGS} tags; these are {}.", tags.len())).at("tags")
-        );
+    let count = tags.len();
+    if count > TAGS {
+        return Err(Problem::input(wording!(
+            "An experiment has at most {TAGS} tags; these are {count}.",
+            "一个实验最多有 {TAGS} 个标签；这里有 {count} 个。"
+        ))
+        .at("tags"));
     }
     Ok(tags)
 }

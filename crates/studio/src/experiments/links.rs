@@ -228,13 +228,17 @@ pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
 pub(crate) fn is_full(recipe: &Recipe, method: &dyn Method) -> Result<bool, Problem> {
     let full = recipe.tuning == Some(Tuning::Full);
     if full && !trains_every_weight(method) {
-        let message = format!(
-            "{} needs an adapter: it compares with the base model, or trains a model that only scores.",
-            recipe.method.as_str()
+        let name = recipe.method.as_str();
+        let message = wording!(
+            "{name} needs an adapter: it compares with the base model, or trains a model that only scores.",
+            "{name} 需要适配器：它要与基座模型比较，或者训练的是只打分的模型。"
         );
-        return Err(Problem::input(message)
-            .hint(format!("Train an adapter, or use one of: {}.", names_of(trains_every_weight)))
-            .at("tuning"));
+        let others = names_of(trains_every_weight);
+        let hint = wording!(
+            "Train an adapter, or use one of: {others}.",
+            "请训练适配器，或改用其中之一：{others}。"
+        );
+        return Err(Problem::input(message).hint(hint).at("tuning"));
     }
     Ok(full)
 }

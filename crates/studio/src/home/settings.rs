@@ -3,7 +3,7 @@
 
 use crate::studio::{Studio, lock};
 use crate::views::{AppInfo, Held};
-use alidade_domain::{Problem, RunState, Wording};
+use alidade_domain::{Problem, RunState, Wording, wording};
 use alidade_jobs::files::durable::write_private;
 use alidade_jobs::machine::{memory_of, resident_bytes};
 use serde::{Deserialize, Serialize};
@@ -42,11 +42,15 @@ impl Studio {
     pub fn set_threads(&self, threads: Option<usize>) -> Result<AppInfo, Problem> {
         let available = self.configuration.threads;
         if let Some(threads) = threads.filter(|threads| !(1..=available).contains(threads)) {
-            let message = format!("{threads} threads were asked for; this machine has {available}.");
-            return Err(Problem::input(message).hint(format!("Choose 1 to {available}.")).at("threads"));
+            let message = wording!(
+                "{threads} threads were asked for; this machine has {available}.",
+                "要求使用 {threads} 个线程，而本机只有 {available} 个。"
+            );
+            let hint = wording!("Choose 1 to {available}.", "请选择 1 到 {available}。");
+            return Err(Problem::input(message).hint(hint).at("threads"));
         }
         let settings = Settings { threads };
-        let text = serde_json::to_string(&settings).map_err(|error| Problem::internal(error.to_string()))?;
+        let text = serde_json::to_string(&settings).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         write_private(&self.configuration.home.join(SETTINGS), text.as_bytes())?;
         *lock(&self.settings) = settings;
         Ok(self.app_info())
@@ -62,14 +66,14 @@ impl Studio {
     pub(crate) fn held(&self) -> Vec<Held> {
         let program = Held { what: Wording::name("Alidade"), bytes: resident_bytes(), can_free: false };
         let chat = |(name, bytes): (String, u64)| {
-            let what = Wording { en: format!("{name} (for chats)"), zh: format!("{name}（用于对话）") };
+            let what = wording!("{name} (for chats)", "{name}（用于对话）");
             Held { what, bytes, can_free: true }
         };
         let runs = self.store.unsettled_runs().unwrap_or_default();
         let runs = runs.into_iter().filter(|run| run.state == RunState::Running).filter_map(|run| {
             let bytes = memory_of(self.pid_of(&run).ok()??);
             let title = self.store.experiment(&run.experiment).ok()?.title;
-            let what = Wording { en: format!("Run of “{title}”"), zh: format!("“{title}”的运行") };
+            let what = wording!("Run of “{title}”", "“{title}”的运行");
             (bytes > 0).then_some(Held { what, bytes, can_free: false })
         });
         [program].into_iter().chain(self.held_by_chats().into_iter().map(chat)).chain(runs).collect()
