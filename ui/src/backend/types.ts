@@ -18,6 +18,20 @@ export type AdapterSource = string;
 
 export type AnswerEnd = "complete" | "length" | "stopped" | "interrupted";
 
+export type Held = { 
+/**
+ * Name of what holds it ("Alidade", a model in memory for chats, a run).
+ */
+what: Wording, 
+/**
+ * Its size.
+ */
+bytes: number, 
+/**
+ * True if `free_memory` gives it back.
+ */
+can_free: boolean, };
+
 export type AppInfo = { 
 /**
  * Version of the program.
@@ -36,9 +50,17 @@ home: string,
  */
 threads: number, 
 /**
+ * Threads that the machine has.
+ */
+available_threads: number, 
+/**
  * Memory of the machine.
  */
 memory_bytes: number, 
+/**
+ * What the program and its processes hold of it now.
+ */
+held: Array<Held>, 
 /**
  * Current faults of the program, apart from those of single runs and data sets.
  */
@@ -196,7 +218,15 @@ end: AnswerEnd | null,
 /**
  * Its random seed.
  */
-seed: number | null, };
+seed: number | null, 
+/**
+ * Tokens of the answer.
+ */
+tokens: number | null, 
+/**
+ * Seconds that generating it took, without loading the model.
+ */
+seconds: number | null, };
 
 export type ChatView = { 
 /**
@@ -298,7 +328,30 @@ strength: Strength,
 /**
  * Settings that the person changed, by method.
  */
-changes: { [key in string]: Settings }, };
+changes: { [key in string]: Settings }, 
+/**
+ * Random seed of every stage.
+ */
+seed: number, 
+/**
+ * What is trained: a LoRA adapter, a prefix, or every weight.
+ */
+trains: Trains, 
+/**
+ * Shape of the LoRA adapter; the model's default when absent.
+ */
+lora: LoraSpec | null, 
+/**
+ * Length of the prefix.
+ */
+virtual_tokens: number, 
+/**
+ * Largest number of prompts, and of held-out rows, that before and after are compared on; as many as fit into the time of
+ * training when absent, none at 0.
+ */
+compare: number | null, };
+
+export type Trains = "lora" | "prefix" | "full";
 
 export type Chosen = { 
 /**
@@ -352,7 +405,7 @@ summary: ImportSummary,
 /**
  * Remarks on the whole file.
  */
-remarks: Array<string>, 
+remarks: Array<Wording>, 
 /**
  * SHA-256 of the normalised rows.
  */
@@ -376,7 +429,15 @@ imported_ms: number,
 /**
  * The problem with its rows on the disk, if any.
  */
-problem: Problem | null, };
+problem: Problem | null, 
+/**
+ * Its name in both languages; for the person's own sets the same in each.
+ */
+title: Wording, 
+/**
+ * Experiments whose stages name it, newest first.
+ */
+used_by: Array<Use>, };
 
 export type Device = string;
 
@@ -480,9 +541,37 @@ worst: Array<WorstRow>,
  */
 scores: ScoreHistogram | null, 
 /**
+ * Held-out pairs with the log-probabilities of both answers under each stack, for pairs only: a few, those that changed most
+ * first.
+ */
+pairs: Array<PairShift>, 
+/**
  * Duration in seconds.
  */
 seconds: number, };
+
+export type PairShift = { 
+/**
+ * The prompt.
+ */
+prompt: string, 
+/**
+ * The preferred answer.
+ */
+chosen: string, 
+/**
+ * The other answer.
+ */
+rejected: string, 
+/**
+ * True if the texts may be harmful: blurred until revealed.
+ */
+flagged: boolean, 
+/**
+ * Log-probability of the chosen and of the rejected answer, in nats, summed over their tokens; in the order of the
+ * evaluation's stacks.
+ */
+logps: Array<[number, number]>, };
 
 export type Example = { "kind": "answer", 
 /**
@@ -570,7 +659,19 @@ stages: Array<Stage>,
 /**
  * When it was made, in milliseconds since 1970.
  */
-created_ms: number, };
+created_ms: number, 
+/**
+ * The person's notes on it.
+ */
+notes: string, 
+/**
+ * The person's tags, in lower case, in order.
+ */
+tags: Array<string>, 
+/**
+ * The choices of the wizard that it came from; absent for one that was opened from a file.
+ */
+choices: Choices | null, };
 
 export type ExperimentState = "draft" | "running" | "paused" | "interrupted" | "stopped" | "finished" | "failed";
 
@@ -644,7 +745,7 @@ export type ImportSummary = {
 /**
  * Name of the detected shape ("alpaca", "sharegpt pairs", …).
  */
-format: string, 
+format: Wording, 
 /**
  * Records found in the file.
  */
@@ -914,7 +1015,85 @@ folder: string,
 /**
  * The model card in Markdown, if there is one.
  */
-card: string | null, };
+card: string | null, 
+/**
+ * Prompts that it can answer, for the start of a chat.
+ */
+suggestions: Array<Wording>, 
+/**
+ * Experiments whose stages name it, newest first.
+ */
+used_by: Array<Use>, };
+
+export type Use = { 
+/**
+ * Identifier of the experiment.
+ */
+experiment: string, 
+/**
+ * Its title.
+ */
+title: string, 
+/**
+ * Its state.
+ */
+state: ExperimentState, };
+
+export type Histogram = { 
+/**
+ * Lower end of the first bin, in tokens.
+ */
+low: number, 
+/**
+ * Width of a bin, in tokens.
+ */
+width: number, 
+/**
+ * Texts in each bin.
+ */
+counts: Array<number>, 
+/**
+ * Median length, in tokens.
+ */
+median: number, 
+/**
+ * Length of the longest, in tokens.
+ */
+longest: number, };
+
+export type DatasetProfile = { 
+/**
+ * Model whose tokens are counted.
+ */
+model: string, 
+/**
+ * Rows that were counted; all of them unless the set is very large.
+ */
+rows: number, 
+/**
+ * Lengths of the prompts; absent for texts.
+ */
+prompts: Histogram | null, 
+/**
+ * Lengths of the answers, of the chosen ones for pairs, of the documents for texts; absent for prompts.
+ */
+answers: Histogram | null, 
+/**
+ * Lengths of the rejected answers; only for pairs.
+ */
+rejected: Histogram | null, 
+/**
+ * Share of pairs whose chosen answer is clearly longer; only for pairs.
+ */
+chosen_longer: number | null, 
+/**
+ * Rows that repeat an earlier one.
+ */
+duplicates: number, 
+/**
+ * Rows longer than the model's context.
+ */
+too_long: number, };
 
 export type Multiple = { 
 /**
@@ -1000,7 +1179,25 @@ stages: Array<Stage>,
 /**
  * Its texts; without any it is only available by its name.
  */
-words: GoalWords | null, };
+words: GoalWords | null, 
+/**
+ * What it gave when we ran it; absent for one that works on the person's own data.
+ */
+measured: MeasuredPreset | null, };
+
+export type MeasuredPreset = { 
+/**
+ * The figures, base first and the final stack second, most important first.
+ */
+measures: Array<Measure>, 
+/**
+ * Seconds that the whole experiment took.
+ */
+seconds: number, 
+/**
+ * The machine that it was measured on.
+ */
+machine: string, };
 
 export type Problem = { 
 /**
@@ -1010,11 +1207,11 @@ code: ProblemCode,
 /**
  * What was attempted and what was found, in one or two sentences.
  */
-message: string, 
+message: Wording, 
 /**
  * What to do, one step each.
  */
-hints: Array<string>, 
+hints: Array<Wording>, 
 /**
  * The input field that it belongs to ("stage.0.settings.learning_rate"), when there is one.
  */
@@ -1044,7 +1241,7 @@ export type ReasonCount = {
 /**
  * The reason, as in [`RowIssue::reason`].
  */
-reason: string, 
+reason: Wording, 
 /**
  * Rows dropped for it.
  */
@@ -1134,15 +1331,15 @@ row: number,
 /**
  * Short name of the reason, the same for the same fault ("no answer").
  */
-reason: string, 
+reason: Wording, 
 /**
  * What was found in this row.
  */
-found: string, 
+found: Wording, 
 /**
  * What to do about it.
  */
-fix: string, };
+fix: Wording, };
 
 export type RunEvent = { 
 /**
@@ -1268,7 +1465,7 @@ code: string,
 /**
  * The sentence.
  */
-message: string, } | { "kind": "evaluated", 
+message: Wording, } | { "kind": "evaluated", 
 /**
  * The figures.
  */
@@ -1378,6 +1575,10 @@ work: Stage,
  */
 estimate: StageEstimate | null, 
 /**
+ * Peak memory of its process so far; absent where the system does not tell.
+ */
+memory_bytes: number | null, 
+/**
  * Last event number that is stored.
  */
 last_sequence: number, };
@@ -1404,7 +1605,7 @@ text: string,
 /**
  * The label of the judge ("good", "wrong fact", …), if there is a judge.
  */
-label: string | null, };
+label: Wording | null, };
 
 export type Sampling = { 
 /**
@@ -1564,7 +1765,7 @@ label: string,
 /**
  * Where it comes from ("base model", title of an experiment).
  */
-origin: string, 
+origin: Wording, 
 /**
  * Experiment that made it.
  */
@@ -1649,6 +1850,14 @@ answer_tokens: number,
  * Expected time of comparing before and after, on this machine.
  */
 comparing_seconds: number, 
+/**
+ * Prompts that before and after are compared on.
+ */
+comparing_prompts: number, 
+/**
+ * Held-out rows that before and after are compared on.
+ */
+comparing_rows: number, 
 /**
  * Expected time in all, on this machine.
  */
@@ -1767,19 +1976,26 @@ export interface Commands {
   list_methods: { request: Record<symbol, never>; answer: Array<MethodCard> };
   list_presets: { request: Record<symbol, never>; answer: Array<Preset> };
   list_models: { request: Record<symbol, never>; answer: Array<ModelView> };
-  add_model: { request: { handle: string, }; answer: ModelView };
+  set_threads: { request: { threads: number | null, }; answer: AppInfo };
+  free_memory: { request: Record<symbol, never>; answer: AppInfo };
+  add_model: { request: { handle: string, name: string | null, }; answer: ModelView };
+  rename_model: { request: { id: string, name: string, }; answer: ModelView };
   remove_model: { request: { id: string, }; answer: null };
   list_datasets: { request: Record<symbol, never>; answer: Array<DatasetView> };
   import_dataset: { request: { handle: string, name: string | null, }; answer: DatasetView };
   stop_import: { request: { handle: string, }; answer: null };
+  rename_dataset: { request: { id: string, name: string, }; answer: DatasetView };
+  dataset_profile: { request: { id: string, model: string | null, }; answer: DatasetProfile };
   dataset_rows: { request: { id: string, offset: number, limit: number, }; answer: DatasetPage };
   remove_dataset: { request: { id: string, }; answer: null };
   compose_pipeline: { request: { choices: Choices, }; answer: Array<Stage> };
   check_pipeline: { request: { stages: Array<Stage>, }; answer: CheckedPipeline };
-  create_experiment: { request: { title: string, question: string, stages: Array<Stage>, }; answer: ExperimentSummary };
+  create_experiment: { request: { title: string, question: string, stages: Array<Stage>, choices: Choices | null, }; answer: ExperimentSummary };
+  update_draft: { request: { id: string, title: string, question: string, stages: Array<Stage>, choices: Choices | null, }; answer: ExperimentSummary };
+  duplicate_experiment: { request: { id: string, }; answer: ExperimentSummary };
   list_experiments: { request: Record<symbol, never>; answer: Array<ExperimentSummary> };
   get_experiment: { request: { id: string, }; answer: ExperimentSummary };
-  rename_experiment: { request: { id: string, title: string, question: string, }; answer: ExperimentSummary };
+  update_experiment: { request: { id: string, title: string, question: string, notes: string, tags: Array<string>, }; answer: ExperimentSummary };
   delete_experiment: { request: { id: string, }; answer: null };
   experiment_file: { request: { id: string, }; answer: string };
   open_experiment_file: { request: { handle: string, }; answer: ExperimentSummary };
@@ -1800,8 +2016,8 @@ export interface Commands {
   update_chat: { request: { id: string, title: string, stacks: Array<Stack>, system_prompt: string, sampling: Sampling, precision: Precision, }; answer: ChatView };
   delete_chat: { request: { id: string, }; answer: null };
   stop_answer: { request: { id: string, }; answer: null };
-  get_report: { request: { experiment: string, }; answer: ReportView };
-  save_report: { request: { experiment: string, format: string, handle: string, }; answer: null };
+  get_report: { request: { experiment: string, language: string, }; answer: ReportView };
+  save_report: { request: { experiment: string, format: string, language: string, handle: string, }; answer: null };
   export_adapter: { request: { adapter: string, form: string, handle: string, }; answer: null };
 }
 
