@@ -140,7 +140,7 @@ describe("prompts across experiments", () => {
     }) as unknown as ExperimentSummary;
   it("are those that all were asked", () => {
     const rows = promptRows([
-      asked(["a", "good"], ["b", "good"], ["harm", "good"]),
+      asked(["a", "good"], ["b", "good"], ["harm", "good"], ["a", "good"]),
       asked(["harm", "good"], ["a", "rude"]),
     ]);
     expect(rows.map(({ prompt, differs, flagged }) => [prompt, differs, flagged])).toEqual([

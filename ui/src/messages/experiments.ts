@@ -143,7 +143,7 @@ export const en = {
     adapter: "made",
     state: "state",
   },
-  comparing: (time: string) => `comparing ${time}`,
+  comparing: (time: string) => `of which comparing ${time}`,
   kinds: { build: "Build data", evaluate: "Evaluate", fetch: "Fetch model", export: "Export" } as Record<
     string,
     string
@@ -298,7 +298,7 @@ export const zh: typeof en = {
     adapter: "产出",
     state: "状态",
   },
-  comparing: (time) => `对比 ${time}`,
+  comparing: (time) => `其中对比 ${time}`,
   kinds: { build: "构建数据", evaluate: "评估", fetch: "获取模型", export: "导出" },
   export: {
     title: "导出适配器",

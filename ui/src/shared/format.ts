@@ -123,6 +123,17 @@ export function change(measure: Measure, c: Estimate | null): string {
 export const day = (ms: number): string =>
   new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(ms));
 
+/** The time of today, the date of any other day: for where there is little room. */
+export function shortDay(ms: number, now = Date.now()): string {
+  const date = new Date(ms);
+  const today = date.toDateString() === new Date(now).toDateString();
+  const year = date.getFullYear() === new Date(now).getFullYear() ? undefined : ("numeric" as const);
+  const form: Intl.DateTimeFormatOptions = today
+    ? { hour: "numeric", minute: "2-digit" }
+    : { day: "numeric", month: "short", year };
+  return new Intl.DateTimeFormat(locale(), form).format(date);
+}
+
 /** A conversation as text; a single turn needs no speaker. */
 export function words(messages: Message[]): string {
   if (messages.length === 1) return messages[0]?.content ?? "";
