@@ -112,7 +112,7 @@ describe("curves beside each other", () => {
     const run = { metrics: { loss: 1, c: 1 } } as unknown as RunView;
     expect(figures([run, run], card).map(({ key, title }) => [key, title.en])).toEqual([
       ["loss", "Loss"],
-      ["c", "chosen"],
+      ["c", "Rewards: chosen"],
     ]);
   });
   it("are told to be identical", () => {

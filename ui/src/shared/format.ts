@@ -117,7 +117,8 @@ export function change(measure: Measure, c: Estimate | null): string {
     return Number(text) === 0 ? text : (x > 0 ? "+" : "−") + text;
   };
   const unit = isRate(measure) ? t().experiments.points : unitOf(measure);
-  return `${`${signed(c.value)} ${unit}`.trim()} (${signed(c.low)} … ${signed(c.high)})`;
+  const [open, close] = language() === "zh" ? ["（", "）"] : [" (", ")"];
+  return `${`${signed(c.value)} ${unit}`.trim()}${open}${signed(c.low)} … ${signed(c.high)}${close}`;
 }
 
 export const day = (ms: number): string =>
