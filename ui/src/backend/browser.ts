@@ -18,8 +18,13 @@ async function refusal(response: Response): Promise<Problem> {
   if (response.status === 401) {
     return {
       code: "internal",
-      message: "This page lacks its token.",
-      hints: ["Open the address that `alidade serve` printed."],
+      message: { en: "This tab's key is out of date.", zh: "此标签页的密钥已失效。" },
+      hints: [
+        {
+          en: "Open the address that `alidade serve` printed last.",
+          zh: "请打开 `alidade serve` 最近一次给出的地址。",
+        },
+      ],
       field: null,
     };
   }
@@ -28,7 +33,10 @@ async function refusal(response: Response): Promise<Problem> {
   } catch {
     return {
       code: "internal",
-      message: `The program answered with status ${response.status}.`,
+      message: {
+        en: `The program answered with status ${response.status}.`,
+        zh: `程序返回了状态码 ${response.status}。`,
+      },
       hints: [],
       field: null,
     };
@@ -51,8 +59,8 @@ export function browserBackend(): Backend {
       if (signal?.aborted) throw error;
       const silent: Problem = {
         code: "internal",
-        message: "The program does not answer.",
-        hints: ["Start `alidade serve` again."],
+        message: { en: "The program does not answer.", zh: "程序没有响应。" },
+        hints: [{ en: "Start `alidade serve` again.", zh: "请重新启动 `alidade serve`。" }],
         field: null,
       };
       throw silent;

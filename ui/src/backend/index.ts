@@ -49,5 +49,5 @@ export const backend: Backend = isDesktop ? desktopBackend() : browserBackend();
 export function asProblem(error: unknown): Problem {
   if (typeof error === "object" && error !== null && "code" in error && "message" in error) return error as Problem;
   const message = error instanceof Error ? error.message : String(error);
-  return { code: "internal", message, hints: [], field: null };
+  return { code: "internal", message: { en: message, zh: message }, hints: [], field: null };
 }

@@ -104,6 +104,8 @@ export class ChatState {
       badge: null,
       end: null,
       seed: null,
+      tokens: null,
+      seconds: null,
     };
     this.chat?.messages.push(message);
   }

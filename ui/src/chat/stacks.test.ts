@@ -4,7 +4,7 @@ import { stackKey, stackLines } from "./stacks";
 
 const view = (run: string): StackView => ({
   label: "starter + sft · 4776e352",
-  origin: "Kind and true",
+  origin: { en: "Kind and true", zh: "Kind and true" },
   experiment: `e-${run}`,
   stack: {
     prompt_rewriters: [],

@@ -1,5 +1,6 @@
 // Stacks are identified by their parts, never by their label: two experiments may train the same adapter.
 import type { Stack, StackView } from "../backend/types";
+import { say } from "../shared/i18n.svelte";
 
 /** Key of a stack, made of its parts. */
 export function stackKey(stack: Stack): string {
@@ -10,7 +11,7 @@ export function stackKey(stack: Stack): string {
 
 /** One menu entry per stack; equal entries are numbered, newest first. */
 export function stackLines(views: StackView[]): { key: string; line: string; stack: Stack }[] {
-  const line = (view: StackView) => `${view.label} — ${view.origin}`;
+  const line = (view: StackView) => `${view.label} — ${say(view.origin)}`;
   const count = new Map<string, number>();
   for (const view of views) count.set(line(view), (count.get(line(view)) ?? 0) + 1);
   const seen = new Map<string, number>();

@@ -36,6 +36,11 @@ const blank = (model: string): Choices => ({
   limit: "nothing",
   strength: "standard",
   changes: {},
+  seed: 42,
+  trains: "lora",
+  lora: null,
+  virtual_tokens: 16,
+  compare: null,
 });
 
 export class WizardState {
