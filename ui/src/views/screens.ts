@@ -35,6 +35,8 @@ export const SCREENS = [
   screen("experiments", ExperimentList, { title: (m) => m.common.nav.experiments, keys: "g e", icon: "experiments" }),
   screen("experiments/new", Wizard, { title: (m) => m.common.newExperiment, keys: "n" }),
   screen("experiments/:id", ExperimentPage),
+  screen("wizard/from/:from", Wizard),
+  screen("wizard/draft/:draft", Wizard),
   screen("models", ModelsPage, { title: (m) => m.common.nav.models, keys: "g m", icon: "models" }),
   screen("data/:chosen?", DataPage, { title: (m) => m.common.nav.data, keys: "g d", icon: "data" }),
   screen("runs", RunList, { title: (m) => m.common.nav.runs, keys: "g r", icon: "runs", count: activeRuns }),
