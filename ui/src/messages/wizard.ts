@@ -24,7 +24,6 @@ export const en = {
     name: "Learn from my own data",
     text: "Answers, pairs, thumbs or questions, with any model. The method follows from the data.",
   },
-  intervals: (before: string, after: string) => (before && after ? `${before} → ${after}` : ""),
   took: (time: string, machine: string) => `about ${time} on ${machine}`,
 
   parameters: (n: string) => `${n} parameters`,
@@ -62,6 +61,9 @@ export const en = {
   allRows: (n: string) => `See all ${n} rows`,
   showFull: "Show in full",
   showLess: "Show less",
+  reveal: "Show",
+  hide: "Hide",
+  covered: "Hidden, may be harmful",
   roles: {
     prompt: "Prompt",
     answer: "Answer",
@@ -140,8 +142,8 @@ export const en = {
   },
   seed: "Random seed",
   seedHelp: "The same seed, data and settings give the same result on this machine, number for number.",
-  outOfRange: (low: string, high: string, whole: boolean, typed: string) =>
-    `“${typed}” does not fit: ${whole ? "a whole number" : "a number"} from ${low} to ${high}.`,
+  outOfRange: (name: string, low: string, high: string, whole: boolean, typed: string) =>
+    `${name}: “${typed}” does not fit, it must be ${whole ? "a whole number" : "a number"} from ${low} to ${high}.`,
   badModules: (typed: string) => `“${typed}” is no list of layer names such as q_proj, v_proj.`,
   trainsLabel: "What is trained",
   trains: {
@@ -234,7 +236,7 @@ export const en = {
     trainable: "trained",
   },
   rows: (rows: string, tokens: string) => `${rows} rows · ${tokens} tokens`,
-  memoryTotal: "memory",
+  memoryTotal: "memory at most",
   diskTotal: "disk",
   ofFree: (need: string, free: string) => `${need} of ${free} free`,
 
@@ -265,7 +267,6 @@ export const zh: typeof en = {
   readyMadeText: "使用内置的模型和数据，设置经过验证，结果是实测的。",
   ownData: "我自己的数据",
   own: { name: "从我自己的数据学习", text: "回答、偏好对、赞和踩，或者问题，模型任选。方法由数据决定。" },
-  intervals: (before, after) => (before && after ? `${before} → ${after}` : ""),
   took: (time, machine) => `约 ${time}（${machine}）`,
 
   parameters: (n) => `${n} 参数`,
@@ -298,6 +299,9 @@ export const zh: typeof en = {
   allRows: (n) => `查看全部 ${n} 条`,
   showFull: "显示全文",
   showLess: "收起",
+  reveal: "显示",
+  hide: "隐藏",
+  covered: "已隐藏，内容可能有害",
   roles: {
     prompt: "提示",
     answer: "回答",
@@ -375,7 +379,8 @@ export const zh: typeof en = {
   },
   seed: "随机种子",
   seedHelp: "种子、数据和设置都相同时，在本机上得到的结果逐位一致。",
-  outOfRange: (low, high, whole, typed) => `“${typed}”不合适：应为 ${low} 到 ${high} 的${whole ? "整数" : "数"}。`,
+  outOfRange: (name, low, high, whole, typed) =>
+    `${name}：“${typed}”不合适，应为 ${low} 到 ${high} 的${whole ? "整数" : "数"}。`,
   badModules: (typed) => `“${typed}”不是层名列表，例如 q_proj, v_proj。`,
   trainsLabel: "训练哪一部分",
   trains: {
@@ -466,7 +471,7 @@ export const zh: typeof en = {
     trainable: "训练参数",
   },
   rows: (rows, tokens) => `${rows} 条 · ${tokens} 词元`,
-  memoryTotal: "内存",
+  memoryTotal: "内存最多",
   diskTotal: "磁盘",
   ofFree: (need, free) => `${need}，可用 ${free}`,
 

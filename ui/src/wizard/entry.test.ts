@@ -54,5 +54,6 @@ describe("fields", () => {
       "beta is 1e308; it must be from 0.000001 to 1000.",
     );
     expect(shortened("0.0000000012 and 4096 rows")).toBe("1.2e-9 and 4096 rows");
+    expect(shortened("up to 9.007199254740991e+15.")).toBe("up to 9.007199254740991e+15.");
   });
 });

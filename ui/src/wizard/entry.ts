@@ -59,7 +59,7 @@ export function toggled(value: SettingValue, name: string): SettingValue {
 
 /** Shortens numbers that nobody reads: "1000…" of 309 digits becomes 1e308. */
 export function shortened(text: string): string {
-  return text.replace(/\d{13,}(\.\d+)?|0\.0{7,}\d+/g, (long) => {
+  return text.replace(/(?<![\d.])(\d{13,}(\.\d+)?|0\.0{7,}\d+)(?![\de.]*\de)/g, (long) => {
     const [head, power] = Number(long).toExponential(2).split("e");
     return Number.isFinite(Number(long)) ? `${Number(head)}e${Number(power)}` : `${long.slice(0, 6)}…`;
   });

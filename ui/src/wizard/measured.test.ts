@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Preset } from "../backend/types";
-import { outcomeOf } from "./measured";
+import { intervals, outcomeOf } from "./measured";
 
 const estimate = (value: number) => ({ value, low: value - 0.05, high: value + 0.05, n: 200, unreadable: 0 });
 const preset = (measures: object[] | null): Preset =>
@@ -15,6 +15,7 @@ describe("the measured result of a preset", () => {
       ]),
     );
     expect([outcome?.before.value, outcome?.after.value, outcome?.low, outcome?.high]).toEqual([0.39, 0.91, 0, 1]);
+    expect(outcome && intervals(outcome)).toBe("34–44 → 86–96, n = 200");
     const nats = outcomeOf(preset([{ unit: "nats", values: [estimate(2), estimate(1)] }]));
     expect([nats?.low, nats?.high]).toEqual([0.95, 2.05]);
   });

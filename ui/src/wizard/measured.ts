@@ -1,5 +1,6 @@
 // What a preset gave when it was measured: the figure that counts, before and after, on its scale.
 import type { Estimate, Measure, Preset } from "../backend/types";
+import { interval } from "../shared/format";
 
 export interface Outcome {
   measure: Measure;
@@ -19,4 +20,11 @@ export function outcomeOf(preset: Preset): Outcome | null {
     return { measure, before, after, low, high };
   }
   return null;
+}
+
+/** "32–46 → 86–94, n = 200": the number of items is said once where it is the same. */
+export function intervals({ measure, before, after }: Outcome): string {
+  const [first, second] = [interval(measure, before), interval(measure, after)];
+  const tail = `, n = ${before.n}`;
+  return `${before.n === after.n && first.endsWith(tail) ? first.slice(0, -tail.length) : first} → ${second}`;
 }

@@ -52,15 +52,13 @@ export function stageOf(field: string | null): number | null {
 }
 
 /** Scrolls to a field and focuses it. False when it is not on the page. */
-export function lead(field: string | null): boolean {
-  const place = placeOf(field);
+export function lead(name: string | null): boolean {
+  const place = placeOf(name);
   const element = place ? document.getElementById(place) : null;
   if (!element) return false;
   element.scrollIntoView({ block: "center", behavior: "smooth" });
-  element
-    .querySelector<HTMLElement>(
-      "input:not([disabled]), select:not([disabled]), textarea, button:not(.help):not([disabled])",
-    )
-    ?.focus({ preventScroll: true });
+  // A "?" beside the label is not what is to be mended.
+  const field = element.querySelector<HTMLElement>("input:not([disabled]), select:not([disabled]), textarea");
+  (field ?? element.querySelector<HTMLElement>("button:not([disabled])"))?.focus({ preventScroll: true });
   return true;
 }
