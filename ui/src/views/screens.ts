@@ -39,6 +39,8 @@ export const SCREENS = [
   screen("experiments/explained", ExplainedPage),
   screen("experiments/:id", ExperimentPage),
   screen("compare/:ids?", ComparePage),
+  screen("wizard/from/:from", Wizard),
+  screen("wizard/draft/:draft", Wizard),
   screen("models", ModelsPage, { title: (m) => m.common.nav.models, keys: "g m", icon: "models" }),
   screen("data/:chosen?", DataPage, { title: (m) => m.common.nav.data, keys: "g d", icon: "data" }),
   screen("runs", RunList, { title: (m) => m.common.nav.runs, keys: "g r", icon: "runs", count: activeRuns }),

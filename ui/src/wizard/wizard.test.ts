@@ -58,7 +58,7 @@ describe("the wizard", () => {
     answers["compose_pipeline"] = [{ kind: "train", method: "sft", settings: {} }];
     await Promise.all([wizard.compose(), older]);
     expect(wizard.pipeline.map((recipe) => recipe.method)).toEqual(["sft"]);
-    wizard.stopChecking();
+    wizard.plan.stop();
   });
 
   it("keeps what was set by method", () => {
@@ -101,20 +101,20 @@ describe("the wizard", () => {
     expect([wizard.checking, wizard.checked]).toEqual([true, null]);
     vi.advanceTimersByTime(300);
     asked[0]!.hear(working);
-    expect(wizard.doing).toMatchObject({ doing: "measuring", seconds: 2.4 });
+    expect(wizard.plan.doing).toMatchObject({ doing: "measuring", seconds: 2.4 });
     wizard.checkSoon();
     expect(asked[0]!.signal.aborted).toBe(true);
     vi.advanceTimersByTime(300);
     asked[0]!.hear(checked(false));
     asked[0]!.fail({ code: "conflict", message: "given up" });
     await Promise.resolve();
-    expect([wizard.checking, wizard.checked, wizard.problem]).toEqual([true, null, null]);
+    expect([wizard.checking, wizard.checked, wizard.plan.problem]).toEqual([true, null, null]);
     asked[1]!.hear(checked(true));
     expect([wizard.checking, wizard.checked?.ready]).toEqual([false, true]);
     wizard.checkSoon();
     vi.advanceTimersByTime(300);
-    wizard.stopChecking();
-    expect([asked[2]!.signal.aborted, wizard.checking, wizard.checked, wizard.stopped]).toEqual([
+    wizard.plan.stop();
+    expect([asked[2]!.signal.aborted, wizard.checking, wizard.checked, wizard.plan.stopped]).toEqual([
       true,
       false,
       null,
