@@ -25,7 +25,7 @@ const FIRST = [
 
 /** A value in words; lists without brackets, and numbers as short as they can be. */
 export function shownSetting(value: unknown): string {
-  if (value === null || value === undefined) return "–";
+  if (value === null || value === undefined || (Array.isArray(value) && value.length === 0)) return "–";
   if (Array.isArray(value)) return value.map(shownSetting).join(", ");
   if (typeof value === "object")
     return Object.entries(value)
@@ -34,7 +34,7 @@ export function shownSetting(value: unknown): string {
       .join(", ");
   if (typeof value === "number" && value !== 0 && Math.abs(value) < 1e-3)
     return value.toExponential().replace("e-", "e−");
-  return String(value as string | number | boolean);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** What a stage works on, and its settings. */

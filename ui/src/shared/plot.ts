@@ -58,10 +58,18 @@ const flat = (value: number): [number, number] => {
   return [value - room, value + room];
 };
 
-/** A range for what is there; values that are all equal get room on both sides instead of a made-up scale. */
+/** How far above 1 the axis of a share goes, so that a line at 1 is seen whole. */
+const OVER_ONE = 1.03;
+
+/**
+ * A range for what is there: values that are all equal get room on both sides instead of a made-up scale, and a share is not
+ * drawn as if it could be more than all.
+ */
 const yRange = (_: uPlot, low: number | null, high: number | null): [number | null, number | null] => {
   if (low === null || high === null) return [0, 1];
-  return low === high ? flat(low) : (uPlot.rangeNum(low, high, 0.08, true));
+  const [from, to] = low === high ? flat(low) : uPlot.rangeNum(low, high, 0.08, true);
+  const share = low >= 0 && high <= 1;
+  return share ? [Math.max(0, from ?? low), Math.min(OVER_ONE, to ?? high)] : [from, to];
 };
 
 const xRange = (_: uPlot, low: number | null, high: number | null): [number | null, number | null] => {
@@ -157,6 +165,7 @@ function drawZero(u: uPlot): void {
   u.ctx.save();
   u.ctx.strokeStyle = colour("--secondary");
   u.ctx.globalAlpha = 0.5;
+  u.ctx.setLineDash([]);
   u.ctx.lineWidth = devicePixelRatio;
   u.ctx.beginPath();
   u.ctx.moveTo(u.bbox.left, y);
@@ -196,6 +205,7 @@ function drawEnds(u: uPlot, lines: ChartLine[]): void {
   ctx.save();
   ctx.font = `600 ${11 * devicePixelRatio}px system-ui, 'Noto Sans', sans-serif`;
   ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
   const places = spreadOut(
     ends.map(({ y }) => y),
     13 * devicePixelRatio,

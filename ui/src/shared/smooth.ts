@@ -2,9 +2,15 @@
 // update) is smoothed from where it first moves: else the smoothed line would climb slowly out of values that no longer hold.
 
 /** Curves with fewer values are drawn as they are. */
-export const SHORTEST = 8;
+export const SHORTEST = 12;
 
-export function smooth(values: (number | null)[], memory = 0.85): (number | null)[] {
+/** The memory of a smoothed line; a short curve is smoothed less, so that the line does not trail far behind it. */
+const MOST_MEMORY = 0.85;
+const SHARE = 9;
+export const memoryFor = (length: number): number =>
+  Math.min(MOST_MEMORY, Math.max(0, 1 - SHARE / Math.max(1, length)));
+
+export function smooth(values: (number | null)[], memory = MOST_MEMORY): (number | null)[] {
   const finite = (value: number | null): value is number => value !== null && Number.isFinite(value);
   const first = values.find(finite);
   let still = true;

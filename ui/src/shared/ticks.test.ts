@@ -26,6 +26,6 @@ describe("labels of an axis", () => {
 
 describe("a value at a curve", () => {
   it("has three digits and a true minus", () => {
-    expect([0, -3.919, 0.00005, 0.2869, 1284].map(pointValue)).toEqual(["0", "−3.92", "5e−5", "0.287", "1284"]);
+    expect([0, -3.919, 0.00005, 0.2869, 1284].map(pointValue)).toEqual(["0", "−3.92", "5e−5", "0.287", "1,284"]);
   });
 });

@@ -1,5 +1,5 @@
 // Labels of an axis: distinct, with as few digits as tell the ticks apart, and true to their values.
-import { figure } from "./format";
+import { figure, whole } from "./format";
 
 const MINUS = "−";
 const MOST_DECIMALS = 4;
@@ -36,9 +36,13 @@ export const WHOLE = [1, 2, 5]
   .flatMap((first) => [0, 1, 2, 3, 4, 5, 6].map((power) => first * 10 ** power))
   .sort((a, b) => a - b);
 
+/** A bound that somebody chose: as short as it was written. */
+export const bound = (value: number): string => signed(value, String(value));
+
 /** A value beside a curve: three significant digits, a true minus sign. */
 export function pointValue(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size < 1e-3 ? power(value, 1) : signed(value, figure(value));
+  if (size < 1e-3) return power(value, 1);
+  return signed(value, size >= 1000 ? whole(value) : figure(value));
 }
