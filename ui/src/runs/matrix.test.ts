@@ -20,7 +20,7 @@ describe("samples as a table", () => {
     expect(repeats(found)).toBe(true);
   });
   it("are no table when every step has prompts of its own", () => {
-    expect(repeats(matrix([1, 2, 3].map((step) => sample(step, `Prompt ${step}`, ""))))).toBe(false);
+    expect(repeats(matrix([1, 10].map((step) => sample(step, `Prompt ${step}`, ""))))).toBe(false);
   });
   it("choose columns evenly, the ends among them", () => {
     expect(evenly([0, 1, 2, 3, 4, 5, 6, 7, 8], 3)).toEqual([0, 4, 8]);

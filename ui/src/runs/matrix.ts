@@ -20,11 +20,10 @@ export function matrix(samples: Sample[]): Matrix {
   return { prompts: [...cells.keys()], steps, at: (prompt, step) => cells.get(prompt)?.get(step) };
 }
 
-/** True if the prompts come back from step to step; methods that answer new prompts each time fill hardly any row. */
+/** True if prompts come back from step to step; methods that answer new prompts each time have hardly one twice. */
 export function repeats({ prompts, steps, at }: Matrix): boolean {
-  if (steps.length < 2) return true;
-  const filled = prompts.reduce((sum, prompt) => sum + steps.filter((step) => at(prompt, step)).length, 0);
-  return filled >= 0.5 * prompts.length * steps.length;
+  const again = prompts.filter((prompt) => steps.filter((step) => at(prompt, step)).length > 1);
+  return steps.length < 2 || again.length >= prompts.length / 2;
 }
 
 /** As many steps as fit, evenly chosen; the first and the last are always among them. */

@@ -1,5 +1,5 @@
 // How a line chart is drawn with uPlot: axes that count whole steps, a thin line of what was recorded under a smoothed one, the
-// usual range as two named hairlines, and the last recorded value at the end of each line.
+// usual range as two hairlines, and the last recorded value at the end of each line.
 import uPlot from "uplot";
 import { pointValue, tickLabels, WHOLE } from "./ticks";
 
@@ -126,14 +126,14 @@ function axes({ compact, axis }: Look): uPlot.Axis[] {
   ];
 }
 
-/** The usual range: a hairline at each end that is in sight, and its name. */
+/** The usual range: a hairline at each end that is in sight; the legend names them. */
 function drawBand(u: uPlot, band: Band): void {
   const { ctx, bbox } = u;
   const { min, max } = u.scales["y"] ?? {};
   if (typeof min !== "number" || typeof max !== "number") return;
   const seen = [band.high, band.low].filter((edge) => edge > min && edge < max);
   ctx.save();
-  [ctx.strokeStyle, ctx.fillStyle] = [colour("--secondary"), colour("--secondary")];
+  ctx.strokeStyle = colour("--secondary");
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash([devicePixelRatio, 3 * devicePixelRatio]);
   for (const edge of seen) {
@@ -142,17 +142,6 @@ function drawBand(u: uPlot, band: Band): void {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-  }
-  const named = seen[0];
-  if (named !== undefined) {
-    ctx.font = `${10.5 * devicePixelRatio}px system-ui, 'Noto Sans SC', sans-serif`;
-    ctx.textAlign = "right";
-    const y = u.valToPos(named, "y", true);
-    // Inside the range, unless there is no room for it.
-    const below =
-      named === band.high ? y + 16 * devicePixelRatio < bbox.top + bbox.height : y - bbox.top < 16 * devicePixelRatio;
-    ctx.textBaseline = below ? "top" : "bottom";
-    ctx.fillText(band.name, bbox.left + bbox.width - 4 * devicePixelRatio, y + (below ? 3 : -3) * devicePixelRatio);
   }
   ctx.restore();
 }
