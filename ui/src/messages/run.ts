@@ -1,7 +1,9 @@
 // Runs: phases, figures, curves, samples, and the list of them.
+import * as charts from "./charts";
 import * as metrics from "./metrics";
 
 export const en = {
+  ...charts.en,
   metrics: metrics.en,
   title: "Runs",
   empty: "No run yet",
@@ -136,33 +138,6 @@ export const en = {
     change: (name: string, from: string, to: string) => `${name} ${from} → ${to}`,
     alarm: "Needs attention",
   },
-  chart: {
-    step: "step",
-    at: (step: number) => `step ${step}`,
-    smoothed: "thin: every step · thick: smoothed",
-    table: "As a table",
-    spoken: (name: string, first: string, last: string) => `${name} from ${first} to ${last}`,
-    /** What an empty chart will show, and when. */
-    soon: "One point for each step, from the first step on.",
-    queued: "Begins when the run has its turn.",
-    none: "Nothing was recorded.",
-    usual: (low: string, high: string) => `usual ${low} to ${high}`,
-    margin: "margin, chosen and rejected",
-    marginLine: "margin",
-    more: (n: number) => (n === 1 ? "1 more curve" : `${n} more curves`),
-    extra: {
-      learning_rate: "learning rate",
-      grad_norm: "gradient norm",
-      tokens_per_second: "speed (tokens/s)",
-    } as Record<string, string>,
-  },
-  explain: {
-    of: (name: string) => `What is ${name}?`,
-    what: "what it is",
-    how: "how it is computed",
-    usual: "what is usual",
-    act: "when it is not",
-  },
   emptyChart: "The curve begins with the first step.",
   spreadTitle: "Scores of held-out pairs",
   spreadText:
@@ -186,7 +161,6 @@ export const en = {
     columns: "Columns",
     same: "unchanged",
     show: "Hidden, may be harmful · Show all",
-    earlier: "Earlier steps",
   },
   log: "Log",
   tokens: {
@@ -245,7 +219,6 @@ export const en = {
     count: (shown: number, all: number) => (shown === all ? `${all} runs` : `${shown} of ${all} runs`),
     pickTwo: "Choose runs of two experiments or more to compare them.",
     compare: (n: number) => `Compare ${n} experiments`,
-    chosen: (n: number) => `${n} chosen`,
     clear: "Clear",
   },
   overlay: "Compare runs",
@@ -275,6 +248,7 @@ export const en = {
 };
 
 export const zh: typeof en = {
+  ...charts.zh,
   metrics: metrics.zh,
   title: "运行",
   empty: "还没有运行",
@@ -401,28 +375,6 @@ export const zh: typeof en = {
     change: (name, from, to) => `${name} ${from} → ${to}`,
     alarm: "需要注意",
   },
-  chart: {
-    step: "步",
-    at: (step) => `第 ${step} 步`,
-    smoothed: "细线：每一步 · 粗线：平滑后",
-    table: "以表格查看",
-    spoken: (name, first, last) => `${name}从 ${first} 到 ${last}`,
-    soon: "从第一步开始，每步一个点。",
-    queued: "轮到本次运行后开始。",
-    none: "没有任何记录。",
-    usual: (low, high) => `通常 ${low} 至 ${high}`,
-    margin: "间隔，优选与劣选",
-    marginLine: "间隔",
-    more: (n) => `另有 ${n} 条曲线`,
-    extra: { learning_rate: "学习率", grad_norm: "梯度范数", tokens_per_second: "速度（词元／秒）" },
-  },
-  explain: {
-    of: (name) => `${name}是什么？`,
-    what: "含义",
-    how: "算法",
-    usual: "通常",
-    act: "异常时",
-  },
   emptyChart: "曲线从第一步开始。",
   spreadTitle: "留出偏好对的得分",
   spreadText: "每种得分各有多少优选回答和其他回答。两者重叠越少，模型区分得越好。",
@@ -445,7 +397,6 @@ export const zh: typeof en = {
     columns: "显示的列",
     same: "未变",
     show: "已隐藏，内容可能有害 · 全部显示",
-    earlier: "更早的步",
   },
   log: "日志",
   tokens: {
@@ -504,7 +455,6 @@ export const zh: typeof en = {
     count: (shown, all) => (shown === all ? `共 ${all} 次运行` : `${all} 次运行中的 ${shown} 次`),
     pickTwo: "选择至少两个实验的运行即可比较。",
     compare: (n) => `比较 ${n} 个实验`,
-    chosen: (n) => `已选 ${n} 个`,
     clear: "清除",
   },
   overlay: "比较运行",
