@@ -1,7 +1,9 @@
 // Follows one run: its events from the first, then live; a lost connection resumes after the last event number.
 import { asProblem, backend } from "../backend";
 import type { ItemNote, Phase, Problem, RunEvent, WorkUnit } from "../backend/types";
+import type { Computing } from "./device";
 import type { Curves } from "./reading";
+import { after, noTimes, type PhaseTimes } from "./timing";
 
 const AGAIN_MS = 1000;
 
@@ -27,6 +29,13 @@ export class Followed {
   /** How far a phase without steps has come. */
   progress: { phase: Phase; done: number; total: number; unit: WorkUnit; secondsLeft: number | null } | null =
     $state.raw(null);
+  /** How long each phase took. */
+  times: PhaseTimes = $state.raw(noTimes);
+  /** When the last events arrived, by the clock of this machine. */
+  arrived = $state(Date.now());
+  /** What the last worker computes with, and on how many threads. */
+  computing: Computing | null = $state.raw(null);
+  threads = $state(0);
   ended = $state(false);
   problem: Problem | null = $state(null);
   #after = 0;
@@ -81,6 +90,8 @@ export class Followed {
     const samples: Sample[] = [];
     const log: RunEvent[] = [];
     const items: ItemNote[] = [];
+    this.times = fresh.reduce(after, this.times);
+    this.arrived = Date.now();
     for (const event of fresh) {
       if (event.kind === "step") this.#step(event, curves);
       else if (event.kind === "sample")
@@ -97,6 +108,8 @@ export class Followed {
       else {
         // A new phase has no progress yet.
         if (event.kind === "stage" || event.kind === "started") this.progress = null;
+        if (event.kind === "started") this.threads = event.threads;
+        if (event.kind === "computing") this.computing = event;
         log.push(event);
       }
     }
@@ -113,7 +126,7 @@ export class Followed {
     while (place > 0 && steps[place - 1]! >= event.step) place--;
     steps.length = place;
     steps.push(event.step);
-    for (const [name, value] of Object.entries(event.metrics)) {
+    for (const [name, value] of Object.entries({ ...event.metrics, tokens_per_second: event.tokens_per_second })) {
       const values = (curves[name] ??= []);
       while (values.length < place) values.push(null);
       values.length = place;

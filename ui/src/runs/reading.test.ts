@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Sign, Watch } from "../backend/types";
-import { read } from "./reading";
+import { evidence, read, situation } from "./reading";
 
 const line = (from: number, to: number, n = 40): number[] =>
   Array.from({ length: n }, (_, i) => from + ((to - from) * i) / (n - 1));
@@ -44,5 +44,38 @@ describe("plain readings", () => {
     expect(run({ score: line(0, -2) })).toBe("low");
     // A missing curve has no reading.
     expect(run({ score: line(0, 2) })).toBe("else");
+  });
+});
+
+describe("evidence", () => {
+  const metric = (key: string) => ({ key, label: { en: key, zh: key } });
+  const shown: Watch = {
+    ...watch,
+    charts: ["score", "length"].map((key) => ({
+      title: metric(key).label,
+      lines: [{ metric: metric(key), tone: "accent" as const }],
+      usual: null,
+    })),
+  };
+  it("is what the reading rests on, from the first to the last step as recorded", () => {
+    const found = evidence(shown, shown.readings[0]!, { score: [null, 0, 5, 4.2], length: [20, 50] });
+    expect(found).toEqual([
+      { label: { en: "score", zh: "score" }, from: 0, to: 4.2 },
+      { label: { en: "length", zh: "length" }, from: 20, to: 50 },
+    ]);
+    expect(evidence(shown, null, { score: [1, 2], length: [20, 50] }).length).toBe(1);
+    expect(evidence(shown, null, { score: [1] })).toEqual([]);
+  });
+});
+
+describe("what can be said", () => {
+  it("promises nothing after the end", () => {
+    expect(situation("running", 0, null)).toBe("waiting");
+    expect(situation("running", 4, null)).toBe("early");
+    expect(situation("finished", 5, null)).toBe("short");
+    expect(situation("stopped", 5, null)).toBe("short");
+    expect(situation("discarded", 0, null)).toBe("nothing");
+    expect(situation("failed", 0, null)).toBe("nothing");
+    expect(situation("failed", 40, watch.readings[3]!)).toBe("reading");
   });
 });

@@ -1,9 +1,10 @@
 // The reading of a run's curves: a plain sentence on what they show. The readings and their conditions are on the method's
 // card.
-import type { At, Reading, Sign, Watch } from "../backend/types";
+import type { At, Reading, RunState, Sign, Watch, Words } from "../backend/types";
 import { smooth } from "../shared/smooth";
 
-const EARLY = 10;
+/** Shorter curves are not interpreted. */
+export const EARLY = 10;
 
 export type Curves = Record<string, (number | null)[]>;
 type Ends = Record<At, number>;
@@ -26,4 +27,38 @@ function holds(sign: Sign, curves: Curves): boolean {
 export function read(watch: Watch, curves: Curves): Reading | null {
   if (!watch.needs.every((key) => ends(curves[key]))) return null;
   return watch.readings.find((reading) => reading.when.every((sign) => holds(sign, curves))) ?? null;
+}
+
+/** What a reading rests on: a curve at its first and at its last step, as recorded. */
+export interface Evidence {
+  label: Words;
+  from: number;
+  to: number;
+}
+
+/** The most curves that a reading names. */
+const MOST = 3;
+
+/** The curves behind a reading, or behind none, with their ends. */
+export function evidence(watch: Watch, reading: Reading | null, curves: Curves): Evidence[] {
+  const lines = watch.charts.flatMap((chart) => chart.lines.map((line) => line.metric));
+  const signs = (reading?.when ?? []).flatMap((sign) => [sign.key, ...(sign.plus ? [sign.plus.key] : [])]);
+  const keys = [...new Set([...watch.needs, ...signs])];
+  return keys
+    .flatMap((key): Evidence[] => {
+      const known = (curves[key] ?? []).filter((value): value is number => value !== null && Number.isFinite(value));
+      const metric = lines.find((line) => line.key === key);
+      return metric && known.length > 1 ? [{ label: metric.label, from: known[0]!, to: known.at(-1)! }] : [];
+    })
+    .slice(0, MOST);
+}
+
+/** What can be said of a run's curves: a reading, that it is too early or that too few steps ran, or that there are none. */
+export type Situation = "reading" | "unread" | "waiting" | "early" | "short" | "nothing";
+
+export function situation(state: RunState, steps: number, reading: Reading | null): Situation {
+  if (reading) return "reading";
+  const over = !["queued", "running", "paused", "interrupted"].includes(state);
+  if (over) return steps === 0 ? "nothing" : steps <= EARLY ? "short" : "unread";
+  return steps === 0 ? "waiting" : steps <= EARLY ? "early" : "unread";
 }
