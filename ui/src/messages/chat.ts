@@ -52,7 +52,6 @@ export const en = {
   precisionHelp:
     "Rounded weights need less memory and are faster, but slightly less exact. The line under an answer names the format in use.",
   precisions: { f32: "exact (f32)", bf16: "half (bf16)", q8_0: "8 bits (q8_0)", q4_0: "4 bits (q4_0)" },
-  sameSeed: "same seed in every pane",
   speed: (speed: string) => `${speed} tokens/s`,
   seedOf: (seed: number) => `seed ${seed}`,
   ends: {
@@ -69,6 +68,7 @@ export const en = {
   loadingModel: (name: string) => `Loading ${name} …`,
   reading: "Reading the conversation …",
   unanswered: "This message has no answer yet.",
+  notAsked: "Not asked at that time.",
   answeredBy: (name: string) => `${name} answers:`,
   untitled: "New chat",
   delete: "Delete chat",
@@ -126,7 +126,6 @@ export const zh: typeof en = {
   precision: "精度",
   precisionHelp: "舍入后的权重占内存更少、速度更快，但略欠精确。回答下方会写明所用的格式。",
   precisions: { f32: "精确 (f32)", bf16: "半精度 (bf16)", q8_0: "8 位 (q8_0)", q4_0: "4 位 (q4_0)" },
-  sameSeed: "各栏种子相同",
   speed: (speed) => `${speed} 词元/秒`,
   seedOf: (seed) => `种子 ${seed}`,
   ends: { length: "达到长度上限而截断", stopped: "已停止", interrupted: "已中断", complete: "" },
@@ -138,6 +137,7 @@ export const zh: typeof en = {
   loadingModel: (name) => `正在加载 ${name}……`,
   reading: "正在读取对话……",
   unanswered: "这条消息还没有回答。",
+  notAsked: "当时没有向它提问。",
   answeredBy: (name) => `${name} 的回答：`,
   untitled: "新对话",
   delete: "删除对话",

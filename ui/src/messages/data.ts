@@ -18,6 +18,9 @@ export const en = {
   } as Record<string, string>,
   kept: (kept: string, read: string) => `${kept} of ${read} rows kept`,
   format: (name: string) => `format: ${name}`,
+  leftOut: (n: number, count: string, read: string) =>
+    n === 1 ? `1 of ${read} rows was left out.` : `${count} of ${read} rows were left out.`,
+  seeProblems: "See why",
   licence: (name: string) => `licence: ${name}`,
   imported: (day: string) => `imported ${day}`,
   hash: "SHA-256 of its rows",
@@ -100,6 +103,8 @@ export const zh: typeof en = {
   kinds: { answers: "回答", pairs: "偏好对", ratings: "赞和踩", texts: "纯文本", prompts: "提问" },
   kept: (kept, read) => `${read} 条中保留 ${kept} 条`,
   format: (name) => `格式：${name}`,
+  leftOut: (_, count, read) => `${read} 条中有 ${count} 条未被采用。`,
+  seeProblems: "查看原因",
   licence: (name) => `许可证：${name}`,
   imported: (day) => `${day} 导入`,
   hash: "数据的 SHA-256",
