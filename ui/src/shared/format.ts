@@ -1,4 +1,4 @@
-// Formatting of numbers. Every value keeps its unit, its n and its interval.
+// Formatting of numbers, and what a change of a number means. Every value keeps its unit, its n and its interval.
 import type { Estimate, Evaluation, Measure, Message, Words } from "../backend/types";
 import { language, t } from "./i18n.svelte";
 
@@ -6,8 +6,13 @@ const locale = (): string => (language() === "zh" ? "zh-CN" : "en");
 
 export const whole = (value: number): string => new Intl.NumberFormat(locale()).format(Math.round(value));
 
+/** Three significant digits with the language's own large units: "328 万", "1.35 亿"; "3.3M". */
 export function compact(value: number): string {
-  return new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 }).format(value);
+  if (language() === "en") {
+    return new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(value);
+  }
+  const [unit, name] = value >= 1e8 ? [1e8, " 亿"] : value >= 1e4 ? [1e4, " 万"] : [1, ""];
+  return `${Number((value / unit).toPrecision(3))}${name}`;
 }
 
 export function bytes(value: number): string {
@@ -17,19 +22,29 @@ export function bytes(value: number): string {
 }
 
 export function duration(seconds: number): string {
+  const [h, min, s] = language() === "zh" ? ["小时", "分", "秒"] : ["h", "min", "s"];
   const total = Math.max(0, Math.round(seconds));
-  if (total < 60) return `${total} s`;
+  if (total < 60) return `${total} ${s}`;
   const minutes = Math.floor(total / 60);
-  if (minutes < 60) return `${minutes} min ${total % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (minutes < 60) return `${minutes} ${min} ${total % 60} ${s}`;
+  return `${Math.floor(minutes / 60)} ${h} ${minutes % 60} ${min}`;
+}
+
+/** Time as on a clock, for where there is little room: "0:16", "1:02:05". */
+export function clock(seconds: number): string {
+  const total = Math.max(0, Math.round(seconds));
+  const two = (part: number): string => String(part).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(total % 60)}` : `${minutes}:${two(total % 60)}`;
 }
 
 /** A number with three significant digits: 0.0421, 1.83, 152. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && size < 1e-3) return value.toExponential(1);
-  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
+  const sign = value < 0 ? "−" : "";
+  if (size !== 0 && size < 1e-3) return sign + size.toExponential(1);
+  return sign + size.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
 /** A text in the language of the UI. */
@@ -45,35 +60,64 @@ export const changeOf = (measure: Measure | undefined, stack: number): Estimate 
 /** The stack that an evaluation is about: the last. */
 export const last = (evaluation: Evaluation): number => evaluation.stacks.length - 1;
 
-/** The bare value of a measure: "88 %", "1.42 nats". */
+export const isRate = (measure: Measure): boolean => measure.unit === "rate";
+
+/** The unit beside a value. A score has none: its scale is the judge's own. */
+const unitOf = (measure: Measure): string =>
+  measure.unit === "reward" ? "" : localised(measure.words.unit) || measure.unit;
+
+/** A number of a measure without its unit: "88" of a rate, "1.42" of a loss. */
+export const bare = (measure: Measure, x: number): string =>
+  isRate(measure) ? String(Math.round(100 * x)).replace("-", "−") : figure(x);
+
+/** The value of a measure: "88 %", "1.42 nats". */
 export function value(measure: Measure, estimate: Estimate | null): string {
   if (!estimate) return "–";
-  if (measure.unit === "rate") return `${Math.round(100 * estimate.value)} %`;
-  return `${figure(estimate.value)} ${localised(measure.words.unit) || measure.unit}`.trim();
+  return `${bare(measure, estimate.value)} ${isRate(measure) ? "%" : unitOf(measure)}`.trim();
+}
+
+/** The ends of an interval: "83–92", and with room for signs where one is negative. */
+export function range(measure: Measure, estimate: Estimate): string {
+  const [low, high] = [bare(measure, estimate.low), bare(measure, estimate.high)];
+  return estimate.low < 0 || estimate.high < 0 ? `${low} … ${high}` : `${low}–${high}`;
 }
 
 /** "83–92, n = 200", and how many were unreadable. */
 export function interval(measure: Measure, estimate: Estimate | null): string {
   if (!estimate) return "";
-  const end = (x: number): string => (measure.unit === "rate" ? String(Math.round(100 * x)) : figure(x));
-  const unread = estimate.unreadable > 0 ? `, ${t().common.unreadable(estimate.unreadable)}` : "";
-  return `${end(estimate.low)}–${end(estimate.high)}, n = ${estimate.n}${unread}`;
+  const comma = language() === "zh" ? "，" : ", ";
+  const unread = estimate.unreadable > 0 ? `${comma}${t().common.unreadable(estimate.unreadable)}` : "";
+  return `${range(measure, estimate)}${comma}n = ${estimate.n}${unread}`;
 }
 
-export type Direction = "better" | "worse" | "unclear" | "neutral";
+/** Fewer items than this say nothing about a change, whatever their interval. */
+export const FEWEST = 20;
 
-/** Assessment of a change by its interval. */
+/** The smallest change that counts: two points of a rate, a hundredth of a nat; of other units any. */
+export const smallest = (measure: Measure): number =>
+  isRate(measure) ? 0.02 : measure.unit === "nats" ? 0.01 : Number.MIN_VALUE;
+
+export type Direction = "better" | "worse" | "unclear" | "small" | "few" | "neutral";
+
+/** Assessment of a change by how many items it rests on, its interval, and its size. */
 export function direction(measure: Measure, change: Estimate | null): Direction {
-  if (!change || (change.low <= 0 && change.high >= 0)) return "unclear";
+  if (!change) return "unclear";
+  if (change.n < FEWEST) return "few";
+  if (change.low <= 0 && change.high >= 0) return "unclear";
   if (measure.better === "neither") return "neutral";
+  if (Math.abs(change.value) < smallest(measure) - 1e-9) return "small";
   return change.value > 0 === (measure.better === "higher") ? "better" : "worse";
 }
 
+/** A change with its sign and unit, and its interval: "+52 points (+45 … +59)". */
 export function change(measure: Measure, c: Estimate | null): string {
   if (!c) return "–";
-  const signed = (x: number): string =>
-    (x > 0 ? "+" : x < 0 ? "−" : "") + (measure.unit === "rate" ? Math.abs(Math.round(100 * x)) : figure(Math.abs(x)));
-  return `${signed(c.value)} (${signed(c.low)} … ${signed(c.high)})`;
+  const signed = (x: number): string => {
+    const text = bare(measure, Math.abs(x));
+    return Number(text) === 0 ? text : (x > 0 ? "+" : "−") + text;
+  };
+  const unit = isRate(measure) ? t().experiments.points : unitOf(measure);
+  return `${`${signed(c.value)} ${unit}`.trim()} (${signed(c.low)} … ${signed(c.high)})`;
 }
 
 export const day = (ms: number): string =>

@@ -1,7 +1,9 @@
 // The route table: a screen is a folder and one line here. Router, menu and keyboard shortcuts use it.
 import type { Component } from "svelte";
 import ChatPage from "../chat/ChatPage.svelte";
+import ComparePage from "../compare/ComparePage.svelte";
 import DataPage from "../data/DataPage.svelte";
+import ExplainedPage from "../experiments/ExplainedPage.svelte";
 import ExperimentList from "../experiments/ExperimentList.svelte";
 import ExperimentPage from "../experiments/ExperimentPage.svelte";
 import type { Messages } from "../messages";
@@ -34,7 +36,9 @@ function screen<const Pattern extends string>(pattern: Pattern, component: Compo
 export const SCREENS = [
   screen("experiments", ExperimentList, { title: (m) => m.common.nav.experiments, keys: "g e", icon: "experiments" }),
   screen("experiments/new", Wizard, { title: (m) => m.common.newExperiment, keys: "n" }),
+  screen("experiments/explained", ExplainedPage),
   screen("experiments/:id", ExperimentPage),
+  screen("compare/:ids?", ComparePage),
   screen("models", ModelsPage, { title: (m) => m.common.nav.models, keys: "g m", icon: "models" }),
   screen("data/:chosen?", DataPage, { title: (m) => m.common.nav.data, keys: "g d", icon: "data" }),
   screen("runs", RunList, { title: (m) => m.common.nav.runs, keys: "g r", icon: "runs", count: activeRuns }),
