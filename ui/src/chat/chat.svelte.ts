@@ -12,9 +12,12 @@ import type {
   Stack,
   StackView,
 } from "../backend/types";
-import { openChat } from "./openChat";
+import { chatWith } from "./chatWith";
 import { suggestedStacks } from "./panes";
 import { stackKey } from "./stacks";
+
+/** Letters of the first message that name a chat, as in the program. */
+const TITLE = 60;
 
 /** A question that was chosen before its chat existed; the screen of the new chat sends it. */
 let waiting: { id: string; text: string } | null = null;
@@ -69,7 +72,7 @@ export class ChatState {
 
   /** A chat to write in; its screen sends the question, if there is one. */
   async begin(question?: string): Promise<ChatView | null> {
-    const made = await this.#attempt(() => openChat($state.snapshot(suggestedStacks(this.stacks))));
+    const made = await this.#attempt(() => chatWith($state.snapshot(suggestedStacks(this.stacks))));
     if (made && question) waiting = { id: made.id, text: question };
     return made;
   }
@@ -114,8 +117,11 @@ export class ChatState {
   /** Sends a message; false when no pane answered it, so that its text can be changed and sent again. */
   async send(text: string): Promise<boolean> {
     const turn = this.failed ?? (this.chat?.messages.at(-1)?.turn ?? -1) + 1;
-    if (this.failed !== null) await this.edit(turn, text);
-    else {
+    if (this.failed !== null) {
+      await this.edit(turn, text);
+      // The first message names the chat; the one that was refused should not.
+      if (turn === 0) await this.change({ title: [...text].slice(0, TITLE).join("") });
+    } else {
       this.#show(turn, text);
       await this.#answer((id, hear) => backend.stream("send_message", { id, text }, hear));
     }

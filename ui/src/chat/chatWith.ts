@@ -3,7 +3,7 @@ import { backend } from "../backend";
 import type { ChatView, Stack } from "../backend/types";
 import { reusable } from "./panes";
 
-export async function openChat(stacks: Stack[]): Promise<ChatView> {
+export async function chatWith(stacks: Stack[]): Promise<ChatView> {
   const chats = await backend.call("list_chats", {});
   return reusable(chats, stacks) ?? (await backend.call("create_chat", { stacks }));
 }
