@@ -112,7 +112,7 @@ describe("curves beside each other", () => {
     const run = { metrics: { loss: 1, c: 1 } } as unknown as RunView;
     expect(figures([run, run], card).map(({ key, title }) => [key, title.en])).toEqual([
       ["loss", "Loss"],
-      ["c", "chosen"],
+      ["c", "Rewards: chosen"],
     ]);
   });
   it("are told to be identical", () => {
@@ -140,7 +140,7 @@ describe("prompts across experiments", () => {
     }) as unknown as ExperimentSummary;
   it("are those that all were asked", () => {
     const rows = promptRows([
-      asked(["a", "good"], ["b", "good"], ["harm", "good"]),
+      asked(["a", "good"], ["b", "good"], ["harm", "good"], ["a", "good"]),
       asked(["harm", "good"], ["a", "rude"]),
     ]);
     expect(rows.map(({ prompt, differs, flagged }) => [prompt, differs, flagged])).toEqual([

@@ -44,9 +44,11 @@ export function figures(runs: (RunView | null)[], card: MethodCard | undefined):
   const recorded = (key: string): boolean => runs.filter((run) => run && key in run.metrics).length > 1;
   const all = (card?.watch.charts ?? []).flatMap((chart) =>
     chart.lines.map((line) => {
-      // A chart with one line is named for it, else the line is named.
-      const title = chart.lines.length === 1 ? chart.title : line.metric.label;
-      return { key: line.metric.key, title };
+      // A chart with one line is named for it; of several lines each is named beside its chart.
+      const { title } = chart;
+      const { label, key } = line.metric;
+      const both = { en: `${title.en}: ${label.en}`, zh: `${title.zh}：${label.zh}` };
+      return { key, title: chart.lines.length === 1 ? title : both };
     }),
   );
   const known = all.filter(

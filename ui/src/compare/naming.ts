@@ -1,6 +1,6 @@
 // What experiments are called beside each other: by their titles, and where titles are alike by what differs.
-import type { ExperimentSummary } from "../backend/types";
-import type { Difference } from "./settings";
+import type { ExperimentSummary, MethodCard, SettingValue } from "../backend/types";
+import { differences, type Difference } from "./settings";
 
 /** More settings than this in a name say less than a number would. */
 const MOST = 2;
@@ -9,7 +9,7 @@ export function namesOf(
   list: Pick<ExperimentSummary, "experiment">[],
   differing: Pick<Difference, "key" | "values">[],
   numbered: (name: string, n: number) => string,
-  show: (value: unknown) => string = String,
+  show: (value: SettingValue | undefined) => string = String,
 ): string[] {
   const titles = list.map(({ experiment }) => experiment.title.trim() || experiment.id);
   const named = titles.map((title, index) => {
@@ -31,4 +31,22 @@ export function namesOf(
     used.set(name, n);
     return n === 1 ? name : numbered(name, n);
   });
+}
+
+/** What tells each of a list apart from others of the same title; empty where its title does. */
+export function apart(list: ExperimentSummary[], cards: MethodCard[]): Map<string, string> {
+  const byTitle = new Map<string, ExperimentSummary[]>();
+  for (const entry of list) {
+    const { title } = entry.experiment;
+    byTitle.set(title, [...(byTitle.get(title) ?? []), entry]);
+  }
+  const found = new Map<string, string>();
+  for (const [title, twins] of byTitle) {
+    if (twins.length < 2) continue;
+    const names = namesOf(twins, differences(twins, cards), (name) => name);
+    for (const [place, { experiment }] of twins.entries()) {
+      if (names[place] !== title) found.set(experiment.id, names[place] ?? "");
+    }
+  }
+  return found;
 }

@@ -21,8 +21,12 @@ export function promptRows(list: ExperimentSummary[]): PromptRow[] {
   const [first, ...others] = evaluations;
   if (!first || evaluations.length < list.length) return [];
   const indexed = others.map((found) => new Map(found.samples.map((sample) => [words(sample.prompt), sample])));
+  const seen = new Set<string>();
   return first.samples.flatMap((sample) => {
     const prompt = words(sample.prompt);
+    // A prompt that was asked twice got the same answers twice.
+    if (seen.has(prompt)) return [];
+    seen.add(prompt);
     const rest = indexed.map((known) => known.get(prompt));
     const answers = [sample, ...rest].map((entry, index) => entry?.answers[last(evaluations[index]!)]);
     if (answers.some((answer) => !answer)) return [];

@@ -7,6 +7,7 @@ const row = (title: string, created_ms: number, more: Partial<Row["facets"]> = {
   summary: { experiment: { title, question: "", notes: "", created_ms } } as unknown as ExperimentSummary,
   facets: { state: ["finished"], method: ["DPO"], model: ["starter"], tag: [], ...more },
   data: ["kind pairs"],
+  apart: "",
   headline:
     after === undefined
       ? null

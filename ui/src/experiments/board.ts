@@ -13,6 +13,8 @@ export interface Row {
   /** Data sets, for the search and for drafts. */
   data: string[];
   headline: Finding | null;
+  /** What tells it apart from others of the same title ("beta 0.05"); empty if the title does. */
+  apart: string;
 }
 
 export interface Order {

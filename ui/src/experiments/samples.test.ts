@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Evaluation } from "../backend/types";
-import { byChange, filtersOf, judge, select } from "./samples";
+import { byChange, filtersOf, judge, quality, select } from "./samples";
 
 const answer = (text: string, label?: string) => ({ text, label: label ? { en: label, zh: label } : null });
 const evaluation = (answers: ReturnType<typeof answer>[][], flagged: number[] = []): Evaluation =>
@@ -29,7 +29,23 @@ const judged = judge(
 
 describe("samples", () => {
   it("follow the labels", () => {
-    expect(judged.map((entry) => entry.change)).toEqual(["same", "improved", "worse", "improved", "same"]);
+    expect(judged.map((entry) => entry.change)).toEqual(["same", "improved", "worse", "improved", "worse"]);
+  });
+  it("get worse when a useful answer becomes a refusal", () => {
+    const [found] = judge(
+      evaluation([[answer("nine", "answer incomplete"), answer("no", "harmless request refused")]]),
+    );
+    expect(found?.change).toBe("worse");
+  });
+  it("of another judge are told to have changed, not in which direction", () => {
+    const found = judge(
+      evaluation([
+        [answer("a", "formal"), answer("b", "casual")],
+        [answer("a", "x"), answer("b", "x")],
+      ]),
+    );
+    expect(found.map((entry) => entry.change)).toEqual(["changed", "same"]);
+    expect(found.map((entry) => quality(entry.after))).toEqual(["unknown", "unknown"]);
   });
   it("follow the text where nothing was judged", () => {
     const plain = judge(
@@ -45,8 +61,8 @@ describe("samples", () => {
     expect(filtersOf(judged)).toEqual([
       { filter: "all", count: 5 },
       { filter: "improved", count: 2 },
-      { filter: "worse", count: 1 },
-      { filter: "same", count: 2 },
+      { filter: "worse", count: 2 },
+      { filter: "same", count: 1 },
       { filter: "hidden", count: 1 },
     ]);
   });

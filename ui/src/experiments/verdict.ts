@@ -5,8 +5,8 @@ import { changeOf, direction, FEWEST, last, smallest, valueOf, type Direction } 
 
 /** The loss on a fixed general text: what was forgotten, and never what an experiment is about. */
 const GENERAL = "general_loss";
-/** As many as a sentence can bear. */
-const MOST = 3;
+/** As many gains as a sentence can bear; what became worse is told in full. */
+const MOST = 2;
 
 export interface Finding {
   measure: Measure;
@@ -85,7 +85,7 @@ export function verdictOf(evaluations: Evaluation[]): Verdict {
   // What the experiment is about is named first.
   const judged = found.filter(directed).sort((a, b) => Number(b === headline) - Number(a === headline));
   const gains = judged.filter((entry) => entry.direction === "better").slice(0, MOST);
-  const losses = judged.filter((entry) => entry.direction === "worse").slice(0, MOST);
+  const losses = judged.filter((entry) => entry.direction === "worse");
   return {
     kind: kindOf(found, headline, gains, losses),
     headline,

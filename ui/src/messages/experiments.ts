@@ -89,14 +89,14 @@ export const en = {
   } as Record<string, string>,
   verdict: {
     kinds: {
-      clearly_better: "Clearly better:",
-      better: "Better:",
-      mixed: "Mixed:",
-      worse: "Worse:",
-      same: "No change beyond chance:",
-      few: "Too few to judge:",
-      single: "Measured without a comparison:",
-      without_direction: "Nothing that is better or worse was measured:",
+      clearly_better: "Clearly better: ",
+      better: "Better: ",
+      mixed: "Mixed: ",
+      worse: "Worse: ",
+      same: "No change beyond chance: ",
+      few: "Too few to judge: ",
+      single: "Measured without a comparison: ",
+      without_direction: "Nothing that is better or worse was measured: ",
       nothing: "Nothing was measured yet.",
     } as Record<VerdictKind, string>,
     moved: (what: string, before: string, after: string, rose: boolean) =>
@@ -104,7 +104,8 @@ export const en = {
     stayed: (what: string, before: string, after: string) => `${what} ${before} before, ${after} after`,
     is: (what: string, value: string) => `${what} ${value}`,
     few: (n: number) => `only ${count(n, "row")} or prompts were compared; below 20 a change says nothing`,
-    price: "The price:",
+    price: "The price: ",
+    space: " ",
     join: "; ",
     stop: ".",
     forgotten: (before: string, after: string) =>
@@ -143,7 +144,7 @@ export const en = {
     adapter: "made",
     state: "state",
   },
-  comparing: (time: string) => `comparing ${time}`,
+  comparing: (time: string) => `of which comparing ${time}`,
   kinds: { build: "Build data", evaluate: "Evaluate", fetch: "Fetch model", export: "Export" } as Record<
     string,
     string
@@ -262,6 +263,7 @@ export const zh: typeof en = {
     is: (what, value) => `${what} ${value}`,
     few: (n) => `只比较了 ${n} 条；少于 20 条时，变化说明不了什么`,
     price: "代价：",
+    space: "",
     join: "；",
     stop: "。",
     forgotten: (before, after) => `遗忘了一些通用语言能力：通用文本的损失从 ${before} 升至 ${after}。`,
@@ -298,7 +300,7 @@ export const zh: typeof en = {
     adapter: "产出",
     state: "状态",
   },
-  comparing: (time) => `对比 ${time}`,
+  comparing: (time) => `其中对比 ${time}`,
   kinds: { build: "构建数据", evaluate: "评估", fetch: "获取模型", export: "导出" },
   export: {
     title: "导出适配器",

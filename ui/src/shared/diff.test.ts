@@ -10,6 +10,9 @@ describe("changed words", () => {
   it("marks only what is new", () => {
     expect(changed("The goat sleeps here.", "The old goat sleeps very well here.")).toEqual(["old", "very", "well"]);
   });
+  it("knows a word whatever its case", () => {
+    expect(changed("Nine.", "The sum is nine.")).toEqual(["The", "sum", "is"]);
+  });
   it("keeps the second text whole", () => {
     const after = "Gladly!  The sum\nis nine.";
     expect(

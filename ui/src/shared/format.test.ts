@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Estimate, Measure } from "../backend/types";
-import { bytes, change, clock, compact, direction, duration, figure, interval, value } from "./format";
+import { bytes, change, clock, compact, direction, duration, figure, interval, shortDay, value } from "./format";
 import { setLanguage } from "./i18n.svelte";
 
 const estimate = (v: number, low: number, high: number, unreadable = 0): Estimate => ({
@@ -48,6 +48,12 @@ describe("figures", () => {
     expect(direction(measure("lower", "nats"), estimate(-0.00004, -0.00005, -0.00003))).toBe("small");
     expect(direction(measure("lower", "nats"), estimate(-0.02, -0.03, -0.01))).toBe("better");
     expect(direction(measure("higher", "reward"), estimate(0.001, 0.0005, 0.0015))).toBe("better");
+  });
+  it("tell the time of today and the date of other days", () => {
+    const now = new Date(2026, 10, 28, 18, 0).getTime();
+    const at = (year: number, month: number, day: number): string =>
+      shortDay(new Date(year, month, day, 16, 30).getTime(), now);
+    expect([at(2026, 10, 28), at(2026, 10, 3), at(2025, 10, 3)]).toEqual(["4:30\u202fPM", "Nov 3", "Nov 3, 2025"]);
   });
   it("write negative numbers with a minus and leave scores without a unit", () => {
     expect(figure(-5.11)).toBe("−5.11");

@@ -117,11 +117,23 @@ export function change(measure: Measure, c: Estimate | null): string {
     return Number(text) === 0 ? text : (x > 0 ? "+" : "−") + text;
   };
   const unit = isRate(measure) ? t().experiments.points : unitOf(measure);
-  return `${`${signed(c.value)} ${unit}`.trim()} (${signed(c.low)} … ${signed(c.high)})`;
+  const [open, close] = language() === "zh" ? ["（", "）"] : [" (", ")"];
+  return `${`${signed(c.value)} ${unit}`.trim()}${open}${signed(c.low)} … ${signed(c.high)}${close}`;
 }
 
 export const day = (ms: number): string =>
   new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(ms));
+
+/** The time of today, the date of any other day: for where there is little room. */
+export function shortDay(ms: number, now = Date.now()): string {
+  const date = new Date(ms);
+  const today = date.toDateString() === new Date(now).toDateString();
+  const year = date.getFullYear() === new Date(now).getFullYear() ? undefined : ("numeric" as const);
+  const form: Intl.DateTimeFormatOptions = today
+    ? { hour: "numeric", minute: "2-digit" }
+    : { day: "numeric", month: "short", year };
+  return new Intl.DateTimeFormat(locale(), form).format(date);
+}
 
 /** A conversation as text; a single turn needs no speaker. */
 export function words(messages: Message[]): string {
