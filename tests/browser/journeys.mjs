@@ -63,7 +63,9 @@ async function mainJob(browser) {
         .catch(() => badges[1])) !== badges[1],
     "an answer with another seed",
   );
+  await page.getByTestId("chat-sampling").click();
   await page.getByTestId("chat-precision").selectOption("q8_0");
+  await page.keyboard.press("Escape");
   await page.getByTestId("chat-regenerate").click();
   await until(
     async () =>
@@ -151,7 +153,7 @@ async function removedData(page, program) {
     stages: experiment.experiment.stages,
   });
   await page.getByTestId("nav-data").click();
-  await page.getByText("mine", { exact: true }).first().click();
+  await page.getByRole("link", { name: "mine", exact: true }).click();
   await page.getByRole("button", { name: "Remove" }).first().click();
   const words = await page.getByTestId("used-by").innerText();
   check(words.includes("Used by 1 experiment and 1 draft"), `the dialog says who uses the set: ${words}`);
@@ -160,7 +162,10 @@ async function removedData(page, program) {
     async () => (await call(program.address, "list_datasets")).every((set) => set.name !== "mine"),
     "the set to go",
   );
-  const report = await call(program.address, "get_report", { experiment: experiment.experiment.id });
+  const report = await call(program.address, "get_report", {
+    experiment: experiment.experiment.id,
+    language: "en",
+  });
   check(report.markdown.includes("mine") && report.markdown.includes("39 rows"), "the report still tells its data");
   const refusal = await call(program.address, "start_experiment", { id: again.experiment.id }).then(
     () => null,
@@ -172,7 +177,7 @@ async function removedData(page, program) {
   );
   const run = experiment.runs[0].id;
   await page.getByTestId("nav-reports").click();
-  await page.getByRole("button", { name: experiment.experiment.title }).first().click();
+  await page.getByRole("link", { name: experiment.experiment.title }).first().click();
   await visible(page, "report-frame");
   check(
     (await call(program.address, "list_stacks")).some((view) => view.stack.adapter?.id === run),

@@ -77,6 +77,7 @@ await page.getByTestId("nav-models").click();
 await page.waitForTimeout(400);
 await shoot("models");
 await page.getByTestId("nav-data").click();
+await page.getByRole("link", { name: "Alder Bay: kind answers" }).click();
 await page.getByTestId("show-rows").click();
 await page.waitForTimeout(600);
 await shoot("data");

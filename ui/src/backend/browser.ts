@@ -129,6 +129,11 @@ export function browserBackend(): Backend {
       return { handle: made.handle, name: made.path, path: made.path };
     },
 
+    async folderAt(path): Promise<Picked> {
+      const { handle } = (await (await post("/api/path", JSON.stringify({ path }))).json()) as { handle: string };
+      return { handle, name: path.split(/[\\/]/).findLast(Boolean) ?? path, path };
+    },
+
     saveReport(_experiment, format, title, text): Promise<boolean> {
       const kind = format === "html" ? "text/html" : "text/markdown";
       download(text, kind, `${plain(title) || "report"}.${format === "html" ? "html" : "md"}`);

@@ -28,14 +28,15 @@ export function desktopBackend(): Backend {
 
     pickFile: (purpose) => rpc<Picked | null>("host.pick_file", { purpose }),
     pickFolder: () => rpc<Picked | null>("host.pick_folder", {}),
+    folderAt: () => Promise.reject(new Error("The window has a dialog for folders.")),
     takeFile: () => Promise.reject(new Error("The window takes dropped files itself.")),
 
-    async saveReport(experiment, format, title): Promise<boolean> {
+    async saveReport(experiment, format, title, _text, language): Promise<boolean> {
       const picked = await rpc<Picked | null>("host.pick_save", {
         name: `${title}.${format === "html" ? "html" : "md"}`,
       });
       if (!picked) return false;
-      await rpc("save_report", { experiment, format, handle: picked.handle });
+      await rpc("save_report", { experiment, format, language, handle: picked.handle });
       return true;
     },
 

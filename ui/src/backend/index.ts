@@ -31,10 +31,21 @@ export interface Backend {
   pickFile(purpose: "data" | "experiment"): Promise<Picked | null>;
   /** Lets the user pick a folder to read from (a model) or to write into (an export). */
   pickFolder(purpose: "read" | "write"): Promise<Picked | null>;
+  /**
+   * A folder of the program's machine, named by its path; for hosts without a dialog for folders, where `picksFolders` is
+   * false.
+   */
+  folderAt(path: string): Promise<Picked>;
   /** Passes a dropped file to the program. */
   takeFile(file: File): Promise<Picked>;
-  /** Saves a report; resolves to false when the user cancelled. */
-  saveReport(experiment: string, format: "html" | "markdown", title: string, text: string): Promise<boolean>;
+  /** Saves a report in the language in which it is shown; resolves to false when the user cancelled. */
+  saveReport(
+    experiment: string,
+    format: "html" | "markdown",
+    title: string,
+    text: string,
+    language: "en" | "zh",
+  ): Promise<boolean>;
   /** Saves an experiment as a file; resolves to false when the user cancelled. */
   saveExperiment(id: string, title: string): Promise<boolean>;
   /** Files dropped on the window, where the host sees them before the page does. */

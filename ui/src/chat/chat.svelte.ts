@@ -1,44 +1,86 @@
 // State of a chat: stored messages, and the answers that are still being generated.
+import { SvelteSet } from "svelte/reactivity";
 import { asProblem, backend } from "../backend";
 import type {
   ChatDelta,
   ChatMessage,
   ChatView,
+  ModelView,
   Precision,
   Problem,
   Sampling,
   Stack,
   StackView,
 } from "../backend/types";
+import { chatWith } from "./chatWith";
+import { suggestedStacks } from "./panes";
+import { stackKey } from "./stacks";
+
+/** Letters of the first message that name a chat, as in the program. */
+const TITLE = 60;
+
+/** A question that was chosen before its chat existed; the screen of the new chat sends it. */
+let waiting: { id: string; text: string } | null = null;
+
+/** Stacks that have answered since this page was opened: their models are in memory, or were a moment ago. */
+const warm = new SvelteSet<string>();
+const warmKey = (chat: ChatView, stack: Stack): string => `${chat.precision} ${stackKey(stack)}`;
 
 export class ChatState {
   stacks: StackView[] = $state([]);
+  models: ModelView[] = $state([]);
   chats: ChatView[] = $state([]);
   chat: ChatView | null = $state(null);
+  loaded = $state(false);
   /** Streamed text by pane; empty when no answer is being generated. */
   growing: Record<number, string> = $state({});
   paneProblems: Record<number, Problem> = $state({});
   answering = $state(false);
   problem: Problem | null = $state(null);
+  /** The last finished answers, read out once. */
+  spoken: ChatMessage[] = $state([]);
+  /** The turn that no pane could answer: the next message replaces it. */
+  failed: number | null = $state(null);
 
   async load(id: string | undefined): Promise<void> {
     await this.#attempt(async () => {
-      [this.stacks, this.chats] = await Promise.all([backend.call("list_stacks", {}), backend.call("list_chats", {})]);
+      [this.stacks, this.chats, this.models] = await Promise.all([
+        backend.call("list_stacks", {}),
+        backend.call("list_chats", {}),
+        backend.call("list_models", {}),
+      ]);
       if (id) this.chat = await backend.call("get_chat", { id });
     });
+    this.loaded = true;
+    if (id && waiting?.id === id) {
+      const { text } = waiting;
+      waiting = null;
+      void this.send(text);
+    }
   }
 
-  /** The base and the newest aligned model of the same base; else the base twice. */
-  suggested(): Stack[] {
-    const aligned = this.stacks.find((view) => view.stack.adapter);
-    const base = this.stacks.find(
-      (view) => !view.stack.adapter && (!aligned || view.stack.model.id === aligned.stack.model.id),
-    );
-    return [base, aligned ?? base].flatMap((view) => (view ? [view.stack] : []));
+  /** The stacks of this chat, or those that a new one would have. */
+  shown(): Stack[] {
+    return this.chat?.stacks ?? suggestedStacks(this.stacks);
   }
 
-  async create(): Promise<ChatView | null> {
-    return await this.#attempt(() => backend.call("create_chat", { stacks: $state.snapshot(this.suggested()) }));
+  /** Questions that the first pane's model can answer; empty if it brings none. */
+  suggestions(): ModelView["suggestions"] {
+    const id = this.shown()[0]?.model.id;
+    return this.models.find((view) => view.model.id === id)?.suggestions ?? [];
+  }
+
+  /** A chat to write in; its screen sends the question, if there is one. */
+  async begin(question?: string): Promise<ChatView | null> {
+    const made = await this.#attempt(() => chatWith($state.snapshot(suggestedStacks(this.stacks))));
+    if (made && question) waiting = { id: made.id, text: question };
+    return made;
+  }
+
+  /** True while a pane waits for its model to be loaded. */
+  loading(pane: number): boolean {
+    const stack = this.chat?.stacks[pane];
+    return !!this.chat && !!stack && !warm.has(warmKey(this.chat, stack));
   }
 
   async change(change: {
@@ -72,10 +114,18 @@ export class ChatState {
     });
   }
 
-  send(text: string): Promise<void> {
-    const turn = (this.chat?.messages.at(-1)?.turn ?? -1) + 1;
-    this.#show(turn, text);
-    return this.#answer((id, hear) => backend.stream("send_message", { id, text }, hear));
+  /** Sends a message; false when no pane answered it, so that its text can be changed and sent again. */
+  async send(text: string): Promise<boolean> {
+    const turn = this.failed ?? (this.chat?.messages.at(-1)?.turn ?? -1) + 1;
+    if (this.failed !== null) {
+      await this.edit(turn, text);
+      // The first message names the chat; the one that was refused should not.
+      if (turn === 0) await this.change({ title: [...text].slice(0, TITLE).join("") });
+    } else {
+      this.#show(turn, text);
+      await this.#answer((id, hear) => backend.stream("send_message", { id, text }, hear));
+    }
+    return this.chat?.messages.some((message) => message.turn === turn && message.pane !== null) ?? false;
   }
 
   regenerate(turn: number): Promise<void> {
@@ -113,8 +163,9 @@ export class ChatState {
   async #answer(ask: (id: string, hear: (deltas: ChatDelta[]) => void) => Promise<void>): Promise<void> {
     const id = this.chat?.id;
     if (!id) return;
-    [this.answering, this.growing, this.paneProblems] = [true, {}, {}];
+    [this.answering, this.growing, this.paneProblems, this.failed, this.spoken] = [true, {}, {}, null, []];
     await this.#attempt(() => ask(id, (deltas) => deltas.forEach((delta) => this.#take(delta))));
+    const problem = this.problem;
     // The stored messages replace the streamed preview.
     await this.#attempt(async () => {
       const stored = await backend.call("get_chat", { id });
@@ -122,11 +173,22 @@ export class ChatState {
       this.chats = await backend.call("list_chats", {});
     });
     [this.answering, this.growing] = [false, {}];
+    if (problem) this.problem = problem;
+    const last = this.chat?.messages.at(-1);
+    const refused = problem !== null || Object.keys(this.paneProblems).length > 0;
+    if (refused && last?.pane === null) this.failed = last.turn;
   }
 
   #take(delta: ChatDelta): void {
-    if (delta.kind === "text") this.growing[delta.pane] = (this.growing[delta.pane] ?? "") + delta.text;
-    else if (delta.kind === "problem") this.paneProblems[delta.pane] = delta.problem;
+    if (delta.kind === "done") {
+      this.chat?.messages.push(delta.message);
+      this.spoken.push(delta.message);
+    } else if (delta.kind === "problem") this.paneProblems[delta.pane] = delta.problem;
+    else {
+      this.growing[delta.pane] = (this.growing[delta.pane] ?? "") + delta.text;
+      const stack = this.chat?.stacks[delta.pane];
+      if (this.chat && stack) warm.add(warmKey(this.chat, stack));
+    }
   }
 
   async #attempt<T>(work: () => Promise<T>): Promise<T | null> {

@@ -1,6 +1,7 @@
 // What can be done with an experiment from more than one screen.
 import { backend } from "../backend";
 import type { Experiment, Preset, Stack } from "../backend/types";
+import { chatWith } from "../chat/chatWith";
 import { say } from "../shared/i18n.svelte";
 import { go } from "../shared/router.svelte";
 import type { Path } from "../views/screens";
@@ -32,10 +33,7 @@ export function tagsFrom(text: string): string[] {
   return [...new Set(tags)];
 }
 
-/** Opens the chat that already compares these stacks, else a new one, so that a second click makes no second chat. */
+/** Opens a chat that compares these stacks; an untouched one is used again, so that a second click makes no second chat. */
 export async function openChat(stacks: Stack[]): Promise<void> {
-  const key = (list: Stack[]): string => list.map(({ model, adapter }) => `${model.id}+${adapter?.id ?? ""}`).join("|");
-  const known = (await backend.call("list_chats", {})).find((chat) => key(chat.stacks) === key(stacks));
-  const chat = known ?? (await backend.call("create_chat", { stacks }));
-  go(`chat/${chat.id}`);
+  go(`chat/${(await chatWith(stacks)).id}`);
 }
