@@ -10,6 +10,9 @@ export interface Picked {
   path?: string;
 }
 
+/** Whether notifications of the system may be shown: browsers want to be asked first. */
+export type MayNotify = "yes" | "no" | "ask";
+
 export type Call = <Name extends keyof Commands>(
   name: Name,
   request: Commands[Name]["request"],
@@ -31,6 +34,11 @@ export interface Backend {
   pickFile(purpose: "data" | "experiment"): Promise<Picked | null>;
   /** Lets the user pick a folder to read from (a model) or to write into (an export). */
   pickFolder(purpose: "read" | "write"): Promise<Picked | null>;
+  /**
+   * A folder of the program's machine, named by its path; for hosts without a dialog for folders, where `picksFolders` is
+   * false.
+   */
+  folderAt(path: string): Promise<Picked>;
   /** Passes a dropped file to the program. */
   takeFile(file: File): Promise<Picked>;
   /** Saves a report; resolves to false when the user cancelled. */
@@ -39,6 +47,12 @@ export interface Backend {
   saveExperiment(id: string, title: string): Promise<boolean>;
   /** Files dropped on the window, where the host sees them before the page does. */
   onDrop(listener: (picked: Picked) => void): () => void;
+  /** Tells the person outside the page that something ended; `open` is called when they follow it. */
+  notify(title: string, text: string, open: () => void): void;
+  /** Whether it may. */
+  mayNotify(): MayNotify;
+  /** Asks the person for it; only as the answer to a click. */
+  askToNotify(): Promise<MayNotify>;
   /** True when model folders can be picked. */
   readonly picksFolders: boolean;
 }

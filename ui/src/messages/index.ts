@@ -6,6 +6,7 @@ import * as experiments from "./experiments";
 import * as models from "./models";
 import * as report from "./report";
 import * as run from "./run";
+import * as settings from "./settings";
 import * as wizard from "./wizard";
 
 export const en = {
@@ -17,6 +18,7 @@ export const en = {
   models: models.en,
   data: data.en,
   report: report.en,
+  settings: settings.en,
 };
 
 export type Messages = typeof en;
@@ -30,4 +32,5 @@ export const zh: Messages = {
   models: models.zh,
   data: data.zh,
   report: report.zh,
+  settings: settings.zh,
 };
