@@ -96,7 +96,7 @@ export const zh: typeof en = {
   },
   newExperiment: "新建实验",
   language: "语言",
-  theme: "外观",
+  theme: "主题",
   themes: { light: "浅色", dark: "深色", system: "跟随系统" },
   cancel: "取消",
   close: "关闭",

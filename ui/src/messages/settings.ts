@@ -14,7 +14,7 @@ export const en = {
   memoryNone: "Nothing is held.",
   what: "Held by",
   size: "Size",
-  total: "Together",
+  total: "Total",
   share: "Share of this machine's memory",
   ofMachine: (percent: string, all: string) => `${percent} of the ${all} of this machine`,
   free: "Give memory back",
@@ -46,7 +46,7 @@ export const en = {
 
 export const zh: typeof en = {
   title: "设置",
-  appearance: "外观",
+  appearance: "界面",
   computing: "计算",
   threads: "处理器线程",
   threadsAll: (n) => `全部 ${n} 个：最快，其他程序可能变慢`,
