@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync, mkdtempSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { axe } from "./axe.mjs";
 import { keyboard } from "./keyboard.mjs";
 import { memoryGroup, processNaming } from "./memory.mjs";
 import { otherStages } from "./stages.mjs";
@@ -455,6 +456,7 @@ const journeys = {
   memoryOut,
   strangers,
   keyboard,
+  axe,
 };
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
