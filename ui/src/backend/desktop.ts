@@ -2,7 +2,6 @@
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import { getCurrentWindow, UserAttentionType } from "@tauri-apps/api/window";
-import { language } from "../shared/i18n.svelte";
 import type { Backend, Picked } from "./index";
 import type { Streams } from "./types";
 
