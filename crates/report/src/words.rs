@@ -1,6 +1,6 @@
 //! Formatting of values and the verdict, the same in both formats.
 
-use alidade_domain::{Better, Estimate, Evaluation, Measure, Sample, SampleAnswer, conversation_text};
+use alidade_domain::{Better, Estimate, Evaluation, Measure, Sample, SampleAnswer, Wording, Words, conversation_text};
 
 /// A share in whole per cent, halves rounded away from zero as in the UI.
 fn percent(share: f64) -> f64 {
@@ -108,8 +108,8 @@ fn sentence(measure: &Measure, before: &Estimate, after: &Estimate, change: &Est
 /// The prompt of a sample as text, then each stack's answer; flagged ones are hidden in reports.
 pub(crate) fn sample_texts(sample: &Sample) -> (String, Vec<String>) {
     let answer = |answer: &SampleAnswer| match (&answer.label, sample.flagged) {
-        (label, true) => format!("hidden ({})", label.as_deref().unwrap_or("may be harmful")),
-        (Some(label), false) => format!("{} [{label}]", answer.text),
+        (label, true) => format!("hidden ({})", label.as_ref().map_or("may be harmful", |label| label.en.as_str())),
+        (Some(label), false) => format!("{} [{}]", answer.text, label.en),
         (None, false) => answer.text.clone(),
     };
     let prompt = if sample.flagged {

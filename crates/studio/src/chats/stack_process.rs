@@ -5,7 +5,7 @@ use crate::chats::speaking::{Command, Opening, Reply, TASK};
 use crate::confined::{Limits, Received, Session, request_of};
 use crate::models::vetting::limits_for;
 use alidade_domain::AnswerEnd;
-use alidade_domain::{Message, Precision, Problem, Sampling};
+use alidade_domain::{Message, Precision, Problem, Sampling, Wording, wording};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ impl StackProcess {
         limits.memory_bytes += CACHE_BYTES;
         limits.seconds += std::fs::metadata(opening.model.folder.join("model.safetensors"))
             .map_or(0, |weights| weights.len() / BYTES_PER_SECOND);
-        let what = format!("Loading the model “{}”", opening.model.name);
+        let what = wording!("Loading the model “{name}”", "加载模型“{name}”", name = opening.model.name);
         let session = Session::start(program, TASK, [&what, "model"], limits, json(opening)?)?;
         let mut process = Self { session, limits, precision: opening.precision };
         match process.wait(limits.seconds, stop)? {
@@ -132,9 +132,13 @@ impl StackProcess {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem::internal(error.to_string()))
+    serde_json::to_value(value).map_err(|error| Problem::internal(Wording::name(error.to_string())))
 }
 
 fn out_of_turn() -> Problem {
-    Problem::internal("The process that answers sent an unexpected message.").hint("Ask again.")
+    Problem::internal(wording!(
+        "The process that answers sent an unexpected message.",
+        "生成回答的进程发来了意外的消息。"
+    ))
+    .hint(wording!("Ask again.", "请再问一次。"))
 }

@@ -11,7 +11,9 @@ use crate::home::verify::damaged_rows;
 use crate::studio::Studio;
 use crate::views::{DatasetPage, DatasetView};
 use alidade_data::{rows_from_jsonl, rows_to_jsonl};
-use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
+use alidade_domain::{
+    Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue, Wording, Words, wording,
+};
 use alidade_jobs::files::durable::{READING, create_folder, file_problem, remove_folder, write_private};
 use alidade_store::DatasetRecord;
 use alidade_store::sha256;
@@ -50,7 +52,14 @@ impl Studio {
     pub(crate) fn dataset(&self, id: &str) -> Result<DatasetRecord, Problem> {
         let set = self.dataset_record(id)?;
         if set.removed {
-            return Err(removed("data set", &set.name, "Choose another data set, or import the file again."));
+            return Err(removed(
+                Words::new("data set", "数据集"),
+                &set.name,
+                Words::new(
+                    "Choose another data set, or import the file again.",
+                    "请选择另一个数据集，或重新导入该文件。",
+                ),
+            ));
         }
         Ok(set)
     }
@@ -63,8 +72,14 @@ impl Studio {
         let path = self.path_of(handle)?;
         let bytes = std::fs::metadata(&path).map_or(0, |data| data.len());
         if bytes > LARGEST_BYTES {
-            let message = format!("The file has {:.1} GB; files up to 2 GB are read.", bytes as f64 / 1e9);
-            return Err(Problem::input(message).hint("Split it, or keep only the rows that you need.").at("dataset"));
+            let message = wording!(
+                "The file has {size:.1} GB; files up to 2 GB are read.",
+                "文件有 {size:.1} GB，最大可读取 2 GB。",
+                size = bytes as f64 / 1e9
+            );
+            return Err(Problem::input(message)
+                .hint(wording!("Split it, or keep only the rows that you need.", "请拆分它，或只保留需要的数据。"))
+                .at("dataset"));
         }
         let stem = path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(stem);
@@ -102,7 +117,10 @@ impl Studio {
         if set.bundled {
             return Err(Problem::new(
                 ProblemCode::Conflict,
-                "This data set is part of the program and cannot be removed.",
+                wording!(
+                    "This data set is part of the program and cannot be removed.",
+                    "这个数据集随程序提供，不能删除。"
+                ),
             ));
         }
         set.removed = true;
@@ -142,7 +160,8 @@ impl Studio {
         restrict(&folder, false);
         let rows = rows_to_jsonl(&dataset.rows)?;
         write_private(&folder.join(ROWS), rows.as_bytes())?;
-        let issues = serde_json::to_string(&dataset.issues).map_err(|error| Problem::internal(error.to_string()))?;
+        let issues = serde_json::to_string(&dataset.issues)
+            .map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         write_private(&folder.join("issues.json"), issues.as_bytes())?;
         let view = DatasetRecord {
             id,

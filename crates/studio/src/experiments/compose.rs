@@ -6,7 +6,7 @@ use crate::Studio;
 use crate::experiments::presets::{STARTER, tuned};
 use alidade_domain::{
     AdapterSource, DatasetSource, LoraSpec, ModelSource, Place, Problem, Recipe, ScorerSource, SettingValue, Settings,
-    Stage,
+    Stage, wording,
 };
 use alidade_model::ScorerKind;
 use alidade_train::{Before, METHODS, Method, before, method};
@@ -207,7 +207,9 @@ fn cost_model() -> Result<(&'static dyn Method, (String, SettingValue)), Problem
         training.is_ok_and(|training| training.scorer_kind() == Some(ScorerKind::Cost))
     };
     let found = settings.find(prices);
-    found.map(|found| (scorer, found)).ok_or_else(|| Problem::internal("No method trains a cost model."))
+    found
+        .map(|found| (scorer, found))
+        .ok_or_else(|| Problem::internal(wording!("No method trains a cost model.", "没有训练代价模型的方法。")))
 }
 
 fn bolder(settings: &mut Settings, method: &dyn Method, strength: Strength) {

@@ -12,7 +12,7 @@ pub(crate) mod stages;
 
 use crate::studio::{Studio, now_ms};
 use crate::views::{ExperimentState, ExperimentSummary};
-use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage};
+use alidade_domain::{Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage, wording};
 use alidade_evaluation::worded;
 use alidade_jobs::asking::questions::Questions;
 use alidade_jobs::concluded;
@@ -76,8 +76,11 @@ impl Studio {
     pub fn delete_experiment(&self, id: &str) -> Result<(), Problem> {
         let runs = self.store.runs_of(id)?;
         if runs.iter().any(|run| run.state == RunState::Running) {
-            return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is in progress.")
-                .hint("Discard the run first."));
+            return Err(Problem::new(
+                ProblemCode::Conflict,
+                wording!("A run of this experiment is in progress.", "这个实验有一次运行正在进行。"),
+            )
+            .hint(wording!("Discard the run first.", "请先丢弃该运行。")));
         }
         self.forget_models_of(&runs)?;
         self.store.delete_experiment(id)?;
@@ -210,7 +213,7 @@ fn state(runs: &[&RunRecord], stages: usize) -> ExperimentState {
 fn texts(title: &str, question: &str) -> Result<(String, String), Problem> {
     let title = title.trim();
     if title.is_empty() {
-        return Err(Problem::input("The experiment needs a title.").at("title"));
+        return Err(Problem::input(wording!("The experiment needs a title.", "实验需要标题。")).at("title"));
     }
     let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
     Ok((cut(title), cut(question.trim())))

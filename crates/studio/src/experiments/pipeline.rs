@@ -3,7 +3,7 @@
 
 use crate::experiments::stages::Rows;
 use crate::studio::Studio;
-use alidade_domain::{Example, Problem, Recipe, Stage, Tuning};
+use alidade_domain::{Example, Problem, Recipe, Stage, Tuning, wording};
 use alidade_jobs::kinds::job;
 use alidade_jobs::train::estimate;
 use alidade_jobs::train::estimate::ModelFacts;
@@ -30,8 +30,16 @@ impl Studio {
             .map_err(|problem| problem.at("dataset"));
         let start = self.start_problem(index, recipe, pipeline);
         let full = (recipe.tuning == Some(Tuning::Full)).then(|| {
-            let message = "Training every weight makes a new model; experiments train adapters.";
-            Problem::input(message).hint("Use alidade train in a terminal, or train an adapter.").at("tuning")
+            let message = wording!(
+                "Training every weight makes a new model; experiments train adapters.",
+                "训练全部权重会产生新模型；实验只训练适配器。"
+            );
+            Problem::input(message)
+                .hint(wording!(
+                    "Use alidade train in a terminal, or train an adapter.",
+                    "请在终端使用 alidade train，或训练适配器。"
+                ))
+                .at("tuning")
         });
         let oracle = model.as_ref().is_ok_and(|model| model.as_ref().is_some_and(|model| model.bundled));
         let reward = self.reward_problem(index, (recipe, known), pipeline, oracle);
@@ -106,12 +114,15 @@ fn fits(method: &dyn Method, rows: Rows) -> Result<Rows, Problem> {
     let about = method.about();
     let (kind, name) = match &rows {
         Rows::There(set) => (set.kind, format!("“{}”", set.name)),
-        Rows::Made { stage, kind } => (*kind, format!("what stage {stage} builds")),
+        Rows::Made { stage, kind } => (*kind, wording!("what stage {stage} builds", "阶段 {stage} 构建的数据")),
     };
     if about.learns_from.contains(&kind) {
         return Ok(rows);
     }
     let message = format!("{} cannot learn from {name}: its rows are {kind:?}.", about.title.en).to_lowercase();
     let message = message[..1].to_uppercase() + &message[1..];
-    Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
+    Err(Problem::input(message).hint(wording!(
+        "Choose another data set, or the method that fits this one.",
+        "请选择另一个数据集，或适合这个数据集的方法。"
+    )))
 }

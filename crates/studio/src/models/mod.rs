@@ -6,7 +6,7 @@ use crate::home::removal::removed;
 use crate::models::vetting::{Depth, look_into};
 use crate::studio::{Studio, now_ms};
 use crate::views::ModelView;
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, Words, wording};
 use alidade_store::ModelRecord;
 use std::path::Path;
 
@@ -33,7 +33,14 @@ impl Studio {
     pub(crate) fn model(&self, id: &str) -> Result<ModelRecord, Problem> {
         let view = self.model_record(id)?;
         if view.removed {
-            return Err(removed("model", &view.model.name, "Add its folder again, or choose another model."));
+            return Err(removed(
+                Words::new("model", "模型"),
+                &view.model.name,
+                Words::new(
+                    "Add its folder again, or choose another model.",
+                    "请重新添加它的文件夹，或选择另一个模型。",
+                ),
+            ));
         }
         Ok(view)
     }
@@ -46,7 +53,9 @@ impl Studio {
     pub fn add_model(&self, handle: &str) -> Result<ModelView, Problem> {
         let folder = self.path_of(handle)?;
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
-        let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
+        let mut view = view.ok_or_else(|| {
+            Problem::internal(wording!("Inspecting the model returned no result.", "检查模型没有返回结果。"))
+        })?;
         if let Some(known) = self.model_records()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
             return Ok(known.into());
         }
@@ -63,7 +72,7 @@ impl Studio {
         if self.bundled.iter().any(|model| model.model.id == id) {
             return Err(Problem::new(
                 ProblemCode::Conflict,
-                "This model is part of the program and cannot be removed.",
+                wording!("This model is part of the program and cannot be removed.", "这个模型随程序提供，不能删除。"),
             ));
         }
         let mut view = self.model(id)?;

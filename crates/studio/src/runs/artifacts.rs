@@ -7,7 +7,7 @@ use crate::home::restrict;
 use crate::models::vetting::{self, Depth};
 use crate::studio::{Studio, now_ms};
 use alidade_data::builder;
-use alidade_domain::{Artifact, DatasetSource, ImportSummary, Problem, ReasonCount, Stage};
+use alidade_domain::{Artifact, DatasetSource, ImportSummary, Problem, ReasonCount, Stage, wording};
 use alidade_jobs::files::durable::{READING, REPLACING, file_problem, remove_folder, write_folder, write_private};
 use alidade_jobs::kinds::BUILT;
 use alidade_store::DatasetRecord;
@@ -60,9 +60,12 @@ impl Studio {
         let path = self.run_folder(&run.id).join(if file.is_empty() { BUILT } else { file });
         let bytes = std::fs::read(&path).map_err(|error| file_problem(READING, &path, &error))?;
         if sha256(&bytes) != hash {
-            return Err(Problem::internal("The built rows have changed since the run wrote them.")
-                .hint("Run the stage again.")
-                .at("dataset"));
+            return Err(Problem::internal(wording!(
+                "The built rows have changed since the run wrote them.",
+                "构建的数据在运行写出之后有改动。"
+            ))
+            .hint(wording!("Run the stage again.", "请重新运行该阶段。"))
+            .at("dataset"));
         }
         let folder = self.dataset_folder(&run.id);
         remove_folder(&folder).map_err(|error| file_problem(REPLACING, &folder, &error))?;
@@ -76,7 +79,7 @@ impl Studio {
         let from = source.as_ref().map_or_else(String::new, |set| format!(" from “{}”", set.name));
         let dropped = match left_out {
             0 => Vec::new(),
-            rows => vec![ReasonCount { reason: "nothing could be made".to_owned(), rows }],
+            rows => vec![ReasonCount { reason: wording!("nothing could be made", "没有构建出数据"), rows }],
         };
         let view = DatasetRecord {
             id: run.id.clone(),
@@ -104,7 +107,9 @@ impl Studio {
     fn keep_model(&self, run: &RunRecord, folder: &str, name: Option<&str>) -> Result<(), Problem> {
         let folder = self.run_folder(&run.id).join(folder);
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
-        let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
+        let mut view = view.ok_or_else(|| {
+            Problem::internal(wording!("Inspecting the model returned no result.", "检查模型没有返回结果。"))
+        })?;
         view.model.id.clone_from(&run.id);
         if let Some(name) = name {
             view.model.name = name.to_owned();
