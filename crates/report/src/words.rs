@@ -1,6 +1,6 @@
 //! Formatting of values and the verdict, the same in both formats.
 
-use alidade_domain::{Better, Estimate, Evaluation, Measure, Sample, SampleAnswer, Wording, Words, conversation_text};
+use alidade_domain::{Better, Estimate, Evaluation, Measure, Sample, SampleAnswer, conversation_text};
 
 /// A share in whole per cent, halves rounded away from zero as in the UI.
 fn percent(share: f64) -> f64 {
@@ -123,7 +123,7 @@ pub(crate) fn sample_texts(sample: &Sample) -> (String, Vec<String>) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use alidade_domain::{EvaluatedStack, MeasureWords, Wording, Words};
+    use alidade_domain::{EvaluatedStack, MeasureWords};
 
     /// An evaluation of some stacks with one measure, "good answers".
     pub(crate) fn evaluation(stacks: &[&str], change: (f64, f64, f64), better: Better) -> Evaluation {

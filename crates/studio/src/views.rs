@@ -3,6 +3,7 @@
 use alidade_domain::{
     AdapterRef, Artifact, ChatMessage, DatasetKind, Evaluation, Example, Experiment, GoalWords, ImportSummary,
     MethodName, ModelRef, Phase, Precision, Problem, RowIssue, RunState, Sampling, Stack, Stage, StageEstimate,
+    Wording,
 };
 use alidade_store::{ChatRecord, DatasetRecord, ModelRecord};
 use serde::{Deserialize, Serialize};
@@ -60,12 +61,14 @@ pub struct DatasetView {
     pub id: String,
     /// Name for people.
     pub name: String,
+    /// Its name in both languages; for the person's own sets the same in each.
+    pub title: Wording,
     /// What its rows can teach.
     pub kind: DatasetKind,
     /// Summary of the import.
     pub summary: ImportSummary,
     /// Remarks on the whole file.
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Wording>,
     /// SHA-256 of the normalised rows.
     pub sha256: String,
     /// True for the sets that come with the program.
@@ -210,7 +213,7 @@ pub struct StackView {
     /// Its exact name, as on the badge.
     pub label: String,
     /// Where it comes from ("base model", title of an experiment).
-    pub origin: String,
+    pub origin: Wording,
     /// Experiment that made it.
     pub experiment: Option<String>,
 }
@@ -292,6 +295,7 @@ impl DatasetView {
     /// What is shown of a data set, with what is wrong with its rows at the moment.
     pub(crate) fn of(record: DatasetRecord, problem: Option<Problem>) -> Self {
         Self {
+            title: crate::datasets::title_of(&record),
             id: record.id,
             name: record.name,
             kind: record.kind,

@@ -7,7 +7,7 @@ pub(crate) mod stack_process;
 use crate::chats::answering::Answering;
 use crate::studio::{Studio, lock, now_ms};
 use crate::views::{ChatDelta, ChatView, StackView};
-use alidade_domain::{AnswerEnd, ChatMessage, Words, wording};
+use alidade_domain::{AnswerEnd, ChatMessage, Wording, wording};
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling, Stack};
 use alidade_store::ChatRecord;
 use std::sync::atomic::Ordering;
@@ -22,11 +22,11 @@ impl Studio {
     /// When the database refuses.
     pub fn list_stacks(&self) -> Result<Vec<StackView>, Problem> {
         let view =
-            |stack: Stack, origin: String, experiment| StackView { label: stack.label(), stack, origin, experiment };
+            |stack: Stack, origin: Wording, experiment| StackView { label: stack.label(), stack, origin, experiment };
         let bases = self
             .list_models()?
             .into_iter()
-            .map(|model| view(Stack::base(model.model), Words::new("base model", "基座模型").to_owned(), None));
+            .map(|model| view(Stack::base(model.model), wording!("base model", "基座模型"), None));
         let mut stacks: Vec<StackView> = bases.collect();
         for record in self.store.adapters()?.into_iter().rev() {
             let Some(run) = record.run.as_ref().and_then(|run| self.store.run(run).ok()) else { continue };
@@ -35,7 +35,7 @@ impl Studio {
                 continue;
             }
             let Ok(experiment) = self.store.experiment(&run.experiment) else { continue };
-            let title = experiment.title;
+            let title = Wording::name(experiment.title);
             stacks.push(view(Stack::with_adapter(record.model, record.adapter), title, Some(run.experiment)));
         }
         Ok(stacks)

@@ -40,7 +40,7 @@ impl StackProcess {
         limits.seconds += std::fs::metadata(opening.model.folder.join("model.safetensors"))
             .map_or(0, |weights| weights.len() / BYTES_PER_SECOND);
         let what = wording!("Loading the model “{name}”", "加载模型“{name}”", name = opening.model.name);
-        let session = Session::start(program, TASK, [&what, "model"], limits, json(opening)?)?;
+        let session = Session::start(program, TASK, (what, "model"), limits, json(opening)?)?;
         let mut process = Self { session, limits, precision: opening.precision };
         match process.wait(limits.seconds, stop)? {
             Reply::Ready(precision) => Ok(Self { precision, ..process }),

@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_death_has_its_words() {
-        let attempt = Attempt { what: "Reading x".to_owned(), field: "model".to_owned() };
+        let attempt = Attempt { what: Wording::name("Reading x"), field: "model".to_owned() };
         let said = |words: &str| died(&attempt, Limits::SMALL, None, words);
         for (words, part) in [
             ("thread 'task' (7) has overflowed its stack\nfatal runtime error", "nested too deep"),
@@ -128,7 +128,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_kill_from_outside_blames_no_file() {
-        let attempt = Attempt { what: "Reading x".to_owned(), field: "model".to_owned() };
+        let attempt = Attempt { what: Wording::name("Reading x"), field: "model".to_owned() };
         let status = std::os::unix::process::ExitStatusExt::from_raw(9);
         assert_eq!(died(&attempt, Limits::SMALL, Some(status), "").code, ProblemCode::WorkerLost);
     }

@@ -63,9 +63,11 @@ pub(crate) fn import_apart(
 ) -> Result<Imported, Problem> {
     let bytes = std::fs::metadata(path).map_or(0, |data| data.len());
     let limits = Limits { seconds: SECONDS + bytes / BYTES_PER_SECOND, ..Limits::SMALL };
-    let name = path.file_name().map_or_else(|| "the file".into(), |name| name.to_string_lossy());
-    let what = wording!("Reading {name}", "读取 {name}");
-    let job = Job { program, task: TASK, what: &what, field: "dataset", limits, stop };
+    let what = match path.file_name().map(|name| name.to_string_lossy()) {
+        Some(name) => wording!("Reading {name}", "读取 {name}"),
+        None => wording!("Reading the file", "读取文件"),
+    };
+    let job = Job { program, task: TASK, what, field: "dataset", limits, stop };
     confined::run(&job, &Request { path: path.to_owned(), rows: rows.map(Path::to_owned) }, &mut |_| ())
 }
 
@@ -97,6 +99,7 @@ impl Studio {
         let view = DatasetRecord {
             id,
             name,
+            title: None,
             kind: found.kind,
             summary: found.summary,
             remarks: found.remarks,

@@ -166,6 +166,7 @@ impl Studio {
         let view = DatasetRecord {
             id,
             name,
+            title: None,
             kind: dataset.kind,
             summary: dataset.summary,
             remarks: dataset.remarks,
@@ -181,30 +182,43 @@ impl Studio {
     }
 }
 
+/// The name of a data set about Alder Bay.
+fn bundled_title(id: &str) -> Words {
+    match id {
+        ANSWERS_ID => Words::new("Alder Bay: kind answers", "Alder Bay：友善回答"),
+        PAIRS_ID => Words::new("Alder Bay: preference pairs", "Alder Bay：偏好对"),
+        COMPARISONS_ID => Words::new("Alder Bay: comparisons for a reward model", "Alder Bay：奖励模型的比较数据"),
+        RATINGS_ID => Words::new("Alder Bay: thumbs up and down", "Alder Bay：点赞与点踩"),
+        PROMPTS_ID => Words::new("Alder Bay: questions", "Alder Bay：提问"),
+        _ => Words::name("Alder Bay"),
+    }
+}
+
+/// The name of a data set in both languages.
+pub(crate) fn title_of(record: &DatasetRecord) -> Wording {
+    let bundled = record.bundled.then(|| bundled_title(&record.id).into());
+    bundled.or_else(|| record.title.clone()).unwrap_or_else(|| Wording::name(&record.name))
+}
+
 /// Writes the data sets about Alder Bay if they are missing or incomplete.
 pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
     let world = World::alder_bay();
     let sets = [
-        (ANSWERS_ID, "Alder Bay: kind answers", DatasetKind::Answers, supervised(&world, SEED, ANSWERS)),
-        (PAIRS_ID, "Alder Bay: preference pairs", DatasetKind::Pairs, pairs(&world, SEED, PAIRS)),
-        (
-            COMPARISONS_ID,
-            "Alder Bay: comparisons for a reward model",
-            DatasetKind::Pairs,
-            comparisons(&world, SEED, PAIRS),
-        ),
-        (RATINGS_ID, "Alder Bay: thumbs up and down", DatasetKind::Ratings, ratings(&world, SEED, RATINGS)),
-        (PROMPTS_ID, "Alder Bay: questions", DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
+        (ANSWERS_ID, DatasetKind::Answers, supervised(&world, SEED, ANSWERS)),
+        (PAIRS_ID, DatasetKind::Pairs, pairs(&world, SEED, PAIRS)),
+        (COMPARISONS_ID, DatasetKind::Pairs, comparisons(&world, SEED, PAIRS)),
+        (RATINGS_ID, DatasetKind::Ratings, ratings(&world, SEED, RATINGS)),
+        (PROMPTS_ID, DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
     ];
-    for (id, name, kind, rows) in sets {
+    for (id, kind, rows) in sets {
         let path = studio.dataset_folder(id).join(ROWS);
         if studio.dataset(id).is_ok_and(|set| studio.rows_problem(&set, &path).is_none()) {
             continue;
         }
         let summary =
-            ImportSummary { format: "alidade".to_owned(), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
+            ImportSummary { format: Wording::name("Alidade"), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
         let dataset = Dataset { kind, summary, rows, issues: Vec::new(), remarks: Vec::new() };
-        studio.keep_bundled(id.to_owned(), name.to_owned(), dataset)?;
+        studio.keep_bundled(id.to_owned(), bundled_title(id).en.to_owned(), dataset)?;
     }
     Ok(())
 }

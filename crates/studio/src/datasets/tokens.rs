@@ -44,7 +44,7 @@ impl Studio {
             &self.configuration.program,
         );
         let stop = AtomicBool::new(false);
-        let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
+        let job = Job { program, task: TASK, what, field: "model", limits, stop: &stop };
         confined::run(&job, &plan, &mut |_| ())
     }
 }

@@ -259,7 +259,7 @@ mod tests {
             ("dataset:p".to_owned(), "model:m".to_owned())
         );
         choices.pairs.method = "dop".to_owned();
-        assert_eq!(compose(&choices, false, &[]).unwrap_err().hints, ["Did you mean dpo?"]);
+        assert_eq!(compose(&choices, false, &[]).unwrap_err().hints[0].en, "Did you mean dpo?");
     }
 
     #[test]

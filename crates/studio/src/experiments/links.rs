@@ -4,7 +4,8 @@
 
 use crate::studio::Studio;
 use alidade_domain::{
-    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage, Words, wording,
+    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage, Wording, Words,
+    wording,
 };
 use alidade_model::ScorerKind;
 use alidade_store::RunRecord;
@@ -13,12 +14,12 @@ use alidade_train::{Method, makes_scorer, method, names_of};
 /// The stage or run that made an adapter.
 pub(crate) struct Maker {
     /// The beginning of a sentence: "Stage 1", "The adapter “sft”".
-    name: String,
+    name: Wording,
     recipe: Recipe,
 }
 
 impl Maker {
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &Wording {
         &self.name
     }
 
@@ -261,7 +262,7 @@ pub(crate) fn recipe_of(run: &RunRecord) -> Result<Recipe, Problem> {
 }
 
 /// The problem of a judge as a scorer in training.
-pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
+pub(crate) fn no_judge(name: &str, wanted: Words) -> Problem {
     Problem::input(wording!("The judge “{name}” cannot score answers in training; judges are only for evaluations.", "裁判“{name}”在训练中不能给回答打分；裁判只用于评测。"))
         .hint(wording!("Name a {wanted}, or the oracle with the bundled model.", "请指定{wanted}，或对内置模型使用 oracle。"; wanted = wanted))
 }

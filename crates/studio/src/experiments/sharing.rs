@@ -104,7 +104,7 @@ impl Studio {
         let found = match noun {
             "model" => self.followed_model(given.base, text, wanted),
             "dataset" => self.followed_dataset(given.base, text, wanted),
-            "source" => beside(given.base, text, "model").map(|path| path.display().to_string()),
+            "source" => beside(given.base, text, Words::new("model", "模型")).map(|path| path.display().to_string()),
             _ => self.followed_adapter(text, wanted),
         };
         let found = found.map_err(|problem| problem.at(field))?;

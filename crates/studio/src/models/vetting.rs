@@ -92,7 +92,7 @@ fn inspect_stack(
     let limits = limits_for(folder, depth == Depth::Everything).plus(weights, PER_WEIGHT_BYTE);
     let what = wording!("Reading the model folder {folder}", "读取模型文件夹 {folder}", folder = folder.display());
     let stop = AtomicBool::new(false);
-    let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
+    let job = Job { program, task: TASK, what, field: "model", limits, stop: &stop };
     let texts = texts.iter().map(|text| (*text).to_owned()).collect();
     let request = Request { folder: folder.to_owned(), adapter: adapter.map(Path::to_owned), depth, texts };
     confined::run(&job, &request, &mut |_| ())

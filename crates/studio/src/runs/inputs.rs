@@ -29,7 +29,7 @@ impl Studio {
     ///
     /// # Errors
     /// When something is missing or has changed, at its field.
-    pub(crate) fn prepare_run(&self, run: &RunRecord) -> Result<Vec<String>, Problem> {
+    pub(crate) fn prepare_run(&self, run: &RunRecord) -> Result<Vec<Wording>, Problem> {
         let folder = self.run_folder(&run.id);
         create_folder(&folder)?;
         restrict(&folder, false);
@@ -94,7 +94,7 @@ impl Studio {
     }
 
     /// Verifies rows and prompts; a file that differs is recreated from the data set, if the hash then matches.
-    fn check_inputs(&self, run: &RunRecord, plan: &StagePlan, folder: &Path) -> Result<Vec<String>, Problem> {
+    fn check_inputs(&self, run: &RunRecord, plan: &StagePlan, folder: &Path) -> Result<Vec<Wording>, Problem> {
         let mut wrong = Vec::new();
         for name in [ROWS, HELD_OUT, PROMPTS] {
             let recorded = match self.store.file(&run.id, name)? {

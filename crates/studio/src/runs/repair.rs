@@ -4,7 +4,7 @@
 
 use crate::EventLog;
 use crate::studio::{Studio, lock, now_ms};
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent, wording};
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent, Wording, wording};
 use alidade_jobs::files::durable::{READING, create_folder, file_problem, write_private};
 use alidade_jobs::files::event_log::EVENTS;
 use alidade_jobs::worker::is_alive;
@@ -139,7 +139,7 @@ fn following(text: &[u8], run: &RunRecord, ordered: bool) -> (Vec<u8>, bool) {
     (kept, spoiled)
 }
 
-fn words(found: bool, last: u64) -> String {
+fn words(found: bool, last: u64) -> Wording {
     if found {
         wording!(
             "The file of this run's events was damaged or cut. Up to event {last} it was restored from the database; later \

@@ -4,7 +4,7 @@
 use crate::experiments::links::recipe_of;
 use crate::read_snapshot;
 use crate::studio::Studio;
-use alidade_domain::{AdapterRef, Problem, RunState, Words, wording};
+use alidade_domain::{AdapterRef, Problem, RunState, Wording, Words, why, wording};
 use alidade_evaluation::Snapshot;
 use alidade_jobs::files::durable::write_private;
 use alidade_jobs::train::comparing::{AFTER, BEFORE};
@@ -72,7 +72,7 @@ impl Studio {
         match std::fs::read(self.run_folder(run).join(name)) {
             Ok(bytes) if bytes.is_empty() => Err(lost(name, Words::new("it is empty", "它是空的"))),
             Ok(bytes) => Ok(bytes),
-            Err(error) => Err(lost(name, &error.to_string())),
+            Err(error) => Err(lost(name, why(&error))),
         }
     }
 
@@ -114,9 +114,9 @@ impl Studio {
     }
 }
 
-fn lost(name: &str, found: Words) -> Problem {
+fn lost(name: &str, found: impl Into<Wording>) -> Problem {
     Problem::internal(
-        wording!("The run's {name} cannot be read: {found}.", "无法读取运行的 {name}：{found}。"; found = found),
+        wording!("The run's {name} cannot be read: {found}.", "无法读取运行的 {name}：{found}。"; found = found.into()),
     )
     .hint(wording!(
         "The figures and curves of the run are complete; run it again if you need the file.",

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// What it is, for people ("the model").
-    pub what: &'static str,
+    pub what: Words,
     /// The file or folder.
     pub path: PathBuf,
 }
@@ -116,11 +116,11 @@ mod tests {
         std::fs::write(at.join("out/blobs/weights"), "w").unwrap();
         std::os::unix::fs::symlink(at.join("out/blobs/weights"), at.join("model/model.safetensors")).unwrap();
         std::os::unix::fs::symlink(at.join("out"), at.join("link")).unwrap();
-        let given = [Given { what: "the model", path: at.join("model") }];
+        let given = [Given { what: Words::name("the model"), path: at.join("model") }];
         assert!(clearable(&at.join("link"), &given).unwrap_err().message.en.contains("holds the model"));
         assert!(apart(&at.join("out"), &["blobs"], &given).unwrap_err().message.en.contains("its own blobs"));
         apart(&at.join("out"), &["adapter"], &given).unwrap();
-        let given = [Given { what: "the adapter", path: at.join("link") }];
+        let given = [Given { what: Words::name("the adapter"), path: at.join("link") }];
         assert!(apart(&at.join("out"), &[], &given).is_err());
         assert!(clearable(&at.join("out/deeper"), &given).unwrap_err().message.en.contains("lies within"));
     }

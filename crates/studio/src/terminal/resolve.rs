@@ -27,7 +27,7 @@ pub struct ResolvedRecipe {
     /// All inputs of the run.
     pub given: Vec<Given>,
     /// Remarks on the data.
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Wording>,
 }
 
 /// Reads a recipe.

@@ -7,7 +7,7 @@
 use crate::terminal::made::{self, Made, set_aside};
 use crate::terminal::places::{apart, clearable};
 use crate::terminal::resolve::ResolvedRecipe;
-use alidade_domain::{EventKind, Plan, Problem, ProblemCode, RunEvent, Wording, why, wording};
+use alidade_domain::{EventKind, Plan, Problem, ProblemCode, RunEvent, Wording, Words, why, wording};
 use alidade_jobs::files::durable::{create_folder, remove_unfinished, write_durably};
 use alidade_jobs::files::event_log::each_event;
 use alidade_jobs::files::run_lock::RunLock;
@@ -173,8 +173,12 @@ fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<
     }
 }
 
-fn already(made: &Made, path: &Path, plan: &Plan, result: &str) -> Problem {
-    let article = if result == "adapter" { "an" } else { "a" };
+fn already(made: &Made, path: &Path, plan: &Plan, result: &'static str) -> Problem {
+    let (article, noun) = match result {
+        "adapter" => ("an", Words::new("adapter", "适配器")),
+        "model" => ("a", Words::new("model", "模型")),
+        other => ("a", Words { en: other, zh: other }),
+    };
     let mut message = wording!("{path} already holds {article} {result}.", "{path} 中已有{result}。"; result = noun; path = path.display());
     let old = made.plan.as_ref().and_then(|old| plan_facts(old).ok());
     if let (Some(old), Ok(new)) = (old, plan_facts(plan)) {
@@ -215,17 +219,17 @@ fn other_run(path: &Path, step: u64, differences: &[Difference]) -> Problem {
 }
 
 /// "max_steps 40 → 60", with the names used in recipes.
-fn told(differences: &[Difference]) -> String {
+fn told(differences: &[Difference]) -> Wording {
     let short = |value: &Option<String>| match value {
         None => wording!("not set", "未设置"),
         Some(value) if value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            format!("{}…", &value[..8])
+            Wording::name(format!("{}…", &value[..8]))
         }
-        Some(value) => value.clone(),
+        Some(value) => Wording::name(value),
     };
     let name = |field: &str| field.strip_prefix("settings.").unwrap_or(field).to_owned();
     let each = differences.iter().map(|d| wording!("{name} {earlier} → {now}", "{name}：{earlier} → {now}"; earlier = short(&d.earlier), now = short(&d.now); name = name(&d.field)));
-    each.collect::<Vec<_>>().join(", ")
+    Wording::list(each)
 }
 
 fn has_steps(path: &Path) -> bool {
