@@ -6,7 +6,7 @@
 use alidade_data::import;
 use alidade_domain::{
     Device, EventKind, Example, Message, Observer, Place, Precision, Problem, Scorer, SettingValue, Settings,
-    StopSignal,
+    StopSignal, why, wording,
 };
 use alidade_jobs::Clock;
 use alidade_jobs::machine::peak_memory_bytes;
@@ -163,7 +163,7 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
 fn rows_of(bench: &TrainBench, method: &dyn Method) -> Result<Vec<Example>, Problem> {
     let file = if method.card().place == Place::Answers { "sft.jsonl" } else { "dpo.jsonl" };
     let bytes = std::fs::read(bench.model.join(file))
-        .map_err(|error| Problem::input(format!("Reading {file} in the model folder failed: {error}.")).at("model"))?;
+        .map_err(|error| Problem::input(wording!("Reading {file} in the model folder failed: {why}.", "读取模型文件夹中的 {file} 失败：{why}。"; why = why(&error))).at("model"))?;
     Ok(for_method(method, import(&bytes, file)?.rows))
 }
 
@@ -240,7 +240,10 @@ fn settings(bench: &TrainBench, known: &dyn Method) -> Result<Settings, Problem>
     said.extend(own.filter(|(key, _)| fields.iter().any(|field| field.key == *key)));
     let said = said.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     Settings(said).resolve(&fields).map_err(|problems| {
-        problems.into_iter().next().unwrap_or_else(|| Problem::internal("The settings were refused."))
+        problems
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Problem::internal(wording!("The settings were refused.", "设置未被接受。")))
     })
 }
 

@@ -1,7 +1,7 @@
 //! Model folders for benchmarks: random weights of known shapes, an adapter to start from, and rows of fixed length whose
 //! words are single tokens. The script of the other stack makes the same ones.
 
-use alidade_domain::{LoraSpec, Precision, Problem, Purpose, Stream};
+use alidade_domain::{LoraSpec, Precision, Problem, Purpose, Stream, Wording, wording};
 use alidade_jobs::machine::compute;
 use alidade_model::{AdapterWeights, FloatFormat, RandomModel, save_adapter};
 use serde_json::{Value, json};
@@ -32,13 +32,19 @@ const SHAPES: &[(&str, [usize; 6])] = &[
 pub fn make_bench_model(shape: &str, dtype: &str, folder: &Path) -> Result<(), Problem> {
     let Some((_, sizes)) = SHAPES.iter().find(|(name, _)| *name == shape) else {
         let names: Vec<&str> = SHAPES.iter().map(|(name, _)| *name).collect();
-        let message = format!("“{shape}” is not a known shape; choose one of {}.", names.join(", "));
+        let message = wording!("“{shape}” is not a known shape; choose one of {names}.", "“{shape}”不是已知的结构，可选：{names}。"; names = Wording::names(&names));
         return Err(Problem::input(message).at("shape"));
     };
     let stored = match Precision::named(dtype)? {
         Precision::F32 => FloatFormat::F32,
         Precision::Bf16 => FloatFormat::Bf16,
-        _ => return Err(Problem::input(format!("Models are made in f32 or bf16, not in {dtype}.")).at("dtype")),
+        _ => {
+            return Err(Problem::input(wording!(
+                "Models are made in f32 or bf16, not in {dtype}.",
+                "模型以 f32 或 bf16 生成，不支持 {dtype}。"
+            ))
+            .at("dtype"));
+        }
     };
     let [vocabulary, hidden, intermediate, layers, heads, kv_heads] = *sizes;
     let model = RandomModel { vocabulary, hidden, intermediate, layers, heads, kv_heads, context: 2_048, eos: 2 };
@@ -92,5 +98,9 @@ fn write_lines(path: &Path, lines: Vec<Value>) -> Result<(), Problem> {
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::internal(format!("GenerationPace {} failed: {error}.", path.display()))
+    Problem::internal(wording!(
+        "GenerationPace {path} failed: {error}.",
+        "GenerationPace {path} 失败：{error}。",
+        path = path.display()
+    ))
 }

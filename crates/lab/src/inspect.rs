@@ -1,6 +1,6 @@
 //! Reference output for other programs: logits and gradients of given ids, and continuations of given ids.
 
-use alidade_domain::{Precision, Problem, Sampling};
+use alidade_domain::{Precision, Problem, Sampling, Wording, Words, wording};
 use alidade_jobs::{ADAPTER, load};
 use alidade_model::{
     Decoder, ForwardOptions, GenerationOptions, ModelFolder, SMALL_TEXT, TensorData, TokenBatch, TokenRow, generate,
@@ -30,9 +30,12 @@ pub fn write_logits(
     let mut tensors = BTreeMap::from([("logits".to_owned(), (shape, TensorData::Floats(logits)))]);
     if gradients {
         if name.is_none() {
-            return Err(Problem::input("Gradients are computed for an adapter, but none was given.")
-                .hint("Add --adapter DIR.")
-                .at("gradients"));
+            return Err(Problem::input(Words::new(
+                "Gradients are computed for an adapter, but none was given.",
+                "要计算适配器的梯度，但没有给出适配器。",
+            ))
+            .hint(Words::new("Add --adapter DIR.", "加上 --adapter DIR。"))
+            .at("gradients"));
         }
         tensors.extend(adapter_gradients(decoder.as_mut(), ids)?);
     }
@@ -106,19 +109,29 @@ fn stop_ids(model: &Path) -> BTreeSet<u32> {
 
 fn token_rows(input: &Path, name: &str) -> Result<Vec<Vec<u32>>, Problem> {
     if !input.exists() {
-        return Err(Problem::input(format!("There is no file {}.", input.display())).at("input"));
+        return Err(Problem::input(wording!("There is no file {path}.", "没有文件 {path}。", path = input.display()))
+            .at("input"));
     }
     let tensors = read_tensors(input).map_err(|error| Problem::from(error).at("input"))?;
-    let bad = |found: String| Problem::input(format!("{}: {found}.", input.display())).at("input");
+    let bad = |found: Wording| {
+        Problem::input(wording!("{path}: {found}.", "{path}：{found}。"; found = found; path = input.display()))
+            .at("input")
+    };
     let Some((shape, data)) = tensors.get(name) else {
-        return Err(bad(format!("there is no tensor “{name}”")));
+        return Err(bad(wording!("there is no tensor “{name}”", "没有张量“{name}”")));
     };
     let (TensorData::Integers(values), [rows, width]) = (data, shape.as_slice()) else {
-        return Err(bad(format!("“{name}” must hold whole numbers in two dimensions; its shape is {shape:?}")));
+        return Err(bad(wording!(
+            "“{name}” must hold whole numbers in two dimensions; its shape is {shape:?}",
+            "“{name}”必须是二维整数，而它的形状是 {shape:?}"
+        )));
     };
     if *rows == 0 || *width == 0 {
-        return Err(bad(format!("“{name}” is empty")));
+        return Err(bad(wording!("“{name}” is empty", "“{name}”是空的")));
     }
-    let id = |value: &i64| u32::try_from(*value).map_err(|_| bad(format!("“{name}” holds the token id {value}")));
+    let id = |value: &i64| {
+        u32::try_from(*value)
+            .map_err(|_| bad(wording!("“{name}” holds the token id {value}", "“{name}”中有词元编号 {value}")))
+    };
     values.chunks(*width).map(|row| row.iter().map(id).collect()).collect()
 }

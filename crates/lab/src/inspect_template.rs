@@ -1,7 +1,7 @@
 //! Renders conversations with a model's chat template: the text, its tokens, and the mask of assistant tokens. Other
 //! programs compare their renderings with it, and people see which tokens of a row are learned.
 
-use alidade_domain::{Message, Problem};
+use alidade_domain::{Message, Problem, wording};
 use alidade_model::{ChatTemplate, DATA, ModelError, Rendering, TextTokenizer, read_bounded};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -13,16 +13,27 @@ use std::path::Path;
 /// # Errors
 /// When a file cannot be used, or the model has no chat template.
 pub fn inspect_template(model: &Path, messages: &Path, for_answer: bool) -> Result<Vec<Value>, Problem> {
-    let bytes = read_bounded(messages, DATA)
-        .map_err(|error| Problem::input(format!("Reading {} failed: {error}.", messages.display())).at("messages"))?;
+    let bytes = read_bounded(messages, DATA).map_err(|error| {
+        Problem::input(wording!(
+            "Reading {path} failed: {error}.",
+            "读取 {path} 失败：{error}。",
+            path = messages.display()
+        ))
+        .at("messages")
+    })?;
     let conversations = conversations(&bytes).map_err(|error| {
-        let message = format!("{} is not a list of messages with role and content: {error}.", messages.display());
+        let message = wording!(
+            "{path} is not a list of messages with role and content: {error}.",
+            "{path} 不是带 role 和 content 的消息列表：{error}。",
+            path = messages.display()
+        );
         Problem::input(message).at("messages")
     })?;
     let at_model = |error| Problem::from(error).at("model");
     let tokenizer = TextTokenizer::open(model).map_err(at_model)?;
     let template = ChatTemplate::open(model, &tokenizer, alidade_jobs::local_time()).map_err(at_model)?;
-    let template = template.ok_or_else(|| Problem::input("The model has no chat template.").at("model"))?;
+    let template = template
+        .ok_or_else(|| Problem::input(wording!("The model has no chat template.", "模型没有对话模板。")).at("model"))?;
     let shown = |messages: &Vec<Message>| match show(&template, &tokenizer, messages, for_answer) {
         Err(error @ (ModelError::Refused { .. } | ModelError::Template { .. })) => {
             Ok(json!({"refused": error.to_string()}))

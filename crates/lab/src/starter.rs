@@ -2,7 +2,9 @@
 //! in the layout of the Hugging Face hub. The same seed gives the same bytes, so the model that the program carries can be
 //! made again.
 
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode, SettingValue, Settings, StopReason, StopSignal};
+use alidade_domain::{
+    EventKind, Observer, Problem, ProblemCode, SettingValue, Settings, StopReason, StopSignal, wording,
+};
 use alidade_model::{
     ChatTemplate, FloatFormat, ModelFolder, Policy, RandomModel, Rendering, TextTokenizer, train_byte_level_bpe,
 };
@@ -104,7 +106,10 @@ pub fn make_starter(
     write_tokenizer(output, &world, options.seed)?;
     let tokenizer = TextTokenizer::open(output)?;
     let Some(template) = ChatTemplate::open(output, &tokenizer, alidade_jobs::local_time())? else {
-        return Err(Problem::internal("The chat template that was just written is not there."));
+        return Err(Problem::internal(wording!(
+            "The chat template that was just written is not there.",
+            "刚写出的对话模板不见了。"
+        )));
     };
     let shape = shape(options.size, &tokenizer)?;
     let policy = Policy::full(shape.decoder(options.seed, compute::backend()?)?)?;
@@ -122,7 +127,7 @@ pub fn make_starter(
     let documents = (0..).map(|index| encode(&document(&world, options.seed, index), &tokenizer, &template));
     let windows = PretrainOptions { window: options.window, windows: options.tokens / options.window };
     let End::Complete { steps } = pretrain(&mut session, documents, windows, &settings(options.size)?)? else {
-        return Err(Problem::internal("Pre-training was interrupted."));
+        return Err(Problem::internal(wording!("Pre-training was interrupted.", "预训练被中断。")));
     };
     shape.save(session.policy.decoder(), output, FloatFormat::F16)?;
     let card = card(options, steps, &curve.points, ModelFolder::open(output)?.spec.parameters());
@@ -136,8 +141,14 @@ fn own_output(output: &Path) -> Result<(), Problem> {
     if empty || card.contains(SIGNATURE) || card.trim_end() == PROMISE {
         return Ok(());
     }
-    let message = format!("{} holds files that are not a starter model of this program.", output.display());
-    Err(Problem::new(ProblemCode::Conflict, message).hint("Choose another folder.").at("output"))
+    let message = wording!(
+        "{path} holds files that are not a starter model of this program.",
+        "{path} 中的文件不是本程序的入门模型。",
+        path = output.display()
+    );
+    Err(Problem::new(ProblemCode::Conflict, message)
+        .hint(wording!("Choose another folder.", "请选择另一个文件夹。"))
+        .at("output"))
 }
 
 fn write_tokenizer(output: &Path, world: &World, seed: u64) -> Result<(), Problem> {
@@ -157,7 +168,9 @@ fn write_tokenizer(output: &Path, world: &World, seed: u64) -> Result<(), Proble
 
 fn shape(size: StarterSize, tokenizer: &TextTokenizer) -> Result<RandomModel, Problem> {
     let eos = tokenizer.encode(TURN_END)?;
-    let [eos] = eos[..] else { return Err(Problem::internal("The end token is not one token.")) };
+    let [eos] = eos[..] else {
+        return Err(Problem::internal(wording!("The end token is not one token.", "结束词元不是单个词元。")));
+    };
     let [hidden, intermediate, layers, heads, kv_heads] = size.shape();
     Ok(RandomModel { vocabulary: VOCABULARY, hidden, intermediate, layers, heads, kv_heads, context: 256, eos })
 }
@@ -179,9 +192,12 @@ fn settings(size: StarterSize) -> Result<Settings, Problem> {
     set("warmup_ratio", SettingValue::Number(0.04));
     set("num_train_epochs", SettingValue::Number(1.0));
     set("per_device_train_batch_size", SettingValue::Whole(BATCH as i64));
-    settings
-        .resolve(&pretrain_fields())
-        .map_err(|problems| problems.into_iter().next().unwrap_or_else(|| Problem::internal("settings")))
+    settings.resolve(&pretrain_fields()).map_err(|problems| {
+        problems
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Problem::internal(wording!("The settings were refused.", "设置未被接受。")))
+    })
 }
 
 fn card(options: StarterOptions, steps: u64, curve: &[(u64, f64)], parameters: u64) -> String {

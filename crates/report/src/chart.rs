@@ -1,6 +1,6 @@
 //! Curves as SVG: a thin raw line and a smoothed line, in the colours of the UI.
 
-use alidade_domain::{Curve, Problem};
+use alidade_domain::{Curve, Problem, wording};
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (520, 240);
@@ -14,8 +14,13 @@ pub(crate) fn svg(curve: &Curve) -> Result<String, Problem> {
     let points: Vec<(f64, f64)> =
         curve.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
     let mut text = String::new();
-    draw(&mut text, &points)
-        .map_err(|error| Problem::internal(format!("Drawing “{}” failed: {error}.", curve.name)))?;
+    draw(&mut text, &points).map_err(|error| {
+        Problem::internal(wording!(
+            "Drawing “{name}” failed: {error}.",
+            "绘制“{name}”失败：{error}。",
+            name = curve.name
+        ))
+    })?;
     Ok(text)
 }
 

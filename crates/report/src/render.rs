@@ -2,7 +2,7 @@
 //! that no template has to escape anything itself.
 
 use crate::page::Page;
-use alidade_domain::{Problem, Report};
+use alidade_domain::{Problem, Report, wording};
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, escape_formatter};
 use minijinja::{Output, syntax::SyntaxConfig};
@@ -40,7 +40,12 @@ fn fill(name: &str, template: &str, report: &Report) -> Result<String, Problem> 
         environment.set_formatter(format);
         environment.template_from_named_str(name, template)?.render(Serde(&page))
     };
-    filled().map_err(|error| Problem::internal(format!("Writing the report as {name} failed: {error}.")))
+    filled().map_err(|error| {
+        Problem::internal(wording!(
+            "Writing the report as {name} failed: {error}.",
+            "以 {name} 格式写出报告失败：{error}。"
+        ))
+    })
 }
 
 fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {

@@ -108,8 +108,8 @@ fn sentence(measure: &Measure, before: &Estimate, after: &Estimate, change: &Est
 /// The prompt of a sample as text, then each stack's answer; flagged ones are hidden in reports.
 pub(crate) fn sample_texts(sample: &Sample) -> (String, Vec<String>) {
     let answer = |answer: &SampleAnswer| match (&answer.label, sample.flagged) {
-        (label, true) => format!("hidden ({})", label.as_deref().unwrap_or("may be harmful")),
-        (Some(label), false) => format!("{} [{label}]", answer.text),
+        (label, true) => format!("hidden ({})", label.as_ref().map_or("may be harmful", |label| label.en.as_str())),
+        (Some(label), false) => format!("{} [{}]", answer.text, label.en),
         (None, false) => answer.text.clone(),
     };
     let prompt = if sample.flagged {
@@ -123,7 +123,7 @@ pub(crate) fn sample_texts(sample: &Sample) -> (String, Vec<String>) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use alidade_domain::{EvaluatedStack, MeasureWords, Wording, Words};
+    use alidade_domain::{EvaluatedStack, MeasureWords};
 
     /// An evaluation of some stacks with one measure, "good answers".
     pub(crate) fn evaluation(stacks: &[&str], change: (f64, f64, f64), better: Better) -> Evaluation {

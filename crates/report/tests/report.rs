@@ -18,7 +18,7 @@ fn stacks(labels: &[&str]) -> Vec<EvaluatedStack> {
 
 fn sample(prompt: &str, answers: [&str; 2], flagged: bool) -> Sample {
     let answer =
-        |text: &str, label: Option<&str>| SampleAnswer { text: text.to_owned(), label: label.map(str::to_owned) };
+        |text: &str, label: Option<&str>| SampleAnswer { text: text.to_owned(), label: label.map(Wording::name) };
     let answers = vec![answer(answers[0], None), answer(answers[1], Some("good"))];
     Sample { prompt: vec![Message::user(prompt)], answers, flagged }
 }
@@ -79,10 +79,10 @@ fn report() -> Report {
         recipe: "method = \"dpo\"\n[settings]\nbeta = 0.1\n".into(),
     };
     let data = ImportSummary {
-        format: "prompt, chosen and rejected".into(),
+        format: Wording::name("prompt, chosen and rejected"),
         read: 40,
         kept: 38,
-        dropped: vec![ReasonCount { reason: "answers are equal".into(), rows: 2 }],
+        dropped: vec![ReasonCount { reason: Wording::name("answers are equal"), rows: 2 }],
     };
     let overall = evaluation("starter@9f31 + sft@0a18 + dpo@41ac");
     Report {

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::{Shelf, Store};
-use alidade_domain::{ChatMessage, DatasetKind, ImportSummary, ModelRef, Precision, Sampling, Stack};
+use alidade_domain::{ChatMessage, DatasetKind, ImportSummary, ModelRef, Precision, Sampling, Stack, Wording};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -52,12 +52,15 @@ pub struct DatasetRecord {
     pub id: String,
     /// Name for people.
     pub name: String,
+    /// The name in both languages, of a set that the program named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Wording>,
     /// What its rows can teach.
     pub kind: DatasetKind,
     /// What the import did.
     pub summary: ImportSummary,
     /// Remarks on the whole file.
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Wording>,
     /// SHA-256 of the normalised rows.
     pub sha256: String,
     /// True for the sets that come with the program.

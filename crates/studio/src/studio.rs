@@ -8,7 +8,7 @@ use crate::home::verify::Stamp;
 use crate::home::wake::Bell;
 use crate::views::{AppInfo, DatasetProfile};
 use crate::{create_folder, datasets, home, models};
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, wording};
 use alidade_store::ModelRecord;
 use alidade_store::Store;
 use std::collections::BTreeMap;
@@ -169,8 +169,8 @@ impl Studio {
     /// When it was not created in this session.
     pub fn path_of(&self, handle: &str) -> Result<PathBuf, Problem> {
         lock(&self.handles).get(handle).cloned().ok_or_else(|| {
-            Problem::new(ProblemCode::NotFound, "The chosen file is no longer known.")
-                .hint("Choose it again.")
+            Problem::new(ProblemCode::NotFound, wording!("The chosen file is no longer known.", "所选文件已失效。"))
+                .hint(wording!("Choose it again.", "请重新选择。"))
                 .at("handle")
         })
     }

@@ -3,7 +3,7 @@
 use crate::runs::inputs::ROWS;
 use crate::{Configuration, Studio, create_folder};
 use alidade_data::rows_to_jsonl;
-use alidade_domain::{DatasetKind, Example, Experiment, ImportSummary, Message, Recipe, Stage};
+use alidade_domain::{DatasetKind, Example, Experiment, ImportSummary, Message, Recipe, Stage, Wording};
 use alidade_store::DatasetRecord;
 use alidade_store::RunRecord;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ pub(crate) fn imported(studio: &Studio, word: &str) -> DatasetRecord {
     let folder = studio.dataset_folder(&id);
     create_folder(&folder).unwrap();
     std::fs::write(folder.join(ROWS), &text).unwrap();
-    let summary = ImportSummary { format: "test".to_owned(), read: 40, kept: 40, dropped: Vec::new() };
+    let summary = ImportSummary { format: Wording::name("test"), read: 40, kept: 40, dropped: Vec::new() };
     let bundled: DatasetRecord = studio.store.documents().unwrap().remove(0);
     let sha256 = alidade_store::sha256(text.as_bytes());
     let kind = DatasetKind::Answers;

@@ -91,12 +91,14 @@ pub struct DatasetView {
     pub id: String,
     /// Name for people.
     pub name: String,
+    /// Its name in both languages; for the person's own sets the same in each.
+    pub title: Wording,
     /// What its rows can teach.
     pub kind: DatasetKind,
     /// Summary of the import.
     pub summary: ImportSummary,
     /// Remarks on the whole file.
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Wording>,
     /// SHA-256 of the normalised rows.
     pub sha256: String,
     /// True for the sets that come with the program.
@@ -320,7 +322,7 @@ pub struct StackView {
     /// Its exact name, as on the badge.
     pub label: String,
     /// Where it comes from ("base model", title of an experiment).
-    pub origin: String,
+    pub origin: Wording,
     /// Experiment that made it.
     pub experiment: Option<String>,
 }
@@ -406,6 +408,7 @@ impl DatasetView {
     pub(crate) fn of(record: DatasetRecord, problem: Option<Problem>, used_by: Vec<Use>) -> Self {
         Self {
             used_by,
+            title: crate::datasets::title_of(&record),
             id: record.id,
             name: record.name,
             kind: record.kind,

@@ -5,7 +5,7 @@ use crate::chats::speaking::{Checked, Opening};
 use crate::chats::stack_process::StackProcess;
 use crate::studio::{Studio, lock};
 use crate::views::ChatDelta;
-use alidade_domain::{AnswerEnd, ChatMessage};
+use alidade_domain::{AnswerEnd, ChatMessage, wording};
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Stack};
 use alidade_store::ChatRecord;
 use std::cell::Cell;
@@ -57,9 +57,11 @@ impl Studio {
     pub(crate) fn begin_answering(&self, id: &str) -> Result<Answering<'_>, Problem> {
         let mut answering = lock(&self.answering);
         if answering.contains_key(id) {
-            return Err(
-                Problem::new(ProblemCode::Conflict, "This chat is being answered.").hint("Stop the answer first.")
-            );
+            return Err(Problem::new(
+                ProblemCode::Conflict,
+                wording!("This chat is being answered.", "这个对话正在生成回答。"),
+            )
+            .hint(wording!("Stop the answer first.", "请先停止生成。")));
         }
         let stop = Arc::new(AtomicBool::new(false));
         answering.insert(id.to_owned(), stop.clone());
@@ -85,7 +87,10 @@ impl Studio {
                 scope.spawn(move || {
                     let answer = || self.answer_pane(chat, turn, pane, more_seed, &answering.stop, &sender);
                     let answer = catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
-                        Err(Problem::internal("Answering failed because of a fault in the program."))
+                        Err(Problem::internal(wording!(
+                            "Answering failed because of a fault in the program.",
+                            "由于程序错误，回答失败。"
+                        )))
                     });
                     let end = answer.map_or_else(|problem| Piece::Failed(pane, problem), Piece::Done);
                     // The receiver outlives the scope's threads.

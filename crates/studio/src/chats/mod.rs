@@ -7,7 +7,7 @@ pub(crate) mod stack_process;
 use crate::chats::answering::Answering;
 use crate::studio::{Studio, lock, now_ms};
 use crate::views::{ChatDelta, ChatView, StackView};
-use alidade_domain::{AnswerEnd, ChatMessage};
+use alidade_domain::{AnswerEnd, ChatMessage, Wording, wording};
 use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling, Stack};
 use alidade_store::ChatRecord;
 use std::sync::atomic::Ordering;
@@ -22,9 +22,11 @@ impl Studio {
     /// When the database refuses.
     pub fn list_stacks(&self) -> Result<Vec<StackView>, Problem> {
         let view =
-            |stack: Stack, origin: String, experiment| StackView { label: stack.label(), stack, origin, experiment };
-        let bases =
-            self.list_models()?.into_iter().map(|model| view(Stack::base(model.model), "base model".to_owned(), None));
+            |stack: Stack, origin: Wording, experiment| StackView { label: stack.label(), stack, origin, experiment };
+        let bases = self
+            .list_models()?
+            .into_iter()
+            .map(|model| view(Stack::base(model.model), wording!("base model", "基座模型"), None));
         let mut stacks: Vec<StackView> = bases.collect();
         for record in self.store.adapters()?.into_iter().rev() {
             let Some(run) = record.run.as_ref().and_then(|run| self.store.run(run).ok()) else { continue };
@@ -33,7 +35,7 @@ impl Studio {
                 continue;
             }
             let Ok(experiment) = self.store.experiment(&run.experiment) else { continue };
-            let title = experiment.title;
+            let title = Wording::name(experiment.title);
             stacks.push(view(Stack::with_adapter(record.model, record.adapter), title, Some(run.experiment)));
         }
         Ok(stacks)
@@ -89,7 +91,7 @@ impl Studio {
         let sampling = change.sampling;
         let fits = (0.0..=5.0).contains(&sampling.temperature) && sampling.top_p > 0.0 && sampling.top_p <= 1.0;
         if !fits || !(1..=4096).contains(&sampling.max_new_tokens) {
-            return Err(Problem::input("The temperature must be from 0 to 5, top-p above 0 and at most 1, and the length from 1 to 4096 tokens.").at("sampling"));
+            return Err(Problem::input(wording!("The temperature must be from 0 to 5, top-p above 0 and at most 1, and the length from 1 to 4096 tokens.", "温度须在 0 到 5 之间，top-p 须大于 0 且不超过 1，长度须为 1 到 4096 个词元。")).at("sampling"));
         }
         let stacks = checked(change.stacks)?;
         let _one_at_a_time = lock(&self.chat_writes);
@@ -148,7 +150,10 @@ impl Studio {
         let answering = self.begin_answering(id)?;
         let mut chat = self.chat_record(id)?;
         if !chat.messages.iter().any(|message| message.turn == turn && message.pane.is_none()) {
-            return Err(Problem::new(ProblemCode::NotFound, format!("The chat has no turn {turn}.")));
+            return Err(Problem::new(
+                ProblemCode::NotFound,
+                wording!("The chat has no turn {turn}.", "这个对话没有第 {turn} 轮。"),
+            ));
         }
         let used = chat.messages.iter().filter(|message| message.turn == turn).filter_map(|message| message.seed).max();
         let next = used
@@ -231,13 +236,19 @@ fn checked(stacks: Vec<Stack>) -> Result<Vec<Stack>, Problem> {
     if (1..=4).contains(&stacks.len()) {
         return Ok(stacks);
     }
-    Err(Problem::input("A chat shows one to four models side by side.").hint("Choose at least one model.").at("stacks"))
+    Err(Problem::input(wording!("A chat shows one to four models side by side.", "一个对话可并排显示一到四个模型。"))
+        .hint(wording!("Choose at least one model.", "请至少选择一个模型。"))
+        .at("stacks"))
 }
 
 fn add_question(chat: &mut ChatRecord, turn: usize, text: &str) -> Result<(), Problem> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > LONGEST_MESSAGE {
-        return Err(Problem::input("A message has 1 to 100,000 characters.").at("text"));
+        return Err(Problem::input(wording!(
+            "A message has 1 to 100,000 characters.",
+            "一条消息须有 1 到 100,000 个字符。"
+        ))
+        .at("text"));
     }
     if chat.title.is_empty() {
         chat.title = text.chars().take(TITLE).collect();

@@ -4,7 +4,7 @@
 use crate::confined::{Link, request_of};
 use crate::{Clock, Speaker};
 use alidade_domain::AnswerEnd;
-use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling};
+use alidade_domain::{Message, Precision, Problem, ProblemCode, Sampling, Words, wording};
 use alidade_model::{Finish, adapter_sha256, model_sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -83,7 +83,7 @@ pub(crate) struct Spoken {
 pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     let opening: Opening = request_of(request)?;
     let name = &opening.model.name;
-    link.at(format!("Loading the model “{name}”"), "model")?;
+    link.at(wording!("Loading the model “{name}”", "加载模型“{name}”"), "model")?;
     opening.check()?;
     let adapter = opening.adapter.as_ref().map(|adapter| adapter.folder.as_path());
     let speaker = Speaker::open(&opening.model.folder, adapter, opening.precision)?;
@@ -103,17 +103,19 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
 
 impl Opening {
     fn check(&self) -> Result<(), Problem> {
-        let changed = |what: &str, name: &str, field: &str| {
-            let message = format!("The {what} “{name}” has changed since this chat chose it.");
-            Problem::new(ProblemCode::Conflict, message).hint("Choose the stack again.").at(field)
+        let changed = |what: Words, name: &str, field: &str| {
+            let message = wording!("The {what} “{name}” has changed since this chat chose it.", "{what}“{name}”在这个对话选用之后有改动。"; what = what);
+            Problem::new(ProblemCode::Conflict, message)
+                .hint(wording!("Choose the stack again.", "请重新选择模型组合。"))
+                .at(field)
         };
         let at_model = |error| Problem::from(error).at("model");
         if model_sha256(&self.model.folder).map_err(at_model)? != self.model.sha256 {
-            return Err(changed("model", &self.model.name, "model"));
+            return Err(changed(Words::new("model", "模型"), &self.model.name, "model"));
         }
         let Some(adapter) = &self.adapter else { return Ok(()) };
         if adapter_sha256(&adapter.folder).map_err(|error| Problem::from(error).at("adapter"))? != adapter.sha256 {
-            return Err(changed("adapter", &adapter.name, "adapter"));
+            return Err(changed(Words::new("adapter", "适配器"), &adapter.name, "adapter"));
         }
         Ok(())
     }
@@ -126,9 +128,9 @@ fn answer(
     sampling: &Sampling,
     link: &mut Link,
 ) -> Result<Spoken, Problem> {
-    link.at(format!("Rendering the conversation for the model “{name}”"), "model")?;
+    link.at(wording!("Rendering the conversation for the model “{name}”", "为模型“{name}”套用对话模板"), "model")?;
     let prompt = speaker.prompt(messages)?;
-    link.at(format!("Answering with the model “{name}”"), "model")?;
+    link.at(wording!("Answering with the model “{name}”", "模型“{name}”的回答"), "model")?;
     link.send(&Reply::Begun)?;
     let clock = Clock::start();
     let (text, finish) = speaker.continue_prompt(prompt, sampling, &mut |piece| {

@@ -5,7 +5,7 @@ use crate::chats::speaking::{Command, Opening, Reply, Spoken, TASK};
 use crate::confined::{Limits, Received, Session, request_of};
 use crate::models::vetting::limits_for;
 use alidade_domain::AnswerEnd;
-use alidade_domain::{Message, Precision, Problem, Sampling};
+use alidade_domain::{Message, Precision, Problem, Sampling, Wording, wording};
 use alidade_jobs::machine::memory_of;
 use serde::Serialize;
 use std::path::Path;
@@ -41,8 +41,8 @@ impl StackProcess {
         limits.memory_bytes += CACHE_BYTES;
         limits.seconds += std::fs::metadata(opening.model.folder.join("model.safetensors"))
             .map_or(0, |weights| weights.len() / BYTES_PER_SECOND);
-        let what = format!("Loading the model “{}”", opening.model.name);
-        let session = Session::start(program, TASK, [&what, "model"], limits, json(opening)?)?;
+        let what = wording!("Loading the model “{name}”", "加载模型“{name}”", name = opening.model.name);
+        let session = Session::start(program, TASK, (what, "model"), limits, json(opening)?)?;
         let name = match &opening.adapter {
             Some(adapter) => format!("{} + {}", opening.model.name, adapter.name),
             None => opening.model.name.clone(),
@@ -156,9 +156,13 @@ fn cut_short(text: String, seconds: f64) -> Spoken {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem::internal(error.to_string()))
+    serde_json::to_value(value).map_err(|error| Problem::internal(Wording::name(error.to_string())))
 }
 
 fn out_of_turn() -> Problem {
-    Problem::internal("The process that answers sent an unexpected message.").hint("Ask again.")
+    Problem::internal(wording!(
+        "The process that answers sent an unexpected message.",
+        "生成回答的进程发来了意外的消息。"
+    ))
+    .hint(wording!("Ask again.", "请再问一次。"))
 }

@@ -3,7 +3,7 @@
 
 use super::tasks::TASKS;
 use super::wire::{self, Attempt, Frame, Order};
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, Wording, wording};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{BufReader, Write};
@@ -23,7 +23,7 @@ impl Link {
     ///
     /// # Errors
     /// When the parent is gone.
-    pub fn at(&mut self, what: impl Into<String>, field: &str) -> Result<(), Problem> {
+    pub fn at(&mut self, what: impl Into<Wording>, field: &str) -> Result<(), Problem> {
         send(&Frame::At(Attempt { what: what.into(), field: field.to_owned() }))
     }
 
@@ -32,7 +32,7 @@ impl Link {
     /// # Errors
     /// When the parent is gone.
     pub fn send(&mut self, value: &impl Serialize) -> Result<(), Problem> {
-        let value = serde_json::to_value(value).map_err(|error| Problem::internal(error.to_string()))?;
+        let value = serde_json::to_value(value).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         send(&Frame::Told(value))
     }
 
@@ -64,11 +64,16 @@ impl Link {
 /// When there is no such task or no request arrives; problems of the task itself are sent to the parent.
 pub fn attend(task: &str) -> Result<(), Problem> {
     let found = TASKS.iter().find(|(name, _)| *name == task);
-    let (_, carry_out) =
-        found.ok_or_else(|| Problem::new(ProblemCode::NotFound, format!("There is no task “{task}”.")))?;
+    let (_, carry_out) = found.ok_or_else(|| {
+        Problem::new(ProblemCode::NotFound, wording!("There is no task “{task}”.", "没有名为“{task}”的任务。"))
+    })?;
     let mut input = BufReader::new(std::io::stdin());
-    let order: Order = wire::next(&mut input)
-        .ok_or_else(|| Problem::input("A worker receives its request from the program itself."))?;
+    let order: Order = wire::next(&mut input).ok_or_else(|| {
+        Problem::input(wording!(
+            "A worker receives its request from the program itself.",
+            "工作进程的请求只由程序自身发出。"
+        ))
+    })?;
     let (sender, incoming) = channel();
     std::thread::spawn(move || {
         while let Some(value) = wire::next(&mut input) {
@@ -82,7 +87,8 @@ pub fn attend(task: &str) -> Result<(), Problem> {
     order.limits.bind()?;
     let task = std::thread::Builder::new().name("task".to_owned()).stack_size(STACK);
     let running = task.spawn(move || carry_out(order.request, &mut Link { incoming }));
-    let running = running.map_err(|error| Problem::internal(format!("Starting a task failed: {error}.")))?;
+    let running = running
+        .map_err(|error| Problem::internal(wording!("Starting a task failed: {error}.", "启动任务失败：{error}。")))?;
     send(&match running.join() {
         Ok(Ok(value)) => Frame::Done(value),
         Ok(Err(problem)) => Frame::Problem(problem),
@@ -97,7 +103,10 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 
 fn send(frame: &Frame) -> Result<(), Problem> {
     let mut out = std::io::stdout().lock();
-    out.write_all(&wire::line(frame)?)
-        .and_then(|()| out.flush())
-        .map_err(|error| Problem::internal(format!("The program that started this worker is gone: {error}.")))
+    out.write_all(&wire::line(frame)?).and_then(|()| out.flush()).map_err(|error| {
+        Problem::internal(wording!(
+            "The program that started this worker is gone: {error}.",
+            "启动这个工作进程的程序已不存在：{error}。"
+        ))
+    })
 }

@@ -1,7 +1,7 @@
 //! Limits of a child. The parent enforces the time limit; memory and core dumps are limited by the child itself before it
 //! touches untrusted files.
 
-use alidade_domain::Problem;
+use alidade_domain::{Problem, wording};
 use serde::{Deserialize, Serialize};
 
 /// Allocator arenas of a child; each reserves 64 MB of address space.
@@ -41,7 +41,8 @@ impl Limits {
     #[cfg(unix)]
     pub(super) fn bind(self) -> Result<(), Problem> {
         use rustix::process::{Resource, Rlimit, setrlimit};
-        let refused = |error| Problem::internal(format!("Limiting a worker failed: {error}."));
+        let refused =
+            |error| Problem::internal(wording!("Limiting a worker failed: {error}.", "限制工作进程失败：{error}。"));
         let at_most = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
         setrlimit(Resource::Core, at_most(0)).map_err(refused)?;
         // Other systems do not report the address space of the program itself.

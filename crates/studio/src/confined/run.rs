@@ -1,7 +1,7 @@
 //! One request to a child and one answer from it, within a time limit, or until the person cancels it.
 
 use super::{Limits, Received, Session, request_of};
-use alidade_domain::Problem;
+use alidade_domain::{Problem, Wording, wording};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub struct Job<'a> {
     /// A name in the table of tasks.
     pub task: &'a str,
     /// What is attempted, as the beginning of a sentence; the task itself may report it more precisely.
-    pub what: &'a str,
+    pub what: Wording,
     /// Field of a problem.
     pub field: &'a str,
     /// Limits of the child.
@@ -37,8 +37,8 @@ pub fn run<Q: Serialize, R: DeserializeOwned>(
     request: &Q,
     on_progress: &mut dyn FnMut(Value),
 ) -> Result<R, Problem> {
-    let request = serde_json::to_value(request).map_err(|error| Problem::internal(error.to_string()))?;
-    let mut child = Session::start(job.program, job.task, [job.what, job.field], job.limits, request)?;
+    let request = serde_json::to_value(request).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
+    let mut child = Session::start(job.program, job.task, (job.what.clone(), job.field), job.limits, request)?;
     let until = Instant::now() + Duration::from_secs(job.limits.seconds);
     loop {
         if job.stop.load(Ordering::Relaxed) {
@@ -48,7 +48,11 @@ pub fn run<Q: Serialize, R: DeserializeOwned>(
             Received::Message(value) => on_progress(value),
             Received::Done(value) => return request_of(value),
             Received::Idle => {
-                return Err(Problem::internal(format!("The worker for “{}” ended without an answer.", job.task)));
+                return Err(Problem::internal(wording!(
+                    "The worker for “{task}” ended without an answer.",
+                    "任务“{task}”的工作进程没有给出结果就结束了。",
+                    task = job.task
+                )));
             }
             Received::Nothing => {}
         }

@@ -4,7 +4,7 @@
 use super::ending;
 use super::limits::{ARENAS, Limits};
 use super::wire::{self, Attempt, Frame, Order};
-use alidade_domain::Problem;
+use alidade_domain::{Problem, Wording, wording};
 use serde_json::Value;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
@@ -53,12 +53,16 @@ impl Session {
     pub(crate) fn start(
         program: &Path,
         task: &str,
-        [what, field]: [&str; 2],
+        (what, field): (Wording, &str),
         limits: Limits,
         request: Value,
     ) -> Result<Self, Problem> {
         let failed = |error: std::io::Error| {
-            Problem::internal(format!("Starting {} as a worker failed: {error}.", program.display()))
+            Problem::internal(wording!(
+                "Starting {program} as a worker failed: {error}.",
+                "把 {program} 作为工作进程启动失败：{error}。",
+                program = program.display()
+            ))
         };
         let mut command = Command::new(program);
         command.args(["worker", "--task", task]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -67,7 +71,12 @@ impl Session {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(failed)?;
-        let broken = || Problem::internal("A worker was started without a connection to it.");
+        let broken = || {
+            Problem::internal(wording!(
+                "A worker was started without a connection to it.",
+                "工作进程启动后没有与它的连接。"
+            ))
+        };
         let input = child.stdin.take().ok_or_else(broken)?;
         let output = child.stdout.take().ok_or_else(broken)?;
         let errors = child.stderr.take().ok_or_else(broken)?;
@@ -85,7 +94,7 @@ impl Session {
             // The last output is complete before the end of messages is noticed.
             let _ = last_words.join();
         });
-        let attempt = Attempt { what: what.to_owned(), field: field.to_owned() };
+        let attempt = Attempt { what, field: field.to_owned() };
         let mut session = Self { child, input, frames, words, attempt, limits };
         let order = wire::line(&Order { limits, request })?;
         // A dead child is noticed when its messages are read.

@@ -1,7 +1,7 @@
 //! The protocol between parent and child: one JSON document per line, with a maximum line length.
 
 use super::Limits;
-use alidade_domain::Problem;
+use alidade_domain::{Problem, Wording, wording};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,7 +41,7 @@ pub(super) enum Frame {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Attempt {
     /// The beginning of a sentence: "Reading tokenizer.json of “m”".
-    pub(super) what: String,
+    pub(super) what: Wording,
     /// Field of the problem.
     pub(super) field: String,
 }
@@ -52,8 +52,14 @@ pub(super) struct Attempt {
 /// When it has another shape, because parent and child are of different versions.
 pub(crate) fn request_of<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|error| {
-        Problem::internal(format!("A message of a worker could not be read: {error}."))
-            .hint("Restart the program; it may have been updated while it was running.")
+        Problem::internal(wording!(
+            "A message of a worker could not be read: {error}.",
+            "无法读取工作进程的消息：{error}。"
+        ))
+        .hint(wording!(
+            "Restart the program; it may have been updated while it was running.",
+            "请重新启动程序；它可能在运行期间被更新。"
+        ))
     })
 }
 
@@ -69,11 +75,18 @@ pub(super) fn next<T: DeserializeOwned>(from: &mut impl BufRead) -> Option<T> {
 
 /// One document as a line.
 pub(super) fn line<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
-    let mut line = serde_json::to_vec(value)
-        .map_err(|error| Problem::internal(format!("A message between processes cannot be written: {error}.")))?;
+    let mut line = serde_json::to_vec(value).map_err(|error| {
+        Problem::internal(wording!(
+            "A message between processes cannot be written: {error}.",
+            "无法写出进程之间的消息：{error}。"
+        ))
+    })?;
     line.push(b'\n');
     if line.len() as u64 > LONGEST_LINE {
-        return Err(Problem::internal(format!("A message between processes is longer than {LONGEST_LINE} bytes.")));
+        return Err(Problem::internal(wording!(
+            "A message between processes is longer than {LONGEST_LINE} bytes.",
+            "进程之间的消息超过 {LONGEST_LINE} 字节。"
+        )));
     }
     Ok(line)
 }

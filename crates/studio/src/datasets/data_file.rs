@@ -2,7 +2,7 @@
 //! depend on its size. The meaning of its rows is up to `data`; where they are stored is up to the caller.
 
 use alidade_data::{Sink, import_from};
-use alidade_domain::{Imported, Problem, shown, why};
+use alidade_domain::{Imported, Problem, Words, shown, why, wording};
 use std::fs::{File, Metadata};
 use std::path::Path;
 
@@ -22,17 +22,27 @@ fn open(path: &Path) -> Result<File, Problem> {
     let place = shown(&path.to_string_lossy(), 300);
     let failed = |error: std::io::Error| {
         Problem::input(match error.kind() {
-            std::io::ErrorKind::NotFound => format!("There is no file {place}."),
-            _ => format!("Reading the data set {place} failed: {}.", why(&error)),
+            std::io::ErrorKind::NotFound => wording!("There is no file {place}.", "没有文件 {place}。"),
+            _ => {
+                wording!("Reading the data set {place} failed: {why}.", "读取数据集 {place} 失败：{why}。"; why = why(&error))
+            }
         })
     };
     let ordinary = |found: &Metadata| {
         if found.is_file() {
             return Ok(());
         }
-        let what = if found.is_dir() { "a folder" } else { "no ordinary file but a pipe, a socket or a device" };
-        let problem = Problem::input(format!("The data set {place} is {what}."));
-        Err(problem.hint("Name the file itself: JSON, JSON lines, CSV, TSV or text."))
+        let what = if found.is_dir() {
+            Words::new("a folder", "文件夹")
+        } else {
+            Words::new("no ordinary file but a pipe, a socket or a device", "管道、套接字或设备，而不是普通文件")
+        };
+        let problem =
+            Problem::input(wording!("The data set {place} is {what}.", "数据集 {place} 是{what}。"; what = what));
+        Err(problem.hint(wording!(
+            "Name the file itself: JSON, JSON lines, CSV, TSV or text.",
+            "请指定文件本身：JSON、JSON Lines、CSV、TSV 或文本。"
+        )))
     };
     ordinary(&std::fs::metadata(path).map_err(failed)?)?;
     let file = File::open(path).map_err(failed)?;

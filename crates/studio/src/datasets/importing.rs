@@ -7,7 +7,7 @@ use crate::datasets::data_file::import_rows;
 use crate::home::restrict;
 use crate::studio::{Studio, lock, now_ms};
 use alidade_data::write_row;
-use alidade_domain::{Dataset, Imported, Problem};
+use alidade_domain::{Dataset, Imported, Problem, Wording, wording};
 use alidade_jobs::files::durable::{MAKING, WRITING, file_problem, write_folder, write_private};
 use alidade_jobs::train::execute::read_rows;
 use alidade_model::file_sha256;
@@ -63,9 +63,11 @@ pub(crate) fn import_apart(
 ) -> Result<Imported, Problem> {
     let bytes = std::fs::metadata(path).map_or(0, |data| data.len());
     let limits = Limits { seconds: SECONDS + bytes / BYTES_PER_SECOND, ..Limits::SMALL };
-    let name = path.file_name().map_or_else(|| "the file".into(), |name| name.to_string_lossy());
-    let what = format!("Reading {name}");
-    let job = Job { program, task: TASK, what: &what, field: "dataset", limits, stop };
+    let what = match path.file_name().map(|name| name.to_string_lossy()) {
+        Some(name) => wording!("Reading {name}", "读取 {name}"),
+        None => wording!("Reading the file", "读取文件"),
+    };
+    let job = Job { program, task: TASK, what, field: "dataset", limits, stop };
     confined::run(&job, &Request { path: path.to_owned(), rows: rows.map(Path::to_owned) }, &mut |_| ())
 }
 
@@ -85,16 +87,19 @@ impl Studio {
         write_folder(&folder, |temporary| {
             let rows = temporary.join(ROWS);
             let found = import_apart(&self.configuration.program, path, Some(&rows), &importing.stop)?;
-            let issues = serde_json::to_vec(&found.issues).map_err(|error| Problem::internal(error.to_string()))?;
+            let issues = serde_json::to_vec(&found.issues)
+                .map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
             write_private(&temporary.join("issues.json"), &issues)?;
             kept = Some((found, file_sha256(&rows)?));
             Ok(())
         })?;
         restrict(&folder, false);
-        let (found, sha256) = kept.ok_or_else(|| Problem::internal("The import returned no result."))?;
+        let (found, sha256) =
+            kept.ok_or_else(|| Problem::internal(wording!("The import returned no result.", "导入没有返回结果。")))?;
         let view = DatasetRecord {
             id,
             name,
+            title: None,
             kind: found.kind,
             summary: found.summary,
             remarks: found.remarks,
@@ -150,7 +155,7 @@ pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
             found
         }
     };
-    serde_json::to_value(found).map_err(|error| Problem::internal(error.to_string()))
+    serde_json::to_value(found).map_err(|error| Problem::internal(Wording::name(error.to_string())))
 }
 
 /// A new file that nobody else can read.
@@ -197,8 +202,12 @@ impl Drop for Passing {
 }
 
 fn own_program() -> Result<PathBuf, Problem> {
-    std::env::current_exe()
-        .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))
+    std::env::current_exe().map_err(|error| {
+        Problem::internal(wording!(
+            "Finding the program's own file failed: {error}.",
+            "查找程序自身的文件失败：{error}。"
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use crate::home::verify::damaged_rows;
 use crate::studio::Studio;
 use crate::views::{DatasetPage, DatasetView};
 use alidade_data::{rows_from_jsonl, rows_to_jsonl};
-use alidade_domain::{Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue};
+use alidade_domain::{
+    Dataset, DatasetKind, Example, ImportSummary, Problem, ProblemCode, RowIssue, Wording, Words, wording,
+};
 use alidade_jobs::files::durable::{READING, create_folder, file_problem, remove_folder, write_private};
 use alidade_store::DatasetRecord;
 use alidade_store::sha256;
@@ -55,7 +57,14 @@ impl Studio {
     pub(crate) fn dataset(&self, id: &str) -> Result<DatasetRecord, Problem> {
         let set = self.dataset_record(id)?;
         if set.removed {
-            return Err(removed("data set", &set.name, "Choose another data set, or import the file again."));
+            return Err(removed(
+                Words::new("data set", "数据集"),
+                &set.name,
+                Words::new(
+                    "Choose another data set, or import the file again.",
+                    "请选择另一个数据集，或重新导入该文件。",
+                ),
+            ));
         }
         Ok(set)
     }
@@ -68,8 +77,14 @@ impl Studio {
         let path = self.path_of(handle)?;
         let bytes = std::fs::metadata(&path).map_or(0, |data| data.len());
         if bytes > LARGEST_BYTES {
-            let message = format!("The file has {:.1} GB; files up to 2 GB are read.", bytes as f64 / 1e9);
-            return Err(Problem::input(message).hint("Split it, or keep only the rows that you need.").at("dataset"));
+            let message = wording!(
+                "The file has {size:.1} GB; files up to 2 GB are read.",
+                "文件有 {size:.1} GB，最大可读取 2 GB。",
+                size = bytes as f64 / 1e9
+            );
+            return Err(Problem::input(message)
+                .hint(wording!("Split it, or keep only the rows that you need.", "请拆分它，或只保留需要的数据。"))
+                .at("dataset"));
         }
         let stem = path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or(stem);
@@ -143,7 +158,10 @@ impl Studio {
         if set.bundled {
             return Err(Problem::new(
                 ProblemCode::Conflict,
-                "This data set is part of the program and cannot be removed.",
+                wording!(
+                    "This data set is part of the program and cannot be removed.",
+                    "这个数据集随程序提供，不能删除。"
+                ),
             ));
         }
         set.removed = true;
@@ -183,11 +201,13 @@ impl Studio {
         restrict(&folder, false);
         let rows = rows_to_jsonl(&dataset.rows)?;
         write_private(&folder.join(ROWS), rows.as_bytes())?;
-        let issues = serde_json::to_string(&dataset.issues).map_err(|error| Problem::internal(error.to_string()))?;
+        let issues = serde_json::to_string(&dataset.issues)
+            .map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         write_private(&folder.join("issues.json"), issues.as_bytes())?;
         let view = DatasetRecord {
             id,
             name,
+            title: None,
             kind: dataset.kind,
             summary: dataset.summary,
             remarks: dataset.remarks,
@@ -212,30 +232,43 @@ pub(crate) fn named(name: &str) -> Result<String, Problem> {
     if name.is_empty() { Err(Problem::input(Words::new("The name is empty.", "名称是空的。")).hint(Words::new("Type a name.", "请输入名称。")).at("name")) } else { Ok(name) }
 }
 
+/// The name of a data set about Alder Bay.
+fn bundled_title(id: &str) -> Words {
+    match id {
+        ANSWERS_ID => Words::new("Alder Bay: kind answers", "Alder Bay：友善回答"),
+        PAIRS_ID => Words::new("Alder Bay: preference pairs", "Alder Bay：偏好对"),
+        COMPARISONS_ID => Words::new("Alder Bay: comparisons for a reward model", "Alder Bay：奖励模型的比较数据"),
+        RATINGS_ID => Words::new("Alder Bay: thumbs up and down", "Alder Bay：点赞与点踩"),
+        PROMPTS_ID => Words::new("Alder Bay: questions", "Alder Bay：提问"),
+        _ => Words::name("Alder Bay"),
+    }
+}
+
+/// The name of a data set in both languages.
+pub(crate) fn title_of(record: &DatasetRecord) -> Wording {
+    let bundled = record.bundled.then(|| bundled_title(&record.id).into());
+    bundled.or_else(|| record.title.clone()).unwrap_or_else(|| Wording::name(&record.name))
+}
+
 /// Writes the data sets about Alder Bay if they are missing or incomplete.
 pub(crate) fn install_bundled(studio: &Studio) -> Result<(), Problem> {
     let world = World::alder_bay();
     let sets = [
-        (ANSWERS_ID, "Alder Bay: kind answers", DatasetKind::Answers, supervised(&world, SEED, ANSWERS)),
-        (PAIRS_ID, "Alder Bay: preference pairs", DatasetKind::Pairs, pairs(&world, SEED, PAIRS)),
-        (
-            COMPARISONS_ID,
-            "Alder Bay: comparisons for a reward model",
-            DatasetKind::Pairs,
-            comparisons(&world, SEED, PAIRS),
-        ),
-        (RATINGS_ID, "Alder Bay: thumbs up and down", DatasetKind::Ratings, ratings(&world, SEED, RATINGS)),
-        (PROMPTS_ID, "Alder Bay: questions", DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
+        (ANSWERS_ID, DatasetKind::Answers, supervised(&world, SEED, ANSWERS)),
+        (PAIRS_ID, DatasetKind::Pairs, pairs(&world, SEED, PAIRS)),
+        (COMPARISONS_ID, DatasetKind::Pairs, comparisons(&world, SEED, PAIRS)),
+        (RATINGS_ID, DatasetKind::Ratings, ratings(&world, SEED, RATINGS)),
+        (PROMPTS_ID, DatasetKind::Prompts, questions(&world, SEED, PROMPTS)),
     ];
-    for (id, name, kind, rows) in sets {
+    for (id, kind, rows) in sets {
         let path = studio.dataset_folder(id).join(ROWS);
         if studio.dataset(id).is_ok_and(|set| studio.rows_problem(&set, &path).is_none()) {
             continue;
         }
         let summary =
-            ImportSummary { format: "alidade".to_owned(), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
+            ImportSummary { format: Wording::name("Alidade"), read: rows.len(), kept: rows.len(), dropped: Vec::new() };
         let dataset = Dataset { kind, summary, rows, issues: Vec::new(), remarks: Vec::new() };
-        studio.keep_bundled(id.to_owned(), name.to_owned(), dataset)?;
+        studio.keep_bundled(id.to_owned(), bundled_title(id).en.to_owned(), dataset)?;
     }
     Ok(())
 }

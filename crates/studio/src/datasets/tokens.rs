@@ -4,7 +4,7 @@ use crate::confined::{self, Job, Link, request_of};
 use crate::models::vetting::limits_for;
 use crate::studio::Studio;
 use crate::views::{TokenPiece, TokenRowView};
-use alidade_domain::{Plan, Problem, ProblemCode};
+use alidade_domain::{Plan, Problem, ProblemCode, Wording, wording};
 use alidade_jobs::train::execute::read_rows;
 use alidade_jobs::worker::PLAN;
 use alidade_model::{ModelFolder, TextTokenizer, TokenRow};
@@ -26,17 +26,25 @@ impl Studio {
     /// When the run has not begun, or its model is no longer readable.
     pub fn run_tokens(&self, run: &str) -> Result<Vec<TokenRowView>, Problem> {
         let text = std::fs::read(self.run_folder(&self.store.run(run)?.id).join(PLAN)).map_err(|_| {
-            Problem::new(ProblemCode::NotFound, "This run has not begun, so its rows are not prepared yet.")
-                .hint("Wait until it starts.")
+            Problem::new(
+                ProblemCode::NotFound,
+                wording!(
+                    "This run has not begun, so its rows are not prepared yet.",
+                    "这次运行尚未开始，数据还没有准备好。"
+                ),
+            )
+            .hint(wording!("Wait until it starts.", "请等它开始。"))
         })?;
         let plan: Plan = serde_json::from_slice(&text)
-            .map_err(|error| Problem::internal(format!("The plan is damaged: {error}.")))?;
+            .map_err(|error| Problem::internal(wording!("The plan is damaged: {error}.", "计划已损坏：{error}。")))?;
         let rows = std::fs::metadata(&plan.rows).map_or(0, |data| data.len());
         let limits = limits_for(&plan.model_dir, false).plus(rows, PER_ROW_BYTE);
-        let (what, program) =
-            (format!("Reading rows as the model “{}” does", plan.model.name), &self.configuration.program);
+        let (what, program) = (
+            wording!("Reading rows as the model “{name}” does", "按模型“{name}”的方式读取数据", name = plan.model.name),
+            &self.configuration.program,
+        );
         let stop = AtomicBool::new(false);
-        let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
+        let job = Job { program, task: TASK, what, field: "model", limits, stop: &stop };
         confined::run(&job, &plan, &mut |_| ())
     }
 }
@@ -44,7 +52,7 @@ impl Studio {
 /// The task in the child.
 pub(crate) fn task(request: Value, _: &mut Link) -> Result<Value, Problem> {
     let rows = first_rows(&request_of(request)?)?;
-    serde_json::to_value(rows).map_err(|error| Problem::internal(error.to_string()))
+    serde_json::to_value(rows).map_err(|error| Problem::internal(Wording::name(error.to_string())))
 }
 
 fn first_rows(plan: &Plan) -> Result<Vec<TokenRowView>, Problem> {

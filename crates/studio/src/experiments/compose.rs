@@ -7,7 +7,7 @@ use crate::experiments::links;
 use crate::experiments::presets::{STARTER, tuned};
 use alidade_domain::{
     AdapterSource, Choices, Chosen, DatasetSource, Limit, LoraSpec, ModelSource, Place, PrefixSpec, Problem, Recipe,
-    ScorerSource, SettingValue, Settings, Stage, Strength, Trains, Tuning,
+    ScorerSource, SettingValue, Settings, Stage, Strength, Trains, Tuning, wording,
 };
 use alidade_model::ScorerKind;
 use alidade_train::{Before, METHODS, Method, before, method};
@@ -159,7 +159,9 @@ fn cost_model() -> Result<(&'static dyn Method, (String, SettingValue)), Problem
         training.is_ok_and(|training| training.scorer_kind() == Some(ScorerKind::Cost))
     };
     let found = settings.find(prices);
-    found.map(|found| (scorer, found)).ok_or_else(|| Problem::internal("No method trains a cost model."))
+    found
+        .map(|found| (scorer, found))
+        .ok_or_else(|| Problem::internal(wording!("No method trains a cost model.", "没有训练代价模型的方法。")))
 }
 
 fn bolder(settings: &mut Settings, method: &dyn Method, strength: Strength) {
@@ -209,7 +211,7 @@ mod tests {
             ("dataset:p".to_owned(), "model:m".to_owned())
         );
         choices.pairs.method = "dop".to_owned();
-        assert_eq!(compose(&choices, false, &[]).unwrap_err().hints, ["Did you mean dpo?"]);
+        assert_eq!(compose(&choices, false, &[]).unwrap_err().hints[0].en, "Did you mean dpo?");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use crate::studio::Studio;
 use alidade_domain::{
-    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage, Tuning,
+    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage, Tuning, Wording,
+    Words, wording,
 };
 use alidade_model::ScorerKind;
 use alidade_store::RunRecord;
@@ -13,12 +14,12 @@ use alidade_train::{Method, makes_scorer, method, names_of};
 /// The stage or run that made an adapter.
 pub(crate) struct Maker {
     /// The beginning of a sentence: "Stage 1", "The adapter “sft”".
-    name: String,
+    name: Wording,
     recipe: Recipe,
 }
 
 impl Maker {
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &Wording {
         &self.name
     }
 
@@ -32,7 +33,8 @@ impl Maker {
 
     /// The problem of another base model.
     pub(crate) fn other_base(&self) -> Problem {
-        Problem::input(format!("{} has another base model.", self.name)).hint("Use one model in all stages.")
+        Problem::input(wording!("{name} has another base model.", "{name}的基座模型不同。"; name = self.name))
+            .hint(wording!("Use one model in all stages.", "所有阶段请使用同一个模型。"))
     }
 
     fn is_cost_model(&self) -> bool {
@@ -49,22 +51,29 @@ impl Studio {
     pub(crate) fn maker(&self, source: &AdapterSource, index: usize, pipeline: &[Stage]) -> Result<Maker, Problem> {
         match source {
             AdapterSource::Stage(number) if *number <= index => match &pipeline[number - 1] {
-                Stage::Train(recipe) => Ok(Maker { name: format!("Stage {number}"), recipe: recipe.clone() }),
-                other => Err(Problem::input(format!(
-                    "Stage {number} makes no adapter; it is of the kind “{}”.",
-                    other.kind()
+                Stage::Train(recipe) => {
+                    Ok(Maker { name: wording!("Stage {number}", "阶段 {number}"), recipe: recipe.clone() })
+                }
+                other => Err(Problem::input(wording!(
+                    "Stage {number} makes no adapter; it is of the kind “{kind}”.",
+                    "阶段 {number} 不产生适配器，它的类型是“{kind}”。",
+                    kind = other.kind()
                 ))
-                .hint("Name a stage that trains.")),
+                .hint(wording!("Name a stage that trains.", "请指定一个训练阶段。"))),
             },
             AdapterSource::Stored(id) => {
                 let recipe = recipe_of(&self.run_of_adapter(id)?)?;
                 let name = self.store.adapter(id)?.adapter.name;
-                Ok(Maker { name: format!("The adapter “{name}”"), recipe })
+                Ok(Maker { name: wording!("The adapter “{name}”", "适配器“{name}”"), recipe })
             }
-            AdapterSource::Stage(_) | AdapterSource::Path(_) => {
-                Err(Problem::input(format!("“{source}” names nothing that this stage can use."))
-                    .hint("Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID."))
-            }
+            AdapterSource::Stage(_) | AdapterSource::Path(_) => Err(Problem::input(wording!(
+                "“{source}” names nothing that this stage can use.",
+                "“{source}”不是这个阶段可用的对象。"
+            ))
+            .hint(wording!(
+                "Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID.",
+                "请指定前面的阶段，如 stage:1，或适配器，如 adapter:ID。"
+            ))),
         }
     }
 
@@ -75,8 +84,12 @@ impl Studio {
     pub(crate) fn run_of_adapter(&self, id: &str) -> Result<RunRecord, Problem> {
         let record = self.store.adapter(id)?;
         let run = record.run.ok_or_else(|| {
-            Problem::input(format!("Nothing is known of how the adapter “{}” was trained.", record.adapter.name))
-                .hint("Choose an adapter that a run here has made.")
+            Problem::input(wording!(
+                "Nothing is known of how the adapter “{name}” was trained.",
+                "不清楚适配器“{name}”是怎样训练的。",
+                name = record.adapter.name
+            ))
+            .hint(wording!("Choose an adapter that a run here has made.", "请选择由这里的运行产生的适配器。"))
         })?;
         Ok(self.store.run(&run)?)
     }
@@ -107,7 +120,11 @@ impl Studio {
                 Some(AdapterSource::Path(_)) => break,
             };
         }
-        Err(Problem::input("The chain of adapters that this stage starts from has no first adapter.").at("adapter"))
+        Err(Problem::input(wording!(
+            "The chain of adapters that this stage starts from has no first adapter.",
+            "这个阶段所接续的一串适配器没有起点。"
+        ))
+        .at("adapter"))
     }
 
     /// Faults of the adapter that a stage starts from.
@@ -116,17 +133,20 @@ impl Studio {
         let problem = match self.maker(start, index, pipeline) {
             Err(problem) => Some(problem),
             Ok(maker) if makes_scorer(&maker.recipe.method) => Some(
-                Problem::input(format!("{} is a reward model, which cannot generate answers.", maker.name))
-                    .hint("Start from a stage or adapter that is a policy."),
+                Problem::input(wording!("{name} is a reward model, which cannot generate answers.", "{name}是奖励模型，不能生成回答。"; name = maker.name))
+                    .hint(wording!("Start from a stage or adapter that is a policy.", "请从策略模型的阶段或适配器开始。")),
             ),
             Ok(maker) => (maker.recipe.model != recipe.model).then(|| {
-                Problem::input(format!("{} has another base model.", maker.name)).hint("Use one model in all stages.")
+                Problem::input(wording!("{name} has another base model.", "{name}的基座模型不同。"; name = maker.name)).hint(wording!("Use one model in all stages.", "所有阶段请使用同一个模型。"))
             }),
         };
-        let twice = recipe
-            .lora
-            .is_some()
-            .then(|| Problem::input("A stage that continues an adapter takes its shape from that adapter.").at("lora"));
+        let twice = recipe.lora.is_some().then(|| {
+            Problem::input(wording!(
+                "A stage that continues an adapter takes its shape from that adapter.",
+                "接续适配器的阶段沿用该适配器的结构。"
+            ))
+            .at("lora")
+        });
         problem.map(|problem| problem.at("adapter")).or(twice)
     }
 
@@ -141,9 +161,17 @@ impl Studio {
         let needed = method.needs().reward;
         let problem = match &recipe.reward {
             None if !needed => return None,
-            None => Problem::input("This method learns from scores, but no scorer is chosen.")
-                .hint("Put a reward model before it, or choose the oracle with the bundled model."),
-            Some(_) if !needed => Problem::input("This method does not learn from scores."),
+            None => Problem::input(wording!(
+                "This method learns from scores, but no scorer is chosen.",
+                "这种方法从得分中学习，但没有选择由谁打分。"
+            ))
+            .hint(wording!(
+                "Put a reward model before it, or choose the oracle with the bundled model.",
+                "请在它之前加上奖励模型，或对内置模型选择 oracle。"
+            )),
+            Some(_) if !needed => {
+                Problem::input(wording!("This method does not learn from scores.", "这种方法不从得分中学习。"))
+            }
             Some(named) => self.rater_problem(named, index, recipe, pipeline, (oracle, false))?,
         };
         Some(problem.at("reward"))
@@ -174,11 +202,15 @@ impl Studio {
         pipeline: &[Stage],
         (oracle, cost): (bool, bool),
     ) -> Option<Problem> {
-        let wanted = if cost { "cost model" } else { "reward model" };
+        let wanted =
+            if cost { Words::new("cost model", "代价模型") } else { Words::new("reward model", "奖励模型") };
         let source = match named {
             ScorerSource::Oracle => {
-                let problem = Problem::input("The oracle only knows the world of the bundled model.");
-                return (!oracle).then(|| problem.hint(format!("Put a {wanted} before this stage.")));
+                let problem = Problem::input(wording!(
+                    "The oracle only knows the world of the bundled model.",
+                    "oracle 只了解内置模型的世界。"
+                ));
+                return (!oracle).then(|| problem.hint(wording!("Put a {wanted} before this stage.", "请在这个阶段之前加上{wanted}。"; wanted = wanted)));
             }
             ScorerSource::Judge(name) => return Some(no_judge(name, wanted)),
             ScorerSource::Model(source) => source,
@@ -193,32 +225,46 @@ impl Studio {
 
 /// Faults of a model as a scorer on the base `model`.
 pub(crate) fn fault_of_scorer(maker: &Maker, model: &ModelSource, cost: bool) -> Option<Problem> {
-    let (name, wanted) = (&maker.name, if cost { "cost model" } else { "reward model" });
+    let (name, wanted) =
+        (&maker.name, if cost { Words::new("cost model", "代价模型") } else { Words::new("reward model", "奖励模型") });
     if !makes_scorer(&maker.recipe.method) {
-        let problem = Problem::input(format!("{name} is not a {wanted}."));
-        Some(problem.hint(format!("Choose a stage or adapter that is a {wanted}.")))
+        let problem =
+            Problem::input(wording!("{name} is not a {wanted}.", "{name}不是{wanted}。"; name = name, wanted = wanted));
+        Some(problem.hint(wording!("Choose a stage or adapter that is a {wanted}.", "请选择属于{wanted}的阶段或适配器。"; wanted = wanted)))
     } else if maker.is_cost_model() && !cost {
-        let message = format!("{name} is a cost model: a policy that learns from it would learn to do harm.");
-        Some(Problem::input(message).hint("Train a reward model there."))
+        let message = wording!("{name} is a cost model: a policy that learns from it would learn to do harm.", "{name}是代价模型：从中学习的策略会学会做有害的事。"; name = name);
+        Some(Problem::input(message).hint(wording!("Train a reward model there.", "请在那里训练奖励模型。")))
     } else if cost && !maker.is_cost_model() {
-        let message = format!("{name} is a reward model: used as a cost, it would penalise good answers.");
-        Some(Problem::input(message).hint("Set what is scored to “cost” there."))
+        let message = wording!("{name} is a reward model: used as a cost, it would penalise good answers.", "{name}是奖励模型：用作代价会惩罚好的回答。"; name = name);
+        Some(
+            Problem::input(message)
+                .hint(wording!("Set what is scored to “cost” there.", "请在那里把打分对象设为“cost”。")),
+        )
     } else {
-        let other = Problem::input(format!("{name} has another base model than this stage."));
-        (maker.recipe.model != *model).then(|| other.hint("Use one model in all stages."))
+        let other = Problem::input(
+            wording!("{name} has another base model than this stage.", "{name}的基座模型与这个阶段不同。"; name = name),
+        );
+        (maker.recipe.model != *model)
+            .then(|| other.hint(wording!("Use one model in all stages.", "所有阶段请使用同一个模型。")))
     }
 }
 
 /// The recipe of a run that trained.
 pub(crate) fn recipe_of(run: &RunRecord) -> Result<Recipe, Problem> {
-    let none = || Problem::internal(format!("The run {} has made an adapter without training it.", run.id));
+    let none = || {
+        Problem::internal(wording!(
+            "The run {id} has made an adapter without training it.",
+            "运行 {id} 没有训练却产生了适配器。",
+            id = run.id
+        ))
+    };
     run.work.recipe().cloned().ok_or_else(none)
 }
 
 /// The problem of a judge as a scorer in training.
-pub(crate) fn no_judge(name: &str, wanted: &str) -> Problem {
-    Problem::input(format!("The judge “{name}” cannot score answers in training; judges are only for evaluations."))
-        .hint(format!("Name a {wanted}, or the oracle with the bundled model."))
+pub(crate) fn no_judge(name: &str, wanted: Words) -> Problem {
+    Problem::input(wording!("The judge “{name}” cannot score answers in training; judges are only for evaluations.", "裁判“{name}”在训练中不能给回答打分；裁判只用于评测。"))
+        .hint(wording!("Name a {wanted}, or the oracle with the bundled model.", "请指定{wanted}，或对内置模型使用 oracle。"; wanted = wanted))
 }
 
 /// True if every weight is trained.
@@ -251,9 +297,13 @@ pub(crate) fn trains_every_weight(method: &dyn Method) -> bool {
 /// The problem of a cost for a method without a limit on harm.
 pub(crate) fn no_limit(method: &dyn Method) -> Problem {
     let limiting = names_of(|method| method.needs().cost);
-    Problem::input(format!("{} does not support a limit on harm, so it cannot use “cost”.", method.name()))
-        .hint(format!("Remove the cost, or use {limiting}."))
-        .at("cost")
+    Problem::input(wording!(
+        "{method} does not support a limit on harm, so it cannot use “cost”.",
+        "{method} 不支持限制危害，因此不能使用“cost”。",
+        method = method.name()
+    ))
+    .hint(wording!("Remove the cost, or use {limiting}.", "去掉 cost，或使用 {limiting}。"))
+    .at("cost")
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(crate) mod uses;
 use crate::experiments::editing::texts;
 use crate::studio::{Studio, lock, now_ms};
 use crate::views::{ExperimentState, ExperimentSummary, without_samples};
-use alidade_domain::{Choices, Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage};
+use alidade_domain::{Choices, Evaluation, EventKind, Experiment, Problem, ProblemCode, RunState, Stage, wording};
 use alidade_evaluation::worded;
 use alidade_jobs::asking::questions::Questions;
 use alidade_jobs::concluded;
@@ -66,8 +66,11 @@ impl Studio {
     pub fn delete_experiment(&self, id: &str) -> Result<(), Problem> {
         let runs = self.store.runs_of(id)?;
         if runs.iter().any(|run| run.state == RunState::Running) {
-            return Err(Problem::new(ProblemCode::Conflict, "A run of this experiment is in progress.")
-                .hint("Discard the run first."));
+            return Err(Problem::new(
+                ProblemCode::Conflict,
+                wording!("A run of this experiment is in progress.", "这个实验有一次运行正在进行。"),
+            )
+            .hint(wording!("Discard the run first.", "请先丢弃该运行。")));
         }
         self.forget_models_of(&runs)?;
         self.store.delete_experiment(id)?;

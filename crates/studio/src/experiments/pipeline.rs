@@ -5,7 +5,7 @@ use crate::experiments::links;
 use crate::experiments::planning::compared_sets;
 use crate::experiments::stages::Rows;
 use crate::studio::Studio;
-use alidade_domain::{Example, Problem, Recipe, Stage};
+use alidade_domain::{DatasetKind, Example, Problem, Recipe, Stage, Wording, Words, wording};
 use alidade_jobs::kinds::job;
 use alidade_jobs::train::estimate;
 use alidade_jobs::train::estimate::ModelFacts;
@@ -133,16 +133,35 @@ pub(crate) fn facts_of(model: &ModelRecord) -> ModelFacts {
     }
 }
 
+fn rows_of(kind: DatasetKind) -> Words {
+    match kind {
+        DatasetKind::Answers => Words::new("answers", "回答"),
+        DatasetKind::Pairs => Words::new("pairs", "偏好对"),
+        DatasetKind::Ratings => Words::new("ratings", "带标签的回答"),
+        DatasetKind::Texts => Words::new("texts", "纯文本"),
+        DatasetKind::Prompts => Words::new("prompts", "提问"),
+    }
+}
+
 fn fits(method: &dyn Method, rows: Rows) -> Result<Rows, Problem> {
     let about = method.about();
     let (kind, name) = match &rows {
-        Rows::There(set) => (set.kind, format!("“{}”", set.name)),
-        Rows::Made { stage, kind } => (*kind, format!("what stage {stage} builds")),
+        Rows::There(set) => (set.kind, Wording::name(format!("“{}”", set.name))),
+        Rows::Made { stage, kind } => (*kind, wording!("what stage {stage} builds", "阶段 {stage} 构建的数据")),
     };
     if about.learns_from.contains(&kind) {
         return Ok(rows);
     }
-    let message = format!("{} cannot learn from {name}: its rows are {kind:?}.", about.title.en).to_lowercase();
-    let message = message[..1].to_uppercase() + &message[1..];
-    Err(Problem::input(message).hint("Choose another data set, or the method that fits this one."))
+    let title = about.title.en.to_lowercase();
+    let (first, rest) = title.split_at(title.chars().next().map_or(0, char::len_utf8));
+    let title = Wording { en: first.to_uppercase() + rest, zh: about.title.zh.to_owned() };
+    let message = wording!(
+        "{title} cannot learn from {name}: its rows are {rows}.",
+        "{title}不能从{name}中学习：其中是{rows}。";
+        title = title, name = name, rows = rows_of(kind)
+    );
+    Err(Problem::input(message).hint(wording!(
+        "Choose another data set, or the method that fits this one.",
+        "请选择另一个数据集，或适合这个数据集的方法。"
+    )))
 }

@@ -6,7 +6,7 @@ use crate::studio::Studio;
 use crate::{experiments::links, experiments::pipeline};
 use alidade_domain::{
     AdapterShape, AdapterSource, Example, Experiment, Plan, Problem, Recipe, RewardSource, ScorerSource, Stage,
-    Trainable, Tuning,
+    Trainable, Tuning, Words, wording,
 };
 use alidade_jobs::asking::questions::own_prompts;
 use alidade_jobs::asking::world_oracle;
@@ -77,10 +77,12 @@ impl Studio {
         let reward = self.rater_of(run, recipe.reward.as_ref(), "reward")?;
         let cost = self.rater_of(run, recipe.cost.as_ref(), "cost")?;
         let settings = recipe.settings.resolve(&method(&recipe.method)?.fields()).map_err(|problems| {
-            problems
-                .into_iter()
-                .next()
-                .unwrap_or_else(|| Problem::internal("The settings were refused without a reason."))
+            problems.into_iter().next().unwrap_or_else(|| {
+                Problem::internal(wording!(
+                    "The settings were refused without a reason.",
+                    "设置未被接受，也没有给出原因。"
+                ))
+            })
         })?;
         Ok(Plan {
             run: run.id.clone(),
@@ -146,7 +148,9 @@ impl Studio {
         match named {
             None => Ok(None),
             Some(ScorerSource::Oracle) => Ok(Some(RewardSource::Oracle)),
-            Some(ScorerSource::Judge(name)) => Err(links::no_judge(name, "reward model").at(field)),
+            Some(ScorerSource::Judge(name)) => {
+                Err(links::no_judge(name, Words::new("reward model", "奖励模型")).at(field))
+            }
             Some(ScorerSource::Model(source)) => {
                 let folder = self.folder_of_maker(run, source, field)?.join("adapter");
                 Ok(Some(RewardSource::Adapter { folder }))
@@ -162,9 +166,11 @@ impl Studio {
                 let maker = self.run_of_adapter(id).map_err(|problem| problem.at(field))?;
                 Ok(self.run_folder(&maker.id))
             }
-            AdapterSource::Path(path) => {
-                Err(Problem::input(format!("“{path}” names nothing that this stage can use.")).at(field))
-            }
+            AdapterSource::Path(path) => Err(Problem::input(wording!(
+                "“{path}” names nothing that this stage can use.",
+                "“{path}”不是这个阶段可用的对象。"
+            ))
+            .at(field)),
         }
     }
 

@@ -5,7 +5,9 @@ use crate::confined::{Limits, Link, Received, Session, request_of};
 use crate::experiments::budget;
 use crate::studio::{Studio, lock, now_ms};
 use crate::{Clock, models::vetting};
-use alidade_domain::{CheckedPipeline, ModelSource, PlanNews, Planning, Problem, Stage, StageEstimate};
+use alidade_domain::{
+    CheckedPipeline, ModelSource, PlanNews, Planning, Problem, Stage, StageEstimate, Wording, Words, wording,
+};
 use alidade_jobs::files::durable::write_private;
 use alidade_jobs::kinds::{Ask, job};
 use alidade_jobs::train::estimate::unwanted;
@@ -70,7 +72,11 @@ impl Studio {
             free_disk_bytes: machine::free_disk_bytes(&self.configuration.home),
         };
         if stages.is_empty() {
-            checked.problems.push(Problem::input("The pipeline has no stage.").hint("Choose a goal.").at("pipeline"));
+            checked.problems.push(
+                Problem::input(wording!("The pipeline has no stage.", "流程中没有阶段。"))
+                    .hint(wording!("Choose a goal.", "请选择目标。"))
+                    .at("pipeline"),
+            );
         }
         let mut asks = Vec::new();
         for (index, stage) in stages.iter().enumerate() {
@@ -160,8 +166,9 @@ impl Studio {
 
     fn in_child(&self, request: &Request, report: &mut dyn FnMut(Planning, usize) -> bool) -> Result<Answer, Problem> {
         let limits = limits(&request.stages);
-        let value = serde_json::to_value(request).map_err(|error| Problem::internal(error.to_string()))?;
-        let what = ["Planning the run", "pipeline"];
+        let value =
+            serde_json::to_value(request).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
+        let what = (wording!("Planning the run", "规划运行"), "pipeline");
         let mut child = Session::start(&self.configuration.program, TASK, what, limits, value)?;
         let (clock, mut now) = (Clock::start(), (Planning::Preparing, request.stages[0].stage()));
         loop {
@@ -198,7 +205,7 @@ impl Studio {
         for (key, figures) in paces {
             kept.entry(key).or_insert((now_ms(), figures));
         }
-        let text = serde_json::to_string(&kept).map_err(|error| Problem::internal(error.to_string()))?;
+        let text = serde_json::to_string(&kept).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         write_private(&self.paces_path(), text.as_bytes())
     }
 }
@@ -208,14 +215,17 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     let answer = plan_stages(request_of(request)?, &mut |ask, stage, doing| {
         let (name, field) = (ask.model().map_or("", |model| &model.model.name), format!("stage.{stage}.model"));
         let what = match doing {
-            Planning::Measuring => format!("Measuring a step of the model “{name}”"),
-            _ => format!("Reading the rows with the tokenizer and the chat template of “{name}”"),
+            Planning::Measuring => wording!("Measuring a step of the model “{name}”", "测量模型“{name}”的一步"),
+            _ => wording!(
+                "Reading the rows with the tokenizer and the chat template of “{name}”",
+                "用“{name}”的分词器和对话模板读取数据"
+            ),
         };
         link.at(what, &field)?;
         link.send(&(doing, stage))?;
         Ok(true)
     })?;
-    serde_json::to_value(answer).map_err(|error| Problem::internal(error.to_string()))
+    serde_json::to_value(answer).map_err(|error| Problem::internal(Wording::name(error.to_string())))
 }
 
 fn plan_stages(
@@ -251,11 +261,10 @@ fn plan_stages(
 fn unknown_yet(stage: &Stage) -> Problem {
     let kind = stage.kind();
     let (what, field) = match stage.model() {
-        Some(ModelSource::Stage(_)) => ("model", "model"),
-        _ => ("rows", "dataset"),
+        Some(ModelSource::Stage(_)) => (Words::new("model", "模型"), "model"),
+        _ => (Words::new("rows", "数据"), "dataset"),
     };
-    let message =
-        format!("An earlier stage makes the {what} of this one ({kind}): its cost is known once that exists.");
+    let message = wording!("An earlier stage makes the {what} of this one ({kind}): its cost is known once that exists.", "前面的阶段产生这个阶段（{kind}）的{what}：在那之后才知道它的开销。"; what = what);
     Problem::input(message).at(field)
 }
 
@@ -307,9 +316,12 @@ fn no_room(checked: &CheckedPipeline) -> Option<Problem> {
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     (checked.free_disk_bytes > 0 && needed > checked.free_disk_bytes).then(|| {
         let (needed, free) = (gigabytes(needed), gigabytes(checked.free_disk_bytes));
-        Problem::input(format!("The run needs about {needed:.1} GB of disk; {free:.1} GB are free."))
-            .hint("Free some disk space, or move the data folder.")
-            .at("disk")
+        Problem::input(wording!(
+            "The run needs about {needed:.1} GB of disk; {free:.1} GB are free.",
+            "运行约需 {needed:.1} GB 磁盘空间，可用 {free:.1} GB。"
+        ))
+        .hint(wording!("Free some disk space, or move the data folder.", "请腾出一些磁盘空间，或移动数据目录。"))
+        .at("disk")
     })
 }
 
@@ -335,7 +347,7 @@ mod tests {
             (checked.unwrap(), doing)
         };
         let given_up = studio.plan_pipeline(&stages, &mut |_| false).unwrap_err();
-        assert!(given_up.message.contains("given up"), "{given_up:?}");
+        assert!(given_up.message.en.contains("given up"), "{given_up:?}");
         let (checked, doing) = told(&stages);
         assert!(checked.ready && doing.contains(&Planning::Measuring), "{checked:?}");
         let estimate = &checked.stages[0];

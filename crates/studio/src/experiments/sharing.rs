@@ -6,7 +6,7 @@ use crate::studio::Studio;
 use crate::views::ExperimentSummary;
 use alidade_domain::{
     AdapterSource, DatasetSource, ExperimentFile, ModelSource, Problem, ProblemCode, RunState, ScorerSource, Stage,
-    given,
+    Words, given, wording,
 };
 use alidade_jobs::files::durable::write_durably;
 use alidade_train::method;
@@ -53,7 +53,8 @@ impl Studio {
     /// # Errors
     /// When something in it cannot be used here, at its field.
     pub fn open_experiment_file(&self, handle: &str) -> Result<ExperimentSummary, Problem> {
-        let text = crate::terminal::resolve::read_file("the experiment file", &self.path_of(handle)?);
+        let text =
+            crate::terminal::resolve::read_file(Words::new("the experiment file", "实验文件"), &self.path_of(handle)?);
         self.take_back(handle);
         let file = self.follow_file(ExperimentFile::from_toml(&text?)?, None)?;
         self.create_experiment(&file.title, &file.question, file.stages, None)
@@ -64,7 +65,7 @@ impl Studio {
     /// # Errors
     /// When something in it cannot be used here, at its field.
     pub fn read_experiment_file(&self, path: &Path) -> Result<ExperimentFile, Problem> {
-        let text = crate::terminal::resolve::read_file("the experiment file", path)?;
+        let text = crate::terminal::resolve::read_file(Words::new("the experiment file", "实验文件"), path)?;
         self.follow_file(ExperimentFile::from_toml(&text)?, Some(path.parent().unwrap_or(Path::new("."))))
     }
 
@@ -104,7 +105,7 @@ impl Studio {
         let found = match noun {
             "model" => self.followed_model(given.base, text, wanted),
             "dataset" => self.followed_dataset(given.base, text, wanted),
-            "source" => beside(given.base, text, "model").map(|path| path.display().to_string()),
+            "source" => beside(given.base, text, Words::new("model", "模型")).map(|path| path.display().to_string()),
             _ => self.followed_adapter(text, wanted),
         };
         let found = found.map_err(|problem| problem.at(field))?;
@@ -116,23 +117,24 @@ impl Studio {
         let found = match ModelSource::from(text) {
             ModelSource::Stage(_) => return Ok(text.to_owned()),
             ModelSource::Stored(id) => self.model(&id).map(|model| model.model),
-            ModelSource::Path(path) => {
-                self.add_model(&self.hand_out(beside(base, &path, "model")?), None).map(|model| model.model)
-            }
+            ModelSource::Path(path) => self
+                .add_model(&self.hand_out(beside(base, &path, Words::new("model", "模型"))?), None)
+                .map(|model| model.model),
         };
         let others = || Ok(self.list_models()?.into_iter().map(|model| (model.model.id, model.model.sha256)).collect());
         let found = found.map(|model| (model.id, model.sha256));
-        chosen("model", text, found, wanted, others).map(|id| ModelSource::Stored(id).to_string())
+        chosen(Words::new("model", "模型"), text, found, wanted, others).map(|id| ModelSource::Stored(id).to_string())
     }
 
     fn followed_dataset(&self, base: Option<&Path>, text: &str, wanted: Option<&str>) -> Result<String, Problem> {
         let found = match DatasetSource::from(text) {
             DatasetSource::Stage(_) => return Ok(text.to_owned()),
             DatasetSource::Stored(id) => self.dataset(&id).map(|set| (set.id, set.sha256)),
-            DatasetSource::Path(path) => self.imported_once(&beside(base, &path, "data set")?),
+            DatasetSource::Path(path) => self.imported_once(&beside(base, &path, Words::new("data set", "数据集"))?),
         };
         let others = || Ok(self.list_datasets()?.into_iter().map(|set| (set.id, set.sha256)).collect());
-        chosen("data set", text, found, wanted, others).map(|id| DatasetSource::Stored(id).to_string())
+        chosen(Words::new("data set", "数据集"), text, found, wanted, others)
+            .map(|id| DatasetSource::Stored(id).to_string())
     }
 
     /// Resolves adapters and scorers; an experiment cannot use folders of either.
@@ -143,7 +145,8 @@ impl Studio {
         let found = self.store.adapter(&id).map(|record| (id, record.adapter.sha256)).map_err(Problem::from);
         let adapter = |record: alidade_store::AdapterRecord| (record.adapter.id, record.adapter.sha256);
         let others = || Ok(self.store.adapters()?.into_iter().map(adapter).collect());
-        chosen("adapter", text, found, wanted, others).map(|id| AdapterSource::Stored(id).to_string())
+        chosen(Words::new("adapter", "适配器"), text, found, wanted, others)
+            .map(|id| AdapterSource::Stored(id).to_string())
     }
 
     /// Imports a data file; the same rows are stored once.
@@ -180,22 +183,18 @@ impl Studio {
 }
 
 /// A path of the file, if paths are followed.
-fn beside(base: Option<&Path>, path: &str, noun: &str) -> Result<std::path::PathBuf, Problem> {
+fn beside(base: Option<&Path>, path: &str, noun: Words) -> Result<std::path::PathBuf, Problem> {
     match base {
         Some(base) if !path.is_empty() => Ok(base.join(path)),
-        Some(_) => Err(Problem::input(format!("The stage names no {noun}."))),
-        None => Err(Problem::input(format!(
-            "The file names its {noun} by a path (“{path}”), and paths are not followed here."
-        ))
-        .hint(format!(
-            "Use alidade run in a terminal, which adds the {noun}; or save the experiment again from the program."
-        ))),
+        Some(_) => Err(Problem::input(wording!("The stage names no {noun}.", "阶段没有指定{noun}。"; noun = noun))),
+        None => Err(Problem::input(wording!("The file names its {noun} by a path (“{path}”), and paths are not followed here.", "文件以路径（“{path}”）指定{noun}，而这里不使用路径。"; noun = noun))
+        .hint(wording!("Use alidade run in a terminal, which adds the {noun}; or save the experiment again from the program.", "请在终端使用 alidade run，它会加入该{noun}；或在程序中重新保存实验。"; noun = noun))),
     }
 }
 
 /// The identifier of an input: the one with the same name if its hash matches, else whatever has the expected hash.
 fn chosen(
-    noun: &str,
+    noun: Words,
     text: &str,
     found: Result<(String, String), Problem>,
     wanted: Option<&str>,
@@ -214,16 +213,12 @@ fn chosen(
     Err(match found {
         Ok((_, sha256)) => Problem::new(
             ProblemCode::Conflict,
-            format!(
-                "The {noun} “{text}” differs from the one that the file was made with: its SHA-256 here is {}…, in the file {}….",
-                short(&sha256),
-                short(wanted)
-            ),
+            wording!("The {noun} “{text}” differs from the one that the file was made with: its SHA-256 here is {here}…, in the file {there}….", "{noun}“{text}”与生成该文件时所用的不同：这里的 SHA-256 是 {here}…，文件中是 {there}…。"; noun = noun; here = short(&sha256), there = short(wanted)),
         )
-        .hint(format!("Add the same {noun} here, or remove its line under [sha256] to use this one.")),
+        .hint(wording!("Add the same {noun} here, or remove its line under [sha256] to use this one.", "请在这里加入相同的{noun}，或删除 [sha256] 下的那一行以使用现有的。"; noun = noun)),
         Err(problem) if problem.code == ProblemCode::NotFound => {
-            Problem::new(ProblemCode::NotFound, format!("The {noun} “{text}” of the file was not found here (SHA-256 {}…).", short(wanted)))
-                .hint(format!("Add the {noun} first; it is then found by its hash."))
+            Problem::new(ProblemCode::NotFound, wording!("The {noun} “{text}” of the file was not found here (SHA-256 {there}…).", "这里没有文件所指的{noun}“{text}”（SHA-256 {there}…）。"; noun = noun; there = short(wanted)))
+                .hint(wording!("Add the {noun} first; it is then found by its hash.", "请先加入该{noun}，之后会按哈希值找到它。"; noun = noun))
         }
         Err(problem) => problem,
     })

@@ -8,7 +8,7 @@ use alidade_data::builder;
 use alidade_domain::{
     AdapterRef, AdapterSource, Artifact, BuildPlan, BuildRecipe, DatasetSource, EvaluatePlan, EvaluateRecipe,
     EvaluatedAdapter, Example, Experiment, ExportPlan, ExportRecipe, FetchPlan, FetchRecipe, ModelSource, Problem,
-    RunState, Stage, StagePlan,
+    RunState, Stage, StagePlan, wording,
 };
 use alidade_jobs::asking::evaluate::fitting_suite;
 use alidade_jobs::machine::today::asks_for_date;
@@ -68,7 +68,10 @@ impl Studio {
         match source {
             DatasetSource::Stored(id) => self.dataset(id),
             DatasetSource::Stage(stage) => self.dataset(&self.done_run(experiment, *stage)?.id),
-            DatasetSource::Path(path) => Err(Problem::input(format!("“{path}” is not a data set of the program."))),
+            DatasetSource::Path(path) => Err(Problem::input(wording!(
+                "“{path}” is not a data set of the program.",
+                "“{path}”不是本程序中的数据集。"
+            ))),
         }
     }
 
@@ -98,8 +101,11 @@ impl Studio {
         });
         let known = self.model_records()?.into_iter().find(|model| Some(&model.model.sha256) == made);
         let known = known.ok_or_else(|| {
-            let message = format!("The model that stage {stage} made is not in the list of models.");
-            at(Problem::input(message).hint("Run that stage again."))
+            let message = wording!(
+                "The model that stage {stage} made is not in the list of models.",
+                "阶段 {stage} 产生的模型不在模型列表中。"
+            );
+            at(Problem::input(message).hint(wording!("Run that stage again.", "请重新运行该阶段。")))
         })?;
         let mut run = run.clone();
         let source = ModelSource::Stored(known.model.id).to_string();
@@ -116,10 +122,10 @@ impl Studio {
         let done =
             |run: &RunRecord| run.stage + 1 == stage && matches!(run.state, RunState::Finished | RunState::Stopped);
         let runs = self.store.runs_of(experiment)?;
-        runs.into_iter()
-            .rev()
-            .find(done)
-            .ok_or_else(|| Problem::input(format!("Stage {stage} has no result yet.")).hint("Run that stage first."))
+        runs.into_iter().rev().find(done).ok_or_else(|| {
+            Problem::input(wording!("Stage {stage} has no result yet.", "阶段 {stage} 还没有结果。"))
+                .hint(wording!("Run that stage first.", "请先运行该阶段。"))
+        })
     }
 
     /// The adapter of a run, by name, hash and folder.
@@ -128,7 +134,10 @@ impl Studio {
             AdapterSource::Stored(id) => id.clone(),
             AdapterSource::Stage(stage) => self.done_run(&run.experiment, *stage)?.id,
             AdapterSource::Path(path) => {
-                return Err(Problem::input(format!("“{path}” names nothing that this stage can use.")));
+                return Err(Problem::input(wording!(
+                    "“{path}” names nothing that this stage can use.",
+                    "“{path}”不是这个阶段可用的对象。"
+                )));
             }
         };
         let record = self.store.adapter(&id)?;

@@ -7,7 +7,7 @@ use crate::studio::Studio;
 use alidade_data::builder;
 use alidade_domain::{
     AdapterSource, BuildRecipe, DatasetKind, DatasetSource, EvaluateRecipe, ExportForm, ExportRecipe, ModelSource,
-    Problem, ScorerSource, StackSource, Stage, Tuning,
+    Problem, ScorerSource, StackSource, Stage, Tuning, wording,
 };
 use alidade_evaluation::HELD_OUT_PAIRS;
 use alidade_jobs::kinds::{Ask, BuildAsk, EvaluateAsk, ExportAsk, FetchAsk, job};
@@ -71,10 +71,14 @@ impl Studio {
             Rows::Made { .. } => model.bundled,
         };
         let scorer = match &recipe.scorer {
-            Some(ScorerSource::Oracle) if !bundled => {
-                Err(Problem::input("The oracle only knows the world of the bundled model.")
-                    .hint("Name a reward model, or use the bundled model with the bundled data."))
-            }
+            Some(ScorerSource::Oracle) if !bundled => Err(Problem::input(wording!(
+                "The oracle only knows the world of the bundled model.",
+                "oracle 只了解内置模型的世界。"
+            ))
+            .hint(wording!(
+                "Name a reward model, or use the bundled model with the bundled data.",
+                "请指定奖励模型，或把内置模型与内置数据一起使用。"
+            ))),
             Some(ScorerSource::Model(source)) => {
                 let fault = |maker| fault_of_scorer(&maker, &recipe.model, false).map_or(Ok(()), Err);
                 self.maker(source, index, stages).and_then(fault)
@@ -140,15 +144,21 @@ impl Studio {
     pub(crate) fn model_named(&self, source: &ModelSource) -> Checked<ModelRecord> {
         match source {
             ModelSource::Stored(id) if !id.is_empty() => self.model(id),
-            ModelSource::Path(path) if !path.is_empty() => {
-                Err(Problem::input(format!("An experiment uses models of the program's list; “{path}” is a path."))
-                    .hint("Add the folder as a model, and name it as in model:ID."))
-            }
+            ModelSource::Path(path) if !path.is_empty() => Err(Problem::input(wording!(
+                "An experiment uses models of the program's list; “{path}” is a path.",
+                "实验使用程序列表中的模型，而“{path}”是路径。"
+            ))
+            .hint(wording!(
+                "Add the folder as a model, and name it as in model:ID.",
+                "请把该文件夹添加为模型，并以 model:ID 的形式指定。"
+            ))),
             ModelSource::Stored(_) | ModelSource::Path(_) => {
-                Err(Problem::input("No model is chosen.").hint("Choose a model."))
+                Err(Problem::input(wording!("No model is chosen.", "没有选择模型。"))
+                    .hint(wording!("Choose a model.", "请选择模型。")))
             }
             ModelSource::Stage(number) => {
-                Err(Problem::input(format!("Stage {number} has made no model yet.")).hint("Run that stage first."))
+                Err(Problem::input(wording!("Stage {number} has made no model yet.", "阶段 {number} 还没有产生模型。"))
+                    .hint(wording!("Run that stage first.", "请先运行该阶段。")))
             }
         }
     }
@@ -163,10 +173,20 @@ impl Studio {
             Some(Stage::Fetch(_)) => Ok(None),
             Some(Stage::Train(recipe)) if recipe.tuning == Some(Tuning::Full) => Ok(None),
             Some(Stage::Export(recipe)) if recipe.form == ExportForm::Merged => Ok(None),
-            Some(_) => Err(Problem::input(format!("Stage {number} makes no model to work on."))
-                .hint("Name a stage that fetches a model, trains every weight or exports a merged model; an adapter continues on its base.")),
-            None => Err(Problem::input(format!("There is no stage {number} before this one."))
-                .hint("Name an earlier stage that makes a model.")),
+            Some(_) => Err(Problem::input(wording!(
+                "Stage {number} makes no model to work on.",
+                "阶段 {number} 不产生可用的模型。"
+            ))
+            .hint(wording!(
+                "Name a stage that fetches a model, trains every weight or exports a merged model; an adapter continues on its \
+                 base.",
+                "请指定获取模型、训练全部权重或导出合并模型的阶段；适配器在其基座上接续。"
+            ))),
+            None => Err(Problem::input(wording!(
+                "There is no stage {number} before this one.",
+                "在这个阶段之前没有阶段 {number}。"
+            ))
+            .hint(wording!("Name an earlier stage that makes a model.", "请指定前面产生模型的阶段。"))),
         }
     }
 
@@ -177,21 +197,34 @@ impl Studio {
     pub(crate) fn rows_named(&self, source: &DatasetSource, index: usize, stages: &[Stage]) -> Checked<Rows> {
         match source {
             DatasetSource::Stored(id) if !id.is_empty() => Ok(Rows::There(Box::new(self.dataset(id)?))),
-            DatasetSource::Path(path) if !path.is_empty() => {
-                Err(Problem::input(format!("An experiment uses data sets of the program's list; “{path}” is a path."))
-                    .hint("Import the file, and name it as in dataset:ID."))
-            }
+            DatasetSource::Path(path) if !path.is_empty() => Err(Problem::input(wording!(
+                "An experiment uses data sets of the program's list; “{path}” is a path.",
+                "实验使用程序列表中的数据集，而“{path}”是路径。"
+            ))
+            .hint(wording!(
+                "Import the file, and name it as in dataset:ID.",
+                "请导入该文件，并以 dataset:ID 的形式指定。"
+            ))),
             DatasetSource::Stored(_) | DatasetSource::Path(_) => {
-                Err(Problem::input("No data set is chosen.").hint("Choose one, or drop a file."))
+                Err(Problem::input(wording!("No data set is chosen.", "没有选择数据集。"))
+                    .hint(wording!("Choose one, or drop a file.", "请选择一个，或拖入文件。")))
             }
             DatasetSource::Stage(number) => match stages[..index.min(stages.len())].get(number - 1) {
                 Some(Stage::Build(recipe)) => {
                     Ok(Rows::Made { stage: *number, kind: builder(&recipe.builder)?.card().makes })
                 }
-                Some(_) => Err(Problem::input(format!("Stage {number} makes no data set."))
-                    .hint("Choose a data set, or a stage that builds one.")),
-                None => Err(Problem::input(format!("There is no stage {number} before this one."))
-                    .hint("Name an earlier stage that builds a data set.")),
+                Some(_) => {
+                    Err(Problem::input(wording!("Stage {number} makes no data set.", "阶段 {number} 不产生数据集。"))
+                        .hint(wording!(
+                            "Choose a data set, or a stage that builds one.",
+                            "请选择数据集，或构建数据集的阶段。"
+                        )))
+                }
+                None => Err(Problem::input(wording!(
+                    "There is no stage {number} before this one.",
+                    "在这个阶段之前没有阶段 {number}。"
+                ))
+                .hint(wording!("Name an earlier stage that builds a data set.", "请指定前面构建数据集的阶段。"))),
             },
         }
     }
@@ -200,8 +233,8 @@ impl Studio {
     fn policy_named(&self, source: &AdapterSource, model: &ModelSource, index: usize, stages: &[Stage]) -> Checked<()> {
         let maker = self.maker(source, index, stages)?;
         if makes_scorer(maker.method()) {
-            return Err(Problem::input(format!("{} is a reward model, which cannot generate answers.", maker.name()))
-                .hint("Choose a stage or adapter that is a policy."));
+            return Err(Problem::input(wording!("{name} is a reward model, which cannot generate answers.", "{name}是奖励模型，不能生成回答。"; name = maker.name()))
+                .hint(wording!("Choose a stage or adapter that is a policy.", "请选择策略模型的阶段或适配器。")));
         }
         if maker.stands_on(model) { Ok(()) } else { Err(maker.other_base()) }
     }
@@ -215,10 +248,19 @@ impl Studio {
     ) -> Checked<()> {
         let Some(source) = adapter_of(stack) else {
             return Err(match stack {
-                StackSource::Model(_) => Problem::input("The bare model is asked in any case, as the baseline.")
-                    .hint("Name adapters and stages here."),
-                _ => Problem::input(format!("“{stack}” names nothing that can be asked."))
-                    .hint("Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID."),
+                StackSource::Model(_) => Problem::input(wording!(
+                    "The bare model is asked in any case, as the baseline.",
+                    "裸模型总会作为基线参与提问。"
+                ))
+                .hint(wording!("Name adapters and stages here.", "请在这里指定适配器和阶段。")),
+                _ => Problem::input(wording!(
+                    "“{stack}” names nothing that can be asked.",
+                    "“{stack}”不是可以提问的对象。"
+                ))
+                .hint(wording!(
+                    "Name an earlier stage, as in stage:1, or an adapter, as in adapter:ID.",
+                    "请指定前面的阶段，如 stage:1，或适配器，如 adapter:ID。"
+                )),
             });
         };
         if !scoring {
@@ -226,11 +268,8 @@ impl Studio {
         }
         let maker = self.maker(&source, index, stages)?;
         if !makes_scorer(maker.method()) {
-            return Err(Problem::input(format!(
-                "{} generates answers; the suite asks models that score.",
-                maker.name()
-            ))
-            .hint("Choose a stage or adapter that is a reward model."));
+            return Err(Problem::input(wording!("{name} generates answers; the suite asks models that score.", "{name}生成回答，而这个评测针对打分模型。"; name = maker.name()))
+            .hint(wording!("Choose a stage or adapter that is a reward model.", "请选择奖励模型的阶段或适配器。")));
         }
         if maker.stands_on(&recipe.model) { Ok(()) } else { Err(maker.other_base()) }
     }

@@ -4,7 +4,7 @@
 use crate::home::database;
 use crate::home::faults::BACKUP;
 use crate::studio::{Studio, now_ms};
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, wording};
 use alidade_jobs::files::durable::{OPENING, create_folder, file_problem};
 use alidade_store::Store;
 use serde::Serialize;
@@ -88,8 +88,14 @@ pub fn restore_backup(home: &Path, name: Option<&str>) -> Result<Restored, Probl
     let lock = home.join("queue.lock");
     let lock = File::create(&lock).map_err(|error| file_problem(OPENING, &lock, &error))?;
     if lock.try_lock().is_err() {
-        return Err(Problem::new(ProblemCode::Conflict, "Alidade is running and uses the database.")
-            .hint("Close its window or end `alidade serve`, then try again."));
+        return Err(Problem::new(
+            ProblemCode::Conflict,
+            wording!("Alidade is running and uses the database.", "Alidade 正在运行并使用数据库。"),
+        )
+        .hint(wording!(
+            "Close its window or end `alidade serve`, then try again.",
+            "请关闭它的窗口或结束“alidade serve”，然后再试。"
+        )));
     }
     let backups = list_backups(home);
     let found = match name {
@@ -98,10 +104,21 @@ pub fn restore_backup(home: &Path, name: Option<&str>) -> Result<Restored, Probl
     };
     let Some(backup) = found.filter(|backup| backup.sound) else {
         let message = match name {
-            Some(name) => format!("There is no intact backup “{name}” in {}.", home.join("backups").display()),
-            None => format!("There is no intact backup in {}.", home.join("backups").display()),
+            Some(name) => wording!(
+                "There is no intact backup “{name}” in {place}.",
+                "{place} 中没有完好的备份“{name}”。",
+                place = home.join("backups").display()
+            ),
+            None => wording!(
+                "There is no intact backup in {place}.",
+                "{place} 中没有完好的备份。",
+                place = home.join("backups").display()
+            ),
         };
-        return Err(Problem::new(ProblemCode::NotFound, message).hint("`alidade restore --list` shows what is there."));
+        return Err(Problem::new(ProblemCode::NotFound, message).hint(wording!(
+            "`alidade restore --list` shows what is there.",
+            "“alidade restore --list”会列出现有的备份。"
+        )));
     };
     let (path, aside) = (database(home), format!(".damaged-{}-{:x}", day(now_ms()), now_ms() % DAY_MS));
     let kept = path.exists().then(|| path.with_file_name(format!("alidade.db{aside}")));

@@ -1,6 +1,6 @@
 //! Paths on this machine. The only place that reads them from the environment.
 
-use alidade_domain::Problem;
+use alidade_domain::{Problem, wording};
 use alidade_jobs::files::durable::create_folder;
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,20 @@ impl Configuration {
     pub fn of_environment() -> Result<Self, Problem> {
         crate::instructions()?;
         alidade_jobs::machine::compute::device()?;
-        let program = std::env::current_exe()
-            .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
-        let home = variable("ALIDADE_HOME").map(PathBuf::from).or_else(data_folder).ok_or_else(|| {
-            Problem::input("There is no folder for your data.").hint("Set ALIDADE_HOME to a folder that you own.")
+        let program = std::env::current_exe().map_err(|error| {
+            Problem::internal(wording!(
+                "Finding the program's own file failed: {error}.",
+                "查找程序自身的文件失败：{error}。"
+            ))
         })?;
-        create_folder(&home)
-            .map_err(|problem| Problem::input(problem.message).hint("Set ALIDADE_HOME to a folder that you own."))?;
+        let home = variable("ALIDADE_HOME").map(PathBuf::from).or_else(data_folder).ok_or_else(|| {
+            Problem::input(wording!("There is no folder for your data.", "没有存放数据的文件夹。"))
+                .hint(wording!("Set ALIDADE_HOME to a folder that you own.", "请把 ALIDADE_HOME 设为您自己的文件夹。"))
+        })?;
+        create_folder(&home).map_err(|problem| {
+            Problem::input(problem.message)
+                .hint(wording!("Set ALIDADE_HOME to a folder that you own.", "请把 ALIDADE_HOME 设为您自己的文件夹。"))
+        })?;
         let home = home.canonicalize().unwrap_or(home);
         let resources = variable("ALIDADE_RESOURCES").map(PathBuf::from).unwrap_or_else(|| resources_of(&program));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);

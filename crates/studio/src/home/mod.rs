@@ -10,7 +10,7 @@ pub(crate) mod verify;
 pub(crate) mod wake;
 
 use crate::studio::Studio;
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, Words, wording};
 use alidade_jobs::files::durable::{create_folder, remove_unfinished};
 use alidade_jobs::worker::is_alive;
 use std::path::{Path, PathBuf};
@@ -57,20 +57,21 @@ fn refuse_lost_database(home: &Path) -> Result<(), Problem> {
     if runs + sets + backups == 0 {
         return Ok(());
     }
-    let what = if path.exists() { "is empty" } else { "is missing" };
-    let message = format!(
-        "The database alidade.db in {} {what}, although {runs} runs and {sets} data sets are beside it. Nothing was changed.",
-        home.display()
-    );
+    let what = if path.exists() { Words::new("is empty", "是空的") } else { Words::new("is missing", "缺失") };
+    let message = wording!("The database alidade.db in {home} {what}, although {runs} runs and {sets} data sets are beside it. Nothing was changed.", "{home} 中的数据库 alidade.db {what}，但旁边有 {runs} 次运行和 {sets} 个数据集。没有做任何改动。"; what = what; home = home.display());
     let problem = Problem::new(ProblemCode::Conflict, message);
     let problem = if backups == 0 {
-        problem.hint("Put the file back from a copy of your own.")
+        problem.hint(wording!("Put the file back from a copy of your own.", "请用您自己的副本恢复该文件。"))
     } else {
-        problem.hint("Run `alidade restore`: it replaces the database with the newest intact backup.")
+        problem.hint(wording!(
+            "Run `alidade restore`: it replaces the database with the newest intact backup.",
+            "请运行“alidade restore”：它会用最新的完好备份替换数据库。"
+        ))
     };
-    Err(problem.hint(
+    Err(problem.hint(wording!(
         "To start over, move the folders runs, datasets and backups away, or set ALIDADE_HOME to another folder.",
-    ))
+        "如要重新开始，请移走文件夹 runs、datasets 和 backups，或把 ALIDADE_HOME 设为另一个文件夹。"
+    )))
 }
 
 /// Removes the access rights of other users from the data folder and from our files in it.
@@ -144,12 +145,12 @@ mod tests {
         prepare(home.path()).unwrap();
         std::fs::create_dir(home.path().join("runs/r1")).unwrap();
         let said = prepare(home.path()).unwrap_err();
-        assert!(said.message.contains("is empty, although 1 runs"), "{said}");
+        assert!(said.message.en.contains("is empty, although 1 runs"), "{said}");
         std::fs::remove_file(database(home.path())).unwrap();
-        assert!(prepare(home.path()).unwrap_err().message.contains("is missing"));
+        assert!(prepare(home.path()).unwrap_err().message.en.contains("is missing"));
         std::fs::create_dir(home.path().join("backups")).unwrap();
         std::fs::write(home.path().join("backups/2026-01-01.db"), "x").unwrap();
-        assert!(prepare(home.path()).unwrap_err().hints[0].contains("alidade restore"));
+        assert!(prepare(home.path()).unwrap_err().hints[0].en.contains("alidade restore"));
     }
 
     #[cfg(unix)]

@@ -3,7 +3,7 @@
 //! where they are.
 
 use crate::studio::Studio;
-use alidade_domain::{DatasetSource, ModelSource, Problem, ProblemCode, Recipe};
+use alidade_domain::{DatasetSource, ModelSource, Problem, ProblemCode, Recipe, Words, wording};
 use alidade_store::{DatasetRecord, ModelRecord};
 use std::collections::BTreeSet;
 
@@ -70,6 +70,10 @@ impl Studio {
 }
 
 /// The problem of something that the person removed.
-pub(crate) fn removed(kind: &str, name: &str, hint: &str) -> Problem {
-    Problem::new(ProblemCode::NotFound, format!("The {kind} “{name}” was removed.")).hint(hint)
+pub(crate) fn removed(kind: Words, name: &str, hint: Words) -> Problem {
+    Problem::new(
+        ProblemCode::NotFound,
+        wording!("The {kind} “{name}” was removed.", "{kind}“{name}”已被删除。"; kind = kind),
+    )
+    .hint(hint)
 }

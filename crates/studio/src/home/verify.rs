@@ -2,7 +2,7 @@
 //! problem at its field. A verified file is not read again as long as its size and times do not change.
 
 use crate::studio::{Studio, lock};
-use alidade_domain::{ModelRef, Problem, ProblemCode};
+use alidade_domain::{ModelRef, Problem, ProblemCode, wording};
 use alidade_model::{adapter_sha256, file_sha256, model_sha256};
 use alidade_store::DatasetRecord;
 use std::path::Path;
@@ -22,13 +22,17 @@ impl Studio {
     pub(crate) fn verify_model(&self, model: &ModelRef, folder: &Path) -> Result<(), Problem> {
         self.verify(folder, &model.sha256, || Ok(model_sha256(folder)?)).map_err(|problem| match problem {
             None => {
-                let message = format!(
-                    "The files of the model “{}” in {} have changed since it was added.",
-                    model.name,
-                    folder.display()
+                let message = wording!(
+                    "The files of the model “{name}” in {folder} have changed since it was added.",
+                    "{folder} 中模型“{name}”的文件在添加后有改动。",
+                    name = model.name,
+                    folder = folder.display()
                 );
                 Problem::new(ProblemCode::Conflict, message)
-                    .hint("Restore the files, or add the folder again as another model.")
+                    .hint(wording!(
+                        "Restore the files, or add the folder again as another model.",
+                        "请恢复这些文件，或把该文件夹作为另一个模型重新添加。"
+                    ))
                     .at("model")
             }
             Some(problem) => problem.at("model"),
@@ -42,9 +46,16 @@ impl Studio {
     pub(crate) fn verify_adapter(&self, folder: &Path, sha256: &str, field: &str) -> Result<(), Problem> {
         self.verify(folder, sha256, || Ok(adapter_sha256(folder)?)).map_err(|problem| match problem {
             None => {
-                let message = format!("The adapter in {} has changed since its run made it.", folder.display());
+                let message = wording!(
+                    "The adapter in {folder} has changed since its run made it.",
+                    "{folder} 中的适配器在运行产生之后有改动。",
+                    folder = folder.display()
+                );
                 Problem::new(ProblemCode::Conflict, message)
-                    .hint("Restore its files, or start the experiment again.")
+                    .hint(wording!(
+                        "Restore its files, or start the experiment again.",
+                        "请恢复其文件，或重新开始该实验。"
+                    ))
                     .at(field)
             }
             Some(problem) => problem.at(field),
@@ -96,11 +107,18 @@ impl Studio {
 
 /// The problem of a data set whose rows are missing or changed.
 pub(crate) fn damaged_rows(set: &DatasetRecord) -> Problem {
-    let message = format!("The rows of “{}” on the disk have changed since they were imported.", set.name);
+    let message = wording!(
+        "The rows of “{name}” on the disk have changed since they were imported.",
+        "磁盘上“{name}”的数据在导入后有改动。",
+        name = set.name
+    );
     let hint = if set.bundled {
-        "Restart the program: it restores its own data sets."
+        wording!("Restart the program: it restores its own data sets.", "请重新启动程序：它会恢复自带的数据集。")
     } else {
-        "Import the file again and remove this data set. Runs that have begun keep rows of their own."
+        wording!(
+            "Import the file again and remove this data set. Runs that have begun keep rows of their own.",
+            "请重新导入该文件并删除这个数据集。已开始的运行保留各自的数据。"
+        )
     };
     Problem::new(ProblemCode::Conflict, message).hint(hint).at("dataset")
 }

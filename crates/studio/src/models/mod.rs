@@ -7,7 +7,7 @@ use crate::home::removal::removed;
 use crate::models::vetting::{Depth, look_into};
 use crate::studio::{Studio, now_ms};
 use crate::views::ModelView;
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, Words, wording};
 use alidade_store::ModelRecord;
 use std::path::Path;
 
@@ -39,7 +39,14 @@ impl Studio {
     pub(crate) fn model(&self, id: &str) -> Result<ModelRecord, Problem> {
         let view = self.model_record(id)?;
         if view.removed {
-            return Err(removed("model", &view.model.name, "Add its folder again, or choose another model."));
+            return Err(removed(
+                Words::new("model", "模型"),
+                &view.model.name,
+                Words::new(
+                    "Add its folder again, or choose another model.",
+                    "请重新添加它的文件夹，或选择另一个模型。",
+                ),
+            ));
         }
         Ok(view)
     }
@@ -53,7 +60,9 @@ impl Studio {
         let name = name.map(named).transpose()?;
         let folder = self.path_of(handle)?;
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
-        let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
+        let mut view = view.ok_or_else(|| {
+            Problem::internal(wording!("Inspecting the model returned no result.", "检查模型没有返回结果。"))
+        })?;
         if let Some(known) = self.model_records()?.into_iter().find(|known| known.model.sha256 == view.model.sha256) {
             let used_by = self.uses()?.of_model(&known.model.id);
             return Ok(ModelView::of(known, used_by));
@@ -91,7 +100,7 @@ impl Studio {
         if self.bundled.iter().any(|model| model.model.id == id) {
             return Err(Problem::new(
                 ProblemCode::Conflict,
-                "This model is part of the program and cannot be removed.",
+                wording!("This model is part of the program and cannot be removed.", "这个模型随程序提供，不能删除。"),
             ));
         }
         let mut view = self.model(id)?;

@@ -3,7 +3,7 @@
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
-use alidade_domain::{Message, ModelRef, Problem};
+use alidade_domain::{Message, ModelRef, Problem, Wording, Words, wording};
 use alidade_jobs::machine::compute;
 use alidade_model::{
     ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, load_adapter, model_sha256, read_text,
@@ -60,8 +60,12 @@ pub fn vet_model(folder: &Path, depth: Depth, texts: &[&str]) -> Result<(), Prob
 /// # Errors
 /// As [`vet_model`]; problems of the adapter are at `adapter`.
 pub fn vet_stack(folder: &Path, adapter: Option<&Path>, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
-    let program = std::env::current_exe()
-        .map_err(|error| Problem::internal(format!("Finding the program's own file failed: {error}.")))?;
+    let program = std::env::current_exe().map_err(|error| {
+        Problem::internal(wording!(
+            "Finding the program's own file failed: {error}.",
+            "查找程序自身的文件失败：{error}。"
+        ))
+    })?;
     inspect_stack(&program, (folder, adapter), depth, texts).map(drop)
 }
 
@@ -86,9 +90,9 @@ fn inspect_stack(
 ) -> Result<Option<ModelRecord>, Problem> {
     let weights = adapter.map_or(0, alidade_jobs::machine::folder_bytes);
     let limits = limits_for(folder, depth == Depth::Everything).plus(weights, PER_WEIGHT_BYTE);
-    let what = format!("Reading the model folder {}", folder.display());
+    let what = wording!("Reading the model folder {folder}", "读取模型文件夹 {folder}", folder = folder.display());
     let stop = AtomicBool::new(false);
-    let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
+    let job = Job { program, task: TASK, what, field: "model", limits, stop: &stop };
     let texts = texts.iter().map(|text| (*text).to_owned()).collect();
     let request = Request { folder: folder.to_owned(), adapter: adapter.map(Path::to_owned), depth, texts };
     confined::run(&job, &request, &mut |_| ())
@@ -128,33 +132,34 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
     let Request { folder, adapter, depth, texts } = request_of(request)?;
     let name = name_of(&folder);
     let of_model = |error| Problem::from(error).at("model");
-    link.at(format!("Reading config.json of the model “{name}”"), "model")?;
+    link.at(wording!("Reading config.json of the model “{name}”", "读取模型“{name}”的 config.json"), "model")?;
     let model = ModelFolder::open(&folder).map_err(of_model)?;
     model.spec.tensors();
     if let Some(adapter) = adapter {
-        link.at(format!("Reading the adapter “{}”", name_of(&adapter)), "adapter")?;
+        link.at(wording!("Reading the adapter “{name}”", "读取适配器“{name}”", name = name_of(&adapter)), "adapter")?;
         load_adapter(&adapter, &model.spec).map_err(|error| Problem::from(error).at("adapter"))?;
     }
-    let mut at = |what: &str| link.at(format!("{what} of the model “{name}”"), "model");
+    let mut at =
+        |what: Words| link.at(wording!("{what} of the model “{name}”", "{what}（模型“{name}”）"; what = what), "model");
     if depth == Depth::Configuration {
         return Ok(Value::Null);
     }
-    at("Reading tokenizer.json")?;
+    at(Words::new("Reading tokenizer.json", "读取 tokenizer.json"))?;
     let tokenizer = model.tokenizer().map_err(of_model)?;
-    at("Splitting and joining text with tokenizer.json")?;
+    at(Words::new("Splitting and joining text with tokenizer.json", "用 tokenizer.json 拆分和拼接文本"))?;
     read_and_write(&tokenizer, &texts);
-    at("Reading the chat template")?;
+    at(Words::new("Reading the chat template", "读取对话模板"))?;
     let template = model.chat_template(&tokenizer, crate::local_time()).map_err(of_model)?;
-    at("Rendering a conversation with the chat template")?;
+    at(Words::new("Rendering a conversation with the chat template", "用对话模板渲染对话"))?;
     template.iter().for_each(write_conversations);
     if depth == Depth::Text {
         return Ok(Value::Null);
     }
-    at("Loading the weights")?;
+    at(Words::new("Loading the weights", "加载权重"))?;
     model.decoder_on(compute::backend()?).map_err(of_model)?;
-    at("Reading the files")?;
+    at(Words::new("Reading the files", "读取文件"))?;
     let view = look_into(&folder, false).map_err(|problem| problem.at("model"))?;
-    serde_json::to_value(view).map_err(|error| Problem::internal(error.to_string()))
+    serde_json::to_value(view).map_err(|error| Problem::internal(Wording::name(error.to_string())))
 }
 
 /// Tokenizes texts that find slow patterns and broken parts; ordinary errors are ignored, because they are reported again

@@ -2,8 +2,8 @@
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::models::vetting::limits_for;
-use alidade_domain::ExportForm;
 use alidade_domain::Problem;
+use alidade_domain::{ExportForm, wording};
 use alidade_jobs::export::export;
 use alidade_jobs::machine::folder_bytes;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,14 @@ pub(crate) fn export_apart(
     let limits = limits_for(model, true).plus(folder_bytes(model), PER_WEIGHT_BYTE);
     let limits = Limits { seconds: limits.seconds + SECONDS, ..limits };
     let stop = AtomicBool::new(false);
-    let job = Job { program, task: TASK, what: "Writing the export", field: "model", limits, stop: &stop };
+    let job = Job {
+        program,
+        task: TASK,
+        what: wording!("Writing the export", "写出导出文件"),
+        field: "model",
+        limits,
+        stop: &stop,
+    };
     let [model, adapter] = [model, adapter].map(Path::to_owned);
     confined::run(&job, &Request { model, adapter, form, output: output.to_owned() }, &mut |_| ())
 }

@@ -9,7 +9,7 @@ use crate::studio::Studio;
 use crate::views::ReportView;
 use alidade_domain::{
     Artifact, Curve, Experiment, ExportForm, Fact, ImportSummary, Problem, Recipe, Report, ReportStage, SettingValue,
-    Stage,
+    Stage, wording,
 };
 use alidade_jobs::files::durable::write_durably;
 use alidade_report::{to_html, to_markdown, verdict};
@@ -55,7 +55,13 @@ impl Studio {
         let text = match format {
             "html" => view.html,
             "markdown" => view.markdown,
-            _ => return Err(Problem::input(format!("A report is html or markdown, not {format}.")).at("format")),
+            _ => {
+                return Err(Problem::input(wording!(
+                    "A report is html or markdown, not {format}.",
+                    "报告的格式是 html 或 markdown，不支持 {format}。"
+                ))
+                .at("format"));
+            }
         };
         write_durably(&self.path_of(handle)?, text.as_bytes()).map_err(|problem| problem.at("handle"))
     }
@@ -70,14 +76,20 @@ impl Studio {
         let form = match form {
             "peft" => ExportForm::Peft,
             "merged" => ExportForm::Merged,
-            _ => return Err(Problem::input(format!("An export is peft or merged, not {form}.")).at("form")),
+            _ => {
+                return Err(Problem::input(wording!(
+                    "An export is peft or merged, not {form}.",
+                    "导出的形式是 peft 或 merged，不支持 {form}。"
+                ))
+                .at("form"));
+            }
         };
         let name: String = record.adapter.name.chars().filter(|c| c.is_alphanumeric()).collect();
         let short: String = record.adapter.sha256.chars().take(8).collect();
         let folder = self.path_of(handle)?.join(format!("{}-{name}-{short}", model.model.name));
         if folder.exists() {
-            return Err(Problem::input(format!("{} already exists.", folder.display()))
-                .hint("Choose another folder.")
+            return Err(Problem::input(wording!("{path} already exists.", "{path} 已存在。", path = folder.display()))
+                .hint(wording!("Choose another folder.", "请选择另一个文件夹。"))
                 .at("handle"));
         }
         self.verify_model(&record.model, Path::new(&model.folder))?;

@@ -148,7 +148,7 @@ fn a_run_that_cannot_be_tended_keeps_nothing_else_waiting() {
     rounds(&studio, &mut queue, 3);
     assert!(house.run_folder("b").join("worker.log").exists(), "the next run did not start");
     let said = studio.get_run("a").unwrap().problem.expect("nothing was said");
-    assert!(said.message.contains(EVENTS), "{said}");
+    assert!(said.message.en.contains(EVENTS), "{said}");
     std::fs::remove_dir(&path).unwrap();
     let mut queue = QueueState::default();
     rounds(&studio, &mut queue, 1);
@@ -178,7 +178,7 @@ fn plan_and_rows_are_put_back_or_refused_at_their_field() {
         for damage in damages {
             damage(&folder.join(name));
             let told = studio.prepare_run(&run).unwrap();
-            assert!(told.len() == 1 && told[0].contains(name), "{told:?}");
+            assert!(told.len() == 1 && told[0].en.contains(name), "{told:?}");
             assert_eq!(whole(name), before);
         }
     }
@@ -333,7 +333,7 @@ fn results_of_finished_runs_are_put_back_and_their_reports_open() {
     studio.recover(&mut queue, true);
     rounds(&studio, &mut queue, 1);
     let said: Problem = studio.get_run("a").unwrap().problem.expect("nothing was said");
-    assert!(said.message.contains("adapter_model.safetensors"), "{said}");
+    assert!(said.message.en.contains("adapter_model.safetensors"), "{said}");
     assert!(studio.get_report("a").unwrap().markdown.contains("sft"));
     assert!(studio.list_experiments().unwrap()[0].overall.len() == 1);
 }
@@ -390,5 +390,5 @@ fn rows_that_cannot_be_read_cost_only_themselves_and_are_counted() {
     assert!(studio.list_chats().unwrap().is_empty());
     assert_eq!(studio.list_runs().unwrap().len(), 3);
     let problems = studio.app_info().problems;
-    assert!(problems.len() == 1 && problems[0].message.contains("1 of the stored chats"), "{problems:?}");
+    assert!(problems.len() == 1 && problems[0].message.en.contains("1 of the stored chats"), "{problems:?}");
 }

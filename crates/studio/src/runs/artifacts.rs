@@ -7,7 +7,7 @@ use crate::home::restrict;
 use crate::models::vetting::{self, Depth};
 use crate::studio::{Studio, now_ms};
 use alidade_data::builder;
-use alidade_domain::{Artifact, DatasetSource, ImportSummary, Problem, ReasonCount, Stage};
+use alidade_domain::{Artifact, DatasetSource, ImportSummary, Problem, ReasonCount, Stage, Wording, wording};
 use alidade_jobs::files::durable::{READING, REPLACING, file_problem, remove_folder, write_folder, write_private};
 use alidade_jobs::kinds::BUILT;
 use alidade_store::DatasetRecord;
@@ -60,9 +60,12 @@ impl Studio {
         let path = self.run_folder(&run.id).join(if file.is_empty() { BUILT } else { file });
         let bytes = std::fs::read(&path).map_err(|error| file_problem(READING, &path, &error))?;
         if sha256(&bytes) != hash {
-            return Err(Problem::internal("The built rows have changed since the run wrote them.")
-                .hint("Run the stage again.")
-                .at("dataset"));
+            return Err(Problem::internal(wording!(
+                "The built rows have changed since the run wrote them.",
+                "构建的数据在运行写出之后有改动。"
+            ))
+            .hint(wording!("Run the stage again.", "请重新运行该阶段。"))
+            .at("dataset"));
         }
         let folder = self.dataset_folder(&run.id);
         remove_folder(&folder).map_err(|error| file_problem(REPLACING, &folder, &error))?;
@@ -73,21 +76,29 @@ impl Studio {
         restrict(&folder, false);
         let card = builder(&recipe.builder)?.card();
         let source = origin(&recipe.dataset, &experiment.stages).and_then(|id| self.dataset_record(id).ok());
-        let from = source.as_ref().map_or_else(String::new, |set| format!(" from “{}”", set.name));
+        let from =
+            source.as_ref().map(|set| wording!(" from “{set}”", "从“{set}”"; set = crate::datasets::title_of(set)));
+        let title = wording!(
+            "{experiment}: {builder}",
+            "{experiment}：{builder}";
+            builder = Wording { en: card.title.en.to_lowercase(), zh: card.title.zh.to_owned() };
+            experiment = experiment.title
+        );
         let dropped = match left_out {
             0 => Vec::new(),
-            rows => vec![ReasonCount { reason: "nothing could be made".to_owned(), rows }],
+            rows => vec![ReasonCount { reason: wording!("nothing could be made", "没有构建出数据"), rows }],
         };
         let view = DatasetRecord {
             id: run.id.clone(),
-            name: format!("{}: {}", experiment.title, card.title.en.to_lowercase()),
+            name: title.en.clone(),
+            title: Some(title),
             kind: card.makes,
-            summary: ImportSummary { format: card.name.to_owned(), read: rows + left_out, kept: rows, dropped },
-            remarks: vec![format!(
-                "Built{from} by “{}” in stage {} of “{}”.",
-                card.name,
-                run.stage + 1,
-                experiment.title
+            summary: ImportSummary { format: card.title.into(), read: rows + left_out, kept: rows, dropped },
+            remarks: vec![wording!(
+                "Built{from} by “{builder}” in stage {stage} of “{experiment}”.",
+                "由“{experiment}”的阶段 {stage} 以“{builder}”{from}构建。";
+                from = from.unwrap_or_default();
+                builder = card.name, stage = run.stage + 1, experiment = experiment.title
             )],
             sha256: hash.to_owned(),
             bundled: false,
@@ -104,7 +115,9 @@ impl Studio {
     fn keep_model(&self, run: &RunRecord, folder: &str, name: Option<&str>) -> Result<(), Problem> {
         let folder = self.run_folder(&run.id).join(folder);
         let view = vetting::inspect(&self.configuration.program, &folder, Depth::Everything, &[])?;
-        let mut view = view.ok_or_else(|| Problem::internal("Inspecting the model returned no result."))?;
+        let mut view = view.ok_or_else(|| {
+            Problem::internal(wording!("Inspecting the model returned no result.", "检查模型没有返回结果。"))
+        })?;
         view.model.id.clone_from(&run.id);
         if let Some(name) = name {
             view.model.name = name.to_owned();

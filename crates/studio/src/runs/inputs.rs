@@ -5,7 +5,7 @@
 use crate::home::restrict;
 use crate::studio::Studio;
 use alidade_data::{rows_from_jsonl, rows_to_jsonl};
-use alidade_domain::{Experiment, Problem, ProblemCode, StagePlan};
+use alidade_domain::{Experiment, Problem, ProblemCode, StagePlan, Wording, Words, wording};
 use alidade_jobs::files::durable::{create_folder, write_private};
 use alidade_jobs::files::event_log::EVENTS;
 use alidade_jobs::train::comparing::AFTER;
@@ -29,7 +29,7 @@ impl Studio {
     ///
     /// # Errors
     /// When something is missing or has changed, at its field.
-    pub(crate) fn prepare_run(&self, run: &RunRecord) -> Result<Vec<String>, Problem> {
+    pub(crate) fn prepare_run(&self, run: &RunRecord) -> Result<Vec<Wording>, Problem> {
         let folder = self.run_folder(&run.id);
         create_folder(&folder)?;
         restrict(&folder, false);
@@ -39,14 +39,23 @@ impl Studio {
             self.first_plan(run, &folder)?;
             return Ok(Vec::new());
         };
-        let failed = |error| Problem::internal(format!("The stored plan of the run cannot be read: {error}."));
+        let failed = |error| {
+            Problem::internal(wording!(
+                "The stored plan of the run cannot be read: {error}.",
+                "无法读取已存的运行计划：{error}。"
+            ))
+        };
         let plan: StagePlan = serde_json::from_str(&text).map_err(failed)?;
         let mut told = self.check_inputs(run, &plan, &folder)?;
         self.check_sources(&plan)?;
         if found != text.as_bytes() {
             write_private(&path, text.as_bytes())?;
-            let what = if found.is_empty() { "was missing" } else { "had been changed" };
-            told.push(format!("The run's plan.json {what}; it was restored as it was when the run began."));
+            let what = if found.is_empty() {
+                Words::new("was missing", "缺失")
+            } else {
+                Words::new("had been changed", "被改动")
+            };
+            told.push(wording!("The run's plan.json {what}; it was restored as it was when the run began.", "运行的 plan.json {what}，已恢复为运行开始时的内容。"; what = what));
         }
         Ok(told)
     }
@@ -60,7 +69,8 @@ impl Studio {
         }
         let plan = self.stage_plan(run, &experiment, folder, &inputs)?;
         self.check_sources(&plan)?;
-        let text = serde_json::to_string_pretty(&plan).map_err(|error| Problem::internal(error.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(&plan).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         self.store.put_plan(&run.id, &text)?;
         write_private(&folder.join(PLAN), text.as_bytes())
     }
@@ -84,7 +94,7 @@ impl Studio {
     }
 
     /// Verifies rows and prompts; a file that differs is recreated from the data set, if the hash then matches.
-    fn check_inputs(&self, run: &RunRecord, plan: &StagePlan, folder: &Path) -> Result<Vec<String>, Problem> {
+    fn check_inputs(&self, run: &RunRecord, plan: &StagePlan, folder: &Path) -> Result<Vec<Wording>, Problem> {
         let mut wrong = Vec::new();
         for name in [ROWS, HELD_OUT, PROMPTS] {
             let recorded = match self.store.file(&run.id, name)? {
@@ -121,7 +131,10 @@ impl Studio {
                 return Err(changed(name));
             }
             write_private(&folder.join(name), text.as_bytes())?;
-            told.push(format!("The run's {name} was missing or had been changed; it was recreated from the data set."));
+            told.push(wording!(
+                "The run's {name} was missing or had been changed; it was recreated from the data set.",
+                "运行的 {name} 缺失或被改动，已根据数据集重新生成。"
+            ));
         }
         Ok(told)
     }
@@ -156,8 +169,14 @@ fn run_of(path: &Path) -> Option<String> {
 }
 
 fn changed(name: &str) -> Problem {
-    let message = format!("The run's {name} has changed since the run began and cannot be recreated.");
+    let message = wording!(
+        "The run's {name} has changed since the run began and cannot be recreated.",
+        "运行的 {name} 在开始之后有改动，且无法重新生成。"
+    );
     Problem::new(ProblemCode::Conflict, message)
-        .hint("Restore the file, or discard this run and start the experiment again.")
+        .hint(wording!(
+            "Restore the file, or discard this run and start the experiment again.",
+            "请恢复该文件，或丢弃这次运行并重新开始实验。"
+        ))
         .at("dataset")
 }

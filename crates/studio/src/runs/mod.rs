@@ -13,7 +13,7 @@ pub(crate) mod upkeep;
 use crate::home::faults::RUNS;
 use crate::studio::Studio;
 use crate::views::{RunView, without_samples};
-use alidade_domain::{AdapterRef, EventKind, Problem, ProblemCode, RunState, StopReason};
+use alidade_domain::{AdapterRef, EventKind, Problem, ProblemCode, RunState, StopReason, Words, wording};
 use alidade_jobs::files::control;
 use alidade_jobs::worker::is_alive;
 use alidade_store::{EventPage, RunRecord};
@@ -28,7 +28,10 @@ impl Studio {
         let mut views: Vec<RunView> = runs.iter().filter_map(|run| self.run_view(run).ok()).collect();
         views.iter_mut().flat_map(|run| &mut run.evaluations).for_each(without_samples);
         let hidden = runs.len() - views.len();
-        let message = format!("{hidden} runs are left out of the lists: their experiments cannot be read.");
+        let message = wording!(
+            "{hidden} runs are left out of the lists: their experiments cannot be read.",
+            "{hidden} 次运行未列出：无法读取它们的实验。"
+        );
         self.note(RUNS, (hidden > 0).then(|| Problem::internal(message)));
         Ok(views)
     }
@@ -91,7 +94,7 @@ impl Studio {
     pub fn resume_run(&self, id: &str) -> Result<RunView, Problem> {
         let run = self.store.run(id)?;
         if !run.state.can_resume() {
-            return Err(conflict(&run, "cannot be resumed"));
+            return Err(conflict(&run, Words::new("cannot be resumed", "不能继续")));
         }
         self.append_event(&run, EventKind::Queued)?;
         self.wake.call();
@@ -103,7 +106,7 @@ impl Studio {
         let folder = self.run_folder(id);
         match (run.state, reason) {
             (RunState::Finished | RunState::Stopped | RunState::Discarded, _) => {
-                return Err(conflict(&run, "has ended"));
+                return Err(conflict(&run, Words::new("has ended", "已经结束")));
             }
             (RunState::Running, _) => control::write_request(&folder, reason)?,
             (RunState::Queued, _) if is_alive(&folder) => control::write_request(&folder, reason)?,
@@ -111,7 +114,10 @@ impl Studio {
                 drop(self.append_event(&run, EventKind::Paused { step: run.step })?)
             }
             (_, StopReason::Discard) => self.discard_settled(&run)?,
-            _ => return Err(conflict(&run, "is not running").hint("Resume it first.")),
+            _ => {
+                return Err(conflict(&run, Words::new("is not running", "没有在运行"))
+                    .hint(wording!("Resume it first.", "请先继续它。")));
+            }
         }
         self.get_run(id)
     }
@@ -157,7 +163,23 @@ impl Studio {
     }
 }
 
-fn conflict(run: &RunRecord, what: &str) -> Problem {
-    let state = format!("{:?}", run.state).to_lowercase();
-    Problem::new(ProblemCode::Conflict, format!("This run {what}: it is {state}."))
+fn state(state: RunState) -> Words {
+    match state {
+        RunState::Queued => Words::new("queued", "排队中"),
+        RunState::Running => Words::new("running", "运行中"),
+        RunState::Paused => Words::new("paused", "已暂停"),
+        RunState::Interrupted => Words::new("interrupted", "已中断"),
+        RunState::Stopped => Words::new("stopped", "已停止"),
+        RunState::Finished => Words::new("finished", "已完成"),
+        RunState::Failed => Words::new("failed", "失败"),
+        RunState::Discarded => Words::new("discarded", "已丢弃"),
+    }
+}
+
+fn conflict(run: &RunRecord, what: Words) -> Problem {
+    let state = state(run.state);
+    Problem::new(
+        ProblemCode::Conflict,
+        wording!("This run {what}: it is {state}.", "这次运行{what}：它的状态是{state}。"; what = what, state = state),
+    )
 }

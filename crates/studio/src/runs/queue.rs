@@ -8,7 +8,7 @@ use crate::home::restrict;
 use crate::runs::inputs::has_lost_files;
 use crate::runs::unresponsive;
 use crate::studio::Studio;
-use alidade_domain::{EventKind, Problem, ProblemCode, RunState};
+use alidade_domain::{EventKind, Problem, ProblemCode, RunState, Words, wording};
 use alidade_jobs::files::durable::{OPENING, file_problem};
 use alidade_jobs::machine::memory_kills;
 use alidade_jobs::worker::is_alive;
@@ -122,8 +122,12 @@ fn run_queue(weak: &Weak<Studio>) {
         let mut pause = IDLE;
         if ours {
             // A fault of one round (a busy database, a full disk) is shown, and the next round tries again.
-            let round = catch_unwind(AssertUnwindSafe(|| studio.round(&mut queue)))
-                .unwrap_or_else(|_| Err(Problem::internal("The queue failed unexpectedly; it will try again.")));
+            let round = catch_unwind(AssertUnwindSafe(|| studio.round(&mut queue))).unwrap_or_else(|_| {
+                Err(Problem::internal(wording!(
+                    "The queue failed unexpectedly; it will try again.",
+                    "队列意外出错，会再次尝试。"
+                )))
+            });
             // After a fault it is unknown whether there is work.
             pause = round.as_ref().map_or(ROUND, |open| if *open { ROUND } else { IDLE });
             studio.note(QUEUE, round.err());
@@ -282,7 +286,9 @@ impl Studio {
         }
         let run = self.ingest_events(&run)?;
         let folder = self.run_folder(&run.id);
-        let failed = |error: std::io::Error| file_problem("Starting the worker in", &folder, &error);
+        let failed = |error: std::io::Error| {
+            file_problem(Words::new("Starting the worker in", "启动工作进程于"), &folder, &error)
+        };
         let words = File::create(folder.join("worker.log")).map_err(failed)?;
         let mut command = Command::new(&self.configuration.program);
         command.args(["worker", "--run"]).arg(&folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);

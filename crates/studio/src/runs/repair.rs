@@ -4,7 +4,7 @@
 
 use crate::EventLog;
 use crate::studio::{Studio, lock, now_ms};
-use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent};
+use alidade_domain::{EventKind, Observer, Problem, ProblemCode, RunEvent, Wording, wording};
 use alidade_jobs::files::durable::{READING, create_folder, file_problem, write_private};
 use alidade_jobs::files::event_log::EVENTS;
 use alidade_jobs::worker::is_alive;
@@ -30,7 +30,11 @@ impl Studio {
     pub(crate) fn repair_while_locked(&self, id: &str) -> Result<RunRecord, Problem> {
         let (mut run, folder) = (self.store.run(id)?, self.run_folder(id));
         if is_alive(&folder) {
-            return Err(Problem::new(ProblemCode::Conflict, "A worker is running this run.").hint("Pause it first."));
+            return Err(Problem::new(
+                ProblemCode::Conflict,
+                wording!("A worker is running this run.", "一个工作进程正在执行这次运行。"),
+            )
+            .hint(wording!("Pause it first.", "请先暂停它。")));
         }
         let found = read(&folder)?;
         let known = self.known_events(&run)?;
@@ -66,7 +70,7 @@ impl Studio {
         let lost = |sequence| {
             let kind = EventKind::Warning {
                 code: "event_lost".to_owned(),
-                message: "An event could no longer be read.".to_owned(),
+                message: wording!("An event could no longer be read.", "一个事件已无法读取。"),
             };
             serde_json::to_string(&RunEvent { run: run.id.clone(), sequence, at_ms: now_ms(), kind })
                 .unwrap_or_default()
@@ -135,13 +139,17 @@ fn following(text: &[u8], run: &RunRecord, ordered: bool) -> (Vec<u8>, bool) {
     (kept, spoiled)
 }
 
-fn words(found: bool, last: u64) -> String {
+fn words(found: bool, last: u64) -> Wording {
     if found {
-        format!(
+        wording!(
             "The file of this run's events was damaged or cut. Up to event {last} it was restored from the database; later \
-             readable events are kept, and the damaged file is beside it as {ASIDE}."
+             readable events are kept, and the damaged file is beside it as {ASIDE}.",
+            "这次运行的事件文件曾被损坏或截断。事件 {last} 及之前的部分已从数据库恢复；之后可读的事件予以保留，损坏的文件以 {ASIDE} 为名放在旁边。"
         )
     } else {
-        format!("The file of this run's events was removed. Up to event {last} it was restored from the database.")
+        wording!(
+            "The file of this run's events was removed. Up to event {last} it was restored from the database.",
+            "这次运行的事件文件曾被删除。事件 {last} 及之前的部分已从数据库恢复。"
+        )
     }
 }

@@ -4,7 +4,7 @@
 use crate::experiments::links::recipe_of;
 use crate::read_snapshot;
 use crate::studio::Studio;
-use alidade_domain::{AdapterRef, Problem, RunState};
+use alidade_domain::{AdapterRef, Problem, RunState, Wording, Words, why, wording};
 use alidade_evaluation::Snapshot;
 use alidade_jobs::files::durable::write_private;
 use alidade_jobs::train::comparing::{AFTER, BEFORE};
@@ -63,16 +63,16 @@ impl Studio {
                 write_private(&self.run_folder(run).join(name), &body)?;
                 Ok(body)
             }
-            (Ok(_), None) => Err(lost(name, "it was changed")),
+            (Ok(_), None) => Err(lost(name, Words::new("it was changed", "它被改动"))),
             (Err(problem), None) => Err(problem),
         }
     }
 
     fn result_file_as_it_is(&self, run: &str, name: &str) -> Result<Vec<u8>, Problem> {
         match std::fs::read(self.run_folder(run).join(name)) {
-            Ok(bytes) if bytes.is_empty() => Err(lost(name, "it is empty")),
+            Ok(bytes) if bytes.is_empty() => Err(lost(name, Words::new("it is empty", "它是空的"))),
             Ok(bytes) => Ok(bytes),
-            Err(error) => Err(lost(name, &error.to_string())),
+            Err(error) => Err(lost(name, why(&error))),
         }
     }
 
@@ -108,13 +108,18 @@ impl Studio {
         let folder = self.run_folder(&run.id);
         let adapter = Path::new("adapter").join("adapter_model.safetensors");
         if run.adapter_sha256.is_some() && std::fs::metadata(folder.join(&adapter)).map_or(0, |data| data.len()) == 0 {
-            return Some(lost(&adapter.display().to_string(), "it is gone or empty"));
+            return Some(lost(&adapter.display().to_string(), Words::new("it is gone or empty", "它已消失或是空的")));
         }
         None
     }
 }
 
-fn lost(name: &str, found: &str) -> Problem {
-    Problem::internal(format!("The run's {name} cannot be read: {found}."))
-        .hint("The figures and curves of the run are complete; run it again if you need the file.")
+fn lost(name: &str, found: impl Into<Wording>) -> Problem {
+    Problem::internal(
+        wording!("The run's {name} cannot be read: {found}.", "无法读取运行的 {name}：{found}。"; found = found.into()),
+    )
+    .hint(wording!(
+        "The figures and curves of the run are complete; run it again if you need the file.",
+        "运行的数值和曲线是完整的；如果需要该文件，请重新运行。"
+    ))
 }

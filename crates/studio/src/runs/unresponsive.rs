@@ -3,7 +3,7 @@
 
 use crate::runs::queue::{QueueState, Working};
 use crate::studio::{Studio, now_ms};
-use alidade_domain::{EventKind, Problem};
+use alidade_domain::{EventKind, Problem, wording};
 use alidade_jobs::files::control::pending_request;
 use alidade_jobs::machine::end_process;
 use alidade_store::RunRecord;
@@ -45,10 +45,10 @@ impl Studio {
             return Ok(());
         }
         queue.requested.remove(&run.id);
-        let message = format!(
-            "The run's process did not react for {} seconds after it was asked to end, so it was killed. Its last checkpoint is \
-             kept.",
-            patience.as_secs()
+        let message = wording!(
+            "The run's process did not react for {seconds} seconds after it was asked to end, so it was killed. Its last checkpoint is kept.",
+            "运行的进程在收到结束请求后 {seconds} 秒没有反应，已被强制终止。最后一个检查点予以保留。",
+            seconds = PATIENCE.as_secs()
         );
         self.append_event(run, EventKind::Warning { code: "worker_unresponsive".to_owned(), message }).map(drop)
     }

@@ -5,7 +5,9 @@ use crate::EventLog;
 use crate::home::restrict;
 use crate::runs::queue::{QueueState, Working};
 use crate::studio::{Studio, lock};
-use alidade_domain::{Artifact, EventKind, Observer, Problem, ProblemCode, RunEvent, RunState, StopReason};
+use alidade_domain::{
+    Artifact, EventKind, Observer, Problem, ProblemCode, RunEvent, RunState, StopReason, Wording, wording,
+};
 use alidade_jobs::files::control::pending_request;
 use alidade_jobs::files::durable::create_folder;
 use alidade_jobs::files::event_log::{read_some_events, sync_events};
@@ -55,7 +57,11 @@ impl Studio {
         }
         match ended {
             Some(ended) if ended.from_sequence == run.last_sequence => {
-                let message = format!("The worker ended before the run began. {}", last_words(&folder));
+                let message = wording!(
+                    "The worker ended before the run began. {words}",
+                    "工作进程在运行开始之前结束。{words}",
+                    words = last_words(&folder)
+                );
                 self.append_event(&run, EventKind::Failed { problem: Problem::new(ProblemCode::WorkerLost, message) })
             }
             _ => Ok(run),
@@ -63,23 +69,31 @@ impl Studio {
     }
 
     fn record_worker_death(&self, run: &RunRecord, folder: &Path, starved: bool) -> Result<RunRecord, Problem> {
-        let warn = |code: &str, message: String| {
+        let warn = |code: &str, message: Wording| {
             self.append_event(run, EventKind::Warning { code: code.to_owned(), message }).map(drop)
         };
         // A request that the worker did not see is still pending.
         let request = pending_request(folder);
         if self.fault_of(&run.id).is_some_and(|fault| fault.code == ProblemCode::DiskFull) {
-            let message = "There was no room left on the disk. Free some disk space and resume.";
-            warn("disk_full", message.to_owned())?;
+            let message = wording!(
+                "There was no room left on the disk. Free some disk space and resume.",
+                "磁盘空间不足。请腾出一些磁盘空间后继续。"
+            );
+            warn("disk_full", message)?;
         }
         if starved {
-            let message = "The system ended the run because memory ran out. Close other programs, or use a smaller batch \
-                           or max_length, and resume.";
-            warn("out_of_memory", message.to_owned())?;
+            let message = wording!(
+                "The system ended the run because memory ran out. Close other programs, or use a smaller batch or max_length, and resume.",
+                "内存耗尽，系统终止了运行。请关闭其他程序，或使用更小的批次或 max_length，然后继续。"
+            );
+            warn("out_of_memory", message)?;
         } else if let words = last_words(folder)
             && !words.is_empty()
         {
-            warn("last_words", format!("The run's process ended with this output: {words}"))?;
+            warn(
+                "last_words",
+                wording!("The run's process ended with this output: {words}", "运行的进程结束前的输出：{words}"),
+            )?;
         }
         let run = self.store.run(&run.id)?;
         if run.state != RunState::Running {

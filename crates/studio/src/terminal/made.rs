@@ -1,7 +1,7 @@
 //! Recognises what the program itself has made in a run folder, by its marks, and removes it. Everything else there belongs
 //! to somebody else: it is never removed, emptied or overwritten.
 
-use alidade_domain::{Plan, Problem, ProblemCode, RunEvent, why};
+use alidade_domain::{Plan, Problem, ProblemCode, RunEvent, Wording, why, wording};
 use alidade_jobs::train::provenance;
 use alidade_jobs::worker::PLAN;
 use alidade_model::{adapter_sha256, file_sha256, model_sha256};
@@ -112,22 +112,24 @@ impl Made {
     ///
     /// # Errors
     /// When it contains foreign files, or the system refuses.
-    pub(crate) fn remove(&self, full: bool, say: &mut dyn FnMut(&str)) -> Result<(), Problem> {
+    pub(crate) fn remove(&self, full: bool, say: &mut dyn FnMut(&Wording)) -> Result<(), Problem> {
         let foreign = self.foreign(full);
         if !foreign.is_empty() {
-            let message = format!(
-                "Nothing in {} was removed: {} was not made by this program.",
-                self.folder.display(),
-                foreign.join(", ")
-            );
+            let message = wording!("Nothing in {folder} was removed: {foreign} was not made by this program.", "{folder} 中没有删除任何内容：{foreign} 不是本程序生成的。"; foreign = Wording::names(foreign); folder = self.folder.display());
             return Err(Problem::new(ProblemCode::Conflict, message)
-                .hint("Move it elsewhere, or choose another output_dir.")
+                .hint(wording!(
+                    "Move it elsewhere, or choose another output_dir.",
+                    "请把它移到别处，或换一个 output_dir。"
+                ))
                 .at("output_dir"));
         }
         let changed = self.changed();
         for name in &changed {
             let aside = set_aside(&self.folder.join(name))?;
-            say(&format!("{name} is not what the program wrote; it was kept as {aside}."));
+            say(&wording!(
+                "{name} is not what the program wrote; it was kept as {aside}.",
+                "{name} 不是程序写出的内容，已保留为 {aside}。"
+            ));
         }
         // The mark is removed last, so that a partly cleared folder is still recognised as ours.
         let order = FOLDERS.iter().chain(FILES.iter().rev());
@@ -136,12 +138,14 @@ impl Made {
         if there.is_empty() {
             return Ok(());
         }
-        say(&format!("Removing from {}: {}.", self.folder.display(), there.join(", ")));
+        say(
+            &wording!("Removing from {folder}: {there}.", "从 {folder} 删除：{there}。"; there = Wording::names(&there); folder = self.folder.display()),
+        );
         for name in there {
             let path = self.folder.join(name);
             let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
             removed.map_err(|error| {
-                Problem::internal(format!("Removing {} failed: {}.", path.display(), why(&error))).at("output_dir")
+                Problem::internal(wording!("Removing {path} failed: {why}.", "删除 {path} 失败：{why}。"; why = why(&error); path = path.display())).at("output_dir")
             })?;
         }
         Ok(())
@@ -161,7 +165,7 @@ pub(crate) fn set_aside(path: &Path) -> Result<String, Problem> {
     });
     let free = free.unwrap_or_default();
     std::fs::rename(path, path.with_file_name(&free))
-        .map_err(|error| Problem::internal(format!("Renaming {} failed: {}.", path.display(), why(&error))))?;
+        .map_err(|error| Problem::internal(wording!("Renaming {path} failed: {why}.", "重命名 {path} 失败：{why}。"; why = why(&error); path = path.display())))?;
     Ok(free)
 }
 

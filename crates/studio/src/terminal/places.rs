@@ -1,14 +1,14 @@
 //! Checks that the inputs of a run are outside of what it writes. Paths are compared after resolving links: a run never
 //! overwrites its inputs, and a folder that contains them is never cleared.
 
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, Wording, Words, wording};
 use std::path::{Component, Path, PathBuf};
 
 /// An input of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// What it is, for people ("the model").
-    pub what: &'static str,
+    pub what: Words,
     /// The file or folder.
     pub path: PathBuf,
 }
@@ -39,11 +39,13 @@ pub(crate) fn apart(output: &Path, written: &[&str], given: &[Given]) -> Result<
     for Given { what, path } in given {
         for place in all_of(path) {
             if place == folder {
-                return Err(refused(format!("{} is the folder of {what}.", output.display())));
+                return Err(refused(
+                    wording!("{output} is the folder of {what}.", "{output} 是{what}所在的文件夹。"; what = what; output = output.display()),
+                ));
             }
             let name = written.iter().find(|name| place.starts_with(folder.join(name)));
             if let Some(name) = name {
-                let message = format!("{} is where the run writes its own {name}: {}.", capital(what), path.display());
+                let message = wording!("{what} is where the run writes its own {name}: {path}.", "{what}位于运行要写入自己的 {name} 的地方：{path}。"; what = capital(*what); path = path.display());
                 return Err(refused(message));
             }
         }
@@ -61,9 +63,9 @@ pub(crate) fn clearable(output: &Path, given: &[Given]) -> Result<(), Problem> {
         let places = all_of(path);
         let within = places.iter().any(|place| place.starts_with(&folder));
         if within || places.iter().any(|place| folder.starts_with(place)) {
-            let lies = if within { "holds" } else { "lies within" };
+            let lies = if within { Words::new("holds", "含有") } else { Words::new("lies within", "位于") };
             let (folder, path) = (output.display(), path.display());
-            let message = format!("Nothing in {folder} was removed, because it {lies} {what}: {path}.");
+            let message = wording!("Nothing in {folder} was removed, because it {lies} {what}: {path}.", "{folder} 中没有删除任何内容，因为它{lies}{what}：{path}。"; lies = lies, what = what);
             return Err(refused(message));
         }
     }
@@ -78,15 +80,16 @@ fn all_of(path: &Path) -> Vec<PathBuf> {
     places
 }
 
-fn refused(message: String) -> Problem {
+fn refused(message: Wording) -> Problem {
     Problem::new(ProblemCode::Conflict, message)
-        .hint("Choose an output_dir that holds nothing but this run.")
+        .hint(wording!("Choose an output_dir that holds nothing but this run.", "请选择只存放这次运行的 output_dir。"))
         .at("output_dir")
 }
 
-fn capital(what: &str) -> String {
-    let mut letters = what.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+fn capital(what: Words) -> Wording {
+    let mut letters = what.en.chars();
+    let en = letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect());
+    Wording { en, zh: what.zh.to_owned() }
 }
 
 #[cfg(test)]
@@ -113,12 +116,12 @@ mod tests {
         std::fs::write(at.join("out/blobs/weights"), "w").unwrap();
         std::os::unix::fs::symlink(at.join("out/blobs/weights"), at.join("model/model.safetensors")).unwrap();
         std::os::unix::fs::symlink(at.join("out"), at.join("link")).unwrap();
-        let given = [Given { what: "the model", path: at.join("model") }];
-        assert!(clearable(&at.join("link"), &given).unwrap_err().message.contains("holds the model"));
-        assert!(apart(&at.join("out"), &["blobs"], &given).unwrap_err().message.contains("its own blobs"));
+        let given = [Given { what: Words::name("the model"), path: at.join("model") }];
+        assert!(clearable(&at.join("link"), &given).unwrap_err().message.en.contains("holds the model"));
+        assert!(apart(&at.join("out"), &["blobs"], &given).unwrap_err().message.en.contains("its own blobs"));
         apart(&at.join("out"), &["adapter"], &given).unwrap();
-        let given = [Given { what: "the adapter", path: at.join("link") }];
+        let given = [Given { what: Words::name("the adapter"), path: at.join("link") }];
         assert!(apart(&at.join("out"), &[], &given).is_err());
-        assert!(clearable(&at.join("out/deeper"), &given).unwrap_err().message.contains("lies within"));
+        assert!(clearable(&at.join("out/deeper"), &given).unwrap_err().message.en.contains("lies within"));
     }
 }

@@ -5,7 +5,7 @@ use crate::{experiments::links, import_checked};
 use alidade_data::rows_to_jsonl;
 use alidade_domain::{
     AdapterShape, AdapterSource, Dataset, DatasetSource, LocalTime, ModelRef, ModelSource, Plan, Problem, Recipe,
-    RewardSource, ScorerSource, Stage, Trainable, why,
+    RewardSource, ScorerSource, Stage, Trainable, Wording, Words, why, wording,
 };
 use alidade_jobs::kinds::job;
 use alidade_jobs::machine::compute;
@@ -27,7 +27,7 @@ pub struct ResolvedRecipe {
     /// All inputs of the run.
     pub given: Vec<Given>,
     /// Remarks on the data.
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Wording>,
 }
 
 /// Reads a recipe.
@@ -35,18 +35,18 @@ pub struct ResolvedRecipe {
 /// # Errors
 /// When it cannot be read or is invalid.
 pub fn read_recipe(path: &Path) -> Result<Recipe, Problem> {
-    let recipe = Recipe::from_toml(&read_file("the recipe", path)?)?;
+    let recipe = Recipe::from_toml(&read_file(Words::new("the recipe", "配方"), path)?)?;
     method(&recipe.method)?;
     Ok(recipe)
 }
 
 /// Reads a small text file of the person.
-pub(crate) fn read_file(what: &str, path: &Path) -> Result<String, Problem> {
+pub(crate) fn read_file(what: Words, path: &Path) -> Result<String, Problem> {
     read_text(path, SMALL_TEXT).map_err(|error| {
         let path = path.display();
         Problem::input(match error.kind() {
-            std::io::ErrorKind::NotFound => format!("There is no file {path}."),
-            _ => format!("Reading {what} {path} failed: {}.", why(&error)),
+            std::io::ErrorKind::NotFound => wording!("There is no file {path}.", "没有文件 {path}。"),
+            _ => wording!("Reading {what} {path} failed: {why}.", "读取{what} {path} 失败：{why}。"; what = what, why = why(&error)),
         })
     })
 }
@@ -64,7 +64,9 @@ pub fn resolve_recipe(recipe: &Recipe, file: &Path, threads: usize) -> Result<Re
     }
     let settings = recipe.settings.resolve(&known.fields()).map_err(first)?;
     let output = recipe.output_dir.as_ref().map(|path| base.join(path));
-    let output = output.ok_or_else(|| Problem::input("The recipe has no “output_dir”.").at("output_dir"))?;
+    let output = output.ok_or_else(|| {
+        Problem::input(wording!("The recipe has no “output_dir”.", "配方缺少“output_dir”。")).at("output_dir")
+    })?;
     let model_dir = model_dir(recipe, base)?;
     let dataset_file = dataset_file(recipe, base)?;
     ModelFolder::open(&model_dir).map_err(|error| Problem::from(error).at("model"))?;
@@ -119,12 +121,17 @@ fn given(
     scorers: [&Option<RewardSource>; 2],
 ) -> Vec<Given> {
     let mut given = vec![
-        Given { what: "the recipe", path: recipe.to_owned() },
-        Given { what: "the model", path: model.to_owned() },
-        Given { what: "the data set", path: dataset.to_owned() },
+        Given { what: Words::new("the recipe", "配方"), path: recipe.to_owned() },
+        Given { what: Words::new("the model", "模型"), path: model.to_owned() },
+        Given { what: Words::new("the data set", "数据集"), path: dataset.to_owned() },
     ];
-    given.extend(adapter.map(|path| Given { what: "the adapter that training starts from", path: path.clone() }));
-    for (what, scorer) in ["the reward model", "the cost model"].into_iter().zip(scorers) {
+    given.extend(adapter.map(|path| Given {
+        what: Words::new("the adapter that training starts from", "训练起始的适配器"),
+        path: path.clone(),
+    }));
+    for (what, scorer) in
+        [Words::new("the reward model", "奖励模型"), Words::new("the cost model", "代价模型")].into_iter().zip(scorers)
+    {
         if let Some(RewardSource::Adapter { folder }) = scorer {
             given.push(Given { what, path: folder.clone() });
         }
@@ -133,17 +140,11 @@ fn given(
 }
 
 /// Remarks from reading the data set.
-fn remarks(dataset: &Dataset) -> Vec<String> {
+fn remarks(dataset: &Dataset) -> Vec<Wording> {
     let mut remarks = dataset.remarks.clone();
     if let Some(first) = dataset.issues.first() {
         let summary = &dataset.summary;
-        remarks.push(format!(
-            "{} of {} rows of the data set cannot be used; row {}: {}. alidade import lists them.",
-            summary.read.saturating_sub(summary.kept),
-            summary.read,
-            first.row,
-            first.reason
-        ));
+        remarks.push(wording!("{bad} of {read} rows of the data set cannot be used; row {row}: {reason}. alidade import lists them.", "数据集的 {read} 条中有 {bad} 条不能使用；第 {row} 条：{reason}。用 alidade import 查看全部。"; reason = first.reason; bad = summary.read.saturating_sub(summary.kept), read = summary.read, row = first.row));
     }
     remarks
 }
@@ -158,12 +159,23 @@ fn reward_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Op
     match (&recipe.reward, method.needs().reward) {
         (None, false) => Ok(None),
         (Some(_), false) => {
-            let message = format!("{} does not learn from scores, so it cannot use “reward”.", recipe.method.as_str());
-            Err(Problem::input(message).hint("Remove the line.").at("reward"))
+            let message = wording!(
+                "{method} does not learn from scores, so it cannot use “reward”.",
+                "{method} 不从得分中学习，因此不能使用“reward”。",
+                method = recipe.method.as_str()
+            );
+            Err(Problem::input(message).hint(wording!("Remove the line.", "删除这一行。")).at("reward"))
         }
         (None, true) => {
-            let message = format!("{} learns from scores, but the recipe names no “reward”.", recipe.method.as_str());
-            let hint = "Name the adapter folder of a reward model, or \"oracle\" for the starter world.";
+            let message = wording!(
+                "{method} learns from scores, but the recipe names no “reward”.",
+                "{method} 从得分中学习，但配方没有指定“reward”。",
+                method = recipe.method.as_str()
+            );
+            let hint = wording!(
+                "Name the adapter folder of a reward model, or \"oracle\" for the starter world.",
+                "请指定奖励模型的适配器文件夹，或用 \"oracle\" 表示入门世界。"
+            );
             Err(Problem::input(message).hint(hint).at("reward"))
         }
         (Some(named), true) => source(named, base, "reward").map(Some),
@@ -182,7 +194,7 @@ fn cost_of((recipe, method): (&Recipe, &dyn Method), base: &Path) -> Result<Opti
 fn source(named: &ScorerSource, base: &Path, field: &str) -> Result<RewardSource, Problem> {
     match named {
         ScorerSource::Oracle => Ok(RewardSource::Oracle),
-        ScorerSource::Judge(name) => Err(links::no_judge(name, "reward model").at(field)),
+        ScorerSource::Judge(name) => Err(links::no_judge(name, Words::new("reward model", "奖励模型")).at(field)),
         ScorerSource::Model(adapter) => {
             adapter_dir(adapter, base, field).map(|folder| RewardSource::Adapter { folder })
         }
@@ -196,32 +208,40 @@ fn source(named: &ScorerSource, base: &Path, field: &str) -> Result<RewardSource
 pub fn model_dir(recipe: &Recipe, base: &Path) -> Result<PathBuf, Problem> {
     match &recipe.model {
         ModelSource::Path(path) => Ok(base.join(path)),
-        ModelSource::Stored(_) | ModelSource::Stage(_) => Err(elsewhere(&recipe.model, "the model's folder", "model")),
+        ModelSource::Stored(_) | ModelSource::Stage(_) => {
+            Err(elsewhere(&recipe.model, Words::new("the model's folder", "模型的文件夹"), "model"))
+        }
     }
 }
 
 fn dataset_file(recipe: &Recipe, base: &Path) -> Result<PathBuf, Problem> {
     match &recipe.dataset {
         DatasetSource::Path(path) => Ok(base.join(path)),
-        DatasetSource::Stored(_) | DatasetSource::Stage(_) => Err(elsewhere(&recipe.dataset, "the file", "dataset")),
+        DatasetSource::Stored(_) | DatasetSource::Stage(_) => {
+            Err(elsewhere(&recipe.dataset, Words::new("the file", "文件"), "dataset"))
+        }
     }
 }
 
 fn adapter_dir(adapter: &AdapterSource, base: &Path, field: &str) -> Result<PathBuf, Problem> {
     match adapter {
         AdapterSource::Path(path) => Ok(base.join(path)),
-        AdapterSource::Stored(_) | AdapterSource::Stage(_) => Err(elsewhere(adapter, "the adapter's folder", field)),
+        AdapterSource::Stored(_) | AdapterSource::Stage(_) => {
+            Err(elsewhere(adapter, Words::new("the adapter's folder", "适配器的文件夹"), field))
+        }
     }
 }
 
 /// The problem of an identifier or stage in a recipe, which may only name files.
-fn elsewhere(named: &impl std::fmt::Display, instead: &str, field: &str) -> Problem {
-    Problem::input(format!("“{named}” can only be used in an experiment file; a recipe names {instead}."))
-        .hint(format!("Name {instead}, or make it a stage of an experiment file and use alidade run."))
+fn elsewhere(named: &impl std::fmt::Display, instead: Words, field: &str) -> Problem {
+    Problem::input(wording!("“{named}” can only be used in an experiment file; a recipe names {instead}.", "“{named}”只能用于实验文件；配方中应指定{instead}。"; instead = instead))
+        .hint(wording!("Name {instead}, or make it a stage of an experiment file and use alidade run.", "请指定{instead}，或把它写成实验文件的一个阶段并使用 alidade run。"; instead = instead))
         .at(field)
 }
 
 /// The first of several problems; the others are reported once it is fixed.
 fn first(problems: Vec<Problem>) -> Problem {
-    problems.into_iter().next().unwrap_or_else(|| Problem::internal("The settings were refused without a reason."))
+    problems.into_iter().next().unwrap_or_else(|| {
+        Problem::internal(wording!("The settings were refused without a reason.", "设置未被接受，也没有给出原因。"))
+    })
 }
