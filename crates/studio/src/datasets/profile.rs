@@ -55,7 +55,7 @@ impl Studio {
             "按模型“{counting}”的方式计算“{name}”的词元"
         );
         let (stop, program) = (AtomicBool::new(false), &self.configuration.program);
-        let job = Job { program, task: TASK, what: &what, field: "model", limits, stop: &stop };
+        let job = Job { program, task: TASK, what, field: "model", limits, stop: &stop };
         let request = Request {
             model: model.model.id,
             folder: PathBuf::from(model.folder),
