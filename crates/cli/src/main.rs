@@ -6,6 +6,7 @@
 mod commands;
 mod faults;
 mod interruption;
+mod language;
 mod output;
 mod progress;
 mod serve;
@@ -24,6 +25,9 @@ const EXIT_CODES: &str = "Exit codes:\n  \
 #[derive(Parser)]
 #[command(name = "alidade", version, about = "Align language models on your own machine.", after_help = EXIT_CODES)]
 struct Arguments {
+    /// Language of messages; by default that of ALIDADE_LANGUAGE or the locale.
+    #[arg(long, global = true, value_enum)]
+    language: Option<language::Named>,
     #[command(subcommand)]
     command: Command,
 }
@@ -70,11 +74,16 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::try_parse() {
         // Its output is read by the program that started it.
-        Ok(Arguments { command: Command::Worker(arguments) }) if arguments.is_task() => run(Command::Worker(arguments)),
-        Ok(arguments) => faults::guarded(|| run(arguments.command)),
+        Ok(Arguments { command: Command::Worker(arguments), .. }) if arguments.is_task() => {
+            run(Command::Worker(arguments))
+        }
+        Ok(arguments) => {
+            language::choose(arguments.language);
+            faults::guarded(|| run(arguments.command))
+        }
         Err(refusal) if refusal.use_stderr() => {
             // Without styles: the arguments may contain control characters.
-            output::note(refusal.render().to_string().trim_end());
+            output::plain(refusal.render().to_string().trim_end());
             ExitCode::from(2)
         }
         // Help and version.

@@ -5,7 +5,7 @@ use crate::interruption::Interruption;
 use crate::output;
 use alidade_domain::{
     Artifact, CheckedPipeline, EventKind, MethodName, Problem, ProblemCode, RunEvent, RunState, StageEstimate,
-    StopSignal,
+    StopSignal, Wording, Words, wording,
 };
 use alidade_studio::views::{ExperimentSummary, RunView};
 use alidade_studio::{Configuration, Studio, run_queue_in_background};
@@ -44,7 +44,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     run_queue_in_background(&studio);
     let taken = studio.take_up(file)?;
     for run in taken.runs.iter().filter(|run| run.state.can_resume()) {
-        output::note(&format!("Continuing stage {} from step {}.", run.stage + 1, run.step));
+        output::note(wording!(
+            "Continuing stage {stage} from step {step}.",
+            "从第 {step} 步继续阶段 {stage}。",
+            stage = run.stage + 1,
+            step = run.step
+        ));
     }
     studio.start_experiment(&taken.experiment.id)?;
     let ended = follow(&studio, &taken.experiment.id, &interruption, arguments.json)?;
@@ -57,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         None => Ok(ExitCode::SUCCESS),
         Some(run) if run.state == RunState::Failed => Err(failure(run)),
         Some(_) => {
-            output::note("Stopped; run the same command to continue.");
+            output::note(wording!("Stopped; run the same command to continue.", "已停止；运行同一命令即可继续。"));
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
@@ -118,22 +123,31 @@ fn name(run: &RunView) -> String {
 
 fn show_event(run: &RunView, event: &RunEvent, json: bool) -> Result<(), Problem> {
     if json {
-        output::event(&serde_json::to_value(event).map_err(|error| Problem::internal(error.to_string()))?);
+        output::event(
+            &serde_json::to_value(event).map_err(|error| Problem::internal(Wording::name(error.to_string())))?,
+        );
         return Ok(());
     }
     let name = name(run);
     match &event.kind {
-        EventKind::Started { from_step: 0, .. } => output::note(&format!("{name} begins.")),
-        EventKind::Started { from_step, .. } => output::note(&format!("{name} resumes from step {from_step}.")),
-        EventKind::Warning { message, .. } => output::note(&format!("{name}: note: {message}")),
+        EventKind::Started { from_step: 0, .. } => output::note(wording!("{name} begins.", "{name} 开始。")),
+        EventKind::Started { from_step, .. } => {
+            output::note(wording!("{name} resumes from step {from_step}.", "{name} 从第 {from_step} 步继续。"))
+        }
+        EventKind::Warning { message, .. } => {
+            output::note(wording!("{name}: note: {message}", "{name}：提示：{message}"; message = message))
+        }
         EventKind::Step { step, total, metrics, .. } if step % total.div_ceil(10).max(1) == 0 || step == total => {
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
-            output::note(&format!("{name}: step {step} of {total}, loss {loss:.4}"));
+            output::note(wording!(
+                "{name}: step {step} of {total}, loss {loss:.4}",
+                "{name}：第 {step} 步，共 {total} 步，loss {loss:.4}"
+            ));
         }
         EventKind::Progress { done, total, .. } if run.work.recipe().is_none() => {
-            output::note(&format!("{name}: {done} of {total}"));
+            output::note(wording!("{name}: {done} of {total}", "{name}：{done} / {total}"));
         }
-        EventKind::Finished { .. } => output::note(&format!("{name} is done.")),
+        EventKind::Finished { .. } => output::note(wording!("{name} is done.", "{name} 已完成。")),
         _ => {}
     }
     Ok(())
@@ -145,7 +159,11 @@ fn show_result(run: &RunView) {
         match artifact {
             Artifact::Adapter { sha256 } => output::line(format!("{name}  adapter:{}  {sha256}", run.id)),
             Artifact::Dataset { sha256, rows, .. } => {
-                output::line(format!("{name}  dataset:{}  {sha256}  {rows} rows", run.id));
+                output::say(wording!(
+                    "{name}  dataset:{id}  {sha256}  {rows} rows",
+                    "{name}  dataset:{id}  {sha256}  {rows} 条",
+                    id = run.id
+                ));
             }
             Artifact::Model { sha256, .. } => output::line(format!("{name}  model  {sha256}")),
             Artifact::File { path, what, .. } => output::line(format!("{name}  {path}  {what}")),
@@ -167,9 +185,12 @@ fn show_evaluation(run: &RunView, suite: &str) {
 }
 
 fn failure(run: &RunView) -> Problem {
-    let unknown = || Problem::internal("The stage failed without a message.");
+    let unknown = || Problem::internal(wording!("The stage failed without a message.", "阶段失败，没有给出原因。"));
     let problem = run.problem.clone().unwrap_or_else(unknown);
-    Problem { message: format!("Stage {}: {}", name(run), problem.message), ..problem }
+    Problem {
+        message: wording!("Stage {stage}: {message}", "阶段 {stage}：{message}"; message = problem.message; stage = name(run)),
+        ..problem
+    }
 }
 
 /// Prints the plan. Faults lead to exit code 2, each at its field.
@@ -178,25 +199,28 @@ fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Problem>
         output::json(&json!(checked));
     } else {
         for stage in &checked.stages {
-            output::line(plan_line(stage));
+            output::say(plan_line(stage));
         }
-        let told = checked.problems.iter().map(|problem| ("fault", problem));
-        for (kind, problem) in told.chain(checked.warnings.iter().map(|warning| ("note", warning))) {
+        let told = checked.problems.iter().map(|problem| (Words::new("fault", "错误"), problem));
+        for (kind, problem) in told.chain(checked.warnings.iter().map(|warning| (Words::new("note", "提示"), warning)))
+        {
             let field = problem.field.as_deref().unwrap_or("experiment");
-            output::note(&format!("{kind}: {field}: {}", problem.message));
-            problem.hints.iter().for_each(|hint| output::note(&format!("  hint: {hint}")));
+            output::note(
+                wording!("{kind}: {field}: {message}", "{kind}：{field}：{message}"; kind = kind, message = problem.message),
+            );
+            problem.hints.iter().for_each(|hint| output::note(wording!("hint: {hint}", "建议：{hint}"; hint = hint)));
         }
     }
     Ok(if checked.ready { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-fn plan_line(stage: &StageEstimate) -> String {
+fn plan_line(stage: &StageEstimate) -> Wording {
     let name = stage.method.as_ref().map_or(stage.kind.as_str(), MethodName::as_str);
     let work = match (stage.optimizer_steps, stage.rows) {
-        (0, 0) => "unknown rows".to_owned(),
-        (0, rows) => format!("{rows} rows"),
-        (steps, rows) => format!("{steps} steps over {rows} rows"),
+        (0, 0) => wording!("unknown rows", "条数未知"),
+        (0, rows) => wording!("{rows} rows", "{rows} 条"),
+        (steps, rows) => wording!("{steps} steps over {rows} rows", "{rows} 条，{steps} 步"),
     };
     let memory = stage.memory_bytes as f64 / 1e6;
-    format!("{} {name}  {work}, {memory:.0} MB of memory, {:.0} s", stage.stage + 1, stage.seconds)
+    wording!("{number} {name}  {work}, {memory:.0} MB of memory, {seconds:.0} s", "{number} {name}  {work}，内存 {memory:.0} MB，{seconds:.0} 秒"; work = work; number = stage.stage + 1, seconds = stage.seconds)
 }

@@ -1,7 +1,8 @@
 //! `alidade runs`: lists the runs of the app.
 
+use crate::language::said;
 use crate::output;
-use alidade_domain::{MethodName, Problem};
+use alidade_domain::{MethodName, Problem, wording};
 use alidade_studio::{Configuration, Studio};
 use serde_json::json;
 
@@ -16,23 +17,22 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
     let runs = studio.list_runs()?;
-    studio.app_info().problems.iter().for_each(|problem| output::note(&format!("note: {}", problem.message)));
+    studio.app_info().problems.iter().for_each(|problem| output::remark(&problem.message));
     if arguments.json {
         output::json(&json!(runs));
         return Ok(());
     }
     if runs.is_empty() {
-        output::line("No runs yet.");
+        output::say(wording!("No runs yet.", "还没有运行。"));
     }
     for run in runs {
-        let state = format!("{:?}", run.state).to_lowercase();
+        let state = said(run.state.words());
+        let (step, total) = (run.step, run.total_steps);
+        let steps = said(wording!("step {step} of {total}", "第 {step} 步，共 {total} 步"));
         output::line(format!(
-            "{}  {:<11} {:<4} step {} of {}  {}",
+            "{}  {state:<11} {:<4} {steps}  {}",
             run.id,
-            state,
             run.method.as_ref().map_or(run.work.kind(), MethodName::as_str),
-            run.step,
-            run.total_steps,
             run.experiment_title
         ));
     }

@@ -6,7 +6,7 @@ mod files;
 mod routes;
 mod uploads;
 
-use alidade_domain::Problem;
+use alidade_domain::{Problem, wording};
 use alidade_studio::Studio;
 use std::future::Future;
 use std::sync::Arc;
@@ -46,7 +46,8 @@ impl Server {
 /// When the system has no random bytes.
 pub fn token() -> Result<String, Problem> {
     let mut bytes = [0u8; 24];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Problem::internal(format!("The system gave no random bytes: {error}.")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Problem::internal(wording!("The system gave no random bytes: {error}.", "系统没有给出随机字节：{error}。"))
+    })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

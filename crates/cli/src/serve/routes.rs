@@ -2,7 +2,7 @@
 
 use super::connections::{self, Busy};
 use super::{Server, files, uploads};
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, wording};
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -75,7 +75,7 @@ async fn call(State(server): State<Server>, Path(name): Path<String>, Json(reque
     respond(
         tokio::task::spawn_blocking(work)
             .await
-            .unwrap_or_else(|_| Err(Problem::internal("The command failed unexpectedly."))),
+            .unwrap_or_else(|_| Err(Problem::internal(wording!("The command failed unexpectedly.", "命令意外失败。")))),
     )
 }
 
@@ -86,8 +86,11 @@ async fn stream(
     Json(request): Json<Value>,
 ) -> Response {
     let Ok(place) = server.streams.clone().try_acquire_owned() else {
-        let problem = Problem::new(ProblemCode::Conflict, "Too many streams are open at once.");
-        return respond(Err(problem.hint("Close other tabs of Alidade.")));
+        let problem = Problem::new(
+            ProblemCode::Conflict,
+            wording!("Too many streams are open at once.", "同时打开的数据流过多。"),
+        );
+        return respond(Err(problem.hint(wording!("Close other tabs of Alidade.", "请关闭 Alidade 的其他标签页。"))));
     };
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(WAITING);
     tokio::task::spawn_blocking(move || {
