@@ -2,7 +2,7 @@
 //! dropped.
 
 use crate::Desk;
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, wording};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -38,7 +38,10 @@ pub(crate) fn call(app: &AppHandle, desk: &Desk, name: &str, request: &Value) ->
             }
             Ok(Value::Null)
         }
-        _ => Err(Problem::new(ProblemCode::NotFound, format!("The window has no command “{name}”."))),
+        _ => Err(Problem::new(
+            ProblemCode::NotFound,
+            wording!("The window has no command “{name}”.", "窗口没有名为“{name}”的命令。"),
+        )),
     }
 }
 

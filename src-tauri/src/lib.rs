@@ -5,7 +5,7 @@
 mod host;
 mod rescue;
 
-use alidade_domain::Problem;
+use alidade_domain::{Problem, wording};
 use alidade_studio::{Configuration, Studio, run_queue_in_background};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -61,13 +61,16 @@ pub fn open_window() -> ExitCode {
         .run(tauri::generate_context!());
     match built {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&Problem::internal(format!("Opening the window failed: {error}."))),
+        Err(error) => {
+            fail(&Problem::internal(wording!("Opening the window failed: {error}.", "打开窗口失败：{error}。")))
+        }
     }
 }
 
 fn fail(problem: &Problem) -> ExitCode {
-    eprintln!("error: {}", problem.message);
-    problem.hints.iter().for_each(|hint| eprintln!("hint: {hint}"));
+    let language = preferred_language();
+    eprintln!("{}", problem.message.spoken(language));
+    problem.hints.iter().for_each(|hint| eprintln!("{}", hint.spoken(language)));
     ExitCode::FAILURE
 }
 
@@ -94,7 +97,7 @@ async fn rpc(app: AppHandle, name: String, request: Value, channel: Channel<Valu
     };
     tauri::async_runtime::spawn_blocking(work)
         .await
-        .unwrap_or_else(|_| Err(Problem::internal("The command failed unexpectedly.")))
+        .unwrap_or_else(|_| Err(Problem::internal(wording!("The command failed unexpectedly.", "命令意外失败。"))))
 }
 
 fn listen(desk: &Desk, name: &str, mut request: Value, channel: &Channel<Value>) -> Result<Value, Problem> {

@@ -2,8 +2,8 @@
 //! If an intact backup can replace the database, the dialog offers it and the window opens again. `studio` does the
 //! restoring.
 
-use alidade_domain::Problem;
-use alidade_studio::{list_backups, restore_backup};
+use alidade_domain::{Problem, wording};
+use alidade_studio::{list_backups, preferred_language, restore_backup};
 use std::path::{Path, PathBuf};
 use tauri::AppHandle;
 use tauri_plugin_dialog::{DialogExt, MessageDialogButtons, MessageDialogKind};
@@ -29,7 +29,7 @@ pub(crate) fn tell(problem: &Problem, home: Option<PathBuf>) -> tauri::Result<()
 
 /// The newest intact backup, if a backup solves the problem.
 fn offered(problem: &Problem, home: &Path) -> Option<String> {
-    let mends = problem.hints.iter().any(|hint| hint.contains("alidade restore"));
+    let mends = problem.hints.iter().any(|hint| hint.en.contains("alidade restore"));
     let sound = |home| list_backups(home).into_iter().find(|backup| backup.sound);
     mends.then(|| sound(home)).flatten().map(|backup| backup.name)
 }
@@ -40,7 +40,11 @@ fn show(app: AppHandle, text: &str, offer: Option<(PathBuf, String)>) {
         return dialog.show(move |_| app.exit(1));
     };
     let day = backup.trim_end_matches(".db");
-    let buttons = MessageDialogButtons::OkCancelCustom(format!("Restore the backup {day}"), "Close".to_owned());
+    let language = preferred_language();
+    let restore = wording!("Restore the backup {day}", "恢复备份 {day}");
+    let close = wording!("Close", "关闭");
+    let buttons =
+        MessageDialogButtons::OkCancelCustom(restore.spoken(language).to_owned(), close.spoken(language).to_owned());
     dialog.buttons(buttons).show(move |agreed| {
         if !agreed {
             return app.exit(1);
@@ -54,8 +58,9 @@ fn show(app: AppHandle, text: &str, offer: Option<(PathBuf, String)>) {
 
 /// Message and hints, one below the other.
 fn words(problem: &Problem) -> String {
+    let language = preferred_language();
     let lines = [&problem.message].into_iter().chain(&problem.hints);
-    lines.map(String::as_str).collect::<Vec<_>>().join("\n\n")
+    lines.map(|line| line.spoken(language)).collect::<Vec<_>>().join("\n\n")
 }
 
 #[cfg(test)]
@@ -65,7 +70,8 @@ mod tests {
     #[test]
     fn a_backup_is_offered_only_where_it_mends_something_and_is_sound() {
         let home = tempfile::tempdir().unwrap();
-        let damaged = Problem::internal("damaged").hint("Run `alidade restore`.");
+        let damaged = Problem::internal(wording!("damaged", "已损坏"))
+            .hint(wording!("Run `alidade restore`.", "运行 `alidade restore`。"));
         assert_eq!(offered(&damaged, home.path()), None);
         std::fs::create_dir(home.path().join("backups")).unwrap();
         std::fs::write(home.path().join("backups/2026-01-01.db"), "no database").unwrap();

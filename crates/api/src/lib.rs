@@ -8,7 +8,7 @@ mod commands;
 mod schema;
 mod table;
 
-use alidade_domain::{Problem, ProblemCode, nearest_name};
+use alidade_domain::{Problem, ProblemCode, nearest_name, wording};
 use alidade_studio::Studio;
 use serde_json::Value;
 
@@ -37,9 +37,10 @@ pub fn stream(studio: &Studio, name: &str, request: Value, sink: Sink) -> Result
 }
 
 fn unknown(name: &str, known: impl Iterator<Item = &'static str>) -> Problem {
-    let problem = Problem::new(ProblemCode::NotFound, format!("There is no command “{name}”."));
+    let problem =
+        Problem::new(ProblemCode::NotFound, wording!("There is no command “{name}”.", "没有名为“{name}”的命令。"));
     match nearest_name(name, known) {
-        Some(near) => problem.hint(format!("Did you mean {near}?")),
+        Some(near) => problem.hint(wording!("Did you mean {near}?", "是否想写 {near}？")),
         None => problem,
     }
 }

@@ -2,7 +2,7 @@
 //! a handler only sees its own types.
 
 use crate::schema::Wire;
-use alidade_domain::Problem;
+use alidade_domain::{Problem, wording};
 use alidade_studio::Studio;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -78,11 +78,14 @@ where
 
 /// Deserialises a request; the error names the mismatch.
 fn request<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_json::from_value(value)
-        .map_err(|error| Problem::input(format!("The request does not fit the command: {error}.")))
+    serde_json::from_value(value).map_err(|error| {
+        Problem::input(wording!("The request does not fit the command: {error}.", "请求与命令不符：{error}。"))
+    })
 }
 
 /// Serialises an answer.
 fn answer<T: Serialize>(value: T) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem::internal(format!("The answer cannot be written: {error}.")))
+    serde_json::to_value(value).map_err(|error| {
+        Problem::internal(wording!("The answer cannot be written: {error}.", "无法写出回答：{error}。"))
+    })
 }

@@ -70,7 +70,7 @@ fn no_request_makes_a_command_panic() {
         }
     }
     let problem = call(&studio, "list_experimnts", json!({})).unwrap_err();
-    assert_eq!((problem.code, problem.hints[0].as_str()), (ProblemCode::NotFound, "Did you mean list_experiments?"));
+    assert_eq!((problem.code, problem.hints[0].en.as_str()), (ProblemCode::NotFound, "Did you mean list_experiments?"));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_request_that_does_not_fit_names_the_field() {
         ("list_runs", json!({"newest": true}), "unknown field `newest`"),
     ] {
         let problem = call(&studio, name, request).unwrap_err();
-        assert!(problem.code == ProblemCode::Input && problem.message.contains(word), "{}", problem.message);
+        assert!(problem.code == ProblemCode::Input && problem.message.en.contains(word), "{}", problem.message.en);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ctrl-C as a request to stop: the current step is finished and kept. A second one ends the program at once.
 
 use crate::output;
-use alidade_domain::{Problem, StopReason, StopSignal, why};
+use alidade_domain::{Problem, StopReason, StopSignal, why, wording};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,8 +17,11 @@ impl Interruption {
     /// # Errors
     /// When signals are not available.
     pub fn listen() -> Result<Self, Problem> {
-        let failed =
-            |error: std::io::Error| Problem::internal(format!("Listening to signals failed: {}.", why(&error)));
+        let failed = |error: std::io::Error| {
+            Problem::internal(
+                wording!("Listening to signals failed: {why}.", "监听信号失败：{why}。"; why = why(&error)),
+            )
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let asked = Arc::new(AtomicBool::new(false));
         let (seen, (ready, listening)) = (asked.clone(), std::sync::mpsc::channel());
@@ -40,7 +43,10 @@ async fn hear(asked: &AtomicBool, ready: &std::sync::mpsc::Sender<()>) {
     let _ = ready.send(());
     signals.next().await;
     asked.store(true, Ordering::Relaxed);
-    output::note("\nStopping after this step, which is kept; a second Ctrl-C stops at once.");
+    output::note(wording!(
+        "\nStopping after this step, which is kept; a second Ctrl-C stops at once.",
+        "\n做完这一步后停止，这一步会保留；再按一次 Ctrl-C 立即停止。"
+    ));
     signals.next().await;
     std::process::exit(AT_ONCE);
 }

@@ -8,6 +8,7 @@ mod commands;
 mod faults;
 mod help;
 mod interruption;
+mod language;
 mod output;
 mod progress;
 mod serve;
@@ -30,6 +31,9 @@ struct Arguments {
     /// Print results and errors only, no notes.
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Language of messages; by default that of ALIDADE_LANGUAGE or the locale.
+    #[arg(long, global = true, value_enum)]
+    language: Option<language::Named>,
     #[command(subcommand)]
     command: Command,
 }
@@ -93,11 +97,12 @@ fn main() -> ExitCode {
         }
         Ok(arguments) => {
             output::be_quiet(arguments.quiet);
+            language::choose(arguments.language);
             faults::guarded(|| run(arguments.command))
         }
         Err(refusal) if refusal.use_stderr() => {
             // Without styles: the arguments may contain control characters.
-            output::fault(refusal.render().to_string().trim_end());
+            output::plain(refusal.render().to_string().trim_end());
             ExitCode::from(2)
         }
         // Help and version.

@@ -1,7 +1,8 @@
 //! All output to the terminal. Control characters in untrusted text (data, configurations, file names) are escaped; a closed
 //! pipe ends the program quietly, a full disk with a message, and neither with a panic.
 
-use alidade_domain::{Precision, Problem, ProblemCode, printable, without_number};
+use crate::language::said;
+use alidade_domain::{Precision, Problem, ProblemCode, Wording, printable, without_number, wording};
 use alidade_studio::folder_notes;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -42,7 +43,8 @@ pub fn event(value: &Value) {
         LISTENED_TO.store(false, Ordering::Relaxed);
         if error.kind() != ErrorKind::BrokenPipe {
             EVENTS_LOST.store(true, Ordering::Relaxed);
-            note(&format!("note: {} Training continues.", lost(&error)));
+            let lost = lost(&error);
+            remark(&wording!("{lost} Training continues.", "{lost}训练继续进行。"; lost = lost));
         }
     }
 }
@@ -63,50 +65,74 @@ pub fn text(text: &str) {
     write(text).unwrap_or_else(|error| end(&error));
 }
 
+/// A sentence on standard output.
+pub fn say(text: impl Into<Wording>) {
+    line(said(text));
+}
+
 /// With `--quiet` notes are not printed.
 pub fn be_quiet(quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);
 }
 
-/// A note on standard error, for the person at the terminal; failures cannot be reported anywhere.
-pub fn note(text: &str) {
+/// A sentence on standard error, for the person at the terminal.
+pub fn note(text: impl Into<Wording>) {
     if !QUIET.load(Ordering::Relaxed) {
         fault(text);
     }
 }
 
-/// A line on standard error that is printed in any case.
-pub fn fault(text: &str) {
+/// A sentence on standard error that is printed in any case.
+pub fn fault(text: impl Into<Wording>) {
+    plain(&said(text));
+}
+
+/// A line on standard error; failures cannot be reported anywhere.
+pub fn plain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
 }
 
+/// A remark on standard error.
+pub fn remark(text: &Wording) {
+    note(remarked(text));
+}
+
+/// A remark as such.
+pub fn remarked(text: &Wording) -> Wording {
+    wording!("note: {text}", "提示：{text}"; text = text)
+}
+
 /// A prompt on standard error, without a line break.
-pub fn ask(text: &str) {
+pub fn ask(text: impl Into<Wording>) {
     let mut out = std::io::stderr().lock();
-    let _ = write!(out, "{}", printable(text)).and_then(|()| out.flush());
+    let _ = write!(out, "{}", printable(&said(text))).and_then(|()| out.flush());
 }
 
 /// Notes when the weights do not have the requested number format.
 pub fn held(wanted: Precision, held: Precision) {
     if wanted != held {
         let (wanted, held) = (wanted.name(), held.name());
-        note(&format!("note: this model with this adapter cannot run with {wanted} weights here; they are {held}."));
+        remark(&wording!(
+            "this model with this adapter cannot run with {wanted} weights here; they are {held}.",
+            "这个模型与适配器在这里不能以 {wanted} 权重运行，使用的是 {held}。"
+        ));
     }
 }
 
 /// Prints remarks on the chosen folders.
 pub fn notes(model: &Path, adapter: Option<&Path>) {
-    folder_notes(model, adapter).iter().for_each(|text| note(&format!("note: {text}")));
+    folder_notes(model, adapter).iter().for_each(remark);
 }
 
 /// Prints a problem with its hints to standard error and turns it into an exit code.
 pub fn report(problem: &Problem) -> ExitCode {
-    let message = without_number(&problem.message);
-    match &problem.field {
-        Some(field) => fault(&format!("error ({field}): {message}")),
-        None => fault(&format!("error: {message}")),
-    }
-    problem.hints.iter().for_each(|hint| fault(&format!("hint: {hint}")));
+    let Wording { en, zh } = &problem.message;
+    let message = Wording { en: without_number(en), zh: without_number(zh) };
+    fault(match &problem.field {
+        Some(field) => wording!("error ({field}): {message}", "错误（{field}）：{message}"; message = message),
+        None => wording!("error: {message}", "错误：{message}"; message = message),
+    });
+    problem.hints.iter().for_each(|hint| fault(wording!("hint: {hint}", "建议：{hint}"; hint = hint)));
     match problem.code {
         ProblemCode::Input | ProblemCode::NotFound | ProblemCode::Conflict => ExitCode::from(2),
         _ => ExitCode::from(1),
@@ -135,8 +161,8 @@ fn document(value: &Value) -> String {
     text + "\n"
 }
 
-fn lost(error: &Error) -> String {
-    format!("Writing to standard output failed: {}.", alidade_domain::why(error))
+fn lost(error: &Error) -> Wording {
+    wording!("Writing to standard output failed: {why}.", "写入标准输出失败：{why}。"; why = alidade_domain::why(error))
 }
 
 /// Ends the program, because its output is closed.
@@ -144,7 +170,7 @@ fn end(error: &Error) -> ! {
     if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(CLOSED_PIPE);
     }
-    fault(&format!("error: {}", lost(error)));
+    fault(wording!("error: {lost}", "错误：{lost}"; lost = lost(error)));
     std::process::exit(1)
 }
 

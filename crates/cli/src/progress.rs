@@ -1,8 +1,9 @@
 //! Progress of a run: a bar in a terminal, occasional lines in a file, one event per line with `--json`.
 
 use crate::commands::experiments::duration;
+use crate::language::said;
 use crate::output;
-use alidade_domain::{EventKind, Phase, Plan, Problem};
+use alidade_domain::{EventKind, Phase, Plan, Problem, Wording, Words, wording};
 use alidade_studio::{Outline, Start};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
@@ -32,17 +33,23 @@ impl Progress {
             return;
         }
         let Outline { steps, rows, skipped, truncated } = *outline;
-        let mut text = format!("{} · {steps} steps · {rows} rows", plan.method.as_str());
-        for (count, what) in [(truncated, "cut"), (skipped, "left out")] {
-            if count > 0 {
-                text += &format!(", {count} {what}");
-            }
-        }
-        self.line(&format!("{text} · seed {}", plan.seed));
+        let cut = (truncated > 0).then(|| wording!(", {truncated} cut", "，截断 {truncated} 条"));
+        let left = (skipped > 0).then(|| wording!(", {skipped} left out", "，略去 {skipped} 条"));
+        self.line(wording!(
+            "{method} · {steps} steps · {rows} rows{cut}{left} · seed {seed}",
+            "{method} · {steps} 步 · {rows} 条{cut}{left} · 种子 {seed}";
+            cut = cut.unwrap_or_default(), left = left.unwrap_or_default();
+            method = plan.method.as_str(), seed = plan.seed
+        ));
         match start {
             Start::Fresh => {}
-            Start::Resume { step } => self.line(&format!("Resuming from step {step} of {steps}.")),
-            Start::Finish => self.line("All steps are already done; only the work after them is left."),
+            Start::Resume { step } => {
+                self.line(wording!("Resuming from step {step} of {steps}.", "从第 {step} 步继续，共 {steps} 步。"))
+            }
+            Start::Finish => self.line(wording!(
+                "All steps are already done; only the work after them is left.",
+                "所有步骤已完成，只剩其后的工作。"
+            )),
         }
         if let Some(bar) = &self.bar {
             bar.set_length(steps);
@@ -55,23 +62,32 @@ impl Progress {
     /// When it cannot be written as JSON.
     pub fn show(&self, kind: &EventKind) -> Result<(), Problem> {
         if self.json {
-            output::event(&serde_json::to_value(kind).map_err(|error| Problem::internal(error.to_string()))?);
+            output::event(
+                &serde_json::to_value(kind).map_err(|error| Problem::internal(Wording::name(error.to_string())))?,
+            );
         }
         match kind {
-            EventKind::Warning { message, .. } => self.line(&format!("note: {message}")),
+            EventKind::Warning { message, .. } => self.line(output::remarked(message)),
             EventKind::Stage { phase } => self.phase(*phase),
             EventKind::Step { step, total, metrics, tokens_per_second, seconds_left } => {
                 let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
-                let left = duration(*seconds_left);
-                let words = format!("loss {loss:.4} · {tokens_per_second:.0} tokens/s · {left} left");
+                let words = wording!(
+                    "loss {loss:.4} · {tokens_per_second:.0} tokens/s · {left} left",
+                    "loss {loss:.4} · 每秒 {tokens_per_second:.0} 词元 · 还需 {left}";
+                    left = duration(*seconds_left)
+                );
                 match &self.bar {
                     Some(bar) => {
                         bar.set_length(*total);
                         bar.set_position(*step);
-                        bar.set_message(words);
+                        bar.set_message(said(words));
                     }
                     None if !self.json && self.due(*step, *total) => {
-                        self.line(&format!("step {step} of {total} · {words}"));
+                        self.line(wording!(
+                            "step {step} of {total} · {words}",
+                            "第 {step} 步，共 {total} 步 · {words}";
+                            words = words
+                        ));
                     }
                     None => {}
                 }
@@ -84,17 +100,17 @@ impl Progress {
     /// Names the phase: beside the bar, or on a line where there is none.
     fn phase(&self, phase: Phase) {
         let name = match phase {
-            Phase::Preparing => "preparing rows and model",
-            Phase::Training => "training",
-            Phase::Saving => "saving",
-            Phase::Evaluating => "comparing before and after",
-            Phase::Building => "building rows",
-            Phase::Fetching => "fetching",
-            Phase::Exporting => "exporting",
+            Phase::Preparing => Words::new("preparing rows and model", "准备数据和模型"),
+            Phase::Training => Words::new("training", "训练"),
+            Phase::Saving => Words::new("saving", "保存"),
+            Phase::Evaluating => Words::new("comparing before and after", "比较前后"),
+            Phase::Building => Words::new("building rows", "构建数据"),
+            Phase::Fetching => Words::new("fetching", "获取"),
+            Phase::Exporting => Words::new("exporting", "导出"),
         };
         match &self.bar {
-            Some(bar) => bar.set_message(name),
-            None if !self.json => output::note(&format!("{name} …")),
+            Some(bar) => bar.set_message(said(name)),
+            None if !self.json => output::note(wording!("{name} …", "{name}……"; name = name)),
             None => {}
         }
     }
@@ -114,7 +130,7 @@ impl Progress {
         due
     }
 
-    fn line(&self, text: &str) {
+    fn line(&self, text: impl Into<Wording>) {
         match &self.bar {
             Some(bar) => bar.suspend(|| output::note(text)),
             None => output::note(text),
@@ -124,6 +140,9 @@ impl Progress {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::no_length();
-    let style = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {msg}");
+    let style = ProgressStyle::with_template(&said(Words::new(
+        "{bar:30} step {pos} of {len} · {msg}",
+        "{bar:30} 第 {pos} 步，共 {len} 步 · {msg}",
+    )));
     style.map_or(bar.clone(), |style| bar.with_style(style))
 }

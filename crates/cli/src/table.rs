@@ -1,6 +1,9 @@
 //! Tables for the terminal: columns as wide as their widest cell, numbers to the right. Wide characters count as two columns,
 //! as terminals draw them.
 
+use crate::language::said;
+use alidade_domain::Words;
+
 /// How a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -11,11 +14,11 @@ pub enum Align {
 }
 
 /// The lines of a table with its heads; none without rows.
-pub fn table(heads: &[(&str, Align)], rows: &[Vec<String>]) -> Vec<String> {
+pub fn table(heads: &[(Words, Align)], rows: &[Vec<String>]) -> Vec<String> {
     if rows.is_empty() {
         return Vec::new();
     }
-    let head: Vec<String> = heads.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let head: Vec<String> = heads.iter().map(|(name, _)| said(*name)).collect();
     let all = || [&head].into_iter().chain(rows);
     let width = |column: usize| all().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0);
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
@@ -56,9 +59,9 @@ mod tests {
     #[test]
     fn columns_line_up_in_both_languages() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let lines = table(&[("name", Align::Left), ("行", Align::Right)], &[row(["友善", "9"]), row(["a", "1,000"])]);
+        let lines = table(&[(Words::name("name"), Align::Left), (Words::name("行"), Align::Right)], &[row(["友善", "9"]), row(["a", "1,000"])]);
         assert_eq!(lines, ["name     行", "友善      9", "a     1,000"]);
         assert_eq!((short("abcdef", 4), short("abc", 4)), ("abc…".to_owned(), "abc".to_owned()));
-        assert!(table(&[("name", Align::Left)], &[]).is_empty());
+        assert!(table(&[(Words::name("name"), Align::Left)], &[]).is_empty());
     }
 }

@@ -97,7 +97,8 @@ fn costly_files_cost_the_program_nothing() {
         let began = Instant::now();
         let found = studio.import_dataset(&studio.hand_out(path.clone()), None);
         let grown = status_of(me, "VmHWM:").saturating_sub(before);
-        let said = found.as_ref().map_or_else(|problem| problem.message.clone(), |view| format!("{:?}", view.summary));
+        let said =
+            found.as_ref().map_or_else(|problem| problem.message.en.clone(), |view| format!("{:?}", view.summary));
         let said: String = said.chars().take(160).collect();
         eprintln!("{name}: {said} in {:.1} s, grown by {:.1} MB", began.elapsed().as_secs_f64(), grown as f64 / 1e6);
         assert!(grown < GROWTH, "{name}: {grown}");

@@ -2,7 +2,7 @@
 //! a restart all read the same list.
 
 use crate::artifact::artifacts;
-use crate::{Artifact, Device, Evaluation, ItemNote, Problem, Wording, WorkUnit};
+use crate::{Artifact, Device, Evaluation, ItemNote, Problem, Wording, Words, WorkUnit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -33,6 +33,20 @@ impl RunState {
     /// True if the run can be resumed.
     pub fn can_resume(self) -> bool {
         matches!(self, RunState::Paused | RunState::Interrupted | RunState::Failed)
+    }
+
+    /// Its name.
+    pub fn words(self) -> Words {
+        match self {
+            RunState::Queued => Words::new("queued", "排队中"),
+            RunState::Running => Words::new("running", "运行中"),
+            RunState::Paused => Words::new("paused", "已暂停"),
+            RunState::Interrupted => Words::new("interrupted", "已中断"),
+            RunState::Stopped => Words::new("stopped", "已停止"),
+            RunState::Finished => Words::new("finished", "已完成"),
+            RunState::Failed => Words::new("failed", "失败"),
+            RunState::Discarded => Words::new("discarded", "已丢弃"),
+        }
     }
 
     /// True if nothing more happens without an action of the person.

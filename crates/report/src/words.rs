@@ -123,7 +123,7 @@ pub(crate) fn sample_texts(sample: &Sample) -> (String, Vec<String>) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use alidade_domain::{EvaluatedStack, MeasureWords};
+    use alidade_domain::{EvaluatedStack, MeasureWords, Wording, Words};
 
     /// An evaluation of some stacks with one measure, "good answers".
     pub(crate) fn evaluation(stacks: &[&str], change: (f64, f64, f64), better: Better) -> Evaluation {

@@ -39,6 +39,7 @@ pub use models::vetting::{Depth, vet_model, vet_stack};
 pub use runs::queue::run_queue_in_background;
 pub use studio::Studio;
 pub use terminal::dry_run::dry_run;
+pub use terminal::language::preferred_language;
 pub use terminal::places::Given;
 pub use terminal::resolve::{ResolvedRecipe, model_dir, read_recipe, resolve_recipe};
 pub use terminal::run_folder::{RunFolder, Start};

@@ -189,8 +189,8 @@ fn a_row_that_the_template_does_not_take_is_left_out_and_named() {
     assert_eq!(prepared.items.iter().map(|item| item.row).collect::<Vec<_>>(), [1, 3]);
     let words = prepared.left_out();
     assert_eq!(words.len(), 1);
-    assert!(words[0].starts_with("2 rows were left out (rows 2, 4): "), "{words:?}");
-    assert!(words[0].contains("A person must begin"), "{words:?}");
+    assert!(words[0].en.starts_with("2 rows were left out (rows 2, 4): "), "{words:?}");
+    assert!(words[0].en.contains("A person must begin"), "{words:?}");
     let refused = folder.prepare("sft", &[opens], &[]).unwrap_err().to_string();
     assert!(refused.contains("None of the 1 rows") && refused.contains("A person must begin"), "{refused}");
     let pair = |role: fn(String) -> Message| {

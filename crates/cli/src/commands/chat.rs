@@ -1,7 +1,7 @@
 //! `alidade chat`: a conversation in the terminal; answers appear while they are generated.
 
 use crate::output;
-use alidade_domain::{Message, Precision, Problem, Sampling, why};
+use alidade_domain::{Message, Precision, Problem, Sampling, why, wording};
 use alidade_studio::{AnswerRequest, Depth, Speaker, vet_stack};
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
@@ -51,13 +51,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let input = std::io::stdin();
     loop {
         if input.is_terminal() {
-            output::ask("you: ");
+            output::ask(wording!("you: ", "您："));
         }
         let mut line = String::new();
-        let read = input
-            .lock()
-            .read_line(&mut line)
-            .map_err(|error| Problem::input(format!("Reading your input failed: {}.", why(&error))))?;
+        let read = input.lock().read_line(&mut line).map_err(|error| {
+            Problem::input(wording!("Reading your input failed: {why}.", "读取输入失败：{why}。"; why = why(&error)))
+        })?;
         if read == 0 {
             return Ok(());
         }

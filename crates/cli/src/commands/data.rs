@@ -1,9 +1,10 @@
 //! `alidade data`: the data sets of the app. Adding a file imports it; `alidade check` only reads it.
 
 use crate::chosen::{chosen, confirmed};
+use crate::language::said;
 use crate::output;
 use crate::table::{Align, table};
-use alidade_domain::{DatasetKind, Problem};
+use alidade_domain::{Problem, Words, wording};
 use alidade_studio::views::DatasetView;
 use alidade_studio::{Configuration, Studio};
 use serde_json::json;
@@ -52,30 +53,26 @@ enum Action {
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
     let named =
-        |wanted: &str| chosen(studio.list_datasets()?, wanted, "data set", |set: &DatasetView| (&set.id, &set.name));
+        |wanted: &str| chosen(studio.list_datasets()?, wanted, Words::new("data set", "数据集"), |set| (&set.id, &set.name));
     match &arguments.action {
         None => list(&studio, false),
         Some(Action::List { json }) => list(&studio, *json),
         Some(Action::Add { file, name }) => super::import::add(&studio, file, name.clone(), false),
         Some(Action::Rename { set, name }) => {
             let renamed = studio.rename_dataset(&named(set)?.id, name)?;
-            output::line(format!("{} is called “{}” now.", renamed.id, renamed.name));
+            let (id, name) = (&renamed.id, &renamed.name);
+            output::say(wording!("{id} is called “{name}” now.", "{id} 现在名为“{name}”。"));
             Ok(())
         }
         Some(Action::Remove { set, yes }) => {
             let set = named(set)?;
             if *yes || confirmed(&set.name, &set.used_by)? {
                 studio.remove_dataset(&set.id)?;
-                output::line(format!("Removed “{}”.", set.name));
+                output::say(wording!("Removed “{name}”.", "已移除“{name}”。", name = set.name));
             }
             Ok(())
         }
     }
-}
-
-/// What a data set can teach, in a word.
-pub fn kind_name(kind: DatasetKind) -> String {
-    format!("{kind:?}").to_lowercase()
 }
 
 fn list(studio: &Studio, json: bool) -> Result<(), Problem> {
@@ -86,14 +83,14 @@ fn list(studio: &Studio, json: bool) -> Result<(), Problem> {
     }
     let row = |set: &DatasetView| {
         let rows = set.summary.kept.to_string();
-        vec![set.id.clone(), set.name.clone(), kind_name(set.kind), rows, set.used_by.len().to_string()]
+        vec![set.id.clone(), said(&set.title), said(set.kind.words()), rows, set.used_by.len().to_string()]
     };
     let heads = [
-        ("id", Align::Left),
-        ("name", Align::Left),
-        ("kind", Align::Left),
-        ("rows", Align::Right),
-        ("experiments", Align::Right),
+        (Words::new("id", "标识"), Align::Left),
+        (Words::new("name", "名称"), Align::Left),
+        (Words::new("kind", "类型"), Align::Left),
+        (Words::new("rows", "条数"), Align::Right),
+        (Words::new("experiments", "实验"), Align::Right),
     ];
     table(&heads, &sets.iter().map(row).collect::<Vec<_>>()).into_iter().for_each(output::line);
     Ok(())

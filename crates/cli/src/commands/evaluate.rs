@@ -1,8 +1,9 @@
 //! `alidade evaluate`: compares a base model with the same model plus adapters, on the same prompts and rows, with suites
 //! and judges.
 
+use crate::language::said;
 use crate::output;
-use alidade_domain::{Estimate, Evaluation, Problem};
+use alidade_domain::{Estimate, Evaluation, Problem, wording};
 use alidade_studio::{Comparison, Depth, evaluate, import_checked, judges, suites, vet_model, vet_stack};
 use serde_json::json;
 use std::path::PathBuf;
@@ -49,8 +50,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     let Some(model) = &arguments.model else { return Ok(()) };
     if arguments.data.is_none() && arguments.suite.is_none() && !arguments.world {
-        return Err(Problem::input("There is nothing to evaluate on.")
-            .hint("Add --data FILE for held-out rows, or --world for the starter world.")
+        return Err(Problem::input(wording!("There is nothing to evaluate on.", "没有可用于评测的内容。"))
+            .hint(wording!(
+                "Add --data FILE for held-out rows, or --world for the starter world.",
+                "加上 --data FILE 以使用留出数据，或加上 --world 以使用入门世界。"
+            ))
             .at("data"));
     }
     let comparison = Comparison {
@@ -72,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         // Remarks on the model are only shown once.
         let notes = alidade_studio::folder_notes(model, Some(adapter));
         let known = if number == 0 { Vec::new() } else { alidade_studio::folder_notes(model, None) };
-        notes.iter().filter(|note| !known.contains(note)).for_each(|note| output::note(&format!("note: {note}")));
+        notes.iter().filter(|note| !known.contains(note)).for_each(|note| output::remark(note));
     }
     let evaluations = evaluate(&comparison)?;
     if arguments.json {
@@ -93,30 +97,33 @@ fn list(as_json: bool) {
         }));
         return;
     }
-    output::line("Suites (--suite):");
+    output::say(wording!("Suites (--suite):", "评测（--suite）："));
     for card in suites() {
-        output::line(format!("  {:<16} {}", card.name, card.explanation.en));
+        output::line(format!("  {:<16} {}", card.name, said(card.explanation)));
         let measures: Vec<&str> = card.measures.iter().map(|measure| measure.key).collect();
-        output::line(format!("  {:<16} measures {}", "", measures.join(", ")));
+        let measures = measures.join(", ");
+        let measures = said(wording!("measures {measures}", "指标 {measures}"));
+        output::line(format!("  {:<16} {measures}", ""));
     }
-    output::line("Judges (--judge):");
+    output::say(wording!("Judges (--judge):", "裁判（--judge）："));
     for card in judges() {
-        output::line(format!("  {:<16} {}", card.name, card.explanation.en));
+        output::line(format!("  {:<16} {}", card.name, said(card.explanation)));
         if let Some(argument) = &card.argument {
-            output::line(format!("  {:<16} {}={}: {}", "", card.name, argument.example, argument.meaning.en));
+            output::line(format!("  {:<16} {}={}: {}", "", card.name, argument.example, said(argument.meaning)));
         }
     }
 }
 
 fn print(found: &Evaluation) {
-    output::line(format!("{} ({})", found.title.en, found.suite));
+    output::line(format!("{} ({})", said(&found.title), found.suite));
     for (place, stack) in found.stacks.iter().enumerate() {
-        let base = if place == found.baseline && found.stacks.len() > 1 { "  (baseline)" } else { "" };
+        let base = place == found.baseline && found.stacks.len() > 1;
+        let base = if base { said(wording!("  (baseline)", "  （基线）")) } else { String::new() };
         output::line(format!("  {} {}{base}", letter(place), stack.label));
     }
     for measure in &found.measures {
-        let unit = measure.words.unit.en.as_str();
-        output::line(format!("{} [{}]", measure.words.title.en, measure.key));
+        let unit = &said(&measure.words.unit);
+        output::line(format!("{} [{}]", said(&measure.words.title), measure.key));
         for place in 0..found.stacks.len() {
             let change = match measure.change(place) {
                 Some(change) => format!("   {}", figure(&measure.unit, unit, change, true)),
@@ -138,15 +145,24 @@ fn letter(place: usize) -> String {
 }
 
 fn figure(kind: &str, unit: &str, e: &Estimate, change: bool) -> String {
-    let unread = if e.unreadable > 0 { format!(", {} unreadable", e.unreadable) } else { String::new() };
+    let unreadable = e.unreadable;
+    let unread = (unreadable > 0).then(|| said(wording!(", {unreadable} unreadable", "，{unreadable} 条无法判读")));
+    let unread = unread.unwrap_or_default();
     match (kind, change) {
         ("rate", false) => {
             format!("{:.1} % ({:.1}–{:.1}, n = {}{unread})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high, e.n)
         }
         ("rate", true) => {
-            format!("{:+.1} points ({:+.1} to {:+.1})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)
+            let (value, low, high) = (100.0 * e.value, 100.0 * e.low, 100.0 * e.high);
+            said(wording!(
+                "{value:+.1} points ({low:+.1} to {high:+.1})",
+                "{value:+.1} 个百分点（{low:+.1} 至 {high:+.1}）"
+            ))
         }
         (_, false) => format!("{:.3} {unit} ({:.3}–{:.3}, n = {}{unread})", e.value, e.low, e.high, e.n),
-        (_, true) => format!("{:+.3} ({:+.3} to {:+.3})", e.value, e.low, e.high),
+        (_, true) => {
+            let Estimate { value, low, high, .. } = e;
+            said(wording!("{value:+.3} ({low:+.3} to {high:+.3})", "{value:+.3}（{low:+.3} 至 {high:+.3}）"))
+        }
     }
 }

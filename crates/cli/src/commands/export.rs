@@ -1,7 +1,7 @@
 //! `alidade export`: an adapter merged into its base as a model folder for other programs, or a verified copy of it.
 
 use crate::output;
-use alidade_domain::Problem;
+use alidade_domain::{Problem, wording};
 use alidade_studio::{Depth, ExportForm, Exported, export, vet_stack};
 use std::path::PathBuf;
 
@@ -38,10 +38,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     vet_stack(&arguments.model, Some(&arguments.adapter), Depth::Configuration, &[])?;
     output::notes(&arguments.model, Some(&arguments.adapter));
     let Exported { gap, rounded_to } = export(&arguments.model, &arguments.adapter, form, &arguments.output)?;
-    let rounding = rounded_to.map(|name| format!(" (in {name}, as the base)")).unwrap_or_default();
-    output::note(&format!(
-        "Written to {}; its logits differ from the live adapter's by at most {gap:.1e}{rounding}.",
-        arguments.output.display()
-    ));
+    let rounding = rounded_to
+        .map(|name| wording!(" (in {name}, as the base)", "（以 {name} 保存，与基座相同）"))
+        .unwrap_or_default();
+    output::note(
+        wording!("Written to {path}; its logits differ from the live adapter's by at most {gap:.1e}{rounding}.", "已写入 {path}；其 logit 与当前适配器相差最多 {gap:.1e}{rounding}。"; rounding = rounding; path = arguments.output.display()),
+    );
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `alidade import FILE` adds a data file to the app; `alidade check FILE` only reads it. Both summarise it and list its bad
 //! rows. No row is kept in memory, so the size of the file does not matter.
 
+use crate::language::said;
 use crate::output;
-use alidade_domain::{Imported, Problem};
+use alidade_domain::{Imported, Problem, Wording, wording};
 use alidade_studio::{Configuration, Studio, inspect_file};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -48,7 +49,11 @@ pub fn check(arguments: &CheckArguments) -> Result<(), Problem> {
     let found = inspect_file(&arguments.file)?;
     show(&stem(&arguments.file), &found, arguments.json, None);
     if !arguments.json {
-        output::note(&format!("Nothing was stored. To use it: alidade import {}", arguments.file.display()));
+        output::note(wording!(
+            "Nothing was stored. To use it: alidade import {path}",
+            "没有存入任何内容。要使用它：alidade import {path}",
+            path = arguments.file.display()
+        ));
     }
     Ok(())
 }
@@ -72,7 +77,11 @@ pub fn add(studio: &Studio, file: &Path, name: Option<String>, json: bool) -> Re
     let found = Imported { kind: set.kind, summary: set.summary, issues, remarks: set.remarks };
     show(&set.name, &found, json, Some(&set.id));
     if !json {
-        output::note(&format!("Imported as {}. An experiment file names it dataset:{}.", set.id, set.id));
+        output::note(wording!(
+            "Imported as {id}. An experiment file names it dataset:{id}.",
+            "已导入，标识为 {id}。实验文件中写作 dataset:{id}。",
+            id = set.id
+        ));
     }
     Ok(())
 }
@@ -98,23 +107,38 @@ fn show(name: &str, found: &Imported, json: bool, id: Option<&str>) {
 
 fn in_words(name: &str, found: &Imported) -> String {
     let summary = &found.summary;
-    let mut text = format!("{name}: {} of {} rows kept, shape “{}”", summary.kept, summary.read, summary.format);
-    let mut line = |words: String| {
+    let mut text = said(wording!(
+        "{name}: {kept} of {read} rows kept, format: {format}",
+        "{name}：{read} 条中保留 {kept} 条，格式：{format}";
+        format = summary.format; kept = summary.kept, read = summary.read
+    ));
+    let mut line = |words: Wording| {
         // Writing to a string cannot fail.
-        let _ = write!(text, "\n{words}");
+        let _ = write!(text, "\n{}", said(words));
     };
     let problem = |reason: &str| ["cut off", "text behind the list"].contains(&reason);
-    for count in summary.dropped.iter().filter(|count| problem(&count.reason)) {
-        line(format!("problem: the file is {}; rows at its end are lost (see below).", count.reason));
+    for count in summary.dropped.iter().filter(|count| problem(&count.reason.en)) {
+        line(wording!(
+            "problem: the file is {reason}; rows at its end are lost (see below).",
+            "问题：文件有误（{reason}），末尾的数据丢失（见下）。";
+            reason = count.reason
+        ));
     }
-    found.remarks.iter().for_each(|remark| line(format!("note: {remark}")));
+    found.remarks.iter().for_each(|remark| line(output::remarked(remark)));
     for issue in found.issues.iter().take(SHOWN) {
-        line(format!("row {}: {} ({}). {}", issue.row, issue.reason, issue.found, issue.fix));
+        line(wording!(
+            "row {row}: {reason} ({found}). {fix}",
+            "第 {row} 条：{reason}（{found}）。{fix}";
+            reason = issue.reason, found = issue.found, fix = issue.fix; row = issue.row
+        ));
     }
     let left = summary.read - summary.kept;
     if left > SHOWN {
-        line(format!("… and {} more:", left - SHOWN));
-        summary.dropped.iter().for_each(|count| line(format!("  {} × {}", count.rows, count.reason)));
+        let more = left - SHOWN;
+        line(wording!("… and {more} more:", "……另有 {more} 条："));
+        for count in &summary.dropped {
+            line(wording!("  {rows} × {reason}", "  {rows} 条：{reason}"; reason = count.reason; rows = count.rows));
+        }
     }
     text
 }

@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     for conversation in shown {
         match (conversation["text"].as_str(), conversation["refused"].as_str()) {
             (Some(text), _) => output::line(text),
-            (None, words) => output::note(words.unwrap_or_default()),
+            (None, words) => output::plain(words.unwrap_or_default()),
         }
     }
     Ok(())

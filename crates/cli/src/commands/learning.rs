@@ -2,7 +2,7 @@
 //! each stage.
 
 use crate::output;
-use alidade_domain::{Estimate, Evaluation, MethodName, Problem, RunState, Stage};
+use alidade_domain::{Estimate, Evaluation, MethodName, Problem, RunState, Stage, Wording, wording};
 use alidade_studio::views::{ExperimentSummary, MeasuredPreset, Preset, RunView};
 use alidade_studio::{Configuration, Studio, run_queue_in_background, write_durably};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let wanted = |preset: &Preset| arguments.preset.is_empty() || arguments.preset.contains(&preset.id);
     let presets: Vec<Preset> = studio.list_presets().into_iter().filter(wanted).collect();
     if presets.is_empty() {
-        return Err(Problem::input("There is no preset of this name.").at("preset"));
+        return Err(Problem::input(wording!("There is no preset of this name.", "没有这个名称的预设。")).at("preset"));
     }
     let mut kept: BTreeMap<&str, MeasuredPreset> = BTreeMap::new();
     for preset in &presets {
@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         }
     }
     let Some(path) = &arguments.keep else { return Ok(()) };
-    let text = serde_json::to_string_pretty(&kept).map_err(|error| Problem::internal(error.to_string()))?;
+    let text = serde_json::to_string_pretty(&kept).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
     write_durably(path, text.as_bytes())
 }
 
@@ -63,7 +63,10 @@ fn experiment(studio: &Studio, preset: &Preset, seed: u64) -> Result<ExperimentS
         std::thread::sleep(Duration::from_millis(300));
         let now = studio.get_experiment(&made.experiment.id)?;
         if let Some(run) = now.runs.iter().find(|run| run.state == RunState::Failed) {
-            return Err(run.problem.clone().unwrap_or_else(|| Problem::internal("A stage failed.")));
+            return Err(run
+                .problem
+                .clone()
+                .unwrap_or_else(|| Problem::internal(wording!("A stage failed.", "一个阶段失败。"))));
         }
         if now.runs.iter().all(|run| run.state.is_settled()) {
             return Ok(now);

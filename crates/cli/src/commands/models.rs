@@ -3,7 +3,7 @@
 use crate::chosen::{chosen, confirmed};
 use crate::output;
 use crate::table::{Align, table};
-use alidade_domain::Problem;
+use alidade_domain::{Problem, Words, wording};
 use alidade_studio::views::ModelView;
 use alidade_studio::{Configuration, Studio};
 use serde_json::json;
@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
     let named = |wanted: &str| {
         let models = studio.list_models()?;
-        chosen(models, wanted, "model", |model| (&model.model.id, &model.model.name))
+        chosen(models, wanted, Words::new("model", "模型"), |model| (&model.model.id, &model.model.name))
     };
     match &arguments.action {
         None => list(&studio, false),
@@ -61,21 +61,23 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         Some(Action::Add { folder, name }) => {
             let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
             let added = studio.add_model(&studio.hand_out(folder), name.as_deref())?;
-            output::line(format!("Added “{}” as {}.", added.model.name, added.model.id));
-            let next = format!("Talk to it: alidade chat --model {}", added.folder);
-            output::note(&next);
+            let (id, name, folder) = (&added.model.id, &added.model.name, &added.folder);
+            output::say(wording!("Added “{name}” as {id}.", "已添加“{name}”，标识为 {id}。"));
+            output::note(wording!("Talk to it: alidade chat --model {folder}", "与它对话：alidade chat --model {folder}"));
             Ok(())
         }
         Some(Action::Rename { model, name }) => {
             let renamed = studio.rename_model(&named(model)?.model.id, name)?;
-            output::line(format!("{} is called “{}” now.", renamed.model.id, renamed.model.name));
+            let (id, name) = (&renamed.model.id, &renamed.model.name);
+            output::say(wording!("{id} is called “{name}” now.", "{id} 现在名为“{name}”。"));
             Ok(())
         }
         Some(Action::Remove { model, yes }) => {
             let model = named(model)?;
             if *yes || confirmed(&model.model.name, &model.used_by)? {
                 studio.remove_model(&model.model.id)?;
-                output::line(format!("Removed “{}”; its files stay in {}.", model.model.name, model.folder));
+                let (name, folder) = (&model.model.name, &model.folder);
+                output::say(wording!("Removed “{name}”; its files stay in {folder}.", "已移除“{name}”；文件仍在 {folder}。"));
             }
             Ok(())
         }
@@ -100,13 +102,13 @@ fn list(studio: &Studio, json: bool) -> Result<(), Problem> {
         ]
     };
     let heads = [
-        ("id", Align::Left),
-        ("name", Align::Left),
-        ("family", Align::Left),
-        ("parameters", Align::Right),
-        ("context", Align::Right),
-        ("licence", Align::Left),
-        ("experiments", Align::Right),
+        (Words::new("id", "标识"), Align::Left),
+        (Words::new("name", "名称"), Align::Left),
+        (Words::new("family", "架构"), Align::Left),
+        (Words::new("parameters", "参数量"), Align::Right),
+        (Words::new("context", "上下文"), Align::Right),
+        (Words::new("licence", "许可"), Align::Left),
+        (Words::new("experiments", "实验"), Align::Right),
     ];
     table(&heads, &models.iter().map(row).collect::<Vec<_>>()).into_iter().for_each(output::line);
     Ok(())

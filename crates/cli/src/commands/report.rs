@@ -1,7 +1,7 @@
 //! `alidade report EXPERIMENT`: the report of an experiment of the app.
 
 use crate::output;
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, Wording, wording};
 use alidade_studio::{Configuration, Studio, write_durably};
 use serde_json::json;
 use std::path::PathBuf;
@@ -23,7 +23,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let html = match arguments.output.as_ref().map(|path| path.extension().and_then(|ending| ending.to_str())) {
         None | Some(Some("md" | "markdown")) => false,
         Some(Some("html" | "htm")) => true,
-        Some(_) => return Err(Problem::input("A report can be written as .html or .md.").at("output")),
+        Some(_) => {
+            return Err(Problem::input(wording!(
+                "A report can be written as .html or .md.",
+                "报告可以写成 .html 或 .md。"
+            ))
+            .at("output"));
+        }
     };
     let studio = Studio::open(Configuration::of_environment()?)?;
     let wanted = &arguments.experiment;
@@ -32,10 +38,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let experiment = found.ok_or_else(|| {
         let titles: Vec<&str> = all.iter().map(|summary| summary.experiment.title.as_str()).collect();
         let hint = match titles.as_slice() {
-            [] => "There is no experiment yet: create one in the window, or with alidade serve.".to_owned(),
-            titles => format!("Known: {}.", titles.join(", ")),
+            [] => wording!(
+                "There is no experiment yet: create one in the window, or with alidade serve.",
+                "还没有实验：请在窗口中或用 alidade serve 创建一个。"
+            ),
+            titles => wording!("Known: {titles}.", "可用：{titles}。"; titles = Wording::names(titles)),
         };
-        Problem::new(ProblemCode::NotFound, format!("There is no experiment “{wanted}”.")).hint(hint)
+        Problem::new(
+            ProblemCode::NotFound,
+            wording!("There is no experiment “{wanted}”.", "没有名为“{wanted}”的实验。"),
+        )
+        .hint(hint)
     })?;
     let report = studio.get_report(&experiment.id)?;
     match &arguments.output {
@@ -44,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         Some(path) => {
             let text = if html { report.html } else { report.markdown };
             write_durably(path, text.as_bytes()).map_err(|problem| problem.at("output"))?;
-            output::note(&format!("Written to {}.", path.display()));
+            output::note(wording!("Written to {path}.", "已写入 {path}。", path = path.display()));
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `alidade restore`: replaces a damaged or lost database by a backup; the old file is kept beside it.
 
 use crate::output;
-use alidade_domain::Problem;
+use alidade_domain::{Problem, Words, wording};
 use alidade_studio::{Configuration, list_backups, restore_backup};
 use serde_json::json;
 
@@ -26,9 +26,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             output::json(&json!(restored));
             return Ok(());
         }
-        output::line(format!("The database was replaced by the backup {}.", restored.backup));
+        output::say(wording!(
+            "The database was replaced by the backup {name}.",
+            "数据库已替换为备份 {name}。",
+            name = restored.backup
+        ));
         if let Some(kept) = restored.kept {
-            output::line(format!("The old database was kept as {}.", kept.display()));
+            output::say(wording!(
+                "The old database was kept as {path}.",
+                "原来的数据库保留为 {path}。",
+                path = kept.display()
+            ));
         }
         return Ok(());
     }
@@ -38,11 +46,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         return Ok(());
     }
     if backups.is_empty() {
-        output::line(format!("There are no backups in {}.", home.join("backups").display()));
+        output::say(wording!(
+            "There are no backups in {path}.",
+            "{path} 中没有备份。",
+            path = home.join("backups").display()
+        ));
     }
     for backup in backups {
-        let state = if backup.sound { "intact" } else { "damaged" };
-        output::line(format!("{}  {} bytes  {state}", backup.name, backup.bytes));
+        let state = if backup.sound { Words::new("intact", "完好") } else { Words::new("damaged", "损坏") };
+        output::say(
+            wording!("{name}  {bytes} bytes  {state}", "{name}  {bytes} 字节  {state}"; state = state; name = backup.name, bytes = backup.bytes),
+        );
     }
     Ok(())
 }

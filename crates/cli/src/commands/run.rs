@@ -3,11 +3,12 @@
 
 use crate::commands::experiments::duration;
 use crate::interruption::Interruption;
+use crate::language::said;
 use crate::output;
 use crate::table::{Align, table};
 use alidade_domain::{
     Artifact, CheckedPipeline, EventKind, MethodName, Problem, ProblemCode, RunEvent, RunState, StageEstimate,
-    StopSignal,
+    StopSignal, Wording, Words, wording,
 };
 use alidade_studio::views::{ExperimentSummary, RunView};
 use alidade_studio::{Configuration, Studio, run_queue_in_background};
@@ -46,7 +47,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     run_queue_in_background(&studio);
     let taken = studio.take_up(file)?;
     for run in taken.runs.iter().filter(|run| run.state.can_resume()) {
-        output::note(&format!("Continuing stage {} from step {}.", run.stage + 1, run.step));
+        output::note(wording!(
+            "Continuing stage {stage} from step {step}.",
+            "从第 {step} 步继续阶段 {stage}。",
+            stage = run.stage + 1,
+            step = run.step
+        ));
     }
     studio.start_experiment(&taken.experiment.id)?;
     let ended = follow(&studio, &taken.experiment.id, &interruption, arguments.json)?;
@@ -57,12 +63,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     }
     match ended.runs.iter().find(|run| run.state != RunState::Finished) {
         None => {
-            output::note(&format!("Its report: alidade report {}", ended.experiment.id));
+            let id = &ended.experiment.id;
+            output::note(wording!("Its report: alidade report {id}", "查看报告：alidade report {id}"));
             Ok(ExitCode::SUCCESS)
         }
         Some(run) if run.state == RunState::Failed => Err(failure(run)),
         Some(_) => {
-            output::note("Stopped; run the same command to continue.");
+            output::note(wording!("Stopped; run the same command to continue.", "已停止；运行同一命令即可继续。"));
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
@@ -123,22 +130,31 @@ fn name(run: &RunView) -> String {
 
 fn show_event(run: &RunView, event: &RunEvent, json: bool) -> Result<(), Problem> {
     if json {
-        output::event(&serde_json::to_value(event).map_err(|error| Problem::internal(error.to_string()))?);
+        output::event(
+            &serde_json::to_value(event).map_err(|error| Problem::internal(Wording::name(error.to_string())))?,
+        );
         return Ok(());
     }
     let name = name(run);
     match &event.kind {
-        EventKind::Started { from_step: 0, .. } => output::note(&format!("{name} begins.")),
-        EventKind::Started { from_step, .. } => output::note(&format!("{name} resumes from step {from_step}.")),
-        EventKind::Warning { message, .. } => output::note(&format!("{name}: note: {message}")),
+        EventKind::Started { from_step: 0, .. } => output::note(wording!("{name} begins.", "{name} 开始。")),
+        EventKind::Started { from_step, .. } => {
+            output::note(wording!("{name} resumes from step {from_step}.", "{name} 从第 {from_step} 步继续。"))
+        }
+        EventKind::Warning { message, .. } => {
+            output::note(wording!("{name}: note: {message}", "{name}：提示：{message}"; message = message))
+        }
         EventKind::Step { step, total, metrics, .. } if step % total.div_ceil(10).max(1) == 0 || step == total => {
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
-            output::note(&format!("{name}: step {step} of {total}, loss {loss:.4}"));
+            output::note(wording!(
+                "{name}: step {step} of {total}, loss {loss:.4}",
+                "{name}：第 {step} 步，共 {total} 步，loss {loss:.4}"
+            ));
         }
         EventKind::Progress { done, total, .. } if run.work.recipe().is_none() => {
-            output::note(&format!("{name}: {done} of {total}"));
+            output::note(wording!("{name}: {done} of {total}", "{name}：{done} / {total}"));
         }
-        EventKind::Finished { .. } => output::note(&format!("{name} is done.")),
+        EventKind::Finished { .. } => output::note(wording!("{name} is done.", "{name} 已完成。")),
         _ => {}
     }
     Ok(())
@@ -150,7 +166,11 @@ fn show_result(run: &RunView) {
         match artifact {
             Artifact::Adapter { sha256 } => output::line(format!("{name}  adapter:{}  {sha256}", run.id)),
             Artifact::Dataset { sha256, rows, .. } => {
-                output::line(format!("{name}  dataset:{}  {sha256}  {rows} rows", run.id));
+                output::say(wording!(
+                    "{name}  dataset:{id}  {sha256}  {rows} rows",
+                    "{name}  dataset:{id}  {sha256}  {rows} 条",
+                    id = run.id
+                ));
             }
             Artifact::Model { sha256, .. } => output::line(format!("{name}  model  {sha256}")),
             Artifact::File { path, what, .. } => output::line(format!("{name}  {path}  {what}")),
@@ -172,9 +192,12 @@ fn show_evaluation(run: &RunView, suite: &str) {
 }
 
 fn failure(run: &RunView) -> Problem {
-    let unknown = || Problem::internal("The stage failed without a message.");
+    let unknown = || Problem::internal(wording!("The stage failed without a message.", "阶段失败，没有给出原因。"));
     let problem = run.problem.clone().unwrap_or_else(unknown);
-    Problem { message: format!("Stage {}: {}", name(run), problem.message), ..problem }
+    Problem {
+        message: wording!("Stage {stage}: {message}", "阶段 {stage}：{message}"; message = problem.message; stage = name(run)),
+        ..problem
+    }
 }
 
 /// Prints the plan. Faults lead to exit code 2, each at its field.
@@ -183,11 +206,14 @@ pub fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Prob
         output::json(&json!(checked));
     } else {
         show_stages(&checked.stages);
-        let told = checked.problems.iter().map(|problem| ("fault", problem));
-        for (kind, problem) in told.chain(checked.warnings.iter().map(|warning| ("note", warning))) {
+        let told = checked.problems.iter().map(|problem| (Words::new("fault", "错误"), problem));
+        for (kind, problem) in told.chain(checked.warnings.iter().map(|warning| (Words::new("note", "提示"), warning)))
+        {
             let field = problem.field.as_deref().unwrap_or("experiment");
-            output::note(&format!("{kind}: {field}: {}", problem.message));
-            problem.hints.iter().for_each(|hint| output::note(&format!("  hint: {hint}")));
+            output::note(
+                wording!("{kind}: {field}: {message}", "{kind}：{field}：{message}"; kind = kind, message = problem.message),
+            );
+            problem.hints.iter().for_each(|hint| output::note(wording!("hint: {hint}", "建议：{hint}"; hint = hint)));
         }
     }
     Ok(if checked.ready { ExitCode::SUCCESS } else { ExitCode::from(2) })
@@ -204,21 +230,21 @@ fn show_stages(stages: &[StageEstimate]) {
             count(stage.rows as u64),
             count(stage.skipped_rows as u64),
             count(stage.truncated_rows as u64),
-            duration(stage.seconds - stage.comparing_seconds),
-            duration(stage.comparing_seconds),
+            said(duration(stage.seconds - stage.comparing_seconds)),
+            said(duration(stage.comparing_seconds)),
             format!("{:.0} MB", stage.memory_bytes as f64 / 1e6),
         ]
     };
     let right = |name| (name, Align::Right);
     let heads = [
-        ("stage", Align::Left),
-        right("steps"),
-        right("rows"),
-        right("left out"),
-        right("cut"),
-        right("work"),
-        right("comparing"),
-        right("memory"),
+        (Words::new("stage", "阶段"), Align::Left),
+        right(Words::new("steps", "步数")),
+        right(Words::new("rows", "条数")),
+        right(Words::new("left out", "略去")),
+        right(Words::new("cut", "截断")),
+        right(Words::new("work", "用时")),
+        right(Words::new("comparing", "比较")),
+        right(Words::new("memory", "内存")),
     ];
     table(&heads, &stages.iter().map(row).collect::<Vec<_>>()).into_iter().for_each(output::line);
 }

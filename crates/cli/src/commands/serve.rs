@@ -2,7 +2,7 @@
 
 use crate::output;
 use crate::serve::{Server, browser, token_of};
-use alidade_domain::{Problem, why};
+use alidade_domain::{Problem, why, wording};
 use alidade_studio::{Configuration, Studio, run_queue_in_background};
 
 /// Arguments of `serve`.
@@ -19,12 +19,14 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
     run_queue_in_background(&studio);
-    let failed = |error: std::io::Error| Problem::internal(format!("Starting the server failed: {}.", why(&error)));
+    let failed = |error: std::io::Error| {
+        Problem::internal(wording!("Starting the server failed: {why}.", "启动服务器失败：{why}。"; why = why(&error)))
+    };
     let runtime = tokio::runtime::Runtime::new().map_err(failed)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", arguments.port)).await.map_err(|error| {
-            Problem::input(format!("Port {} cannot be used: {}.", arguments.port, why(&error)))
-                .hint("Choose another --port.")
+            Problem::input(wording!("Port {port} cannot be used: {why}.", "端口 {port} 不能使用：{why}。"; why = why(&error); port = arguments.port))
+                .hint(wording!("Choose another --port.", "请选择另一个 --port。"))
                 .at("port")
         })?;
         let port = listener.local_addr().map_err(failed)?.port();
@@ -34,7 +36,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         if arguments.open {
             browser::open(&studio, port, &token)?;
         }
-        output::note("Open this address in a browser on this machine. Ctrl-C ends the server; runs go on.");
+        output::note(wording!(
+            "Open this address in a browser on this machine. Ctrl-C ends the server; runs go on.",
+            "请在本机的浏览器中打开此地址。按 Ctrl-C 结束服务器，运行会继续。"
+        ));
         Server::new(studio, token, port).serve(listener, stopped()).await;
         Ok::<(), Problem>(())
     })?;

@@ -1,7 +1,7 @@
 //! `alidade starter`: pre-trains the bundled models.
 
 use crate::output;
-use alidade_domain::{EventKind, Observer, Problem};
+use alidade_domain::{EventKind, Observer, Problem, wording};
 use alidade_lab::{StarterOptions, StarterSize, make_starter};
 use std::path::PathBuf;
 
@@ -39,8 +39,9 @@ impl Observer for Lines {
         if let EventKind::Step { step, total, metrics, tokens_per_second, seconds_left } = kind {
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
             if step % 50 == 0 || step == 1 {
-                output::note(&format!(
-                    "step {step} of {total} · loss {loss:.3} · {tokens_per_second:.0} tokens/s · {seconds_left:.0} s left"
+                output::note(wording!(
+                    "step {step} of {total} · loss {loss:.3} · {tokens_per_second:.0} tokens/s · {seconds_left:.0} s left",
+                    "第 {step} 步，共 {total} 步 · loss {loss:.3} · 每秒 {tokens_per_second:.0} 词元 · 还需 {seconds_left:.0} 秒"
                 ));
             }
         }

@@ -4,7 +4,7 @@ use crate::commands::run::show_plan;
 use crate::interruption::Interruption;
 use crate::output;
 use crate::progress::Progress;
-use alidade_domain::{EventKind, Observer, Plan, Problem, ProblemCode};
+use alidade_domain::{EventKind, Observer, Plan, Problem, ProblemCode, Wording, Words, wording};
 use alidade_studio::{
     Depth, EventLog, ResolvedRecipe, RunFolder, dry_run, execute_telling, model_dir, read_recipe, resolve_recipe,
     vet_model, vet_stack,
@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
     if let Some(adapter) = resolved.plan.trains.continued() {
         vet_stack(&resolved.plan.model_dir, Some(adapter), Depth::Configuration, &[])?;
     }
-    let mut say = |text: &str| output::note(&format!("note: {text}"));
+    let mut say = |text: &Wording| output::remark(text);
     resolved.remarks.iter().for_each(|remark| say(remark));
     if arguments.dry_run {
         return show_plan(&dry_run(&recipe, &resolved)?, arguments.json);
@@ -63,14 +63,22 @@ fn carry_out(arguments: &Arguments, resolved: &ResolvedRecipe, folder: &RunFolde
     }
     result?;
     if let Some(step) = log.ended {
-        output::note(&format!("Stopped at step {step}; run the same command to resume."));
+        output::note(wording!(
+            "Stopped at step {step}; run the same command to resume.",
+            "已在第 {step} 步停止；运行同一命令即可继续。"
+        ));
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if !arguments.json {
-        let (what, name) = if plan.trains.is_full() { ("model", "model") } else { ("adapter", "adapter") };
+        let (what, name) = if plan.trains.is_full() {
+            (Words::new("model", "模型"), "model")
+        } else {
+            (Words::new("adapter", "适配器"), "adapter")
+        };
         let made = output.join(name);
-        output::note(&format!("The {what} is in {}.", made.display()));
-        output::note(&format!("Talk to it: alidade chat {}", stack_of(plan, &made)));
+        output::note(wording!("The {what} is in {path}.", "{what}在 {path}。"; what = what; path = made.display()));
+        let stack = stack_of(plan, &made);
+        output::note(wording!("Talk to it: alidade chat {stack}", "与它对话：alidade chat {stack}"));
     }
     Ok(if output::events_lost() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -85,16 +93,18 @@ fn stack_of(plan: &Plan, made: &Path) -> String {
 
 /// Hints name buttons of the window; in the terminal the same command resumes.
 fn in_a_terminal(problem: Problem) -> Problem {
-    let hints: &[&str] = match problem.code {
-        ProblemCode::DiskFull => {
-            &["Free some disk space and run the same command again; nothing that was saved is lost."]
-        }
-        ProblemCode::NotFinite => {
-            &["Look at the named rows, or use a lower learning rate; --overwrite then starts over."]
-        }
+    let hint = match problem.code {
+        ProblemCode::DiskFull => wording!(
+            "Free some disk space and run the same command again; nothing that was saved is lost.",
+            "请腾出一些磁盘空间，再运行同一命令；已保存的内容不会丢失。"
+        ),
+        ProblemCode::NotFinite => wording!(
+            "Look at the named rows, or use a lower learning rate; --overwrite then starts over.",
+            "请查看所列的数据，或使用更低的学习率；随后用 --overwrite 重新开始。"
+        ),
         _ => return problem,
     };
-    Problem { hints: hints.iter().map(|hint| (*hint).to_owned()).collect(), ..problem }
+    Problem { hints: vec![hint], ..problem }
 }
 
 /// Writes events to the run's log and shows them.

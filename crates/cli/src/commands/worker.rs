@@ -1,6 +1,6 @@
 //! `alidade worker`: started by the queue for a run, and by the program to read untrusted files; not for people.
 
-use alidade_domain::Problem;
+use alidade_domain::{Problem, wording};
 use std::path::PathBuf;
 
 /// Arguments of `worker`.
@@ -25,6 +25,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     match (&arguments.task, &arguments.run) {
         (Some(task), _) => alidade_studio::confined::attend(task),
         (None, Some(folder)) => alidade_studio::work(folder),
-        (None, None) => Err(Problem::input("A worker needs a run folder or a task.")),
+        (None, None) => {
+            Err(Problem::input(wording!("A worker needs a run folder or a task.", "工作进程需要运行的文件夹或任务。")))
+        }
     }
 }

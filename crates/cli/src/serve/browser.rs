@@ -1,7 +1,7 @@
 //! Opens the address in the person's browser. The browser gets a page in the data folder that leads there: on the command line
 //! of another program the token would be visible to every user of the machine.
 
-use alidade_domain::{Problem, why};
+use alidade_domain::{Problem, why, wording};
 use alidade_studio::{Studio, write_private};
 use std::process::{Command, Stdio};
 
@@ -28,8 +28,15 @@ pub fn open(studio: &Studio, port: u16, token: &str) -> Result<(), Problem> {
     let started =
         Command::new(program).arg(&page).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     started.map(drop).map_err(|error| {
-        Problem::input(format!("The browser could not be opened with {program}: {}.", why(&error)))
-            .hint("Leave --open out and open the printed address yourself.")
-            .at("open")
+        let message = wording!(
+            "The browser could not be opened with {program}: {why}.",
+            "无法用 {program} 打开浏览器：{why}。";
+            why = why(&error)
+        );
+        let hint = wording!(
+            "Leave --open out and open the printed address yourself.",
+            "请去掉 --open，自行打开显示的地址。"
+        );
+        Problem::input(message).hint(hint).at("open")
     })
 }

@@ -2,7 +2,7 @@
 
 use super::connections::{self, Busy};
 use super::{Server, files, uploads};
-use alidade_domain::{Problem, ProblemCode};
+use alidade_domain::{Problem, ProblemCode, wording};
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -76,7 +76,7 @@ async fn call(State(server): State<Server>, Path(name): Path<String>, Json(reque
     respond(
         tokio::task::spawn_blocking(work)
             .await
-            .unwrap_or_else(|_| Err(Problem::internal("The command failed unexpectedly."))),
+            .unwrap_or_else(|_| Err(Problem::internal(wording!("The command failed unexpectedly.", "命令意外失败。")))),
     )
 }
 
@@ -87,8 +87,11 @@ async fn stream(
     Json(request): Json<Value>,
 ) -> Response {
     let Ok(place) = server.streams.clone().try_acquire_owned() else {
-        let problem = Problem::new(ProblemCode::Conflict, "Too many streams are open at once.");
-        return respond(Err(problem.hint("Close other tabs of Alidade.")));
+        let problem = Problem::new(
+            ProblemCode::Conflict,
+            wording!("Too many streams are open at once.", "同时打开的数据流过多。"),
+        );
+        return respond(Err(problem.hint(wording!("Close other tabs of Alidade.", "请关闭 Alidade 的其他标签页。"))));
     };
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(WAITING);
     tokio::task::spawn_blocking(move || {
@@ -136,8 +139,16 @@ struct Named {
 async fn path(State(server): State<Server>, Json(named): Json<Named>) -> Response {
     let path = std::path::PathBuf::from(named.path.trim());
     if !path.is_absolute() || !path.is_dir() {
-        let problem = Problem::input(format!("“{}” is no folder on the machine that Alidade runs on.", path.display()));
-        return respond(Err(problem.hint("Type its whole path, as in /home/me/models/NAME.").at("path")));
+        let message = wording!(
+            "“{path}” is no folder on the machine that Alidade runs on.",
+            "在运行 Alidade 的机器上，“{path}”不是文件夹。",
+            path = path.display()
+        );
+        let hint = wording!(
+            "Type its whole path, as in /home/me/models/NAME.",
+            "请输入完整路径，例如 /home/me/models/NAME。"
+        );
+        return respond(Err(Problem::input(message).hint(hint).at("path")));
     }
     respond(Ok(json!({ "handle": server.studio.hand_out(path) })))
 }

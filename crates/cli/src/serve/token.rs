@@ -1,7 +1,7 @@
 //! The token of the browser host. Each data folder keeps its own, so that a tab outlives a restart of the program; the file
 //! is readable by the person alone, like everything in that folder.
 
-use alidade_domain::{Problem, why};
+use alidade_domain::{Problem, wording};
 use alidade_studio::{Studio, write_private};
 
 /// The file in the data folder.
@@ -21,8 +21,9 @@ pub fn token_of(studio: &Studio) -> Result<String, Problem> {
         return Ok(kept.to_owned());
     }
     let mut bytes = [0u8; BYTES];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Problem::internal(format!("The system gave no random bytes: {}.", why(&error.into()))))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Problem::internal(wording!("The system gave no random bytes: {error}.", "系统没有给出随机字节：{error}。"))
+    })?;
     let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     write_private(&path, token.as_bytes())?;
     Ok(token)

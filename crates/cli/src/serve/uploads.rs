@@ -2,7 +2,7 @@
 //! uploads are removed.
 
 use super::Server;
-use alidade_domain::{Problem, ProblemCode, why};
+use alidade_domain::{Problem, ProblemCode, Wording, why, wording};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use serde_json::{Value, json};
@@ -26,7 +26,12 @@ pub(super) async fn keep(server: &Server, name: &str, headers: &HeaderMap, body:
     if let (Some(length), Some(free)) = (announced, server.studio.free_disk_bytes())
         && length.saturating_add(RESERVE) > free
     {
-        return Err(no_room(&format!("the file has {} MB and {} MB are free", length >> 20, free >> 20)));
+        return Err(no_room(wording!(
+            "the file has {file} MB and {free} MB are free",
+            "文件有 {file} MB，可用空间为 {free} MB",
+            file = length >> 20,
+            free = free >> 20
+        )));
     }
     let mut partial = Partial(Some(server.studio.fresh_folder("uploads")?));
     let path = partial.folder().join(safe(name));
@@ -37,13 +42,18 @@ pub(super) async fn keep(server: &Server, name: &str, headers: &HeaderMap, body:
 
 async fn write(path: &std::path::Path, body: Body) -> Result<(), Problem> {
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => no_room(&why(&error)),
-        _ => Problem::internal(format!("Saving the upload failed: {}.", why(&error))),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => no_room(why(&error)),
+        _ => Problem::internal(
+            wording!("Saving the upload failed: {why}.", "保存上传的文件失败：{why}。"; why = why(&error)),
+        ),
     };
     let mut file = tokio::fs::File::create_new(path).await.map_err(failed)?;
     let (mut pieces, mut bytes) = (body.into_data_stream(), 0u64);
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Problem::input("The upload was interrupted.").hint("Send the file again."))?;
+        let piece = piece.map_err(|_| {
+            Problem::input(wording!("The upload was interrupted.", "上传被中断。"))
+                .hint(wording!("Send the file again.", "请重新发送该文件。"))
+        })?;
         bytes += piece.len() as u64;
         if bytes > LARGEST {
             return Err(too_large());
@@ -80,13 +90,17 @@ fn safe(name: &str) -> String {
 }
 
 fn too_large() -> Problem {
-    Problem::input(format!("The file is larger than {} MiB, the limit for uploads from a browser.", LARGEST >> 20))
-        .hint("Split it, or use a smaller one.")
+    Problem::input(wording!(
+        "The file is larger than {limit} MiB, the limit for uploads from a browser.",
+        "文件大于 {limit} MiB，即浏览器上传的上限。",
+        limit = LARGEST >> 20
+    ))
+    .hint(wording!("Split it, or use a smaller one.", "请拆分它，或使用较小的文件。"))
 }
 
-fn no_room(found: &str) -> Problem {
-    Problem::new(ProblemCode::DiskFull, format!("There is not enough disk space for the upload: {found}."))
-        .hint("Free some space on the disk of the data folder and send it again.")
+fn no_room(found: Wording) -> Problem {
+    Problem::new(ProblemCode::DiskFull, wording!("There is not enough disk space for the upload: {found}.", "磁盘空间不足，无法上传：{found}。"; found = found))
+        .hint(wording!("Free some space on the disk of the data folder and send it again.", "请在数据目录所在的磁盘上腾出一些空间，然后重新发送。"))
 }
 
 #[cfg(test)]

@@ -163,21 +163,8 @@ impl Studio {
     }
 }
 
-fn state(state: RunState) -> Words {
-    match state {
-        RunState::Queued => Words::new("queued", "排队中"),
-        RunState::Running => Words::new("running", "运行中"),
-        RunState::Paused => Words::new("paused", "已暂停"),
-        RunState::Interrupted => Words::new("interrupted", "已中断"),
-        RunState::Stopped => Words::new("stopped", "已停止"),
-        RunState::Finished => Words::new("finished", "已完成"),
-        RunState::Failed => Words::new("failed", "失败"),
-        RunState::Discarded => Words::new("discarded", "已丢弃"),
-    }
-}
-
 fn conflict(run: &RunRecord, what: Words) -> Problem {
-    let state = state(run.state);
+    let state = run.state.words();
     Problem::new(
         ProblemCode::Conflict,
         wording!("This run {what}: it is {state}.", "这次运行{what}：它的状态是{state}。"; what = what, state = state),

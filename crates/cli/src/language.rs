@@ -1,0 +1,37 @@
+//! The language of the terminal: `--language`, else `ALIDADE_LANGUAGE`, else the locale. JSON carries both languages.
+
+use alidade_domain::{Language, Wording};
+use alidade_studio::preferred_language;
+use std::sync::OnceLock;
+
+static LANGUAGE: OnceLock<Language> = OnceLock::new();
+
+/// The value of `--language`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Named {
+    /// English.
+    En,
+    /// Simplified Chinese (简体中文).
+    Zh,
+}
+
+impl From<Named> for Language {
+    fn from(named: Named) -> Self {
+        match named {
+            Named::En => Language::English,
+            Named::Zh => Language::Chinese,
+        }
+    }
+}
+
+/// Sets the language for the rest of the program.
+pub fn choose(named: Option<Named>) {
+    // A second choice is not made.
+    let _ = LANGUAGE.set(named.map_or_else(preferred_language, Language::from));
+}
+
+/// A text in that language.
+pub fn said(text: impl Into<Wording>) -> String {
+    let language = LANGUAGE.get().copied().unwrap_or_default();
+    text.into().spoken(language).to_owned()
+}
