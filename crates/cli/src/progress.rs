@@ -110,7 +110,7 @@ impl Progress {
         };
         match &self.bar {
             Some(bar) => bar.set_message(said(name)),
-            None if !self.json => output::note(wording!("{name} …", "{name}……"; name = name)),
+            None if !self.json => output::note(wording!("{name} …", "{name}中……"; name = name)),
             None => {}
         }
     }

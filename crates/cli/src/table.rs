@@ -59,7 +59,10 @@ mod tests {
     #[test]
     fn columns_line_up_in_both_languages() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let lines = table(&[(Words::name("name"), Align::Left), (Words::name("行"), Align::Right)], &[row(["友善", "9"]), row(["a", "1,000"])]);
+        let lines = table(
+            &[(Words::name("name"), Align::Left), (Words::name("行"), Align::Right)],
+            &[row(["友善", "9"]), row(["a", "1,000"])],
+        );
         assert_eq!(lines, ["name     行", "友善      9", "a     1,000"]);
         assert_eq!((short("abcdef", 4), short("abc", 4)), ("abc…".to_owned(), "abc".to_owned()));
         assert!(table(&[(Words::name("name"), Align::Left)], &[]).is_empty());

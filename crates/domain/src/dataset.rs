@@ -1,6 +1,6 @@
 //! A data set: rows, their origin, and what was wrong with the rows that were left out.
 
-use crate::{Example, Wording};
+use crate::{Example, Wording, Words};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -18,6 +18,19 @@ pub enum DatasetKind {
     Texts,
     /// Questions without answers.
     Prompts,
+}
+
+impl DatasetKind {
+    /// Its name for people.
+    pub fn words(self) -> Words {
+        match self {
+            Self::Answers => Words::new("answers", "回答"),
+            Self::Pairs => Words::new("pairs", "偏好对"),
+            Self::Ratings => Words::new("ratings", "带标签的回答"),
+            Self::Texts => Words::new("texts", "纯文本"),
+            Self::Prompts => Words::new("prompts", "提问"),
+        }
+    }
 }
 
 /// A row that was left out, with its place and a remedy. Bad rows are data, not errors.

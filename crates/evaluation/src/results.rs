@@ -8,7 +8,8 @@ use crate::observations::{Observations, Series};
 use crate::registry::{any_measure, label_words};
 use crate::statistics::paired_change;
 use alidade_domain::{
-    Better, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, PairShift, Sample, SampleAnswer, Wording, wording,
+    Better, EvaluatedStack, Evaluation, Measure, MeasureWords, Message, PairShift, Sample, SampleAnswer, Wording,
+    wording,
 };
 
 /// Prompts that the record of a run keeps side by side; all of them are in the stored answers.

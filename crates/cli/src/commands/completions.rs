@@ -35,11 +35,14 @@ pub fn man(arguments: &ManArguments) -> Result<(), Problem> {
     let Some(folder) = &arguments.output else {
         let mut text = Vec::new();
         let rendered = clap_mangen::Man::new(command).render(&mut text);
-        rendered.map_err(|error| Problem::internal(wording!("The manual page could not be made: {error}.", "无法生成手册页：{error}。")))?;
+        rendered.map_err(|error| {
+            Problem::internal(wording!("The manual page could not be made: {error}.", "无法生成手册页：{error}。"))
+        })?;
         output::text(&String::from_utf8_lossy(&text));
         return Ok(());
     };
-    std::fs::create_dir_all(folder).map_err(|error| file_problem(Words::new("Creating", "创建"), folder, &error).at("output"))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| file_problem(Words::new("Creating", "创建"), folder, &error).at("output"))?;
     let written = clap_mangen::generate_to(command, folder);
     written.map_err(|error| file_problem(Words::new("Writing in", "写入"), folder, &error).at("output"))?;
     output::note(wording!("Written to {path}.", "已写入 {path}。", path = folder.display()));

@@ -52,8 +52,9 @@ enum Action {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
-    let named =
-        |wanted: &str| chosen(studio.list_datasets()?, wanted, Words::new("data set", "数据集"), |set| (&set.id, &set.name));
+    let named = |wanted: &str| {
+        chosen(studio.list_datasets()?, wanted, Words::new("data set", "数据集"), |set| (&set.id, &set.name))
+    };
     match &arguments.action {
         None => list(&studio, false),
         Some(Action::List { json }) => list(&studio, *json),

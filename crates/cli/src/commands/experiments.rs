@@ -50,8 +50,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         None => list(&experiments, false),
         Some(Action::List { json }) => list(&experiments, *json),
         Some(Action::Save { experiment, output }) => {
-            let found =
-                chosen(experiments, experiment, Words::new("experiment", "实验"), |one| (&one.experiment.id, &one.experiment.title))?;
+            let found = chosen(experiments, experiment, Words::new("experiment", "实验"), |one| {
+                (&one.experiment.id, &one.experiment.title)
+            })?;
             let text = studio.experiment_file(&found.experiment.id)?;
             let Some(path) = output else {
                 output::line(text.trim_end());

@@ -50,7 +50,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         }
     }
     let Some(path) = &arguments.keep else { return Ok(()) };
-    let text = serde_json::to_string_pretty(&kept).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
+    let text =
+        serde_json::to_string_pretty(&kept).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
     write_durably(path, text.as_bytes())
 }
 

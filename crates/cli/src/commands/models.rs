@@ -63,7 +63,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             let added = studio.add_model(&studio.hand_out(folder), name.as_deref())?;
             let (id, name, folder) = (&added.model.id, &added.model.name, &added.folder);
             output::say(wording!("Added “{name}” as {id}.", "已添加“{name}”，标识为 {id}。"));
-            output::note(wording!("Talk to it: alidade chat --model {folder}", "与它对话：alidade chat --model {folder}"));
+            output::note(wording!(
+                "Talk to it: alidade chat --model {folder}",
+                "与它对话：alidade chat --model {folder}"
+            ));
             Ok(())
         }
         Some(Action::Rename { model, name }) => {
@@ -77,7 +80,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             if *yes || confirmed(&model.model.name, &model.used_by)? {
                 studio.remove_model(&model.model.id)?;
                 let (name, folder) = (&model.model.name, &model.folder);
-                output::say(wording!("Removed “{name}”; its files stay in {folder}.", "已移除“{name}”；文件仍在 {folder}。"));
+                output::say(wording!(
+                    "Removed “{name}”; its files stay in {folder}.",
+                    "已移除“{name}”；文件仍在 {folder}。"
+                ));
             }
             Ok(())
         }

@@ -33,10 +33,8 @@ pub fn open(studio: &Studio, port: u16, token: &str) -> Result<(), Problem> {
             "无法用 {program} 打开浏览器：{why}。";
             why = why(&error)
         );
-        let hint = wording!(
-            "Leave --open out and open the printed address yourself.",
-            "请去掉 --open，自行打开显示的地址。"
-        );
+        let hint =
+            wording!("Leave --open out and open the printed address yourself.", "请去掉 --open，自行打开显示的地址。");
         Problem::input(message).hint(hint).at("open")
     })
 }

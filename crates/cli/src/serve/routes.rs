@@ -144,10 +144,8 @@ async fn path(State(server): State<Server>, Json(named): Json<Named>) -> Respons
             "在运行 Alidade 的机器上，“{path}”不是文件夹。",
             path = path.display()
         );
-        let hint = wording!(
-            "Type its whole path, as in /home/me/models/NAME.",
-            "请输入完整路径，例如 /home/me/models/NAME。"
-        );
+        let hint =
+            wording!("Type its whole path, as in /home/me/models/NAME.", "请输入完整路径，例如 /home/me/models/NAME。");
         return respond(Err(Problem::input(message).hint(hint).at("path")));
     }
     respond(Ok(json!({ "handle": server.studio.hand_out(path) })))

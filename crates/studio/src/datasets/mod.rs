@@ -108,8 +108,10 @@ impl Studio {
     pub fn rename_dataset(&self, id: &str, name: &str) -> Result<DatasetView, Problem> {
         let mut set = self.dataset(id)?;
         if set.bundled {
-            let message =
-                Words::new("This data set is part of the program and keeps its name.", "这个数据集是程序自带的，名称不能改。");
+            let message = Words::new(
+                "This data set is part of the program and keeps its name.",
+                "这个数据集是程序自带的，名称不能改。",
+            );
             return Err(Problem::new(ProblemCode::Conflict, message).at("name"));
         }
         set.name = named(name)?;
@@ -229,7 +231,13 @@ impl Studio {
 /// When it is empty.
 pub(crate) fn named(name: &str) -> Result<String, Problem> {
     let name: String = name.trim().chars().take(LONGEST_NAME).collect();
-    if name.is_empty() { Err(Problem::input(Words::new("The name is empty.", "名称是空的。")).hint(Words::new("Type a name.", "请输入名称。")).at("name")) } else { Ok(name) }
+    if name.is_empty() {
+        Err(Problem::input(Words::new("The name is empty.", "名称是空的。"))
+            .hint(Words::new("Type a name.", "请输入名称。"))
+            .at("name"))
+    } else {
+        Ok(name)
+    }
 }
 
 /// The name of a data set about Alder Bay.

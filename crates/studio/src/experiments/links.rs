@@ -4,8 +4,8 @@
 
 use crate::studio::Studio;
 use alidade_domain::{
-    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage, Tuning, Wording,
-    Words, wording,
+    AdapterSource, LoraSpec, MethodName, ModelSource, PrefixSpec, Problem, Recipe, ScorerSource, Stage, Tuning,
+    Wording, Words, wording,
 };
 use alidade_model::ScorerKind;
 use alidade_store::RunRecord;
@@ -280,10 +280,7 @@ pub(crate) fn is_full(recipe: &Recipe, method: &dyn Method) -> Result<bool, Prob
             "{name} 需要适配器：它要与基座模型比较，或者训练的是只打分的模型。"
         );
         let others = names_of(trains_every_weight);
-        let hint = wording!(
-            "Train an adapter, or use one of: {others}.",
-            "请训练适配器，或改用其中之一：{others}。"
-        );
+        let hint = wording!("Train an adapter, or use one of: {others}.", "请训练适配器，或改用其中之一：{others}。");
         return Err(Problem::input(message).hint(hint).at("tuning"));
     }
     Ok(full)

@@ -5,7 +5,7 @@ use crate::experiments::links;
 use crate::experiments::planning::compared_sets;
 use crate::experiments::stages::Rows;
 use crate::studio::Studio;
-use alidade_domain::{DatasetKind, Example, Problem, Recipe, Stage, Wording, Words, wording};
+use alidade_domain::{Example, Problem, Recipe, Stage, Wording, wording};
 use alidade_jobs::kinds::job;
 use alidade_jobs::train::estimate;
 use alidade_jobs::train::estimate::ModelFacts;
@@ -133,16 +133,6 @@ pub(crate) fn facts_of(model: &ModelRecord) -> ModelFacts {
     }
 }
 
-fn rows_of(kind: DatasetKind) -> Words {
-    match kind {
-        DatasetKind::Answers => Words::new("answers", "回答"),
-        DatasetKind::Pairs => Words::new("pairs", "偏好对"),
-        DatasetKind::Ratings => Words::new("ratings", "带标签的回答"),
-        DatasetKind::Texts => Words::new("texts", "纯文本"),
-        DatasetKind::Prompts => Words::new("prompts", "提问"),
-    }
-}
-
 fn fits(method: &dyn Method, rows: Rows) -> Result<Rows, Problem> {
     let about = method.about();
     let (kind, name) = match &rows {
@@ -158,7 +148,7 @@ fn fits(method: &dyn Method, rows: Rows) -> Result<Rows, Problem> {
     let message = wording!(
         "{title} cannot learn from {name}: its rows are {rows}.",
         "{title}不能从{name}中学习：其中是{rows}。";
-        title = title, name = name, rows = rows_of(kind)
+        title = title, name = name, rows = kind.words()
     );
     Err(Problem::input(message).hint(wording!(
         "Choose another data set, or the method that fits this one.",

@@ -50,7 +50,8 @@ impl Studio {
             return Err(Problem::input(message).hint(hint).at("threads"));
         }
         let settings = Settings { threads };
-        let text = serde_json::to_string(&settings).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
+        let text =
+            serde_json::to_string(&settings).map_err(|error| Problem::internal(Wording::name(error.to_string())))?;
         write_private(&self.configuration.home.join(SETTINGS), text.as_bytes())?;
         *lock(&self.settings) = settings;
         Ok(self.app_info())

@@ -82,8 +82,10 @@ impl Studio {
     pub fn rename_model(&self, id: &str, name: &str) -> Result<ModelView, Problem> {
         let mut record = self.model(id)?;
         if record.bundled {
-            let message =
-                Words::new("This model is part of the program and keeps its name.", "这个模型是程序自带的，名称不能改。");
+            let message = Words::new(
+                "This model is part of the program and keeps its name.",
+                "这个模型是程序自带的，名称不能改。",
+            );
             return Err(Problem::new(ProblemCode::Conflict, message).at("name"));
         }
         record.model.name = named(name)?;
