@@ -250,7 +250,9 @@ export const en = {
   freshText: "Choose everything anew here.",
 };
 
-export const zh: typeof en = {
+export type Texts = typeof en;
+
+export const zh: Texts = {
   title: "新建实验",
   draftTitle: "编辑草稿",
   lead: "先选择目标。其余各项都有默认值；开始之前，计划会说明这次运行要做什么。",
