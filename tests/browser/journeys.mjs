@@ -25,6 +25,7 @@ async function mainJob(browser) {
   await page.getByTestId("new-experiment").click();
   await page.getByTestId("goal-kind_and_true").check();
   await visible(page, "plan-ready");
+  await page.getByTestId("step-settings").click();
   await fillSetting(page, "sft-num_train_epochs", "0.6");
   await fillSetting(page, "dpo-num_train_epochs", "0.3");
   await visible(page, "plan-ready");
@@ -130,6 +131,7 @@ async function ownData(browser) {
   await page.getByTestId("goal-own").check();
   await page.getByTestId("wizard-pairs").selectOption({ label: "mine · 39" });
   await visible(page, "plan-ready");
+  await page.getByTestId("step-settings").click();
   await fillSetting(page, "dpo-learning_rate", "fast");
   await visible(page, "plan-not-ready");
   check(await page.getByTestId("wizard-start").isDisabled(), "what is not ready cannot start");
@@ -221,7 +223,10 @@ async function runGoal(page, goal, chain, settings, choices = {}) {
   await visible(page, "plan-ready");
   const shown = (await page.getByTestId("wizard-chain").locator("b").allInnerTexts()).join(" → ");
   check(shown === chain, `the goal ${goal} leads to ${shown}`);
+  // Answered steps are folded to one line.
+  if (Object.keys(choices).length > 0) await page.getByTestId("step-method").click();
   for (const [name, value] of Object.entries(choices)) await page.getByTestId(name).selectOption(value);
+  await page.getByTestId("step-settings").click();
   await page.getByRole("button", { name: "All settings" }).click();
   for (const [name, value] of Object.entries(settings)) await fillSetting(page, name, value);
   await visible(page, "plan-ready");

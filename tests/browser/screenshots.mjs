@@ -85,8 +85,10 @@ await page.keyboard.press("n");
 await page.getByTestId("goal-kind_and_true").check();
 await page.getByTestId("plan-ready").waitFor({ timeout: 60_000 });
 await shoot("wizard");
+await page.getByTestId("step-goal").click();
 await page.getByTestId("goal-reward").check();
 await page.getByTestId("plan-ready").waitFor({ timeout: 60_000 });
+await page.getByTestId("step-method").click();
 await page.getByTestId("wizard-chain").scrollIntoViewIfNeeded();
 await shoot("wizard-reward");
 

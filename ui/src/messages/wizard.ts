@@ -9,6 +9,7 @@ export const en = {
   lead: "Choose a goal. Everything else has a default, and the plan says what a run will do before it starts.",
   restored: "Your choices are as you left them.",
   copyOf: (title: string) => `A copy of “${title}”: change what you like and run it again.`,
+  draftLead: "Nothing of this draft has run yet, so everything can still change.",
   startOver: "Start over",
   toPlan: "Go to the plan",
   change: "change",
@@ -249,12 +250,15 @@ export const en = {
   freshText: "Choose everything anew here.",
 };
 
-export const zh: typeof en = {
+export type Texts = typeof en;
+
+export const zh: Texts = {
   title: "新建实验",
   draftTitle: "编辑草稿",
   lead: "先选择目标。其余各项都有默认值；开始之前，计划会说明这次运行要做什么。",
   restored: "上次的选择都还在。",
   copyOf: (title) => `“${title}”的副本：改动所需之处，再运行一次。`,
+  draftLead: "此草稿尚未运行，一切都还可以改。",
   startOver: "重新开始",
   toPlan: "前往计划",
   change: "更改",
@@ -269,7 +273,7 @@ export const zh: typeof en = {
   own: { name: "从我自己的数据学习", text: "回答、偏好对、赞和踩，或者问题，模型任选。方法由数据决定。" },
   took: (time, machine) => `约 ${time}（${machine}）`,
 
-  parameters: (n) => `${n} 参数`,
+  parameters: (n) => `${n}参数`,
   bundled: "内置",
   whyFixed: (name) =>
     `此目标固定使用 ${name}：它的数据讲的是一个只有该模型了解的小镇，结果也是用它测得的。要训练别的模型，请选择“从我自己的数据学习”。`,

@@ -1,6 +1,6 @@
 // The choices of the wizard as plain data: blank ones, those of a goal, those of an experiment, and what they lack today.
 import type { Choices, Chosen, DatasetView, LoraSpec, ModelView, Place, Preset, Stage } from "../backend/types";
-import { cardOf, trains } from "../shared/methods.svelte";
+import { cardOf, trains, type TrainStage } from "../shared/methods.svelte";
 import { same } from "./groups";
 
 export type Goal = string;
@@ -43,11 +43,12 @@ export function choicesOf(preset: Preset | undefined, goal: Goal, model: string)
   return choices;
 }
 
+const sources = (stage: TrainStage): unknown[] =>
+  [stage.adapter, stage.reward, stage.cost, stage.tuning, stage.prefix, stage.lora].map((source) => source ?? "");
+
 /** What makes a stage what it is, apart from how far it is compared. */
 const essence = (stage: Stage): unknown[] =>
-  trains(stage)
-    ? [stage.method, stage.model, stage.dataset, stage.seed, stage.adapter ?? "", stage.reward ?? "", stage.settings]
-    : [stage];
+  trains(stage) ? [stage.method, stage.model, stage.dataset, stage.seed, stage.settings, ...sources(stage)] : [stage];
 
 /** The preset that these stages are, unchanged: an experiment that was started without the wizard has no choices. */
 export const presetOf = (stages: Stage[], presets: Preset[]): Preset | undefined =>

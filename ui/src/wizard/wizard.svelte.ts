@@ -72,6 +72,8 @@ export class WizardState {
   #opened: Opened = {};
   /** Number of the newest request for a pipeline; responses to older ones are dropped. */
   #asked = 0;
+  /** True when the program has the choices, so that nothing is kept here any more. */
+  #closed = false;
   #offered = { title: "", question: "" };
 
   get checked() {
@@ -143,7 +145,7 @@ export class WizardState {
 
   /** Keeps the choices on this machine while they are edited. */
   keep(): void {
-    if (!this.loaded || !this.goal) return;
+    if (!this.loaded || !this.goal || this.#closed) return;
     const { choices, title, question, draft } = this;
     keep(this.#address, { choices: $state.snapshot(choices), title, question, draft });
   }
@@ -370,7 +372,7 @@ export class WizardState {
   /** The program has them now: nothing more is kept here. */
   done(): void {
     forget(this.#address);
-    this.loaded = false;
+    this.#closed = true;
   }
 
   /** Starts what was planned. The draft remains when the start fails, so that a second try makes no second experiment. */
