@@ -109,11 +109,12 @@ await until(
   400,
 );
 await page.getByTestId("nav-runs").click();
-await page.getByRole("button", { name: second }).first().click();
+await page.getByRole("link", { name: second }).first().click();
 await page
   .getByRole("tab", { name: /Reward model|奖励模型/ })
   .first()
   .click();
+await page.getByTestId("tab-scores").click();
 await page.getByTestId("score-spread").scrollIntoViewIfNeeded();
 await page.waitForTimeout(1500);
 await shoot("run-reward");

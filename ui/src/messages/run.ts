@@ -47,7 +47,7 @@ export const en = {
       const parts = [prompts > 0 ? count(prompts, "prompt") : "", rows > 0 ? count(rows, "row") : ""];
       return `compares ${parts.filter(Boolean).join(" and ")}`;
     },
-    states: { waiting: "to come", current: "now", broken: "ended here", done: "done" } as Record<string, string>,
+    states: { waiting: "to come", current: "now", broken: "as far as it got", done: "done" } as Record<string, string>,
   },
   took: (all: string, comparing: string) => (comparing ? `took ${all}, ${comparing} of it comparing` : `took ${all}`),
   left: (text: string) => `about ${text} left`,
@@ -169,6 +169,7 @@ export const en = {
     row: (row: string) => `row ${row}`,
     chosen: "chosen answer",
     rejected: "rejected answer",
+    soon: "The rows appear once the run has prepared them.",
     none: "This stage has no rows to show as tokens.",
   },
   settings: {
@@ -287,7 +288,7 @@ export const zh: typeof en = {
     took: (real, planned) => `${real}，预计 ${planned}`,
     compares: (prompts, rows) =>
       `对比 ${[prompts > 0 ? `${prompts} 个提问` : "", rows > 0 ? `${rows} 条数据` : ""].filter(Boolean).join("和 ")}`,
-    states: { waiting: "未开始", current: "进行中", broken: "在此结束", done: "已完成" },
+    states: { waiting: "未开始", current: "进行中", broken: "到此为止", done: "已完成" },
   },
   took: (all, comparing) => (comparing ? `用时 ${all}，其中对比 ${comparing}` : `用时 ${all}`),
   left: (text) => `约剩 ${text}`,
@@ -405,6 +406,7 @@ export const zh: typeof en = {
     row: (row) => `第 ${row} 条`,
     chosen: "优选回答（chosen）",
     rejected: "劣选回答（rejected）",
+    soon: "运行准备好数据后会显示。",
     none: "本阶段没有可按词元查看的数据。",
   },
   settings: {
