@@ -35,7 +35,7 @@ const question = "How often does the model answer truthfully, kindly and without
 const { experiment } = await call(program.address, "create_experiment", { title, question, stages: preset.stages });
 await call(program.address, "start_experiment", { id: experiment.id });
 await page.getByTestId("nav-runs").click();
-await page.getByRole("button", { name: title }).first().click();
+await page.getByRole("link", { name: title }).first().click();
 await until(
   async () => (await call(program.address, "get_experiment", { id: experiment.id })).runs[1]?.step >= 30,
   "the second stage",

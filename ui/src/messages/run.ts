@@ -121,7 +121,7 @@ export const en = {
     memory: (peak: string, planned: string) => `memory at most ${peak}, planned ${planned}`,
     memoryPlanned: (planned: string) => `memory planned ${planned}`,
     memoryPeak: (peak: string) => `memory at most ${peak}`,
-    over: "more than planned",
+    over: (memory: string) => `${memory} (more than planned)`,
   },
   reading: {
     early: "The first steps are noisy. A reading appears after ten steps.",
@@ -360,7 +360,7 @@ export const zh: typeof en = {
     memory: (peak, planned) => `内存峰值 ${peak}，预计 ${planned}`,
     memoryPlanned: (planned) => `预计内存 ${planned}`,
     memoryPeak: (peak) => `内存峰值 ${peak}`,
-    over: "超出预计",
+    over: (memory) => `${memory}（超出预计）`,
   },
   reading: {
     early: "最初几步噪声较大。十步之后会给出解读。",
