@@ -37,7 +37,7 @@ async function mainJob(browser) {
   await page.reload();
   await page.getByTestId("nav-runs").click();
   await page
-    .getByRole("button", { name: /kinder/ })
+    .getByRole("link", { name: /kinder/ })
     .first()
     .click();
   await visible(page, "run-finished");
@@ -212,6 +212,10 @@ async function twins(browser) {
     `every stack has a line of its own: ${lines.join(" | ")}`,
   );
   for (const index of [1, 2, 3, 4]) await page.getByLabel("Model 2").selectOption({ index });
+  await page.getByTestId("nav-runs").click();
+  for (const place of [0, 1]) await page.getByTestId("pick-1").nth(place).check();
+  const target = await page.getByTestId("compare-runs").getAttribute("href");
+  check(/^#\/compare\/[^,]+,[^,]+$/.test(target), `two experiments are compared at an address: ${target}`);
   check(errors.length === 0, errors.join("\n"));
   await program.close();
 }
@@ -235,7 +239,7 @@ async function runGoal(page, goal, chain, settings, choices = {}) {
   await visible(page, "run-finished");
 }
 
-/** A reward model learns from the pairs, PPO learns from it under a limit on harm; its answers come with scores, its curves over those of SFT. */
+/** A reward model learns from the pairs, PPO learns from it under a limit on harm; its answers come with scores. */
 async function rewardToPpo(browser) {
   const program = await startProgram();
   const { page, errors } = await openPage(browser, program.address);
@@ -274,17 +278,19 @@ async function rewardToPpo(browser) {
     "every held-out answer is in the histogram",
   );
   await page.getByRole("tab", { name: /Reward model/ }).click();
+  await page.getByTestId("tab-scores").click();
   await visible(page, "score-spread");
   await page.getByRole("tab", { name: /PPO/ }).click();
+  await page.getByTestId("tab-samples").click();
   await page.locator(".sample .score").first().waitFor(wait);
-  await page.getByTestId("token-view").locator("summary").click();
+  await page.getByTestId("tab-tokens").click();
+  await page.getByTestId("show-tokens").click();
   await page.getByTestId("token-view").locator(".tokens").first().waitFor(wait);
   await page.getByTestId("run-compare").click();
   await visible(page, "experiment-after");
   await page.getByTestId("nav-runs").click();
   for (const stage of [0, 2]) await page.getByTestId(`pick-${stage}`).first().check();
-  await page.getByTestId("compare-runs").click();
-  await page.getByTestId("overlay-differences").getByText("method", { exact: true }).waitFor(wait);
+  check((await page.getByTestId("compare-runs").count()) === 0, "two stages of one experiment are no comparison");
   const stacks = await call(program.address, "list_stacks");
   check(
     stacks.every((view) => !view.label.includes("reward_model")),
@@ -338,7 +344,7 @@ async function powerCut(browser) {
   const { page, errors } = await openPage(browser, second.address);
   if (paused.state === "paused") {
     await page.getByTestId("nav-runs").click();
-    await page.getByRole("button", { name: "cut", exact: true }).click();
+    await page.getByRole("link", { name: "cut", exact: true }).click();
     await page.getByTestId("run-resume").click();
   }
   await until(async () => (await call(second.address, "get_run", { run: run.id })).state === "finished", "the end");
@@ -379,7 +385,7 @@ async function memoryOut(browser) {
   group.remove();
   const { page, errors } = await openPage(browser, program.address);
   await page.getByTestId("nav-runs").click();
-  await page.getByRole("button", { name: "narrow" }).click();
+  await page.getByRole("link", { name: "narrow" }).click();
   await page.getByText("because memory ran out").waitFor(wait);
   await page.getByTestId("run-resume").click();
   await until(async () => (await call(program.address, "get_run", { run: run.id })).state === "finished", "the end");

@@ -35,7 +35,7 @@ const question = "How often does the model answer truthfully, kindly and without
 const { experiment } = await call(program.address, "create_experiment", { title, question, stages: preset.stages });
 await call(program.address, "start_experiment", { id: experiment.id });
 await page.getByTestId("nav-runs").click();
-await page.getByRole("button", { name: title }).first().click();
+await page.getByRole("link", { name: title }).first().click();
 await until(
   async () => (await call(program.address, "get_experiment", { id: experiment.id })).runs[1]?.step >= 30,
   "the second stage",
@@ -112,11 +112,12 @@ await until(
   400,
 );
 await page.getByTestId("nav-runs").click();
-await page.getByRole("button", { name: second }).first().click();
+await page.getByRole("link", { name: second }).first().click();
 await page
   .getByRole("tab", { name: /Reward model|奖励模型/ })
   .first()
   .click();
+await page.getByTestId("tab-scores").click();
 await page.getByTestId("score-spread").scrollIntoViewIfNeeded();
 await page.waitForTimeout(1500);
 await shoot("run-reward");

@@ -47,7 +47,7 @@ export const en = {
       const parts = [prompts > 0 ? count(prompts, "prompt") : "", rows > 0 ? count(rows, "row") : ""];
       return `compares ${parts.filter(Boolean).join(" and ")}`;
     },
-    states: { waiting: "to come", current: "now", broken: "ended here", done: "done" } as Record<string, string>,
+    states: { waiting: "to come", current: "now", broken: "as far as it got", done: "done" } as Record<string, string>,
   },
   took: (all: string, comparing: string) => (comparing ? `took ${all}, ${comparing} of it comparing` : `took ${all}`),
   left: (text: string) => `about ${text} left`,
@@ -121,7 +121,7 @@ export const en = {
     memory: (peak: string, planned: string) => `memory at most ${peak}, planned ${planned}`,
     memoryPlanned: (planned: string) => `memory planned ${planned}`,
     memoryPeak: (peak: string) => `memory at most ${peak}`,
-    over: "more than planned",
+    over: (memory: string) => `${memory} (more than planned)`,
   },
   reading: {
     early: "The first steps are noisy. A reading appears after ten steps.",
@@ -136,6 +136,7 @@ export const en = {
       discarded: (step: number, total: number) => `Discarded after step ${step} of ${total}. Up to there:`,
     },
     change: (name: string, from: string, to: string) => `${name} ${from} → ${to}`,
+    smoothed: "(smoothed)",
     alarm: "Needs attention",
   },
   emptyChart: "The curve begins with the first step.",
@@ -169,6 +170,7 @@ export const en = {
     row: (row: string) => `row ${row}`,
     chosen: "chosen answer",
     rejected: "rejected answer",
+    soon: "The rows appear once the run has prepared them.",
     none: "This stage has no rows to show as tokens.",
   },
   settings: {
@@ -287,7 +289,7 @@ export const zh: typeof en = {
     took: (real, planned) => `${real}，预计 ${planned}`,
     compares: (prompts, rows) =>
       `对比 ${[prompts > 0 ? `${prompts} 个提问` : "", rows > 0 ? `${rows} 条数据` : ""].filter(Boolean).join("和 ")}`,
-    states: { waiting: "未开始", current: "进行中", broken: "在此结束", done: "已完成" },
+    states: { waiting: "未开始", current: "进行中", broken: "到此为止", done: "已完成" },
   },
   took: (all, comparing) => (comparing ? `用时 ${all}，其中对比 ${comparing}` : `用时 ${all}`),
   left: (text) => `约剩 ${text}`,
@@ -359,7 +361,7 @@ export const zh: typeof en = {
     memory: (peak, planned) => `内存峰值 ${peak}，预计 ${planned}`,
     memoryPlanned: (planned) => `预计内存 ${planned}`,
     memoryPeak: (peak) => `内存峰值 ${peak}`,
-    over: "超出预计",
+    over: (memory) => `${memory}（超出预计）`,
   },
   reading: {
     early: "最初几步噪声较大。十步之后会给出解读。",
@@ -373,6 +375,7 @@ export const zh: typeof en = {
       discarded: (step, total) => `在第 ${step} 步后丢弃（共 ${total} 步）。到那时为止：`,
     },
     change: (name, from, to) => `${name} ${from} → ${to}`,
+    smoothed: "（平滑后）",
     alarm: "需要注意",
   },
   emptyChart: "曲线从第一步开始。",
@@ -405,6 +408,7 @@ export const zh: typeof en = {
     row: (row) => `第 ${row} 条`,
     chosen: "优选回答（chosen）",
     rejected: "劣选回答（rejected）",
+    soon: "运行准备好数据后会显示。",
     none: "本阶段没有可按词元查看的数据。",
   },
   settings: {

@@ -57,13 +57,19 @@ describe("evidence", () => {
       usual: null,
     })),
   };
-  it("is what the reading rests on, from the first to the last step as recorded", () => {
-    const found = evidence(shown, shown.readings[0]!, { score: [null, 0, 5, 4.2], length: [20, 50] });
-    expect(found).toEqual([
-      { label: { en: "score", zh: "score" }, from: 0, to: 4.2 },
-      { label: { en: "length", zh: "length" }, from: 20, to: 50 },
+  it("is what the reading rests on, as smooth as the reading takes it", () => {
+    const found = evidence(shown, shown.readings[0]!, { score: line(0, 4), length: line(20, 60) });
+    expect(found.map(({ label, smoothed }) => [label.en, smoothed])).toEqual([
+      ["score", true],
+      ["length", true],
     ]);
-    expect(evidence(shown, null, { score: [1, 2], length: [20, 50] }).length).toBe(1);
+    expect(found[0]!.to).toBeLessThan(4);
+    expect(found[0]!.to).toBeGreaterThan(3);
+  });
+  it("is what was recorded where there is too little to read", () => {
+    expect(evidence(shown, null, { score: [null, 0, 5, 4.2], length: [20, 50] })).toEqual([
+      { label: { en: "score", zh: "score" }, from: 0, to: 4.2, smoothed: false },
+    ]);
     expect(evidence(shown, null, { score: [1] })).toEqual([]);
   });
 });

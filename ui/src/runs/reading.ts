@@ -29,11 +29,12 @@ export function read(watch: Watch, curves: Curves): Reading | null {
   return watch.readings.find((reading) => reading.when.every((sign) => holds(sign, curves))) ?? null;
 }
 
-/** What a reading rests on: a curve at its first and at its last step, as recorded. */
+/** What a reading rests on: a curve where it began and where it is; smoothed, as the reading takes it, else as recorded. */
 export interface Evidence {
   label: Words;
   from: number;
   to: number;
+  smoothed: boolean;
 }
 
 /** The most curves that a reading names. */
@@ -46,9 +47,18 @@ export function evidence(watch: Watch, reading: Reading | null, curves: Curves):
   const keys = [...new Set([...watch.needs, ...signs])];
   return keys
     .flatMap((key): Evidence[] => {
-      const known = (curves[key] ?? []).filter((value): value is number => value !== null && Number.isFinite(value));
       const metric = lines.find((line) => line.key === key);
-      return metric && known.length > 1 ? [{ label: metric.label, from: known[0]!, to: known.at(-1)! }] : [];
+      const known = (curves[key] ?? []).filter((value): value is number => value !== null && Number.isFinite(value));
+      if (!metric || known.length < 2) return [];
+      const found = reading ? ends(curves[key]) : null;
+      return [
+        {
+          label: metric.label,
+          from: found?.first ?? known[0]!,
+          to: found?.last ?? known.at(-1)!,
+          smoothed: found !== null,
+        },
+      ];
     })
     .slice(0, MOST);
 }

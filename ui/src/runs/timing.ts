@@ -119,6 +119,10 @@ function planned(kind: Stage["kind"], phase: Phase, estimate: StageEstimate | nu
 /** True when nothing more will happen to a run. */
 export const isOver = (state: RunState): boolean => ["finished", "stopped", "discarded"].includes(state);
 
+/** True when nothing more will be recorded, and everything that was is here. */
+export const isRead = (state: RunState, followed: { ended: boolean }): boolean =>
+  followed.ended && (isOver(state) || state === "failed");
+
 /** The ruler: all phases of a run in order, with planned and real seconds. */
 export function ruler({ kind, state, estimate, times, steps, progress, since }: RulerOf): Mark[] {
   const own = PHASES[kind];

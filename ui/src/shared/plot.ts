@@ -209,6 +209,12 @@ function drawEnds(u: uPlot, lines: ChartLine[]): void {
   ctx.restore();
 }
 
+/** The crosshair stands on a step, not between two. */
+function toStep(u: uPlot, left: number, top: number): [number, number] {
+  const step = u.data[0][u.posToIdx(left)];
+  return left < 0 || step === undefined ? [left, top] : [u.valToPos(step, "x"), top];
+}
+
 export function options(look: Look): uPlot.Options {
   const { compact, band, lines, sync } = look;
   return {
@@ -218,6 +224,7 @@ export function options(look: Look): uPlot.Options {
     legend: { show: false },
     cursor: {
       y: false,
+      move: toStep,
       drag: { x: false, y: false, setScale: false },
       // The point of what was recorded, not of the smoothed line.
       points: { size: (_, index) => (index % 2 === 1 ? 7 : 0) },

@@ -7,6 +7,9 @@ describe("smoothing", () => {
     expect(curve.slice(0, 2)).toEqual([0, 0]);
     for (const value of curve.slice(2)) expect(value).toBeCloseTo(0.7);
   });
+  it("takes the first value into account where the curve moves at once", () => {
+    expect(smooth([0, 1], 0.5)[1]).toBeCloseTo(2 / 3);
+  });
   it("trails less behind short curves", () => {
     expect([5, 30, 60, 900].map((length) => Number(memoryFor(length).toFixed(2)))).toEqual([0, 0.7, 0.85, 0.85]);
   });

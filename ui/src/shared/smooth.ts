@@ -12,8 +12,10 @@ export const memoryFor = (length: number): number =>
 
 export function smooth(values: (number | null)[], memory = MOST_MEMORY): (number | null)[] {
   const finite = (value: number | null): value is number => value !== null && Number.isFinite(value);
-  const first = values.find(finite);
-  let still = true;
+  const known = values.filter(finite);
+  const first = known[0];
+  // One value alone is no beginning of equal ones: noise is smoothed from there.
+  let still = known.length > 1 && known[1] === first;
   let sum = 0;
   let weight = 0;
   return values.map((value) => {

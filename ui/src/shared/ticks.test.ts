@@ -9,6 +9,9 @@ describe("labels of an axis", () => {
     expect(tickLabels([0, 0.5, 1])).toEqual(["0.0", "0.5", "1.0"]);
     expect(tickLabels([10, 20])).toEqual(["10", "20"]);
   });
+  it("keep decimals where large values lie close together", () => {
+    expect(tickLabels([0.9995, 0.99975, 1])).toEqual(["0.99950", "0.99975", "1.00000"]);
+  });
   it("turn to powers of ten where decimals would run on", () => {
     expect(tickLabels([0, 0.00002, 0.00004])).toEqual(["0", "2e−5", "4e−5"]);
     expect(tickLabels([0.00001, 0.000015, 0.00002])).toEqual(["1e−5", "1.5e−5", "2e−5"]);

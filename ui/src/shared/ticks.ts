@@ -2,7 +2,9 @@
 import { figure, whole } from "./format";
 
 const MINUS = "−";
-const MOST_DECIMALS = 4;
+/** Small values turn to powers of ten early; larger ones that lie close together take the decimals they need. */
+const DECIMALS = { small: 4, large: 8 };
+const SMALL = 0.01;
 
 const signed = (value: number, words: string): string =>
   value < 0 && /[1-9]/.test(words) ? MINUS + words.replace("-", "") : words.replace("-", "");
@@ -21,7 +23,8 @@ export function tickLabels(ticks: number[]): string[] {
   const apart = ticks.length > 1 ? Math.abs(ticks[1]! - ticks[0]!) : Math.abs(ticks[0]!) || 1;
   const exact = (decimals: number): boolean =>
     ticks.every((tick) => Math.abs(tick - Number(tick.toFixed(decimals))) < apart * 1e-3);
-  for (let decimals = 0; decimals <= MOST_DECIMALS; decimals++) {
+  const most = Math.max(...ticks.map(Math.abs)) < SMALL ? DECIMALS.small : DECIMALS.large;
+  for (let decimals = 0; decimals <= most; decimals++) {
     if (exact(decimals)) return ticks.map((tick) => signed(tick, tick.toFixed(decimals)));
   }
   for (let digits = 0; digits < 6; digits++) {
