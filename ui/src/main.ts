@@ -4,7 +4,12 @@ import "./shared/locale-guard";
 import "uplot/dist/uPlot.min.css";
 import "./app.css";
 import { mount } from "svelte";
+import { language, setLanguage } from "./shared/i18n.svelte";
+import { applyTheme } from "./shared/theme.svelte";
 import App from "./views/App.svelte";
+
+applyTheme();
+setLanguage(language());
 
 const target = document.getElementById("app");
 if (target) mount(App, { target });

@@ -1,17 +1,23 @@
 // The browser host: HTTP on loopback with the access token from the address.
 import type { Backend, Picked } from "./index";
+import { isSilence, SILENCE, untilBack } from "./contact.svelte";
 import type { Commands, Problem, Streams } from "./types";
 
 const KEY = "alidade-token";
+/** What a proxy answers when the program behind it does not. */
+const UNREACHED = [502, 503, 504];
+/** Commands that only read: what was not answered is asked again when the program is back. */
+const READS = /^(app_info|list_|get_|run_|dataset_|experiment_file|compose_pipeline|check_pipeline)/;
 
-function token(): string {
+/** The token of this address: the program keeps it, so another tab, and this one after a restart, may use it too. */
+const token = (): string => localStorage.getItem(KEY) ?? "";
+
+function takeToken(): void {
   const found = /token=([0-9a-f]+)/.exec(location.hash);
-  if (found?.[1]) {
-    sessionStorage.setItem(KEY, found[1]);
-    // The token must not stay in the address bar or in a bookmark.
-    history.replaceState(null, "", location.pathname);
-  }
-  return sessionStorage.getItem(KEY) ?? "";
+  if (!found?.[1]) return;
+  localStorage.setItem(KEY, found[1]);
+  // The token must not stay in the address bar or in a bookmark.
+  history.replaceState(null, "", location.pathname);
 }
 
 async function refusal(response: Response): Promise<Problem> {
@@ -43,31 +49,60 @@ async function refusal(response: Response): Promise<Problem> {
   }
 }
 
-export function browserBackend(): Backend {
-  const bearer = { Authorization: `Bearer ${token()}` };
+function send(path: string, body: BodyInit, signal?: AbortSignal): Promise<Response> {
+  const headers = { Authorization: `Bearer ${token()}`, "Content-Type": "application/json" };
+  return fetch(path, { method: "POST", body, signal, headers });
+}
 
-  async function post(path: string, body: BodyInit, signal?: AbortSignal): Promise<Response> {
-    let response: Response;
-    try {
-      response = await fetch(path, {
-        method: "POST",
-        body,
-        signal,
-        headers: { ...bearer, "Content-Type": "application/json" },
-      });
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      const silent: Problem = {
-        code: "internal",
-        message: { en: "The program does not answer.", zh: "程序没有响应。" },
-        hints: [{ en: "Start `alidade serve` again.", zh: "请重新启动 `alidade serve`。" }],
-        field: null,
-      };
-      throw silent;
-    }
-    if (!response.ok) throw await refusal(response);
-    return response;
+const ping = (): Promise<boolean> =>
+  send("/api/call/app_info", "{}").then(
+    (response) => !UNREACHED.includes(response.status),
+    () => false,
+  );
+
+async function post(path: string, body: BodyInit, signal?: AbortSignal): Promise<Response> {
+  const used = token();
+  let response: Response | null = null;
+  try {
+    response = await send(path, body, signal);
+    // Another tab was opened with a newer token meanwhile.
+    if (response.status === 401 && token() !== used) response = await send(path, body, signal);
+  } catch (error) {
+    if (signal?.aborted) throw error;
   }
+  if (!response || UNREACHED.includes(response.status)) {
+    void untilBack(ping);
+    throw SILENCE;
+  }
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+/** What waits for the program to be back; the same question, asked again by a timer, waits only once. */
+const waiting = new Map<string, Promise<unknown>>();
+
+async function patiently<T>(question: string, ask: () => Promise<T>): Promise<T> {
+  const same = waiting.get(question);
+  if (same) return same as Promise<T>;
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isSilence(error as Problem)) throw error;
+    const later =
+      waiting.get(question) ??
+      untilBack(ping).then(() => {
+        waiting.delete(question);
+        return patiently(question, ask);
+      });
+    waiting.set(question, later);
+    return later as Promise<T>;
+  }
+}
+
+export function browserBackend(): Backend {
+  takeToken();
+  // The address with a new token, pasted into this tab, changes only the fragment: the page stays.
+  window.addEventListener("hashchange", takeToken);
 
   async function takeFile(file: File): Promise<Picked> {
     const response = await post(`/api/upload?name=${encodeURIComponent(file.name)}`, file);
@@ -76,8 +111,9 @@ export function browserBackend(): Backend {
   }
 
   async function call<Name extends keyof Commands>(name: Name, request: Commands[Name]["request"]) {
-    const response = await post(`/api/call/${name}`, JSON.stringify(request));
-    return (await response.json()) as Commands[Name]["answer"];
+    const body = JSON.stringify(request);
+    const ask = async () => (await (await post(`/api/call/${name}`, body)).json()) as Commands[Name]["answer"];
+    return READS.test(name) ? patiently(`${name} ${body}`, ask) : ask();
   }
 
   return {
@@ -134,6 +170,20 @@ export function browserBackend(): Backend {
       return { handle, name: path.split(/[\\/]/).findLast(Boolean) ?? path, path };
     },
 
+    mayNotify: () => (typeof Notification === "undefined" ? "no" : MAY[Notification.permission]),
+    askToNotify: async () => (typeof Notification === "undefined" ? "no" : MAY[await Notification.requestPermission()]),
+
+    notify(title, text, open): void {
+      if (typeof Notification === "undefined" || Notification.permission !== "granted") return;
+      // One that is not seen is replaced by the next.
+      const shown = new Notification(title, { body: text, icon: "./icon.svg", tag: "alidade" });
+      shown.onclick = () => {
+        window.focus();
+        open();
+        shown.close();
+      };
+    },
+
     saveReport(_experiment, format, title, text): Promise<boolean> {
       const kind = format === "html" ? "text/html" : "text/markdown";
       download(text, kind, `${plain(title) || "report"}.${format === "html" ? "html" : "md"}`);
@@ -146,6 +196,8 @@ export function browserBackend(): Backend {
     },
   };
 }
+
+const MAY = { granted: "yes", denied: "no", default: "ask" } as const;
 
 /** A title as a file name. */
 const plain = (title: string): string => title.replace(/[^\p{L}\p{N} -]/gu, "").trim();

@@ -1,6 +1,7 @@
 // The desktop host: one Tauri command for all API commands, one channel per stream. The only file that imports Tauri.
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
+import { getCurrentWindow, UserAttentionType } from "@tauri-apps/api/window";
 import type { Backend, Picked } from "./index";
 import type { Streams } from "./types";
 
@@ -46,6 +47,11 @@ export function desktopBackend(): Backend {
       await rpc("save_experiment_file", { id, handle: picked.handle });
       return true;
     },
+
+    // The page of a window has no notifications of its own; the window asks for attention in the task bar instead.
+    notify: () => void getCurrentWindow().requestUserAttention(UserAttentionType.Informational),
+    mayNotify: () => "yes",
+    askToNotify: () => Promise.resolve("yes"),
 
     onDrop(listener): () => void {
       const stop = listen<Picked>("dropped", (event) => listener(event.payload));

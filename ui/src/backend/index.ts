@@ -10,6 +10,9 @@ export interface Picked {
   path?: string;
 }
 
+/** Whether notifications of the system may be shown: browsers want to be asked first. */
+export type MayNotify = "yes" | "no" | "ask";
+
 export type Call = <Name extends keyof Commands>(
   name: Name,
   request: Commands[Name]["request"],
@@ -50,6 +53,12 @@ export interface Backend {
   saveExperiment(id: string, title: string): Promise<boolean>;
   /** Files dropped on the window, where the host sees them before the page does. */
   onDrop(listener: (picked: Picked) => void): () => void;
+  /** Tells the person outside the page that something ended; `open` is called when they follow it. */
+  notify(title: string, text: string, open: () => void): void;
+  /** Whether it may. */
+  mayNotify(): MayNotify;
+  /** Asks the person for it; only as the answer to a click. */
+  askToNotify(): Promise<MayNotify>;
   /** True when model folders can be picked. */
   readonly picksFolders: boolean;
 }

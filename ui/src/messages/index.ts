@@ -9,6 +9,7 @@ import * as models from "./models";
 import * as report from "./report";
 import * as run from "./run";
 import * as samples from "./samples";
+import * as settings from "./settings";
 import * as wizard from "./wizard";
 
 export const en = {
@@ -23,6 +24,7 @@ export const en = {
   models: models.en,
   data: data.en,
   report: report.en,
+  settings: settings.en,
 };
 
 export type Messages = typeof en;
@@ -39,4 +41,5 @@ export const zh: Messages = {
   models: models.zh,
   data: data.zh,
   report: report.zh,
+  settings: settings.zh,
 };

@@ -24,8 +24,15 @@ export type PathOf<Pattern extends string> = Pattern extends `${infer Head}/:${s
 
 export const START = "experiments";
 
-/** The path of an address; START where it names none. */
-const shown = (): string => (location.hash.startsWith("#/") ? decodeURI(location.hash.slice(2)) : "") || START;
+/** The path of an address; START where it names none, or is no address of ours. */
+export function pathAt(hash: string): string {
+  try {
+    return (hash.startsWith("#/") && decodeURI(hash.slice(2))) || START;
+  } catch {
+    return START;
+  }
+}
+const shown = (): string => pathAt(location.hash);
 const state = $state<{ path: string }>({ path: shown() });
 
 export const path = (): string => state.path;

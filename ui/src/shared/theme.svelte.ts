@@ -1,21 +1,33 @@
-// Light or dark: the system's setting until the user chooses one.
+// Light, dark, or as the system has it. The choice is kept; what is shown follows the system while that is the choice.
 const KEY = "alidade-theme";
-type Theme = "light" | "dark";
+export type Theme = "light" | "dark";
+export type ThemeChoice = Theme | "system";
+export const THEME_CHOICES: ThemeChoice[] = ["light", "dark", "system"];
 
-const prefersDark = (): boolean => window.matchMedia("(prefers-color-scheme: dark)").matches;
+const system = window.matchMedia("(prefers-color-scheme: dark)");
 const kept = localStorage.getItem(KEY);
-const state = $state<{ theme: Theme }>({
-  theme: kept === "dark" || kept === "light" ? kept : prefersDark() ? "dark" : "light",
+const state = $state<{ choice: ThemeChoice; dark: boolean }>({
+  choice: kept === "dark" || kept === "light" ? kept : "system",
+  dark: system.matches,
 });
 
-export const theme = (): Theme => state.theme;
+/** What is shown. */
+export const theme = (): Theme => (state.choice !== "system" ? state.choice : state.dark ? "dark" : "light");
+/** What was chosen. */
+export const themeChoice = (): ThemeChoice => state.choice;
 
-export function applyTheme(next: Theme = state.theme): void {
-  state.theme = next;
-  document.documentElement.dataset.theme = next;
+/** Shows the theme; called before the first screen, so that it does not flash in the other one. */
+export function applyTheme(): void {
+  document.documentElement.dataset.theme = theme();
 }
 
-export function toggleTheme(): void {
-  applyTheme(state.theme === "dark" ? "light" : "dark");
-  localStorage.setItem(KEY, state.theme);
+export function chooseTheme(choice: ThemeChoice): void {
+  state.choice = choice;
+  localStorage.setItem(KEY, choice);
+  applyTheme();
 }
+
+system.addEventListener("change", (event) => {
+  state.dark = event.matches;
+  applyTheme();
+});

@@ -12,8 +12,8 @@ import ReportList from "../report/ReportList.svelte";
 import ReportPage from "../report/ReportPage.svelte";
 import RunList from "../runs/RunList.svelte";
 import RunPage from "../runs/RunPage.svelte";
-import { activeRuns } from "../runs/activeRuns.svelte";
 import { match, START, type Params, type PathOf } from "../shared/router.svelte";
+import SettingsPage from "../settings/SettingsPage.svelte";
 import Wizard from "../wizard/Wizard.svelte";
 
 /** How a screen is reached from anywhere. */
@@ -23,8 +23,8 @@ interface Entry {
   keys: string;
   /** Its entry in the menu. */
   icon?: string;
-  /** A number beside its name in the menu, when there is something to count. */
-  count?: () => number;
+  /** True for what stands at the foot of the menu, apart from the work. */
+  foot?: boolean;
 }
 
 /** A route: a path, whose parts that begin with a colon are passed to the component by name, and the component. */
@@ -41,11 +41,12 @@ export const SCREENS = [
   screen("compare/:ids?", ComparePage),
   screen("models", ModelsPage, { title: (m) => m.common.nav.models, keys: "g m", icon: "models" }),
   screen("data/:chosen?", DataPage, { title: (m) => m.common.nav.data, keys: "g d", icon: "data" }),
-  screen("runs", RunList, { title: (m) => m.common.nav.runs, keys: "g r", icon: "runs", count: activeRuns }),
+  screen("runs", RunList, { title: (m) => m.common.nav.runs, keys: "g r", icon: "runs" }),
   screen("runs/:experiment", RunPage),
   screen("chat/:id?", ChatPage, { title: (m) => m.common.nav.chat, keys: "g c", icon: "chat" }),
   screen("reports", ReportList, { title: (m) => m.common.nav.reports, keys: "g p", icon: "reports" }),
   screen("reports/:experiment", ReportPage),
+  screen("settings", SettingsPage, { title: (m) => m.common.nav.settings, keys: "g s", icon: "settings", foot: true }),
 ];
 
 export type Path = PathOf<(typeof SCREENS)[number]["pattern"]>;
