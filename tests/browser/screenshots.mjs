@@ -15,17 +15,22 @@ const { page } = await openPage(browser, program.address);
 const title = "Does alignment make the starter model kinder?";
 const variants = ["en", "zh"].flatMap((language) => ["light", "dark"].map((theme) => ({ language, theme })));
 
+/** Chooses in a menu of the rail. */
+async function pick(menu, choice) {
+  await page.getByTestId(menu).click();
+  await page.getByTestId(`${menu}-${choice}`).click();
+}
+
 /** The same screen four times; the page keeps its state, only words and colours change. */
 async function shoot(name) {
   for (const { language, theme } of variants) {
-    await page.getByTestId(`language-${language}`).click();
-    if ((await page.evaluate(() => document.documentElement.dataset.theme)) !== theme)
-      await page.getByTestId("theme").click();
+    await pick("language", language);
+    await pick("theme", theme);
     await page.mouse.move(640, 5);
     await page.waitForTimeout(400);
     await page.screenshot({ path: join(folder, `${name}-${language}-${theme}.png`) });
   }
-  await page.getByTestId("language-en").click();
+  await pick("language", "en");
 }
 
 const preset = (await call(program.address, "list_presets")).find((entry) => entry.id === "kind_and_true");
@@ -84,6 +89,9 @@ await page.getByRole("link", { name: "Alder Bay: kind answers" }).click();
 await page.getByTestId("show-rows").click();
 await page.waitForTimeout(600);
 await shoot("data");
+await page.getByTestId("nav-settings").click();
+await page.getByTestId("settings-home").waitFor();
+await shoot("settings");
 await page.keyboard.press("n");
 await page.getByTestId("goal-kind_and_true").check();
 await page.getByTestId("plan-ready").waitFor({ timeout: 60_000 });

@@ -106,8 +106,10 @@ async function journey() {
   await click("new-experiment");
   await click("goal-kind_and_true");
   await seen("plan-ready");
+  await click("language");
   await click("language-zh");
   check((await text("plan-ready")).includes("就绪"), "the plan speaks Chinese");
+  await click("language");
   await click("language-en");
   const presets = (await invoke("rpc", { name: "list_presets", request: {}, channel: "__CHANNEL__:0" })).value;
   const preset = presets.find((entry) => entry.id === "kind_and_true");
