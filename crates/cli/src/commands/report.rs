@@ -14,6 +14,9 @@ pub struct Arguments {
     /// Output file; its extension, .html or .md, decides the format. Without it Markdown is printed.
     #[arg(long)]
     output: Option<PathBuf>,
+    /// Language of the report: en or zh.
+    #[arg(long, default_value = "en")]
+    language: String,
     /// Print both forms as JSON.
     #[arg(long)]
     json: bool,
@@ -23,7 +26,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let html = match arguments.output.as_ref().map(|path| path.extension().and_then(|ending| ending.to_str())) {
         None | Some(Some("md" | "markdown")) => false,
         Some(Some("html" | "htm")) => true,
-        Some(_) => return Err(Problem::input("A report can be written as .html or .md.").at("output")),
+        Some(_) => {
+            return Err(Problem::input("A report can be written as .html or .md.")
+                .hint("For a PDF, write it as .html, open that in a browser and print it into a file.")
+                .at("output"));
+        }
     };
     let studio = Studio::open(Configuration::of_environment()?)?;
     let wanted = &arguments.experiment;
@@ -37,14 +44,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         };
         Problem::new(ProblemCode::NotFound, format!("There is no experiment “{wanted}”.")).hint(hint)
     })?;
-    let report = studio.get_report(&experiment.id)?;
+    let report = studio.get_report(&experiment.id, &arguments.language)?;
     match &arguments.output {
         _ if arguments.json => output::json(&json!(report)),
         None => output::line(report.markdown),
         Some(path) => {
             let text = if html { report.html } else { report.markdown };
             write_durably(path, text.as_bytes()).map_err(|problem| problem.at("output"))?;
-            output::note(&format!("Written to {}.", path.display()));
+            output::note(&format!("Report written to {}.", path.display()));
         }
     }
     Ok(())
