@@ -29,11 +29,9 @@ pub(crate) fn chart(language: Language, chart: &ReportChart) -> Option<String> {
     };
     let curves: Vec<Vec<Point>> = chart.curves.iter().map(finite).collect();
     let all = || curves.iter().flatten();
-    if all().next().is_none() {
-        return None;
-    }
+    all().next()?;
     let (steps, values) = (range(all().map(|point| point.0), 0.0), range(all().map(|point| point.1), 0.06));
-    let (y_ticks, decimals) = ticks(values[0], values[1], 4.0, 0.0);
+    let (y_ticks, decimals) = ticks(values[0], values[1], 5.0, 0.0);
     let labels: Vec<String> = y_ticks.iter().map(|value| tick(*value, decimals)).collect();
     let left = 10.0 + labels.iter().map(|label| width(label, SIZE)).fold(0.0, f64::max);
     let plane = Plane { left, steps, values };
@@ -55,11 +53,11 @@ pub(crate) fn chart(language: Language, chart: &ReportChart) -> Option<String> {
     Some(drawn + "</svg>")
 }
 
-/// The style of a curve: the first line, or the second of two.
+/// The style of a curve: the first line, the dashed one of two, or a further one.
 pub(crate) fn class(chart: &ReportChart, place: usize) -> &'static str {
     match chart.curves.get(place) {
         Some(curve) if curve.dashed => "c1",
-        _ if place > 1 => "c2",
+        _ if place > 0 => "c2",
         _ => "c0",
     }
 }
@@ -128,12 +126,20 @@ fn draw(drawn: &mut String, plane: &Plane, points: &[Point], class: &str) {
         let _ = write!(drawn, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" class=\"dot {class}\"/>");
         return;
     }
-    let smoothed = points.len() >= FEWEST_STEPS;
+    let smoothed = points.len() >= FEWEST_STEPS && is_noisy(points);
     let raw = if smoothed { "raw" } else { "curve" };
     drawn.push_str(&path(thinned(points).map(|point| plane.at(point)), &format!("{raw} {class}")));
     if smoothed {
         drawn.push_str(&path(thinned(&smooth(points)).map(|point| plane.at(point)), &format!("curve {class}")));
     }
+}
+
+/// True if a curve goes up and down more than once over its range; a schedule or a plain rise needs no smoothing, which would
+/// only shift it.
+fn is_noisy(points: &[Point]) -> bool {
+    let [low, high] = range(points.iter().map(|point| point.1), 0.0);
+    let way: f64 = points.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).sum();
+    way > 2.2 * (high - low)
 }
 
 /// The last value of each curve at its end; two that would overlap are moved apart.
@@ -219,11 +225,13 @@ mod tests {
 
     #[test]
     fn only_long_curves_are_smoothed_and_very_long_ones_are_thinned() {
-        let curve = |steps: usize| (1..=steps).map(|step| (step as f64, 1.0 / step as f64)).collect::<Vec<_>>();
+        let schedule = |steps: usize| (1..=steps).map(|step| (step as f64, 1.0 / step as f64)).collect::<Vec<_>>();
+        let curve = |steps: usize| (1..=steps).map(|step| (step as f64, (step % 7) as f64)).collect::<Vec<_>>();
         let drawn = |steps| chart(Language::English, &of(vec![curve(steps)])).unwrap();
         assert!(!drawn(19).contains("raw") && drawn(20).contains("raw"));
+        assert!(!is_noisy(&schedule(500)) && is_noisy(&curve(500)));
         assert_eq!(thinned(&curve(40_000)).count(), 2 * PIECES);
-        assert!(thinned(&curve(40_000)).all(|(step, value)| value == 1.0 / step));
+        assert!(thinned(&schedule(40_000)).all(|(step, value)| value == 1.0 / step));
         assert_eq!(smooth(&[(1.0, 3.0), (2.0, 3.0)]), [(1.0, 3.0), (2.0, 3.0)]);
     }
 

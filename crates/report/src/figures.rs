@@ -91,10 +91,31 @@ pub(crate) fn support(language: Language, measure: &Measure, estimate: &Estimate
 }
 
 /// A value with unit, interval and n: "88 % (83–92, n = 200)".
-pub(crate) fn value(language: Language, measure: &Measure, estimate: Option<&Estimate>) -> String {
-    let Some(estimate) = estimate else { return "–".to_owned() };
+pub(crate) fn value(language: Language, measure: &Measure, estimate: &Estimate) -> String {
     let (value, rest) = (quantity(language, measure, estimate.value), support(language, measure, estimate));
     fill(language.word(words::BRACKETS), &[("value", &value), ("rest", &rest)])
+}
+
+/// A value with unit and interval, for a table with a column for n: "88 % (83–92)".
+pub(crate) fn short_value(language: Language, measure: &Measure, estimate: Option<&Estimate>) -> String {
+    let Some(estimate) = estimate else { return "–".to_owned() };
+    let (value, rest) = (quantity(language, measure, estimate.value), ends(language, measure, estimate, false));
+    fill(language.word(words::BRACKETS), &[("value", &value), ("rest", &rest)])
+}
+
+/// The items behind a measure, those of each stack if they differ: "200", "200 / 198 (2 unreadable)".
+pub(crate) fn items(language: Language, measure: &Measure) -> String {
+    let mut found: Vec<String> = Vec::new();
+    for estimate in measure.values.iter().flatten() {
+        let n = whole(estimate.n as u64);
+        let unread = fill(language.word(words::UNREADABLE), &[("n", &whole(estimate.unreadable as u64))]);
+        found.push(match estimate.unreadable {
+            0 => n,
+            _ => fill(language.word(words::BRACKETS), &[("value", &n), ("rest", &unread)]),
+        });
+    }
+    found.dedup();
+    if found.is_empty() { "–".to_owned() } else { found.join(" / ") }
 }
 
 /// A change in points or in its unit: "+55 points (+48 to +62)".
@@ -202,15 +223,17 @@ mod tests {
     #[test]
     fn a_value_has_its_unit_interval_and_items() {
         let rate = estimate(0.885, 0.83, 0.925, 0);
-        assert_eq!(plain(value(EN, &measure("rate"), Some(&rate))), "89 % (83–93, n = 1,200)");
-        assert_eq!(plain(value(ZH, &measure("rate"), Some(&rate))), "89%（83–93，n = 1,200）");
+        assert_eq!(plain(value(EN, &measure("rate"), &rate)), "89 % (83–93, n = 1,200)");
+        assert_eq!(plain(value(ZH, &measure("rate"), &rate)), "89%（83–93，n = 1,200）");
         let loss = estimate(1.6914, -0.1, 1.8, 2);
-        assert_eq!(
-            plain(value(EN, &measure("nats"), Some(&loss))),
-            "1.691 nats (−0.100 to 1.800, n = 1,200, 2 unreadable)"
-        );
-        assert_eq!(plain(value(EN, &measure("reward"), Some(&loss))), "1.69 (−0.10 to 1.80, n = 1,200, 2 unreadable)");
-        assert_eq!(value(EN, &measure("rate"), None), "–");
+        assert_eq!(plain(value(EN, &measure("nats"), &loss)), "1.691 nats (−0.100 to 1.800, n = 1,200, 2 unreadable)");
+        assert_eq!(plain(value(EN, &measure("reward"), &loss)), "1.69 (−0.10 to 1.80, n = 1,200, 2 unreadable)");
+        assert_eq!(plain(short_value(EN, &measure("rate"), Some(&rate))), "89 % (83–93)");
+        assert_eq!(short_value(EN, &measure("rate"), None), "–");
+        let of = |values: Vec<Option<Estimate>>| plain(items(EN, &Measure { values, ..measure("rate") }));
+        assert_eq!(of(vec![Some(rate), Some(rate)]), "1,200");
+        assert_eq!(of(vec![Some(rate), None, Some(loss)]), "1,200 / 1,200 (2 unreadable)");
+        assert_eq!(of(vec![None]), "–");
     }
 
     #[test]

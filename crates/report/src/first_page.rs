@@ -79,22 +79,23 @@ impl FirstPage {
 }
 
 fn figure(language: Language, verdict: &Verdict, judged: &Judged) -> Figure {
-    let kind = match judged.finding {
-        Finding::Better => "better",
-        Finding::Worse => "worse",
-        Finding::Chance | Finding::Small | Finding::TooFew => "open",
+    let (kind, word) = match judged.finding {
+        _ if judged.is_still_high() => ("remains", words::REMAINS),
+        Finding::Better => ("better", words::finding(judged.finding)),
+        Finding::Worse => ("worse", words::finding(judged.finding)),
+        Finding::Chance | Finding::Small | Finding::TooFew => ("open", words::finding(judged.finding)),
     };
     Figure {
         title: name(language, verdict, judged),
         before: quantity(language, judged.measure, judged.before.value),
         after: quantity(language, judged.measure, judged.after.value),
         change: change(language, judged.measure, Some(&judged.change)),
-        value_before: value(language, judged.measure, Some(&judged.before)),
-        value_after: value(language, judged.measure, Some(&judged.after)),
+        value_before: value(language, judged.measure, &judged.before),
+        value_after: value(language, judged.measure, &judged.after),
         interval_before: support(language, judged.measure, &judged.before),
         interval_after: support(language, judged.measure, &judged.after),
         kind,
-        word: language.word(words::finding(judged.finding)),
+        word: language.word(word),
     }
 }
 
@@ -212,7 +213,7 @@ fn bare(language: Language, measure: &Measure, value: f64) -> String {
 }
 
 fn plain(language: Language, judged: &Judged) -> String {
-    let said = |estimate: &Estimate| value(language, judged.measure, Some(estimate));
+    let said = |estimate: &Estimate| value(language, judged.measure, estimate);
     format!("{} → {}", said(&judged.before), said(&judged.after))
 }
 

@@ -9,7 +9,7 @@ const WIDTH: f64 = 720.0;
 /// The column of names.
 const LEFT: f64 = 196.0;
 /// The column of values.
-const RIGHT: f64 = 128.0;
+const RIGHT: f64 = 112.0;
 const SIZE: f64 = 12.0;
 /// Height of one stack within a row, and the space around a row.
 const LANE: f64 = 15.0;
@@ -144,7 +144,7 @@ mod tests {
             ">%<",
             ">good<",
             "cx=\"196.0\"",
-            "cx=\"592.0\"",
+            "cx=\"608.0\"",
             "dot s0",
             "dot s1",
             "role=\"img\"",

@@ -1,7 +1,7 @@
 //! Data of the templates: the report with formatted values and drawn curves, the same for both formats.
 
 use crate::curves::{chart, class};
-use crate::figures::{bytes, change, setting, value, whole};
+use crate::figures::{bytes, change, items, setting, short_value, whole};
 use crate::first_page::{FirstPage, data, model, stage_name, time};
 use crate::words::{self, Terms, fill, terms};
 use alidade_domain::{
@@ -53,6 +53,8 @@ struct Row {
     /// Explanation of the head, where it needs one.
     explanation: String,
     cells: Vec<Cell>,
+    /// The number of items behind it.
+    items: String,
     /// True for a row whose texts are withheld.
     hidden: bool,
 }
@@ -125,7 +127,7 @@ impl<'a> Page<'a> {
             plain_title: printable(&report.title),
             question: &report.question,
             first: FirstPage::of(language, report),
-            overall: report.overall.iter().map(|found| comparison(language, found)).collect(),
+            overall: report.overall.iter().filter(is_measured).map(|found| comparison(language, found)).collect(),
             stages: report.stages.iter().map(|stage| of_stage(language, stage, own_evaluations)).collect(),
             limits: words::LIMITS.iter().map(|limit| language.word(*limit)).collect(),
             licences: report.licences.iter().map(licence).collect(),
@@ -147,7 +149,7 @@ fn of_stage(language: Language, stage: &ReportStage, own_evaluations: bool) -> S
         evaluations: stage
             .evaluations
             .iter()
-            .filter(|_| own_evaluations)
+            .filter(|found| own_evaluations && is_measured(found))
             .map(|found| comparison(language, found))
             .collect(),
         changed: changed.into_iter().map(|used| Setting::of(language, used)).collect(),
@@ -309,12 +311,13 @@ fn comparison(language: Language, found: &Evaluation) -> Comparison<'_> {
     let cell = |stack: usize, text: String| Cell { text, label: String::new(), side: side(found, stack) };
     let measured = |column: &Column, measure: &Measure| match column.changes {
         true => change(language, measure, measure.change(column.stack)),
-        false => value(language, measure, measure.value(column.stack)),
+        false => short_value(language, measure, measure.value(column.stack)),
     };
     let measures = found.measures.iter().map(|measure| Row {
         head: language.wording(&measure.words.title).to_owned(),
         explanation: language.wording(&measure.words.explanation).to_owned(),
         cells: columns.iter().map(|column| cell(column.stack, measured(column, measure))).collect(),
+        items: items(language, measure),
         hidden: false,
     });
     let (shown, all) = (found.samples.len().min(SAMPLES).to_string(), whole(found.samples.len() as u64));
@@ -349,7 +352,12 @@ fn of_sample(language: Language, found: &Evaluation, sample: &Sample) -> Row {
         true => language.word(words::HIDDEN_PROMPT).to_owned(),
         false => text(&conversation_text(&sample.prompt)),
     };
-    Row { head, explanation: String::new(), cells: cells.collect(), hidden: sample.flagged }
+    Row { head, explanation: String::new(), cells: cells.collect(), items: String::new(), hidden: sample.flagged }
+}
+
+/// A suite that found nothing to measure has no table.
+fn is_measured(found: &&Evaluation) -> bool {
+    !found.measures.is_empty()
 }
 
 /// Two colours distinguish the baseline from the other stacks; a single stack needs only one.

@@ -65,7 +65,7 @@ pub(crate) fn tick(value: f64, decimals: usize) -> String {
 
 /// Width of a text in pixels at a font size, roughly: letters of CJK are square, others about half as wide.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
-    text.chars().map(|letter| if letter as u32 > 0x2E7F { size } else { 0.55 * size }).sum()
+    text.chars().map(|letter| if letter as u32 > 0x2E7F { size } else { 0.52 * size }).sum()
 }
 
 /// The text in up to two lines of a width; what does not fit is cut.

@@ -42,14 +42,14 @@ terms! {
     machine: "Machine", "机器";
     stages: "Stages", "各阶段";
     curves: "Curves", "曲线";
-    curves_note: "Thin: every step. Thick: smoothed. The figure at the end of a line is its last value. Dotted: the usual range.", "细线为每一步的值，粗线为平滑后的趋势，线末的数字是最后一步的值，点线标出常见范围。";
+    curves_note: "Thin: every step; thick: smoothed; dotted: the usual range. The figure at the end of a line is its last value.", "细线为每一步的值，粗线为平滑后的趋势，线末的数字是最后一步的值，点线标出常见范围。";
     curve: "curve", "曲线";
     first: "first", "首步";
     last: "last", "末步";
     this_stage: "Before and after this stage", "本阶段前后";
     measures: "All measures", "全部指标";
     measure: "measure", "指标";
-    measures_note: "In brackets: the 95 % interval; n: the prompts or rows behind the figure. A change is paired, prompt by prompt.", "括号内为 95% 区间，n 为样本数；变化按同一提问或样本配对计算。";
+    measures_note: "In brackets: the 95 % interval. n: the prompts or rows behind the figures. Changes are paired, item by item.", "括号内为 95% 区间，n 为样本数；变化按同一提问或样本配对计算。";
     samples: "Answers side by side", "回答对照";
     prompt: "prompt", "提问";
     value: "Value", "值";
