@@ -30,8 +30,12 @@ pub fn choose(named: Option<Named>) {
     let _ = LANGUAGE.set(named.map_or_else(preferred_language, Language::from));
 }
 
+/// The language of the terminal.
+pub fn current() -> Language {
+    LANGUAGE.get().copied().unwrap_or_default()
+}
+
 /// A text in that language.
 pub fn said(text: impl Into<Wording>) -> String {
-    let language = LANGUAGE.get().copied().unwrap_or_default();
-    text.into().spoken(language).to_owned()
+    text.into().spoken(current()).to_owned()
 }

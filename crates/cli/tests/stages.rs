@@ -66,9 +66,9 @@ fn every_kind_of_stage_is_carried_out_and_gives_the_same_bytes_again() {
     assert_eq!(models.as_array().unwrap().len(), 3, "{models}");
 
     let experiment = server.ok("list_experiments", json!({}))[0]["experiment"]["id"].clone();
-    let report = server.ok("get_report", json!({"experiment": experiment}));
+    let report = server.ok("get_report", json!({"experiment": experiment, "language": "en"}));
     let markdown = report["markdown"].as_str().unwrap();
-    assert!(markdown.contains("1 · BUILD") && markdown.contains("Rows made") && markdown.contains("5 · FETCH"));
+    assert!(markdown.contains("1 · Building data") && markdown.contains("5 · Fetching a model"), "{markdown}");
     // Its model goes with the experiment, the built rows stay.
     server.ok("delete_experiment", json!({"id": experiment}));
     assert_eq!(server.ok("list_models", json!({})).as_array().unwrap().len(), 2);
@@ -274,5 +274,5 @@ fn a_stage_works_on_the_model_that_an_earlier_one_brought_or_merged() {
     assert_eq!(runs[1]["work"]["model"], "model:starter");
     assert_eq!(runs[3]["work"]["model"], format!("model:{}", runs[2]["id"].as_str().unwrap()));
     assert_eq!(runs[3]["evaluations"][0]["suite"], "starter_world");
-    server.ok("get_report", json!({"experiment": id}));
+    server.ok("get_report", json!({"experiment": id, "language": "en"}));
 }

@@ -149,6 +149,7 @@ fn hints_fit_what_was_asked() {
     let output = alidade(&["report", "x", "--output", "x.pdf"]).env("ALIDADE_HOME", &home).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && words.contains(".html or .md"), "{words}");
+    assert!(words.contains("print it") && !std::path::Path::new("x.pdf").exists(), "{words}");
 }
 
 #[test]

@@ -1,60 +1,141 @@
-//! The content of a report, before it becomes HTML or Markdown.
+//! The content of a report, before it becomes HTML or Markdown: facts and figures without a language, so that the same report
+//! can be written in each of them. The words are in the report crate.
 
-use crate::{Evaluation, ImportSummary};
-use serde::{Deserialize, Serialize};
-
-/// A labelled value in a table of facts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Fact {
-    /// What it is.
-    pub label: String,
-    /// Its value as text.
-    pub value: String,
-}
+use crate::{Artifact, Evaluation, ImportSummary, LocalTime, RunState, SettingValue, Wording};
 
 /// A line to draw.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
-    /// Metric name as TRL logs it.
-    pub name: String,
+    /// What it is.
+    pub label: Wording,
+    /// True for the second of two, which is dashed.
+    pub dashed: bool,
     /// (step, value) in step order.
     pub points: Vec<(f64, f64)>,
 }
 
-/// One stage of the pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ReportStage {
-    /// "1 · SFT".
-    pub title: String,
-    /// Method, model, data, settings, seeds, versions, hashes.
-    pub setup: Vec<Fact>,
-    /// Remarks of the import on the data.
-    pub data: Option<ImportSummary>,
-    /// Training curves.
+/// Curves that are drawn together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportChart {
+    /// What it shows, with its unit.
+    pub title: Wording,
+    /// The curves.
     pub curves: Vec<Curve>,
+    /// The range in which they usually stay.
+    pub usual: Option<[f64; 2]>,
+}
+
+/// A base model as it was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedModel {
+    /// Its name.
+    pub name: String,
+    /// Number of its parameters, if known.
+    pub parameters: Option<u64>,
+    /// SHA-256 over its weights.
+    pub sha256: String,
+}
+
+/// A data set as it was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedData {
+    /// Its name; empty if it is not known any more.
+    pub name: String,
+    /// SHA-256 of its rows; empty if it is not known.
+    pub sha256: String,
+    /// Rows that were learned from or worked on.
+    pub rows: Option<usize>,
+    /// Rows that were held out.
+    pub held_out: usize,
+    /// Summary of the import.
+    pub summary: Option<ImportSummary>,
+}
+
+/// A setting as it was used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UsedSetting {
+    /// Its key, as TRL spells it.
+    pub key: String,
+    /// Its readable name.
+    pub label: Wording,
+    /// Its value.
+    pub value: SettingValue,
+    /// The value that it has when nothing is said; absent if the setting is not known any more.
+    pub default: Option<SettingValue>,
+}
+
+/// One stage of the pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportStage {
+    /// Its place, from 1.
+    pub number: usize,
+    /// The kind of stage, as in files.
+    pub kind: String,
+    /// The name of its method, where it trains; else of its suite or builder.
+    pub method: Option<Wording>,
+    /// The full name of the method.
+    pub method_title: Option<Wording>,
+    /// How it ended.
+    pub state: RunState,
+    /// Its base model.
+    pub model: Option<UsedModel>,
+    /// Its rows.
+    pub data: Option<UsedData>,
+    /// Its seed, where chance has a part in it.
+    pub seed: Option<u64>,
+    /// Optimizer steps that were taken.
+    pub steps: u64,
+    /// Seconds of its own work.
+    pub working_seconds: f64,
+    /// Seconds of comparing before and after.
+    pub comparing_seconds: f64,
+    /// What it made.
+    pub made: Vec<Artifact>,
+    /// Its settings.
+    pub settings: Vec<UsedSetting>,
+    /// Training curves.
+    pub charts: Vec<ReportChart>,
     /// Before and after of this stage, suite by suite.
     pub evaluations: Vec<Evaluation>,
-    /// The recipe as TOML, to run it again.
-    pub recipe: String,
+}
+
+/// The licence of a model or data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Licence {
+    /// What it is for.
+    pub name: String,
+    /// The licence, if one is stated.
+    pub licence: Option<String>,
+}
+
+/// The machine and the program that made the figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeWith {
+    /// Version of the program.
+    pub version: String,
+    /// Operating system and processor ("linux, x86_64").
+    pub machine: String,
+    /// Threads that runs compute with.
+    pub threads: usize,
 }
 
 /// An experiment, ready to be printed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Title of the experiment.
     pub title: String,
     /// Its question.
     pub question: String,
-    /// One sentence that answers it, as far as the figures allow.
-    pub verdict: String,
+    /// When its last run ended, or when it was made if nothing ran yet.
+    pub date: LocalTime,
     /// First stack against last, suite by suite.
     pub overall: Vec<Evaluation>,
     /// The stages in order.
     pub stages: Vec<ReportStage>,
-    /// Limitations of these figures.
-    pub limits: Vec<String>,
-    /// Licences of model and data.
-    pub licences: Vec<Fact>,
-    /// Program version and machine.
-    pub made_with: Vec<Fact>,
+    /// Licences of models and data.
+    pub licences: Vec<Licence>,
+    /// Program and machine.
+    pub made_with: MadeWith,
+    /// The experiment as a file that can be run again; absent if it cannot be written any more.
+    pub file: Option<String>,
 }

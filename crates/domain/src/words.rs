@@ -1,5 +1,6 @@
 //! Texts of the program in both of its languages.
 
+use crate::Language;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -21,27 +22,6 @@ impl Words {
     /// A name that is the same in both languages.
     pub const fn name(name: &'static str) -> Self {
         Self { en: name, zh: name }
-    }
-}
-
-/// The languages of the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-    /// Simplified Chinese.
-    Chinese,
-}
-
-impl Language {
-    /// The language with this tag ("en", "zh", "zh_CN.UTF-8").
-    pub fn named(tag: &str) -> Option<Self> {
-        match tag.to_ascii_lowercase().split(['-', '_', '.', '@']).next() {
-            Some("en" | "c" | "posix") => Some(Self::English),
-            Some("zh") => Some(Self::Chinese),
-            _ => None,
-        }
     }
 }
 

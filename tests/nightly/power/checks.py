@@ -88,7 +88,7 @@ def comes_to_its_end(program, expected):
     for one in program.call("list_experiments"):
         if not one["overall"]:
             raise Problem("the comparison of the whole experiment is gone")
-        program.call("get_report", experiment=one["experiment"]["id"])
+        program.call("get_report", experiment=one["experiment"]["id"], language="en")
 
 
 def says_no_fault(program):

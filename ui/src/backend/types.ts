@@ -2045,8 +2045,8 @@ choices: Choices | null, }; answer: ExperimentSummary };
   update_chat: { request: { id: string, title: string, stacks: Array<Stack>, system_prompt: string, sampling: Sampling, precision: Precision, }; answer: ChatView };
   delete_chat: { request: { id: string, }; answer: null };
   stop_answer: { request: { id: string, }; answer: null };
-  get_report: { request: { experiment: string, }; answer: ReportView };
-  save_report: { request: { experiment: string, format: string, handle: string, }; answer: null };
+  get_report: { request: { experiment: string, language: string, }; answer: ReportView };
+  save_report: { request: { experiment: string, format: string, language: string, handle: string, }; answer: null };
   export_adapter: { request: { adapter: string, form: string, handle: string, }; answer: null };
 }
 

@@ -79,8 +79,8 @@ pub static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| vec![
     command::<ById, ()>("delete_chat", |studio, chat| studio.delete_chat(&chat.id)),
     command::<ById, ()>("stop_answer", |studio, chat| { studio.stop_answer(&chat.id); Ok(()) }),
 
-    command::<reports::Get, ReportView>("get_report", |studio, of| studio.get_report(&of.experiment)),
-    command::<reports::Save, ()>("save_report", |studio, save| studio.save_report(&save.experiment, &save.format, &save.handle)),
+    command::<reports::Get, ReportView>("get_report", |studio, of| studio.get_report(&of.experiment, &of.language)),
+    command::<reports::Save, ()>("save_report", |studio, save| studio.save_report(&save.experiment, &save.format, &save.language, &save.handle)),
     command::<reports::Export, ()>("export_adapter", |studio, export| studio.export_adapter(&export.adapter, &export.form, &export.handle)),
 ]);
 

@@ -7,6 +7,7 @@ use ts_rs::TS;
 #[serde(deny_unknown_fields)]
 pub(super) struct Get {
     pub experiment: String,
+    pub language: String,
 }
 
 #[derive(Deserialize, TS)]
@@ -14,6 +15,7 @@ pub(super) struct Get {
 pub(super) struct Save {
     pub experiment: String,
     pub format: String,
+    pub language: String,
     pub handle: String,
 }
 

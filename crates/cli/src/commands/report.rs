@@ -1,6 +1,6 @@
 //! `alidade report EXPERIMENT`: the report of an experiment of the app.
 
-use crate::output;
+use crate::{language, output};
 use alidade_domain::{Problem, ProblemCode, Wording, wording};
 use alidade_studio::{Configuration, Studio, write_durably};
 use serde_json::json;
@@ -24,11 +24,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         None | Some(Some("md" | "markdown")) => false,
         Some(Some("html" | "htm")) => true,
         Some(_) => {
-            return Err(Problem::input(wording!(
-                "A report can be written as .html or .md.",
-                "报告可以写成 .html 或 .md。"
-            ))
-            .at("output"));
+            let message = wording!("A report can be written as .html or .md.", "报告可以写成 .html 或 .md。");
+            let hint = wording!(
+                "For a PDF, write it as .html, open that in a browser and print it into a file.",
+                "要得到 PDF，请写成 .html，在浏览器中打开后打印到文件。"
+            );
+            return Err(Problem::input(message).hint(hint).at("output"));
         }
     };
     let studio = Studio::open(Configuration::of_environment()?)?;
@@ -44,20 +45,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
             ),
             titles => wording!("Known: {titles}.", "可用：{titles}。"; titles = Wording::names(titles)),
         };
-        Problem::new(
-            ProblemCode::NotFound,
-            wording!("There is no experiment “{wanted}”.", "没有名为“{wanted}”的实验。"),
-        )
-        .hint(hint)
+        let message = wording!("There is no experiment “{wanted}”.", "没有名为“{wanted}”的实验。");
+        Problem::new(ProblemCode::NotFound, message).hint(hint)
     })?;
-    let report = studio.get_report(&experiment.id)?;
+    let report = studio.get_report(&experiment.id, language::current().tag())?;
     match &arguments.output {
         _ if arguments.json => output::json(&json!(report)),
         None => output::line(report.markdown),
         Some(path) => {
             let text = if html { report.html } else { report.markdown };
             write_durably(path, text.as_bytes()).map_err(|problem| problem.at("output"))?;
-            output::note(wording!("Written to {path}.", "已写入 {path}。", path = path.display()));
+            output::note(wording!("Report written to {path}.", "报告已写入 {path}。", path = path.display()));
         }
     }
     Ok(())

@@ -249,7 +249,7 @@ fn data_sets_repair_themselves_or_say_what_is_wrong() {
 }
 
 /// A finished run as its worker leaves it.
-fn finished(house: &House, studio: &Studio, run: &RunRecord) {
+pub(crate) fn finished(house: &House, studio: &Studio, run: &RunRecord) {
     let folder = house.run_folder(&run.id);
     studio.prepare_run(run).unwrap();
     let stack = |label: &str| EvaluatedStack { label: label.to_owned(), key: String::new() };
@@ -334,7 +334,7 @@ fn results_of_finished_runs_are_put_back_and_their_reports_open() {
     rounds(&studio, &mut queue, 1);
     let said: Problem = studio.get_run("a").unwrap().problem.expect("nothing was said");
     assert!(said.message.en.contains("adapter_model.safetensors"), "{said}");
-    assert!(studio.get_report("a").unwrap().markdown.contains("sft"));
+    assert!(studio.get_report("a", "en").unwrap().markdown.contains("sft"));
     assert!(studio.list_experiments().unwrap()[0].overall.len() == 1);
 }
 
