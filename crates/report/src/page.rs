@@ -221,11 +221,11 @@ fn made(language: Language, artifact: &Artifact) -> Option<String> {
 fn dropped(language: Language, summary: Option<&ImportSummary>) -> Vec<String> {
     let Some(summary) = summary.filter(|summary| !summary.dropped.is_empty()) else { return Vec::new() };
     let [kept, read] = [summary.kept, summary.read].map(|rows| whole(rows as u64));
-    let values = [("kept", kept.as_str()), ("read", &read), ("format", &summary.format)];
+    let values = [("kept", kept.as_str()), ("read", &read), ("format", language.wording(&summary.format))];
     let mut lines = vec![fill(language.word(words::KEPT_OF), &values)];
     lines.extend(summary.dropped.iter().map(|dropped| {
         let rows = whole(dropped.rows as u64);
-        fill(language.word(words::DROPPED), &[("rows", &rows), ("reason", &dropped.reason)])
+        fill(language.word(words::DROPPED), &[("rows", &rows), ("reason", language.wording(&dropped.reason))])
     }));
     lines
 }
@@ -345,7 +345,7 @@ fn of_sample(language: Language, found: &Evaluation, sample: &Sample) -> Row {
     };
     let cells = sample.answers.iter().enumerate().map(|(stack, answer)| Cell {
         text: text(&answer.text),
-        label: answer.label.clone().unwrap_or_default(),
+        label: answer.label.as_ref().map_or_else(String::new, |label| language.wording(label).to_owned()),
         side: side(found, stack),
     });
     let head = match sample.flagged {

@@ -2,7 +2,7 @@
 //! that no template has to escape anything itself.
 
 use crate::page::Page;
-use alidade_domain::{Language, Problem, Report, printable};
+use alidade_domain::{Language, Problem, Report, printable, wording};
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, escape_formatter};
 use minijinja::{Output, syntax::SyntaxConfig};
@@ -41,7 +41,9 @@ fn fill(name: &str, template: &str, report: &Report, language: Language) -> Resu
         environment.add_global("style", Value::from_safe_string(include_str!("templates/style.css").to_owned()));
         environment.template_from_named_str(name, template)?.render(Serde(&page))
     };
-    filled().map_err(|error| Problem::internal(format!("Writing the report as {name} failed: {error}.")))
+    filled().map_err(|error| {
+        Problem::internal(wording!("Writing the report as {name} failed: {error}.", "以 {name} 格式写报告失败：{error}。"))
+    })
 }
 
 fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
