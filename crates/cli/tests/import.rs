@@ -23,7 +23,7 @@ fn a_cut_file_is_a_problem_in_words_and_in_figures() {
     let cut = file(folder.path(), "cut.json", r#"[{"prompt":"a","completion":"b"}, {"prompt":"c","comp"#);
     let told = found(&cut);
     assert_eq!((told["read"].as_u64(), told["kept"].as_u64()), (Some(2), Some(1)));
-    assert_eq!(told["dataset"]["issues"][0]["reason"], "cut off");
+    assert_eq!(told["dataset"]["issues"][0]["reason"]["en"], "cut off");
     let words = ok(&["import", text(&cut)]);
     assert!(words.contains("problem: the file is cut off") && words.contains("19 bytes"), "{words}");
 }

@@ -131,7 +131,7 @@ pub(crate) mod tests {
         let others = stacks.len() - 1;
         let values = [vec![estimate(0.34, 0.28, 0.41)], vec![estimate(0.89, 0.84, 0.93); others]].concat();
         let changes = [vec![None], vec![estimate(change.0, change.1, change.2); others]].concat();
-        let title = Words::new("good answers", "好回答").into();
+        let title = Words::new("good answers", "合格回答").into();
         let measure = Measure {
             key: "good".into(),
             unit: "rate".into(),
