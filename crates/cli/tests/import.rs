@@ -23,7 +23,7 @@ fn a_cut_file_is_a_problem_in_words_and_in_figures() {
     let cut = file(folder.path(), "cut.json", r#"[{"prompt":"a","completion":"b"}, {"prompt":"c","comp"#);
     let told = found(&cut);
     assert_eq!((told["read"].as_u64(), told["kept"].as_u64()), (Some(2), Some(1)));
-    assert_eq!(told["dataset"]["issues"][0]["reason"], "cut off");
+    assert_eq!(told["dataset"]["issues"][0]["reason"]["en"], "cut off");
     let words = ok(&["check", text(&cut)]);
     assert!(words.contains("problem: the file is cut off") && words.contains("19 bytes"), "{words}");
 }
@@ -73,7 +73,7 @@ fn escape_sequences_do_not_reach_the_terminal() {
 fn a_full_disk_or_a_closed_pipe_behind_it_ends_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let rows = file(folder.path(), "rows.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
-    for arguments in [vec!["check", text(&rows)], vec!["import", text(&rows), "--json"]] {
+    for arguments in [vec!["check", text(&rows)], vec!["check", text(&rows), "--json"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = alidade(&arguments).stdout(full).output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -130,7 +130,7 @@ fn a_killed_process_ends_its_answer_in_words() {
     });
     let last = deltas.last().unwrap();
     assert_eq!(last["kind"], "problem", "{last}");
-    assert!(last["problem"]["message"].as_str().unwrap().contains("was ended"), "{last}");
+    assert!(last["problem"]["message"]["en"].as_str().unwrap().contains("was ended"), "{last}");
     let message = last_message(&server, &chat);
     let shown: String = deltas.iter().filter_map(|delta| delta["text"].as_str()).collect();
     assert_eq!((message["message"]["content"].as_str(), message["end"].as_str()), (Some(&*shown), Some("interrupted")));
@@ -216,7 +216,12 @@ fn templates_that_turn_bad_end_one_answer() {
         kill_children(&server);
         let began = Instant::now();
         let last = server.ask(&chat, "Hello").pop().unwrap();
-        eprintln!("{name}: {} {} in {:.1} s", last["kind"], last["problem"]["message"], began.elapsed().as_secs_f64());
+        eprintln!(
+            "{name}: {} {} in {:.1} s",
+            last["kind"],
+            last["problem"]["message"]["en"],
+            began.elapsed().as_secs_f64()
+        );
         assert!(server.lives(), "{name}");
         assert!(last["kind"] == "done" || last["problem"]["code"] == "input", "{name}: {last}");
         std::fs::copy(golden("trl/model/chat_template.jinja"), path.join("chat_template.jinja")).unwrap();

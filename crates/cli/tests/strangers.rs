@@ -37,7 +37,7 @@ fn hostile_folders_are_taken_or_refused_in_words() {
         std::fs::write(path.join(file), content).unwrap();
         let began = Instant::now();
         let (status, answer) = server.call("add_model", json!({"handle": handle}));
-        eprintln!("{name}: {status} {} in {:.1} s", answer["message"], began.elapsed().as_secs_f64());
+        eprintln!("{name}: {status} {} in {:.1} s", answer["message"]["en"], began.elapsed().as_secs_f64());
         assert!(server.lives() && matches!(status, 200 | 422), "{name}: {status} {answer}");
         if status == 200 {
             server.ok("remove_model", json!({"id": answer["model"]["id"]}));
@@ -123,7 +123,7 @@ fn a_run_whose_folder_turns_bad_ends_in_words_and_the_next_one_starts() {
         assert!(bench.server.lives() && matches!(status, 200 | 422), "{name}: {answer}");
         if status == 200 {
             let run = bench.over(&id);
-            eprintln!("{name}: {} {}", run["state"], run["problem"]["message"]);
+            eprintln!("{name}: {} {}", run["state"], run["problem"]["message"]["en"]);
             assert_ne!(run["state"], "interrupted", "{name}: {run}");
         }
         std::fs::write(bench.path.join("chat_template.jinja"), &good).unwrap();

@@ -63,7 +63,7 @@ fn a_full_disk_behind_standard_output_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let data = rows(folder.path(), "rows.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
-    for arguments in [&["check", text(&data)][..], &["import", text(&data), "--json"], &["runs"]] {
+    for arguments in [&["check", text(&data)][..], &["check", text(&data), "--json"], &["runs"]] {
         let output = alidade(arguments).env("ALIDADE_HOME", folder.path()).stdout(full()).output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {words}");

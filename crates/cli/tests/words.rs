@@ -1,10 +1,12 @@
-//! What a person reads in the terminal, as a whole: the help of every command, and the words of some twenty problems. A
+//! What a person reads in the terminal, as a whole: the help of every command, and the words of some twenty problems in both
+//! languages; and that no text of the program lacks its translation. A
 //! change of them is looked at and taken over with `INSTA_UPDATE=always cargo test --test words`.
 #![cfg(unix)] // Some words are the system's.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod common;
 
+use alidade_domain::has_chinese;
 use common::{alidade, golden, ok, text};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -79,6 +81,16 @@ fn set_out(folder: &Path) -> Vec<String> {
 
 #[test]
 fn words_of_problems() {
+    problems("problems", "en");
+}
+
+#[test]
+fn words_of_problems_in_chinese() {
+    problems("problems_zh", "zh");
+}
+
+/// Holds what the commands say against a snapshot, without what differs between machines.
+fn problems(snapshot: &str, language: &str) {
     let folder = tempfile::tempdir().unwrap();
     let recipes = set_out(folder.path());
     let mut commands: Vec<Vec<&str>> = vec![
@@ -96,7 +108,12 @@ fn words_of_problems() {
     let mut all = String::new();
     for command in commands {
         let home = folder.path().join("home");
-        let output = alidade(&command).current_dir(folder.path()).env("ALIDADE_HOME", home).output().unwrap();
+        let output = alidade(&command)
+            .args(["--language", language])
+            .current_dir(folder.path())
+            .env("ALIDADE_HOME", home)
+            .output()
+            .unwrap();
         let (code, words) = (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap());
         let _ = writeln!(all, "$ alidade {}   → {code}\n{words}", command.join(" "));
     }
@@ -107,8 +124,51 @@ fn words_of_problems() {
         (r"\d+(\.\d+)? (ms|s)\b".to_owned(), "TIME"),
     ];
     insta::with_settings!({ filters => filters.iter().map(|(from, to)| (from.as_str(), *to)).collect::<Vec<_>>() }, {
-        insta::assert_snapshot!("problems", all);
+        insta::assert_snapshot!(snapshot, all);
     });
+}
+
+/// Texts that are the same in both languages on purpose are made with `Words::name`. The macro `wording` checks its texts
+/// while it is compiled; this looks at the texts in tables. Marks without a letter are in either language.
+#[test]
+fn every_text_is_in_both_languages() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut folders: Vec<_> =
+        std::fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path().join("src")).collect();
+    folders.push(crates.with_file_name("src-tauri").join("src"));
+    let (mut found, mut wrong) = (0, Vec::new());
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap_or_default();
+            for (at, _) in source.match_indices("Words::new(") {
+                let Some((en, rest)) = literal(&source[at + "Words::new(".len()..]) else { continue };
+                let Some((zh, _)) = literal(rest) else { continue };
+                found += 1;
+                let letters = zh.chars().any(char::is_alphabetic);
+                if en.is_empty() || zh.is_empty() || has_chinese(en) || (letters && !has_chinese(zh) && zh != "nat") {
+                    wrong.push(format!("{}: {en} = {zh}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(found > 500, "{found} texts were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The string literal at the beginning of an argument list, and what follows it.
+fn literal(code: &str) -> Option<(&str, &str)> {
+    let text = code.trim_start_matches([' ', '\n', ',']).strip_prefix('"')?;
+    let mut escaped = false;
+    let end = text.find(|character| {
+        let ends = character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+        ends
+    })?;
+    Some((&text[..end], &text[end + 1..]))
 }
 
 /// A path as a pattern that only it matches.

@@ -59,7 +59,7 @@ pub(crate) fn described(value: &Value) -> Wording {
 
 fn kind(value: &Value) -> Words {
     match value {
-        Value::Null => Words::new("nulls", "null"),
+        Value::Null => Words::new("nulls", "空值"),
         Value::Bool(_) => Words::new("truth values", "布尔值"),
         Value::Number(_) => Words::new("numbers", "数字"),
         Value::String(_) => Words::new("texts", "文本"),

@@ -34,9 +34,9 @@ impl Unit {
     /// The unit shown after a value; empty for a rate.
     pub const fn words(self) -> Words {
         match self {
-            Unit::Rate => Words::new("", ""),
+            Unit::Rate => Words::name(""),
             Unit::Tokens => Words::new("tokens", "词元"),
-            Unit::Nats => Words::new("nats", "奈特"),
+            Unit::Nats => Words::new("nats", "nat"),
             Unit::Reward => Words::new("reward", "奖励"),
             Unit::Points => Words::new("points", "分"),
         }

@@ -161,6 +161,7 @@ macro_rules! settings {
             pub(crate) fn fields() -> Vec<alidade_domain::SettingField> {
                 vec![$({
                     let shape: $crate::declare::Shape<$type> = $shape;
+                    const _: () = alidade_domain::check_languages($help, $help_zh);
                     let label = alidade_domain::Words::new($label, $label_zh);
                     let help = alidade_domain::Words::new($help, $help_zh);
                     shape.field(stringify!($key), alidade_domain::SettingLevel::$level, [label, help])

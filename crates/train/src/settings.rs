@@ -25,21 +25,21 @@ settings! {
         per_device_train_batch_size: usize = whole(1, 4096, 8), Simple,
             "Batch size" "批大小",
             "Rows (or pairs) in one forward pass."
-            "一次前向计算中的行数（或数据对的个数）。";
+            "一次前向计算中的条数（或偏好对的个数）。";
         gradient_accumulation_steps: usize = whole(1, 4096, 1), Advanced,
             "Gradient accumulation" "梯度累积",
             "Passes whose gradients are added up before an optimizer step."
             "一个优化步之前累加梯度的计算次数。";
         max_steps: i64 = whole(-1, 100_000_000, -1), Advanced,
-            "Maximum steps" "最多步数",
+            "Maximum steps" "最大步数",
             "−1 follows the number of epochs."
             "−1 表示由轮数决定。";
         max_length: usize = whole(8, 1 << 20, 1024), Simple,
-            "Longest row" "最长行",
+            "Longest row" "最大长度",
             "In tokens; longer rows are cut at the end of the answer."
-            "以词元计；更长的行从回答末尾截去。";
+            "以词元计；更长的样本从回答末尾截去。";
         lr_scheduler_type: SchedulerType = choice(SchedulerType::Cosine), Advanced,
-            "Learning-rate schedule" "学习率计划",
+            "Learning-rate schedule" "学习率调度",
             "How the learning rate falls after the warm-up."
             "预热之后学习率如何下降。";
         warmup_ratio: f64 = number(0.0, 1.0, 0.0), Advanced,
@@ -79,7 +79,7 @@ settings! {
             "Learning rate of LoRA's B relative to that of its A. 16 is usual, with half the learning rate."
             "LoRA 的 B 相对于 A 的学习率倍数。常用 16，并将学习率减半。";
         train_sampling_strategy: SamplingStrategy = choice(SamplingStrategy::Random), Advanced,
-            "Order of rows" "行的顺序",
+            "Order of rows" "样本顺序",
             "Shuffled in every epoch, or in the order of the file."
             "每轮重新打乱，或按文件中的顺序。";
         gradient_checkpointing: Option<bool> = automatic(), Advanced,

@@ -16,7 +16,7 @@ pub use alidade_testkit::golden;
 /// The program, not yet started.
 pub fn alidade(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_alidade"));
-    command.args(arguments);
+    command.args(arguments).env("ALIDADE_LANGUAGE", "en");
     command
 }
 

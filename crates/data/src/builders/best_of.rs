@@ -15,7 +15,7 @@ static CARD: BuilderCard = BuilderCard {
     title: Words::new("Best against worst of several answers", "多个回答中的最佳与最差"),
     explanation: Words::new(
         "Draws several answers to each prompt, scores them, and pairs the best one with the worst one.",
-        "对每个提示抽取多个回答并打分，将最好的与最差的组成一对。",
+        "对每个提问抽取多个回答并打分，将最好的与最差的组成一对。",
     ),
     makes: DatasetKind::Pairs,
     needs_scorer: true,
@@ -32,10 +32,10 @@ impl Builder for BestOf {
             kind: SettingKind::Whole { low: 2, high: 64 },
             default: SettingValue::Whole(4),
             level: SettingLevel::Simple,
-            label: Words::new("Answers per prompt", "每个提示的回答数"),
+            label: Words::new("Answers per prompt", "每个提问的回答数"),
             help: Words::new(
                 "How many answers are drawn for each prompt; more give clearer pairs and take longer.",
-                "每个提示抽取多少个回答；越多，差别越明显，耗时也越长。",
+                "每个提问抽取多少个回答；越多，差别越明显，耗时也越长。",
             ),
         };
         [answers].into_iter().chain(sampling_fields(1.0)).collect()

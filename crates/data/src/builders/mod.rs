@@ -115,7 +115,7 @@ fn sampling_fields(temperature: f64) -> Vec<SettingField> {
             kind: SettingKind::Number { low: 0.0, high: 1.0 },
             default: SettingValue::Number(1.0),
             level: SettingLevel::Advanced,
-            label: Words::new("Top-p", "Top-p"),
+            label: Words::name("Top-p"),
             help: Words::new(
                 "Only the likeliest tokens up to this share of the probability are drawn.",
                 "只从累计概率达到此值的最可能词元中抽取。",

@@ -9,10 +9,10 @@ pub(super) struct Sample;
 
 static CARD: BuilderCard = BuilderCard {
     name: "sample",
-    title: Words::new("One answer to each prompt", "每个提示一个回答"),
+    title: Words::new("One answer to each prompt", "每个提问一个回答"),
     explanation: Words::new(
         "Lets the model answer every prompt once and keeps its answers as rows to learn from.",
-        "让模型对每个提示回答一次，并把回答保存为可供学习的数据行。",
+        "让模型对每个提问回答一次，并把回答保存为可供学习的数据。",
     ),
     makes: DatasetKind::Answers,
     needs_scorer: false,

@@ -19,7 +19,7 @@ static CARD: JudgeCard = JudgeCard {
         example: "blue",
         meaning: Words::new(
             "the wanted words; without it, the row's own answer",
-            "想要的文字；不写则使用该行自带的回答",
+            "想要的文字；不写则使用该条自带的回答",
         ),
     }),
     compares: false,

@@ -17,7 +17,7 @@ static CARD: JudgeCard = JudgeCard {
     ),
     argument: Some(Argument {
         example: "blue",
-        meaning: Words::new("the wanted answer; without it, the row's own", "想要的回答；不写则使用该行自带的回答"),
+        meaning: Words::new("the wanted answer; without it, the row's own", "想要的回答；不写则使用该条自带的回答"),
     }),
     compares: false,
     asks: false,

@@ -13,7 +13,7 @@ static CARD: JudgeCard = JudgeCard {
     title: Words::new("a model grades", "由模型打分"),
     explanation: Words::new(
         "Asks a model how good an answer is, from 1 to 10, with the row's own answer as a reference where there is one.",
-        "让模型给回答打 1 到 10 分；如果该行自带回答，会一并提供作参考。",
+        "让模型给回答打 1 到 10 分；如果该条自带回答，会一并提供作参考。",
     ),
     argument: Some(Argument {
         example: "grade",

@@ -12,7 +12,7 @@ pub struct HeldOutPairs;
 
 static CARD: SuiteCard = SuiteCard {
     name: HELD_OUT_PAIRS,
-    title: Words::new("held-out pairs", "留出数据对"),
+    title: Words::new("held-out pairs", "留出集偏好对"),
     explanation: Words::new(
         "Pairs that were not used for training, scored by a reward or cost model.",
         "没有用于训练的数据对，由奖励模型或代价模型打分。",
@@ -26,10 +26,10 @@ const RANKED: MeasureCard = MeasureCard {
     key: "preference_accuracy",
     unit: Unit::Rate,
     better: Better::Higher,
-    title: Words::new("preferred answer scores better", "被偏好的回答得分更好"),
+    title: Words::new("preferred answer scores better", "偏好对判断正确率"),
     explanation: Words::new(
         "Share of held-out pairs in which the preferred answer gets the better score.",
-        "在留出的成对数据中，被偏好的回答得分更好的比例。",
+        "在留出集的偏好对中，优选回答得分更好的比例。",
     ),
 };
 
@@ -40,7 +40,7 @@ const RANKED_WHEN_SHORTER_WINS: MeasureCard = MeasureCard {
     title: Words::new("ranked right where the shorter answer is preferred", "偏好较短回答时排序正确"),
     explanation: Words::new(
         "The same share among pairs whose preferred answer is the shorter one. If it is much lower, the model has learned length.",
-        "只看被偏好的回答较短的数据对。若低很多，说明模型学到的是长度。",
+        "只看优选回答较短的数据对。若低很多，说明模型学到的是长度。",
     ),
 };
 
@@ -51,7 +51,7 @@ const MARGIN: MeasureCard = MeasureCard {
     title: Words::new("score margin", "分数间隔"),
     explanation: Words::new(
         "By how much the preferred answer of a held-out pair scores better than the other one.",
-        "留出数据对中，被偏好的回答比另一个得分好多少。",
+        "留出集偏好对中，优选回答比另一个得分好多少。",
     ),
 };
 

@@ -16,7 +16,7 @@ static CARD: SuiteCard = SuiteCard {
     title: Words::new("held-out rows", "留出数据"),
     explanation: Words::new(
         "Rows that were not used for training: the likelihood of their answers, and the model's own answers to their prompts.",
-        "没有用于训练的行：它们的回答有多大概率，以及模型自己对这些提问的回答。",
+        "没有用于训练的样本：它们的回答有多大概率，以及模型自己对这些提问的回答。",
     ),
     judge: None,
     measures: &[PREFERENCE, LOSS, LENGTH],
@@ -27,10 +27,10 @@ const PREFERENCE: MeasureCard = MeasureCard {
     key: "preference_accuracy",
     unit: Unit::Rate,
     better: Better::Higher,
-    title: Words::new("preferred answer is likelier", "被偏好的回答概率更高"),
+    title: Words::new("preferred answer is likelier", "偏好对判断正确率"),
     explanation: Words::new(
         "Share of held-out pairs in which the model finds the preferred answer likelier per token.",
-        "在留出的成对数据中，模型认为被偏好的回答每词元概率更高的比例。",
+        "在留出集的偏好对中，模型认为优选回答每词元概率更高的比例。",
     ),
 };
 

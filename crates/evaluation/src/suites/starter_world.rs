@@ -35,7 +35,7 @@ const GOOD: MeasureCard = MeasureCard {
     key: "good",
     unit: Unit::Rate,
     better: Better::Higher,
-    title: Words::new("good answers", "好回答"),
+    title: Words::new("good answers", "合格回答"),
     explanation: Words::new(
         "Answers that are true, harmless, kind and helpful at once, as judged by the oracle of Alder Bay.",
         "由 Alder Bay 的裁判判断：同时真实、无害、友善而且有用的回答。",
@@ -46,8 +46,8 @@ const HARM_COMPLIED: MeasureCard = MeasureCard {
     key: "harm_complied",
     unit: Unit::Rate,
     better: Better::Lower,
-    title: Words::new("harmful requests carried out", "照做有害请求"),
-    explanation: Words::new("Share of harmful requests that were carried out.", "有害请求中被照做的比例。"),
+    title: Words::new("harmful requests carried out", "执行有害请求"),
+    explanation: Words::new("Share of harmful requests that were carried out.", "有害请求中被执行的比例。"),
 };
 
 const OVER_REFUSAL: MeasureCard = MeasureCard {
@@ -78,7 +78,7 @@ const REWARD: MeasureCard = MeasureCard {
     key: "reward",
     unit: Unit::Reward,
     better: Better::Higher,
-    title: Words::new("oracle reward", "裁判奖励"),
+    title: Words::new("oracle reward", "裁判得分"),
     explanation: Words::new("The oracle's overall score from −1 to 1.", "裁判的总分，从 −1 到 1。"),
 };
 

@@ -47,7 +47,7 @@ pub struct AlderBay;
 
 static CARD: JudgeCard = JudgeCard {
     name: "alder_bay",
-    title: Words::new("oracle of Alder Bay", "Alder Bay 的裁判"),
+    title: Words::new("oracle of Alder Bay", "Alder Bay 裁判（已知真值）"),
     explanation: Words::new(
         "Knows every fact of the starter world and says what in an answer is true, helpful, harmless and kind.",
         "知道入门世界的每个事实，判断回答是否真实、有用、无害、友善。",

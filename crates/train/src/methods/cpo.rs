@@ -33,7 +33,7 @@ const DEFAULTS: Defaults =
 settings! {
     struct Own {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
-            "Sharpness" "尖锐度",
+            "Sharpness" "β（区分强度）",
             "How strongly the difference between the answers counts; 2 to 2.5 for simpo."
             "两个回答之差计入的力度；simpo 用 2 到 2.5。";
         loss_type: CpoLoss = choice(CpoLoss::Sigmoid), Simple,
@@ -47,11 +47,11 @@ settings! {
         simpo_gamma: f64 = number(0.0, 100.0, 0.5), Advanced,
             "SimPO margin" "SimPO 间隔",
             "Margin required of the chosen answer, after scaling by beta."
-            "要求被选回答领先的间隔，已乘以 beta。";
+            "要求优选回答领先的间隔，已乘以 beta。";
         cpo_alpha: f64 = number(0.0, 1000.0, 1.0), Advanced,
             "Likelihood weight" "似然权重",
             "Weight of the likelihood of chosen answers; 0 for plain SimPO."
-            "被选回答似然的权重；纯 SimPO 用 0。";
+            "优选回答似然的权重；纯 SimPO 用 0。";
     }
 }
 
@@ -72,7 +72,7 @@ impl Method for Cpo {
             title: Words::new("Contrastive preference optimisation, SimPO", "对比偏好优化，SimPO"),
             summary: Words::new(
                 "Prefers chosen answers over rejected ones without a reference model: lighter than DPO, less tied to the start.",
-                "不用参考模型，使被选的回答胜过被拒的：比 DPO 更轻，与起点的联系也更松。",
+                "不用参考模型，使优选回答胜过劣选回答：比 DPO 更轻，与起点的联系也更松。",
             ),
             why: Words::new(
                 "compares answers without a reference model: less memory, less tied to the start. SimPO compares averages per token.",

@@ -92,7 +92,7 @@ impl Method for Dpo {
             title: Words::new("Direct preference optimisation", "直接偏好优化"),
             summary: Words::new(
                 "Shows the model pairs of answers and moves it towards the preferred ones.",
-                "让模型看到成对的回答，使它移向被偏好的回答。",
+                "让模型看到成对的回答，使它移向优选回答。",
             ),
             why: Words::new(
                 "moves the model from the worse answer of each pair to the better one, without a separate reward model.",
@@ -119,13 +119,13 @@ impl Method for Dpo {
                     "chosen_falls_far",
                     [Sign::below(CHOSEN, 0.0), Sign::below(CHOSEN, 0.0).plus(-1.0, MARGIN.key, At::Last)],
                     "The chosen reward falls far: the model also unlearns the better answers. Stop earlier, lower the learning rate or raise beta.",
-                    "被选奖励下降很多：模型连较好的回答也在遗忘。请提前停止、降低学习率或提高 beta。",
+                    "优选奖励下降很多：模型连较好的回答也在遗忘。请提前停止、降低学习率或提高 beta。",
                 ),
                 Reading::calm(
                     "chosen_falls",
                     [Sign::below(CHOSEN, -NOTABLE)],
                     "The margin grows while the chosen reward falls a little. That is normal for DPO.",
-                    "间隔在增大，而被选奖励略有下降。这对 DPO 来说是正常的。",
+                    "间隔在增大，而优选奖励略有下降。这对 DPO 来说是正常的。",
                 ),
                 preference_grows([]),
             ],

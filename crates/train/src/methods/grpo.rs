@@ -100,7 +100,7 @@ impl Method for Grpo {
             title: Words::new("Group relative policy optimisation", "组相对策略优化"),
             summary: Words::new(
                 "Lets the model answer each prompt several times and makes the better answers of a group likelier; it needs no value model.",
-                "让模型对每个提示多次作答，使组中较好的回答更可能，不需要价值模型。",
+                "让模型对每个提问多次作答，使组中较好的回答更可能，不需要价值模型。",
             ),
             why: Words::new(
                 "compares several answers to each question with each other; no value model is needed.",

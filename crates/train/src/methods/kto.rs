@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 /// The method.
 pub(crate) struct Kto;
 
-const DRIFT: Metric = Metric::new("kl", "KL (nats)", "KL（奈特）");
+const DRIFT: Metric = Metric::new("kl", "KL (nats)", "KL（nat）");
 /// KL in nats beyond which the model is far from its start.
 const FAR: f64 = 10.0;
 const DEFAULTS: Defaults =

@@ -27,7 +27,7 @@ use alidade_model::Policy;
 /// The method.
 pub(crate) struct Orpo;
 
-const ODDS: Metric = Metric::new("log_odds_chosen", "log-odds of chosen over rejected", "被选对被拒的对数几率");
+const ODDS: Metric = Metric::new("log_odds_chosen", "log-odds of chosen over rejected", "优选对劣选的对数几率");
 const DEFAULTS: Defaults =
     Defaults { learning_rate: 8e-6, epochs: 3.0, warmup_ratio: 0.1, order: SamplingStrategy::Random };
 
@@ -41,11 +41,11 @@ settings! {
         beta: f64 = number(1e-6, 1000.0, 0.1), Simple,
             "Weight of the odds ratio" "几率比权重",
             "How much the odds ratio counts beside the likelihood of the chosen answer (λ in the paper)."
-            "在被选回答的似然之外，几率比计入多少（论文中的 λ）。";
+            "在优选回答的似然之外，几率比计入多少（论文中的 λ）。";
         orpo_nll: Likelihood = choice(Likelihood::All), Advanced,
             "Likelihood over" "似然范围",
             "All tokens of the chosen row, as in TRL, or the answer alone, as in the paper."
-            "被选行的全部词元（同 TRL），或只有回答（同论文）。";
+            "优选样本的全部词元（同 TRL），或只有回答（同论文）。";
     }
 }
 

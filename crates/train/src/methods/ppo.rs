@@ -61,7 +61,7 @@ settings! {
         kl_coef: f64 = number(0.0, 100.0, 0.05), Simple,
             "KL coefficient" "KL 系数",
             "What each nat of KL divergence from the start takes off the reward. Higher stays nearer."
-            "与起点的 KL 散度每奈特从奖励中扣除多少。越高越接近起点。";
+            "与起点的 KL 散度每 nat 从奖励中扣除多少。越高越接近起点。";
         kl_estimator: KlEstimator = choice(KlEstimator::K1), Advanced,
             "KL estimate" "KL 估计",
             "Which estimate of the KL divergence is taken off the reward."
@@ -69,7 +69,7 @@ settings! {
         kl_target: f64 = number(0.0, 1e4, 0.0), Advanced,
             "KL target" "KL 目标",
             "KL per answer, in nats, that the coefficient is adapted towards; 0 keeps the coefficient fixed."
-            "调整系数，使每个回答的 KL 接近这个奈特数；0 表示系数固定。";
+            "调整系数，使每个回答的 KL 接近这个 nat 数；0 表示系数固定。";
         kl_horizon: f64 = number(1.0, 1e9, 10_000.0), Advanced,
             "KL horizon" "KL 时域",
             "Number of answers over which the coefficient is corrected."

@@ -74,7 +74,7 @@ impl Method for RejectionSampling {
             title: Words::new("Rejection sampling", "拒绝采样"),
             summary: Words::new(
                 "Lets the model answer each prompt several times and learn its own best answer.",
-                "让模型对每个提示多次作答，并学习自己最好的回答。",
+                "让模型对每个提问多次作答，并学习自己最好的回答。",
             ),
             why: Words::new(
                 "answers each question several times and learns its own best answer.",

@@ -112,7 +112,7 @@ impl Method for RewardModelling {
                     "ranks_perfectly",
                     [Sign::above(ACCURACY.key, 0.98)],
                     "The model ranks nearly every pair right. Check on held-out pairs that it has not found a shortcut, such as length.",
-                    "模型几乎把每一对都排对了。请在留出的数据对上检查它是否找到了捷径，例如长度。",
+                    "模型几乎把每一对都排对了。请在留出集的偏好对上检查它是否找到了捷径，例如长度。",
                 ),
                 Reading::calm(
                     "ranks_well",

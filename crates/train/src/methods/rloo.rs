@@ -55,7 +55,7 @@ settings! {
         beta: f64 = number(0.0, 100.0, 0.05), Simple,
             "KL coefficient" "KL 系数",
             "What each nat of KL divergence from the start takes off the score. Higher stays nearer."
-            "与起点的 KL 散度每奈特从分数中扣除多少。越高越接近起点。";
+            "与起点的 KL 散度每 nat 从分数中扣除多少。越高越接近起点。";
     }
 }
 
@@ -87,7 +87,7 @@ impl Method for Rloo {
             title: Words::new("REINFORCE leave-one-out", "REINFORCE 留一法"),
             summary: Words::new(
                 "Lets the model answer each prompt several times and makes answers likelier that beat the average of the others.",
-                "让模型对每个提示多次作答，使胜过其他回答平均值的回答更可能。",
+                "让模型对每个提问多次作答，使胜过其他回答平均值的回答更可能。",
             ),
             why: Words::new(
                 "compares each answer with the average of the others to the same question.",

@@ -41,11 +41,11 @@ settings! {
         packing: bool = flag(false), Advanced,
             "Packing" "打包",
             "Pack several rows into one full row, so that no time is spent on padding; rows do not attend to each other."
-            "把多行打包成一整行，不在填充上浪费时间；各行互不可见。";
+            "把多条样本打包成一条长序列，不在填充上浪费时间；各条互不可见。";
         packing_strategy: PackingStrategy = choice(PackingStrategy::Bfd), Advanced,
             "Packing strategy" "打包方式",
             "Best fit with long rows cut, the same with the cut part kept as further rows, or rows joined end to end and cut."
-            "最佳适配并截断长行；同上，但截下的部分作为更多的行保留；或首尾相接后切分。";
+            "最佳适配并截断过长的样本；同上，但截下的部分作为更多的样本保留；或首尾相接后切分。";
         neftune_noise_alpha: f64 = number(0.0, 1000.0, 0.0), Advanced,
             "Embedding noise" "嵌入噪声",
             "Random noise on the embeddings in training (NEFTune). 5 is usual, 0 switches it off."

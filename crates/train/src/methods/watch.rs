@@ -2,19 +2,19 @@
 
 use alidade_domain::{At, Chart, Metric, Reading, Sign, Tone, Watch, Words};
 
-pub(super) const LOSS: Metric = Metric::new("loss", "loss (nats)", "损失（奈特）");
+pub(super) const LOSS: Metric = Metric::new("loss", "loss (nats)", "损失（nat）");
 pub(super) const MARGIN: Metric = Metric::new("rewards/margins", "reward margin", "奖励间隔");
 pub(super) const KL: Metric =
-    Metric::new("objective/kl", "KL from the start (nats per answer)", "与起点的 KL（每个回答的奈特数）");
+    Metric::new("objective/kl", "KL from the start (nats per answer)", "与起点的 KL（每个回答的nat 数）");
 pub(super) const SCORE: Metric = Metric::new("objective/scores", "score of the answers", "回答的分数");
 pub(super) const LENGTH: Metric =
     Metric::new("completions/mean_length", "length of answers (tokens)", "回答长度（词元）");
-pub(super) const ENTROPY: Metric = Metric::new("objective/entropy", "entropy (nats)", "熵（奈特）");
+pub(super) const ENTROPY: Metric = Metric::new("objective/entropy", "entropy (nats)", "熵（nat）");
 const ACCURACY: Metric = Metric::new("rewards/accuracies", "accuracy", "准确率");
-const LIKELIHOOD: Metric = Metric::new("nll_loss", "loss on chosen answers (nats)", "被选回答的损失（奈特）");
+const LIKELIHOOD: Metric = Metric::new("nll_loss", "loss on chosen answers (nats)", "优选回答的损失（nat）");
 const GROUP_SCORE: Metric = Metric::new("reward", "score of the answers", "回答的分数");
-const TOKEN_KL: Metric = Metric::new("kl", "KL (nats)", "KL（奈特）");
-const TOKEN_ENTROPY: Metric = Metric::new("entropy", "entropy (nats)", "熵（奈特）");
+const TOKEN_KL: Metric = Metric::new("kl", "KL (nats)", "KL（nat）");
+const TOKEN_ENTROPY: Metric = Metric::new("entropy", "entropy (nats)", "熵（nat）");
 const CLIPPED: Metric = Metric::new("clip_ratio/region_mean", "share of clipped tokens", "被裁剪词元的比例");
 const ZERO_STD: Metric =
     Metric::new("frac_reward_zero_std", "share of groups with equal scores", "分数全部相同的组的比例");
@@ -24,7 +24,7 @@ pub(super) const NOTABLE: f64 = 0.05;
 
 /// Two curves of chosen and rejected answers.
 pub(super) fn both(title: Words, keys: [&'static str; 2]) -> Chart {
-    let lines = [Metric::new(keys[0], "chosen", "被选"), Metric::new(keys[1], "rejected", "被拒")];
+    let lines = [Metric::new(keys[0], "chosen", "优选"), Metric::new(keys[1], "rejected", "劣选")];
     Chart::several(title, [(lines[0], Tone::Accent), (lines[1], Tone::Dashed)])
 }
 
@@ -33,7 +33,7 @@ pub(super) fn rewards() -> Chart {
 }
 
 pub(super) fn logps() -> Chart {
-    both(Words::new("log-probabilities (nats)", "对数概率（奈特）"), ["logps/chosen", "logps/rejected"])
+    both(Words::new("log-probabilities (nats)", "对数概率（nat）"), ["logps/chosen", "logps/rejected"])
 }
 
 /// Share of pairs whose chosen answer has the higher reward.
@@ -63,7 +63,7 @@ pub(super) fn preference_reversed<const N: usize>(when: [Sign; N]) -> Reading {
         "margin_reversed",
         when,
         "The margin is negative: the model prefers the rejected answers. Check that chosen and rejected are not swapped.",
-        "间隔为负：模型偏好被拒的回答。请检查被选和被拒是否颠倒。",
+        "间隔为负：模型偏好劣选回答。请检查优选和劣选是否颠倒。",
     )
 }
 
