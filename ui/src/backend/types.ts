@@ -418,6 +418,10 @@ id: string,
  */
 name: string, 
 /**
+ * Its name in both languages; for the person's own sets the same in each.
+ */
+title: Wording, 
+/**
  * What its rows can teach.
  */
 kind: DatasetKind, 
@@ -428,7 +432,7 @@ summary: ImportSummary,
 /**
  * Remarks on the whole file.
  */
-remarks: Array<string>, 
+remarks: Array<Wording>, 
 /**
  * SHA-256 of the normalised rows.
  */
@@ -776,7 +780,7 @@ export type ImportSummary = {
 /**
  * Name of the detected shape ("alpaca", "sharegpt pairs", …).
  */
-format: string, 
+format: Wording, 
 /**
  * Records found in the file.
  */
@@ -1191,11 +1195,11 @@ code: ProblemCode,
 /**
  * What was attempted and what was found, in one or two sentences.
  */
-message: string, 
+message: Wording, 
 /**
  * What to do, one step each.
  */
-hints: Array<string>, 
+hints: Array<Wording>, 
 /**
  * The input field that it belongs to ("stage.0.settings.learning_rate"), when there is one.
  */
@@ -1225,7 +1229,7 @@ export type ReasonCount = {
 /**
  * The reason, as in [`RowIssue::reason`].
  */
-reason: string, 
+reason: Wording, 
 /**
  * Rows dropped for it.
  */
@@ -1320,15 +1324,15 @@ row: number,
 /**
  * Short name of the reason, the same for the same fault ("no answer").
  */
-reason: string, 
+reason: Wording, 
 /**
  * What was found in this row.
  */
-found: string, 
+found: Wording, 
 /**
  * What to do about it.
  */
-fix: string, };
+fix: Wording, };
 
 export type RunEvent = { 
 /**
@@ -1458,7 +1462,7 @@ code: string,
 /**
  * The sentence.
  */
-message: string, } | { "kind": "evaluated", 
+message: Wording, } | { "kind": "evaluated", 
 /**
  * The figures.
  */
@@ -1598,7 +1602,7 @@ text: string,
 /**
  * The label of the judge ("good", "wrong fact", …), if there is a judge.
  */
-label: string | null, };
+label: Wording | null, };
 
 export type Sampling = { 
 /**
@@ -1758,7 +1762,7 @@ label: string,
 /**
  * Where it comes from ("base model", title of an experiment).
  */
-origin: string, 
+origin: Wording, 
 /**
  * Experiment that made it.
  */
