@@ -49,7 +49,8 @@ describe("the verdict", () => {
   });
   it("says that a handful of rows are too few", () => {
     const three = measure("held_out_loss", 12, 11, { better: "lower", unit: "nats", n: 3 });
-    expect(verdictOf([evaluation(three)])).toMatchObject({ kind: "few", gains: [], items: 3 });
+    const general = measure("general_loss", 2, 2, { better: "lower", unit: "nats", n: 40 });
+    expect(verdictOf([evaluation(three), evaluation(general)])).toMatchObject({ kind: "few", gains: [], items: 3 });
   });
   it("counts no change that is too small to matter", () => {
     const tiny = measure("held_out_loss", 1.5, 1.49996, { better: "lower", unit: "nats", spread: 0.00001 });

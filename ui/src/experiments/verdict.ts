@@ -27,7 +27,7 @@ export interface Verdict {
   losses: Finding[];
   /** What happened to general text; none if it was not measured. */
   general: Finding | null;
-  /** Most items behind any change. */
+  /** Most items behind any change that could be judged. */
   items: number;
 }
 
@@ -92,7 +92,7 @@ export function verdictOf(evaluations: Evaluation[]): Verdict {
     gains,
     losses,
     general: found.find((entry) => entry.measure.key === GENERAL && entry.change) ?? null,
-    items: Math.max(0, ...found.map((entry) => entry.change?.n ?? 0)),
+    items: Math.max(0, ...judged.map((entry) => entry.change?.n ?? 0)),
   };
 }
 
