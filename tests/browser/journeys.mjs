@@ -79,11 +79,15 @@ async function mainJob(browser) {
   );
 
   await page.getByTestId("nav-experiments").click();
-  await page.getByRole("button", { name: /kinder/ }).click();
+  await page
+    .getByTestId("board")
+    .getByRole("link", { name: /kinder/ })
+    .click();
+  await page.getByTestId("experiment-menu").click();
   await page.getByTestId("export-adapter").click();
   await page.getByTestId("export-peft").click();
   await visible(page, "exported");
-  const folder = /Exported to (\S+)/.exec(await page.getByTestId("exported").innerText())[1];
+  const folder = await page.getByTestId("exported-path").innerText();
   const exported = (await import("node:fs")).readdirSync(folder);
   const config = JSON.parse(readFileSync(join(folder, exported[0], "adapter_config.json"), "utf8"));
   check(config.peft_type === "LORA", "a PEFT folder was written");
@@ -209,8 +213,20 @@ async function twins(browser) {
     `every stack has a line of its own: ${lines.join(" | ")}`,
   );
   for (const index of [1, 2, 3, 4]) await page.getByLabel("Model 2").selectOption({ index });
+  await compareTwins(page);
   check(errors.length === 0, errors.join("\n"));
   await program.close();
+}
+
+/** Two experiments of one title side by side are named by what differs. */
+async function compareTwins(page) {
+  await page.getByTestId("nav-experiments").click();
+  for (const place of [0, 1]) await page.getByTestId("pick-experiment").nth(place).check();
+  await page.getByTestId("compare-experiments").click();
+  await visible(page, "compare-prompts");
+  await page.getByTestId("overlay-differences").getByText("beta", { exact: true }).waitFor(wait);
+  const names = await page.getByTestId("compare-chosen").getByRole("link").allInnerTexts();
+  check(names.includes("beta 0.3") && names.includes("beta 0.5"), `named by what differs: ${names.join(" | ")}`);
 }
 
 /** Picks a goal, shows all settings, fills some, starts, and waits for the end. */
@@ -275,10 +291,6 @@ async function rewardToPpo(browser) {
   await page.getByTestId("token-view").locator(".tokens").first().waitFor(wait);
   await page.getByTestId("run-compare").click();
   await visible(page, "experiment-after");
-  await page.getByTestId("nav-runs").click();
-  for (const stage of [0, 2]) await page.getByTestId(`pick-${stage}`).first().check();
-  await page.getByTestId("compare-runs").click();
-  await page.getByTestId("overlay-differences").getByText("method", { exact: true }).waitFor(wait);
   const stacks = await call(program.address, "list_stacks");
   check(
     stacks.every((view) => !view.label.includes("reward_model")),
@@ -388,7 +400,8 @@ async function sharedFile(browser) {
   const { stages } = preset;
   const made = await call(program.address, "create_experiment", { title: "Shared", question: "Why?", stages });
   const { page, errors } = await openPage(browser, program.address);
-  await page.getByRole("button", { name: "Shared" }).click();
+  await page.getByTestId("board").getByRole("link", { name: "Shared" }).click();
+  await page.getByTestId("experiment-menu").click();
   const [saved] = await Promise.all([page.waitForEvent("download"), page.getByTestId("save-file").click()]);
   check(saved.suggestedFilename() === "Shared.toml", saved.suggestedFilename());
   const text = readFileSync(await saved.path(), "utf8");

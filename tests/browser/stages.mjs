@@ -21,7 +21,7 @@ export async function otherStages(browser) {
   ];
   await call(program.address, "create_experiment", { title: "Built", question: "", stages });
   await page.getByTestId("nav-experiments").click();
-  await page.getByRole("button", { name: "Built" }).click();
+  await page.getByTestId("board").getByRole("link", { name: "Built" }).click();
   await page.getByRole("button", { name: "Start run" }).click();
   await page.getByTestId("run-finished").waitFor(wait);
   await page.getByTestId("measures").waitFor(wait);

@@ -116,7 +116,7 @@ export function change(measure: Measure, c: Estimate | null): string {
     const text = bare(measure, Math.abs(x));
     return Number(text) === 0 ? text : (x > 0 ? "+" : "−") + text;
   };
-  const unit = isRate(measure) ? t().experiments.points : unitOf(measure);
+  const unit = isRate(measure) ? t().experiments.points(bare(measure, Math.abs(c.value))) : unitOf(measure);
   const [open, close] = language() === "zh" ? ["（", "）"] : [" (", ")"];
   return `${`${signed(c.value)} ${unit}`.trim()}${open}${signed(c.low)} … ${signed(c.high)}${close}`;
 }
