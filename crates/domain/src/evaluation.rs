@@ -197,7 +197,7 @@ pub struct Evaluation {
     pub worst: Vec<WorstRow>,
     /// Scores of a reward or cost model on held-out pairs.
     pub scores: Option<ScoreHistogram>,
-    /// Held-out pairs with the log-probabilities of both answers under each stack, those that changed most first.
+    /// Held-out pairs with the log-probabilities of both answers under each stack, harmless ones first, and of each kind those that changed most.
     pub pairs: Vec<PairShift>,
     /// Duration in seconds.
     pub seconds: f64,

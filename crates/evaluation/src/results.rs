@@ -14,8 +14,8 @@ use alidade_domain::{
 
 /// Prompts that the record of a run keeps side by side; all of them are in the stored answers.
 pub const KEPT: usize = 12;
-/// Pairs that are shown with their log-probabilities.
-const PAIRS: usize = 12;
+/// Pairs of each kind, harmless and flagged, that are shown with their log-probabilities.
+const PAIRS: usize = 8;
 
 /// Computes the evaluation of the stacks of `parts`; changes are relative to `baseline`. Measures of rows are given
 /// only where all stacks scored the same rows, measures of answers only where all answered the same prompts. Measures
@@ -61,7 +61,7 @@ pub fn conclude(
     }
 }
 
-/// Pairs that every stack scored, those whose margin changed most first.
+/// Pairs that every stack scored: harmless ones first, and of each kind those whose margin changed most.
 fn pair_shifts(parts: &[(&EvaluatedStack, &Part)]) -> Vec<PairShift> {
     let Some((first, _)) = parts.split_first() else { return Vec::new() };
     let same = |one: &PairScore, other: &PairScore| {
@@ -83,8 +83,9 @@ fn pair_shifts(parts: &[(&EvaluatedStack, &Part)]) -> Vec<PairShift> {
         (margin(shift.logps.last()) - margin(shift.logps.first())).abs()
     };
     shifts.sort_by(|one, other| moved(other).total_cmp(&moved(one)));
-    shifts.truncate(PAIRS);
-    shifts
+    // Refusals move most; pairs that can be read without a warning come first.
+    let (flagged, plain): (Vec<PairShift>, Vec<PairShift>) = shifts.into_iter().partition(|shift| shift.flagged);
+    plain.into_iter().take(PAIRS).chain(flagged.into_iter().take(PAIRS)).collect()
 }
 
 fn measures(cards: &[&MeasureCard], observed: &[Observations], baseline: usize) -> Vec<Measure> {

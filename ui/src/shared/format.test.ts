@@ -52,8 +52,10 @@ describe("figures", () => {
   it("tell the time of today and the date of other days", () => {
     const now = new Date(2026, 10, 28, 18, 0).getTime();
     const at = (year: number, month: number, day: number): string =>
-      shortDay(new Date(year, month, day, 16, 30).getTime(), now).replace(/\s/g, " ");
-    expect([at(2026, 10, 28), at(2026, 10, 3), at(2025, 10, 3)]).toEqual(["4:30 PM", "Nov 3", "Nov 3, 2025"]);
+      shortDay(new Date(year, month, day, 16, 30).getTime(), now);
+    const shown = [at(2026, 10, 28), at(2026, 10, 3), at(2025, 10, 3)];
+    // Which kind of space stands before PM differs between versions of the Unicode data.
+    expect(shown.map((text) => text.replace(/\s/g, " "))).toEqual(["4:30 PM", "Nov 3", "Nov 3, 2025"]);
   });
   it("write negative numbers with a minus and leave scores without a unit", () => {
     expect(figure(-5.11)).toBe("−5.11");

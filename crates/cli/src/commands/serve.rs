@@ -18,6 +18,8 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let studio = Studio::open(Configuration::of_environment()?)?;
+    // Before the queue starts: it removes what an interrupted write has left in the data folder.
+    let token = token_of(&studio)?;
     run_queue_in_background(&studio);
     let failed = |error: std::io::Error| {
         Problem::internal(wording!("Starting the server failed: {why}.", "启动服务器失败：{why}。"; why = why(&error)))
@@ -30,7 +32,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
                 .at("port")
         })?;
         let port = listener.local_addr().map_err(failed)?.port();
-        let token = token_of(&studio)?;
         // The address is for programs too; a closed pipe must not end the server.
         output::announce(&format!("http://127.0.0.1:{port}/#token={token}"));
         if arguments.open {
