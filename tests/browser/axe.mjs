@@ -38,8 +38,10 @@ function views({ experiment, draft, chat }) {
     await page.getByTestId("goal-kind_and_true").check();
     await page.getByTestId("plan-ready").waitFor(wait);
   };
-  const exporting = async (page) => {
-    await page.getByTestId("export-adapter").click();
+  const menu = (page) => page.getByTestId("experiment-menu").click();
+  const dialog = (entry) => async (page) => {
+    await menu(page);
+    await page.getByTestId(entry).click();
     await page.getByRole("dialog").waitFor(wait);
   };
   return [
@@ -47,7 +49,10 @@ function views({ experiment, draft, chat }) {
     ["experiments/new", "experiments/new"],
     ["experiments/new", "experiments/new", goal],
     ["experiments/:id", `experiments/${experiment}`],
-    ["experiments/:id", `experiments/${experiment}`, exporting],
+    ["experiments/:id", `experiments/${experiment}`, menu],
+    ["experiments/:id", `experiments/${experiment}`, dialog("export-adapter")],
+    ["experiments/:id", `experiments/${experiment}`, dialog("menu-rename")],
+    ["experiments/:id", `experiments/${experiment}`, dialog("menu-delete")],
     ["experiments/:id", `experiments/${draft}`],
     ["experiments/explained", "experiments/explained"],
     ["wizard/from/:from", `wizard/from/${experiment}`],

@@ -24,7 +24,7 @@ export const en = {
   notifyWhen: "Tell me when long work ends",
   notifyText:
     "When work of more than 20 seconds ends, or a run fails, and you are looking at something else: a note in the corner, and a mark in the title of the tab.",
-  notifySystem: "Notifications of the system",
+  notifySystem: "System notifications",
   notifyMay: { yes: "allowed", no: "not allowed by the browser", ask: "not asked for yet" },
   notifyAllow: "Allow",
   notifyNo: "The browser blocks them for this address. Allow them in its settings for this site.",
