@@ -41,6 +41,7 @@ export const SCREENS = [
   screen("compare/:ids?", ComparePage),
   screen("wizard/from/:from", Wizard),
   screen("wizard/draft/:draft", Wizard),
+  screen("wizard/data/:data", Wizard),
   screen("models", ModelsPage, { title: (m) => m.common.nav.models, keys: "g m", icon: "models" }),
   screen("data/:chosen?", DataPage, { title: (m) => m.common.nav.data, keys: "g d", icon: "data" }),
   screen("runs", RunList, { title: (m) => m.common.nav.runs, keys: "g r", icon: "runs" }),

@@ -30,6 +30,8 @@ const fault = (message: Words, field: string): Problem => ({ code: "input", mess
 export interface Opened {
   from?: string | undefined;
   draft?: string | undefined;
+  /** A data set to begin with. */
+  data?: string | undefined;
 }
 
 export class WizardState {
@@ -84,7 +86,8 @@ export class WizardState {
   }
   /** Under which address the choices are kept. */
   get #address(): string {
-    const { from, draft } = this.#opened;
+    const { from, draft, data } = this.#opened;
+    if (data) return `data/${data}`;
     return draft ? `draft/${draft}` : from ? `from/${from}` : "new";
   }
 
@@ -114,7 +117,7 @@ export class WizardState {
       [this.title, this.question, this.draft, this.restored] = [kept.title, kept.question, kept.draft, true];
       return this.#take(kept.choices);
     }
-    if (!from) return;
+    if (!from) return this.#beginWithData();
     const { experiment, state } = from;
     const preset = experiment.choices ? undefined : presetOf(experiment.stages, this.presets);
     const choices = experiment.choices ?? (preset && choicesOf(preset, preset.id, this.choices.model));
@@ -134,6 +137,16 @@ export class WizardState {
       this.copied = experiment.title;
     }
     this.#take(choices);
+  }
+
+  /** The person's own goal with the data set that was named, in the first place that it fits. */
+  #beginWithData(): void {
+    const set = this.datasets.find((entry) => entry.id === this.#opened.data);
+    if (!set) return;
+    const place: Place = set.kind === "texts" ? "answers" : set.kind;
+    this.chooseGoal(OWN);
+    this.choices[place] = { dataset: set.id, method: "" };
+    this.open = this.unanswered();
   }
 
   #take(choices: Choices): void {
