@@ -47,5 +47,5 @@ export function pointValue(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (size < 1e-3) return power(value, 1);
-  return signed(value, size >= 1000 ? whole(value) : figure(value));
+  return size >= 1000 ? signed(value, whole(size)) : figure(value);
 }
