@@ -57,6 +57,7 @@ function views({ experiment, draft, chat }) {
     ["experiments/explained", "experiments/explained"],
     ["wizard/from/:from", `wizard/from/${experiment}`],
     ["wizard/draft/:draft", `wizard/draft/${draft}`],
+    ["wizard/data/:data", "wizard/data/alder-bay-pairs"],
     ["compare/:ids?", `compare/${experiment},${draft}`],
     ["models", "models"],
     ["data/:chosen?", "data"],

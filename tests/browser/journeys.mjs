@@ -179,7 +179,7 @@ async function removedData(page, program) {
     (error) => error,
   );
   check(
-    refusal?.problem.message === "The data set “mine” was removed.",
+    refusal?.problem.message.en === "The data set “mine” was removed.",
     `a start without the set is refused by name: ${refusal?.message}`,
   );
   const run = experiment.runs[0].id;
