@@ -6,7 +6,7 @@ mod host;
 mod rescue;
 
 use alidade_domain::{Problem, wording};
-use alidade_studio::{Configuration, Studio, run_queue_in_background};
+use alidade_studio::{Configuration, Studio, preferred_language, run_queue_in_background};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -168,6 +168,9 @@ fn a_stage_of_no_step_is_not_ready_and_few_steps_are_told_at_the_setting_that_sa
     let (problem, warning) = (&checked["problems"][0], &checked["warnings"][0]);
     assert_eq!(problem["field"], "stage.0.settings.num_train_epochs", "{checked}");
     assert!(problem["message"]["en"].as_str().unwrap().contains("no step would be taken"));
-    assert_eq!((&warning["field"], &warning["hints"][0]["en"]), (&json!("stage.1.settings.max_steps"), &json!("Raise it.")));
+    assert_eq!(
+        (&warning["field"], &warning["hints"][0]["en"]),
+        (&json!("stage.1.settings.max_steps"), &json!("Raise it."))
+    );
     assert!(warning["message"]["en"].as_str().unwrap().starts_with("max_steps is 2:"), "{checked}");
 }

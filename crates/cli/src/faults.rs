@@ -23,7 +23,7 @@ fn words(payload: &dyn Any, place: &str) -> [Wording; 2] {
         wording!(
             "error: Alidade failed with an internal error: {found} ({place}). What was saved before is intact.",
             "错误：Alidade 因内部错误而失败：{found}（{place}）。之前保存的内容完好。";
-            found = found
+            found
         ),
         wording!(
             "hint: Please report this line and what you did before it.",

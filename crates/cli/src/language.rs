@@ -6,12 +6,10 @@ use std::sync::OnceLock;
 
 static LANGUAGE: OnceLock<Language> = OnceLock::new();
 
-/// The value of `--language`.
+/// The value of `--language`. Without a help text of each value, which would make the help of every command longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Named {
-    /// English.
     En,
-    /// Simplified Chinese (简体中文).
     Zh,
 }
 

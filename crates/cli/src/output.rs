@@ -44,7 +44,7 @@ pub fn event(value: &Value) {
         if error.kind() != ErrorKind::BrokenPipe {
             EVENTS_LOST.store(true, Ordering::Relaxed);
             let lost = lost(&error);
-            remark(&wording!("{lost} Training continues.", "{lost}训练继续进行。"; lost = lost));
+            remark(&wording!("{lost} Training continues.", "{lost}训练继续进行。"; lost));
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn remark(text: &Wording) {
 
 /// A remark as such.
 pub fn remarked(text: &Wording) -> Wording {
-    wording!("note: {text}", "提示：{text}"; text = text)
+    wording!("note: {text}", "提示：{text}"; text)
 }
 
 /// A prompt on standard error, without a line break.
@@ -132,7 +132,7 @@ pub fn report(problem: &Problem) -> ExitCode {
         Some(field) => wording!("error ({field}): {message}", "错误（{field}）：{message}"; message = message),
         None => wording!("error: {message}", "错误：{message}"; message = message),
     });
-    problem.hints.iter().for_each(|hint| fault(wording!("hint: {hint}", "建议：{hint}"; hint = hint)));
+    problem.hints.iter().for_each(|hint| fault(wording!("hint: {hint}", "建议：{hint}"; hint)));
     match problem.code {
         ProblemCode::Input | ProblemCode::NotFound | ProblemCode::Conflict => ExitCode::from(2),
         _ => ExitCode::from(1),

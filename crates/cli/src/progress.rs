@@ -38,8 +38,7 @@ impl Progress {
         self.line(wording!(
             "{method} · {steps} steps · {rows} rows{cut}{left} · seed {seed}",
             "{method} · {steps} 步 · {rows} 条{cut}{left} · 种子 {seed}";
-            cut = cut.unwrap_or_default(), left = left.unwrap_or_default();
-            method = plan.method.as_str(), seed = plan.seed
+            cut = cut.unwrap_or_default(), left = left.unwrap_or_default(); method = plan.method.as_str(), seed = plan.seed
         ));
         match start {
             Start::Fresh => {}

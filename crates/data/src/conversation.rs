@@ -67,7 +67,11 @@ fn not_a_list(text: &str, column: &str) -> Fault {
         Ok(value) => wording!("it holds {it}", "其中是{it}"; it = described(&value)),
         Err(error) => wording!("read as JSON it gives: {error}", "按 JSON 读取时出错：{error}"),
     };
-    let found = wording!("the column “{column}” is text, not a list ({begin}); {why}", "“{column}”列是文本而不是列表（{begin}）；{why}"; why = why);
+    let found = wording!(
+        "the column “{column}” is text, not a list ({begin}); {why}",
+        "“{column}”列是文本而不是列表（{begin}）；{why}";
+        why
+    );
     Fault::new(
         reason::BROKEN_CONVERSATION,
         found,
@@ -119,9 +123,11 @@ pub(crate) fn message(value: Value) -> Result<Message, Fault> {
         Some(Value::String(role)) => role_of(&role)?,
         Some(other) => return Err(broken(wording!("the role is {it}", "角色是{it}"; it = described(&other)))),
         None => {
-            return Err(broken(
-                wording!("a message without a role: {it}", "消息没有角色：{it}"; it = described(&Value::Object(fields))),
-            ));
+            return Err(broken(wording!(
+                "a message without a role: {it}",
+                "消息没有角色：{it}";
+                it = described(&Value::Object(fields))
+            )));
         }
     };
     match content {

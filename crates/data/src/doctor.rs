@@ -117,7 +117,7 @@ impl Doctor {
                 if self.issues.len() < ISSUES {
                     let found = Wording { en: shown(&fault.found.en, 300), zh: shown(&fault.found.zh, 300) };
                     let reason = fault.reason.into();
-                    self.issues.push(RowIssue { row: self.read, reason, found, fix: fault.fix });
+                    self.issues.push(RowIssue { row: self.read, reason, found, fix: *fault.fix });
                 }
                 Ok(())
             }

@@ -78,7 +78,7 @@ impl DataError {
         match self {
             Self::Empty { name } => wording!("{name} is empty.", "{name} 是空的。"),
             Self::Container { name, found, .. } => {
-                wording!("{name} is {found}.", "无法导入 {name}：{found}。"; found = found)
+                wording!("{name} is {found}.", "无法导入 {name}：{found}。"; found)
             }
             Self::Reading { name, error } => {
                 wording!("Reading {name} failed: {why}.", "读取 {name} 失败：{why}。"; why = why(error))

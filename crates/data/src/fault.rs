@@ -11,12 +11,12 @@ pub struct Fault {
     /// What was found.
     pub found: Wording,
     /// What to do.
-    pub fix: Wording,
+    pub fix: Box<Wording>,
 }
 
 impl Fault {
     pub(crate) fn new(reason: Words, found: impl Into<Wording>, fix: impl Into<Wording>) -> Self {
-        Self { reason, found: found.into(), fix: fix.into() }
+        Self { reason, found: found.into(), fix: Box::new(fix.into()) }
     }
 }
 
@@ -48,7 +48,11 @@ pub(crate) fn described(value: &Value) -> Wording {
         Value::String(text) => wording!("the text “{text}”", "文本“{text}”", text = shown(text, 60)),
         Value::Array(list) if list.is_empty() => wording!("an empty list", "空列表"),
         Value::Array(list) => {
-            wording!("a list of {count} ({kind})", "{count} 个元素的列表（{kind}）"; kind = kind(&list[0]); count = list.len())
+            wording!(
+                "a list of {count} ({kind})",
+                "{count} 个元素的列表（{kind}）";
+                kind = kind(&list[0]); count = list.len()
+            )
         }
         Value::Object(fields) => {
             let names: Vec<String> = fields.keys().take(6).map(|name| shown(name, 30)).collect();

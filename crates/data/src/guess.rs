@@ -42,7 +42,7 @@ pub(crate) fn published(record: &Record) -> Option<Fault> {
     let (_, name, fix) = PUBLISHED.iter().find(|(fields, ..)| all(fields))?;
     Some(Fault::new(
         Words::new("published form", "已发布的格式"),
-        wording!("this is {name}", "格式：{name}"; name = name),
+        wording!("this is {name}", "格式：{name}"; name),
         *fix,
     ))
 }
@@ -80,7 +80,7 @@ pub(crate) fn unknown(record: &Record) -> Fault {
     }
     let names: Vec<String> = record.fields.keys().take(12).map(|name| shown(name, 40)).collect();
     let more = if record.fields.len() > names.len() { Words::new(", …", "……") } else { Words::name("") };
-    let found = wording!("the columns {names}{more}", "列 {names}{more}"; names = Wording::names(&names), more = more);
+    let found = wording!("the columns {names}{more}", "列 {names}{more}"; names = Wording::names(&names), more);
     Fault::new(Words::new("unknown shape", "未知格式"), found, advice(record))
 }
 
@@ -108,10 +108,13 @@ fn advice(record: &Record) -> Wording {
     };
     let list = |parts: Vec<Option<Wording>>| Wording::list(parts.into_iter().flatten());
     if let Some((one, two)) = twins(&names) {
-        let first = rename(&question, "prompt")
-            .map(|words| wording!("; {words}", "；{words}"; words = words))
-            .unwrap_or_default();
-        return wording!("“{one}” and “{two}” seem to be two answers: in each row call the better one “chosen” and the other one “rejected”{first}.", "“{one}”和“{two}”像是两个回答：请在每一条中把较好的命名为“chosen”，另一个命名为“rejected”{first}。"; first = first);
+        let first =
+            rename(&question, "prompt").map(|words| wording!("; {words}", "；{words}"; words)).unwrap_or_default();
+        return wording!(
+            "“{one}” and “{two}” seem to be two answers: in each row call the better one “chosen” and the other one “rejected”{first}.",
+            "“{one}”和“{two}”像是两个回答：请在每一条中把较好的命名为“chosen”，另一个命名为“rejected”{first}。";
+            first
+        );
     }
     if let Some(better) = &better {
         return wording!(
@@ -121,13 +124,17 @@ fn advice(record: &Record) -> Wording {
     }
     if good.is_some() || bad.is_some() {
         let parts = list(vec![rename(&question, "prompt"), rename(&good, "chosen"), rename(&bad, "rejected")]);
-        return wording!("To use the columns as preferences: {parts}.", "要把这些列当作偏好对：{parts}。"; parts = parts);
+        return wording!("To use the columns as preferences: {parts}.", "要把这些列当作偏好对：{parts}。"; parts);
     }
     let answer =
         like(&["answer", "response", "output", "completion", "reply", "target", "solution"], &["_id", "model"]);
     if question.is_some() && answer.is_some() {
         let parts = list(vec![rename(&question, "prompt"), rename(&answer, "completion")]);
-        return wording!("To use the columns as questions and answers: {parts}; put what else the question needs into “prompt”.", "要把这些列当作提问和回答：{parts}；提问所需的其他内容放进“prompt”。"; parts = parts);
+        return wording!(
+            "To use the columns as questions and answers: {parts}; put what else the question needs into “prompt”.",
+            "要把这些列当作提问和回答：{parts}；提问所需的其他内容放进“prompt”。";
+            parts
+        );
     }
     wording!(
         "Call the columns as one of the known shapes does: messages; prompt and completion; prompt, chosen and rejected; prompt, completion and label; or text.",

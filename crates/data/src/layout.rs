@@ -178,7 +178,11 @@ fn object(source: &mut dyn Source, name: &str) -> Result<Layout, Stop> {
         several => {
             let names: Vec<String> =
                 several.iter().take(8).map(|key| format!("“{}”", alidade_domain::shown(key, 40))).collect();
-            let found = wording!("an object with {count} lists of rows ({names})", "含有 {count} 个数据列表的对象（{names}）"; names = Wording::names(&names); count = several.len());
+            let found = wording!(
+                "an object with {count} lists of rows ({names})",
+                "含有 {count} 个数据列表的对象（{names}）";
+                names = Wording::names(&names); count = several.len()
+            );
             Err(DataError::container(
                 name,
                 found,

@@ -23,7 +23,11 @@ fn fault(reason: Words, found: Wording) -> Fault {
     Fault::new(
         reason,
         found,
-        wording!("The program trains on text; take the {thing} out of the row, or remove the row.", "本程序用文本训练；请从这一条中去掉{thing}，或删除这一条。"; thing = thing),
+        wording!(
+            "The program trains on text; take the {thing} out of the row, or remove the row.",
+            "本程序用文本训练；请从这一条中去掉{thing}，或删除这一条。";
+            thing
+        ),
     )
 }
 

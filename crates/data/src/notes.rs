@@ -132,12 +132,20 @@ impl Notes {
                 Wording::default()
             };
             let repeat = if self.twins == 1 { "repeats" } else { "repeat" };
-            remarks.push(wording!("{rows} {repeat} an earlier row word for word{among}.", "{rows}与前面的某一条完全相同{among}。"; rows = rows(self.twins), among = among));
+            remarks.push(wording!(
+                "{rows} {repeat} an earlier row word for word{among}.",
+                "{rows}与前面的某一条完全相同{among}。";
+                rows = rows(self.twins), among
+            ));
         }
         if !self.unused.is_empty() {
             let names: Vec<String> = self.unused.keys().take(12).map(|name| format!("“{}”", shown(name, 40))).collect();
             let more = if self.unused.len() > names.len() { Words::new(", …", "……") } else { Words::name("") };
-            remarks.push(wording!("Not used: {names}{more}.", "未使用：{names}{more}。"; names = Wording::names(&names), more = more));
+            remarks.push(wording!(
+                "Not used: {names}{more}.",
+                "未使用：{names}{more}。";
+                names = Wording::names(&names), more
+            ));
         }
         remarks
     }
@@ -154,9 +162,11 @@ impl Notes {
         if taken.is_empty() {
             Vec::new()
         } else {
-            vec![
-                wording!("Columns were read by their meaning: {taken}.", "各列按含义读取：{taken}。"; taken = Wording::list(taken)),
-            ]
+            vec![wording!(
+                "Columns were read by their meaning: {taken}.",
+                "各列按含义读取：{taken}。";
+                taken = Wording::list(taken)
+            )]
         }
     }
 
@@ -166,14 +176,24 @@ impl Notes {
         let parts: Vec<Wording> = others
             .map(|(kind, count)| wording!("{count} are {kind}", "{count} 条是{kind}"; kind = name(*kind)))
             .collect();
-        (!parts.is_empty()).then(|| wording!("Most rows are {main}, but {parts}.", "大多数是{main}，但有 {parts}。"; main = name(main), parts = Wording::list(parts)))
+        (!parts.is_empty()).then(|| {
+            wording!(
+                "Most rows are {main}, but {parts}.",
+                "大多数是{main}，但有 {parts}。";
+                main = name(main), parts = Wording::list(parts)
+            )
+        })
     }
 
     fn thumbs(&self) -> Option<Wording> {
         let (down, up) = (self.labels[0], self.labels[1]);
         let (all, missing) = if down == 0 { ("true", "false") } else { ("false", "true") };
         ((down == 0) != (up == 0)).then(|| {
-            wording!("All labels are {all} ({rows}): learning from thumbs needs rows with the label {missing} too.", "所有标签都是 {all}（{rows}）：从点赞和点踩中学习还需要标签为 {missing} 的数据。"; rows = rows(down + up))
+            wording!(
+                "All labels are {all} ({rows}): learning from thumbs needs rows with the label {missing} too.",
+                "所有标签都是 {all}（{rows}）：从点赞和点踩中学习还需要标签为 {missing} 的数据。";
+                rows = rows(down + up)
+            )
         })
     }
 }
@@ -207,30 +227,46 @@ fn sentence(note: &Note, count: usize, first: usize) -> Option<Wording> {
     let rows = rows(count);
     Some(match note {
         Note::Renamed(..) => return None,
-        Note::SystemMadeTurns => {
-            wording!("There is a system prompt as well as plain texts ({rows}). Only a chat template has a place for it, so prompts and answers became turns of a conversation.", "数据中既有系统提示又有纯文本（{rows}）。只有对话模板有系统提示的位置，因此提问和回答都转成了对话消息。"; rows = rows)
-        }
-        Note::SpellingMadeTurns => {
-            wording!("Questions and answers became turns of a conversation ({rows}). To keep them as plain text without a chat template, call the columns prompt and completion, or prompt, chosen and rejected.", "提问和回答转成了对话消息（{rows}）。如要作为纯文本、不用对话模板，请把各列命名为 prompt 和 completion，或 prompt、chosen 和 rejected。"; rows = rows)
-        }
-        Note::OwnSystem => {
-            wording!("“system” was not used where the conversation has a system prompt of its own ({rows}).", "对话自带系统提示的地方没有使用“system”（{rows}）。"; rows = rows)
-        }
-        Note::BareList => {
-            wording!("Bare lists of messages were taken as conversations ({rows}).", "单独的消息列表按对话读取（{rows}）。"; rows = rows)
-        }
-        Note::TextWasList(column) => {
-            wording!("The text in “{column}” was read as the list of messages that it holds ({rows}).", "“{column}”中的文本按其中的消息列表读取（{rows}）。"; rows = rows)
-        }
-        Note::SameSpeaker => {
-            wording!("Two turns of the same speaker follow each other in {rows} (the first is row {first}); some chat templates refuse that.", "{rows}中有同一角色连续发言（最早在第 {first} 条）；有些对话模板不接受这种情况。"; rows = rows)
-        }
-        Note::Thoughts => {
-            wording!("Thoughts in addition to the text of messages (reasoning_content) are not used ({rows}).", "消息文本之外的思考内容（reasoning_content）没有使用（{rows}）。"; rows = rows)
-        }
-        Note::Weights => {
-            wording!("Weights of messages are not used ({rows}, the first is row {first}): every answer counts alike.", "消息的权重没有使用（{rows}，最早在第 {first} 条）：所有回答同等对待。"; rows = rows)
-        }
+        Note::SystemMadeTurns => wording!(
+            "There is a system prompt as well as plain texts ({rows}). Only a chat template has a place for it, so prompts and answers became turns of a conversation.",
+            "数据中既有系统提示又有纯文本（{rows}）。只有对话模板有系统提示的位置，因此提问和回答都转成了对话消息。";
+            rows
+        ),
+        Note::SpellingMadeTurns => wording!(
+            "Questions and answers became turns of a conversation ({rows}). To keep them as plain text without a chat template, call the columns prompt and completion, or prompt, chosen and rejected.",
+            "提问和回答转成了对话消息（{rows}）。如要作为纯文本、不用对话模板，请把各列命名为 prompt 和 completion，或 prompt、chosen 和 rejected。";
+            rows
+        ),
+        Note::OwnSystem => wording!(
+            "“system” was not used where the conversation has a system prompt of its own ({rows}).",
+            "对话自带系统提示的地方没有使用“system”（{rows}）。";
+            rows
+        ),
+        Note::BareList => wording!(
+            "Bare lists of messages were taken as conversations ({rows}).",
+            "单独的消息列表按对话读取（{rows}）。";
+            rows
+        ),
+        Note::TextWasList(column) => wording!(
+            "The text in “{column}” was read as the list of messages that it holds ({rows}).",
+            "“{column}”中的文本按其中的消息列表读取（{rows}）。";
+            rows
+        ),
+        Note::SameSpeaker => wording!(
+            "Two turns of the same speaker follow each other in {rows} (the first is row {first}); some chat templates refuse that.",
+            "{rows}中有同一角色连续发言（最早在第 {first} 条）；有些对话模板不接受这种情况。";
+            rows
+        ),
+        Note::Thoughts => wording!(
+            "Thoughts in addition to the text of messages (reasoning_content) are not used ({rows}).",
+            "消息文本之外的思考内容（reasoning_content）没有使用（{rows}）。";
+            rows
+        ),
+        Note::Weights => wording!(
+            "Weights of messages are not used ({rows}, the first is row {first}): every answer counts alike.",
+            "消息的权重没有使用（{rows}，最早在第 {first} 条）：所有回答同等对待。";
+            rows
+        ),
     })
 }
 

@@ -300,7 +300,11 @@ fn cut_off(piece: &Piece) -> Fault {
         deepest if deepest > DEEPEST => wording!(", {deepest} brackets deep", "（括号嵌套 {deepest} 层）"),
         _ => Wording::default(),
     };
-    let found = wording!("the file ends inside this record{deep}: its {length} bytes from byte {start} on are lost", "文件在这条记录中间结束{deep}：从第 {start} 字节起的 {length} 字节丢失"; deep = deep; length = piece.length, start = piece.start);
+    let found = wording!(
+        "the file ends inside this record{deep}: its {length} bytes from byte {start} on are lost",
+        "文件在这条记录中间结束{deep}：从第 {start} 字节起的 {length} 字节丢失";
+        deep; length = piece.length, start = piece.start
+    );
     Fault::new(reason::CUT_OFF, found, FETCH)
 }
 

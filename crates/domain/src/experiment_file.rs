@@ -136,7 +136,12 @@ fn stage(value: toml::Value, shared: &[(&str, toml::Value)]) -> Result<Stage, Pr
         }
         _ => {
             let known = Wording::names(Stage::KINDS);
-            return Err(Problem::input(wording!("The stage does not say its “kind”. Known: {known}.", "阶段没有写明类型“kind”。可用：{known}。"; known = known)).at("kind"));
+            return Err(Problem::input(wording!(
+                "The stage does not say its “kind”. Known: {known}.",
+                "阶段没有写明类型“kind”。可用：{known}。";
+                known
+            ))
+            .at("kind"));
         }
     };
     if table.contains_key("output_dir") {
@@ -197,9 +202,11 @@ pub fn given(stages: &[Stage]) -> Vec<(String, String)> {
 }
 
 fn unknown(what: Wording, name: &str, known: &[&str]) -> Problem {
-    let problem = Problem::input(
-        wording!("{what} “{name}”. Known: {known}.", "{what}“{name}”。可用：{known}。"; what = what, known = Wording::names(known)),
-    );
+    let problem = Problem::input(wording!(
+        "{what} “{name}”. Known: {known}.",
+        "{what}“{name}”。可用：{known}。";
+        what, known = Wording::names(known)
+    ));
     match nearest_name(name, known.iter().copied()) {
         Some(near) => problem.hint(wording!("Did you mean {near}?", "是否想写 {near}？")),
         None => problem,

@@ -23,8 +23,10 @@ impl Language {
     pub fn of(tag: &str) -> Result<Self, Problem> {
         let found = Self::ALL.into_iter().find(|language| language.tag() == tag);
         found.ok_or_else(|| {
-            let message =
-                Words::new("A report is written in en (English) or zh (Chinese).", "报告的语言是 en（英文）或 zh（中文）。");
+            let message = Words::new(
+                "A report is written in en (English) or zh (Chinese).",
+                "报告的语言是 en（英文）或 zh（中文）。",
+            );
             Problem::input(message).at("language")
         })
     }

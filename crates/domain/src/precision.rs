@@ -44,7 +44,12 @@ impl Precision {
     pub fn named(name: &str) -> Result<Self, Problem> {
         Self::ALL.into_iter().find(|precision| precision.name() == name).ok_or_else(|| {
             let names = Wording::names(Self::ALL.map(Self::name));
-            Problem::input(wording!("“{name}” is not a known number format; choose one of {names}.", "“{name}”不是已知的数值格式，可选：{names}。"; names = names)).at("dtype")
+            Problem::input(wording!(
+                "“{name}” is not a known number format; choose one of {names}.",
+                "“{name}”不是已知的数值格式，可选：{names}。";
+                names
+            ))
+            .at("dtype")
         })
     }
 }

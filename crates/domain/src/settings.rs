@@ -103,7 +103,12 @@ impl SettingField {
     /// At the setting, with its allowed values.
     pub fn check(&self, value: &SettingValue) -> Result<SettingValue, Problem> {
         self.accepts(value).map_err(|rule| {
-            Problem::input(wording!("{key} is {value}; it {rule}.", "{key} 的值是 {value}，{rule}。"; value = value.show(), rule = rule; key = self.key)).at(format!("settings.{}", self.key))
+            Problem::input(wording!(
+                "{key} is {value}; it {rule}.",
+                "{key} 的值是 {value}，{rule}。";
+                value = value.show(), rule; key = self.key
+            ))
+            .at(format!("settings.{}", self.key))
         })
     }
 
@@ -142,18 +147,24 @@ impl SettingKind {
     fn describe(&self) -> Wording {
         match self {
             SettingKind::Whole { low, high } => {
-                wording!("a whole number from {low} to {high}", "{low} 到 {high} 之间的整数")
+                wording!("a whole number from {low} to {high}", "介于 {low} 和 {high} 之间的整数")
             }
-            SettingKind::Number { low, high } => wording!("a number from {low} to {high}", "{low} 到 {high} 之间的数"),
+            SettingKind::Number { low, high } => {
+                wording!("a number from {low} to {high}", "介于 {low} 和 {high} 之间的数")
+            }
             SettingKind::Flag { .. } => wording!("true or false", "true 或 false"),
             SettingKind::Choice { options } => {
                 wording!("one of: {options}", "以下之一：{options}"; options = Wording::names(*options))
             }
             SettingKind::Choices { options } => {
-                wording!("one or several of: {options}", "以下的一个或几个：{options}"; options = Wording::names(*options))
+                wording!(
+                    "one or several of: {options}",
+                    "以下的一个或几个：{options}";
+                    options = Wording::names(*options)
+                )
             }
             SettingKind::Numbers { low, high } => {
-                wording!("a list of numbers from {low} to {high}", "一列 {low} 到 {high} 之间的数")
+                wording!("a list of numbers from {low} to {high}", "一列介于 {low} 和 {high} 之间的数")
             }
         }
     }

@@ -114,9 +114,9 @@ impl From<WordingOnDisk> for Wording {
     }
 }
 
-/// A [`Wording`] from two format strings with inline arguments, first English, then Chinese. Arguments that differ between
-/// the languages follow a semicolon as `name = wording`; formatted ones follow a comma in the first form, another semicolon
-/// in the second.
+/// A [`Wording`] from two format strings with inline arguments, first English, then Chinese. Arguments that are texts
+/// themselves follow a semicolon as `name = wording`, or `name` alone; formatted ones follow a comma in the first form,
+/// another semicolon in the second.
 ///
 /// ```
 /// # use alidade_domain::{Wording, Words, wording};
@@ -124,7 +124,7 @@ impl From<WordingOnDisk> for Wording {
 /// let text = wording!("{rows} row{s} left out.", "略去 {rows} 条。");
 /// assert_eq!(text.zh, "略去 2 条。");
 /// let why = Words::new("there is no such file", "没有这个文件");
-/// let text = wording!("Reading {path} failed: {why}.", "读取 {path} 失败：{why}。"; why = why; path = "a.json");
+/// let text = wording!("Reading {path} failed: {why}.", "读取 {path} 失败：{why}。"; why; path = "a.json");
 /// assert_eq!(text.zh, "读取 a.json 失败：没有这个文件。");
 /// ```
 ///
@@ -145,15 +145,17 @@ macro_rules! wording {
         const _: () = $crate::check_languages($en, $zh);
         $crate::Wording { en: format!($en $(, $($rest)*)?), zh: format!($zh $(, $($rest)*)?) }
     }};
-    ($en:literal, $zh:literal; $($name:ident = $said:expr),+ $(; $($rest:tt)*)?) => {{
+    ($en:literal, $zh:literal; $($name:ident $(= $said:expr)?),+ $(; $($rest:tt)*)?) => {{
         const _: () = $crate::check_languages($en, $zh);
-        match ($(&$said,)+) {
+        match ($(&$crate::wording!(@ $name $(= $said)?),)+) {
             ($($name,)+) => $crate::Wording {
                 en: format!($en, $($name = $name.en),+ $(, $($rest)*)?),
                 zh: format!($zh, $($name = $name.zh),+ $(, $($rest)*)?),
             },
         }
     }};
+    (@ $name:ident) => { $name };
+    (@ $name:ident = $said:expr) => { $said };
 }
 
 /// For [`wording`]: the first text is not Chinese, the second one is.

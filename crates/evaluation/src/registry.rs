@@ -38,9 +38,7 @@ fn unknown(field: &str, what: Words, name: &str, known: &[&str]) -> Problem {
         Some(near) => wording!("Did you mean “{near}”?", "是否想写“{near}”？"),
         None => wording!("There are: {known}.", "可用：{known}。"; known = Wording::names(known)),
     };
-    Problem::input(wording!("There is no {what} “{name}”.", "没有名为“{name}”的{what}。"; what = what))
-        .hint(hint)
-        .at(field)
+    Problem::input(wording!("There is no {what} “{name}”.", "没有名为“{name}”的{what}。"; what)).hint(hint).at(field)
 }
 
 /// The measure with this key, of any suite or judge.

@@ -150,12 +150,24 @@ pub fn unreadable_scores(evaluation: &Evaluation) -> Vec<Wording> {
     let mut found = Vec::new();
     for measure in evaluation.measures.iter().filter(|measure| measure.unit == Unit::Nats.name()) {
         for (stack, value) in evaluation.stacks.iter().zip(&measure.values) {
-            let what = wording!("“{title}” of {stack}", "{stack} 的“{title}”"; title = measure.words.title; stack = stack.label);
+            let what = wording!(
+                "“{title}” of {stack}",
+                "{stack} 的“{title}”";
+                title = measure.words.title; stack = stack.label
+            );
             match value {
-                None => found.push(wording!("{what} could not be measured: no row gave a finite value.", "{what}无法测量：没有任何一条给出有限的值。"; what = what)),
+                None => found.push(wording!(
+                    "{what} could not be measured: no row gave a finite value.",
+                    "{what}无法测量：没有任何一条给出有限的值。";
+                    what
+                )),
                 Some(value) if value.unreadable > 0 => {
                     let rows = value.n + value.unreadable;
-                    found.push(wording!("{what} rests on {used} of {rows} rows: the others gave no finite value and are not counted.", "{what}只依据 {rows} 条中的 {used} 条：其余没有给出有限的值，不计入。"; what = what; used = value.n));
+                    found.push(wording!(
+                        "{what} rests on {used} of {rows} rows: the others gave no finite value and are not counted.",
+                        "{what}只依据 {rows} 条中的 {used} 条：其余没有给出有限的值，不计入。";
+                        what; used = value.n
+                    ));
                 }
                 Some(_) => {}
             }

@@ -79,9 +79,11 @@ fn merged(model: &ModelFolder, adapter: &AdapterWeights, folder: &Path) -> Resul
 
 fn close(gap: f32, what: Words) -> Result<(), Problem> {
     if gap.is_nan() || gap > TOLERANCE {
-        return Err(Problem::internal(
-            wording!("{what} was checked and differs from the live adapter by {gap} in a logit; it was not kept.", "{what}经检查与当前的适配器相差 {gap}（logit），因此没有保留。"; what = what),
-        ));
+        return Err(Problem::internal(wording!(
+            "{what} was checked and differs from the live adapter by {gap} in a logit; it was not kept.",
+            "{what}经检查与当前的适配器相差 {gap}（logit），因此没有保留。";
+            what
+        )));
     }
     Ok(())
 }

@@ -16,9 +16,8 @@ pub const PLAN: &str = "plan.json";
 /// # Errors
 /// When the plan cannot be read or another worker holds the folder; problems of the run itself are events.
 pub fn work(folder: &Path) -> Result<(), Problem> {
-    let failed = |why: Wording| {
-        Problem::internal(wording!("Reading the plan failed: {why}.", "读取计划失败：{why}。"; why = why))
-    };
+    let failed =
+        |why: Wording| Problem::internal(wording!("Reading the plan failed: {why}.", "读取计划失败：{why}。"; why));
     let _lock = RunLock::take(folder)?;
     let text = std::fs::read(folder.join(PLAN)).map_err(|error| failed(why(&error)))?;
     let plan: StagePlan = serde_json::from_slice(&text).map_err(|error| failed(Wording::name(error.to_string())))?;

@@ -162,8 +162,14 @@ pub fn bench_train(bench: &TrainBench) -> Result<Value, Problem> {
 /// The rows that lie beside a bench model, in the shape that the method learns from.
 fn rows_of(bench: &TrainBench, method: &dyn Method) -> Result<Vec<Example>, Problem> {
     let file = if method.card().place == Place::Answers { "sft.jsonl" } else { "dpo.jsonl" };
-    let bytes = std::fs::read(bench.model.join(file))
-        .map_err(|error| Problem::input(wording!("Reading {file} in the model folder failed: {why}.", "读取模型文件夹中的 {file} 失败：{why}。"; why = why(&error))).at("model"))?;
+    let bytes = std::fs::read(bench.model.join(file)).map_err(|error| {
+        Problem::input(wording!(
+            "Reading {file} in the model folder failed: {why}.",
+            "读取模型文件夹中的 {file} 失败：{why}。";
+            why = why(&error)
+        ))
+        .at("model")
+    })?;
     Ok(for_method(method, import(&bytes, file)?.rows))
 }
 

@@ -32,7 +32,11 @@ const SHAPES: &[(&str, [usize; 6])] = &[
 pub fn make_bench_model(shape: &str, dtype: &str, folder: &Path) -> Result<(), Problem> {
     let Some((_, sizes)) = SHAPES.iter().find(|(name, _)| *name == shape) else {
         let names: Vec<&str> = SHAPES.iter().map(|(name, _)| *name).collect();
-        let message = wording!("“{shape}” is not a known shape; choose one of {names}.", "“{shape}”不是已知的结构，可选：{names}。"; names = Wording::names(&names));
+        let message = wording!(
+            "“{shape}” is not a known shape; choose one of {names}.",
+            "“{shape}”不是已知的结构，可选：{names}。";
+            names = Wording::names(&names)
+        );
         return Err(Problem::input(message).at("shape"));
     };
     let stored = match Precision::named(dtype)? {

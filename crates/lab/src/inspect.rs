@@ -114,8 +114,7 @@ fn token_rows(input: &Path, name: &str) -> Result<Vec<Vec<u32>>, Problem> {
     }
     let tensors = read_tensors(input).map_err(|error| Problem::from(error).at("input"))?;
     let bad = |found: Wording| {
-        Problem::input(wording!("{path}: {found}.", "{path}：{found}。"; found = found; path = input.display()))
-            .at("input")
+        Problem::input(wording!("{path}: {found}.", "{path}：{found}。"; found; path = input.display())).at("input")
     };
     let Some((shape, data)) = tensors.get(name) else {
         return Err(bad(wording!("there is no tensor “{name}”", "没有张量“{name}”")));

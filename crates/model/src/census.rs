@@ -106,7 +106,11 @@ impl Census {
         let said = config.said("num_hidden_layers");
         Err(Config::bad(
             "num_hidden_layers",
-            wording!("is {said}; the weight files hold {count} layers", "是 {said}，而权重文件中有 {count} 层"; said = said; count = held.len()),
+            wording!(
+                "is {said}; the weight files hold {count} layers",
+                "是 {said}，而权重文件中有 {count} 层";
+                said; count = held.len()
+            ),
         ))
     }
 
@@ -124,8 +128,12 @@ impl Census {
             }
             (false, None, _) => {
                 let said = config.said("tie_word_embeddings");
-                let found = wording!("is {said}, and the weight files hold no lm_head.weight: set it to true if the output matrix is the \
-                     embedding, else the weights are incomplete", "是 {said}，而权重文件中没有 lm_head.weight：如果输出矩阵就是嵌入，请改为 true，否则权重不完整"; said = said);
+                let found = wording!(
+                    "is {said}, and the weight files hold no lm_head.weight: set it to true if the output matrix is the \
+                     embedding, else the weights are incomplete",
+                    "是 {said}，而权重文件中没有 lm_head.weight：如果输出矩阵就是嵌入，请改为 true，否则权重不完整";
+                    said
+                );
                 Err(Config::bad("tie_word_embeddings", found))
             }
             _ => Ok(None),
@@ -199,9 +207,13 @@ fn differing(name: &str, found: &[usize], expected: &[usize], config: &TextConfi
             let said = config.said(key);
             let heads = key.contains("head").then(|| {
                 let dim = config.said("head_dim");
-                wording!(" (head_dim is {dim})", "（head_dim 是 {dim}）"; dim = dim)
+                wording!(" (head_dim is {dim})", "（head_dim 是 {dim}）"; dim)
             });
-            let found = wording!("is {said}{heads}, which asks for {expected:?}; in the weight files {name} is {found:?}", "是 {said}{heads}，对应 {expected:?}，而权重文件中 {name} 是 {found:?}"; said = said, heads = heads.unwrap_or_default());
+            let found = wording!(
+                "is {said}{heads}, which asks for {expected:?}; in the weight files {name} is {found:?}",
+                "是 {said}{heads}，对应 {expected:?}，而权重文件中 {name} 是 {found:?}";
+                said, heads = heads.unwrap_or_default()
+            );
             Config::bad(key, found)
         }
         None => ModelError::WrongShape { name: name.to_owned(), found: found.to_vec(), expected: expected.to_vec() },
@@ -214,7 +226,7 @@ fn header(path: &Path) -> Result<(u64, u64, Metadata)> {
     let mut file = open_ordinary(path).map_err(failed)?;
     let whole = file.metadata().map_err(failed)?.len();
     let mut size = [0; 8];
-    file.read_exact(&mut size).map_err(|error| broken(path, Wording::name(error.to_string())))?;
+    file.read_exact(&mut size).map_err(|error| broken(path, why(&error)))?;
     let size = u64::from_le_bytes(size);
     let Some(length) = whole.checked_sub(8).and_then(|rest| rest.checked_sub(size)) else {
         return Err(broken(path, Words::new("the file ends within its header", "文件在文件头中间结束")));
@@ -223,7 +235,7 @@ fn header(path: &Path) -> Result<(u64, u64, Metadata)> {
         return Err(broken(path, Words::new("its header is too long", "文件头过长")));
     }
     let mut text = vec![0; size as usize];
-    file.read_exact(&mut text).map_err(|error| broken(path, Wording::name(error.to_string())))?;
+    file.read_exact(&mut text).map_err(|error| broken(path, why(&error)))?;
     let metadata: Metadata =
         serde_json::from_slice(&text).map_err(|error| broken(path, Wording::name(error.to_string())))?;
     if (metadata.data_len() as u64) > length {

@@ -31,7 +31,7 @@ pub enum ModelError {
         /// What it is, as a phrase that follows its path.
         found: Wording,
         /// What to do.
-        hint: Wording,
+        hint: Box<Wording>,
     },
     /// A configuration file lacks a key or holds a value that makes no sense.
     #[error("{file}: “{key}” {}.", found.en)]
@@ -192,16 +192,20 @@ impl ModelError {
     pub fn wording(&self) -> Wording {
         match self {
             Self::File { path, found } => {
-                wording!("Reading {path}: {found}.", "读取 {path}：{found}。"; found = found; path = path.display())
+                wording!("Reading {path}: {found}.", "读取 {path}：{found}。"; found; path = path.display())
             }
             Self::Write { path, error } => {
-                wording!("Writing {path} failed: {why}.", "写入 {path} 失败：{why}。"; why = why(error); path = path.display())
+                wording!(
+                    "Writing {path} failed: {why}.",
+                    "写入 {path} 失败：{why}。";
+                    why = why(error); path = path.display()
+                )
             }
             Self::Folder { path, found, .. } => {
-                wording!("{path} {found}.", "{path} {found}。"; found = found; path = path.display())
+                wording!("{path} {found}.", "{path} {found}。"; found; path = path.display())
             }
             Self::Configuration { file, key, found } => {
-                wording!("{file}: “{key}” {found}.", "{file}：“{key}”{found}。"; found = found)
+                wording!("{file}: “{key}” {found}.", "{file}：“{key}”{found}。"; found)
             }
             Self::UnknownArchitecture { found, known } => wording!(
                 "The model says that it is of the family “{found}”, which this version cannot run. Known families: {known}.",
@@ -210,7 +214,7 @@ impl ModelError {
             Self::BrokenWeights { path, found } => wording!(
                 "The weights in {path} cannot be read: {found}.",
                 "无法读取 {path} 中的权重：{found}。";
-                found = found; path = path.display()
+                found; path = path.display()
             ),
             Self::MissingTensor { name } => wording!("The weights lack the tensor {name}.", "权重缺少张量 {name}。"),
             Self::UnexpectedTensor { name, family } => wording!(
@@ -218,7 +222,7 @@ impl ModelError {
                 "权重中有 {name}，{family} 模型中没有它的位置：略去它会使回答不同。"
             ),
             Self::Unsupported { found, .. } => {
-                wording!("The model cannot be run: {found}.", "无法运行模型：{found}。"; found = found)
+                wording!("The model cannot be run: {found}.", "无法运行模型：{found}。"; found)
             }
             Self::WrongShape { name, found, expected } => wording!(
                 "The tensor {name} has the shape {found:?}; config.json asks for {expected:?}.",
@@ -247,18 +251,18 @@ impl ModelError {
                 "模型在第 {row} 个回答的第 {token} 个词元处得到无穷大或 NaN，无法选出词元。"
             ),
             Self::Adapter { reason } => {
-                wording!("The adapter cannot be used: {reason}.", "适配器不能使用：{reason}。"; reason = reason)
+                wording!("The adapter cannot be used: {reason}.", "适配器不能使用：{reason}。"; reason)
             }
             Self::Template { reason } => {
-                wording!("The model's chat template failed: {reason}.", "模型的对话模板出错：{reason}。"; reason = reason)
+                wording!("The model's chat template failed: {reason}.", "模型的对话模板出错：{reason}。"; reason)
             }
             Self::Refused { reason } => wording!(
                 "The model's chat template does not take this conversation: {reason}.",
                 "模型的对话模板不接受这段对话：{reason}。";
-                reason = reason
+                reason
             ),
             Self::Tokenizer { reason } => {
-                wording!("The tokenizer failed: {reason}.", "分词器出错：{reason}。"; reason = reason)
+                wording!("The tokenizer failed: {reason}.", "分词器出错：{reason}。"; reason)
             }
             Self::Request(wording) => wording.clone(),
             Self::NoGradient { names } => wording!(
@@ -278,7 +282,7 @@ impl ModelError {
         match self {
             ModelError::File { path, .. } => reading_hint(path).map(Into::into),
             ModelError::Write { error, .. } => Some(writing_hint(error).into()),
-            ModelError::Folder { hint, .. } => Some(hint.clone()),
+            ModelError::Folder { hint, .. } => Some((**hint).clone()),
             ModelError::Unsupported { hint, .. } => Some((*hint).into()),
             ModelError::BrokenWeights { .. } => Some(wording!(
                 "The download is probably incomplete: fetch the file again.",

@@ -160,8 +160,16 @@ pub(crate) fn read_config(raw: Map<String, Value>) -> Result<AdapterConfig> {
         Some(value) => Wording::name(value.to_string()),
     };
     let r = raw.get("r").and_then(rank);
-    let r =
-        r.ok_or_else(|| configuration("r", wording!("is {said}; it must be a rank from 1 to {LARGEST_RANK}", "是 {said}，必须是 1 到 {LARGEST_RANK} 的秩"; said = shown("r"))))?;
+    let r = r.ok_or_else(|| {
+        configuration(
+            "r",
+            wording!(
+                "is {said}; it must be a rank from 1 to {LARGEST_RANK}",
+                "是 {said}，必须是 1 到 {LARGEST_RANK} 的秩";
+                said = shown("r")
+            ),
+        )
+    })?;
     let alpha = raw.get("lora_alpha").and_then(number);
     let alpha = alpha.ok_or_else(|| {
         configuration(

@@ -41,7 +41,11 @@ impl Pattern {
 
     fn compile(text: &str, full: &str) -> Result<Self> {
         let unreadable = |found: Wording| ModelError::Adapter {
-            reason: wording!("the pattern “{text}” cannot be read as a regular expression of Python: {found}", "模式“{text}”不能作为 Python 正则表达式读取：{found}"; found = found),
+            reason: wording!(
+                "the pattern “{text}” cannot be read as a regular expression of Python: {found}",
+                "模式“{text}”不能作为 Python 正则表达式读取：{found}";
+                found
+            ),
         };
         if text.len() > LONGEST {
             return Err(unreadable(wording!("it is longer than {LONGEST} bytes", "它超过 {LONGEST} 字节")));

@@ -78,9 +78,11 @@ fn meant(modules: &TargetModules, every: &[String], linears: &[Linear]) -> Resul
     }
     if let Some(name) = names.iter().find(|name| !every.iter().any(|path| named(path, name))) {
         let known = Wording::names(linears.iter().filter_map(|linear| linear.path.rsplit('.').next()));
-        return refused(
-            wording!("no linear layer is called “{name}”; known: all-linear, {known}", "没有名为“{name}”的线性层；可用：all-linear、{known}"; known = known),
-        );
+        return refused(wording!(
+            "no linear layer is called “{name}”; known: all-linear, {known}",
+            "没有名为“{name}”的线性层；可用：all-linear、{known}";
+            known
+        ));
     }
     Ok(every.iter().filter(|path| names.iter().any(|name| named(path, name))).cloned().collect())
 }

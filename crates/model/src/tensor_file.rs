@@ -6,7 +6,7 @@ use crate::ModelError;
 use crate::adapter::NamedTensor;
 use crate::bounded::open_ordinary;
 use crate::error::Result;
-use alidade_domain::{Wording, wording};
+use alidade_domain::{Wording, why, wording};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -29,7 +29,7 @@ pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, TensorD
     let unreadable = |found: Wording| ModelError::File { path: path.to_owned(), found };
     let mut bytes = Vec::new();
     let read = open_ordinary(path).and_then(|mut file| file.read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(Wording::name(error.to_string())))?;
+    read.map_err(|error| unreadable(why(&error)))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(path, Wording::name(error.to_string())))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {

@@ -42,7 +42,10 @@ fn fill(name: &str, template: &str, report: &Report, language: Language) -> Resu
         environment.template_from_named_str(name, template)?.render(Serde(&page))
     };
     filled().map_err(|error| {
-        Problem::internal(wording!("Writing the report as {name} failed: {error}.", "以 {name} 格式写报告失败：{error}。"))
+        Problem::internal(wording!(
+            "Writing the report as {name} failed: {error}.",
+            "以 {name} 格式写报告失败：{error}。"
+        ))
     })
 }
 

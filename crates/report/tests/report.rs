@@ -32,7 +32,7 @@ fn measure([key, unit, better, en, zh]: Named, [before, after, change]: [[f64; 3
 
 fn sample(prompt: &str, answers: [&str; 2], flagged: bool) -> Sample {
     let answer =
-        |text: &str, label: Option<&str>| SampleAnswer { text: text.to_owned(), label: label.map(str::to_owned) };
+        |text: &str, label: Option<&str>| SampleAnswer { text: text.to_owned(), label: label.map(Wording::name) };
     let answers = vec![answer(answers[0], None), answer(answers[1], Some("good"))];
     Sample { prompt: vec![Message::user(prompt)], answers, flagged }
 }
@@ -83,10 +83,10 @@ fn setting(key: &str, [en, zh]: [&'static str; 2], value: SettingValue, default:
 
 fn stage(number: usize, method: &str, evaluations: Vec<Evaluation>) -> ReportStage {
     let summary = ImportSummary {
-        format: "prompt, chosen and rejected".into(),
+        format: Wording::name("prompt, chosen and rejected"),
         read: 1_140,
         kept: 1_100,
-        dropped: vec![ReasonCount { reason: "answers are equal".into(), rows: 40 }],
+        dropped: vec![ReasonCount { reason: Wording::name("answers are equal"), rows: 40 }],
     };
     let curve = |label: Words, dashed, points: [f64; 2]| Curve {
         label: label.into(),
@@ -158,7 +158,7 @@ fn hostile(evil: &str) -> Report {
     let mut stage = stage(1, evil, vec![found.clone()]);
     let data = stage.data.as_mut().unwrap();
     data.name = evil.into();
-    data.summary.as_mut().unwrap().dropped[0].reason = evil.into();
+    data.summary.as_mut().unwrap().dropped[0].reason = Wording::name(evil);
     stage.model.as_mut().unwrap().name = evil.into();
     stage.settings[0].value = SettingValue::Text(evil.into());
     stage.charts[0].title = Wording::name(evil);

@@ -88,10 +88,10 @@ impl StoreError {
         match self {
             Self::Sqlite(error) => wording!("The database refused: {error}.", "数据库拒绝了操作：{error}。"),
             Self::Damaged { what, found } => {
-                wording!("A stored {what} cannot be read: {found}.", "无法读取已存的{what}：{found}。"; what = what)
+                wording!("A stored {what} cannot be read: {found}.", "无法读取已存的{what}：{found}。"; what)
             }
             Self::Missing { what, id } => {
-                wording!("There is no {what} “{id}” (any more).", "没有{what}“{id}”，或它已被删除。"; what = what)
+                wording!("There is no {what} “{id}” (any more).", "没有{what}“{id}”，或它已被删除。"; what)
             }
             Self::Gap { run, last, found } => wording!(
                 "Run {run}: event {found} arrived after event {last}.",
@@ -100,12 +100,12 @@ impl StoreError {
             Self::Foreign { found } => wording!(
                 "The data folder's alidade.db is not this program's database: {found}. It was left as it is.",
                 "数据目录中的 alidade.db 不是本程序的数据库：{found}。它保持原样。";
-                found = found
+                found
             ),
             Self::Corrupt { found } => wording!(
                 "The database is damaged: {found}. It was left as it is.",
                 "数据库已损坏：{found}。它保持原样。";
-                found = found
+                found
             ),
             Self::File { path, found } => wording!(
                 "Writing in {path} failed: {why}.",
@@ -153,18 +153,27 @@ impl From<StoreError> for Problem {
 
 fn of_sqlite(code: rusqlite::ErrorCode, message: Wording) -> Problem {
     match code {
-        rusqlite::ErrorCode::DiskFull => {
-            Problem::new(ProblemCode::DiskFull, Words::new("There is no room left on the disk for the database.", "磁盘空间不足，无法写入数据库。")).hint(ROOM)
-        }
+        rusqlite::ErrorCode::DiskFull => Problem::new(
+            ProblemCode::DiskFull,
+            Words::new("There is no room left on the disk for the database.", "磁盘空间不足，无法写入数据库。"),
+        )
+        .hint(ROOM),
         rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::PermissionDenied => {
-            Problem::input(wording!("The data folder cannot be written. {message}", "无法写入数据目录。{message}"; message = message)).hint(WRITABLE)
+            Problem::input(wording!(
+                "The data folder cannot be written. {message}",
+                "无法写入数据目录。{message}";
+                message
+            ))
+            .hint(WRITABLE)
         }
         rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase => {
             Problem::internal(message).hint(RESTORE)
         }
-        rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => {
-            Problem::new(ProblemCode::Conflict, Words::new("Another program is writing to the database.", "另一个程序正在写入数据库。")).hint(Words::new("Try again.", "请再试一次。"))
-        }
+        rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => Problem::new(
+            ProblemCode::Conflict,
+            Words::new("Another program is writing to the database.", "另一个程序正在写入数据库。"),
+        )
+        .hint(Words::new("Try again.", "请再试一次。")),
         _ => Problem::internal(message),
     }
 }

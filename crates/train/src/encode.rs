@@ -169,7 +169,7 @@ fn describe(reason: &Wording, rows: &[usize]) -> Wording {
     wording!(
         "{count} {were} left out ({row} {numbers}{more}): {reason}.",
         "略去 {count} 条（第 {numbers}{more} 条）：{reason}。";
-        reason = reason, numbers = Wording::names(numbers); count = rows.len()
+        reason, numbers = Wording::names(numbers); count = rows.len()
     )
 }
 

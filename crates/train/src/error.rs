@@ -85,12 +85,12 @@ impl TrainError {
             Self::NotFinite { step, what, value, learning_rate, rows } => wording!(
                 "At step {step} the {what} became {value} (learning rate {learning_rate:e}, data rows {rows:?}). Training stopped; earlier checkpoints are intact.",
                 "第 {step} 步的{what}变为 {value}（学习率 {learning_rate:e}，数据第 {rows:?} 条）。训练已停止；更早的检查点完好。";
-                what = what
+                what
             ),
             Self::NoRows { given, reason } => wording!(
                 "None of the {given} rows can be learned from: {reason}.",
                 "{given} 条数据都不能用于学习：{reason}。";
-                reason = reason
+                reason
             ),
             Self::File { path, found } => wording!(
                 "Reading or writing {path} failed: {why}.",
@@ -100,7 +100,7 @@ impl TrainError {
             Self::Checkpoint { path, reason } => wording!(
                 "The checkpoint in {path} cannot be used: {reason}.",
                 "{path} 中的检查点不能使用：{reason}。";
-                reason = reason; path = path.display()
+                reason; path = path.display()
             ),
             Self::OtherRun { path, step, differences } => wording!(
                 "{path} holds the {stage} of another run: {differences}.",

@@ -138,7 +138,12 @@ pub fn method(name: impl AsRef<str>) -> std::result::Result<&'static dyn Method,
     METHODS.iter().find(|method| method.name() == name).copied().ok_or_else(|| {
         let names = || METHODS.iter().map(|method| method.name());
         let list = Wording::names(names());
-        let problem = Problem::input(wording!("There is no method “{name}”. Known: {list}.", "没有名为“{name}”的方法。可用：{list}。"; list = list)).at("method");
+        let problem = Problem::input(wording!(
+            "There is no method “{name}”. Known: {list}.",
+            "没有名为“{name}”的方法。可用：{list}。";
+            list
+        ))
+        .at("method");
         match nearest_name(name, names()) {
             Some(near) => problem.hint(wording!("Did you mean {near}?", "是否想写 {near}？")),
             None => problem,

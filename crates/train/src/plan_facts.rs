@@ -70,13 +70,9 @@ impl Difference {
             true => wording!(
                 "{field} has other content (sha256 was {earlier}, is {now})",
                 "{field} 的内容不同（sha256 原为 {earlier}，现为 {now}）";
-                earlier = earlier, now = now
+                earlier, now
             ),
-            false => wording!(
-                "{field} was {earlier}, is {now}",
-                "{field} 原为 {earlier}，现为 {now}";
-                earlier = earlier, now = now
-            ),
+            false => wording!("{field} was {earlier}, is {now}", "{field} 原为 {earlier}，现为 {now}"; earlier, now),
         }
     }
 }

@@ -119,7 +119,11 @@ fn passed_over(step: u64, reason: &Wording, used: u64) -> EventKind {
         0 => wording!("No earlier one is intact, so training starts over", "之前的检查点都不完整，因此从头开始训练"),
         used => wording!("Training goes on from the checkpoint at step {used}", "从第 {used} 步的检查点继续训练"),
     };
-    let message = wording!("The checkpoint at step {step} is damaged and is not used: {reason}. {from}; {steps} steps are repeated.", "第 {step} 步的检查点已损坏，不再使用：{reason}。{from}，重做 {steps} 步。"; reason = reason, from = from; steps = step.saturating_sub(used));
+    let message = wording!(
+        "The checkpoint at step {step} is damaged and is not used: {reason}. {from}; {steps} steps are repeated.",
+        "第 {step} 步的检查点已损坏，不再使用：{reason}。{from}，重做 {steps} 步。";
+        reason, from; steps = step.saturating_sub(used)
+    );
     EventKind::Warning { code: "checkpoint_damaged".to_owned(), message }
 }
 

@@ -199,7 +199,11 @@ impl CommonSettings {
         } else {
             let steps =
                 if total == 1 { wording!("one step", "一步") } else { wording!("{total} steps", "{total} 步") };
-            let message = wording!("The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be changed at all.", "运行共 {steps}，而预热从学习率 0 开始：权重完全不会改变。"; steps = steps);
+            let message = wording!(
+                "The run has {steps}, and the warm-up begins at a learning rate of 0: no weight would be changed at all.",
+                "运行共 {steps}，而预热从学习率 0 开始：权重完全不会改变。";
+                steps
+            );
             Problem::input(message)
                 .hint(Words::new("Set warmup_steps = 0.", "设置 warmup_steps = 0。"))
                 .hint(Words::new(

@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
         // Remarks on the model are only shown once.
         let notes = alidade_studio::folder_notes(model, Some(adapter));
         let known = if number == 0 { Vec::new() } else { alidade_studio::folder_notes(model, None) };
-        notes.iter().filter(|note| !known.contains(note)).for_each(|note| output::remark(note));
+        notes.iter().filter(|note| !known.contains(note)).for_each(output::remark);
     }
     let evaluations = evaluate(&comparison)?;
     if arguments.json {

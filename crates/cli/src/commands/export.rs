@@ -41,8 +41,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let rounding = rounded_to
         .map(|name| wording!(" (in {name}, as the base)", "（以 {name} 保存，与基座相同）"))
         .unwrap_or_default();
-    output::note(
-        wording!("Written to {path}; its logits differ from the live adapter's by at most {gap:.1e}{rounding}.", "已写入 {path}；其 logit 与当前适配器相差最多 {gap:.1e}{rounding}。"; rounding = rounding; path = arguments.output.display()),
-    );
+    output::note(wording!(
+        "Written to {path}; its logits differ from the live adapter's by at most {gap:.1e}{rounding}.",
+        "已写入 {path}；其 logit 与当前适配器相差最多 {gap:.1e}{rounding}。";
+        rounding; path = arguments.output.display()
+    ));
     Ok(())
 }

@@ -54,9 +54,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     }
     for backup in backups {
         let state = if backup.sound { Words::new("intact", "完好") } else { Words::new("damaged", "损坏") };
-        output::say(
-            wording!("{name}  {bytes} bytes  {state}", "{name}  {bytes} 字节  {state}"; state = state; name = backup.name, bytes = backup.bytes),
-        );
+        output::say(wording!(
+            "{name}  {bytes} bytes  {state}",
+            "{name}  {bytes} 字节  {state}";
+            state; name = backup.name, bytes = backup.bytes
+        ));
     }
     Ok(())
 }

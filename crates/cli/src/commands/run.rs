@@ -142,7 +142,7 @@ fn show_event(run: &RunView, event: &RunEvent, json: bool) -> Result<(), Problem
             output::note(wording!("{name} resumes from step {from_step}.", "{name} 从第 {from_step} 步继续。"))
         }
         EventKind::Warning { message, .. } => {
-            output::note(wording!("{name}: note: {message}", "{name}：提示：{message}"; message = message))
+            output::note(wording!("{name}: note: {message}", "{name}：提示：{message}"; message))
         }
         EventKind::Step { step, total, metrics, .. } if step % total.div_ceil(10).max(1) == 0 || step == total => {
             let loss = metrics.get("loss").copied().unwrap_or(f64::NAN);
@@ -195,7 +195,11 @@ fn failure(run: &RunView) -> Problem {
     let unknown = || Problem::internal(wording!("The stage failed without a message.", "阶段失败，没有给出原因。"));
     let problem = run.problem.clone().unwrap_or_else(unknown);
     Problem {
-        message: wording!("Stage {stage}: {message}", "阶段 {stage}：{message}"; message = problem.message; stage = name(run)),
+        message: wording!(
+            "Stage {stage}: {message}",
+            "阶段 {stage}：{message}";
+            message = problem.message; stage = name(run)
+        ),
         ..problem
     }
 }
@@ -210,10 +214,12 @@ pub fn show_plan(checked: &CheckedPipeline, json: bool) -> Result<ExitCode, Prob
         for (kind, problem) in told.chain(checked.warnings.iter().map(|warning| (Words::new("note", "提示"), warning)))
         {
             let field = problem.field.as_deref().unwrap_or("experiment");
-            output::note(
-                wording!("{kind}: {field}: {message}", "{kind}：{field}：{message}"; kind = kind, message = problem.message),
-            );
-            problem.hints.iter().for_each(|hint| output::note(wording!("hint: {hint}", "建议：{hint}"; hint = hint)));
+            output::note(wording!(
+                "{kind}: {field}: {message}",
+                "{kind}：{field}：{message}";
+                kind, message = problem.message
+            ));
+            problem.hints.iter().for_each(|hint| output::note(wording!("hint: {hint}", "建议：{hint}"; hint)));
         }
     }
     Ok(if checked.ready { ExitCode::SUCCESS } else { ExitCode::from(2) })

@@ -27,9 +27,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Problem> {
     let runtime = tokio::runtime::Runtime::new().map_err(failed)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", arguments.port)).await.map_err(|error| {
-            Problem::input(wording!("Port {port} cannot be used: {why}.", "端口 {port} 不能使用：{why}。"; why = why(&error); port = arguments.port))
-                .hint(wording!("Choose another --port.", "请选择另一个 --port。"))
-                .at("port")
+            Problem::input(wording!(
+                "Port {port} cannot be used: {why}.",
+                "端口 {port} 不能使用：{why}。";
+                why = why(&error); port = arguments.port
+            ))
+            .hint(wording!("Choose another --port.", "请选择另一个 --port。"))
+            .at("port")
         })?;
         let port = listener.local_addr().map_err(failed)?.port();
         // The address is for programs too; a closed pipe must not end the server.

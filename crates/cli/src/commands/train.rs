@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Problem> {
         vet_stack(&resolved.plan.model_dir, Some(adapter), Depth::Configuration, &[])?;
     }
     let mut say = |text: &Wording| output::remark(text);
-    resolved.remarks.iter().for_each(|remark| say(remark));
+    resolved.remarks.iter().for_each(&mut say);
     if arguments.dry_run {
         return show_plan(&dry_run(&recipe, &resolved)?, arguments.json);
     }

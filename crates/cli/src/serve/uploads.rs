@@ -99,8 +99,14 @@ fn too_large() -> Problem {
 }
 
 fn no_room(found: Wording) -> Problem {
-    Problem::new(ProblemCode::DiskFull, wording!("There is not enough disk space for the upload: {found}.", "磁盘空间不足，无法上传：{found}。"; found = found))
-        .hint(wording!("Free some space on the disk of the data folder and send it again.", "请在数据目录所在的磁盘上腾出一些空间，然后重新发送。"))
+    Problem::new(
+        ProblemCode::DiskFull,
+        wording!("There is not enough disk space for the upload: {found}.", "磁盘空间不足，无法上传：{found}。"; found),
+    )
+    .hint(wording!(
+        "Free some space on the disk of the data folder and send it again.",
+        "请在数据目录所在的磁盘上腾出一些空间，然后重新发送。"
+    ))
 }
 
 #[cfg(test)]

@@ -85,7 +85,12 @@ pub fn builder(name: &str) -> Result<&'static dyn Builder, Problem> {
     let names = || BUILDERS.iter().map(|builder| builder.card().name);
     BUILDERS.iter().copied().find(|builder| builder.card().name == name).ok_or_else(|| {
         let known = Wording::names(names());
-        let problem = Problem::input(wording!("There is no builder “{name}”. Known: {known}.", "没有名为“{name}”的构建方法。可用：{known}。"; known = known)).at("builder");
+        let problem = Problem::input(wording!(
+            "There is no builder “{name}”. Known: {known}.",
+            "没有名为“{name}”的构建方法。可用：{known}。";
+            known
+        ))
+        .at("builder");
         match nearest_name(name, names()) {
             Some(near) => problem.hint(wording!("Did you mean {near}?", "是否想写 {near}？")),
             None => problem,

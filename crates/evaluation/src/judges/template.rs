@@ -42,7 +42,7 @@ impl Template {
                 "The judge “{judge}” has no prompt template “{name}”.",
                 "裁判“{judge}”没有名为“{name}”的提示模板。"
             );
-            Problem::input(message).hint(wording!("There are: {names}.", "可用：{names}。"; names = names)).at("judge")
+            Problem::input(message).hint(wording!("There are: {names}.", "可用：{names}。"; names)).at("judge")
         })
     }
 

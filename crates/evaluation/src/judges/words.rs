@@ -49,7 +49,11 @@ impl JudgeKind for WordCount {
             Some(bounds) => Ok(Box::new(Within(bounds))),
             None => {
                 let found = argument.map_or_else(|| wording!("nothing", "空"), Wording::name);
-                let message = wording!("The judge “words” needs two bounds, but was given “{found}”.", "裁判“words”需要两个界限，却得到“{found}”。"; found = found);
+                let message = wording!(
+                    "The judge “words” needs two bounds, but was given “{found}”.",
+                    "裁判“words”需要两个界限，却得到“{found}”。";
+                    found
+                );
                 Err(Problem::input(message)
                     .hint(Words::new("Write them after it: words=10-80", "把界限写在后面：words=10-80"))
                     .at("judge"))

@@ -116,14 +116,18 @@ pub const REPLACING: Words = Words::new("Replacing", "替换");
 
 /// The problem of a file or folder that could not be read, written or created.
 pub fn file_problem(doing: Words, path: &Path, error: &Error) -> Problem {
-    let message = wording!("{doing} {path} failed: {why}.", "{doing} {path} 失败：{why}。"; doing = doing, why = why(error); path = path.display());
+    let message = wording!(
+        "{doing} {path} failed: {why}.",
+        "{doing} {path} 失败：{why}。";
+        doing, why = why(error); path = path.display()
+    );
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             let doing = Wording { en: doing.en.to_lowercase(), zh: doing.zh.to_owned() };
             let message = wording!(
                 "There is no room left on the disk: {doing} {path} failed.",
                 "磁盘空间不足：{doing} {path} 失败。";
-                doing = doing; path = path.display()
+                doing; path = path.display()
             );
             Problem::new(ProblemCode::DiskFull, message).hint(Words::new(
                 "Free some disk space and try again; nothing that was saved is lost.",

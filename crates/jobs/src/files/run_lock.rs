@@ -24,9 +24,11 @@ impl RunLock {
     pub fn take(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join(LOCK);
         let failed = |error: std::io::Error| {
-            Problem::internal(
-                wording!("Opening {path} failed: {why}.", "打开 {path} 失败：{why}。"; why = why(&error); path = path.display()),
-            )
+            Problem::internal(wording!(
+                "Opening {path} failed: {why}.",
+                "打开 {path} 失败：{why}。";
+                why = why(&error); path = path.display()
+            ))
         };
         if path.is_symlink() {
             let message = wording!(

@@ -166,11 +166,18 @@ impl Job for Build {
 fn nothing(left_out: &BTreeMap<Wording, usize>) -> Problem {
     let reasons: Vec<Wording> = left_out
         .iter()
-        .map(|(reason, rows)| wording!("{reason} ({rows} rows)", "{reason}（{rows} 条）"; reason = reason))
+        .map(|(reason, rows)| wording!("{reason} ({rows} rows)", "{reason}（{rows} 条）"; reason))
         .collect();
-    Problem::input(wording!("Nothing could be built: {reasons}.", "没有构建出任何数据：{reasons}。"; reasons = Wording::list(reasons)))
-        .hint(Words::new("Draw more answers, raise the temperature, or choose another data set.", "请抽取更多回答、调高温度，或选择另一个数据集。"))
-        .at("dataset")
+    Problem::input(wording!(
+        "Nothing could be built: {reasons}.",
+        "没有构建出任何数据：{reasons}。";
+        reasons = Wording::list(reasons)
+    ))
+    .hint(Words::new(
+        "Draw more answers, raise the temperature, or choose another data set.",
+        "请抽取更多回答、调高温度，或选择另一个数据集。",
+    ))
+    .at("dataset")
 }
 
 /// The log entry of a row.

@@ -66,7 +66,11 @@ impl Job for Export {
         let output = folder.join(EXPORT);
         // Left by an attempt that was interrupted.
         remove_folder(&output).map_err(|error| {
-            Problem::internal(wording!("Removing an earlier export from {path} failed: {why}.", "从 {path} 删除先前的导出失败：{why}。"; why = why(&error); path = output.display()))
+            Problem::internal(wording!(
+                "Removing an earlier export from {path} failed: {why}.",
+                "从 {path} 删除先前的导出失败：{why}。";
+                why = why(&error); path = output.display()
+            ))
         })?;
         let exported = export(&own.model_dir, &own.adapter.folder, own.form, &output)?;
         let artifact = match own.form {

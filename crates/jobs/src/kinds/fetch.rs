@@ -153,9 +153,11 @@ fn copy_all(plan: &FetchPlan, place: &Path, outside: &mut Outside) -> Result<Opt
         let (from, to) = (plan.source.join(&name), place.join(&name));
         let part = to.with_extension(PART);
         let failed = |error: std::io::Error| {
-            Problem::internal(
-                wording!("Copying {path} failed: {why}.", "复制 {path} 失败：{why}。"; why = why(&error); path = from.display()),
-            )
+            Problem::internal(wording!(
+                "Copying {path} failed: {why}.",
+                "复制 {path} 失败：{why}。";
+                why = why(&error); path = from.display()
+            ))
         };
         if let Some(folder) = to.parent() {
             create_folder(folder)?;

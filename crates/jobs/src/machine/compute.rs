@@ -71,8 +71,15 @@ fn named(said: &str) -> Result<InstructionSet, Problem> {
         None => Words::new("which is no level of instructions", "它不是已知的指令集"),
     };
     let there = Wording::names(InstructionSet::all().map(InstructionSet::name));
-    Err(Problem::input(wording!("{INSTRUCTIONS} is “{said}”, {found}; this processor has {there}.", "{INSTRUCTIONS} 是“{said}”，{found}；此处理器支持 {there}。"; found = found, there = there))
-        .hint(wording!("Set {INSTRUCTIONS} to one of these, or unset it for the fastest.", "请把 {INSTRUCTIONS} 设为其中之一，或取消设置以使用最快的。")))
+    Err(Problem::input(wording!(
+        "{INSTRUCTIONS} is “{said}”, {found}; this processor has {there}.",
+        "{INSTRUCTIONS} 是“{said}”，{found}；此处理器支持 {there}。";
+        found, there
+    ))
+    .hint(wording!(
+        "Set {INSTRUCTIONS} to one of these, or unset it for the fastest.",
+        "请把 {INSTRUCTIONS} 设为其中之一，或取消设置以使用最快的。"
+    )))
 }
 
 #[cfg(test)]

@@ -41,12 +41,23 @@ fn changes(full: bool, settings: &CommonSettings, found: &Capabilities) -> Vec<(
         } else {
             Words::new("held as f32", "以 f32 保存")
         };
-        told.push((PRECISION, wording!("bf16 saves no memory here: {runs}, and the weights are {held}.", "bf16 在这里不节省内存：{runs}，且权重{held}。"; runs = runs, held = held)));
+        told.push((
+            PRECISION,
+            wording!(
+                "bf16 saves no memory here: {runs}, and the weights are {held}.",
+                "bf16 在这里不节省内存：{runs}，且权重{held}。";
+                runs, held
+            ),
+        ));
     }
     if settings.gradient_checkpointing == Some(true) && !found.checkpointing {
         told.push((
             CHECKPOINTING,
-            wording!("gradient_checkpointing saves no memory here: {runs}, and all activations are saved.", "gradient_checkpointing 在这里不节省内存：{runs}，且保存全部激活值。"; runs = runs),
+            wording!(
+                "gradient_checkpointing saves no memory here: {runs}, and all activations are saved.",
+                "gradient_checkpointing 在这里不节省内存：{runs}，且保存全部激活值。";
+                runs
+            ),
         ));
     }
     told

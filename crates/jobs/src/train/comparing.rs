@@ -206,9 +206,11 @@ impl<'a> Reporter<'a> {
 /// When the file is missing or damaged.
 pub fn read_snapshot(path: &Path) -> Result<Snapshot, Problem> {
     let failed = |found: Wording| {
-        Problem::internal(
-            wording!("Reading the answers in {path} failed: {found}.", "读取 {path} 中的回答失败：{found}。"; found = found; path = path.display()),
-        )
+        Problem::internal(wording!(
+            "Reading the answers in {path} failed: {found}.",
+            "读取 {path} 中的回答失败：{found}。";
+            found; path = path.display()
+        ))
     };
     let text = std::fs::read(path).map_err(|error| failed(why(&error)))?;
     serde_json::from_slice(&text).map_err(|error| failed(Wording::name(error.to_string())))

@@ -319,7 +319,11 @@ fn finish(
         && let Err(problem) = comparing::compare(plan, folder, &adapter_sha256, outside)
     {
         // The adapter is whole; a comparison that fails takes nothing from it.
-        let message = wording!("Before and after could not be compared: {message}", "无法比较训练前后：{message}"; message = problem.message);
+        let message = wording!(
+            "Before and after could not be compared: {message}",
+            "无法比较训练前后：{message}";
+            message = problem.message
+        );
         outside.observer.observe(EventKind::Warning { code: "not_evaluated".to_owned(), message })?;
     }
     let artifacts = vec![match plan.trains.is_full() {

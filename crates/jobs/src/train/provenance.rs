@@ -118,7 +118,11 @@ fn same_file(folder: &Path, what: Words, found: Option<String>, recorded: Option
     if found == recorded {
         return Ok(());
     }
-    let message = wording!("The {what} of the adapter in {path} changed after training: the SHA-256 is {found}… and was {recorded}….", "{path} 中适配器的{what}在训练后被改动：SHA-256 是 {found}…，原为 {recorded}…。"; what = what; path = folder.display(), found = short(&found), recorded = short(&recorded));
+    let message = wording!(
+        "The {what} of the adapter in {path} changed after training: the SHA-256 is {found}… and was {recorded}….",
+        "{path} 中适配器的{what}在训练后被改动：SHA-256 是 {found}…，原为 {recorded}…。";
+        what; path = folder.display(), found = short(&found), recorded = short(&recorded)
+    );
     let hint = wording!(
         "Use an undamaged copy, or train it again. If you changed it on purpose, remove {FILE} beside it.",
         "请使用未损坏的副本，或重新训练。如果是有意改动的，请删除旁边的 {FILE}。"

@@ -35,8 +35,12 @@ pub(super) fn text_part(config: &Value) -> Result<(&Value, Option<Wording>)> {
     if inner.is_some() || sees.is_some() {
         let by = sees.copied().unwrap_or("text_config");
         let known = Wording::names(families.map(|(_, title)| title));
-        let found = wording!("“{model_type}” is a multimodal model (config.json holds {by}); this version runs text-only models, and of \
-             the multimodal ones the text part of {known}", "“{model_type}”是多模态模型（config.json 中有 {by}）；本版本运行纯文本模型，多模态模型中只支持 {known} 的文本部分"; known = known);
+        let found = wording!(
+            "“{model_type}” is a multimodal model (config.json holds {by}); this version runs text-only models, and of \
+             the multimodal ones the text part of {known}",
+            "“{model_type}”是多模态模型（config.json 中有 {by}）；本版本运行纯文本模型，多模态模型中只支持 {known} 的文本部分";
+            known
+        );
         return Err(ModelError::Unsupported {
             found,
             hint: Words::new("Choose a text-only model of one of the known families.", "请选择已知系列的纯文本模型。"),
@@ -65,7 +69,11 @@ pub(super) fn refuse_quantised(config: &Value) -> Result<()> {
         let method = method.map_or_else(|| wording!("an unnamed method", "未写明的方法"), Wording::name);
         let bits = bits.or(four.then_some(4)).map(|bits| wording!(", {bits} bits", "，{bits} 位")).unwrap_or_default();
         return Err(ModelError::Unsupported {
-            found: wording!("its weights are quantised ({key} in config.json: {method}{bits})", "它的权重经过量化（config.json 中的 {key}：{method}{bits}）"; method = method, bits = bits),
+            found: wording!(
+                "its weights are quantised ({key} in config.json: {method}{bits})",
+                "它的权重经过量化（config.json 中的 {key}：{method}{bits}）";
+                method, bits
+            ),
             hint: FETCH,
         });
     }
@@ -75,7 +83,11 @@ pub(super) fn refuse_quantised(config: &Value) -> Result<()> {
 /// Refuses weights whose names or types show that they are quantised.
 pub(crate) fn quantised_tensor(name: &str, found: impl Into<Wording>) -> ModelError {
     ModelError::Unsupported {
-        found: wording!("its weights are quantised ({name} {found})", "它的权重经过量化（{name} {found}）"; found = found.into()),
+        found: wording!(
+            "its weights are quantised ({name} {found})",
+            "它的权重经过量化（{name} {found}）";
+            found = found.into()
+        ),
         hint: FETCH,
     }
 }

@@ -3,7 +3,7 @@
 //! `rope_parameters`, and a base inside the chosen group over the one outside. An empty group is ignored.
 
 use super::Config;
-use crate::error::Result;
+use crate::error::{ModelError, Result};
 use crate::{Llama3Scaling, Rope, RopeScaling};
 use alidade_domain::{Words, wording};
 use serde_json::Value;
@@ -56,12 +56,8 @@ impl Config<'_> {
         };
         let needed = |key: &str, fallback: Option<f64>| {
             let value = number(key)?.or(fallback);
-            value.ok_or_else(|| {
-                Config::bad(
-                    key,
-                    Words::new("is missing; this kind of rope scaling needs it", "缺失；这种 rope 缩放需要它"),
-                )
-            })
+            let found = Words::new("is missing; this kind of rope scaling needs it", "缺失；这种 rope 缩放需要它");
+            value.ok_or_else(|| Config::bad(key, found))
         };
         let theta = number("rope_theta")?.unwrap_or(theta);
         let share = match number("partial_rotary_factor")? {
@@ -69,23 +65,19 @@ impl Config<'_> {
             None => self.number_or("partial_rotary_factor", 1.0)?,
         };
         if inner("mrope_section").is_some() {
-            return Err(Config::bad(
-                "mrope_section",
-                Words::new(
-                    "is set: positions in pictures, which text alone does not have",
-                    "已设置：这是图片中的位置，纯文本没有",
-                ),
-            ));
+            let found = Words::new(
+                "is set: positions in pictures, which text alone does not have",
+                "已设置：这是图片中的位置，纯文本没有",
+            );
+            return Err(Config::bad("mrope_section", found));
         }
         let kind = inner("rope_type").or(inner("type"));
         let kind = match kind {
             None => "default",
             Some(Value::String(kind)) => kind,
             Some(other) => {
-                return Err(Config::bad(
-                    "rope_type",
-                    wording!("is {other}; it must be a text", "是 {other}，必须是文本"),
-                ));
+                let found = wording!("is {other}; it must be a text", "是 {other}，必须是文本");
+                return Err(Config::bad("rope_type", found));
             }
         };
         let context = self.size_or("max_position_embeddings", self.defaults.context)? as f64;
@@ -99,27 +91,27 @@ impl Config<'_> {
                 high_frequency_factor: needed("high_freq_factor", None)?,
                 original_context: needed("original_max_position_embeddings", Some(context))?,
             }),
-            other if REFUSED.contains(&other) => {
-                let found = wording!(
-                    "is “{other}”, which is not carried out; known: default, linear, llama3, dynamic",
-                    "是“{other}”，不支持；可用：default、linear、llama3、dynamic"
-                );
-                return Err(Config::bad("rope_type", found));
-            }
-            other => {
-                let found = wording!(
-                    "is “{other}”; known: default, linear, llama3, dynamic",
-                    "是“{other}”；可用：default、linear、llama3、dynamic"
-                );
-                return Err(Config::bad("rope_type", found));
-            }
+            other => return Err(unknown(other)),
         };
         if matches!(&scaling, RopeScaling::Llama3(llama) if llama.high_frequency_factor <= llama.low_frequency_factor) {
-            return Err(Config::bad(
-                "high_freq_factor",
-                Words::new("is not larger than low_freq_factor", "不大于 low_freq_factor"),
-            ));
+            let found = Words::new("is not larger than low_freq_factor", "不大于 low_freq_factor");
+            return Err(Config::bad("high_freq_factor", found));
         }
         Ok(Rope { theta, scaling, rotated: (head_dim as f64 * share) as usize })
     }
+}
+
+/// The error of a kind that is not carried out, or that nobody knows.
+fn unknown(kind: &str) -> ModelError {
+    let found = match REFUSED.contains(&kind) {
+        true => wording!(
+            "is “{kind}”, which is not carried out; known: default, linear, llama3, dynamic",
+            "是“{kind}”，不支持；可用：default、linear、llama3、dynamic"
+        ),
+        false => wording!(
+            "is “{kind}”; known: default, linear, llama3, dynamic",
+            "是“{kind}”；可用：default、linear、llama3、dynamic"
+        ),
+    };
+    Config::bad("rope_type", found)
 }

@@ -33,7 +33,11 @@ pub fn template_source(folder: &Path) -> Result<Option<String>> {
         return Ok(None);
     }
     let names: Vec<String> = found.into_keys().collect();
-    let reason = wording!("the model has templates named {names}, and none named “{DEFAULT}”", "模型有名为 {names} 的模板，但没有“{DEFAULT}”"; names = Wording::names(&names));
+    let reason = wording!(
+        "the model has templates named {names}, and none named “{DEFAULT}”",
+        "模型有名为 {names} 的模板，但没有“{DEFAULT}”";
+        names = Wording::names(&names)
+    );
     Err(ModelError::Template { reason })
 }
 

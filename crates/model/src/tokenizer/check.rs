@@ -64,8 +64,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Wording> {
         let mut growth = 1_usize;
         for step in steps {
             growth = growth.saturating_mul(
-                grows(step)
-                    .map_err(|reason| wording!("its {name} {reason}", "它的 {name} {reason}"; reason = reason))?,
+                grows(step).map_err(|reason| wording!("its {name} {reason}", "它的 {name} {reason}"; reason))?,
             );
         }
         if growth > GROWTH {

@@ -104,7 +104,11 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
 impl Opening {
     fn check(&self) -> Result<(), Problem> {
         let changed = |what: Words, name: &str, field: &str| {
-            let message = wording!("The {what} “{name}” has changed since this chat chose it.", "{what}“{name}”在这个对话选用之后有改动。"; what = what);
+            let message = wording!(
+                "The {what} “{name}” has changed since this chat chose it.",
+                "{what}“{name}”在这个对话选用之后有改动。";
+                what
+            );
             Problem::new(ProblemCode::Conflict, message)
                 .hint(wording!("Choose the stack again.", "请重新选择模型组合。"))
                 .at(field)

@@ -63,7 +63,11 @@ pub(super) fn died(attempt: &Attempt, limits: Limits, status: Option<ExitStatus>
     }
     let how = match signal(status) {
         Some(9 | 15) => {
-            let message = wording!("{attempt} was ended by the system or by another program.", "{attempt}：被系统或另一个程序终止。"; attempt = attempt.what);
+            let message = wording!(
+                "{attempt} was ended by the system or by another program.",
+                "{attempt}：被系统或另一个程序终止。";
+                attempt = attempt.what
+            );
             let hint = Words::new(
                 "If memory is short, close other programs; then try again.",
                 "如果内存不足，请关闭其他程序，然后再试。",
@@ -78,11 +82,11 @@ pub(super) fn died(attempt: &Attempt, limits: Limits, status: Option<ExitStatus>
         None => wording!("ended without an answer", "没有给出结果就结束了"),
     };
     let more = short(words.trim());
-    told(attempt, if more.is_empty() { how } else { wording!("{how} ({more})", "{how}（{more}）"; how = how) })
+    told(attempt, if more.is_empty() { how } else { wording!("{how} ({more})", "{how}（{more}）"; how) })
 }
 
 fn told(attempt: &Attempt, what: Wording) -> Problem {
-    Problem::input(wording!("{attempt} {what}.", "{attempt}：{what}。"; attempt = attempt.what, what = what))
+    Problem::input(wording!("{attempt} {what}.", "{attempt}：{what}。"; attempt = attempt.what, what))
         .hint(TRUST)
         .at(attempt.field.clone())
 }

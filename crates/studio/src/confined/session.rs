@@ -4,7 +4,7 @@
 use super::ending;
 use super::limits::{ARENAS, Limits};
 use super::wire::{self, Attempt, Frame, Order};
-use alidade_domain::{Problem, Wording, wording};
+use alidade_domain::{Problem, Wording, why, wording};
 use serde_json::Value;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
@@ -59,9 +59,9 @@ impl Session {
     ) -> Result<Self, Problem> {
         let failed = |error: std::io::Error| {
             Problem::internal(wording!(
-                "Starting {program} as a worker failed: {error}.",
-                "把 {program} 作为工作进程启动失败：{error}。",
-                program = program.display()
+                "Starting {program} as a worker failed: {why}.",
+                "把 {program} 作为工作进程启动失败：{why}。";
+                why = why(&error); program = program.display()
             ))
         };
         let mut command = Command::new(program);

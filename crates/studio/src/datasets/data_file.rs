@@ -24,7 +24,11 @@ fn open(path: &Path) -> Result<File, Problem> {
         Problem::input(match error.kind() {
             std::io::ErrorKind::NotFound => wording!("There is no file {place}.", "没有文件 {place}。"),
             _ => {
-                wording!("Reading the data set {place} failed: {why}.", "读取数据集 {place} 失败：{why}。"; why = why(&error))
+                wording!(
+                    "Reading the data set {place} failed: {why}.",
+                    "读取数据集 {place} 失败：{why}。";
+                    why = why(&error)
+                )
             }
         })
     };
@@ -37,8 +41,7 @@ fn open(path: &Path) -> Result<File, Problem> {
         } else {
             Words::new("no ordinary file but a pipe, a socket or a device", "管道、套接字或设备，而不是普通文件")
         };
-        let problem =
-            Problem::input(wording!("The data set {place} is {what}.", "数据集 {place} 是{what}。"; what = what));
+        let problem = Problem::input(wording!("The data set {place} is {what}.", "数据集 {place} 是{what}。"; what));
         Err(problem.hint(wording!(
             "Name the file itself: JSON, JSON lines, CSV, TSV or text.",
             "请指定文件本身：JSON、JSON Lines、CSV、TSV 或文本。"

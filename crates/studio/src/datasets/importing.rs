@@ -7,7 +7,7 @@ use crate::datasets::data_file::import_rows;
 use crate::home::restrict;
 use crate::studio::{Studio, lock, now_ms};
 use alidade_data::write_row;
-use alidade_domain::{Dataset, Imported, Problem, Wording, wording};
+use alidade_domain::{Dataset, Imported, Problem, Wording, why, wording};
 use alidade_jobs::files::durable::{MAKING, WRITING, file_problem, write_folder, write_private};
 use alidade_jobs::train::execute::read_rows;
 use alidade_model::file_sha256;
@@ -204,8 +204,9 @@ impl Drop for Passing {
 fn own_program() -> Result<PathBuf, Problem> {
     std::env::current_exe().map_err(|error| {
         Problem::internal(wording!(
-            "Finding the program's own file failed: {error}.",
-            "查找程序自身的文件失败：{error}。"
+            "Finding the program's own file failed: {why}.",
+            "查找程序自身的文件失败：{why}。";
+            why = why(&error)
         ))
     })
 }

@@ -133,11 +133,16 @@ impl Studio {
         let problem = match self.maker(start, index, pipeline) {
             Err(problem) => Some(problem),
             Ok(maker) if makes_scorer(&maker.recipe.method) => Some(
-                Problem::input(wording!("{name} is a reward model, which cannot generate answers.", "{name}是奖励模型，不能生成回答。"; name = maker.name))
-                    .hint(wording!("Start from a stage or adapter that is a policy.", "请从策略模型的阶段或适配器开始。")),
+                Problem::input(wording!(
+                    "{name} is a reward model, which cannot generate answers.",
+                    "{name}是奖励模型，不能生成回答。";
+                    name = maker.name
+                ))
+                .hint(wording!("Start from a stage or adapter that is a policy.", "请从策略模型的阶段或适配器开始。")),
             ),
             Ok(maker) => (maker.recipe.model != recipe.model).then(|| {
-                Problem::input(wording!("{name} has another base model.", "{name}的基座模型不同。"; name = maker.name)).hint(wording!("Use one model in all stages.", "所有阶段请使用同一个模型。"))
+                Problem::input(wording!("{name} has another base model.", "{name}的基座模型不同。"; name = maker.name))
+                    .hint(wording!("Use one model in all stages.", "所有阶段请使用同一个模型。"))
             }),
         };
         let twice = recipe.lora.is_some().then(|| {
@@ -210,7 +215,13 @@ impl Studio {
                     "The oracle only knows the world of the bundled model.",
                     "oracle 只了解内置模型的世界。"
                 ));
-                return (!oracle).then(|| problem.hint(wording!("Put a {wanted} before this stage.", "请在这个阶段之前加上{wanted}。"; wanted = wanted)));
+                return (!oracle).then(|| {
+                    problem.hint(wording!(
+                        "Put a {wanted} before this stage.",
+                        "请在这个阶段之前加上{wanted}。";
+                        wanted
+                    ))
+                });
             }
             ScorerSource::Judge(name) => return Some(no_judge(name, wanted)),
             ScorerSource::Model(source) => source,
@@ -228,21 +239,32 @@ pub(crate) fn fault_of_scorer(maker: &Maker, model: &ModelSource, cost: bool) ->
     let (name, wanted) =
         (&maker.name, if cost { Words::new("cost model", "代价模型") } else { Words::new("reward model", "奖励模型") });
     if !makes_scorer(&maker.recipe.method) {
-        let problem =
-            Problem::input(wording!("{name} is not a {wanted}.", "{name}不是{wanted}。"; name = name, wanted = wanted));
-        Some(problem.hint(wording!("Choose a stage or adapter that is a {wanted}.", "请选择属于{wanted}的阶段或适配器。"; wanted = wanted)))
+        let problem = Problem::input(wording!("{name} is not a {wanted}.", "{name}不是{wanted}。"; name, wanted));
+        Some(problem.hint(wording!(
+            "Choose a stage or adapter that is a {wanted}.",
+            "请选择属于{wanted}的阶段或适配器。";
+            wanted
+        )))
     } else if maker.is_cost_model() && !cost {
-        let message = wording!("{name} is a cost model: a policy that learns from it would learn to do harm.", "{name}是代价模型：从中学习的策略会学会做有害的事。"; name = name);
+        let message = wording!(
+            "{name} is a cost model: a policy that learns from it would learn to do harm.",
+            "{name}是代价模型：从中学习的策略会学会做有害的事。";
+            name
+        );
         Some(Problem::input(message).hint(wording!("Train a reward model there.", "请在那里训练奖励模型。")))
     } else if cost && !maker.is_cost_model() {
-        let message = wording!("{name} is a reward model: used as a cost, it would penalise good answers.", "{name}是奖励模型：用作代价会惩罚好的回答。"; name = name);
+        let message = wording!(
+            "{name} is a reward model: used as a cost, it would penalise good answers.",
+            "{name}是奖励模型：用作代价会惩罚好的回答。";
+            name
+        );
         Some(
             Problem::input(message)
                 .hint(wording!("Set what is scored to “cost” there.", "请在那里把打分对象设为“cost”。")),
         )
     } else {
         let other = Problem::input(
-            wording!("{name} has another base model than this stage.", "{name}的基座模型与这个阶段不同。"; name = name),
+            wording!("{name} has another base model than this stage.", "{name}的基座模型与这个阶段不同。"; name),
         );
         (maker.recipe.model != *model)
             .then(|| other.hint(wording!("Use one model in all stages.", "所有阶段请使用同一个模型。")))
@@ -263,8 +285,15 @@ pub(crate) fn recipe_of(run: &RunRecord) -> Result<Recipe, Problem> {
 
 /// The problem of a judge as a scorer in training.
 pub(crate) fn no_judge(name: &str, wanted: Words) -> Problem {
-    Problem::input(wording!("The judge “{name}” cannot score answers in training; judges are only for evaluations.", "裁判“{name}”在训练中不能给回答打分；裁判只用于评测。"))
-        .hint(wording!("Name a {wanted}, or the oracle with the bundled model.", "请指定{wanted}，或对内置模型使用 oracle。"; wanted = wanted))
+    Problem::input(wording!(
+        "The judge “{name}” cannot score answers in training; judges are only for evaluations.",
+        "裁判“{name}”在训练中不能给回答打分；裁判只用于评测。"
+    ))
+    .hint(wording!(
+        "Name a {wanted}, or the oracle with the bundled model.",
+        "请指定{wanted}，或对内置模型使用 oracle。";
+        wanted
+    ))
 }
 
 /// True if every weight is trained.

@@ -264,7 +264,11 @@ fn unknown_yet(stage: &Stage) -> Problem {
         Some(ModelSource::Stage(_)) => (Words::new("model", "模型"), "model"),
         _ => (Words::new("rows", "数据"), "dataset"),
     };
-    let message = wording!("An earlier stage makes the {what} of this one ({kind}): its cost is known once that exists.", "前面的阶段产生这个阶段（{kind}）的{what}：在那之后才知道它的开销。"; what = what);
+    let message = wording!(
+        "An earlier stage makes the {what} of this one ({kind}): its cost is known once that exists.",
+        "前面的阶段产生这个阶段（{kind}）的{what}：在那之后才知道它的开销。";
+        what
+    );
     Problem::input(message).at(field)
 }
 

@@ -186,9 +186,17 @@ impl Studio {
 fn beside(base: Option<&Path>, path: &str, noun: Words) -> Result<std::path::PathBuf, Problem> {
     match base {
         Some(base) if !path.is_empty() => Ok(base.join(path)),
-        Some(_) => Err(Problem::input(wording!("The stage names no {noun}.", "阶段没有指定{noun}。"; noun = noun))),
-        None => Err(Problem::input(wording!("The file names its {noun} by a path (“{path}”), and paths are not followed here.", "文件以路径（“{path}”）指定{noun}，而这里不使用路径。"; noun = noun))
-        .hint(wording!("Use alidade run in a terminal, which adds the {noun}; or save the experiment again from the program.", "请在终端使用 alidade run，它会加入该{noun}；或在程序中重新保存实验。"; noun = noun))),
+        Some(_) => Err(Problem::input(wording!("The stage names no {noun}.", "阶段没有指定{noun}。"; noun))),
+        None => Err(Problem::input(wording!(
+            "The file names its {noun} by a path (“{path}”), and paths are not followed here.",
+            "文件以路径（“{path}”）指定{noun}，而这里不使用路径。";
+            noun
+        ))
+        .hint(wording!(
+            "Use alidade run in a terminal, which adds the {noun}; or save the experiment again from the program.",
+            "请在终端使用 alidade run，它会加入该{noun}；或在程序中重新保存实验。";
+            noun
+        ))),
     }
 }
 
@@ -213,12 +221,28 @@ fn chosen(
     Err(match found {
         Ok((_, sha256)) => Problem::new(
             ProblemCode::Conflict,
-            wording!("The {noun} “{text}” differs from the one that the file was made with: its SHA-256 here is {here}…, in the file {there}….", "{noun}“{text}”与生成该文件时所用的不同：这里的 SHA-256 是 {here}…，文件中是 {there}…。"; noun = noun; here = short(&sha256), there = short(wanted)),
+            wording!(
+                "The {noun} “{text}” differs from the one that the file was made with: its SHA-256 here is {here}…, in the file {there}….",
+                "{noun}“{text}”与生成该文件时所用的不同：这里的 SHA-256 是 {here}…，文件中是 {there}…。";
+                noun; here = short(&sha256), there = short(wanted)
+            ),
         )
-        .hint(wording!("Add the same {noun} here, or remove its line under [sha256] to use this one.", "请在这里加入相同的{noun}，或删除 [sha256] 下的那一行以使用现有的。"; noun = noun)),
+        .hint(wording!(
+            "Add the same {noun} here, or remove its line under [sha256] to use this one.",
+            "请在这里加入相同的{noun}，或删除 [sha256] 下的那一行以使用现有的。";
+            noun
+        )),
         Err(problem) if problem.code == ProblemCode::NotFound => {
-            Problem::new(ProblemCode::NotFound, wording!("The {noun} “{text}” of the file was not found here (SHA-256 {there}…).", "这里没有文件所指的{noun}“{text}”（SHA-256 {there}…）。"; noun = noun; there = short(wanted)))
-                .hint(wording!("Add the {noun} first; it is then found by its hash.", "请先加入该{noun}，之后会按哈希值找到它。"; noun = noun))
+            Problem::new(ProblemCode::NotFound, wording!(
+                "The {noun} “{text}” of the file was not found here (SHA-256 {there}…).",
+                "这里没有文件所指的{noun}“{text}”（SHA-256 {there}…）。";
+                noun; there = short(wanted)
+            ))
+                .hint(wording!(
+                    "Add the {noun} first; it is then found by its hash.",
+                    "请先加入该{noun}，之后会按哈希值找到它。";
+                    noun
+                ))
         }
         Err(problem) => problem,
     })

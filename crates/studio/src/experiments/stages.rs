@@ -233,8 +233,12 @@ impl Studio {
     fn policy_named(&self, source: &AdapterSource, model: &ModelSource, index: usize, stages: &[Stage]) -> Checked<()> {
         let maker = self.maker(source, index, stages)?;
         if makes_scorer(maker.method()) {
-            return Err(Problem::input(wording!("{name} is a reward model, which cannot generate answers.", "{name}是奖励模型，不能生成回答。"; name = maker.name()))
-                .hint(wording!("Choose a stage or adapter that is a policy.", "请选择策略模型的阶段或适配器。")));
+            return Err(Problem::input(wording!(
+                "{name} is a reward model, which cannot generate answers.",
+                "{name}是奖励模型，不能生成回答。";
+                name = maker.name()
+            ))
+            .hint(wording!("Choose a stage or adapter that is a policy.", "请选择策略模型的阶段或适配器。")));
         }
         if maker.stands_on(model) { Ok(()) } else { Err(maker.other_base()) }
     }
@@ -268,7 +272,11 @@ impl Studio {
         }
         let maker = self.maker(&source, index, stages)?;
         if !makes_scorer(maker.method()) {
-            return Err(Problem::input(wording!("{name} generates answers; the suite asks models that score.", "{name}生成回答，而这个评测针对打分模型。"; name = maker.name()))
+            return Err(Problem::input(wording!(
+                "{name} generates answers; the suite asks models that score.",
+                "{name}生成回答，而这个评测针对打分模型。";
+                name = maker.name()
+            ))
             .hint(wording!("Choose a stage or adapter that is a reward model.", "请选择奖励模型的阶段或适配器。")));
         }
         if maker.stands_on(&recipe.model) { Ok(()) } else { Err(maker.other_base()) }

@@ -1,6 +1,6 @@
 //! Paths on this machine. The only place that reads them from the environment.
 
-use alidade_domain::{Problem, wording};
+use alidade_domain::{Problem, why, wording};
 use alidade_jobs::files::durable::create_folder;
 use std::path::{Path, PathBuf};
 
@@ -27,8 +27,9 @@ impl Configuration {
         alidade_jobs::machine::compute::device()?;
         let program = std::env::current_exe().map_err(|error| {
             Problem::internal(wording!(
-                "Finding the program's own file failed: {error}.",
-                "查找程序自身的文件失败：{error}。"
+                "Finding the program's own file failed: {why}.",
+                "查找程序自身的文件失败：{why}。";
+                why = why(&error)
             ))
         })?;
         let home = variable("ALIDADE_HOME").map(PathBuf::from).or_else(data_folder).ok_or_else(|| {

@@ -44,7 +44,11 @@ impl Studio {
         let mut found: Vec<Problem> =
             [QUEUE, BACKUP, RUNS].iter().filter_map(|place| faults.get(*place).cloned()).collect();
         for (what, count) in self.store.unreadable() {
-            let message = wording!("{count} of the stored {what} cannot be read and are left out of the lists.", "已存的{what}中有 {count} 个无法读取，未列出。"; what = listed(what));
+            let message = wording!(
+                "{count} of the stored {what} cannot be read and are left out of the lists.",
+                "已存的{what}中有 {count} 个无法读取，未列出。";
+                what = listed(what)
+            );
             found.push(Problem::internal(message).hint(wording!(
                 "They remain in the database. Close Alidade and run `alidade restore --list` to see the backups.",
                 "它们仍在数据库中。请关闭 Alidade 并运行“alidade restore --list”查看备份。"

@@ -58,7 +58,11 @@ fn refuse_lost_database(home: &Path) -> Result<(), Problem> {
         return Ok(());
     }
     let what = if path.exists() { Words::new("is empty", "是空的") } else { Words::new("is missing", "缺失") };
-    let message = wording!("The database alidade.db in {home} {what}, although {runs} runs and {sets} data sets are beside it. Nothing was changed.", "{home} 中的数据库 alidade.db {what}，但旁边有 {runs} 次运行和 {sets} 个数据集。没有做任何改动。"; what = what; home = home.display());
+    let message = wording!(
+        "The database alidade.db in {home} {what}, although {runs} runs and {sets} data sets are beside it. Nothing was changed.",
+        "{home} 中的数据库 alidade.db {what}，但旁边有 {runs} 次运行和 {sets} 个数据集。没有做任何改动。";
+        what; home = home.display()
+    );
     let problem = Problem::new(ProblemCode::Conflict, message);
     let problem = if backups == 0 {
         problem.hint(wording!("Put the file back from a copy of your own.", "请用您自己的副本恢复该文件。"))

@@ -71,9 +71,6 @@ impl Studio {
 
 /// The problem of something that the person removed.
 pub(crate) fn removed(kind: Words, name: &str, hint: Words) -> Problem {
-    Problem::new(
-        ProblemCode::NotFound,
-        wording!("The {kind} “{name}” was removed.", "{kind}“{name}”已被删除。"; kind = kind),
-    )
-    .hint(hint)
+    Problem::new(ProblemCode::NotFound, wording!("The {kind} “{name}” was removed.", "{kind}“{name}”已被删除。"; kind))
+        .hint(hint)
 }

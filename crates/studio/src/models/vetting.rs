@@ -3,7 +3,7 @@
 
 use crate::confined::{self, Job, Limits, Link, request_of};
 use crate::studio::Studio;
-use alidade_domain::{Message, ModelRef, Problem, Wording, Words, wording};
+use alidade_domain::{Message, ModelRef, Problem, Wording, Words, why, wording};
 use alidade_jobs::machine::compute;
 use alidade_model::{
     ChatTemplate, ModelFolder, Rendering, SMALL_TEXT, TextTokenizer, load_adapter, model_sha256, read_text,
@@ -62,8 +62,9 @@ pub fn vet_model(folder: &Path, depth: Depth, texts: &[&str]) -> Result<(), Prob
 pub fn vet_stack(folder: &Path, adapter: Option<&Path>, depth: Depth, texts: &[&str]) -> Result<(), Problem> {
     let program = std::env::current_exe().map_err(|error| {
         Problem::internal(wording!(
-            "Finding the program's own file failed: {error}.",
-            "查找程序自身的文件失败：{error}。"
+            "Finding the program's own file failed: {why}.",
+            "查找程序自身的文件失败：{why}。";
+            why = why(&error)
         ))
     })?;
     inspect_stack(&program, (folder, adapter), depth, texts).map(drop)
@@ -140,7 +141,7 @@ pub(crate) fn task(request: Value, link: &mut Link) -> Result<Value, Problem> {
         load_adapter(&adapter, &model.spec).map_err(|error| Problem::from(error).at("adapter"))?;
     }
     let mut at =
-        |what: Words| link.at(wording!("{what} of the model “{name}”", "{what}（模型“{name}”）"; what = what), "model");
+        |what: Words| link.at(wording!("{what} of the model “{name}”", "{what}（模型“{name}”）"; what), "model");
     if depth == Depth::Configuration {
         return Ok(Value::Null);
     }

@@ -81,8 +81,7 @@ impl Studio {
         let title = wording!(
             "{experiment}: {builder}",
             "{experiment}：{builder}";
-            builder = Wording { en: card.title.en.to_lowercase(), zh: card.title.zh.to_owned() };
-            experiment = experiment.title
+            builder = Wording { en: card.title.en.to_lowercase(), zh: card.title.zh.to_owned() }; experiment = experiment.title
         );
         let dropped = match left_out {
             0 => Vec::new(),
@@ -97,8 +96,7 @@ impl Studio {
             remarks: vec![wording!(
                 "Built{from} by “{builder}” in stage {stage} of “{experiment}”.",
                 "由“{experiment}”的阶段 {stage} 以“{builder}”{from}构建。";
-                from = from.unwrap_or_default();
-                builder = card.name, stage = run.stage + 1, experiment = experiment.title
+                from = from.unwrap_or_default(); builder = card.name, stage = run.stage + 1, experiment = experiment.title
             )],
             sha256: hash.to_owned(),
             bundled: false,

@@ -55,7 +55,11 @@ impl Studio {
             } else {
                 Words::new("had been changed", "被改动")
             };
-            told.push(wording!("The run's plan.json {what}; it was restored as it was when the run began.", "运行的 plan.json {what}，已恢复为运行开始时的内容。"; what = what));
+            told.push(wording!(
+                "The run's plan.json {what}; it was restored as it was when the run began.",
+                "运行的 plan.json {what}，已恢复为运行开始时的内容。";
+                what
+            ));
         }
         Ok(told)
     }

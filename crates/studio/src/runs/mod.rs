@@ -167,6 +167,6 @@ fn conflict(run: &RunRecord, what: Words) -> Problem {
     let state = run.state.words();
     Problem::new(
         ProblemCode::Conflict,
-        wording!("This run {what}: it is {state}.", "这次运行{what}：它的状态是{state}。"; what = what, state = state),
+        wording!("This run {what}: it is {state}.", "这次运行{what}：它的状态是{state}。"; what, state),
     )
 }

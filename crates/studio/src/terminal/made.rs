@@ -115,7 +115,11 @@ impl Made {
     pub(crate) fn remove(&self, full: bool, say: &mut dyn FnMut(&Wording)) -> Result<(), Problem> {
         let foreign = self.foreign(full);
         if !foreign.is_empty() {
-            let message = wording!("Nothing in {folder} was removed: {foreign} was not made by this program.", "{folder} 中没有删除任何内容：{foreign} 不是本程序生成的。"; foreign = Wording::names(foreign); folder = self.folder.display());
+            let message = wording!(
+                "Nothing in {folder} was removed: {foreign} was not made by this program.",
+                "{folder} 中没有删除任何内容：{foreign} 不是本程序生成的。";
+                foreign = Wording::names(foreign); folder = self.folder.display()
+            );
             return Err(Problem::new(ProblemCode::Conflict, message)
                 .hint(wording!(
                     "Move it elsewhere, or choose another output_dir.",
@@ -138,14 +142,21 @@ impl Made {
         if there.is_empty() {
             return Ok(());
         }
-        say(
-            &wording!("Removing from {folder}: {there}.", "从 {folder} 删除：{there}。"; there = Wording::names(&there); folder = self.folder.display()),
-        );
+        say(&wording!(
+            "Removing from {folder}: {there}.",
+            "从 {folder} 删除：{there}。";
+            there = Wording::names(&there); folder = self.folder.display()
+        ));
         for name in there {
             let path = self.folder.join(name);
             let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
             removed.map_err(|error| {
-                Problem::internal(wording!("Removing {path} failed: {why}.", "删除 {path} 失败：{why}。"; why = why(&error); path = path.display())).at("output_dir")
+                Problem::internal(wording!(
+                    "Removing {path} failed: {why}.",
+                    "删除 {path} 失败：{why}。";
+                    why = why(&error); path = path.display()
+                ))
+                .at("output_dir")
             })?;
         }
         Ok(())
@@ -164,8 +175,13 @@ pub(crate) fn set_aside(path: &Path) -> Result<String, Problem> {
         !place.exists() && !place.is_symlink()
     });
     let free = free.unwrap_or_default();
-    std::fs::rename(path, path.with_file_name(&free))
-        .map_err(|error| Problem::internal(wording!("Renaming {path} failed: {why}.", "重命名 {path} 失败：{why}。"; why = why(&error); path = path.display())))?;
+    std::fs::rename(path, path.with_file_name(&free)).map_err(|error| {
+        Problem::internal(wording!(
+            "Renaming {path} failed: {why}.",
+            "重命名 {path} 失败：{why}。";
+            why = why(&error); path = path.display()
+        ))
+    })?;
     Ok(free)
 }
 

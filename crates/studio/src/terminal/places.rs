@@ -39,13 +39,19 @@ pub(crate) fn apart(output: &Path, written: &[&str], given: &[Given]) -> Result<
     for Given { what, path } in given {
         for place in all_of(path) {
             if place == folder {
-                return Err(refused(
-                    wording!("{output} is the folder of {what}.", "{output} 是{what}所在的文件夹。"; what = what; output = output.display()),
-                ));
+                return Err(refused(wording!(
+                    "{output} is the folder of {what}.",
+                    "{output} 是{what}所在的文件夹。";
+                    what; output = output.display()
+                )));
             }
             let name = written.iter().find(|name| place.starts_with(folder.join(name)));
             if let Some(name) = name {
-                let message = wording!("{what} is where the run writes its own {name}: {path}.", "{what}位于运行要写入自己的 {name} 的地方：{path}。"; what = capital(*what); path = path.display());
+                let message = wording!(
+                    "{what} is where the run writes its own {name}: {path}.",
+                    "{what}位于运行要写入自己的 {name} 的地方：{path}。";
+                    what = capital(*what); path = path.display()
+                );
                 return Err(refused(message));
             }
         }
@@ -65,7 +71,11 @@ pub(crate) fn clearable(output: &Path, given: &[Given]) -> Result<(), Problem> {
         if within || places.iter().any(|place| folder.starts_with(place)) {
             let lies = if within { Words::new("holds", "含有") } else { Words::new("lies within", "位于") };
             let (folder, path) = (output.display(), path.display());
-            let message = wording!("Nothing in {folder} was removed, because it {lies} {what}: {path}.", "{folder} 中没有删除任何内容，因为它{lies}{what}：{path}。"; lies = lies, what = what);
+            let message = wording!(
+                "Nothing in {folder} was removed, because it {lies} {what}: {path}.",
+                "{folder} 中没有删除任何内容，因为它{lies}{what}：{path}。";
+                lies, what
+            );
             return Err(refused(message));
         }
     }

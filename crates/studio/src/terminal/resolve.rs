@@ -46,7 +46,11 @@ pub(crate) fn read_file(what: Words, path: &Path) -> Result<String, Problem> {
         let path = path.display();
         Problem::input(match error.kind() {
             std::io::ErrorKind::NotFound => wording!("There is no file {path}.", "没有文件 {path}。"),
-            _ => wording!("Reading {what} {path} failed: {why}.", "读取{what} {path} 失败：{why}。"; what = what, why = why(&error)),
+            _ => wording!(
+                "Reading {what} {path} failed: {why}.",
+                "读取{what} {path} 失败：{why}。";
+                what, why = why(&error)
+            ),
         })
     })
 }
@@ -144,7 +148,11 @@ fn remarks(dataset: &Dataset) -> Vec<Wording> {
     let mut remarks = dataset.remarks.clone();
     if let Some(first) = dataset.issues.first() {
         let summary = &dataset.summary;
-        remarks.push(wording!("{bad} of {read} rows of the data set cannot be used; row {row}: {reason}. alidade import lists them.", "数据集的 {read} 条中有 {bad} 条不能使用；第 {row} 条：{reason}。用 alidade import 查看全部。"; reason = first.reason; bad = summary.read.saturating_sub(summary.kept), read = summary.read, row = first.row));
+        remarks.push(wording!(
+            "{bad} of {read} rows of the data set cannot be used; row {row}: {reason}. alidade import lists them.",
+            "数据集的 {read} 条中有 {bad} 条不能使用；第 {row} 条：{reason}。用 alidade import 查看全部。";
+            reason = first.reason; bad = summary.read.saturating_sub(summary.kept), read = summary.read, row = first.row
+        ));
     }
     remarks
 }
@@ -234,9 +242,17 @@ fn adapter_dir(adapter: &AdapterSource, base: &Path, field: &str) -> Result<Path
 
 /// The problem of an identifier or stage in a recipe, which may only name files.
 fn elsewhere(named: &impl std::fmt::Display, instead: Words, field: &str) -> Problem {
-    Problem::input(wording!("“{named}” can only be used in an experiment file; a recipe names {instead}.", "“{named}”只能用于实验文件；配方中应指定{instead}。"; instead = instead))
-        .hint(wording!("Name {instead}, or make it a stage of an experiment file and use alidade run.", "请指定{instead}，或把它写成实验文件的一个阶段并使用 alidade run。"; instead = instead))
-        .at(field)
+    Problem::input(wording!(
+        "“{named}” can only be used in an experiment file; a recipe names {instead}.",
+        "“{named}”只能用于实验文件；配方中应指定{instead}。";
+        instead
+    ))
+    .hint(wording!(
+        "Name {instead}, or make it a stage of an experiment file and use alidade run.",
+        "请指定{instead}，或把它写成实验文件的一个阶段并使用 alidade run。";
+        instead
+    ))
+    .at(field)
 }
 
 /// The first of several problems; the others are reported once it is fixed.

@@ -164,8 +164,13 @@ fn standing(made: &Made, path: &Path, plan: &Plan, facts: &PlanFacts) -> Result<
         // A start without any step has nothing to lose.
         Err(TrainError::OtherRun { step: 0, .. }) if !has_steps(path) => {
             let owner = path.join("checkpoints").join(PLAN);
-            std::fs::remove_file(&owner)
-                .map_err(|error| Problem::internal(wording!("Removing {path} failed: {why}.", "删除 {path} 失败：{why}。"; why = why(&error); path = owner.display())))?;
+            std::fs::remove_file(&owner).map_err(|error| {
+                Problem::internal(wording!(
+                    "Removing {path} failed: {why}.",
+                    "删除 {path} 失败：{why}。";
+                    why = why(&error); path = owner.display()
+                ))
+            })?;
             Ok(Start::Fresh)
         }
         Err(TrainError::OtherRun { step, differences, .. }) => Err(other_run(path, step, &differences)),
@@ -179,12 +184,20 @@ fn already(made: &Made, path: &Path, plan: &Plan, result: &'static str) -> Probl
         "model" => ("a", Words::new("model", "模型")),
         other => ("a", Words { en: other, zh: other }),
     };
-    let mut message = wording!("{path} already holds {article} {result}.", "{path} 中已有{result}。"; result = noun; path = path.display());
+    let mut message = wording!(
+        "{path} already holds {article} {result}.",
+        "{path} 中已有{result}。";
+        result = noun; path = path.display()
+    );
     let old = made.plan.as_ref().and_then(|old| plan_facts(old).ok());
     if let (Some(old), Ok(new)) = (old, plan_facts(plan)) {
         let changes = told(&new.differences(old.facts()));
         if !changes.is_empty() {
-            message = wording!("{path} already holds {article} {result} of other settings: {changes}.", "{path} 中已有设置不同的{result}：{changes}。"; result = noun, changes = changes; path = path.display());
+            message = wording!(
+                "{path} already holds {article} {result} of other settings: {changes}.",
+                "{path} 中已有设置不同的{result}：{changes}。";
+                result = noun, changes; path = path.display()
+            );
         }
     }
     Problem::new(ProblemCode::Conflict, message)
@@ -200,9 +213,17 @@ fn other_run(path: &Path, step: u64, differences: &[Difference]) -> Problem {
         wording!("a run, kept up to step {step},", "一次保存到第 {step} 步的运行")
     };
     let message = if changes.is_empty() {
-        wording!("{path} holds {kept} of an earlier version of this program, which cannot be continued.", "{path} 中有本程序更早版本的{kept}，不能继续。"; kept = kept; path = path.display())
+        wording!(
+            "{path} holds {kept} of an earlier version of this program, which cannot be continued.",
+            "{path} 中有本程序更早版本的{kept}，不能继续。";
+            kept; path = path.display()
+        )
     } else {
-        wording!("{path} holds {kept} with other settings: {changes}.", "{path} 中有设置不同的{kept}：{changes}。"; kept = kept, changes = changes; path = path.display())
+        wording!(
+            "{path} holds {kept} with other settings: {changes}.",
+            "{path} 中有设置不同的{kept}：{changes}。";
+            kept, changes; path = path.display()
+        )
     };
     let back = match step {
         0 => wording!("Set them back to continue it.", "改回原来的设置即可继续。"),
@@ -228,7 +249,13 @@ fn told(differences: &[Difference]) -> Wording {
         Some(value) => Wording::name(value),
     };
     let name = |field: &str| field.strip_prefix("settings.").unwrap_or(field).to_owned();
-    let each = differences.iter().map(|d| wording!("{name} {earlier} → {now}", "{name}：{earlier} → {now}"; earlier = short(&d.earlier), now = short(&d.now); name = name(&d.field)));
+    let each = differences.iter().map(|d| {
+        wording!(
+            "{name} {earlier} → {now}",
+            "{name}：{earlier} → {now}";
+            earlier = short(&d.earlier), now = short(&d.now); name = name(&d.field)
+        )
+    });
     Wording::list(each)
 }
 

@@ -27,8 +27,15 @@ pub(super) fn high_rate(common: &CommonSettings, outlook: &Outlook) -> Option<Pr
 pub(super) fn longer(outlook: &Outlook, hint: Words, field: &str) -> Option<Problem> {
     (outlook.chosen_longer > LONGER_SHARE).then(|| {
         let percent = 100.0 * outlook.chosen_longer;
-        Problem::input(wording!("In {percent:.0} % of the pairs the chosen answer is clearly longer.", "在 {percent:.0}% 的偏好对中，优选回答明显更长。"))
-            .hint(wording!("The model may learn length instead of quality; {hint}", "模型学到的可能是长度而不是质量；{hint}"; hint = hint))
-            .at(field)
+        Problem::input(wording!(
+            "In {percent:.0} % of the pairs the chosen answer is clearly longer.",
+            "在 {percent:.0}% 的偏好对中，优选回答明显更长。"
+        ))
+        .hint(wording!(
+            "The model may learn length instead of quality; {hint}",
+            "模型学到的可能是长度而不是质量；{hint}";
+            hint
+        ))
+        .at(field)
     })
 }

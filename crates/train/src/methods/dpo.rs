@@ -296,7 +296,11 @@ fn smoothing(losses: &[DpoLoss], share: f64) -> std::result::Result<(), Problem>
         |message: Wording, hint: Words| Err(Problem::input(message).hint(hint).at("settings.label_smoothing"));
     if share > 0.0 && !losses.iter().any(|loss| loss.smooths()) {
         let names = Wording::names(losses.iter().map(|loss| loss.name()));
-        let message = wording!("{names} does not read label_smoothing, so {share} would change nothing.", "{names} 不读取 label_smoothing，因此 {share} 不起作用。"; names = names);
+        let message = wording!(
+            "{names} does not read label_smoothing, so {share} would change nothing.",
+            "{names} 不读取 label_smoothing，因此 {share} 不起作用。";
+            names
+        );
         return problem(
             message,
             Words::new(

@@ -6,12 +6,12 @@
 //! below four the estimate is poor.
 
 use super::advice::high_rate;
-use super::labelled::{Labelled, read, sequence};
+use super::labelled::{Labelled, both_kinds, read, sequence};
 use super::watch::{LOSS, MARGIN, NOTABLE, preference_flat, rewards};
 use crate::about::{About, Before, Goal, Needs, Outlook, Starter};
 use crate::declare::{choice, number, settings};
 use crate::encode::{Encoder, Item, Prepared, Skipped, or_left_out};
-use crate::error::{Result, TrainError};
+use crate::error::Result;
 use crate::heads::unpaired::{KtoLoss, drift, kto_head};
 use crate::method::{Method, Training};
 use crate::passes::PassesPerRow;
@@ -250,23 +250,6 @@ impl Training for Run {
     }
 }
 
-/// Refuses rows that all have the same label: the loss would fall without bound.
-fn both_kinds(labelled: &[Labelled]) -> Result<()> {
-    let wanted = labelled.iter().filter(|row| row.wanted).count();
-    let (label, missing) = match wanted {
-        _ if labelled.is_empty() => return Ok(()),
-        0 => (false, Words::new("wanted", "想要")),
-        all if all == labelled.len() => (true, Words::new("unwanted", "不想要")),
-        _ => return Ok(()),
-    };
-    let message = wording!("All {count} usable rows have the label {label}. KTO learns from wanted and unwanted answers, and no {missing} one is left.", "可用的 {count} 条的标签全是 {label}。KTO 从想要的和不想要的回答中学习，而{missing}的回答一条也没有。"; missing = missing; count = labelled.len());
-    let problem = Problem::input(message).hint(Words::new(
-        "Add rows of the other kind; wanted answers alone can be learned by supervised fine-tuning.",
-        "请加入另一类数据；如果只有想要的回答，可以用监督微调来学习。",
-    ));
-    Err(TrainError::Refused(problem.at("dataset")))
-}
-
 /// Ratio of the total weight of wanted to unwanted answers that gets no warning.
 const EVEN: std::ops::RangeInclusive<f64> = 0.8..=1.6;
 
@@ -394,6 +377,7 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::TrainError;
     use alidade_domain::{Message, SettingValue};
     use alidade_model::{ModelFolder, TextTokenizer};
 

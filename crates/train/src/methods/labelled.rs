@@ -1,8 +1,8 @@
 //! Shared by methods over single labelled answers: rows to ids.
 
 use crate::encode::{Encoder, Prepared, Row};
-use crate::error::Result;
-use alidade_domain::{Example, wording};
+use crate::error::{Result, TrainError};
+use alidade_domain::{Example, Problem, Words, wording};
 use alidade_model::TokenRow;
 
 /// A labelled answer as ids.
@@ -43,4 +43,25 @@ pub(super) fn read(
 /// A prompt and an answer that is truncated at its end.
 pub(super) fn sequence(prompt: &[u32], answer: &[u32], limit: usize) -> TokenRow {
     TokenRow::answer(prompt, &answer[..answer.len().min(limit - prompt.len())])
+}
+
+/// Refuses rows that all have the same label: the loss would fall without bound.
+pub(super) fn both_kinds(labelled: &[Labelled]) -> Result<()> {
+    let wanted = labelled.iter().filter(|row| row.wanted).count();
+    let (label, missing) = match wanted {
+        _ if labelled.is_empty() => return Ok(()),
+        0 => (false, Words::new("wanted", "想要")),
+        all if all == labelled.len() => (true, Words::new("unwanted", "不想要")),
+        _ => return Ok(()),
+    };
+    let message = wording!(
+        "All {count} usable rows have the label {label}. This method learns from wanted and unwanted answers, and no {missing} one is left.",
+        "可用的 {count} 条的标签全是 {label}。这种方法从想要的和不想要的回答中学习，而{missing}的回答一条也没有。";
+        missing; count = labelled.len()
+    );
+    let problem = Problem::input(message).hint(Words::new(
+        "Add rows of the other kind; wanted answers alone can be learned by supervised fine-tuning.",
+        "请加入另一类数据；如果只有想要的回答，可以用监督微调来学习。",
+    ));
+    Err(TrainError::Refused(problem.at("dataset")))
 }
