@@ -82,7 +82,11 @@ export async function call(address, name, request = {}) {
     body: JSON.stringify(request),
   });
   const body = await response.json();
-  if (!response.ok) throw Object.assign(new Error(body.message?.en ?? String(body.message)), { problem: body, status: response.status });
+  if (!response.ok)
+    throw Object.assign(new Error(body.message?.en ?? String(body.message)), {
+      problem: body,
+      status: response.status,
+    });
   return body;
 }
 

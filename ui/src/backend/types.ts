@@ -564,7 +564,7 @@ worst: Array<WorstRow>,
  */
 scores: ScoreHistogram | null, 
 /**
- * Held-out pairs with the log-probabilities of both answers under each stack, those that changed most first.
+ * Held-out pairs with the log-probabilities of both answers under each stack, harmless ones first, and of each kind those that changed most.
  */
 pairs: Array<PairShift>, 
 /**

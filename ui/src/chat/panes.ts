@@ -6,7 +6,7 @@ import { stackKey } from "./stacks";
 export type PaneTone = "base" | "accent" | "third" | "fourth" | "fifth";
 const FURTHER: PaneTone[] = ["third", "fourth", "fifth"];
 
-/** The name of a stack for people: "starter + sft". */
+/** The name of a stack for people: "starter + adapter". */
 export const stackName = (stack: Stack): string =>
   stack.adapter ? `${stack.model.name} + ${stack.adapter.name}` : stack.model.name;
 

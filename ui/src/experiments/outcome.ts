@@ -86,11 +86,11 @@ export const secondsOf = (runs: RunView[]): number => runs.reduce((sum, run) => 
 /** The ready-made experiment whose SFT is short on purpose. */
 export function shortensSft({ choices, stages }: Pick<ExperimentSummary["experiment"], "choices" | "stages">): boolean {
   if (choices?.goal) return choices.goal === "kind_and_true";
-  const [sft, second] = stages;
-  if (!sft || !second || !trains(sft) || !trains(second)) return false;
-  const epochs = sft.settings.num_train_epochs;
+  const [first, second] = stages;
+  if (!first || !second || !trains(first) || !trains(second)) return false;
+  const epochs = first.settings.num_train_epochs;
   return (
-    sft.dataset === "dataset:alder-bay-answers" &&
+    first.dataset === "dataset:alder-bay-answers" &&
     second.dataset === "dataset:alder-bay-pairs" &&
     typeof epochs === "number" &&
     epochs < 1

@@ -153,7 +153,10 @@ impl Job for Build {
         let dropped = left_out.values().sum();
         let dataset = Artifact::Dataset { file: BUILT.to_owned(), sha256, rows: made.len(), left_out: dropped };
         let artifacts = vec![dataset];
-        record::write(plan, folder, &artifacts, &json!({"worked_on": done, "made": made.len(), "left_out": left_out}))?;
+        // The record has each reason in English, as records always had.
+        let reasons: BTreeMap<&str, usize> =
+            left_out.iter().map(|(reason, rows)| (reason.en.as_str(), *rows)).collect();
+        record::write(plan, folder, &artifacts, &json!({"worked_on": done, "made": made.len(), "left_out": reasons}))?;
         let steps = done as u64;
         outside.observer.observe(match reason {
             Some(_) => EventKind::Stopped { step: steps, artifacts },

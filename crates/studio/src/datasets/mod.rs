@@ -114,7 +114,8 @@ impl Studio {
             );
             return Err(Problem::new(ProblemCode::Conflict, message).at("name"));
         }
-        set.name = named(name)?;
+        // A built set had a name in each language; a person gives one for both.
+        (set.name, set.title) = (named(name)?, None);
         self.store.put_document(&set, set.imported_ms)?;
         let problem = self.rows_problem(&set, &self.rows_path(id));
         let used_by = self.uses()?.of_dataset(id);
