@@ -75,7 +75,8 @@ mod tests {
             assert_eq!(Language::of(language.tag()), Ok(language));
         }
         assert_eq!(Language::of("fr").unwrap_err().field.as_deref(), Some("language"));
-        assert_eq!(Language::Chinese.word(Words::new("a", "b")), "b");
-        assert_eq!(Language::English.wording(&Words::new("a", "b").into()), "a");
+        let kind = Words::new("kind", "友善");
+        assert_eq!(Language::Chinese.word(kind), "友善");
+        assert_eq!(Language::English.wording(&kind.into()), "kind");
     }
 }
