@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Evaluation, ExperimentSummary, RunView, Stage } from "../backend/types";
-import { datasetIds, modelIds, outcomeOf, secondsLeft, shortensSft, shownState } from "./outcome";
+import { datasetIds, modelIds, outcomeOf, secondsLeft, beginsShort, shownState } from "./outcome";
 
 const train = (method: string, dataset = "d", settings = {}): Stage =>
   ({ kind: "train", method, model: "model:m", dataset: `dataset:${dataset}`, seed: 1, settings }) as unknown as Stage;
@@ -40,7 +40,7 @@ describe("a row of the home screen", () => {
       choices: null,
       stages: [train("sft", "alder-bay-answers", { num_train_epochs: epochs }), train("dpo", "alder-bay-pairs")],
     });
-    expect([made(0.32), made(6)].map(shortensSft)).toEqual([true, false]);
-    expect(shortensSft({ choices: null, stages })).toBe(false);
+    expect([made(0.32), made(6)].map(beginsShort)).toEqual([true, false]);
+    expect(beginsShort({ choices: null, stages })).toBe(false);
   });
 });

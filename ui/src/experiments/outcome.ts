@@ -84,7 +84,7 @@ export const seedsOf = (stages: Stage[]): number[] =>
 export const secondsOf = (runs: RunView[]): number => runs.reduce((sum, run) => sum + run.seconds, 0);
 
 /** The ready-made experiment whose SFT is short on purpose. */
-export function shortensSft({ choices, stages }: Pick<ExperimentSummary["experiment"], "choices" | "stages">): boolean {
+export function beginsShort({ choices, stages }: Pick<ExperimentSummary["experiment"], "choices" | "stages">): boolean {
   if (choices?.goal) return choices.goal === "kind_and_true";
   const [first, second] = stages;
   if (!first || !second || !trains(first) || !trains(second)) return false;
