@@ -83,7 +83,7 @@ export const seedsOf = (stages: Stage[]): number[] =>
   once(stages.flatMap((stage) => ("seed" in stage ? [stage.seed] : [])));
 export const secondsOf = (runs: RunView[]): number => runs.reduce((sum, run) => sum + run.seconds, 0);
 
-/** The ready-made experiment whose SFT is short on purpose. */
+/** The ready-made experiment whose first stage is short on purpose. */
 export function beginsShort({ choices, stages }: Pick<ExperimentSummary["experiment"], "choices" | "stages">): boolean {
   if (choices?.goal) return choices.goal === "kind_and_true";
   const [first, second] = stages;
