@@ -83,3 +83,21 @@ fn bundled_set(method: &dyn Method) -> &'static str {
         Place::Prompts => PROMPTS_ID,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ready_made_experiment_tells_what_it_gave() {
+        let measured = measured(&alidade_testkit::resources(""));
+        let goals: Vec<Goal> = METHODS.iter().flat_map(|method| method.starter().goals).collect();
+        let offered: Vec<&str> = goals.iter().filter(|goal| goal.words.is_some()).map(|goal| goal.id).collect();
+        assert_eq!(measured.len(), offered.len());
+        for goal in offered {
+            let found = &measured[goal];
+            let good = found.measures.iter().find(|measure| measure.key == "good").unwrap();
+            assert!(found.seconds > 1.0 && good.value(1).unwrap().value > good.value(0).unwrap().value, "{goal}");
+        }
+    }
+}
