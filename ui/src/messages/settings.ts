@@ -7,7 +7,7 @@ export const en = {
   threadsAll: (n: number) => `All ${n}: fastest; other programs may become slow`,
   threadsSome: (n: number, free: number) => `${n} of ${n + free}: leaves ${free} for other programs`,
   threadsOne: "The machine has one thread, and runs use it.",
-  threadsText: "For runs, plans and chats that begin from now on. A run that is in progress keeps what it has.",
+  threadsText: "For runs that begin from now on; one in progress keeps what it has. Plans are measured with all threads.",
   memory: "Memory held",
   memoryText:
     "Chats keep their model in memory, so that the next answer begins at once; plans keep what they measured. Giving memory back loses nothing: what is needed again is loaded again.",
@@ -52,7 +52,7 @@ export const zh: typeof en = {
   threadsAll: (n) => `全部 ${n} 个：最快，其他程序可能变慢`,
   threadsSome: (n, free) => `${n + free} 个中的 ${n} 个：给其他程序留 ${free} 个`,
   threadsOne: "这台电脑只有一个线程，运行时会用到它。",
-  threadsText: "对此后开始的运行、计划和对话生效。正在进行的运行不变。",
+  threadsText: "对此后开始的运行生效，正在进行的运行不变。计划按全部线程测量。",
   memory: "占用的内存",
   memoryText:
     "对话会把模型留在内存里，下一个回答就能立刻开始；计划会保留测得的结果。释放内存不会丢失任何内容，再次需要时会重新加载。",

@@ -31,8 +31,12 @@ impl Settings {
 impl Studio {
     /// Threads that the next run computes with.
     pub(crate) fn threads(&self) -> usize {
-        let available = self.configuration.threads;
-        lock(&self.settings).threads.map_or(available, |threads| threads.clamp(1, available))
+        self.chosen_threads().unwrap_or(self.configuration.threads)
+    }
+
+    /// The number that the person set, as far as the machine has so many.
+    pub(crate) fn chosen_threads(&self) -> Option<usize> {
+        lock(&self.settings).threads.map(|threads| threads.clamp(1, self.configuration.threads))
     }
 
     /// Sets the number of threads of the runs that start from now on; `None` for all of the machine.

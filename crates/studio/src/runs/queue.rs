@@ -295,6 +295,10 @@ impl Studio {
         // With one arena per thread, glibc keeps up to a quarter more memory than is in use, and the share varies between
         // runs; with a single one, a run takes what its plan says, at the same speed.
         command.env("MALLOC_ARENA_MAX", "1");
+        if let Some(threads) = self.chosen_threads() {
+            // Every product of the worker is shared in the pool that this sizes.
+            command.env("RAYON_NUM_THREADS", threads.to_string());
+        }
         // A process group of its own: Ctrl-C in the terminal of the app ends the app, not the run.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
