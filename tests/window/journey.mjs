@@ -14,6 +14,8 @@ const resources = process.env.ALIDADE_DESKTOP ? {} : { ALIDADE_RESOURCES: join(r
 const environment = {
   ...process.env,
   ALIDADE_HOME: home,
+  // What the page keeps for itself, as unfinished choices, belongs to this journey alone.
+  XDG_DATA_HOME: join(home, "page"),
   ...resources,
   TAURI_WEBVIEW_AUTOMATION: "true",
   LANG: "C.UTF-8",
@@ -58,7 +60,12 @@ let session;
 const find = async (id) =>
   (await send("POST", `${session}/element`, { using: "css selector", value: `[data-testid="${id}"]` }))[ELEMENT];
 const seen = (id, seconds) => until(() => find(id), id, seconds);
-const click = async (id) => send("POST", `${session}/element/${await seen(id)}/click`, {});
+/** An element that moves while the page is still being laid out cannot be clicked yet. */
+const click = (id) =>
+  until(async () => {
+    await send("POST", `${session}/element/${await find(id)}/click`, {});
+    return true;
+  }, id);
 const text = async (id) => send("GET", `${session}/element/${await seen(id)}/text`);
 const script = (code, args = []) => send("POST", `${session}/execute/async`, { script: code, args });
 const check = (condition, message) => {
@@ -130,7 +137,7 @@ async function journey() {
   await until(
     () =>
       script(
-        "const done = arguments[0]; const link = [...document.querySelectorAll('button.link')].find((b) => b.textContent === 'window'); link?.click(); done(Boolean(link));",
+        "const done = arguments[0]; const link = [...document.querySelectorAll('main a')].find((a) => a.textContent.trim() === 'window'); link?.click(); done(Boolean(link));",
       ),
     "the run in the list",
   );

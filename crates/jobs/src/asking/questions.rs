@@ -98,6 +98,18 @@ impl Questions {
         self.parts.iter().flat_map(|(_, material)| material.conversations()).collect()
     }
 
+    /// Letters of the rows that one batch of so many may score, the longest ones, the general texts included.
+    pub fn batch_letters(&self, rows: usize, of_town: bool) -> usize {
+        let general = Self::of_general_text(of_town);
+        let longest = |questions: &Self| {
+            let rows_of = questions.parts.iter().flat_map(|(_, material)| &material.rows);
+            let mut letters: Vec<usize> = rows_of.map(Example::letters).collect();
+            letters.sort_unstable_by(|one, other| other.cmp(one));
+            letters.into_iter().take(rows).sum::<usize>()
+        };
+        longest(self).max(longest(&general))
+    }
+
     /// Letters of the general texts that a comparison reads.
     pub fn general_letters(of_town: bool) -> usize {
         let general = Self::of_general_text(of_town);

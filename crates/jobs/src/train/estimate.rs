@@ -133,6 +133,7 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
         prepared: &prepared,
         steps: &steps,
         encoder: &encoder,
+        letters_per_token: letters_per_token(&rows, &prepared),
     };
     let prompts = work.prompts(&suite);
     wanted(tell(Planning::Measuring))?;
@@ -222,6 +223,8 @@ struct Work<'a> {
     prepared: &'a Prepared,
     steps: &'a Steps,
     encoder: &'a Encoder<'a>,
+    /// Letters of its rows for each token that they became.
+    letters_per_token: f64,
 }
 
 impl Work<'_> {
@@ -286,8 +289,19 @@ impl Work<'_> {
             rows: prompts.len() as u64,
             read: prompts.iter().map(|ids| ids.len() as u64).sum(),
             written: (prompts.len() * suite.sampling().max_new_tokens) as u64,
-            scored: (suite.rows() as f64 * self.row()) as u64,
+            scored: self.scored_at_once(suite),
         }
+    }
+
+    /// Tokens of the largest batch of rows that comparing scores. Rows of the experiment's other data sets and general texts
+    /// were not turned into tokens here, so their letters stand for them.
+    fn scored_at_once(&self, suite: &Questions) -> u64 {
+        if suite.is_empty() {
+            return 0;
+        }
+        let rows = suite.rows().min(memory::MOST_ROWS);
+        let letters = suite.batch_letters(memory::MOST_ROWS, self.ask.oracle) as f64;
+        (rows as f64 * self.row()).max(letters / self.letters_per_token) as u64
     }
 
     /// Seconds of comparing before and after.
@@ -326,6 +340,11 @@ impl Work<'_> {
         let one = read * token(read / answers) + answers * writing.answer_tokens * writing.seconds_per_token;
         Ok(ComparingCost { per_prompt: stacks * one / answers, ..cost })
     }
+}
+
+/// Letters of the rows for each token that they became.
+fn letters_per_token(rows: &[Example], prepared: &Prepared) -> f64 {
+    rows.iter().map(Example::letters).sum::<usize>().max(1) as f64 / prepared.tokens().max(1) as f64
 }
 
 /// True if a recipe trains every weight.
