@@ -81,6 +81,14 @@ pub struct StageAsk {
     pub oracle: bool,
 }
 
+impl StageAsk {
+    /// Training rows and held-out rows.
+    fn rows(&self) -> Result<(Vec<Example>, Vec<Example>), Problem> {
+        let rows = read_rows(&self.rows)?;
+        Ok(if self.holds_out { split_rows(rows, self.split) } else { (rows, Vec::new()) })
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -105,8 +113,7 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     let template = folder.chat_template(&tokenizer, crate::local_time()).map_err(at_model)?;
     let encoder = Encoder { tokenizer: &tokenizer, template: template.as_ref() };
     let words = machine::resident_bytes().saturating_sub(before);
-    let rows = read_rows(&ask.rows)?;
-    let (rows, held_out) = if ask.holds_out { split_rows(rows, ask.split) } else { (rows, Vec::new()) };
+    let (rows, held_out) = ask.rows()?;
     let at_dataset = |error| match Problem::from(error) {
         problem if problem.field.is_some() => problem,
         problem => problem.at("dataset"),
@@ -146,11 +153,11 @@ pub fn estimate(ask: &StageAsk, gauge: &mut Gauge, tell: Tell) -> Result<StageEs
     let need = work.need(&adapter, answer, compared, ([read, words], set));
     let keep = memory::keep(common, &need, machine::free_memory_bytes());
     estimate.memory_bytes = need.bytes(keep);
-    let seconds = work.training(gauge, &subject, keep)?;
+    estimate.seconds = work.training(gauge, &subject, keep)?;
     wanted(tell(Planning::Measuring))?;
-    let counts = (prompts.len(), suite.rows());
-    work.comparing(gauge, &subject, keep, &suite, prompts)?.enter(counts, &mut estimate);
-    estimate.seconds = seconds + estimate.comparing_seconds;
+    estimate.comparing_prompts = prompts.len();
+    work.comparing(gauge, &subject, keep, &suite, prompts)?.enter(suite.rows(), &mut estimate);
+    estimate.seconds += estimate.comparing_seconds;
     Ok(estimate)
 }
 
@@ -361,9 +368,10 @@ struct ComparingCost {
 }
 
 impl ComparingCost {
-    /// Enters the cost of comparing so many prompts and rows into an estimate.
-    fn enter(&self, (prompts, rows): (usize, usize), estimate: &mut StageEstimate) {
-        (estimate.comparing_prompts, estimate.comparing_rows) = (prompts, rows);
+    /// Enters the cost of comparing so many rows, and the prompts of the estimate.
+    fn enter(&self, rows: usize, estimate: &mut StageEstimate) {
+        let prompts = estimate.comparing_prompts;
+        estimate.comparing_rows = rows;
         (estimate.seconds_per_prompt, estimate.seconds_per_row) = (self.per_prompt, self.per_row);
         estimate.comparing_seconds = self.fixed + self.per_prompt * prompts as f64 + self.per_row * rows as f64;
     }
