@@ -7,7 +7,8 @@ export const en = {
   threadsAll: (n: number) => `All ${n}: fastest; other programs may become slow`,
   threadsSome: (n: number, free: number) => `${n} of ${n + free}: leaves ${free} for other programs`,
   threadsOne: "The machine has one thread, and runs use it.",
-  threadsText: "For runs that begin from now on; one in progress keeps what it has. Plans are measured with all threads.",
+  threadsText:
+    "For runs that begin from now on; one in progress keeps what it has. Plans are measured with all threads.",
   memory: "Memory held",
   memoryText:
     "Chats keep their model in memory, so that the next answer begins at once; plans keep what they measured. Giving memory back loses nothing: what is needed again is loaded again.",
